@@ -1,0 +1,140 @@
+//! Who acts. A person is a number `0..users`, in order of sign-up.
+//!
+//! Nothing about a person is stored: every trait is a hash of the number, so memory does not grow
+//! with the number of people.
+
+use crate::random::{Shuffle, Stream, below, key, mix, unit};
+
+/// How uneven activity is. The busiest person acts some thousand times as often as the average
+/// one, the quietest a quarter as often.
+const FLATTEN: f64 = 0.04;
+/// Length of the longest life of an account that does end, in days.
+const LONG_LIFE: u64 = 730;
+/// One person in this many is away for a whole calendar month.
+const AWAY: u64 = 8;
+/// How often a person is drawn again because the one drawn is not there on that day.
+const DRAWS: u32 = 64;
+
+/// All people.
+pub(crate) struct People {
+    users: u64,
+    /// People below this number signed up before the first day.
+    founders: u64,
+    days: u64,
+    order: Shuffle,
+    traits: u64,
+    calendar: u64,
+}
+
+impl People {
+    /// `users` people, half of them there from the first day, the others signing up evenly over
+    /// `days` days.
+    pub(crate) fn new(users: u64, days: u64, seed: u64) -> Self {
+        Self {
+            users,
+            founders: users.div_ceil(2),
+            days,
+            order: Shuffle::new(users, key(seed, 1)),
+            traits: key(seed, 2),
+            calendar: key(seed, 3),
+        }
+    }
+
+    /// The random bits that all traits of a person come from.
+    pub(crate) const fn traits(&self, person: u64) -> u64 {
+        mix(person ^ self.traits)
+    }
+
+    /// Someone who is active on this day of this month (both counted from the start), heavy users
+    /// more often than others.
+    pub(crate) fn draw(&self, random: &mut Stream, day: u64, month: u64) -> u64 {
+        let there = self.signed_up_by(day);
+        for _ in 0..DRAWS {
+            let person = self.order.place(self.rank(random.next()));
+            if person < there && self.active(person, day, month) {
+                return person;
+            }
+        }
+        // With a handful of people there may be nobody; then a founder looks in.
+        below(random.next(), self.founders)
+    }
+
+    /// The inverse of a distribution with a long tail: low ranks are drawn most often.
+    fn rank(&self, bits: u64) -> u64 {
+        let fourth = |x: f64| (x * x) * (x * x);
+        let floor = fourth(FLATTEN);
+        let share = (fourth(unit(bits) + FLATTEN) - floor) / (fourth(1.0 + FLATTEN) - floor);
+        ((share * self.users as f64) as u64).min(self.users - 1)
+    }
+
+    /// How many people have signed up at the end of this day.
+    fn signed_up_by(&self, day: u64) -> u64 {
+        let later = self.users - self.founders;
+        self.founders + ((day + 1) * later).div_ceil(self.days).min(later)
+    }
+
+    /// The day of sign-up, counted from the start; founders count from the first day.
+    fn sign_up_day(&self, person: u64) -> u64 {
+        match person.checked_sub(self.founders) {
+            None => 0,
+            Some(later) => later * self.days / (self.users - self.founders),
+        }
+    }
+
+    /// Whether someone who has signed up is still there, and not away for the month.
+    fn active(&self, person: u64, day: u64, month: u64) -> bool {
+        let traits = self.traits(person);
+        let fate = traits & 0xFF;
+        let length = (traits >> 8) & 0xFFFF;
+        let founder = person < self.founders;
+        let life = match (founder, fate) {
+            (true, 0..51) => return false,
+            (false, 0..64) => 1 + ((length * 30) >> 16),
+            (true, 51..140) => 1 + ((length * LONG_LIFE) >> 16),
+            (false, 64..166) => 30 + ((length * (LONG_LIFE - 30)) >> 16),
+            _ => u64::MAX,
+        };
+        if life != u64::MAX && day - self.sign_up_day(person) >= life {
+            return false;
+        }
+        !mix(traits ^ self.calendar ^ month).is_multiple_of(AWAY)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{People, Stream};
+
+    #[test]
+    fn nobody_acts_before_signing_up() {
+        let people = People::new(10_000, 365, 1);
+        for day in 0..365 {
+            let mut random = Stream::at(1, day);
+            for _ in 0..50 {
+                let person = people.draw(&mut random, day, day / 31);
+                assert!(people.sign_up_day(person) <= day, "{person} on day {day}");
+            }
+        }
+        assert_eq!(people.sign_up_day(9_999), 364);
+    }
+
+    #[test]
+    fn a_few_people_do_much_of_the_work_wherever_their_numbers_lie() {
+        let people = People::new(10_000, 30, 1);
+        let mut count = vec![0_u32; 10_000];
+        let mut random = Stream::at(1, 0);
+        for _ in 0..100_000 {
+            count[people.draw(&mut random, 29, 0) as usize] += 1;
+        }
+        let heavy: Vec<usize> = (0..10_000).filter(|i| count[*i] >= 200).collect();
+        let low = heavy.iter().filter(|i| **i < 5_000).count();
+        assert!((10..100).contains(&heavy.len()), "{} heavy users", heavy.len());
+        assert!(low * 4 > heavy.len() && (heavy.len() - low) * 4 > heavy.len(), "{heavy:?}");
+    }
+
+    #[test]
+    fn even_a_single_person_is_enough() {
+        let people = People::new(1, 31, 5);
+        assert_eq!(people.draw(&mut Stream::at(1, 1), 30, 0), 0);
+    }
+}

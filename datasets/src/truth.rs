@@ -1,0 +1,204 @@
+//! The known answer: how many people did what in each month.
+//!
+//! It is counted while the events are made, on the true identities and with no library of sets:
+//! one word for every person and plan, in which bit e says that the person did event e.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
+use parquet::arrow::ArrowWriter;
+use rayon::iter::ParallelIterator;
+use rayon::slice::ParallelSlice;
+
+use crate::calendar::YearMonth;
+use crate::error::{Error, Result};
+use crate::model::Event;
+use crate::places::PLANS;
+use crate::product::{EVENTS, Selection};
+
+/// The plans, and all of them together.
+const SPLITS: usize = PLANS.len() + 1;
+/// Bits that hold the position of an event.
+const EVENT_BITS: u32 = u64::BITS.ilog2();
+/// Events that are noted before they are handed in: their words fit into the cache together.
+const NOTES: usize = 2_048;
+/// People whose words are read at once by one thread.
+const CHUNK: usize = 1 << 16;
+
+/// What has happened in one month. Memory: 24 bytes for every person.
+pub(crate) struct Tally {
+    month: usize,
+    words: Vec<AtomicU64>,
+    events: Vec<AtomicU64>,
+}
+
+/// What one thread has seen of one month and not yet handed in.
+pub(crate) struct Notes {
+    events: [u64; EVENTS * PLANS.len()],
+    /// A person and plan (the position of the word), and below it [`EVENT_BITS`] bits of the event.
+    seen: Vec<u64>,
+}
+
+/// One row of the truth.
+pub(crate) struct Row {
+    pub(crate) month: YearMonth,
+    pub(crate) level: &'static str,
+    pub(crate) key: String,
+    /// The plan; `None` is all plans.
+    pub(crate) plan: Option<&'static str>,
+    pub(crate) users: u64,
+    pub(crate) events: u64,
+}
+
+impl Tally {
+    /// An empty tally for the month at this position.
+    pub(crate) fn new(month: usize, users: u64) -> Self {
+        let zeros = |n: usize| std::iter::repeat_with(AtomicU64::default).take(n).collect();
+        let words = zeros(users as usize * PLANS.len());
+        Self { month, words, events: zeros(EVENTS * PLANS.len()) }
+    }
+
+    /// The position of the month.
+    pub(crate) const fn month(&self) -> usize {
+        self.month
+    }
+
+    /// Takes in what one thread has noted about this month. Any thread may call it.
+    ///
+    /// The first loop only reads, so that the processor can wait for many words at the same time,
+    /// and drops what is known already: most people repeat themselves.
+    pub(crate) fn add(&self, notes: &mut Notes) {
+        notes.seen.retain(|note| {
+            let word = self.words[(note >> EVENT_BITS) as usize].load(Ordering::Relaxed);
+            word & bit(*note) == 0
+        });
+        for note in notes.seen.drain(..) {
+            self.words[(note >> EVENT_BITS) as usize].fetch_or(bit(note), Ordering::Relaxed);
+        }
+        for (sum, count) in self.events.iter().zip(&mut notes.events) {
+            sum.fetch_add(std::mem::take(count), Ordering::Relaxed);
+        }
+    }
+
+    /// The truth of the month, once all of its events have been seen: each selection for all
+    /// plans and for each one.
+    pub(crate) fn rows(&self, name: YearMonth, selections: &[Selection]) -> Vec<Row> {
+        let users = self.users(selections);
+        let mut rows = Vec::with_capacity(users.len());
+        for (at, selection) in selections.iter().enumerate() {
+            for split in 0..SPLITS {
+                let plan = split.checked_sub(1);
+                rows.push(Row {
+                    month: name,
+                    level: selection.level,
+                    key: selection.key.clone(),
+                    plan: plan.map(|plan| PLANS[plan]),
+                    users: users[split * selections.len() + at],
+                    events: self.events(selection.events, plan),
+                });
+            }
+        }
+        rows
+    }
+
+    fn users(&self, selections: &[Selection]) -> Vec<u64> {
+        let none = || vec![0; selections.len() * SPLITS];
+        let count = |mut sums: Vec<u64>, words: &[AtomicU64]| {
+            for person in words.chunks_exact(PLANS.len()) {
+                let mut split = [0; SPLITS];
+                for (plan, word) in person.iter().enumerate() {
+                    split[plan + 1] = word.load(Ordering::Relaxed);
+                    split[0] |= split[plan + 1];
+                }
+                if split[0] == 0 {
+                    continue;
+                }
+                // Most people have one plan, so two of the splits are empty.
+                for (at, word) in split.into_iter().enumerate().filter(|(_, word)| *word != 0) {
+                    let sums = &mut sums[at * selections.len()..][..selections.len()];
+                    for (sum, selection) in sums.iter_mut().zip(selections) {
+                        *sum += u64::from(word & selection.events != 0);
+                    }
+                }
+            }
+            sums
+        };
+        let add = |mut sums: Vec<u64>, more: Vec<u64>| {
+            sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+            sums
+        };
+        self.words.par_chunks(CHUNK * PLANS.len()).fold(none, count).reduce(none, add)
+    }
+
+    fn events(&self, selected: u64, plan: Option<usize>) -> u64 {
+        let mut sum = 0;
+        for event in (0..EVENTS).filter(|event| selected & (1 << event) != 0) {
+            for at in (0..PLANS.len()).filter(|at| plan.is_none_or(|plan| plan == *at)) {
+                sum += self.events[event * PLANS.len() + at].load(Ordering::Relaxed);
+            }
+        }
+        sum
+    }
+}
+
+impl Notes {
+    /// Nothing noted yet.
+    pub(crate) fn new() -> Self {
+        Self { events: [0; EVENTS * PLANS.len()], seen: Vec::with_capacity(NOTES) }
+    }
+
+    /// Notes an event. Returns whether the notes should be handed in now.
+    pub(crate) fn see(&mut self, event: &Event) -> bool {
+        let plan = usize::from(event.place.plan);
+        self.events[usize::from(event.action) * PLANS.len() + plan] += 1;
+        let word = event.person * PLANS.len() as u64 + plan as u64;
+        self.seen.push((word << EVENT_BITS) | u64::from(event.action));
+        self.seen.len() >= NOTES
+    }
+}
+
+/// The bit of a noted event in its word.
+const fn bit(note: u64) -> u64 {
+    1 << (note % (1 << EVENT_BITS))
+}
+
+/// The truth as CSV.
+pub(crate) fn csv(rows: &[Row]) -> String {
+    let mut text = "period_start,level,key,plan,users,events\n".to_owned();
+    for row in rows {
+        let (date, plan) = (row.month.first_date(), row.plan.unwrap_or_default());
+        // Writing to a string does not fail.
+        let _ =
+            writeln!(text, "{date},{},{},{plan},{},{}", row.level, row.key, row.users, row.events);
+    }
+    text
+}
+
+/// Writes the truth as Parquet, in the columns of the CSV; `plan` is null for all plans.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(crate) fn write_parquet(rows: &[Row], path: &Path) -> Result<()> {
+    let numbers = |number: fn(&Row) -> u64| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| number(row) as i64)))
+    };
+    let dates = Date32Array::from_iter_values(rows.iter().map(|row| row.month.first_day()));
+    let batch = RecordBatch::try_from_iter([
+        ("period_start", Arc::new(dates) as ArrayRef),
+        ("level", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.level)))),
+        ("key", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.key)))),
+        ("plan", Arc::new(rows.iter().map(|row| row.plan).collect::<StringArray>())),
+        ("users", numbers(|row| row.users)),
+        ("events", numbers(|row| row.events)),
+    ])?;
+    let file = File::create(path).map_err(Error::io("create", path))?;
+    let written = ArrowWriter::try_new(file, batch.schema(), None).and_then(|mut writer| {
+        writer.write(&batch)?;
+        writer.close()
+    });
+    written.map(|_| ()).map_err(Error::parquet(path))
+}

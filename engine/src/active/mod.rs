@@ -1,0 +1,193 @@
+//! The question and the rows that answer it.
+//!
+//! ```text
+//! Question --> scan of the events, once --> Rollup (cells) --> values per node --> Rows
+//! ```
+//!
+//! [`answer`] does all of it for a project. The parts, in order: [`plan`] lays periods over the
+//! days, [`nodes`] hangs metrics into the tree and cells under metrics, [`values`] counts the
+//! users of every node in every period, and [`rows`] writes the rows down in their order.
+
+mod nodes;
+mod plan;
+mod row;
+mod rows;
+mod trailing;
+mod values;
+
+use std::collections::BTreeSet;
+
+use crate::calendar::{Day, Window};
+use crate::events::{Granularity, Request, Scan, Seen};
+use crate::metric::Dictionary;
+use crate::project::Project;
+use crate::rollup::{Counting, Rollup};
+use crate::{Error, Result};
+
+pub use row::{Basis, Count, Level, Method, Report, Row};
+
+/// Which tree of sections, stages and groups a report uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TreeOf {
+    /// The tree as it stands on the day on which the data ends, for all periods.
+    #[default]
+    Today,
+    /// For each period the tree that held on its last day.
+    Period,
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The named window.
+    pub window: Window,
+    /// Levels to give rows for.
+    pub levels: BTreeSet<Level>,
+    /// How nodes above an action are rolled up.
+    pub method: Method,
+    /// Dimensions to tell users apart by; every set of values with their All rows.
+    pub by: Vec<String>,
+    /// First day asked for; the data's first day if `None`.
+    pub from: Option<Day>,
+    /// Last day asked for; the data's last day if `None`.
+    pub to: Option<Day>,
+    /// The data ends with this day: later events are not looked at.
+    pub as_of: Option<Day>,
+    /// Exact or approximate.
+    pub counting: Counting,
+    /// Which tree.
+    pub tree: TreeOf,
+}
+
+impl Default for Question {
+    /// Exact monthly active users, in total and per stage, of all the data.
+    fn default() -> Self {
+        Self {
+            window: Window::Month,
+            levels: BTreeSet::from([Level::Total, Level::Stage]),
+            method: Method::Union,
+            by: Vec::new(),
+            from: None,
+            to: None,
+            as_of: None,
+            counting: Counting::Exact,
+            tree: TreeOf::Today,
+        }
+    }
+}
+
+/// A report, and what was not counted for it.
+#[derive(Debug)]
+pub struct Answer {
+    /// The rows and what a reader needs to trust them.
+    pub report: Report,
+    /// Range of the data and rejected rows.
+    pub seen: Seen,
+    /// Events by name that the dictionary does not know.
+    pub unmapped: std::collections::BTreeMap<String, u64>,
+    /// What a reader should be told besides.
+    pub notes: Vec<String>,
+}
+
+/// Answers a question from a project's events, with one scan.
+///
+/// `progress` is told the rows done and the rows in all.
+///
+/// # Errors
+/// When the question does not fit the project, or the events cannot be read.
+pub fn answer(
+    project: &Project,
+    dictionary: &Dictionary,
+    question: &Question,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Answer> {
+    check(project, dictionary, question)?;
+    let mut notes = Vec::new();
+    let dimensions = dimensions(project, dictionary, question, &mut notes);
+    let scan = Scan::open(&project.root, &project.sources, &dimensions)?;
+    let after = |day: Day| project.zone.start_of(day.plus(1));
+    let request = Request {
+        zone: &project.zone,
+        granularity: Granularity::of(question.window),
+        range: plan::range(question, &project.zone),
+        bound: project.no_events_after.map(after),
+        progress,
+    };
+    let counted = counted_events(dictionary);
+    let rollup = Rollup::build(&scan, &request, &counted, question.counting)?;
+    let report = rows::report(project, dictionary, question, &dimensions, &rollup)?;
+    Ok(Answer { report, seen: rollup.seen, unmapped: rollup.unmapped, notes })
+}
+
+/// Names of the events that make the total: those defined, and those that metrics name.
+pub fn counted_events(dictionary: &Dictionary) -> BTreeSet<String> {
+    let defined = dictionary.events.iter().map(|event| event.action.clone());
+    let metrics = dictionary.metrics.iter().filter(|metric| metric.counted().is_ok());
+    defined.chain(metrics.flat_map(|m| m.rules.iter().map(|rule| rule.event.clone()))).collect()
+}
+
+fn check(project: &Project, dictionary: &Dictionary, question: &Question) -> Result<()> {
+    for (at, name) in question.by.iter().enumerate() {
+        if question.by[..at].contains(name) {
+            return Err(Error::input(format!("the dimension `{name}` is asked for twice")));
+        }
+        if project.sources.iter().all(|source| source.dimension(name).is_none()) {
+            let known: BTreeSet<&str> = project
+                .sources
+                .iter()
+                .flat_map(|source| {
+                    let own = source.deployment.as_ref().map(|_| crate::events::DEPLOYMENT);
+                    source.dimensions.iter().map(String::as_str).chain(own)
+                })
+                .collect();
+            let known: Vec<&str> = known.into_iter().collect();
+            return Err(Error::input(format!("no source has a dimension `{name}`"))
+                .with("help", format!("the dimensions are: {}", known.join(", "))));
+        }
+    }
+    if let (Some(from), Some(to)) = (question.from, question.to)
+        && from > to
+    {
+        return Err(Error::input(format!("the range ends ({to}) before it begins ({from})")));
+    }
+    if matches!(question.counting, Counting::Approx(_)) {
+        let mut counted = dictionary.metrics.iter().filter(|metric| metric.counted().is_ok());
+        if let Some(metric) = counted.find(|m| nodes::needs_intersection(m)) {
+            return Err(Error::input(format!(
+                "`{}` counts users who did all of its events, which sketches cannot tell",
+                metric.key_path
+            ))
+            .with("file", metric.file.display())
+            .with("line", metric.line)
+            .with("help", "count exactly, without --approx"));
+        }
+    }
+    Ok(())
+}
+
+/// The dimensions to read: those asked for, then those that filters of metrics look at.
+fn dimensions(
+    project: &Project,
+    dictionary: &Dictionary,
+    question: &Question,
+    notes: &mut Vec<String>,
+) -> Vec<String> {
+    let mut dimensions = question.by.clone();
+    let metrics = dictionary.metrics.iter().filter(|metric| metric.counted().is_ok());
+    for metric in metrics {
+        for (name, _) in metric.rules.iter().flat_map(|rule| &rule.filter) {
+            if dimensions.contains(name) {
+                continue;
+            }
+            if project.sources.iter().any(|source| source.dimension(name).is_some()) {
+                dimensions.push(name.clone());
+            } else {
+                notes.push(format!(
+                    "{} filters by `{name}`, which no source has: that rule selects nobody",
+                    metric.key_path
+                ));
+            }
+        }
+    }
+    dimensions
+}

@@ -1,0 +1,138 @@
+//! Nodes of the tree with their metrics, and the cells that each metric selects.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Level;
+use crate::calendar::Day;
+use crate::metric::{Dictionary, Indicator, Metric, Operator, Rank, Rule};
+use crate::rollup::Cell;
+
+/// What a row is a row of.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Name {
+    pub(super) level: Level,
+    pub(super) section: Option<String>,
+    pub(super) stage: Option<String>,
+    pub(super) group: Option<String>,
+    pub(super) metric: Option<String>,
+}
+
+/// A node and the counted metrics below it, by their place in the dictionary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Node {
+    pub(super) name: Name,
+    pub(super) metrics: Vec<usize>,
+    /// Those of the metrics that are flagged as the node's performance indicator.
+    pub(super) indicators: Vec<usize>,
+}
+
+/// Whether a metric asks for users who did several different things.
+pub(super) fn needs_intersection(metric: &Metric) -> bool {
+    metric.operator == Operator::Intersection && metric.rules.len() > 1
+}
+
+/// All nodes that have a counted metric below them, as the tree stands on a day. The total and
+/// the combined node are always there.
+pub(super) fn nodes(dictionary: &Dictionary, day: Day) -> Vec<Node> {
+    let mut nodes: BTreeMap<Name, Node> = BTreeMap::new();
+    let bare = |level| Name { level, section: None, stage: None, group: None, metric: None };
+    for level in [Level::Total, Level::Combined] {
+        let name = bare(level);
+        nodes.insert(name.clone(), Node { name, metrics: Vec::new(), indicators: Vec::new() });
+    }
+    for (at, metric) in dictionary.metrics.iter().enumerate() {
+        if metric.counted().is_err() || !metric.valid.contains(day) {
+            continue;
+        }
+        let place = dictionary.tree.place(metric, day);
+        let own = |name: Option<&str>| name.map(str::to_owned);
+        let mut add = |name: Name, flags: &[Indicator]| {
+            let flagged = metric.indicators.iter().any(|flag| flags.contains(flag));
+            let node = nodes.entry(name.clone()).or_insert_with(|| Node {
+                name,
+                metrics: Vec::new(),
+                indicators: Vec::new(),
+            });
+            node.metrics.push(at);
+            if flagged {
+                node.indicators.push(at);
+            }
+        };
+        let (section, stage, group) = (own(place.section), own(place.stage), own(place.group));
+        if section.is_some() {
+            add(Name { section: section.clone(), ..bare(Level::Section) }, &[Indicator::Smau]);
+        }
+        if stage.is_some() {
+            let name = Name { section: section.clone(), stage: stage.clone(), ..bare(Level::Stage) };
+            add(name, &[Indicator::Smau]);
+        }
+        if group.is_some() {
+            let name = Name {
+                section: section.clone(),
+                stage: stage.clone(),
+                group: group.clone(),
+                ..bare(Level::Group)
+            };
+            add(name, &[Indicator::Gmau]);
+        }
+        let metric = Some(metric.key_path.clone());
+        add(Name { level: Level::Action, section, stage, group, metric }, &[]);
+    }
+    nodes.into_values().collect()
+}
+
+/// Display names for every key that a row can hold.
+pub(super) fn names(dictionary: &Dictionary) -> BTreeMap<(Level, String), String> {
+    let tree = &dictionary.tree;
+    let sections = tree.sections.iter().map(|s| (Rank::Section, &s.key));
+    let stages = tree.stages.iter().map(|s| (Rank::Stage, &s.key));
+    let groups = tree.groups().map(|g| (Rank::Group, &g.key));
+    let mut names = BTreeMap::new();
+    for (rank, key) in sections.chain(stages).chain(groups) {
+        let level = match rank {
+            Rank::Section => Level::Section,
+            Rank::Stage => Level::Stage,
+            Rank::Group => Level::Group,
+        };
+        let name = tree.name_of(rank, key).unwrap_or(key);
+        names.insert((level, key.clone()), name.to_owned());
+    }
+    for metric in &dictionary.metrics {
+        if !metric.description.is_empty() {
+            names.insert((Level::Action, metric.key_path.clone()), metric.description.clone());
+        }
+    }
+    names
+}
+
+/// For each metric of the dictionary and each of its rules, the cells that the rule selects.
+pub(super) fn selections(
+    dictionary: &Dictionary,
+    dimensions: &[String],
+    cells: &[Cell],
+) -> Vec<Vec<BTreeSet<u32>>> {
+    let mut by_event: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
+    for (at, cell) in cells.iter().enumerate() {
+        by_event.entry(&cell.event).or_default().push(at as u32);
+    }
+    let select = |rule: &Rule| -> BTreeSet<u32> {
+        let candidates = by_event.get(rule.event.as_str()).into_iter().flatten().copied();
+        candidates.filter(|at| matches(rule, dimensions, &cells[*at as usize])).collect()
+    };
+    dictionary
+        .metrics
+        .iter()
+        .map(|metric| match metric.counted() {
+            Ok(()) => metric.rules.iter().map(select).collect(),
+            Err(_) => Vec::new(),
+        })
+        .collect()
+}
+
+fn matches(rule: &Rule, dimensions: &[String], cell: &Cell) -> bool {
+    rule.filter.iter().all(|(name, values)| {
+        let at = dimensions.iter().position(|dimension| dimension == name);
+        let value = at.and_then(|at| cell.dimensions[at].as_ref());
+        value.is_some_and(|value| values.contains(value))
+    })
+}

@@ -1,0 +1,160 @@
+//! One report row: the same columns in SQL, CSV, JSON and Parquet.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::calendar::{Day, Period, Window};
+use crate::{Error, Result};
+
+/// What a row is a row of, from the whole to the part; rows are printed in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Unique users over all events of the dictionary (UMAU, "MAU").
+    Total,
+    /// The plain sum of the stages: a user in three stages counts three (CMAU).
+    Combined,
+    /// Each section of the tree.
+    Section,
+    /// Each stage of the tree (SMAU).
+    Stage,
+    /// Each group of the tree (GMAU).
+    Group,
+    /// Each metric (AMAU).
+    Action,
+}
+
+/// How a node above an action is rolled up. For every node max <= union <= sum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Method {
+    /// Users who did anything in the node, each counted once.
+    Union,
+    /// The union of only those metrics that are flagged as the node's performance indicator.
+    Indicator,
+    /// The largest single action.
+    Max,
+    /// The sum of the actions: a user of three actions counts three.
+    Sum,
+}
+
+/// Whether a number was observed or worked out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Basis {
+    /// Observed.
+    Recorded,
+}
+
+/// Whether users were counted or estimated by a sketch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Count {
+    /// Every user counted once; `users_low` and `users_high` equal `users`.
+    Exact,
+    /// Estimated; `users_low..=users_high` is a 95 % interval.
+    Approx,
+}
+
+macro_rules! words {
+    ($type:ty, $what:literal, $($variant:ident = $word:literal),+) => {
+        impl $type {
+            /// Every value, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word that stands in the row's column and on the command line.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = Error;
+
+            fn from_str(word: &str) -> Result<Self> {
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(Error::input(format!(concat!("unknown ", $what, " `{}`"), word))
+                        .with("help", concat!("use one of:", $(" ", $word),+))),
+                }
+            }
+        }
+    };
+}
+
+words!(
+    Level,
+    "level",
+    Total = "total",
+    Combined = "combined",
+    Section = "section",
+    Stage = "stage",
+    Group = "group",
+    Action = "action"
+);
+words!(Method, "method", Union = "union", Indicator = "indicator", Max = "max", Sum = "sum");
+words!(Basis, "basis", Recorded = "recorded");
+words!(Count, "count", Exact = "exact", Approx = "approx");
+
+/// One row of a report. Columns that do not apply are `None`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The named window that the period belongs to.
+    pub window: Window,
+    /// First and last day, both inclusive, in the report's time zone.
+    pub period: Period,
+    /// Whether the data reaches past the period's end.
+    pub complete: bool,
+    /// What the row is a row of.
+    pub level: Level,
+    /// Key of the section, for levels section, stage, group and action.
+    pub section: Option<String>,
+    /// Key of the stage, for levels stage, group and action.
+    pub stage: Option<String>,
+    /// Key of the group, for levels group and action.
+    pub group: Option<String>,
+    /// Key path of the metric, for level action.
+    pub metric: Option<String>,
+    /// One value per `--by` dimension; `None` is the "All" row.
+    pub by: Vec<Option<String>>,
+    /// How the node was rolled up.
+    pub method: Method,
+    /// Observed or worked out.
+    pub basis: Basis,
+    /// Counted or estimated.
+    pub count: Count,
+    /// Users.
+    pub users: u64,
+    /// Lower end of the 95 % interval; equals `users` when exact.
+    pub users_low: u64,
+    /// Upper end of the 95 % interval; equals `users` when exact.
+    pub users_high: u64,
+    /// `users` of the period before; `None` where the data has no period before.
+    pub previous_users: Option<u64>,
+    /// Change against the period before in per cent; `None` where there is no period before or
+    /// it had no users.
+    pub change_pct: Option<f64>,
+}
+
+/// The answer to one question, with what a reader needs to trust it.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// The window of every row.
+    pub window: Window,
+    /// IANA name of the time zone in which days are days.
+    pub time_zone: String,
+    /// Names of the `--by` dimensions; each row's `by` has one value for each.
+    pub by: Vec<String>,
+    /// Day of the oldest event in the sources, or `None` without events.
+    pub first_day: Option<Day>,
+    /// Day on which the data ends: of the newest event, or the `--as-of` day.
+    pub last_day: Option<Day>,
+    /// Events that were read and counted, in the range of the report.
+    pub events: u64,
+    /// Display names by key: sections, stages, groups as (level, key) and metrics' descriptions.
+    pub names: std::collections::BTreeMap<(Level, String), String>,
+    /// The rows, by period start, level, then names.
+    pub rows: Vec<Row>,
+}

@@ -1,0 +1,88 @@
+//! The grain of time at which users are kept apart, and the clock that tells it for an instant.
+//!
+//! A window is made of whole granules: a month needs only months, thirty trailing days need days.
+//! The coarsest grain that serves is the cheapest.
+
+use std::ops::Range;
+
+use crate::calendar::{Day, Period, Window, Zone};
+
+/// The grain of time of a scan. Granules of one granularity never overlap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Granularity {
+    /// Calendar periods of this window.
+    Calendar(Window),
+    /// The last 28 days of every month; the days before belong to no granule.
+    MonthEnd,
+}
+
+impl Granularity {
+    /// The coarsest grain that the window's periods are made of.
+    pub fn of(window: Window) -> Self {
+        match window {
+            Window::Day | Window::Week | Window::Month | Window::Quarter | Window::Year => {
+                Self::Calendar(window)
+            }
+            Window::Last28dOfMonth => Self::MonthEnd,
+            Window::Iso4w => Self::Calendar(Window::Week),
+            Window::Trailing(_) | Window::Lagged28d => Self::Calendar(Window::Day),
+        }
+    }
+
+    /// The granule that holds the day, if any.
+    pub fn granule(self, day: Day) -> Option<Period> {
+        match self {
+            Self::Calendar(window) => window.partition(day),
+            Self::MonthEnd => {
+                Some(Window::Last28dOfMonth.at(day)).filter(|period| period.contains(day))
+            }
+        }
+    }
+}
+
+/// Tells the granule of an instant; runs of rows in one granule cost two comparisons each.
+#[derive(Clone, Debug)]
+pub struct GranuleClock {
+    granularity: Granularity,
+    zone: Zone,
+    last: (Range<i64>, Option<Day>),
+    known: Vec<(Range<i64>, Option<Day>)>,
+}
+
+impl GranuleClock {
+    /// A clock for a granularity in a zone.
+    pub fn new(granularity: Granularity, zone: &Zone) -> Self {
+        Self { granularity, zone: zone.clone(), last: (0..0, None), known: Vec::new() }
+    }
+
+    /// First day of the granule that holds the instant (microseconds since the epoch), if any.
+    #[inline]
+    pub fn granule(&mut self, micros: i64) -> Option<Day> {
+        if !self.last.0.contains(&micros) {
+            self.last = self.find(micros);
+        }
+        self.last.1
+    }
+
+    /// The instants around `micros` that share its granule (or its lack of one).
+    pub fn bounds(&mut self, micros: i64) -> Range<i64> {
+        self.granule(micros);
+        self.last.0.clone()
+    }
+
+    fn find(&mut self, micros: i64) -> (Range<i64>, Option<Day>) {
+        let at = self.known.partition_point(|(range, _)| range.end <= micros);
+        if let Some(entry) = self.known.get(at).filter(|(range, _)| range.contains(&micros)) {
+            return entry.clone();
+        }
+        let day = self.zone.day_of(micros);
+        // A day outside every granule is a stretch of its own.
+        let (stretch, start) = match self.granularity.granule(day) {
+            Some(granule) => (granule, Some(granule.start)),
+            None => (Period::new(day, day), None),
+        };
+        let range = self.zone.start_of(stretch.start)..self.zone.start_of(stretch.end.plus(1));
+        self.known.insert(at, (range.clone(), start));
+        (range, start)
+    }
+}

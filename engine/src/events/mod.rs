@@ -1,0 +1,30 @@
+//! Files of events become checked batches: who did what on which day, under which circumstances.
+//!
+//! A [`Source`] says where the events lie and which column is what. [`Scan`] reads all sources
+//! once, in parallel, decodes only the columns that are asked for, and hands every [`Batch`] to
+//! the sinks; what it cannot use it counts by reason ([`Rejects`]) instead of guessing.
+
+mod batch;
+mod codes;
+mod columns;
+mod files;
+mod granule;
+mod parquet;
+mod reject;
+mod scan;
+mod source;
+mod text;
+
+pub use batch::{Batch, Codes, SKIP, Users};
+pub use codes::{Book, NONE_LABEL};
+pub use files::{Compression, EventFile, Format};
+pub use granule::{Granularity, GranuleClock};
+pub use reject::{Reason, Rejects};
+pub use scan::{Request, Scan, Seen, Sink};
+pub use source::{DEPLOYMENT, Source, Value};
+
+impl From<arrow::error::ArrowError> for crate::Error {
+    fn from(cause: arrow::error::ArrowError) -> Self {
+        Self::internal(format!("Arrow: {cause}")).caused_by(cause)
+    }
+}

@@ -1,0 +1,83 @@
+//! What only shows when the parts stand side by side: unknown events, metrics that belong nowhere.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::model::{Event, Metric, Status};
+use super::nearest::did_you_mean;
+use super::problem::{Problem, Problems, Severity};
+use super::taxonomy::{Place, Tree};
+
+/// Warns of event names in rules that no event definition has.
+pub(super) fn event_names<'a>(
+    metrics: impl Iterator<Item = &'a Metric>,
+    events: &[Event],
+    problems: &Problems,
+) {
+    let known: BTreeSet<&str> = events.iter().map(|event| event.action.as_str()).collect();
+    // The same unknown name may stand in many metrics; the search for a near one is the slow part.
+    let mut helps: HashMap<&str, Option<String>> = HashMap::new();
+    for metric in metrics.filter(|metric| metric.status != Status::Removed) {
+        let mut warned = BTreeSet::new();
+        for rule in &metric.rules {
+            let name = rule.event.as_str();
+            if known.contains(name) || !warned.insert(name) {
+                continue;
+            }
+            let near = || did_you_mean(name, known.iter().copied());
+            let help = helps.entry(name).or_insert_with(near).clone();
+            let message = format!("event `{name}` has no definition");
+            let problem =
+                Problem::new(Severity::Warning, &metric.file, rule.line, &rule.key, message);
+            problems.push(problem.with_help(help));
+        }
+    }
+}
+
+/// Warns of metrics without events, and of those that hang nowhere in the tree.
+pub(super) fn metrics(metrics: &[Metric], tree: &Tree, problems: &Problems) {
+    for metric in metrics.iter().filter(|metric| metric.status != Status::Removed) {
+        let warn = |line: usize, key: &str, message: String, help: Option<String>| {
+            let problem = Problem::new(Severity::Warning, &metric.file, line, key, message);
+            problems.push(problem.with_help(help));
+        };
+        if metric.rules.is_empty() {
+            let message =
+                format!("`{}` names no events: its users are not counted", metric.key_path);
+            warn(metric.line, &metric.key, message, None);
+        }
+        // Without any stage there is nothing to hang on; a tree without stages is reported itself.
+        if !tree.stages.is_empty()
+            && let Some((message, help)) = homeless(metric, tree)
+        {
+            let separator = if metric.key.is_empty() { "" } else { "." };
+            let key = format!("{}{separator}product_group", metric.key);
+            warn(metric.owner_line, &key, message, help);
+        }
+    }
+}
+
+/// What is wrong with a metric's owner: the message and the help.
+fn homeless(metric: &Metric, tree: &Tree) -> Option<(String, Option<String>)> {
+    let place = tree.place_ever(metric);
+    let instead = match place {
+        Place { stage: Some(stage), .. } => format!("the metric counts for stage `{stage}`"),
+        Place { section: Some(section), .. } => {
+            format!("the metric counts for section `{section}`")
+        }
+        _ => "the metric counts for no stage".to_owned(),
+    };
+    let Some(group) = &metric.group else {
+        let message = format!("`{}` has no product_group: {instead}", metric.key_path);
+        return place.stage.is_none().then_some((message, None));
+    };
+    let stages = tree.stages.iter().map(|stage| stage.slug.as_str());
+    let groups = tree.groups().map(|group| group.slug.as_str());
+    let mut known = groups.chain(stages);
+    if known.any(|key| key == group) {
+        return None;
+    }
+    let groups = tree.groups().map(|group| group.slug.as_str());
+    let help = did_you_mean(group, groups);
+    let message = format!("group `{group}` is not in the tree of stages: {instead}");
+    Some((message, help))
+}

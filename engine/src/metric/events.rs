@@ -1,0 +1,55 @@
+//! Reads event definitions.
+
+use std::collections::HashMap;
+
+use super::fields;
+use super::model::Event;
+use super::yaml::View;
+
+const USED: [&str; 6] =
+    ["action", "category", "description", "identifiers", "product_group", "status"];
+
+/// Reads definitions; of two with the same category and action the first is kept.
+pub(super) fn read(definitions: &[View<'_>]) -> Vec<Event> {
+    let mut events: Vec<Event> = Vec::new();
+    let mut known: HashMap<(Option<String>, String), usize> = HashMap::new();
+    for view in definitions {
+        let Some(event) = event(view) else { continue };
+        let name = (event.category.clone(), event.action.clone());
+        if let Some(first) = known.get(&name) {
+            let first = &events[*first];
+            let message = format!(
+                "event `{}` is defined twice; first in {}:{}",
+                event.action,
+                first.file.display(),
+                first.line
+            );
+            let place = view.get("action").unwrap_or_else(|| view.clone());
+            place.error(message, Some("keep one of them"));
+            continue;
+        }
+        known.insert(name, events.len());
+        events.push(event);
+    }
+    events
+}
+
+fn event(view: &View<'_>) -> Option<Event> {
+    if view.node().as_map().is_none() {
+        view.wrong_type("an event definition");
+        return None;
+    }
+    let action = view.required_text_of("action")?;
+    let mut other = fields::other(view, &USED);
+    Some(Event {
+        action: action.to_owned(),
+        category: view.text_of("category").map(str::to_owned),
+        description: view.text_of("description").unwrap_or_default().to_owned(),
+        identifiers: view.texts_of("identifiers").into_iter().map(str::to_owned).collect(),
+        group: fields::owner(view, "product_group"),
+        status: fields::status(view, &mut other),
+        file: view.file().to_owned(),
+        line: view.line(),
+        other,
+    })
+}

@@ -1,0 +1,275 @@
+//! From YAML text to nodes, on top of the parser's events: its own tree would turn `8.10` into a
+//! number, and stop at the first key that stands twice.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use saphyr_parser::{Event, Parser, ScalarStyle};
+
+use super::{Entry, Node, Value};
+use crate::metric::problem::{Problem, Problems, Severity};
+
+/// Deeper nesting than any definition has; keeps recursion over nodes from exhausting the stack.
+const MOST_LEVELS: usize = 64;
+
+/// Nodes that aliases may copy into one file, so that a few nested ones cannot fill the memory.
+const MOST_COPIES: usize = 100_000;
+
+/// What the parser says of a line inside of brackets that is indented no deeper than the key
+/// before the bracket. The letter of YAML forbids it, other readers allow it, and real
+/// definitions close a list of events so. Such a line is moved to the right, where it means the
+/// same, and the text is read again.
+const OUTDENTED: [&str; 2] = ["invalid indentation", "invalid indentation in flow construct"];
+
+/// Further right than the key before any bracket; one that stands deeper still stays an error.
+const FAR_RIGHT: &str = match std::str::from_utf8(&[b' '; 128]) {
+    Ok(spaces) => spaces,
+    Err(_) => "",
+};
+
+/// How many lines are moved; each one costs another reading.
+const MOST_INDENTED: usize = 200;
+
+/// The documents of a YAML file. A file that cannot be read, or is not YAML, is reported and has
+/// no documents.
+pub fn load(path: &Path, problems: &Problems) -> Vec<Node> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => parse(&text, path, problems),
+        Err(cause) => {
+            let message = format!("cannot be read: {cause}");
+            problems.push(Problem::new(Severity::Error, path, 0, "", message));
+            Vec::new()
+        }
+    }
+}
+
+/// The documents of a YAML text; `file` is where it comes from.
+pub fn parse(text: &str, file: &Path, problems: &Problems) -> Vec<Node> {
+    let mut text = Cow::Borrowed(text.trim_start_matches('\u{feff}'));
+    let mut indented = None;
+    for _ in 0..MOST_INDENTED {
+        let failure = match attempt(&text, file) {
+            Ok((documents, found)) => {
+                found.into_vec().into_iter().for_each(|problem| problems.push(problem));
+                return documents;
+            }
+            Err(failure) => failure,
+        };
+        match failure.outdented.filter(|_| indented != Some(failure.line)) {
+            Some(at) if begins_its_line(&text, at) => {
+                indented = Some(failure.line);
+                text.to_mut().insert_str(at, FAR_RIGHT);
+            }
+            _ => {
+                let Failure { line, message, .. } = failure;
+                problems.push(Problem::new(Severity::Error, file, line, "", message));
+                return Vec::new();
+            }
+        }
+    }
+    let message = format!("more than {MOST_INDENTED} lines in brackets begin too far left");
+    problems.push(Problem::new(Severity::Error, file, 0, "", message));
+    Vec::new()
+}
+
+/// Why a text could not be read.
+struct Failure {
+    line: usize,
+    message: String,
+    /// Byte at which a line inside of brackets begins too far left.
+    outdented: Option<usize>,
+}
+
+/// Reads a text as it stands.
+fn attempt(text: &str, file: &Path) -> Result<(Vec<Node>, Problems), Failure> {
+    let mut builder = Builder {
+        file,
+        problems: Problems::default(),
+        open: Vec::new(),
+        anchors: BTreeMap::new(),
+        documents: Vec::new(),
+        copies: 0,
+    };
+    let mut parser = Parser::new_from_str(text);
+    while let Some(event) = parser.next_event() {
+        let (event, span) = event.map_err(|error| {
+            let index = error.marker().index();
+            let outdented = OUTDENTED.contains(&error.info());
+            let at = outdented.then(|| text.char_indices().nth(index)).flatten();
+            Failure {
+                line: error.marker().line(),
+                message: format!("not YAML: {}", error.info()),
+                outdented: at.map(|(byte, _)| byte),
+            }
+        })?;
+        let line = span.start.line();
+        builder.take(event, line).map_err(|message| Failure { line, message, outdented: None })?;
+    }
+    Ok((builder.documents, builder.problems))
+}
+
+/// Whether nothing but spaces and tabs stands before that byte in its line.
+fn begins_its_line(text: &str, at: usize) -> bool {
+    let before = text[..at].trim_end_matches([' ', '\t']);
+    before.is_empty() || before.ends_with(['\n', '\r'])
+}
+
+struct Builder<'a> {
+    file: &'a Path,
+    problems: Problems,
+    /// Lists and mappings that have begun and not ended, the innermost last.
+    open: Vec<Open>,
+    anchors: BTreeMap<usize, Node>,
+    documents: Vec<Node>,
+    copies: usize,
+}
+
+struct Open {
+    node: Node,
+    anchor: usize,
+    /// The key that waits for its value.
+    key: Option<Key>,
+    /// Entries that `<<` brings in; the mapping's own entries go before them.
+    merged: Vec<Entry>,
+}
+
+struct Key {
+    text: String,
+    line: usize,
+    quoted: bool,
+}
+
+impl Builder<'_> {
+    /// Takes one event; an error ends the reading.
+    fn take(&mut self, event: Event<'_>, line: usize) -> Result<(), String> {
+        match event {
+            Event::Nothing
+            | Event::StreamStart
+            | Event::StreamEnd
+            | Event::DocumentStart(_)
+            | Event::DocumentEnd => Ok(()),
+            Event::SequenceStart(anchor, _) => self.begin(Value::List(Vec::new()), anchor, line),
+            Event::MappingStart(anchor, _) => self.begin(Value::Map(Vec::new()), anchor, line),
+            Event::SequenceEnd | Event::MappingEnd => self.end(),
+            Event::Scalar(text, style, anchor, tag) => {
+                let quoted = style != ScalarStyle::Plain || tag.is_some();
+                let value = Value::Scalar { text: text.into_owned(), quoted };
+                self.add(Node { line, value }, anchor)
+            }
+            Event::Alias(anchor) => self.copy(anchor, line),
+        }
+    }
+
+    fn begin(&mut self, value: Value, anchor: usize, line: usize) -> Result<(), String> {
+        if self.open.len() == MOST_LEVELS {
+            return Err(format!("nested more than {MOST_LEVELS} levels deep"));
+        }
+        let node = Node { line, value };
+        self.open.push(Open { node, anchor, key: None, merged: Vec::new() });
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<(), String> {
+        let Some(Open { mut node, anchor, merged, .. }) = self.open.pop() else {
+            return Err("not YAML: something ends that has not begun".to_owned());
+        };
+        if let Value::Map(entries) = &mut node.value {
+            for entry in merged {
+                if entries.iter().all(|own| own.key != entry.key) {
+                    entries.push(entry);
+                }
+            }
+        }
+        self.add(node, anchor)
+    }
+
+    fn copy(&mut self, anchor: usize, line: usize) -> Result<(), String> {
+        let Some(original) = self.anchors.get(&anchor) else {
+            return Err("an alias inside of what it stands for".to_owned());
+        };
+        self.copies += size(original);
+        if self.copies > MOST_COPIES {
+            return Err(format!("aliases copy more than {MOST_COPIES} values"));
+        }
+        let value = original.value.clone();
+        self.add(Node { line, value }, 0)
+    }
+
+    /// Puts a finished node into what is open, or makes it a document.
+    fn add(&mut self, node: Node, anchor: usize) -> Result<(), String> {
+        if anchor > 0 {
+            self.anchors.insert(anchor, node.clone());
+        }
+        let Some(open) = self.open.last_mut() else {
+            self.documents.push(node);
+            return Ok(());
+        };
+        match &mut open.node.value {
+            Value::List(items) => items.push(node),
+            Value::Map(entries) => match open.key.take() {
+                None => open.key = Some(as_key(node)?),
+                Some(key) if key.text == "<<" && !key.quoted => merge(node, &mut open.merged)?,
+                Some(key) => match entries.iter().find(|entry| entry.key == key.text) {
+                    None => {
+                        entries.push(Entry { key: key.text, line: key.line, value: node });
+                    }
+                    Some(first) => {
+                        let message = format!("the key stands twice; first in line {}", first.line);
+                        let path = self.path(&key.text);
+                        let problem =
+                            Problem::new(Severity::Error, self.file, key.line, path, message)
+                                .with_help(Some("keep one of them"));
+                        self.problems.push(problem);
+                    }
+                },
+            },
+            Value::Scalar { .. } => {
+                return Err("not YAML: a value inside a single value".to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Path of keys of `last` in the innermost open mapping.
+    fn path(&self, last: &str) -> String {
+        let mut path = String::new();
+        for open in &self.open {
+            match &open.node.value {
+                Value::List(items) => path.push_str(&format!("[{}]", items.len())),
+                _ => {
+                    let key = open.key.as_ref().map_or(last, |key| &key.text);
+                    path = super::view::join(&path, key);
+                }
+            }
+        }
+        path
+    }
+}
+
+fn as_key(node: Node) -> Result<Key, String> {
+    match node.value {
+        Value::Scalar { text, quoted } => Ok(Key { text, line: node.line, quoted }),
+        _ => Err("a list or a mapping stands where a key should".to_owned()),
+    }
+}
+
+/// Adds the entries of a mapping, or of a list of mappings, under `<<`; the first of a key counts.
+fn merge(node: Node, merged: &mut Vec<Entry>) -> Result<(), String> {
+    match node.value {
+        Value::Map(entries) => {
+            merged.extend(entries);
+            Ok(())
+        }
+        Value::List(items) => items.into_iter().try_for_each(|item| merge(item, merged)),
+        Value::Scalar { .. } => Err("`<<` needs a mapping or a list of mappings".to_owned()),
+    }
+}
+
+fn size(node: &Node) -> usize {
+    1 + match &node.value {
+        Value::Scalar { .. } => 0,
+        Value::List(items) => items.iter().map(size).sum(),
+        Value::Map(entries) => entries.iter().map(|entry| size(&entry.value)).sum(),
+    }
+}

@@ -1,0 +1,225 @@
+//! A project on disk: `headcount.yaml` with its time zone, sources, dictionary and store.
+
+use std::path::{Path, PathBuf};
+
+use crate::calendar::{Day, TimeUnit, Zone};
+use crate::events::{DEPLOYMENT, Source, Value};
+use crate::metric::yaml::{Value as Yaml, View, load};
+use crate::metric::{Paths, Problem, Problems, Severity};
+use crate::{Error, Result};
+
+/// Name of the file that makes a folder a project.
+pub const PROJECT_FILE: &str = "headcount.yaml";
+
+/// Deployments that `deployment:` names directly; every other word is a column.
+const DEPLOYMENTS: [&str; 3] = ["saas", "self_managed", "dedicated"];
+
+/// What `headcount.yaml` says, with every path made absolute or relative to the caller.
+#[derive(Clone, Debug)]
+pub struct Project {
+    /// The folder of the project; relative event files start here.
+    pub root: PathBuf,
+    /// Reporting time zone; UTC unless declared.
+    pub zone: Zone,
+    /// Events after this day are rejected: the usual trace of a clock set wrong.
+    pub no_events_after: Option<Day>,
+    /// Where events lie.
+    pub sources: Vec<Source>,
+    /// Where definitions lie.
+    pub dictionary: Paths,
+    /// Where the roll-up lies.
+    pub store: PathBuf,
+}
+
+impl Project {
+    /// The nearest folder from `start` upwards that holds a project.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find(start: &Path) -> Result<PathBuf> {
+        let here = std::path::absolute(start).map_err(|cause| Error::io(start, cause))?;
+        let found = here.ancestors().find(|folder| folder.join(PROJECT_FILE).is_file());
+        found.map(Path::to_owned).ok_or_else(|| {
+            Error::input(format!("no {PROJECT_FILE} here or in a folder above"))
+                .with("file", start.display())
+                .with("help", "make a project with `headcount init DIR`, or name one with --project")
+        })
+    }
+
+    /// Reads a project and everything that is wrong with it.
+    ///
+    /// # Errors
+    /// When the file cannot be used: the first of its error-severity problems.
+    pub fn load(root: &Path) -> Result<Self> {
+        let (project, problems) = Self::read(root);
+        match (project, problems.into_iter().find(is_error)) {
+            (_, Some(problem)) => Err(problem.into()),
+            (Some(project), None) => Ok(project),
+            (None, None) => Err(Error::internal("a project without contents or problems")),
+        }
+    }
+
+    /// Reads as much of a project as can be read, and all problems.
+    pub fn read(root: &Path) -> (Option<Self>, Vec<Problem>) {
+        let file = root.join(PROJECT_FILE);
+        let problems = Problems::default();
+        let documents = load(&file, &problems);
+        let project = documents.first().map(|node| {
+            read(root, &View::root(node, &file, &problems))
+        });
+        if project.is_none() && !problems.has_errors() {
+            let message = "the project file is empty";
+            problems.push(Problem::new(Severity::Error, &file, 0, "", message));
+        }
+        (project, problems.into_vec())
+    }
+}
+
+fn is_error(problem: &Problem) -> bool {
+    problem.severity == Severity::Error
+}
+
+fn read(root: &Path, view: &View<'_>) -> Project {
+    view.only(&["time_zone", "no_events_after", "sources", "dictionary", "store"]);
+    let mut sources: Vec<Source> = Vec::new();
+    match view.get("sources") {
+        None => view.error("`sources` is missing", Some("list at least one source of events")),
+        Some(list) => {
+            for item in list.items() {
+                let Some(source) = source(&item) else { continue };
+                if sources.iter().any(|other| other.name == source.name) {
+                    item.error(format!("two sources are called `{}`", source.name), None);
+                }
+                sources.push(source);
+            }
+        }
+    }
+    Project {
+        root: root.to_owned(),
+        zone: zone(view, "time_zone"),
+        no_events_after: view.day_of("no_events_after"),
+        sources,
+        dictionary: dictionary(root, view),
+        store: root.join(view.text_of("store").unwrap_or("store")),
+    }
+}
+
+fn zone(view: &View<'_>, key: &str) -> Zone {
+    let Some(name) = view.text_of(key) else { return Zone::utc() };
+    Zone::get(name).unwrap_or_else(|error| {
+        if let Some(view) = view.get(key) {
+            view.error(error.to_string(), None);
+        }
+        Zone::utc()
+    })
+}
+
+/// `dictionary: DIR`, or its parts apart, each a file, a glob or a folder.
+fn dictionary(root: &Path, view: &View<'_>) -> Paths {
+    let Some(part) = view.get("dictionary") else { return Paths::folder(&root.join("dictionary")) };
+    if part.node().as_map().is_none() {
+        return Paths::folder(&root.join(part.text().unwrap_or("dictionary")));
+    }
+    part.only(&["stages", "events", "metrics", "aggregates"]);
+    let paths = |name| part.texts_of(name).into_iter().map(|path| root.join(path)).collect();
+    Paths {
+        stages: paths("stages"),
+        events: paths("events"),
+        metrics: paths("metrics"),
+        aggregates: paths("aggregates"),
+    }
+}
+
+fn source(view: &View<'_>) -> Option<Source> {
+    if view.node().as_map().is_none() {
+        view.wrong_type("a mapping");
+        return None;
+    }
+    view.only(&["name", "files", "time", "user", "event", "dimensions", "deployment"]);
+    let name = view.required_text_of("name")?;
+    let word = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !word || name.starts_with(|c: char| c.is_ascii_digit()) {
+        let help = "use letters, digits and `_`: it is the name of an SQL table";
+        view.error(format!("`{name}` cannot be the name of a source"), Some(help));
+    }
+    let files: Vec<String> = view.texts_of("files").into_iter().map(str::to_owned).collect();
+    if files.is_empty() {
+        view.error("`files` is missing", Some("name a file, a folder or a glob"));
+    }
+    let (time, time_unit, time_zone) = time(view)?;
+    let (user, scope) = user(view)?;
+    let event = match view.get("event") {
+        None => {
+            let help = "name the column with the event's name, or `{const: page_view}`";
+            view.error("`event` is missing", Some(help));
+            return None;
+        }
+        Some(event) => value(&event, Value::Column)?,
+    };
+    let dimensions: Vec<String> =
+        view.texts_of("dimensions").into_iter().map(str::to_owned).collect();
+    let deployment = view.get("deployment").and_then(|deployment| {
+        value(&deployment, |word| {
+            if DEPLOYMENTS.contains(&word.as_str()) { Value::Const(word) } else { Value::Column(word) }
+        })
+    });
+    if deployment.is_some() && dimensions.iter().any(|name| name == DEPLOYMENT) {
+        let help = "name the column under `deployment:` only";
+        view.error("`deployment` is given twice, as a dimension and by itself", Some(help));
+    }
+    let name = name.to_owned();
+    Some(Source { name, files, time, time_unit, time_zone, user, scope, event, dimensions, deployment })
+}
+
+/// `time: column` or `time: {column: ts, unit: ms, zone: Europe/Berlin}`.
+fn time(view: &View<'_>) -> Option<(String, Option<TimeUnit>, Zone)> {
+    let Some(time) = view.get("time") else {
+        view.error("`time` is missing", Some("name the column with the time of the event"));
+        return None;
+    };
+    if time.node().as_map().is_none() {
+        return Some((time.text()?.to_owned(), None, Zone::utc()));
+    }
+    time.only(&["column", "unit", "zone"]);
+    let unit = time.text_of("unit").and_then(|word| match word.parse() {
+        Ok(unit) => Some(unit),
+        Err(error) => {
+            let error: Error = error;
+            time.error(error.to_string(), None);
+            None
+        }
+    });
+    Some((time.required_text_of("column")?.to_owned(), unit, zone(&time, "zone")))
+}
+
+/// `user: column` or `user: {column: user_id, scope: installation}`.
+fn user(view: &View<'_>) -> Option<(String, Option<String>)> {
+    let Some(user) = view.get("user") else {
+        view.error("`user` is missing", Some("name the column with the user's key"));
+        return None;
+    };
+    if user.node().as_map().is_none() {
+        return Some((user.text()?.to_owned(), None));
+    }
+    user.only(&["column", "scope"]);
+    let scope = user.text_of("scope").map(str::to_owned);
+    Some((user.required_text_of("column")?.to_owned(), scope))
+}
+
+/// A word, `{const: word}` or `{column: word}`.
+fn value(view: &View<'_>, bare: impl Fn(String) -> Value) -> Option<Value> {
+    match &view.node().value {
+        Yaml::Map(_) => {
+            view.only(&["const", "column"]);
+            match (view.text_of("const"), view.text_of("column")) {
+                (Some(word), None) => Some(Value::Const(word.to_owned())),
+                (None, Some(word)) => Some(Value::Column(word.to_owned())),
+                _ => {
+                    view.error("expected either `const` or `column`", None);
+                    None
+                }
+            }
+        }
+        _ => Some(bare(view.text()?.to_owned())),
+    }
+}

@@ -1,0 +1,110 @@
+//! Approximate cells: one sketch each.
+
+use super::cell::{Cells, UNCOUNTED};
+use super::{CellBook, Terms, Users};
+use crate::events::{Batch, Request, Scan, Seen, Sink};
+use crate::users::{Estimate, Key, Sketch, hash_bytes, hash_int};
+use crate::{Error, Result};
+
+/// The sketches of all cells.
+#[derive(Debug)]
+pub struct Sketches {
+    empty: Sketch,
+    cells: Vec<Option<Sketch>>,
+}
+
+impl Sketches {
+    /// Users of some terms.
+    ///
+    /// # Errors
+    /// For an intersection: sketches can only be united.
+    pub fn count(&self, terms: &Terms) -> Result<Estimate> {
+        let mut union = self.empty.clone();
+        for term in terms {
+            let [cells] = term.as_slice() else {
+                return Err(Error::input("a sketch cannot tell who did all of several things")
+                    .with("help", "count this metric exactly, without --approx"));
+            };
+            let sketches = cells.iter().filter_map(|cell| self.cells.get(*cell as usize));
+            for sketch in sketches.flatten() {
+                union.merge(sketch)?;
+            }
+        }
+        Ok(union.estimate())
+    }
+
+    /// Heap bytes in use.
+    pub fn size(&self) -> usize {
+        self.cells.capacity() * size_of::<Option<Sketch>>()
+            + self.cells.iter().flatten().map(Sketch::size).sum::<usize>()
+    }
+}
+
+pub(super) fn build(
+    scan: &Scan,
+    request: &Request<'_>,
+    book: &CellBook<'_>,
+    precision: u8,
+) -> Result<(Users, Vec<Vec<u64>>, Seen)> {
+    let empty = Sketch::new(precision)?;
+    let (sketchers, seen) = scan.run(request, || Sketcher {
+        cells: Cells::new(book, scan),
+        scan,
+        scopes: vec![0],
+        empty: &empty,
+        sketches: Vec::new(),
+    })?;
+    let mut tallies = Vec::new();
+    let mut cells: Vec<Option<Sketch>> = Vec::new();
+    for sketcher in sketchers {
+        tallies.push(sketcher.cells.tally);
+        if cells.len() < sketcher.sketches.len() {
+            cells.resize(sketcher.sketches.len(), None);
+        }
+        for (whole, part) in cells.iter_mut().zip(sketcher.sketches) {
+            match (whole.as_mut(), part) {
+                (Some(whole), Some(part)) => whole.merge(&part)?,
+                (None, part) => *whole = part,
+                (Some(_), None) => {}
+            }
+        }
+    }
+    Ok((Users::Approx(Sketches { empty, cells }), tallies, seen))
+}
+
+/// One thread's sink, with sketches of its own.
+struct Sketcher<'a> {
+    cells: Cells<'a>,
+    scan: &'a Scan,
+    /// Hash of each scope by its name: codes depend on the order of arrival, names do not.
+    scopes: Vec<u64>,
+    empty: &'a Sketch,
+    sketches: Vec<Option<Sketch>>,
+}
+
+impl Sink for Sketcher<'_> {
+    fn take(&mut self, batch: &Batch) -> Result<()> {
+        self.cells.find(batch)?;
+        let rows = &self.cells.rows;
+        let wanted = |row: usize| rows[row] & UNCOUNTED == 0;
+        batch.users.for_each(wanted, |row, key| {
+            let hash = match batch.scopes.get(row) {
+                0 => key.hash(),
+                scope => scoped(&mut self.scopes, self.scan, scope, key),
+            };
+            let at = rows[row] as usize;
+            if at >= self.sketches.len() {
+                self.sketches.resize(at + 1, None);
+            }
+            self.sketches[at].get_or_insert_with(|| self.empty.clone()).insert(hash)
+        })
+    }
+}
+
+fn scoped(scopes: &mut Vec<u64>, scan: &Scan, scope: u32, key: Key<'_>) -> u64 {
+    while scopes.len() <= scope as usize {
+        let label = scan.scopes.label(scopes.len() as u32).unwrap_or_default();
+        scopes.push(hash_bytes(label.as_bytes()));
+    }
+    hash_int((scopes[scope as usize].rotate_left(17) ^ key.hash()) as i64)
+}

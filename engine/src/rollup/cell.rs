@@ -1,0 +1,222 @@
+//! Cells get numbers as they are met; every thread remembers those it met before.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{PoisonError, RwLock};
+
+use crate::calendar::Day;
+use crate::events::{Batch, Codes, SKIP, Scan};
+use crate::{Error, Result};
+
+/// Marks the number of a cell whose event is not in the dictionary: tallied, not counted.
+pub(super) const UNCOUNTED: u32 = 1 << 31;
+/// Stands for "no cell": the row is skipped.
+pub(super) const NO_CELL: u32 = u32::MAX;
+/// The lookup table of one granule has at most this many places.
+const TABLE: u32 = 1 << 20;
+
+/// One cell of the roll-up.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cell {
+    /// First day of the granule.
+    pub granule: Day,
+    /// Name of the event.
+    pub event: String,
+    /// One value for each dimension of the scan; `None` is "no value".
+    pub dimensions: Vec<Option<String>>,
+}
+
+/// The register of all cells, shared by the threads of a scan.
+#[derive(Debug)]
+pub struct CellBook<'a> {
+    counted: &'a BTreeSet<String>,
+    cells: RwLock<HashMap<Box<[u32]>, u32>>,
+}
+
+impl<'a> CellBook<'a> {
+    /// An empty register; events outside of `counted` get cells that are not counted.
+    pub fn new(counted: &'a BTreeSet<String>) -> Self {
+        Self { counted, cells: RwLock::default() }
+    }
+
+    /// Number of a cell by its codes: granule, event, dimensions.
+    fn number(&self, key: &[u32], scan: &Scan) -> Result<u32> {
+        if let Some(cell) = self.cells.read().unwrap_or_else(PoisonError::into_inner).get(key) {
+            return Ok(*cell);
+        }
+        let event = scan.events.label(key[1]).unwrap_or_default();
+        let mut cells = self.cells.write().unwrap_or_else(PoisonError::into_inner);
+        let next = cells.len() as u32;
+        if next >= UNCOUNTED - 1 {
+            return Err(Error::limit("more than 2,147,483,646 cells of (time, event, dimensions)")
+                .with("help", "use fewer or coarser dimensions"));
+        }
+        let flag = if self.counted.contains(&event) { 0 } else { UNCOUNTED };
+        Ok(*cells.entry(key.into()).or_insert(next | flag))
+    }
+
+    /// Turns codes back into names. Tallies are events by cell number, as each thread has them.
+    pub(super) fn finish(
+        self,
+        scan: &Scan,
+        tallies: &[Vec<u64>],
+    ) -> (Vec<Cell>, Vec<u64>, BTreeMap<String, u64>) {
+        let names = scan.events.labels();
+        let labels: Vec<_> = scan.books.iter().map(|book| book.labels()).collect();
+        let keys = self.cells.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut cells = vec![None; keys.len()];
+        let mut events = vec![0; keys.len()];
+        let mut unmapped = BTreeMap::new();
+        for (key, number) in keys {
+            let at = (number & !UNCOUNTED) as usize;
+            let tally: u64 = tallies.iter().filter_map(|tally| tally.get(at)).sum();
+            let event = names[key[1] as usize].clone().unwrap_or_default();
+            if number & UNCOUNTED != 0 {
+                *unmapped.entry(event.clone()).or_insert(0) += tally;
+            } else {
+                events[at] = tally;
+            }
+            let values = key[2..].iter().zip(&labels);
+            cells[at] = Some(Cell {
+                granule: Day::new(key[0] as i32),
+                event,
+                dimensions: values.map(|(code, labels)| labels[*code as usize].clone()).collect(),
+            });
+        }
+        (cells.into_iter().flatten().collect(), events, unmapped)
+    }
+}
+
+/// One thread's way from rows to cell numbers.
+///
+/// The codes of a row are packed into one index, so many bits for each column; per granule a
+/// table (or a map, if the table would be large) gives the cell of an index.
+pub(super) struct Cells<'a> {
+    book: &'a CellBook<'a>,
+    scan: &'a Scan,
+    /// Bits that each column's codes take in the packed index.
+    bits: Vec<u32>,
+    /// By granule.
+    known: HashMap<i32, Known>,
+    /// Events by cell.
+    pub(super) tally: Vec<u64>,
+    /// The cell of every row of the last batch; [`NO_CELL`] for rows to skip.
+    pub(super) rows: Vec<u32>,
+    packed: Vec<u64>,
+}
+
+enum Known {
+    Table(Vec<u32>),
+    Map(HashMap<u64, u32>),
+}
+
+impl<'a> Cells<'a> {
+    pub(super) fn new(book: &'a CellBook<'a>, scan: &'a Scan) -> Self {
+        let columns = 1 + scan.books.len();
+        Self {
+            book,
+            scan,
+            bits: vec![0; columns],
+            known: HashMap::new(),
+            tally: Vec::new(),
+            rows: Vec::new(),
+            packed: Vec::new(),
+        }
+    }
+
+    /// Finds the cell of every row of a batch.
+    pub(super) fn find(&mut self, batch: &Batch) -> Result<()> {
+        self.pack(batch)?;
+        self.rows.clear();
+        self.rows.resize(batch.len, NO_CELL);
+        let mut row = 0;
+        while row < batch.len {
+            let granule = batch.granules.get(row);
+            let end = match &batch.granules {
+                Codes::All(_) => batch.len,
+                Codes::Rows(granules) => {
+                    let same = granules[row..].iter().take_while(|other| **other == granule);
+                    row + same.count()
+                }
+            };
+            if granule != SKIP {
+                self.run(batch, granule, row..end)?;
+            }
+            row = end;
+        }
+        Ok(())
+    }
+
+    /// Packs the codes of every row into one index.
+    fn pack(&mut self, batch: &Batch) -> Result<()> {
+        let columns = || std::iter::once(&batch.events).chain(&batch.dimensions);
+        let mut wider = false;
+        for (codes, bits) in columns().zip(&mut self.bits) {
+            let largest = match codes {
+                Codes::All(code) => *code,
+                Codes::Rows(codes) => codes.iter().copied().max().unwrap_or(0),
+            };
+            let needed = u32::BITS - largest.leading_zeros();
+            if needed > *bits {
+                // Some room to grow, or every new value would empty the tables again.
+                *bits = needed + 1;
+                wider = true;
+            }
+        }
+        if wider {
+            self.known.clear();
+            if self.bits.iter().sum::<u32>() > u64::BITS {
+                return Err(Error::limit("the dimensions have too many values together")
+                    .with("help", "use fewer dimensions in one question"));
+            }
+        }
+        self.packed.clear();
+        self.packed.resize(batch.len, 0);
+        for (codes, bits) in columns().zip(&self.bits) {
+            match codes {
+                Codes::All(code) => {
+                    for index in &mut self.packed {
+                        *index = (*index << bits) | u64::from(*code);
+                    }
+                }
+                Codes::Rows(codes) => {
+                    for (index, code) in self.packed.iter_mut().zip(codes) {
+                        *index = (*index << bits) | u64::from(*code);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the cells of a run of rows in one granule.
+    fn run(&mut self, batch: &Batch, granule: i32, rows: std::ops::Range<usize>) -> Result<()> {
+        let places = 1u64.checked_shl(self.bits.iter().sum()).unwrap_or(u64::MAX);
+        let known = self.known.entry(granule).or_insert_with(|| {
+            if places <= u64::from(TABLE) {
+                Known::Table(vec![NO_CELL; places as usize])
+            } else {
+                Known::Map(HashMap::new())
+            }
+        });
+        for row in rows {
+            let index = self.packed[row];
+            let place = match known {
+                Known::Table(table) => &mut table[index as usize],
+                Known::Map(map) => map.entry(index).or_insert(NO_CELL),
+            };
+            if *place == NO_CELL {
+                let codes = std::iter::once(&batch.events).chain(&batch.dimensions);
+                let key: Vec<u32> =
+                    std::iter::once(granule as u32).chain(codes.map(|c| c.get(row))).collect();
+                *place = self.book.number(&key, self.scan)?;
+                let at = (*place & !UNCOUNTED) as usize;
+                if at >= self.tally.len() {
+                    self.tally.resize(at + 1, 0);
+                }
+            }
+            self.tally[(*place & !UNCOUNTED) as usize] += 1;
+            self.rows[row] = *place;
+        }
+        Ok(())
+    }
+}

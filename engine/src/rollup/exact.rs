@@ -1,0 +1,208 @@
+//! Exact cells: sets of user numbers, by shard.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::cell::{Cells, UNCOUNTED};
+use super::{CellBook, Terms, Users, evaluate};
+use crate::events::{Batch, Request, Scan, Seen, Sink};
+use crate::users::{Key, Numbering, UserSet};
+use crate::{Error, Result};
+
+/// Number of shards that users are spread over.
+pub const SHARDS: usize = 64;
+const SHARD_BITS: u32 = SHARDS.trailing_zeros();
+/// A thread hands users over to a shard when it holds this many for it.
+const FLUSH: usize = 4 * 1024;
+/// Integer keys serve as their own numbers if they are below this many times the rows ...
+const DENSE_PER_ROW: u64 = 8;
+/// ... or below this in any case.
+const DENSE_ANYWAY: u64 = 1 << 20;
+
+/// The exact users of all cells.
+#[derive(Debug)]
+pub struct Sets {
+    shards: Vec<Shard>,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    numbering: Numbering,
+    sets: Vec<UserSet>,
+}
+
+impl Sets {
+    /// Users of some terms.
+    pub fn count(&self, terms: &Terms) -> u64 {
+        self.shards.iter().map(|shard| shard.count(terms)).sum()
+    }
+
+    /// For each shard, its set of a cell; numbers mean nothing beyond their shard.
+    pub fn of(&self, shard: usize, cell: u32) -> Option<&UserSet> {
+        self.shards[shard].sets.get(cell as usize)
+    }
+
+    /// Heap bytes in use.
+    pub fn size(&self) -> usize {
+        let sets = |shard: &Shard| {
+            shard.sets.capacity() * size_of::<UserSet>()
+                + shard.sets.iter().map(UserSet::size).sum::<usize>()
+        };
+        self.shards.iter().map(|shard| shard.numbering.size() + sets(shard)).sum()
+    }
+}
+
+impl Shard {
+    fn count(&self, terms: &Terms) -> u64 {
+        let set = |cell: u32| self.sets.get(cell as usize);
+        match terms.as_slice() {
+            [] => 0,
+            // A single cell is counted where it lies.
+            [term] if term.len() == 1 && term[0].len() == 1 => {
+                set(term[0][0]).map_or(0, UserSet::len)
+            }
+            _ => evaluate(terms, set).len(),
+        }
+    }
+
+    #[inline]
+    fn insert(&mut self, cell: u32, number: u32) {
+        let at = cell as usize;
+        if at >= self.sets.len() {
+            self.sets.resize_with(at + 1, UserSet::default);
+        }
+        self.sets[at].insert(number);
+    }
+}
+
+pub(super) fn build(
+    scan: &Scan,
+    request: &Request<'_>,
+    book: &CellBook<'_>,
+) -> Result<(Users, Vec<Vec<u64>>, Seen)> {
+    let shards: Vec<Mutex<Shard>> = (0..SHARDS).map(|_| Mutex::default()).collect();
+    let limit = DENSE_ANYWAY.max(scan.known_rows().saturating_mul(DENSE_PER_ROW));
+    let largest = scan.largest_user().filter(|largest| u64::from(*largest) < limit);
+    let (fillers, seen) = scan.run(request, || Filler {
+        cells: Cells::new(book, scan),
+        shards: &shards,
+        largest,
+        buffers: (0..SHARDS).map(|_| Buffer::default()).collect(),
+    })?;
+    let mut tallies = Vec::new();
+    for mut filler in fillers {
+        for shard in 0..SHARDS {
+            filler.flush(shard)?;
+        }
+        tallies.push(filler.cells.tally);
+    }
+    let shards = shards.into_iter().map(|s| s.into_inner().unwrap_or_else(PoisonError::into_inner));
+    Ok((Users::Exact(Sets { shards: shards.collect() }), tallies, seen))
+}
+
+/// One thread's sink: sorts users by shard and hands them over in handfuls.
+struct Filler<'a> {
+    cells: Cells<'a>,
+    shards: &'a [Mutex<Shard>],
+    /// The largest key, if keys are their own numbers.
+    largest: Option<u32>,
+    buffers: Vec<Buffer>,
+}
+
+/// Users on their way to one shard.
+#[derive(Default)]
+struct Buffer {
+    /// (cell, number within the shard): keys that are their own numbers.
+    numbers: Vec<(u32, u32)>,
+    /// (cell, scope, key)
+    ints: Vec<(u32, u32, i64)>,
+    /// (cell, scope, key)
+    wides: Vec<(u32, u32, u128)>,
+    /// (cell, scope, end in `bytes`)
+    texts: Vec<(u32, u32, usize)>,
+    bytes: Vec<u8>,
+}
+
+impl Buffer {
+    fn is_full(&self) -> bool {
+        self.numbers.len() >= FLUSH
+            || self.ints.len() >= FLUSH
+            || self.wides.len() >= FLUSH
+            || self.bytes.len() >= FLUSH * 16
+    }
+}
+
+impl Sink for Filler<'_> {
+    fn take(&mut self, batch: &Batch) -> Result<()> {
+        self.cells.find(batch)?;
+        let Self { cells, buffers, largest, .. } = self;
+        let rows = &cells.rows;
+        // Also true for rows to skip: `NO_CELL` has the bit set.
+        let wanted = |row: usize| rows[row] & UNCOUNTED == 0;
+        match *largest {
+            Some(largest) => batch.users.for_each(wanted, |row, key| {
+                let Key::Int(key) = key else {
+                    return Err(Error::internal("a dense key that is not an integer"));
+                };
+                let number = u32::try_from(key).ok().filter(|number| *number <= largest);
+                let number = number.ok_or_else(|| {
+                    Error::input(format!("user {key} is beyond the file's own statistics"))
+                        .with("help", "the file is broken; write it again")
+                })?;
+                // Shards take turns with pages of 65,536 numbers, so that a set keeps its pages.
+                let page = number >> 16;
+                let shard = page as usize % SHARDS;
+                let local = (page >> SHARD_BITS) << 16 | (number & 0xffff);
+                buffers[shard].numbers.push((rows[row], local));
+                Ok(())
+            })?,
+            None => batch.users.for_each(wanted, |row, key| {
+                let buffer = &mut buffers[(key.hash() >> (u64::BITS - SHARD_BITS)) as usize];
+                let (cell, scope) = (rows[row], batch.scopes.get(row));
+                match key {
+                    Key::Int(int) => buffer.ints.push((cell, scope, int)),
+                    Key::Wide(wide) => buffer.wides.push((cell, scope, wide)),
+                    Key::Text(bytes) => {
+                        buffer.bytes.extend_from_slice(bytes);
+                        buffer.texts.push((cell, scope, buffer.bytes.len()));
+                    }
+                }
+                Ok(())
+            })?,
+        }
+        for shard in 0..SHARDS {
+            if self.buffers[shard].is_full() {
+                self.flush(shard)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Filler<'_> {
+    fn flush(&mut self, shard: usize) -> Result<()> {
+        let buffer = &mut self.buffers[shard];
+        let mut shard = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
+        for (cell, number) in buffer.numbers.drain(..) {
+            shard.insert(cell, number);
+        }
+        for (cell, scope, int) in buffer.ints.drain(..) {
+            let key = Key::Int(int);
+            let number = shard.numbering.number(scope, key, key.hash())?;
+            shard.insert(cell, number);
+        }
+        for (cell, scope, wide) in buffer.wides.drain(..) {
+            let key = Key::Wide(wide);
+            let number = shard.numbering.number(scope, key, key.hash())?;
+            shard.insert(cell, number);
+        }
+        let mut from = 0;
+        for (cell, scope, end) in buffer.texts.drain(..) {
+            let key = Key::Text(&buffer.bytes[from..end]);
+            let number = shard.numbering.number(scope, key, key.hash())?;
+            shard.insert(cell, number);
+            from = end;
+        }
+        buffer.bytes.clear();
+        Ok(())
+    }
+}

@@ -1,0 +1,181 @@
+//! User keys in their one canonical form, and the fixed hash that sketches use.
+//!
+//! The same person may be `42` in a Parquet file and `"42"` in a CSV file, or a 16-byte UUID here
+//! and its text there. A key is therefore read into a canonical form first. The mapping loses
+//! nothing: only the one text that an integer or a UUID prints as becomes that integer or UUID,
+//! so `"042"`, `"+42"` and an upper-case UUID stay the texts they are.
+
+use twox_hash::XxHash3_64;
+
+/// A user key: what identifies a person in one identity space.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Key<'a> {
+    /// An integer of any width and sign that fits 64 bits signed.
+    Int(i64),
+    /// A UUID, or any other 16 bytes, in the order in which they are printed.
+    Wide(u128),
+    /// Everything else, by its bytes.
+    Text(&'a [u8]),
+}
+
+impl<'a> Key<'a> {
+    /// The canonical form of a text.
+    pub fn of_text(text: &'a str) -> Self {
+        let bytes = text.as_bytes();
+        if let Some(wide) = parse_uuid(bytes) {
+            return Self::Wide(wide);
+        }
+        parse_int(bytes).map_or(Self::Text(bytes), Self::Int)
+    }
+
+    /// The canonical form of binary: 16 bytes are a UUID, other lengths stay bytes.
+    pub fn of_binary(bytes: &'a [u8]) -> Self {
+        match <[u8; 16]>::try_from(bytes) {
+            Ok(wide) => Self::Wide(u128::from_be_bytes(wide)),
+            Err(_) => Self::Text(bytes),
+        }
+    }
+
+    /// The 64-bit hash that every sketch uses: equal keys hash equally on every machine, for ever.
+    pub fn hash(&self) -> u64 {
+        match self {
+            Self::Int(int) => hash_int(*int),
+            Self::Wide(wide) => hash_wide(*wide),
+            Self::Text(bytes) => hash_bytes(bytes),
+        }
+    }
+}
+
+const SEED: u64 = 0x6865_6164_636f_756e; // "headcoun"
+
+/// Hash of an integer: the finalizer of MurmurHash3 over the seeded value; a bijection, so
+/// different integers never collide.
+#[inline]
+pub fn hash_int(int: i64) -> u64 {
+    let mut x = (int as u64) ^ SEED;
+    x = (x ^ (x >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    x = (x ^ (x >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    x ^ (x >> 33)
+}
+
+/// Hash of 16 bytes: both halves through [`hash_int`], one after the other.
+#[inline]
+pub fn hash_wide(wide: u128) -> u64 {
+    let high = hash_int((wide >> 64) as u64 as i64);
+    hash_int((high.rotate_left(32) ^ (wide as u64)) as i64)
+}
+
+/// Hash of any bytes: XXH3 with a fixed seed.
+#[inline]
+pub fn hash_bytes(bytes: &[u8]) -> u64 {
+    XxHash3_64::oneshot_with_seed(SEED, bytes)
+}
+
+/// The integer that prints as exactly these bytes.
+fn parse_int(bytes: &[u8]) -> Option<i64> {
+    let (negative, digits) = match bytes {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    match digits {
+        [b'0'] if !negative => return Some(0),
+        [b'1'..=b'9', ..] if digits.len() <= 19 => {}
+        _ => return None,
+    }
+    let mut value = 0i64;
+    for byte in digits {
+        let digit = i64::from(byte.wrapping_sub(b'0'));
+        if digit > 9 {
+            return None;
+        }
+        // Counted downwards: the negative side holds one value more.
+        value = value.checked_mul(10)?.checked_sub(digit)?;
+    }
+    if negative { Some(value) } else { value.checked_neg() }
+}
+
+/// The UUID that prints as exactly these bytes: 36 characters, lower case.
+#[inline]
+fn parse_uuid(bytes: &[u8]) -> Option<u128> {
+    let bytes: &[u8; 36] = bytes.try_into().ok()?;
+    if bytes[8] != b'-' || bytes[13] != b'-' || bytes[18] != b'-' || bytes[23] != b'-' {
+        return None;
+    }
+    let mut wide = 0u128;
+    let mut bad = 0u8;
+    for (from, to) in [(0, 8), (9, 13), (14, 18), (19, 23), (24, 36)] {
+        let mut part = 0u64;
+        for byte in &bytes[from..to] {
+            let nibble = NIBBLES[usize::from(*byte)];
+            bad |= nibble;
+            part = (part << 4) | u64::from(nibble & 15);
+        }
+        wide = (wide << (4 * (to - from))) | u128::from(part);
+    }
+    (bad < 16).then_some(wide)
+}
+
+/// Value of a lower-case hexadecimal digit; 16 for every other byte.
+const NIBBLES: [u8; 256] = {
+    let mut table = [16u8; 256];
+    let mut nibble = 0u8;
+    while nibble < 16 {
+        let byte = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        table[byte as usize] = nibble;
+        nibble += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+
+    use super::Key;
+
+    #[test]
+    fn only_the_printed_form_of_a_number_is_that_number() {
+        for (text, int) in [
+            ("0", Some(0)),
+            ("42", Some(42)),
+            ("-7", Some(-7)),
+            ("9223372036854775807", Some(i64::MAX)),
+            ("-9223372036854775808", Some(i64::MIN)),
+            ("9223372036854775808", None),
+            ("-0", None),
+            ("00", None),
+            ("042", None),
+            ("+42", None),
+            ("4 2", None),
+            ("", None),
+            ("-", None),
+        ] {
+            let expected = int.map_or(Key::Text(text.as_bytes()), Key::Int);
+            assert_eq!(Key::of_text(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_uuid_and_its_sixteen_bytes_are_one_user() {
+        let bytes: Vec<u8> = (0..16).map(|i| i * 17).collect();
+        let text = "00112233-4455-6677-8899-aabbccddeeff";
+        assert_eq!(Key::of_text(text), Key::of_binary(&bytes));
+        let upper = text.to_uppercase();
+        assert_eq!(Key::of_text(&upper), Key::Text(upper.as_bytes()));
+        let broken = text.replace('b', "g");
+        assert_eq!(Key::of_text(&broken), Key::Text(broken.as_bytes()));
+    }
+
+    proptest! {
+        #[test]
+        fn canonical_form_loses_nothing(a in "[-+]?[0-9]{0,21}", b in "[-+]?[0-9]{0,21}") {
+            prop_assert_eq!(Key::of_text(&a) == Key::of_text(&b), a == b);
+        }
+
+        #[test]
+        fn integers_and_their_text_agree(int in any::<i64>()) {
+            let text = int.to_string();
+            prop_assert_eq!(Key::of_text(&text), Key::Int(int));
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! Sets of users: exact, approximate, and the numbers that stand for the people in them.
+//!
+//! * [`Key`] is a user key as it stands in the data, in its one canonical form.
+//! * [`Numbering`] gives every key a small number, once; [`UserSet`] is a set of such numbers.
+//! * [`Sketch`] estimates how many keys it has seen.
+//!
+//! An exact set never hashes, never truncates: two keys are one user only if they are equal.
+
+mod key;
+mod numbering;
+mod set;
+mod sketch;
+
+pub use key::{Key, hash_bytes, hash_int, hash_wide};
+pub use numbering::Numbering;
+pub use set::UserSet;
+pub use sketch::{DEFAULT_PRECISION, Estimate, PRECISIONS, Sketch};

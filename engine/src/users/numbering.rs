@@ -1,0 +1,186 @@
+//! Every key gets a number, once: 0, 1, 2 ... in the order of first sight.
+//!
+//! Sets of numbers are small and fast where sets of keys are neither, so keys that are not dense
+//! integers are numbered before they are counted. The numbering compares whole keys; the hash
+//! only finds the place to look.
+
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+
+use super::Key;
+use super::key::{hash_bytes, hash_int, hash_wide};
+use crate::{Error, Result};
+
+/// Numbers for keys. Kinds of keys have tables of their own, so that integers cost 16 bytes of
+/// table and UUIDs 32, and share one sequence of numbers.
+///
+/// A key may be scoped: user 42 of two installations are two people. Scope 0 is "no scope".
+#[derive(Debug, Default)]
+pub struct Numbering {
+    ints: HashTable<(i64, u32)>,
+    wides: HashTable<(u128, u32)>,
+    scoped: HashTable<(u32, i64, u32)>,
+    texts: HashTable<(u64, u32, u32)>,
+    arena: Vec<u8>,
+    ends: Vec<u64>,
+    next: u32,
+}
+
+impl Numbering {
+    /// How many keys have numbers; the numbers are `0..len`.
+    pub fn len(&self) -> u32 {
+        self.next
+    }
+
+    /// Whether no key has been seen.
+    pub fn is_empty(&self) -> bool {
+        self.next == 0
+    }
+
+    /// The number of a key, given now if it is new. `hash` must be [`Key::hash`] of `key`.
+    ///
+    /// # Errors
+    /// When 2^32 - 1 keys are numbered; the answer would be wrong from then on.
+    #[inline]
+    pub fn number(&mut self, scope: u32, key: Key<'_>, hash: u64) -> Result<u32> {
+        match (scope, key) {
+            (0, Key::Int(int)) => {
+                let entry = self.ints.entry(hash, |e| e.0 == int, |e| hash_int(e.0));
+                match entry {
+                    Entry::Occupied(entry) => Ok(entry.get().1),
+                    Entry::Vacant(entry) => {
+                        let number = take(&mut self.next)?;
+                        entry.insert((int, number));
+                        Ok(number)
+                    }
+                }
+            }
+            (0, Key::Wide(wide)) => {
+                let entry = self.wides.entry(hash, |e| e.0 == wide, |e| hash_wide(e.0));
+                match entry {
+                    Entry::Occupied(entry) => Ok(entry.get().1),
+                    Entry::Vacant(entry) => {
+                        let number = take(&mut self.next)?;
+                        entry.insert((wide, number));
+                        Ok(number)
+                    }
+                }
+            }
+            (_, Key::Int(int)) => {
+                let rehash = |e: &(u32, i64, u32)| scoped_hash(e.0, hash_int(e.1));
+                let same = |e: &(u32, i64, u32)| e.0 == scope && e.1 == int;
+                match self.scoped.entry(scoped_hash(scope, hash), same, rehash) {
+                    Entry::Occupied(entry) => Ok(entry.get().2),
+                    Entry::Vacant(entry) => {
+                        let number = take(&mut self.next)?;
+                        entry.insert((scope, int, number));
+                        Ok(number)
+                    }
+                }
+            }
+            (_, Key::Wide(wide)) => self.text(scope, 1, &wide.to_be_bytes()),
+            (_, Key::Text(bytes)) => self.text(scope, 0, bytes),
+        }
+    }
+
+    /// Heap bytes in use.
+    pub fn size(&self) -> usize {
+        self.ints.allocation_size()
+            + self.wides.allocation_size()
+            + self.scoped.allocation_size()
+            + self.texts.allocation_size()
+            + self.arena.capacity()
+            + self.ends.capacity() * size_of::<u64>()
+    }
+
+    /// Texts lie one after another in an arena, each behind its scope and a kind byte, so that a
+    /// UUID and a text of the same 16 bytes differ.
+    fn text(&mut self, scope: u32, kind: u8, bytes: &[u8]) -> Result<u32> {
+        let hash = scoped_hash(scope ^ (u32::from(kind) << 31), hash_bytes(bytes));
+        let (arena, ends) = (&self.arena, &self.ends);
+        let same = |e: &(u64, u32, u32)| {
+            let stored = stored(arena, ends, e.1);
+            e.0 == hash
+                && stored[..4] == scope.to_le_bytes()
+                && stored[4] == kind
+                && stored[5..] == *bytes
+        };
+        match self.texts.entry(hash, same, |e| e.0) {
+            Entry::Occupied(entry) => Ok(entry.get().2),
+            Entry::Vacant(entry) => {
+                let number = take(&mut self.next)?;
+                let place = self.ends.len() as u32; // at most `next`, which is checked above
+                entry.insert((hash, place, number));
+                self.arena.extend_from_slice(&scope.to_le_bytes());
+                self.arena.push(kind);
+                self.arena.extend_from_slice(bytes);
+                self.ends.push(self.arena.len() as u64);
+                Ok(number)
+            }
+        }
+    }
+}
+
+fn stored<'a>(arena: &'a [u8], ends: &[u64], place: u32) -> &'a [u8] {
+    let place = place as usize;
+    let from = if place == 0 { 0 } else { ends[place - 1] as usize };
+    &arena[from..ends[place] as usize]
+}
+
+#[inline]
+fn scoped_hash(scope: u32, hash: u64) -> u64 {
+    hash_int((hash ^ (u64::from(scope) << 17)) as i64)
+}
+
+#[inline]
+fn take(next: &mut u32) -> Result<u32> {
+    let number = *next;
+    *next = number.checked_add(1).ok_or_else(|| {
+        Error::limit("more than 4,294,967,295 different users in one shard of the numbering")
+    })?;
+    Ok(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::{Strategy, any, prop_assert_eq, prop_oneof, proptest};
+
+    use super::{Key, Numbering};
+
+    /// A key that owns its bytes, and its scope: the second road is a `HashMap` over these.
+    fn keys() -> impl Strategy<Value = (u32, Vec<u8>, u8)> {
+        (
+            0u32..3,
+            prop_oneof![
+                any::<u8>().prop_map(|b| vec![b % 8; 16]),
+                proptest::collection::vec(0u8..4, 0..3)
+            ],
+            0u8..3,
+        )
+    }
+
+    fn key(bytes: &[u8], kind: u8) -> Key<'_> {
+        match kind {
+            0 => Key::Int(i64::from(bytes.first().copied().unwrap_or(0)) - 2),
+            1 if bytes.len() == 16 => Key::of_binary(bytes),
+            _ => Key::Text(bytes),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn equal_keys_and_only_they_share_a_number(input in proptest::collection::vec(keys(), 0..300)) {
+            let mut numbering = Numbering::default();
+            let mut expected = HashMap::new();
+            for (scope, bytes, kind) in &input {
+                let key = key(bytes, *kind);
+                let number = numbering.number(*scope, key, key.hash()).unwrap();
+                let next = expected.len() as u32;
+                prop_assert_eq!(number, *expected.entry((*scope, format!("{key:?}"))).or_insert(next));
+            }
+            prop_assert_eq!(numbering.len() as usize, expected.len());
+        }
+    }
+}

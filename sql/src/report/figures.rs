@@ -1,0 +1,84 @@
+//! Periods, numbers and texts as people read them.
+
+use std::cmp::Ordering;
+
+use engine::calendar::{Period, Window};
+
+/// Stands behind a period that is still going on, and behind every comparison with one.
+pub(super) const INCOMPLETE: &str = " …";
+
+/// U+2212, as wide as the plus sign.
+const MINUS: char = '−';
+
+/// The shortest name of a period that its window leaves clear; `--from` reads it too.
+pub(super) fn period(window: Window, period: Period) -> String {
+    let (year, month, _) = period.start.ymd();
+    match window {
+        Window::Day => period.start.to_string(),
+        Window::Week => {
+            // The ISO year of a week is the year of its Thursday.
+            let (year, ..) = period.start.plus(3).ymd();
+            let fourth = Window::Year.at(period.start.plus(3)).start.plus(3);
+            let first = Window::Week.at(fourth).start;
+            let week = (period.start.number() - first.number()) / 7 + 1;
+            format!("{year:04}-W{week:02}")
+        }
+        Window::Month => format!("{year:04}-{month:02}"),
+        Window::Quarter => format!("{year:04}-Q{}", month.div_ceil(3)),
+        Window::Year => format!("{year:04}"),
+        _ => period.to_string(),
+    }
+}
+
+/// `1,234,567`
+pub(super) fn figure(number: u64) -> String {
+    let digits = number.to_string();
+    let mut figure = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            figure.push(',');
+        }
+        figure.push(digit);
+    }
+    figure
+}
+
+/// `+1,234`, `−56`, `0`
+pub(super) fn difference(now: u64, before: u64) -> String {
+    let sign = match now.cmp(&before) {
+        Ordering::Greater => "+",
+        Ordering::Equal => "",
+        Ordering::Less => "−",
+    };
+    format!("{sign}{}", figure(now.abs_diff(before)))
+}
+
+/// Per cent with one decimal: `+4.2 %`, `−12.0 %`, `0.0 %`.
+pub(super) fn change(pct: f64) -> String {
+    let tenths = (pct.abs() * 10.0).round() as u64;
+    let sign = match tenths {
+        0 => String::new(),
+        _ if pct < 0.0 => MINUS.to_string(),
+        _ => "+".to_owned(),
+    };
+    format!("{sign}{}.{} %", figure(tenths / 10), tenths % 10)
+}
+
+/// Adds the mark of an incomplete period.
+pub(super) fn marked(text: String, complete: bool) -> String {
+    if complete { text } else { text + INCOMPLETE }
+}
+
+/// A dimension's value; the row of all values and the empty text have words of their own.
+pub(super) fn value(by: Option<&str>) -> String {
+    match by {
+        None => "(all)".to_owned(),
+        Some("") => "(empty)".to_owned(),
+        Some(value) => plain(value),
+    }
+}
+
+/// Text on one line, without anything that would steer a terminal.
+pub(super) fn plain(text: &str) -> String {
+    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

@@ -1,0 +1,139 @@
+//! The report as series: for each node of the tree its row in every period.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use engine::active::{Level, Method, Row};
+use engine::calendar::{Day, Period, Window};
+
+use crate::report::figures::{period, value};
+use crate::report::reading::Reading;
+
+/// One period of the report.
+pub(super) struct Span {
+    /// The name of the period.
+    pub(super) name: String,
+    /// The day that stands for it on the time axis, and what is written there.
+    pub(super) mark: (Day, String),
+    pub(super) complete: bool,
+}
+
+/// A node with its row in each of the board's periods.
+pub(super) struct Series<'a> {
+    pub(super) name: String,
+    pub(super) rows: Vec<Option<&'a Row>>,
+}
+
+/// What tells one series from another.
+type Node<'a> = (Level, [Option<&'a str>; 4], Method, &'a [Option<String>]);
+
+/// All series of a report over the same periods.
+pub(super) struct Board<'a> {
+    reading: &'a Reading<'a>,
+    pub(super) spans: Vec<Span>,
+    /// The place of the latest complete period, or of the latest if none is complete.
+    pub(super) latest: usize,
+    series: BTreeMap<Node<'a>, Vec<Option<&'a Row>>>,
+}
+
+impl<'a> Board<'a> {
+    /// `None` for a report without rows.
+    pub(super) fn new(reading: &'a Reading<'a>) -> Option<Self> {
+        let report = reading.report;
+        let mut complete: BTreeMap<Period, bool> = BTreeMap::new();
+        for row in &report.rows {
+            *complete.entry(row.period).or_insert(true) &= row.complete;
+        }
+        let places: BTreeMap<Period, usize> = complete.keys().copied().zip(0..).collect();
+        let mut series: BTreeMap<Node<'a>, Vec<Option<&'a Row>>> = BTreeMap::new();
+        for row in &report.rows {
+            let keys = [&row.section, &row.stage, &row.group, &row.metric];
+            let node = (row.level, keys.map(|key| key.as_deref()), row.method, row.by.as_slice());
+            let rows = series.entry(node).or_insert_with(|| vec![None; places.len()]);
+            if let Some(cell) = places.get(&row.period).and_then(|place| rows.get_mut(*place)) {
+                *cell = Some(row);
+            }
+        }
+        let spans: Vec<Span> = complete
+            .iter()
+            .map(|(days, complete)| Span {
+                name: period(report.window, *days),
+                mark: mark(report.window, *days),
+                complete: *complete,
+            })
+            .collect();
+        let latest = spans.iter().rposition(|span| span.complete);
+        let latest = latest.or(spans.len().checked_sub(1))?;
+        Some(Self { reading, spans, latest, series })
+    }
+
+    /// The series of a level, over all values of every dimension, in the order of the tree.
+    pub(super) fn level(&self, level: Level) -> Vec<Series<'a>> {
+        self.pick(|node| node.0 == level && node.3.iter().all(Option::is_none))
+    }
+
+    /// As [`Board::level`], the most users in the latest complete period first.
+    pub(super) fn largest(&self, level: Level) -> Vec<Series<'a>> {
+        self.by_size(self.level(level))
+    }
+
+    /// The whole: its unique users, or where the report has none the sum of stages.
+    pub(super) fn whole(&self) -> Option<Series<'a>> {
+        let combined = || self.level(Level::Combined).into_iter().next();
+        self.level(Level::Total).into_iter().next().or_else(combined)
+    }
+
+    /// The whole for each value of one dimension, over all values of the others, largest first.
+    pub(super) fn values(&self, dimension: usize) -> Vec<Series<'a>> {
+        let level = self.whole().and_then(|whole| whole.rows.into_iter().flatten().next());
+        let Some(level) = level.map(|row| row.level) else { return Vec::new() };
+        let only = |by: &[Option<String>]| {
+            by.iter().enumerate().all(|(at, value)| value.is_some() == (at == dimension))
+        };
+        let mut series = self.pick(|node| node.0 == level && only(node.3));
+        for one in &mut series {
+            if let Some(row) = one.rows.iter().flatten().next() {
+                one.name = value(row.by.get(dimension).and_then(Option::as_deref));
+            }
+        }
+        self.by_size(series)
+    }
+
+    /// The row of the latest complete period.
+    pub(super) fn now(&self, series: &Series<'a>) -> Option<&'a Row> {
+        series.rows.get(self.latest).copied().flatten()
+    }
+
+    /// The period before the latest complete one.
+    pub(super) fn before(&self) -> String {
+        let row = self.series.values().find_map(|rows| rows.get(self.latest).copied().flatten());
+        let window = self.reading.report.window;
+        row.map(|row| period(window, window.previous(row.period))).unwrap_or_default()
+    }
+
+    fn pick(&self, test: impl Fn(&Node<'a>) -> bool) -> Vec<Series<'a>> {
+        let picked = self.series.iter().filter(|(node, _)| test(node));
+        picked
+            .map(|(_, rows)| {
+                let first = rows.iter().flatten().next();
+                let name = first.map(|row| self.reading.name(row)).unwrap_or_default();
+                Series { name, rows: rows.clone() }
+            })
+            .collect()
+    }
+
+    fn by_size(&self, mut series: Vec<Series<'a>>) -> Vec<Series<'a>> {
+        series.sort_by_key(|series| Reverse(self.now(series).map(|row| row.users)));
+        series
+    }
+}
+
+/// Calendar periods stand at their first day, windows that look back at their last.
+fn mark(window: Window, days: Period) -> (Day, String) {
+    match window {
+        Window::Day | Window::Week | Window::Month | Window::Quarter | Window::Year => {
+            (days.start, period(window, days))
+        }
+        _ => (days.end, days.end.to_string()),
+    }
+}

@@ -1,0 +1,65 @@
+//! Writes a report in every format that people and programs ask for.
+//!
+//! Two roads, each with one source of truth:
+//!
+//! | for | goes through | formats |
+//! |---|---|---|
+//! | programs | [`record_batch`]: the columns of a report row, nothing rounded | CSV, JSON, Parquet |
+//! | people | `reading`: display names, thousands separators, the order of the tree | table, Markdown, HTML |
+//!
+//! No clock, no randomness and no terminal in here: the same report gives the same bytes.
+
+mod columns;
+mod csv;
+mod figures;
+mod format;
+mod html;
+mod json;
+mod markdown;
+mod parquet;
+mod reading;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::Write;
+
+use engine::active::Report;
+use engine::{Error, Kind, Result};
+
+pub use columns::{record_batch, schema};
+pub use format::Format;
+
+/// What a report looks like where the format leaves room.
+#[derive(Clone, Debug, Default)]
+pub struct Style {
+    /// Colours in the terminal table, as ANSI escape sequences.
+    pub color: bool,
+    /// Width of the terminal in columns: long names wrap to fit it. `None` never wraps.
+    pub width: Option<u16>,
+    /// The heading of the formats for people; when empty, the window's own ("Monthly active
+    /// users").
+    pub title: String,
+}
+
+/// Writes the report; text formats are UTF-8 with `\n` at the end of every line.
+///
+/// # Errors
+///
+/// [`Kind::Io`] when `out` refuses; its source is the [`std::io::Error`], so that a closed pipe
+/// can be told from a full disk. [`Kind::Limit`] when a number does not fit the column's type.
+pub fn write(report: &Report, format: Format, out: &mut dyn Write, style: &Style) -> Result<()> {
+    let bytes = match format {
+        Format::Table => table::render(report, style).into_bytes(),
+        Format::Csv => csv::render(&record_batch(report)?)?.into_bytes(),
+        Format::Json => json::render(&record_batch(report)?)?,
+        Format::Markdown => markdown::render(report, style).into_bytes(),
+        Format::Html => html::render(report, style)?.into_bytes(),
+        Format::Parquet => parquet::render(report)?,
+    };
+    out.write_all(&bytes).and_then(|()| out.flush()).map_err(|cause| {
+        let message = format!("the report cannot be written: {cause}");
+        Error::new(Kind::Io, message).caused_by(cause)
+    })
+}

@@ -1,0 +1,279 @@
+//! A report as people read it: names instead of keys, the columns that say something, and the order
+//! of the tree. The table, Markdown and HTML formats show what is said here.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+use engine::active::{Count, Level, Method, Report, Row};
+use engine::calendar::Window;
+
+use super::Style;
+use super::figures::{change, figure, marked, period, plain, value};
+
+/// One column of the table for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Column {
+    /// The period, marked when incomplete.
+    Period,
+    /// The level's word.
+    Level,
+    /// The display name of what the row is a row of.
+    Name,
+    /// The value of the dimension at this place in [`Report::by`].
+    By(usize),
+    /// The roll-up, when the report has several.
+    Method,
+    /// Users.
+    Users,
+    /// The 95 % interval, when anything is approximate.
+    Interval,
+    /// Users of the period before.
+    Previous,
+    /// Change against the period before.
+    Change,
+}
+
+impl Column {
+    /// Whether its cells are numbers, which line up on the right.
+    pub(super) fn is_number(&self) -> bool {
+        matches!(self, Self::Users | Self::Interval | Self::Previous | Self::Change)
+    }
+}
+
+/// A report with what is needed to name its rows.
+pub(super) struct Reading<'a> {
+    pub(super) report: &'a Report,
+    /// Descriptions that several metrics of the report share: they do not tell them apart.
+    shared: BTreeSet<&'a str>,
+    /// The levels of the tree that the report has, from the whole to the part.
+    levels: BTreeSet<Level>,
+    /// The methods of all rows but the combined ones, which are sums by definition.
+    methods: BTreeSet<Method>,
+    /// Exact, approximate, or both.
+    counts: BTreeSet<Count>,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn new(report: &'a Report) -> Self {
+        let mut reading = Self {
+            report,
+            shared: BTreeSet::new(),
+            levels: report.rows.iter().map(|row| row.level).collect(),
+            methods: BTreeSet::new(),
+            counts: report.rows.iter().map(|row| row.count).collect(),
+        };
+        let not_combined = report.rows.iter().filter(|row| row.level != Level::Combined);
+        reading.methods = not_combined.map(|row| row.method).collect();
+
+        let metrics: BTreeSet<&str> =
+            report.rows.iter().filter_map(|row| row.metric.as_deref()).collect();
+        let descriptions: Vec<&str> =
+            metrics.into_iter().filter_map(|key| reading.given(Level::Action, key)).collect();
+        let mut seen = BTreeSet::new();
+        reading.shared = descriptions.into_iter().filter(|name| !seen.insert(*name)).collect();
+        reading
+    }
+
+    /// The heading: the style's title, or what the window is called.
+    pub(super) fn title(&self, style: &Style) -> String {
+        if style.title.is_empty() { self.subject().to_owned() } else { plain(&style.title) }
+    }
+
+    /// What is counted, as the start of a sentence.
+    pub(super) fn subject(&self) -> &'static str {
+        match self.report.window {
+            Window::Day => "Daily active users",
+            Window::Week => "Weekly active users",
+            Window::Month => "Monthly active users",
+            Window::Quarter => "Quarterly active users",
+            Window::Year => "Yearly active users",
+            _ => "Active users",
+        }
+    }
+
+    /// What a reader needs to trust the numbers, as label and text.
+    pub(super) fn facts(&self) -> Vec<(&'static str, String)> {
+        let report = self.report;
+        let mut facts = vec![
+            ("window", format!("{}: {}", report.window, meaning(report.window))),
+            ("time zone", plain(&report.time_zone)),
+        ];
+        let mut method = joined(self.methods.iter().map(|method| method.as_str()));
+        if self.levels.contains(&Level::Combined) && !self.methods.contains(&Method::Sum) {
+            let and = if method.is_empty() { "" } else { ", combined: " };
+            method = format!("{method}{and}sum");
+        }
+        if !method.is_empty() {
+            facts.push(("method", method));
+        }
+        let counts = self.counts.iter().map(|count| match count {
+            Count::Exact => "exact",
+            Count::Approx => "approximate, with a 95 % interval",
+        });
+        let basis: BTreeSet<&str> = report.rows.iter().map(|row| row.basis.as_str()).collect();
+        if !basis.is_empty() {
+            facts.push(("count", joined(counts)));
+            facts.push(("basis", joined(basis.into_iter())));
+        }
+        facts.push((
+            "data",
+            match (report.first_day, report.last_day) {
+                (Some(first), Some(last)) => format!("{first} to {last}"),
+                (None, Some(last)) => format!("until {last}"),
+                _ => "none".to_owned(),
+            },
+        ));
+        facts.push(("events", figure(report.events)));
+        facts
+    }
+
+    /// Sentences that belong below the numbers.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.report.rows.is_empty() {
+            notes.push("There are no rows: no period has data for this question.".to_owned());
+        }
+        if self.report.rows.iter().any(|row| !row.complete) {
+            let end = match self.report.last_day {
+                Some(day) => format!("the data ends on {day}"),
+                None => "the data ends".to_owned(),
+            };
+            notes.push(format!(
+                "…  The period is incomplete: {end}, before its days are over. \
+                 Its numbers still grow; do not compare them with a complete period."
+            ));
+        }
+        notes
+    }
+
+    /// The columns that say something in this report.
+    pub(super) fn columns(&self) -> Vec<Column> {
+        let any = |test: fn(&Row) -> bool| self.report.rows.iter().any(test);
+        let mut columns = vec![Column::Period, Column::Level, Column::Name];
+        columns.extend((0..self.report.by.len()).map(Column::By));
+        if self.methods.len() > 1 {
+            columns.push(Column::Method);
+        }
+        columns.push(Column::Users);
+        if self.counts.contains(&Count::Approx) {
+            columns.push(Column::Interval);
+        }
+        if any(|row| row.previous_users.is_some()) {
+            columns.extend([Column::Previous, Column::Change]);
+        }
+        columns
+    }
+
+    pub(super) fn header(&self, column: &Column) -> String {
+        match column {
+            Column::Period => "Period".to_owned(),
+            Column::Level => "Level".to_owned(),
+            Column::Name => "Name".to_owned(),
+            Column::By(at) => self.report.by.get(*at).map(|by| plain(by)).unwrap_or_default(),
+            Column::Method => "Method".to_owned(),
+            Column::Users => "Users".to_owned(),
+            Column::Interval => "95 % interval".to_owned(),
+            Column::Previous => "Previous".to_owned(),
+            Column::Change => "Change".to_owned(),
+        }
+    }
+
+    pub(super) fn cell(&self, column: &Column, row: &Row) -> String {
+        match column {
+            Column::Period => marked(period(self.report.window, row.period), row.complete),
+            Column::Level => row.level.to_string(),
+            Column::Name => self.name(row),
+            Column::By(at) => row.by.get(*at).map(|by| value(by.as_deref())).unwrap_or_default(),
+            Column::Method => row.method.to_string(),
+            Column::Users => figure(row.users),
+            Column::Interval if row.count == Count::Exact => String::new(),
+            Column::Interval => format!("{}–{}", figure(row.users_low), figure(row.users_high)),
+            Column::Previous => row.previous_users.map(figure).unwrap_or_default(),
+            Column::Change => match row.change_pct {
+                Some(pct) => marked(change(pct), row.complete),
+                None => String::new(),
+            },
+        }
+    }
+
+    /// The display name of what the row is a row of.
+    pub(super) fn name(&self, row: &Row) -> String {
+        let (level, key) = match row.level {
+            Level::Total => return "Unique users".to_owned(),
+            Level::Combined => return "Sum of stages".to_owned(),
+            Level::Section => (row.level, &row.section),
+            Level::Stage => (row.level, &row.stage),
+            Level::Group => (row.level, &row.group),
+            Level::Action => (row.level, &row.metric),
+        };
+        let Some(key) = key else { return "(none)".to_owned() };
+        match self.given(level, key) {
+            Some(name) if self.shared.contains(name) => plain(&format!("{name} ({key})")),
+            Some(name) => plain(name),
+            None => plain(key),
+        }
+    }
+
+    /// The display name of a section.
+    pub(super) fn section(&self, key: &str) -> String {
+        plain(self.given(Level::Section, key).unwrap_or(key))
+    }
+
+    /// How many levels of the tree that the report has lie above the row's.
+    pub(super) fn depth(&self, row: &Row) -> usize {
+        self.levels.iter().filter(|level| **level > Level::Combined && **level < row.level).count()
+    }
+
+    /// The rows in the order of the tree: in each period the total, the sum, then each section
+    /// with its stages, each stage with its groups, each group with its metrics.
+    pub(super) fn tree(&self) -> Vec<&'a Row> {
+        let mut rows: Vec<&Row> = self.report.rows.iter().collect();
+        rows.sort_by(|a, b| a.period.cmp(&b.period).then_with(|| branch(a, b)));
+        rows
+    }
+
+    fn given(&self, level: Level, key: &str) -> Option<&'a str> {
+        let name = self.report.names.get(&(level, key.to_owned()))?;
+        Some(name.trim()).filter(|name| !name.is_empty())
+    }
+}
+
+/// Whether both are rows of the same node of the tree, of whatever period and dimension values.
+pub(super) fn same_node(a: &Row, b: &Row) -> bool {
+    node(a) == node(b)
+}
+
+/// The order of the tree among the rows of one period.
+pub(super) fn branch(a: &Row, b: &Row) -> Ordering {
+    let whole = |row: &Row| row.level.min(Level::Section);
+    whole(a)
+        .cmp(&whole(b))
+        .then_with(|| node(a).cmp(&node(b)))
+        .then_with(|| a.method.cmp(&b.method))
+        .then_with(|| a.by.cmp(&b.by))
+}
+
+fn node(row: &Row) -> ([Option<&str>; 4], Level) {
+    let keys = [&row.section, &row.stage, &row.group, &row.metric];
+    (keys.map(Option::as_deref), row.level)
+}
+
+/// What the window's days are, in words.
+fn meaning(window: Window) -> String {
+    match window {
+        Window::Day => "each day by itself".to_owned(),
+        Window::Week => "ISO weeks, Monday to Sunday".to_owned(),
+        Window::Month => "calendar months".to_owned(),
+        Window::Quarter => "calendar quarters".to_owned(),
+        Window::Year => "calendar years".to_owned(),
+        Window::Last28dOfMonth => "the last 28 days of each calendar month".to_owned(),
+        Window::Trailing(1) => "each day by itself".to_owned(),
+        Window::Trailing(days) => format!("the {days} days that end on each day"),
+        Window::Iso4w => "four whole ISO weeks".to_owned(),
+        Window::Lagged28d => "the 28 days that end two days before each day".to_owned(),
+    }
+}
+
+fn joined<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,411 @@
+//! One small report with everything that is awkward, in every format.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use arrow::array::{Array, AsArray};
+use arrow::compute::concat_batches;
+use arrow::datatypes::{Date32Type, Int64Type};
+use engine::Kind;
+use engine::active::{Basis, Count, Level, Method, Report, Row};
+use engine::calendar::{Day, Period, Window};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use super::figures::{change, difference, figure, period};
+use super::{Format, Style, record_batch, schema, write};
+
+fn day(text: &str) -> Day {
+    text.parse().unwrap()
+}
+
+/// A row of a month for all values of every dimension.
+fn row(month: &str, level: Level, users: u64, previous: Option<u64>) -> Row {
+    let period = Window::Month.at(day(&format!("{month}-01")));
+    Row {
+        window: Window::Month,
+        period,
+        complete: period.end < day("2026-02-20"),
+        level,
+        section: None,
+        stage: None,
+        group: None,
+        metric: None,
+        by: vec![None],
+        method: if level == Level::Combined { Method::Sum } else { Method::Union },
+        basis: Basis::Recorded,
+        count: Count::Exact,
+        users,
+        users_low: users,
+        users_high: users,
+        previous_users: previous,
+        change_pct: previous
+            .filter(|before| *before > 0)
+            .map(|before| (users as f64 / before as f64 - 1.0) * 100.0),
+    }
+}
+
+/// A stage's row, for one value of the dimension or all of them.
+fn stage(month: &str, key: &str, by: Option<&str>, users: u64, previous: Option<u64>) -> Row {
+    let mut row = row(month, Level::Stage, users, previous);
+    row.section = Some("dev".to_owned());
+    row.stage = Some(key.to_owned());
+    row.by = vec![by.map(str::to_owned)];
+    row
+}
+
+/// Two months, the second incomplete; one approximate row; values that are null, empty, quoted.
+fn report() -> Report {
+    let mut approximate = stage("2026-01", "web", None, 1_234_567, Some(1_000_000));
+    approximate.count = Count::Approx;
+    approximate.users_low = 1_200_000;
+    approximate.users_high = 1_270_000;
+    approximate.change_pct = Some(23.4567);
+    let name = |key: &str, name: &str| ((Level::Stage, key.to_owned()), name.to_owned());
+    Report {
+        window: Window::Month,
+        time_zone: "Europe/Berlin".to_owned(),
+        by: vec!["plan".to_owned()],
+        first_day: Some(day("2025-11-03")),
+        last_day: Some(day("2026-02-19")),
+        events: 7_654_321,
+        names: BTreeMap::from([name("web", "Web | <API> & Größe"), name("data", "Data")]),
+        rows: vec![
+            row("2026-01", Level::Total, 1_500_000, Some(1_600_000)),
+            row("2026-01", Level::Combined, 1_734_567, None),
+            stage("2026-01", "data", None, 500_000, Some(0)),
+            stage("2026-01", "data", Some(""), 20, None),
+            stage("2026-01", "data", Some("say \"hi\", ok"), 499_980, None),
+            approximate,
+            row("2026-02", Level::Total, 600_000, Some(1_500_000)),
+            stage("2026-02", "data", None, 500_100, Some(500_000)),
+        ],
+    }
+}
+
+fn bytes(report: &Report, format: Format, style: &Style) -> Vec<u8> {
+    let mut out = Vec::new();
+    write(report, format, &mut out, style).unwrap();
+    out
+}
+
+fn text(report: &Report, format: Format) -> String {
+    String::from_utf8(bytes(report, format, &Style::default())).unwrap()
+}
+
+/// Reports of every awkward shape, by name.
+fn shapes() -> Vec<(&'static str, Report)> {
+    let shaped = |keep: fn(&Row) -> bool| {
+        let mut report = report();
+        report.rows.retain(keep);
+        report
+    };
+    let mut daily = report();
+    daily.window = Window::Trailing(28);
+    daily.by.clear();
+    let range = Period::new(day("2018-01-01"), day("2026-03-20"));
+    daily.rows = Window::Trailing(28)
+        .periods(range)
+        .into_iter()
+        .flat_map(|period| {
+            let users = 1_000 + u64::from(period.start.number().unsigned_abs() % 97);
+            let mut total = row("2026-01", Level::Total, users, Some(1_000));
+            let mut one = stage("2026-01", "web", None, users / 2, None);
+            for row in [&mut total, &mut one] {
+                row.window = Window::Trailing(28);
+                row.period = period;
+                row.complete = period.end < day("2026-03-19");
+                row.by.clear();
+            }
+            [total, one]
+        })
+        .collect();
+    let mut stages = report();
+    stages.rows.clear();
+    for month in ["2025-11", "2025-12", "2026-01", "2026-02"] {
+        for key in 0..25 {
+            stages.rows.push(stage(month, &format!("s{key:02}"), None, 100 * key, Some(50)));
+        }
+    }
+    let mut zero = report();
+    for row in &mut zero.rows {
+        (row.users, row.users_low, row.users_high) = (0, 0, 0);
+    }
+    vec![
+        ("all", report()),
+        ("no rows", shaped(|_| false)),
+        ("no total", shaped(|row| row.level > Level::Combined)),
+        ("no stages", shaped(|row| row.level < Level::Stage)),
+        ("one period", shaped(|row| row.complete)),
+        ("only incomplete", shaped(|row| !row.complete)),
+        ("only values", shaped(|row| row.by != [None])),
+        ("3,000 periods", daily),
+        ("25 stages", stages),
+        ("no users", zero),
+    ]
+}
+
+#[test]
+fn csv_tells_null_from_empty() {
+    let expected = r#"window,period_start,period_end,complete,level,section,stage,group,metric,plan,method,basis,count,users,users_low,users_high,previous_users,change_pct
+month,2026-01-01,2026-01-31,true,total,,,,,,union,recorded,exact,1500000,1500000,1500000,1600000,-6.25
+month,2026-01-01,2026-01-31,true,combined,,,,,,sum,recorded,exact,1734567,1734567,1734567,,
+month,2026-01-01,2026-01-31,true,stage,dev,data,,,,union,recorded,exact,500000,500000,500000,0,
+month,2026-01-01,2026-01-31,true,stage,dev,data,,,"",union,recorded,exact,20,20,20,,
+month,2026-01-01,2026-01-31,true,stage,dev,data,,,"say ""hi"", ok",union,recorded,exact,499980,499980,499980,,
+month,2026-01-01,2026-01-31,true,stage,dev,web,,,,union,recorded,approx,1234567,1200000,1270000,1000000,23.4567
+month,2026-02-01,2026-02-28,false,total,,,,,,union,recorded,exact,600000,600000,600000,1500000,-60.0
+month,2026-02-01,2026-02-28,false,stage,dev,data,,,,union,recorded,exact,500100,500100,500100,500000,0.019999999999997797
+"#;
+    assert_eq!(text(&report(), Format::Csv), expected);
+}
+
+#[test]
+fn json_is_an_array_with_an_object_per_line() {
+    let json = text(&report(), Format::Json);
+    let lines: Vec<&str> = json.lines().collect();
+    assert_eq!((lines[0], lines[9], lines.len()), ("[", "]", 10));
+    assert_eq!(
+        lines[3],
+        r#"{"window":"month","period_start":"2026-01-01","period_end":"2026-01-31","complete":true,"level":"stage","section":"dev","stage":"data","group":null,"metric":null,"plan":null,"method":"union","basis":"recorded","count":"exact","users":500000,"users_low":500000,"users_high":500000,"previous_users":0,"change_pct":null},"#
+    );
+    let parsed: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+    assert_eq!(parsed[4]["plan"], "say \"hi\", ok");
+    assert_eq!(parsed[5]["change_pct"], 23.4567);
+    let mut empty = report();
+    empty.rows.clear();
+    assert_eq!(text(&empty, Format::Json), "[]\n");
+}
+
+#[test]
+fn the_table_is_a_tree_per_period() {
+    let expected = "\
+Monthly active users
+window month: calendar months · time zone Europe/Berlin · method union, combined: sum
+count exact, approximate, with a 95 % interval · basis recorded · data 2025-11-03 to 2026-02-19
+events 7,654,321
+
+";
+    let table = text(&report(), Format::Table);
+    assert!(table.starts_with(expected), "{table}");
+    assert_eq!(table[expected.len()..], *include_str!("tests/table.txt"));
+}
+
+#[test]
+fn the_table_fits_its_terminal_and_takes_colors() {
+    let style = |width, color| Style { width: Some(width), color, title: "Größe\x1b[2J".into() };
+    for width in [104, 120, 200] {
+        let table =
+            String::from_utf8(bytes(&report(), Format::Table, &style(width, false))).unwrap();
+        let longest = table.lines().map(|line| line.chars().count()).max();
+        assert!(longest <= Some(usize::from(width)), "{width}:\n{table}");
+        assert!(!table.contains('\x1b'), "no escapes without color, nor from a title");
+    }
+    let narrow = String::from_utf8(bytes(&report(), Format::Table, &style(40, false))).unwrap();
+    assert!(narrow.contains("  1,200,000–1,270,000  "), "numbers never wrap:\n{narrow}");
+    assert!(narrow.contains("Sum of"), "names wrap at words:\n{narrow}");
+    let table = String::from_utf8(bytes(&report(), Format::Table, &style(120, true))).unwrap();
+    assert!(table.contains("\x1b[1mGröße [2J\x1b[0m"), "{table:?}");
+    assert!(table.contains("\x1b[2mtotal    \x1b[0m"), "{table:?}");
+    // The terminal library takes the colors away itself where the environment forbids them.
+    let forbidden = std::env::var_os("NO_COLOR").is_some();
+    assert!(forbidden || table.contains("\x1b[38;5;1m   −6.3 % "), "{table:?}");
+}
+
+#[test]
+fn markdown_is_a_table() {
+    assert_eq!(text(&report(), Format::Markdown), include_str!("tests/report.md"));
+}
+
+#[test]
+fn parquet_gives_the_columns_back() {
+    let report = report();
+    let mut file = tempfile::tempfile().unwrap();
+    write(&report, Format::Parquet, &mut file, &Style::default()).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let metadata = reader.metadata().file_metadata().clone();
+    assert_eq!(metadata.created_by(), Some("headcount"));
+    let zone =
+        metadata.key_value_metadata().unwrap().iter().find(|fact| fact.key.ends_with("zone"));
+    assert_eq!(zone.unwrap().value.as_deref(), Some("Europe/Berlin"));
+    let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
+    let expected = record_batch(&report).unwrap();
+    assert_eq!(
+        concat_batches(&batches[0].schema(), &batches).unwrap().columns(),
+        expected.columns()
+    );
+    assert_eq!(batches[0].schema().fields(), expected.schema().fields());
+}
+
+#[test]
+fn columns_hold_the_rows() {
+    let batch = record_batch(&report()).unwrap();
+    let column = |name: &str| batch.column_by_name(name).unwrap();
+    assert_eq!(
+        column("period_end").as_primitive::<Date32Type>().value(0),
+        day("2026-01-31").number()
+    );
+    assert_eq!(column("users_high").as_primitive::<Int64Type>().value(5), 1_270_000);
+    assert_eq!(column("plan").null_count(), 6);
+    assert_eq!(column("previous_users").null_count(), 3);
+
+    let mut huge = report();
+    huge.rows[0].users = u64::MAX;
+    assert_eq!(record_batch(&huge).unwrap_err().kind(), Kind::Limit);
+    let mut narrow = report();
+    narrow.rows[0].by.clear();
+    assert_eq!(record_batch(&narrow).unwrap_err().kind(), Kind::Internal);
+}
+
+#[test]
+fn a_dimension_never_hides_a_column() {
+    let check = |by: &[&str], expected: &[&str]| {
+        let by: Vec<String> = by.iter().map(|name| (*name).to_owned()).collect();
+        let schema = schema(&by);
+        let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        assert_eq!(&names[9..9 + by.len()], expected);
+        assert_eq!(names[9 + by.len()], "method");
+    };
+    check(&["plan", "deployment"], &["plan", "deployment"]);
+    check(&["stage", "count"], &["by_stage", "by_count"]);
+    check(&["stage", "by_stage", "stage"], &["by_stage", "by_by_stage", "by_by_by_stage"]);
+}
+
+#[test]
+fn the_page_shows_every_number_and_fetches_nothing() {
+    for (shape, report) in shapes() {
+        let page = text(&report, Format::Html);
+        for row in &report.rows {
+            let users = figure(row.users);
+            assert!(page.contains(&format!(">{users}<")), "{shape}: {users}");
+        }
+        let rows =
+            page.split("<h2>All numbers</h2>").nth(1).map_or(0, |rest| rest.matches("<tr").count());
+        let tables = page.matches("class=\"numbers\"").count();
+        assert_eq!(rows, report.rows.len() + tables, "{shape}");
+        for outside in ["http:", "https:", "src=", "url(", "@import", "<script", "<link"] {
+            assert!(!page.contains(outside), "{shape}: {outside}");
+        }
+        balanced(shape, &page);
+    }
+}
+
+#[test]
+fn the_page_escapes_names_and_carries_the_csv() {
+    let page = text(&report(), Format::Html);
+    assert!(page.contains("Web | &lt;API&gt; &amp; Größe"));
+    assert!(!page.contains("<API>"));
+    assert!(page.contains("say &quot;hi&quot;, ok"));
+    let encoded = super::html::base64(text(&report(), Format::Csv).as_bytes());
+    assert!(page.contains(&format!("base64,{encoded}\"")));
+    let title = Style { title: "<b>&".to_owned(), ..Style::default() };
+    let page = String::from_utf8(bytes(&report(), Format::Html, &title)).unwrap();
+    assert!(page.contains("<title>&lt;b&gt;&amp;</title>"));
+}
+
+/// Every element that is opened is closed, in order.
+fn balanced(shape: &str, page: &str) {
+    let mut open = Vec::new();
+    let mut rest = page;
+    while let Some((_, tag)) = rest.split_once('<') {
+        let (tag, after) = tag.split_once('>').unwrap();
+        rest = after;
+        let name = tag.split([' ', '\n']).next().unwrap();
+        match name.strip_prefix('/') {
+            Some(name) => assert_eq!(open.pop(), Some(name), "{shape}: </{name}>"),
+            None if tag.ends_with('/') || ["meta", "!DOCTYPE"].contains(&name) => {}
+            None => open.push(name),
+        }
+    }
+    assert_eq!(open, Vec::<&str>::new(), "{shape}");
+}
+
+#[test]
+fn the_same_report_gives_the_same_bytes() {
+    for (shape, report) in shapes() {
+        for format in Format::ALL {
+            let style = Style::default();
+            let (once, again) = (bytes(&report, format, &style), bytes(&report, format, &style));
+            assert!(once == again, "{shape} as {format}");
+            assert!(format.is_binary() || once.ends_with(b"\n"), "{shape} as {format}");
+        }
+    }
+}
+
+#[test]
+fn a_closed_pipe_can_be_told() {
+    struct Closed;
+    impl io::Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let error = write(&report(), Format::Csv, &mut Closed, &Style::default()).unwrap_err();
+    assert_eq!(error.kind(), Kind::Io);
+    let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref());
+    assert_eq!(source.map(io::Error::kind), Some(io::ErrorKind::BrokenPipe));
+}
+
+#[test]
+fn metrics_with_the_same_description_show_their_key() {
+    let mut report = report();
+    let metric = |key: &str| {
+        let mut row = stage("2026-01", "data", None, 5, None);
+        (row.level, row.metric) = (Level::Action, Some(key.to_owned()));
+        row
+    };
+    report.rows = vec![metric("a.one"), metric("a.two"), metric("a.three"), metric("a.four")];
+    for (key, name) in [("a.one", "Opened"), ("a.two", "Opened"), ("a.three", "Closed")] {
+        report.names.insert((Level::Action, key.to_owned()), name.to_owned());
+    }
+    let table = text(&report, Format::Markdown);
+    for name in ["| Opened (a.one) |", "| Opened (a.two) |", "| Closed |", "| a.four |"] {
+        assert!(table.contains(name), "{name} in\n{table}");
+    }
+}
+
+#[test]
+fn formats_have_names_and_extensions() {
+    for format in Format::ALL {
+        assert_eq!(format.to_string().parse::<Format>().unwrap(), format);
+    }
+    let error = "xlsx".parse::<Format>().unwrap_err().to_string();
+    assert!(error.starts_with("unknown format `xlsx`; use one of: table csv"), "{error}");
+    let check = |path: &str, expected| assert_eq!(Format::of_path(path.as_ref()), expected);
+    check("out/report.HTML", Some(Format::Html));
+    check("a.md", Some(Format::Markdown));
+    check("a.parquet", Some(Format::Parquet));
+    check("a.tar.gz", None);
+    check("csv", None);
+}
+
+#[test]
+fn figures_are_for_reading() {
+    assert_eq!([0, 999, 1_000, 1_234_567].map(figure), ["0", "999", "1,000", "1,234,567"]);
+    assert_eq!(figure(u64::MAX), "18,446,744,073,709,551,615");
+    assert_eq!(
+        [4.24, -12.0, 0.04, -0.04, 1_234.56, 100.0].map(change),
+        ["+4.2 %", "−12.0 %", "0.0 %", "0.0 %", "+1,234.6 %", "+100.0 %"]
+    );
+    assert_eq!(
+        [(5, 3), (3, 5), (4, 4)].map(|(now, before)| difference(now, before)),
+        ["+2", "−2", "0"]
+    );
+}
+
+#[test]
+fn periods_are_named_as_they_are_asked_for() {
+    let check = |window: Window, at: &str, expected: &str| {
+        assert_eq!(period(window, window.at(day(at))), expected);
+    };
+    check(Window::Day, "2026-03-15", "2026-03-15");
+    check(Window::Week, "2026-03-18", "2026-W12");
+    check(Window::Week, "2027-01-02", "2026-W53");
+    check(Window::Week, "2024-12-30", "2025-W01");
+    check(Window::Month, "2026-03-15", "2026-03");
+    check(Window::Quarter, "2026-06-30", "2026-Q2");
+    check(Window::Year, "2026-06-30", "2026");
+    check(Window::Trailing(28), "2026-03-15", "2026-02-16..2026-03-15");
+}
