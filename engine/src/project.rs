@@ -42,7 +42,10 @@ impl Project {
         found.map(Path::to_owned).ok_or_else(|| {
             Error::input(format!("no {PROJECT_FILE} here or in a folder above"))
                 .with("file", start.display())
-                .with("help", "make a project with `headcount init DIR`, or name one with --project")
+                .with(
+                    "help",
+                    "make a project with `headcount init DIR`, or name one with --project",
+                )
         })
     }
 
@@ -64,9 +67,7 @@ impl Project {
         let file = root.join(PROJECT_FILE);
         let problems = Problems::default();
         let documents = load(&file, &problems);
-        let project = documents.first().map(|node| {
-            read(root, &View::root(node, &file, &problems))
-        });
+        let project = documents.first().map(|node| read(root, &View::root(node, &file, &problems)));
         if project.is_none() && !problems.has_errors() {
             let message = "the project file is empty";
             problems.push(Problem::new(Severity::Error, &file, 0, "", message));
@@ -160,7 +161,11 @@ fn source(view: &View<'_>) -> Option<Source> {
         view.texts_of("dimensions").into_iter().map(str::to_owned).collect();
     let deployment = view.get("deployment").and_then(|deployment| {
         value(&deployment, |word| {
-            if DEPLOYMENTS.contains(&word.as_str()) { Value::Const(word) } else { Value::Column(word) }
+            if DEPLOYMENTS.contains(&word.as_str()) {
+                Value::Const(word)
+            } else {
+                Value::Column(word)
+            }
         })
     });
     if deployment.is_some() && dimensions.iter().any(|name| name == DEPLOYMENT) {
@@ -168,7 +173,18 @@ fn source(view: &View<'_>) -> Option<Source> {
         view.error("`deployment` is given twice, as a dimension and by itself", Some(help));
     }
     let name = name.to_owned();
-    Some(Source { name, files, time, time_unit, time_zone, user, scope, event, dimensions, deployment })
+    Some(Source {
+        name,
+        files,
+        time,
+        time_unit,
+        time_zone,
+        user,
+        scope,
+        event,
+        dimensions,
+        deployment,
+    })
 }
 
 /// `time: column` or `time: {column: ts, unit: ms, zone: Europe/Berlin}`.

@@ -12,6 +12,7 @@ mod nodes;
 mod plan;
 mod row;
 mod rows;
+mod survey;
 mod trailing;
 mod values;
 
@@ -25,6 +26,7 @@ use crate::rollup::{Counting, Rollup};
 use crate::{Error, Result};
 
 pub use row::{Basis, Count, Level, Method, Report, Row};
+pub use survey::{Survey, survey};
 
 /// Which tree of sections, stages and groups a report uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,7 +105,7 @@ pub fn answer(
 ) -> Result<Answer> {
     check(project, dictionary, question)?;
     let mut notes = Vec::new();
-    let dimensions = dimensions(project, dictionary, question, &mut notes);
+    let dimensions = dimensions(project, dictionary, &question.by, &mut notes);
     let scan = Scan::open(&project.root, &project.sources, &dimensions)?;
     let after = |day: Day| project.zone.start_of(day.plus(1));
     let request = Request {
@@ -169,10 +171,10 @@ fn check(project: &Project, dictionary: &Dictionary, question: &Question) -> Res
 fn dimensions(
     project: &Project,
     dictionary: &Dictionary,
-    question: &Question,
+    by: &[String],
     notes: &mut Vec<String>,
 ) -> Vec<String> {
-    let mut dimensions = question.by.clone();
+    let mut dimensions = by.to_vec();
     let metrics = dictionary.metrics.iter().filter(|metric| metric.counted().is_ok());
     for metric in metrics {
         for (name, _) in metric.rules.iter().flat_map(|rule| &rule.filter) {

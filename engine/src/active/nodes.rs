@@ -63,7 +63,8 @@ pub(super) fn nodes(dictionary: &Dictionary, day: Day) -> Vec<Node> {
             add(Name { section: section.clone(), ..bare(Level::Section) }, &[Indicator::Smau]);
         }
         if stage.is_some() {
-            let name = Name { section: section.clone(), stage: stage.clone(), ..bare(Level::Stage) };
+            let name =
+                Name { section: section.clone(), stage: stage.clone(), ..bare(Level::Stage) };
             add(name, &[Indicator::Smau]);
         }
         if group.is_some() {

@@ -38,7 +38,13 @@ pub(super) fn range(question: &Question, zone: &Zone) -> Range<i64> {
 ///
 /// A period stands in the report if it touches the range asked for (calendar windows), or ends on
 /// a day of it (rolling windows); the range defaults to the data's own.
-pub(super) fn periods(question: &Question, first: Day, last: Day, end: i64, zone: &Zone) -> Vec<Planned> {
+pub(super) fn periods(
+    question: &Question,
+    first: Day,
+    last: Day,
+    end: i64,
+    zone: &Zone,
+) -> Vec<Planned> {
     let from = question.from.unwrap_or(first).max(first);
     let to = question.to.unwrap_or(last).min(last);
     if from > to {

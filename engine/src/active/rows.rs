@@ -163,9 +163,8 @@ impl<'a> Rows<'a> {
     /// Users of a node; `None` if the method has nothing to say about it.
     fn value(&self, period: usize, combo: usize, node: &Node) -> Option<Estimate> {
         let direct = |want: Want| Some(self.values.get(&(combo, want))?.get(period).copied()?);
-        let several = |wants: Vec<Want>| -> Option<Vec<Estimate>> {
-            wants.into_iter().map(direct).collect()
-        };
+        let several =
+            |wants: Vec<Want>| -> Option<Vec<Estimate>> { wants.into_iter().map(direct).collect() };
         match (node.name.level, self.question.method) {
             (Level::Combined, _) => {
                 let stages = self.nodes[period].iter().filter(|n| n.name.level == Level::Stage);

@@ -45,7 +45,9 @@ impl<'a> Index<'a> {
         by: usize,
     ) -> Self {
         let mut rules: Vec<Vec<(usize, usize)>> = vec![Vec::new(); rollup.cells.len()];
-        for (metric, selected) in selections(dictionary, dimensions, &rollup.cells).iter().enumerate() {
+        for (metric, selected) in
+            selections(dictionary, dimensions, &rollup.cells).iter().enumerate()
+        {
             for (rule, cells) in selected.iter().enumerate() {
                 for cell in cells {
                     rules[*cell as usize].push((metric, rule));

@@ -169,7 +169,8 @@ impl Coder {
                 Ok(Codes::Rows(codes.collect()))
             }
             other => {
-                let form = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+                let form =
+                    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
                 let unsupported = |error| {
                     Error::input(format!("a column of type {other} cannot be a dimension"))
                         .with("cause", error)

@@ -130,9 +130,8 @@ fn in_folder(folder: &Path, files: &mut Vec<EventFile>) -> Result<()> {
     let entries = std::fs::read_dir(folder).map_err(|cause| Error::io(folder, cause))?;
     for entry in entries {
         let path = entry.map_err(|cause| Error::io(folder, cause))?.path();
-        let hidden = path
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with(['.', '_']));
+        let hidden =
+            path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(['.', '_']));
         if hidden {
             continue;
         }

@@ -72,14 +72,17 @@ impl ParquetFile {
     ///
     /// # Errors
     /// When the file cannot be opened or decoded.
-    pub(super) fn read(&self, group: usize, columns: &[String]) -> Result<ParquetRecordBatchReader> {
+    pub(super) fn read(
+        &self,
+        group: usize,
+        columns: &[String],
+    ) -> Result<ParquetRecordBatchReader> {
         let path = &self.file.path;
         let input = File::open(path).map_err(|cause| Error::io(path, cause))?;
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(input, self.metadata.clone());
-        let mask = ProjectionMask::columns(
-            builder.parquet_schema(),
-            columns.iter().map(String::as_str),
-        );
+        let builder =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(input, self.metadata.clone());
+        let mask =
+            ProjectionMask::columns(builder.parquet_schema(), columns.iter().map(String::as_str));
         builder
             .with_projection(mask)
             .with_row_groups(vec![group])

@@ -48,10 +48,8 @@ impl Rejects {
         if rows == 0 {
             return;
         }
-        let entry = self
-            .counts
-            .entry((source.to_owned(), reason))
-            .or_insert_with(|| (0, file.to_owned()));
+        let entry =
+            self.counts.entry((source.to_owned(), reason)).or_insert_with(|| (0, file.to_owned()));
         entry.0 += rows;
         if file < entry.1.as_str() {
             file.clone_into(&mut entry.1);

@@ -16,8 +16,8 @@ use super::codes::Book;
 use super::columns::{Coder, times};
 use super::files::{EventFile, Format};
 use super::parquet::{self, ParquetFile};
-use super::{Batch, Codes, Granularity, GranuleClock, Reason, Rejects, SKIP, Source, Users, Value};
 use super::text;
+use super::{Batch, Codes, Granularity, GranuleClock, Reason, Rejects, SKIP, Source, Users, Value};
 use crate::calendar::Zone;
 use crate::{Error, Result};
 
@@ -279,7 +279,9 @@ impl<'a, S: Sink> Worker<'a, S> {
             let rows = batch.num_rows();
             let checked = self.check(source, file, &batch, known);
             let checked = checked.map_err(|error| {
-                error.with("file", file.path.display()).with("source", &self.scan.sources[source].name)
+                error
+                    .with("file", file.path.display())
+                    .with("source", &self.scan.sources[source].name)
             })?;
             self.sink.take(&checked)?;
             if !advance(rows as u64) {
@@ -331,7 +333,9 @@ impl<'a, S: Sink> Worker<'a, S> {
         let user = column(&source.user)?;
         let users = Users::of(user).map_err(|error| error.with("column", &source.user))?;
         let faults = |reason, is: &dyn Fn(usize) -> bool, bad: &mut Vec<_>| {
-            bad.extend((0..len).filter(|row| granules.get(*row) != SKIP && is(*row)).map(|r| (r, reason)));
+            bad.extend(
+                (0..len).filter(|row| granules.get(*row) != SKIP && is(*row)).map(|r| (r, reason)),
+            );
         };
         if let Some(nulls) = user.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
             faults(Reason::UserMissing, &|row| nulls.is_null(row), &mut bad);

@@ -51,8 +51,11 @@ pub(super) fn read<'a>(file: &'a EventFile, columns: &[String]) -> Result<Batche
     match file.format {
         Format::Csv { delimiter } => {
             let names = header(file)?;
-            let wanted =
-                names.iter().enumerate().filter(|(_, name)| columns.contains(name)).map(|(at, _)| at);
+            let wanted = names
+                .iter()
+                .enumerate()
+                .filter(|(_, name)| columns.contains(name))
+                .map(|(at, _)| at);
             let reader = csv::ReaderBuilder::new(schema(&names))
                 .with_header(true)
                 .with_delimiter(delimiter)
@@ -87,9 +90,8 @@ fn header(file: &EventFile) -> Result<Vec<String>> {
     let line = line.strip_prefix('\u{feff}').unwrap_or(&line);
     // The header is data of a file that has no header: its cells are the names.
     let format = csv::reader::Format::default().with_header(true).with_delimiter(delimiter);
-    let (schema, _) = format
-        .infer_schema(line.as_bytes(), Some(0))
-        .map_err(|cause| broken(file, &cause))?;
+    let (schema, _) =
+        format.infer_schema(line.as_bytes(), Some(0)).map_err(|cause| broken(file, &cause))?;
     let names: Vec<String> =
         schema.fields().iter().map(|field| field.name().trim().to_owned()).collect();
     for (at, name) in names.iter().enumerate() {

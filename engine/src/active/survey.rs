@@ -1,0 +1,77 @@
+//! What the data holds and the dictionary says, side by side: for `headcount check`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::nodes::selections;
+use super::{Seen, counted_events};
+use crate::Result;
+use crate::calendar::Window;
+use crate::events::{Granularity, Request, Scan};
+use crate::metric::Dictionary;
+use crate::project::Project;
+use crate::rollup::{Counting, Rollup};
+use crate::users::PRECISIONS;
+
+/// What a look through all the data found.
+#[derive(Debug)]
+pub struct Survey {
+    /// Dimensions that metrics filter by.
+    pub dimensions: Vec<String>,
+    /// Events that were read, by the event's name.
+    pub events: BTreeMap<String, u64>,
+    /// Events of names that the dictionary does not know: counted nowhere.
+    pub unknown: BTreeMap<String, u64>,
+    /// Known events that no counted metric selects, by name and values in the order of
+    /// `dimensions`: they are in the total only.
+    pub unmapped: BTreeMap<(String, Vec<Option<String>>), u64>,
+    /// Key paths of counted metrics that select no event of the data.
+    pub empty: Vec<String>,
+    /// Range of the data, and rejected rows.
+    pub seen: Seen,
+    /// Metrics whose filters name a dimension that no source has.
+    pub notes: Vec<String>,
+}
+
+/// Reads all events once and holds them against the dictionary.
+///
+/// # Errors
+/// When the events cannot be read.
+pub fn survey(
+    project: &Project,
+    dictionary: &Dictionary,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Survey> {
+    let mut notes = Vec::new();
+    let dimensions = super::dimensions(project, dictionary, &[], &mut notes);
+    let scan = Scan::open(&project.root, &project.sources, &dimensions)?;
+    let request = Request {
+        zone: &project.zone,
+        granularity: Granularity::Calendar(Window::Year),
+        range: i64::MIN..i64::MAX,
+        bound: project.no_events_after.map(|day| project.zone.start_of(day.plus(1))),
+        progress,
+    };
+    // Nobody is counted here, so the smallest sketches serve.
+    let counting = Counting::Approx(*PRECISIONS.start());
+    let rollup = Rollup::build(&scan, &request, &counted_events(dictionary), counting)?;
+    let selections = selections(dictionary, &dimensions, &rollup.cells);
+    let selected: BTreeSet<u32> = selections.iter().flatten().flatten().copied().collect();
+    let mut events: BTreeMap<String, u64> = BTreeMap::new();
+    let mut unmapped: BTreeMap<_, u64> = BTreeMap::new();
+    for (at, cell) in rollup.cells.iter().enumerate().filter(|(at, _)| rollup.events[*at] > 0) {
+        *events.entry(cell.event.clone()).or_default() += rollup.events[at];
+        if !selected.contains(&(at as u32)) {
+            let values = (cell.event.clone(), cell.dimensions.clone());
+            *unmapped.entry(values).or_default() += rollup.events[at];
+        }
+    }
+    let metrics = dictionary.metrics.iter().zip(&selections);
+    let empty = metrics
+        .filter(|(metric, rules)| {
+            metric.counted().is_ok() && rules.iter().all(|cells| cells.is_empty())
+        })
+        .map(|(metric, _)| metric.key_path.clone())
+        .collect();
+    let (unknown, seen) = (rollup.unmapped, rollup.seen);
+    Ok(Survey { dimensions, events, unknown, unmapped, empty, seen, notes })
+}

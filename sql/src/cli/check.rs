@@ -1,0 +1,120 @@
+//! `headcount check`: everything that is wrong or left over, at once.
+
+use std::collections::BTreeMap;
+use std::io::{BufWriter, Write, stdout};
+use std::path::Path;
+
+use engine::active::{Survey, survey};
+use engine::metric::{Dictionary, Problem, Severity, Uncounted};
+use engine::project::Project;
+use engine::Result;
+
+use super::progress::Progress;
+use super::{Outcome, output_error, tell_rejects};
+
+/// Longest list of left-over events; the rest is counted.
+const MOST: usize = 20;
+
+pub(super) fn run(root: &Path) -> Result<Outcome> {
+    let mut out = BufWriter::new(stdout().lock());
+    let (project, problems) = Project::read(root);
+    let mut errors = list(&mut out, &problems)?;
+    let Some(project) = project else {
+        return conclude(&mut out, errors);
+    };
+    let dictionary = Dictionary::load(&project.dictionary)?;
+    errors += list(&mut out, &dictionary.problems)?;
+    tell_dictionary(&mut out, &dictionary).map_err(output_error)?;
+    out.flush().map_err(output_error)?;
+    if errors > 0 {
+        return conclude(&mut out, errors);
+    }
+    let found = {
+        let progress = Progress::new("reading");
+        survey(&project, &dictionary, &|done, total| progress.at(done, total))?
+    };
+    tell_survey(&mut out, &found).map_err(output_error)?;
+    conclude(&mut out, 0)?;
+    Ok(tell_rejects(&found.seen.rejects))
+}
+
+/// Lists problems and returns how many of them are errors.
+fn list(out: &mut impl Write, problems: &[Problem]) -> Result<usize> {
+    for problem in problems {
+        writeln!(out, "{problem}").map_err(output_error)?;
+    }
+    Ok(problems.iter().filter(|problem| problem.severity == Severity::Error).count())
+}
+
+fn conclude(out: &mut impl Write, errors: usize) -> Result<Outcome> {
+    let (text, outcome) = match errors {
+        0 => ("no errors".to_owned(), Outcome::Done),
+        1 => ("1 error".to_owned(), Outcome::Failed),
+        more => (format!("{more} errors"), Outcome::Failed),
+    };
+    writeln!(out, "{text}").and_then(|()| out.flush()).map_err(output_error)?;
+    Ok(outcome)
+}
+
+fn tell_dictionary(out: &mut impl Write, dictionary: &Dictionary) -> std::io::Result<()> {
+    let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
+    let uncounted = dictionary.metrics.iter().filter_map(|metric| metric.counted().err());
+    for reason in uncounted {
+        let reason: Uncounted = reason;
+        *reasons.entry(reason.to_string()).or_default() += 1;
+    }
+    let left: usize = reasons.values().sum();
+    writeln!(
+        out,
+        "dictionary: {} files, {} events, {} metrics, of which {} are counted",
+        dictionary.files.len(),
+        dictionary.events.len(),
+        dictionary.metrics.len(),
+        dictionary.metrics.len() - left,
+    )?;
+    for (reason, metrics) in reasons {
+        writeln!(out, "  not counted because {reason}: {metrics}")?;
+    }
+    Ok(())
+}
+
+fn tell_survey(out: &mut impl Write, found: &Survey) -> std::io::Result<()> {
+    let events: u64 = found.events.values().chain(found.unknown.values()).sum();
+    writeln!(out, "data: {events} events of {} names", found.events.len() + found.unknown.len())?;
+    for note in &found.notes {
+        writeln!(out, "warning: {note}")?;
+    }
+    for metric in &found.empty {
+        writeln!(out, "warning: {metric} selects no event of the data")?;
+    }
+    let unknown = found.unknown.iter().map(|(name, events)| (name.clone(), *events));
+    left_over(out, "not in the dictionary, so counted nowhere", unknown)?;
+    let unmapped = found.unmapped.iter().map(|((event, values), events)| {
+        let values = found.dimensions.iter().zip(values).map(|(dimension, value)| {
+            format!("{dimension}: {}", value.as_deref().unwrap_or("(none)"))
+        });
+        (format!("{event} {{{}}}", values.collect::<Vec<_>>().join(", ")), *events)
+    });
+    left_over(out, "of no metric, so counted in the total only", unmapped)
+}
+
+fn left_over(
+    out: &mut impl Write,
+    what: &str,
+    events: impl Iterator<Item = (String, u64)>,
+) -> std::io::Result<()> {
+    let mut events: Vec<(String, u64)> = events.collect();
+    if events.is_empty() {
+        return Ok(());
+    }
+    events.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let sum: u64 = events.iter().map(|(_, events)| events).sum();
+    writeln!(out, "warning: {sum} events are {what}:")?;
+    for (name, events) in events.iter().take(MOST) {
+        writeln!(out, "  {events:>10}  {name}")?;
+    }
+    if events.len() > MOST {
+        writeln!(out, "  ... and {} kinds more", events.len() - MOST)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! `headcount demo`: the main job on the real data set in this repository.
+
+use std::io::{BufWriter, Write, stdout};
+use std::path::{Path, PathBuf};
+
+use engine::active::{Level, Question};
+use engine::calendar::Day;
+use engine::project::PROJECT_FILE;
+use engine::{Error, Result};
+
+use super::report::{ask, tell, to_file};
+use super::{Outcome, args, colours, output_error, say};
+use crate::report::{Format, Style, write};
+
+/// Months that the terminal shows; the HTML report has all of them.
+const MONTHS: usize = 6;
+const TITLE: &str = "Who builds Rails and Jekyll: monthly active contributors";
+
+pub(super) fn run(options: &args::Demo) -> Result<Outcome> {
+    let root = project()?;
+    let levels = [Level::Total, Level::Combined, Level::Section, Level::Stage];
+    let question = Question { levels: levels.into(), ..Question::default() };
+    let mut answer = ask(&root, &question)?;
+    let style = Style { title: TITLE.to_owned(), ..Style::default() };
+    to_file(&options.output, |out| write(&answer.report, Format::Html, out, &style))?;
+
+    let mut starts: Vec<Day> = answer.report.rows.iter().map(|row| row.period.start).collect();
+    starts.dedup();
+    let first = starts.iter().rev().nth(MONTHS - 1).copied();
+    answer.report.rows.retain(|row| first.is_none_or(|first| row.period.start >= first));
+    let mut out = BufWriter::new(stdout().lock());
+    let style = Style { color: colours(), ..style };
+    write(&answer.report, Format::Table, &mut out, &style)?;
+    out.flush().map_err(output_error)?;
+    say(&format!(
+        "\nThe last {MONTHS} of {} months. All of them, with pictures: {}",
+        starts.len(),
+        options.output.display()
+    ));
+    say(&format!("The project behind it: {} (try `headcount report` there)", root.display()));
+    Ok(tell(&answer))
+}
+
+/// The demo's project: in this checkout, or where the program was built.
+fn project() -> Result<PathBuf> {
+    let inside = Path::new("datasets/contributions");
+    let here = std::env::current_dir().map_err(|cause| Error::io(Path::new("."), cause))?;
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+    let found = here.ancestors().chain(built).map(|folder| folder.join(inside));
+    found.into_iter().find(|root| root.join(PROJECT_FILE).is_file()).ok_or_else(|| {
+        Error::input("the demo's data set is not here")
+            .with("file", inside.display())
+            .with("help", "run the demo inside of a checkout of the repository")
+    })
+}

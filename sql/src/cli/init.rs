@@ -1,0 +1,43 @@
+//! `headcount init`: a project that works as it stands.
+
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+
+use engine::{Error, Result};
+
+use super::{Outcome, args, say};
+
+/// Files of the starter project, by their place in it.
+const FILES: [(&str, &str); 5] = [
+    ("headcount.yaml", include_str!("starter/headcount.yaml")),
+    ("dictionary/stages.yml", include_str!("starter/stages.yml")),
+    ("dictionary/events/events.yml", include_str!("starter/events.yml")),
+    ("dictionary/metrics/metrics.yml", include_str!("starter/metrics.yml")),
+    ("data/events.csv", include_str!("starter/events.csv")),
+];
+
+pub(super) fn run(options: &args::Init) -> Result<Outcome> {
+    let folder = &options.folder;
+    let taken: Vec<PathBuf> =
+        FILES.iter().map(|(name, _)| folder.join(name)).filter(|path| path.exists()).collect();
+    if let Some(path) = taken.first() {
+        return Err(Error::input("there is a project already; nothing was written")
+            .with("file", path.display())
+            .with("help", "name another folder, or move this one away"));
+    }
+    for (name, text) in FILES {
+        let path = folder.join(name);
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(|cause| Error::io(parent, cause))?;
+        }
+        // `create_new`: also a file that appeared just now is left alone.
+        let mut file = fs::File::create_new(&path).map_err(|cause| Error::io(&path, cause))?;
+        file.write_all(text.as_bytes()).map_err(|cause| Error::io(&path, cause))?;
+    }
+    say(&format!(
+        "made {0}: try\n  headcount check --project {0}\n  headcount report --project {0}",
+        folder.display()
+    ));
+    Ok(Outcome::Done)
+}

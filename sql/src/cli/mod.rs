@@ -1,0 +1,123 @@
+//! The commands. Results go to stdout, everything else to stderr; the exit codes stand in one
+//! place, [`Outcome::code`].
+
+mod args;
+mod check;
+mod demo;
+mod generate;
+mod init;
+mod progress;
+mod report;
+
+use std::io::{ErrorKind, IsTerminal, Write, stderr, stdout};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use engine::events::Rejects;
+use engine::project::Project;
+use engine::{Error, Result};
+
+use args::{Arguments, Command};
+
+/// How a command ended, when it did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// Everything was done.
+    Done,
+    /// Done, but some input was rejected; how much and why stands on stderr.
+    Rejected,
+    /// The command's own answer is no: `check` found errors.
+    Failed,
+}
+
+impl Outcome {
+    /// 0 done, 1 failed, 2 wrong usage (given by the parser of arguments), 3 done with rejected
+    /// input.
+    fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Rejected => 3,
+        }
+    }
+}
+
+/// Runs the command that the process was called with.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(arguments) {
+        Ok(outcome) => ExitCode::from(outcome.code()),
+        // Whoever reads our output has seen enough: `headcount report | head`.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error}"));
+            ExitCode::from(Outcome::Failed.code())
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<Outcome> {
+    let project = arguments.project;
+    match arguments.command {
+        Command::Demo(options) => demo::run(&options),
+        Command::Init(options) => init::run(&options),
+        Command::Check => check::run(&root(project)?),
+        Command::Report(options) => report::run(&root(project)?, &options),
+        Command::Generate(options) => generate::run(&options),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "headcount", &mut stdout());
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+/// The folder of the project: the one named, or the nearest one upwards.
+fn root(named: Option<PathBuf>) -> Result<PathBuf> {
+    match named {
+        Some(folder) => Ok(folder),
+        None => {
+            let here = PathBuf::from(".");
+            let here = std::env::current_dir().map_err(|cause| Error::io(&here, cause))?;
+            Project::find(&here)
+        }
+    }
+}
+
+/// Writes a line to stderr; a closed stderr is nobody's loss.
+fn say(line: &str) {
+    let _ = writeln!(stderr(), "{line}");
+}
+
+/// Tells of rejected rows by reason.
+fn tell_rejects(rejects: &Rejects) -> Outcome {
+    if rejects.total() == 0 {
+        return Outcome::Done;
+    }
+    say(&format!("rejected {} rows, which were not counted:", rejects.total()));
+    for (source, reason, rows, file) in rejects.iter() {
+        say(&format!("  {source}: {reason}: {rows} rows (first file: {file})"));
+    }
+    Outcome::Rejected
+}
+
+/// Whether to write colours: only to a terminal, and not against the user's wish.
+fn colours() -> bool {
+    stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+fn is_broken_pipe(error: &Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return io.kind() == ErrorKind::BrokenPipe;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Error for a result that cannot be written to stdout.
+fn output_error(cause: std::io::Error) -> Error {
+    Error::io(std::path::Path::new("standard output"), cause)
+}

@@ -1,0 +1,107 @@
+//! `headcount report`: asks the question and writes the answer.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal, Write, stdout};
+use std::path::{Path, PathBuf};
+
+use engine::active::{Answer, Question, answer};
+use engine::metric::Dictionary;
+use engine::project::Project;
+use engine::{Error, Kind, Result};
+
+use super::progress::Progress;
+use super::{Outcome, args, colours, output_error, say, tell_rejects};
+use crate::report::{Format, Style, write};
+
+pub(super) fn run(root: &Path, options: &args::Report) -> Result<Outcome> {
+    let by_name = options.output.as_deref().and_then(Format::of_path);
+    let format = options.format.or(by_name).unwrap_or(Format::Table);
+    if options.output.is_none() && format.is_binary() && stdout().is_terminal() {
+        return Err(Error::input(format!("{format} is no sight for a terminal"))
+            .with("help", "name a file with -o, or pipe it somewhere"));
+    }
+    let answer = ask(root, &options.question())?;
+    match &options.output {
+        Some(path) => to_file(path, |out| write(&answer.report, format, out, &Style::default()))?,
+        None => {
+            let style = Style { color: colours(), ..Style::default() };
+            let mut out = BufWriter::new(stdout().lock());
+            write(&answer.report, format, &mut out, &style)?;
+            out.flush().map_err(output_error)?;
+        }
+    }
+    Ok(tell(&answer))
+}
+
+/// Answers a question about the project in a folder.
+pub(super) fn ask(root: &Path, question: &Question) -> Result<Answer> {
+    let project = Project::load(root)?;
+    let dictionary = dictionary(&project)?;
+    let progress = Progress::new("counting");
+    answer(&project, &dictionary, question, &|done, total| progress.at(done, total))
+}
+
+/// Tells what a reader of the report should know besides.
+pub(super) fn tell(answer: &Answer) -> Outcome {
+    for note in &answer.notes {
+        say(&format!("note: {note}"));
+    }
+    if !answer.unmapped.is_empty() {
+        let events: u64 = answer.unmapped.values().sum();
+        let mut names: Vec<(&String, &u64)> = answer.unmapped.iter().collect();
+        names.sort_by_key(|(name, events)| (std::cmp::Reverse(**events), *name));
+        let first: Vec<&str> = names.iter().take(3).map(|(name, _)| name.as_str()).collect();
+        say(&format!(
+            "note: {events} events of {} names are not in the dictionary and were not counted \
+             ({}{}); see `headcount check`",
+            names.len(),
+            first.join(", "),
+            if names.len() > 3 { ", ..." } else { "" },
+        ));
+    }
+    tell_rejects(&answer.seen.rejects)
+}
+
+/// Loads the dictionary; its errors end the command, its warnings are counted.
+fn dictionary(project: &Project) -> Result<Dictionary> {
+    let dictionary = Dictionary::load(&project.dictionary)?;
+    if !dictionary.has_errors() {
+        return Ok(dictionary);
+    }
+    let errors: Vec<_> = dictionary
+        .problems
+        .into_iter()
+        .filter(|problem| problem.severity == engine::metric::Severity::Error)
+        .collect();
+    for problem in &errors {
+        say(&problem.to_string());
+    }
+    Err(Error::new(Kind::Input, format!("the dictionary has {} errors", errors.len()))
+        .with("help", "`headcount check` shows them with everything else"))
+}
+
+/// Writes a file whole or not at all: under another name first, then renamed.
+pub(super) fn to_file(
+    path: &Path,
+    fill: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    let mut name = OsString::from(".");
+    name.push(path.file_name().ok_or_else(|| {
+        Error::input("this cannot be the name of a file").with("file", path.display())
+    })?);
+    name.push(".part");
+    let part: PathBuf = path.with_file_name(name);
+    let failed = |cause| Error::io(path, cause);
+    let mut out = BufWriter::new(File::create(&part).map_err(failed)?);
+    let written = fill(&mut out).and_then(|()| out.flush().map_err(failed));
+    drop(out);
+    match written {
+        Ok(()) => std::fs::rename(&part, path).map_err(failed),
+        Err(error) => {
+            // The first error is the one to tell; what is left behind is only a part.
+            let _ = std::fs::remove_file(&part);
+            Err(error)
+        }
+    }
+}
