@@ -16,11 +16,13 @@ pub mod metric;
 pub mod users;
 
 pub mod events;
+pub mod operators;
 
 pub mod active;
 pub mod project;
 pub mod rollup;
 
 mod error;
+mod nearest;
 
 pub use error::{Error, Kind, Result};

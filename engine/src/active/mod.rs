@@ -93,7 +93,7 @@ pub struct Answer {
 
 /// Answers a question from a project's events, with one scan.
 ///
-/// `progress` is told the rows done and the rows in all.
+/// `progress` is told the rows done and the rows in all (0 if text files do not tell).
 ///
 /// # Errors
 /// When the question does not fit the project, or the events cannot be read.

@@ -162,7 +162,7 @@ impl<'a> Rows<'a> {
 
     /// Users of a node; `None` if the method has nothing to say about it.
     fn value(&self, period: usize, combo: usize, node: &Node) -> Option<Estimate> {
-        let direct = |want: Want| Some(self.values.get(&(combo, want))?.get(period).copied()?);
+        let direct = |want: Want| self.values.get(&(combo, want))?.get(period).copied();
         let several =
             |wants: Vec<Want>| -> Option<Vec<Estimate>> { wants.into_iter().map(direct).collect() };
         match (node.name.level, self.question.method) {

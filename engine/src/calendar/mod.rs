@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | text or number | [`parse_instant`], [`TimeUnit`] | what a file says about time |
 //! | instant | `i64` | microseconds since 1970-01-01T00:00:00Z, may be negative |
-//! | day | [`Day`], by way of [`Zone`] or [`DayClock`] | a civil day in the reporting time zone |
+//! | day | [`Day`], by way of [`Zone`] | a civil day in the reporting time zone |
 //! | period | [`Period`] | days, both ends inclusive |
 //! | window | [`Window`] | the named rule by which periods are laid over the days |
 //!
@@ -13,20 +13,18 @@
 //! gives the same days on every machine.
 //!
 //! ```
-//! use engine::calendar::{DayClock, Window, Zone, parse_instant};
+//! use engine::calendar::{Window, Zone, parse_instant};
 //!
 //! let zone = Zone::get("Europe/Berlin")?;
 //! let instant = parse_instant("2026-03-31T22:30:00Z", &Zone::utc()).unwrap_or_default();
-//! let day = DayClock::new(&zone).day_of(instant);
+//! let day = zone.day_of(instant);
 //! assert_eq!(day.to_string(), "2026-04-01");
 //! assert_eq!(Window::Month.at(day).to_string(), "2026-04-01..2026-04-30");
 //! # Ok::<(), engine::Error>(())
 //! ```
 
 mod day;
-mod day_clock;
 pub mod instant;
-mod nearest;
 mod period;
 mod span;
 mod unit;
@@ -37,7 +35,6 @@ mod zone;
 mod tests;
 
 pub use day::Day;
-pub use day_clock::DayClock;
 pub use instant::parse as parse_instant;
 pub use period::Period;
 pub use span::{first_day, last_day};

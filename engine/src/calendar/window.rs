@@ -7,8 +7,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::day::{digits, month_length};
-use super::nearest::nearest;
 use super::{Day, Period};
+use crate::nearest::nearest;
 use crate::{Error, Result};
 
 /// Longest `trailing_<n>d`, in days: ten years and some.

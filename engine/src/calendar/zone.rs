@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use jiff::tz::{AmbiguousOffset, Offset, TimeZone, TimeZoneDatabase};
 
 use super::Day;
-use super::nearest::nearest;
+use crate::nearest::nearest;
 use crate::{Error, Result};
 
 pub(super) const MICROS_PER_SECOND: i64 = 1_000_000;
@@ -93,8 +93,6 @@ impl Zone {
 
     /// The day that contains the instant `micros` (microseconds since the epoch): the latest day
     /// with `start_of(day) <= micros`, within [`Day::MIN`]..=[`Day::MAX`].
-    ///
-    /// For more than a few instants use [`DayClock`](super::DayClock), which remembers.
     #[must_use]
     pub fn day_of(&self, micros: i64) -> Day {
         let shown = day_of_local(micros.saturating_add(self.offset(micros)));
@@ -119,13 +117,8 @@ impl Zone {
         local_micros.saturating_sub(before)
     }
 
-    /// Microseconds east of UTC, when that never changes.
-    pub(super) fn fixed(&self) -> Option<i64> {
-        self.fixed
-    }
-
     /// Microseconds east of UTC at an instant.
-    pub(super) fn offset(&self, instant: i64) -> i64 {
+    fn offset(&self, instant: i64) -> i64 {
         match self.fixed {
             Some(offset) => offset,
             None => micros(self.rules.to_offset(timestamp(instant))),

@@ -86,3 +86,40 @@ impl GranuleClock {
         (range, start)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{prop_assert_eq, proptest};
+
+    use super::{Granularity, GranuleClock};
+    use crate::calendar::{Window, Zone};
+
+    const SECOND: i64 = 1_000_000;
+
+    proptest! {
+        /// One clock for all instants in a row, so that what it remembers is used.
+        #[test]
+        fn the_clock_agrees_with_the_calendar(
+            zone in proptest::sample::select(vec!["UTC", "Europe/Berlin", "Pacific/Apia"]),
+            window in proptest::sample::select(vec![
+                Window::Day, Window::Week, Window::Month, Window::Year, Window::Last28dOfMonth,
+            ]),
+            // Around the day that Apia skipped, and anywhere.
+            near in proptest::collection::vec(1_324_000_000 * SECOND..1_326_500_000 * SECOND, 0..200),
+            far in proptest::collection::vec(0..4_100_000_000 * SECOND, 0..50),
+        ) {
+            let zone = Zone::get(zone).unwrap();
+            let granularity = Granularity::of(window);
+            let mut clock = GranuleClock::new(granularity, &zone);
+            for instant in near.iter().chain(&far).chain(&near) {
+                let day = zone.day_of(*instant);
+                let expected = Some(window.at(day)).filter(|period| period.contains(day));
+                prop_assert_eq!(clock.granule(*instant), expected.map(|period| period.start));
+                let bounds = clock.bounds(*instant);
+                for inside in [bounds.start, bounds.end - 1] {
+                    prop_assert_eq!(clock.granule(inside), expected.map(|period| period.start));
+                }
+            }
+        }
+    }
+}

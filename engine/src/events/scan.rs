@@ -18,7 +18,7 @@ use super::files::{EventFile, Format};
 use super::parquet::{self, ParquetFile};
 use super::text;
 use super::{Batch, Codes, Granularity, GranuleClock, Reason, Rejects, SKIP, Source, Users, Value};
-use crate::calendar::Zone;
+use crate::calendar::{Day, Zone};
 use crate::{Error, Result};
 
 /// Takes the batches of one thread.
@@ -38,9 +38,9 @@ pub struct Request<'a> {
     pub granularity: Granularity,
     /// Instants (microseconds) to count; rows outside are skipped, which is no fault of theirs.
     pub range: Range<i64>,
-    /// Rows at or after this instant are rejected.
+    /// Rows at or after this instant are rejected; the end of the year 9999 if `None`.
     pub bound: Option<i64>,
-    /// Called with the rows done so far, of all rows if these are known (else of 0).
+    /// Called with the rows done so far and the rows in all; 0 if text files do not tell.
     pub progress: &'a (dyn Fn(u64, u64) + Sync),
 }
 
@@ -163,7 +163,8 @@ impl Scan {
         }
         units.extend(self.text.iter().map(|(source, file)| Unit::Text(*source, file)));
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let (done, total) = (AtomicU64::new(0), self.known_rows());
+        let total = if self.text.is_empty() { self.known_rows() } else { 0 };
+        let done = AtomicU64::new(0);
         let outcome: Mutex<Vec<Result<(S, Seen)>>> = Mutex::new(Vec::new());
         rayon::scope(|scope| {
             for _ in 0..rayon::current_num_threads().min(units.len().max(1)) {
@@ -178,7 +179,7 @@ impl Scan {
                         };
                         let mut advance = |rows: u64| {
                             let rows = done.fetch_add(rows, Ordering::Relaxed) + rows;
-                            (request.progress)(rows, total.max(rows));
+                            (request.progress)(rows, total);
                             !stop.load(Ordering::Relaxed)
                         };
                         if let Err(error) = worker.unit(unit, &mut advance) {
@@ -233,6 +234,8 @@ struct Worker<'a, S> {
     scan: &'a Scan,
     request: &'a Request<'a>,
     clock: GranuleClock,
+    /// Rows at or after this instant are rejected.
+    bound: i64,
     event_coder: Coder,
     coders: Vec<Coder>,
     scope_coder: Coder,
@@ -246,6 +249,8 @@ impl<'a, S: Sink> Worker<'a, S> {
             scan,
             request,
             clock: GranuleClock::new(request.granularity, request.zone),
+            // The calendar ends with the year 9999.
+            bound: request.bound.unwrap_or_else(|| request.zone.start_of(Day::MAX)),
             event_coder: Coder::default(),
             coders: scan.books.iter().map(|_| Coder::default()).collect(),
             scope_coder: Coder::default(),
@@ -294,7 +299,7 @@ impl<'a, S: Sink> Worker<'a, S> {
     /// The granule that all rows of a row group share, [`SKIP`] if none of them is to be read, or
     /// `None` if its rows have to be looked at one by one.
     fn known(&mut self, (first, last): (i64, i64)) -> Option<i32> {
-        let bad = |instant: i64| instant < 0 || self.request.bound.is_some_and(|b| instant >= b);
+        let bad = |instant: i64| instant < 0 || instant >= self.bound;
         if bad(first) || bad(last) {
             return None;
         }
@@ -382,7 +387,6 @@ impl<'a, S: Sink> Worker<'a, S> {
         bad: &mut Vec<(usize, Reason)>,
     ) -> Result<Codes<i32>> {
         let mut times = times(column, source, self.request.zone)?;
-        let bound = self.request.bound.unwrap_or(i64::MAX);
         if times.bad.is_empty() {
             let first = times.micros.iter().copied().min();
             let last = times.micros.iter().copied().max();
@@ -400,9 +404,10 @@ impl<'a, S: Sink> Worker<'a, S> {
         for (row, micros) in times.micros.into_iter().enumerate() {
             let mut granule = SKIP;
             if faulty.next_if_eq(&row).is_some() {
+                // Told already.
             } else if micros < 0 {
                 bad.push((row, Reason::TimeBefore1970));
-            } else if micros >= bound {
+            } else if micros >= self.bound {
                 bad.push((row, Reason::TimeAfterBound));
             } else {
                 (first, last) = (first.min(micros), last.max(micros));

@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::model::{Event, Metric, Status};
-use super::nearest::did_you_mean;
 use super::problem::{Problem, Problems, Severity};
 use super::taxonomy::{Place, Tree};
+use crate::nearest::did_you_mean;
 
 /// Warns of event names in rules that no event definition has.
 pub(super) fn event_names<'a>(

@@ -19,7 +19,6 @@ mod events;
 mod fields;
 mod metrics;
 mod model;
-mod nearest;
 mod paths;
 mod problem;
 mod rules;

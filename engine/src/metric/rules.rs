@@ -1,8 +1,8 @@
 //! Reads the rules of a metric: which events it selects, and what it counts once.
 
 use super::model::{Rule, USER};
-use super::nearest::did_you_mean;
 use super::yaml::View;
+use crate::nearest::did_you_mean;
 
 /// The fields of a rule.
 const FIELDS: [&str; 4] = ["name", "unique", "filter", "operator"];

@@ -1,9 +1,9 @@
 //! Reads the tree: `sections`, and `stages` with their groups, in the form of GitLab's stages.yml.
 
-use super::nearest::did_you_mean;
 use super::taxonomy::{Group, Section, Stage, Tree, normalise};
 use super::yaml::View;
 use super::{fields, validity};
+use crate::nearest::did_you_mean;
 
 /// Reads all documents into one tree.
 pub(super) fn read(documents: &[View<'_>]) -> Tree {

@@ -12,6 +12,6 @@ mod set;
 mod sketch;
 
 pub use key::{Key, hash_bytes, hash_int, hash_wide};
-pub use numbering::Numbering;
+pub use numbering::{Keys, Numbering};
 pub use set::UserSet;
 pub use sketch::{DEFAULT_PRECISION, Estimate, PRECISIONS, Sketch};

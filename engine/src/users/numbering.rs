@@ -8,8 +8,12 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use super::Key;
-use super::key::{hash_bytes, hash_int, hash_wide};
+use super::key::{hash_int, hash_wide};
 use crate::{Error, Result};
+
+/// What the bytes in the arena were: a text, or a scoped UUID.
+const TEXT: u8 = 0;
+const WIDE: u8 = 1;
 
 /// Numbers for keys. Kinds of keys have tables of their own, so that integers cost 16 bytes of
 /// table and UUIDs 32, and share one sequence of numbers.
@@ -78,9 +82,34 @@ impl Numbering {
                     }
                 }
             }
-            (_, Key::Wide(wide)) => self.text(scope, 1, &wide.to_be_bytes()),
-            (_, Key::Text(bytes)) => self.text(scope, 0, bytes),
+            (_, Key::Wide(wide)) => self.text(scope, WIDE, &wide.to_be_bytes(), hash),
+            (_, Key::Text(bytes)) => self.text(scope, TEXT, bytes, hash),
         }
+    }
+
+    /// Every key by its number. This takes a pass over all keys and 16 bytes for each.
+    pub fn keys(&self) -> Keys<'_> {
+        let mut keys = Keys {
+            numbering: self,
+            places: vec![Place::Text(0); self.next as usize],
+            wides: Vec::with_capacity(self.wides.len()),
+            scoped: Vec::with_capacity(self.scoped.len()),
+        };
+        for (int, number) in &self.ints {
+            keys.places[*number as usize] = Place::Int(*int);
+        }
+        for (wide, number) in &self.wides {
+            keys.places[*number as usize] = Place::Wide(keys.wides.len() as u32);
+            keys.wides.push(*wide);
+        }
+        for (scope, int, number) in &self.scoped {
+            keys.places[*number as usize] = Place::Scoped(keys.scoped.len() as u32);
+            keys.scoped.push((*scope, *int));
+        }
+        for (_, place, number) in &self.texts {
+            keys.places[*number as usize] = Place::Text(*place);
+        }
+        keys
     }
 
     /// Heap bytes in use.
@@ -95,8 +124,8 @@ impl Numbering {
 
     /// Texts lie one after another in an arena, each behind its scope and a kind byte, so that a
     /// UUID and a text of the same 16 bytes differ.
-    fn text(&mut self, scope: u32, kind: u8, bytes: &[u8]) -> Result<u32> {
-        let hash = scoped_hash(scope ^ (u32::from(kind) << 31), hash_bytes(bytes));
+    fn text(&mut self, scope: u32, kind: u8, bytes: &[u8], hash: u64) -> Result<u32> {
+        let hash = scoped_hash(scope, hash);
         let (arena, ends) = (&self.arena, &self.ends);
         let same = |e: &(u64, u32, u32)| {
             let stored = stored(arena, ends, e.1);
@@ -118,6 +147,46 @@ impl Numbering {
                 Ok(number)
             }
         }
+    }
+}
+
+/// The keys of a numbering by their numbers: the way back.
+#[derive(Debug)]
+pub struct Keys<'a> {
+    numbering: &'a Numbering,
+    places: Vec<Place>,
+    wides: Vec<u128>,
+    scoped: Vec<(u32, i64)>,
+}
+
+/// A key, or where it lies.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Int(i64),
+    Wide(u32),
+    Scoped(u32),
+    Text(u32),
+}
+
+impl Keys<'_> {
+    /// The scope (0: none) and the key of a number; `None` for a number that was never given.
+    #[inline]
+    pub fn get(&self, number: u32) -> Option<(u32, Key<'_>)> {
+        Some(match *self.places.get(number as usize)? {
+            Place::Int(int) => (0, Key::Int(int)),
+            Place::Wide(at) => (0, Key::Wide(self.wides[at as usize])),
+            Place::Scoped(at) => {
+                let (scope, int) = self.scoped[at as usize];
+                (scope, Key::Int(int))
+            }
+            Place::Text(at) => {
+                let stored = stored(&self.numbering.arena, &self.numbering.ends, at);
+                let (scope, rest) = stored.split_first_chunk()?;
+                let (kind, bytes) = rest.split_first()?;
+                let key = if *kind == WIDE { Key::of_binary(bytes) } else { Key::Text(bytes) };
+                (u32::from_le_bytes(*scope), key)
+            }
+        })
     }
 }
 
@@ -145,7 +214,7 @@ fn take(next: &mut u32) -> Result<u32> {
 mod tests {
     use std::collections::HashMap;
 
-    use proptest::prelude::{Strategy, any, prop_assert_eq, prop_oneof, proptest};
+    use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
     use super::{Key, Numbering};
 
@@ -181,6 +250,12 @@ mod tests {
                 prop_assert_eq!(number, *expected.entry((*scope, format!("{key:?}"))).or_insert(next));
             }
             prop_assert_eq!(numbering.len() as usize, expected.len());
+            let keys = numbering.keys();
+            for ((scope, key), number) in &expected {
+                let back = keys.get(*number).map(|(scope, key)| (scope, format!("{key:?}")));
+                prop_assert_eq!(back, Some((*scope, key.clone())));
+            }
+            prop_assert!(keys.get(numbering.len()).is_none());
         }
     }
 }

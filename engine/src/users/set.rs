@@ -9,12 +9,16 @@
 
 use roaring::RoaringBitmap;
 
+use crate::{Error, Result};
+
 /// A set with up to this many users is one sorted list.
 const FEW: usize = 16;
 /// A page with up to this many users is a sorted list; a longer list is slower to fill.
-const LIST: usize = 512;
+const LIST: usize = 256;
 /// 64-bit words of a bitset page.
 const WORDS: usize = 1024;
+/// Stands in the place of the length of a list where a bitset is written.
+const BITSET: u16 = u16::MAX;
 
 /// An exact set of user numbers.
 #[derive(Clone, Debug)]
@@ -44,18 +48,29 @@ impl UserSet {
     /// Adds a user; true if it was not in the set.
     #[inline]
     pub fn insert(&mut self, number: u32) -> bool {
+        self.insert_counting(number, &mut 0)
+    }
+
+    /// Adds a user; true if it was not in the set. `heap` grows by what [`size`](Self::size) grows.
+    #[inline]
+    pub fn insert_counting(&mut self, number: u32, heap: &mut usize) -> bool {
         match &mut self.0 {
-            Repr::Pages(pages) => insert_into(pages, number),
+            Repr::Pages(pages) => page_mut(pages, high(number), heap).insert(low(number), heap),
             Repr::Few(few) => match few.binary_search(&number) {
                 Ok(_) => false,
                 Err(at) if few.len() < FEW => {
                     if few.len() == few.capacity() {
-                        few.reserve_exact(few.len().clamp(2, FEW / 2).min(FEW - few.len()));
+                        let before = few.capacity();
+                        few.reserve_exact(before.clamp(2, FEW / 2).min(FEW - before));
+                        *heap += (few.capacity() - before) * size_of::<u32>();
                     }
                     few.insert(at, number);
                     true
                 }
-                Err(_) => insert_into(self.pages_mut(), number),
+                Err(_) => {
+                    let pages = self.pages_counting(heap);
+                    page_mut(pages, high(number), heap).insert(low(number), heap)
+                }
             },
         }
     }
@@ -104,6 +119,73 @@ impl UserSet {
                 }
             }
         }
+    }
+
+    /// Appends the set to `bytes`: for every page that holds anybody its place (the high half of
+    /// its numbers), its length and its list of low halves, all of 2 bytes, little-endian; or
+    /// [`BITSET`] instead of the length and the 8 KiB of the bitset. The empty set has no bytes.
+    ///
+    /// This is the form in which parts of one query travel; what is stored is Roaring.
+    pub fn write(&self, bytes: &mut Vec<u8>) {
+        let halves = |at: usize, length: u16| {
+            let [a, b] = (at as u16).to_le_bytes(); // a place is the high half of a number
+            let [c, d] = length.to_le_bytes();
+            [a, b, c, d]
+        };
+        match &self.0 {
+            Repr::Few(few) => {
+                for page in few.chunk_by(|a, b| high(*a) == high(*b)) {
+                    bytes.extend(halves(high(page[0]), page.len() as u16));
+                    bytes.extend(page.iter().flat_map(|number| low(*number).to_le_bytes()));
+                }
+            }
+            Repr::Pages(pages) => {
+                for (at, page) in pages.iter().enumerate() {
+                    match page {
+                        Page::Empty => {}
+                        Page::List(list) => {
+                            bytes.extend(halves(at, list.len() as u16));
+                            bytes.extend(list.iter().flat_map(|low| low.to_le_bytes()));
+                        }
+                        Page::Bits(bits) => {
+                            bytes.extend(halves(at, BITSET));
+                            bytes.extend(bits.iter().flat_map(|word| word.to_le_bytes()));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds every user of a set that was [written](Self::write). `heap` grows by what
+    /// [`size`](Self::size) grows.
+    ///
+    /// # Errors
+    /// When the bytes are not a whole number of pages; the set then holds some of the users.
+    pub fn union_with_written(&mut self, mut bytes: &[u8], heap: &mut usize) -> Result<()> {
+        let cut = || Error::input("a set of users is cut off or broken");
+        while let Some((&[a, b, c, d], rest)) = bytes.split_first_chunk() {
+            let at = u16::from_le_bytes([a, b]);
+            bytes = match u16::from_le_bytes([c, d]) {
+                BITSET => {
+                    let length = WORDS * size_of::<u64>();
+                    let (words, rest) = rest.split_at_checked(length).ok_or_else(cut)?;
+                    let page = page_mut(self.pages_counting(heap), usize::from(at), heap);
+                    page.union_with_words(words, heap);
+                    rest
+                }
+                length => {
+                    let length = usize::from(length) * size_of::<u16>();
+                    let (lows, rest) = rest.split_at_checked(length).ok_or_else(cut)?;
+                    for low in lows.as_chunks().0 {
+                        let low = u32::from(u16::from_le_bytes(*low));
+                        self.insert_counting(u32::from(at) << 16 | low, heap);
+                    }
+                    rest
+                }
+            };
+        }
+        if bytes.is_empty() { Ok(()) } else { Err(cut()) }
     }
 
     /// Keeps only the users that are in `other` too.
@@ -173,11 +255,19 @@ impl UserSet {
     }
 
     fn pages_mut(&mut self) -> &mut Vec<Page> {
+        self.pages_counting(&mut 0)
+    }
+
+    fn pages_counting(&mut self, heap: &mut usize) -> &mut Vec<Page> {
         if let Repr::Few(few) = &self.0 {
+            let mut grown = 0;
             let mut pages = Vec::new();
             for number in few {
-                insert_into(&mut pages, *number);
+                page_mut(&mut pages, high(*number), &mut grown).insert(low(*number), &mut grown);
             }
+            // The list of an emptied set may have taken more than the pages do.
+            let shrunk = few.capacity() * size_of::<u32>();
+            *heap = heap.wrapping_add(grown).wrapping_sub(shrunk);
             self.0 = Repr::Pages(pages);
         }
         match &mut self.0 {
@@ -224,17 +314,18 @@ fn low(number: u32) -> u16 {
 }
 
 #[inline]
-fn insert_into(pages: &mut Vec<Page>, number: u32) -> bool {
-    let at = high(number);
+fn page_mut<'a>(pages: &'a mut Vec<Page>, at: usize, heap: &mut usize) -> &'a mut Page {
     if at >= pages.len() {
+        let before = pages.capacity();
         pages.resize_with(at + 1, Page::default);
+        *heap += (pages.capacity() - before) * size_of::<Page>();
     }
-    pages[at].insert(low(number))
+    &mut pages[at]
 }
 
 impl Page {
     #[inline]
-    fn insert(&mut self, low: u16) -> bool {
+    fn insert(&mut self, low: u16, heap: &mut usize) -> bool {
         match self {
             Self::Bits(bits) => {
                 let word = &mut bits[usize::from(low >> 6)];
@@ -246,16 +337,19 @@ impl Page {
             Self::List(list) => match list.binary_search(&low) {
                 Ok(_) => false,
                 Err(at) if list.len() < LIST => {
+                    let before = list.capacity();
                     list.insert(at, low);
+                    *heap += (list.capacity() - before) * size_of::<u16>();
                     true
                 }
                 Err(_) => {
-                    self.to_bits()[usize::from(low >> 6)] |= 1 << (low & 63);
+                    self.bits_counting(heap)[usize::from(low >> 6)] |= 1 << (low & 63);
                     true
                 }
             },
             Self::Empty => {
                 *self = Self::List(vec![low]);
+                *heap += self.size();
                 true
             }
         }
@@ -282,14 +376,22 @@ impl Page {
             Self::Empty => {}
             Self::List(list) => {
                 for low in list {
-                    self.insert(*low);
+                    self.insert(*low, &mut 0);
                 }
             }
             Self::Bits(theirs) => {
-                for (ours, theirs) in self.to_bits().iter_mut().zip(theirs.iter()) {
+                for (ours, theirs) in self.bits_mut().iter_mut().zip(theirs.iter()) {
                     *ours |= theirs;
                 }
             }
+        }
+    }
+
+    /// Adds the users of a bitset in its written form.
+    fn union_with_words(&mut self, words: &[u8], heap: &mut usize) {
+        let (words, _) = words.as_chunks();
+        for (ours, theirs) in self.bits_counting(heap).iter_mut().zip(words) {
+            *ours |= u64::from_le_bytes(*theirs);
         }
     }
 
@@ -334,8 +436,14 @@ impl Page {
         }
     }
 
-    fn to_bits(&mut self) -> &mut [u64; WORDS] {
+    fn bits_mut(&mut self) -> &mut [u64; WORDS] {
+        self.bits_counting(&mut 0)
+    }
+
+    fn bits_counting(&mut self, heap: &mut usize) -> &mut [u64; WORDS] {
         if !matches!(self, Self::Bits(_)) {
+            // A list never takes more than the bitset that it becomes.
+            *heap += WORDS * size_of::<u64>() - self.size();
             let mut bits = Box::new([0; WORDS]);
             for low in self.iter() {
                 bits[usize::from(low >> 6)] |= 1 << (low & 63);
@@ -385,6 +493,24 @@ mod tests {
             let roaring = x.to_roaring();
             prop_assert!(roaring.iter().eq(p.iter().copied()));
             prop_assert!(UserSet::from(&roaring) == x);
+        }
+
+        #[test]
+        fn a_written_set_reads_back_and_its_size_is_known_all_along(a in numbers(), b in numbers()) {
+            let mut heap = 0;
+            let mut set = UserSet::default();
+            for number in &a {
+                set.insert_counting(*number, &mut heap);
+            }
+            prop_assert_eq!(heap, set.size());
+            let (mut bytes, other) = (Vec::new(), b.iter().copied().collect::<UserSet>());
+            other.write(&mut bytes);
+            set.union_with_written(&bytes, &mut heap).unwrap();
+            prop_assert_eq!(heap, set.size());
+            prop_assert!(set == a.iter().chain(&b).copied().collect());
+            if let Some(cut) = bytes.len().checked_sub(1) {
+                prop_assert!(set.union_with_written(&bytes[..cut], &mut heap).is_err());
+            }
         }
     }
 

@@ -180,7 +180,7 @@ impl Sketch {
         let mut sketch = Self::new(header[5])?;
         let body = &bytes[HEADER..];
         match header[6] {
-            0 if body.len() % 8 == 0 => {
+            0 if body.len().is_multiple_of(8) => {
                 let mut last = None;
                 for chunk in body.chunks_exact(8) {
                     let hash = u64::from_le_bytes(array(chunk)?);

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::io::{BufWriter, Write, stdout};
 use std::path::Path;
 
+use engine::Result;
 use engine::active::{Survey, survey};
 use engine::metric::{Dictionary, Problem, Severity, Uncounted};
 use engine::project::Project;
-use engine::Result;
 
 use super::progress::Progress;
 use super::{Outcome, output_error, tell_rejects};

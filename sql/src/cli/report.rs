@@ -82,10 +82,7 @@ fn dictionary(project: &Project) -> Result<Dictionary> {
 }
 
 /// Writes a file whole or not at all: under another name first, then renamed.
-pub(super) fn to_file(
-    path: &Path,
-    fill: impl FnOnce(&mut dyn Write) -> Result<()>,
-) -> Result<()> {
+pub(super) fn to_file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
     let mut name = OsString::from(".");
     name.push(path.file_name().ok_or_else(|| {
         Error::input("this cannot be the name of a file").with("file", path.display())

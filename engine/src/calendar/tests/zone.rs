@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
-use proptest::prelude::{Strategy, any, prop_assert_eq, prop_oneof, proptest};
+use proptest::prelude::{Strategy, prop_assert_eq, prop_oneof, proptest};
 
 use super::day;
-use crate::calendar::{Day, DayClock, Zone};
+use crate::calendar::{Day, Zone};
 
 const ZONES: [&str; 12] = [
     "UTC",
@@ -149,18 +149,13 @@ fn days_follow_each_other_in_every_zone() {
 fn the_ends_of_time() {
     for name in ZONES {
         let zone = zone(name);
-        let mut clock = DayClock::new(&zone);
         for (instant, expected) in [(i64::MIN, Day::MIN), (i64::MAX, Day::MAX)] {
             assert_eq!(zone.day_of(instant), expected, "{name}");
-            assert_eq!(clock.day_of(instant), expected, "{name}");
         }
         for date in [Day::MIN, Day::MIN.plus(1), Day::MAX.plus(-1), Day::MAX] {
-            let start = zone.start_of(date);
-            assert_eq!((zone.day_of(start), clock.day_of(start)), (date, date), "{name}");
+            assert_eq!(zone.day_of(zone.start_of(date)), date, "{name}");
         }
         let last = zone.start_of(Day::MAX);
-        assert_eq!(clock.bounds(Day::MIN), (i64::MIN, zone.start_of(Day::MIN.plus(1))));
-        assert_eq!(clock.bounds(Day::MAX), (last, i64::MAX));
         assert_eq!(last - zone.start_of(Day::MAX.plus(-1)), DAY, "{name}");
     }
 }
@@ -179,26 +174,6 @@ fn local_times() {
     check("Pacific/Apia", "2011-12-30T12:00", "2011-12-30T22:00Z"); // skipped: is the 31st
     for end in [i64::MIN, i64::MAX] {
         assert_eq!(Zone::utc().instant_of_local(end), end);
-    }
-}
-
-#[test]
-fn bounds_hold_the_day_and_nothing_else() {
-    for name in ZONES {
-        let zone = zone(name);
-        let mut clock = DayClock::new(&zone);
-        for date in (day("2010-10-30").number()..day("2012-04-05").number()).map(Day::new) {
-            let (start, end) = clock.bounds(date);
-            assert_eq!((start, end), (zone.start_of(date), zone.start_of(date.plus(1))), "{name}");
-            assert_eq!(clock.bounds(date), (start, end), "{name}: the second time");
-            // A day that stands at the same place of the clock's table, eleven years later.
-            let later = date.plus(4096);
-            let expected = (zone.start_of(later), zone.start_of(later.plus(1)));
-            assert_eq!(clock.bounds(later), expected, "{name}");
-            if start < end {
-                assert_eq!((clock.day_of(start), clock.day_of(end - 1)), (date, date), "{name}");
-            }
-        }
     }
 }
 
@@ -237,24 +212,5 @@ proptest! {
         let local = shown(&TimeZone::UTC, micros);
         let expected = rules(name).to_ambiguous_timestamp(local).compatible().unwrap();
         prop_assert_eq!(zone(name).instant_of_local(micros), expected.as_microsecond());
-    }
-
-    /// One clock for all instants in a row, so that what it remembers is used.
-    #[test]
-    fn the_day_clock_agrees_with_the_zone(
-        name in proptest::sample::select(&ZONES[..]),
-        wild in proptest::collection::vec(any::<i64>(), 0..20),
-        far in proptest::collection::vec(instants(), 0..50),
-        near in proptest::collection::vec(1_300_000_000 * SECOND..1_330_000_000 * SECOND, 0..400),
-    ) {
-        let zone = zone(name);
-        let mut clock = DayClock::new(&zone);
-        for micros in far.iter().chain(&near).chain(&wild).chain(&near).chain(&far) {
-            prop_assert_eq!(clock.day_of(*micros), zone.day_of(*micros));
-            let start = zone.start_of(zone.day_of(*micros));
-            for edge in [start - 1, start, start + 1] {
-                prop_assert_eq!(clock.day_of(edge), zone.day_of(edge));
-            }
-        }
     }
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use super::{Node, Value};
 use crate::calendar::Day;
-use crate::metric::nearest::did_you_mean;
 use crate::metric::problem::{Problem, Problems, Severity};
+use crate::nearest::did_you_mean;
 
 /// A node with its file, its path of keys, and the place for problems.
 ///

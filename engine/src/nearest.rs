@@ -1,11 +1,12 @@
-//! The known word nearest to a misspelt one.
+//! The known word nearest to a misspelt one: for every "did you mean".
 
 /// More changes than this are another word, not a slip.
 const MOST_CHANGES: usize = 3;
 
 /// The known word that needs the fewest single-letter changes, if that is few for its length: at
-/// most one per three letters, and never more than three. The first of equals wins.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+/// most one per three letters, and never more than three. ASCII case does not matter; the first
+/// of equals wins.
+pub(crate) fn nearest<T: AsRef<str>>(word: &str, known: impl IntoIterator<Item = T>) -> Option<T> {
     let letters: Vec<char> = word.chars().collect();
     let mut limit = (letters.len() / 3).min(MOST_CHANGES);
     let mut best = None;
@@ -13,7 +14,7 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         if limit == 0 {
             break;
         }
-        if let Some(changes) = changes(&letters, candidate, limit) {
+        if let Some(changes) = changes(&letters, candidate.as_ref(), limit) {
             best = Some(candidate);
             // Only a strictly better word may replace it.
             limit = changes.saturating_sub(1);
@@ -23,7 +24,7 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// `did you mean `x`?` for the nearest known word.
-pub(super) fn did_you_mean<'a>(
+pub(crate) fn did_you_mean<'a>(
     word: &str,
     known: impl IntoIterator<Item = &'a str>,
 ) -> Option<String> {
@@ -43,7 +44,8 @@ fn changes(word: &[char], other: &str, limit: usize) -> Option<usize> {
     for i in 1..=other.len() {
         new[0] = i;
         for j in 1..=word.len() {
-            let replaced = old[j - 1] + usize::from(word[j - 1] != other[i - 1]);
+            let replaced =
+                old[j - 1] + usize::from(!word[j - 1].eq_ignore_ascii_case(&other[i - 1]));
             new[j] = replaced.min(new[j - 1] + 1).min(old[j] + 1);
             if i > 1 && j > 1 && word[j - 1] == other[i - 2] && word[j - 2] == other[i - 1] {
                 new[j] = new[j].min(older[j - 2] + 1);

@@ -1,0 +1,274 @@
+//! `approx_count_distinct(x [, precision])`: how many different users, by a sketch.
+//!
+//! A small group is still exact: a [`Sketch`] starts as a list of hashes. The hash is of the
+//! user key in its canonical form, so that `42` and `'42'` of two sources are the same user in
+//! every sketch.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{ArrayRef, BooleanArray, Int64Array};
+use arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::plan_err;
+use datafusion::error::Result;
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::AggregateOrderSensitivity;
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, ReversedUDAF,
+    Signature, TypeSignature, Volatility,
+};
+use datafusion::physical_expr::expressions::Literal;
+use datafusion::scalar::ScalarValue;
+
+use super::column::{for_each_key, is_user, user_keys};
+use super::single::{Peek, Single};
+use super::{COUNTING, external, state};
+use crate::users::{DEFAULT_PRECISION, Sketch};
+
+const NAME: &str = "approx_count_distinct";
+
+static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
+    Documentation::builder(
+        COUNTING,
+        "The approximate number of different values, nulls left out, in bounded memory; 0 if \
+         there are none. The standard error is 1.04 / sqrt(2^precision); small groups are exact.",
+        "approx_count_distinct(expression [, precision])",
+    )
+    .with_argument(
+        "expression",
+        "What to count: integers, texts, binary, or a dictionary of these.",
+    )
+    .with_argument(
+        "precision",
+        "A constant from 4 to 18; 14 if left out: 13 KiB a group, 0.81 % standard error.",
+    )
+    .with_sql_example("SELECT approx_count_distinct(user_id, 12) FROM events;")
+    .with_related_udf("exact_distinct")
+    .build()
+});
+
+/// The aggregate function `approx_count_distinct(x [, precision])`; its result is BIGINT and never
+/// null.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct ApproxCountDistinct {
+    signature: Signature,
+}
+
+impl Default for ApproxCountDistinct {
+    fn default() -> Self {
+        let one_or_two = vec![TypeSignature::Any(1), TypeSignature::Any(2)];
+        Self { signature: Signature::one_of(one_or_two, Volatility::Immutable) }
+    }
+}
+
+impl AggregateUDFImpl for ApproxCountDistinct {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        match arguments {
+            [data_type] | [data_type, _] if !is_user(data_type) => plan_err!(
+                "{NAME} cannot count values of type {data_type}; it counts integers, texts, \
+                 binary, and dictionaries of these"
+            ),
+            [_, precision] if !precision.is_integer() => plan_err!(
+                "the precision of {NAME} must be an integer constant from 4 to 18, not a value of \
+                 type {precision}"
+            ),
+            [_] | [_, _] => Ok(DataType::Int64),
+            _ => plan_err!("{NAME} takes one or two arguments, not {}", arguments.len()),
+        }
+    }
+
+    fn is_nullable(&self) -> bool {
+        false
+    }
+
+    fn default_value(&self, _: &DataType) -> Result<ScalarValue> {
+        Ok(ScalarValue::Int64(Some(0)))
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        Ok(state::fields(&args, "sketch"))
+    }
+
+    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let mut groups = ApproxGroups::new(precision(&args)?)?;
+        groups.grow(1);
+        Ok(Box::new(Single::new(groups)))
+    }
+
+    fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
+        true
+    }
+
+    fn create_groups_accumulator(
+        &self,
+        args: AccumulatorArgs,
+    ) -> Result<Box<dyn GroupsAccumulator>> {
+        Ok(Box::new(ApproxGroups::new(precision(&args)?)?))
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        AggregateOrderSensitivity::Insensitive
+    }
+
+    fn reverse_expr(&self) -> ReversedUDAF {
+        ReversedUDAF::Identical
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&DOCUMENTATION)
+    }
+}
+
+/// The second argument, or the default.
+fn precision(args: &AccumulatorArgs<'_>) -> Result<u8> {
+    let Some(argument) = args.exprs.get(1) else { return Ok(DEFAULT_PRECISION) };
+    let literal = argument.downcast_ref::<Literal>().map(Literal::value);
+    let integer = literal.map(|value| value.cast_to(&DataType::Int64)).transpose()?;
+    let Some(ScalarValue::Int64(Some(precision))) = integer else {
+        return plan_err!(
+            "the precision of {NAME} must be a constant from 4 to 18, not `{argument}`"
+        );
+    };
+    // Anything outside of a byte is outside of 4..=18 too, and the sketch says so.
+    match u8::try_from(precision).map(Sketch::new) {
+        Ok(Ok(sketch)) => Ok(sketch.precision()),
+        Ok(Err(error)) => plan_err!("{NAME}: {error}"),
+        Err(_) => plan_err!("{NAME}: precision {precision} is outside 4..=18"),
+    }
+}
+
+/// The groups of one accumulator.
+#[derive(Debug)]
+pub(super) struct ApproxGroups {
+    empty: Sketch,
+    /// The stored form of a sketch that has seen nobody; with one hash behind it, of one user.
+    header: Vec<u8>,
+    sketches: Vec<Sketch>,
+    /// Heap bytes of all sketches together.
+    heap: usize,
+}
+
+impl ApproxGroups {
+    /// Sketches of this precision.
+    ///
+    /// # Errors
+    /// When the precision is outside 4..=18.
+    pub(super) fn new(precision: u8) -> Result<Self> {
+        let empty = Sketch::new(precision).map_err(external)?;
+        let header = empty.to_bytes().map_err(external)?;
+        Ok(Self { empty, header, sketches: Vec::new(), heap: 0 })
+    }
+
+    fn grow(&mut self, groups: usize) {
+        if groups > self.sketches.len() {
+            self.sketches.resize(groups, self.empty.clone());
+        }
+    }
+
+    fn insert(&mut self, group: usize, hash: u64) -> crate::Result<()> {
+        let sketch = &mut self.sketches[group];
+        let before = sketch.size();
+        sketch.insert(hash)?;
+        self.heap = self.heap + sketch.size() - before;
+        Ok(())
+    }
+
+    fn merge(&mut self, group: usize, bytes: &[u8]) -> crate::Result<()> {
+        // One user, as most states are when partial aggregation is skipped.
+        if let Some(hash) = bytes.strip_prefix(&*self.header).and_then(|b| b.try_into().ok()) {
+            return self.insert(group, u64::from_le_bytes(hash));
+        }
+        let sketch = &mut self.sketches[group];
+        let before = sketch.size();
+        sketch.merge(&Sketch::from_bytes(bytes)?)?;
+        self.heap = self.heap + sketch.size() - before;
+        Ok(())
+    }
+
+    /// What [`size`](GroupsAccumulator::size) must be, counted from scratch.
+    #[cfg(test)]
+    pub(super) fn recount(&self) -> usize {
+        self.sketches.capacity() * size_of::<Sketch>()
+            + self.sketches.iter().map(Sketch::size).sum::<usize>()
+    }
+
+    fn take(&mut self, emit_to: EmitTo) -> Vec<Sketch> {
+        let taken = emit_to.take_needed(&mut self.sketches);
+        self.heap -= taken.iter().map(Sketch::size).sum::<usize>();
+        taken
+    }
+}
+
+impl GroupsAccumulator for ApproxGroups {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        opt_filter: Option<&BooleanArray>,
+        total_num_groups: usize,
+    ) -> Result<()> {
+        self.grow(total_num_groups);
+        for_each_key(values, opt_filter, user_keys, |row, key| {
+            self.insert(group_indices[row], key.hash())
+        })
+        .map_err(external)
+    }
+
+    fn merge_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        total_num_groups: usize,
+    ) -> Result<()> {
+        self.grow(total_num_groups);
+        let states = state::column(NAME, values)?;
+        for (row, group) in group_indices.iter().enumerate() {
+            self.merge(*group, states.value(row))
+                .map_err(|error| state::unreadable(NAME, error))?;
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
+        let sketches = self.take(emit_to);
+        let counts = sketches.iter().map(|sketch| sketch.estimate().users as i64);
+        Ok(Arc::new(counts.collect::<Int64Array>()))
+    }
+
+    fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
+        let sketches = self.take(emit_to);
+        let mut writer = state::Writer::new(sketches.len());
+        for sketch in sketches {
+            writer.bytes().extend(sketch.to_bytes().map_err(external)?);
+            writer.end();
+        }
+        writer.finish()
+    }
+
+    fn convert_to_state(
+        &self,
+        values: &[ArrayRef],
+        opt_filter: Option<&BooleanArray>,
+    ) -> Result<Vec<ArrayRef>> {
+        state::of_rows(values, opt_filter, user_keys, &self.header, |key, bytes| {
+            bytes.extend(key.hash().to_le_bytes());
+        })
+    }
+
+    fn size(&self) -> usize {
+        self.sketches.capacity() * size_of::<Sketch>() + self.heap
+    }
+}
+
+impl Peek for ApproxGroups {
+    fn peek(&self, group: usize) -> i64 {
+        self.sketches.get(group).map_or(0, |sketch| sketch.estimate().users as i64)
+    }
+}

@@ -1,0 +1,99 @@
+//! The bytes of one group of `exact_distinct` between the two halves of the aggregation.
+//!
+//! Parts of a query number their values on their own, so a state carries the values:
+//!
+//! * `1`, then a [written](UserSet::write) set of integers from 0 to 2^32 - 1; or
+//! * `2`, then each key: `0` and 8 bytes of an integer, `1` and 16 bytes of a UUID, `2`, 4 bytes
+//!   of length and the bytes of anything else. All little-endian.
+
+use super::group_sets::GroupSets;
+use crate::users::{Key, Keys, UserSet};
+use crate::{Error, Result};
+
+/// The state of a group without a value; a key behind it makes it the state of one value.
+pub(super) const NOBODY: &[u8] = &[KEYS];
+
+const SET: u8 = 1;
+const KEYS: u8 = 2;
+
+const INT: u8 = 0;
+const WIDE: u8 = 1;
+const TEXT: u8 = 2;
+
+/// Appends the state of a group; `keys` are those of its numbering, if it has one.
+///
+/// # Errors
+/// When a number of the set has no key.
+pub(super) fn write(set: &UserSet, keys: Option<&Keys<'_>>, bytes: &mut Vec<u8>) -> Result<()> {
+    let Some(keys) = keys else {
+        bytes.push(SET);
+        set.write(bytes);
+        return Ok(());
+    };
+    bytes.push(KEYS);
+    for number in set.iter() {
+        let (_, key) = keys.get(number).ok_or_else(|| Error::internal("a number without a key"))?;
+        write_key(key, bytes);
+    }
+    Ok(())
+}
+
+/// Adds everything in a state to a group.
+///
+/// # Errors
+/// When the bytes are no state.
+pub(super) fn read(bytes: &[u8], sets: &mut GroupSets, group: usize) -> Result<()> {
+    match bytes.split_first() {
+        Some((&SET, set)) => sets.insert_written(group, set),
+        Some((&KEYS, mut rest)) => {
+            while !rest.is_empty() {
+                let (key, behind) =
+                    read_key(rest).ok_or_else(|| Error::input("a key is cut off or broken"))?;
+                sets.insert(group, key)?;
+                rest = behind;
+            }
+            Ok(())
+        }
+        Some((form, _)) => Err(Error::input(format!("there is no form {form}"))),
+        None => Err(Error::input("it is empty")),
+    }
+}
+
+/// Appends a key.
+pub(super) fn write_key(key: Key<'_>, bytes: &mut Vec<u8>) {
+    match key {
+        Key::Int(int) => {
+            bytes.push(INT);
+            bytes.extend(int.to_le_bytes());
+        }
+        Key::Wide(wide) => {
+            bytes.push(WIDE);
+            bytes.extend(wide.to_le_bytes());
+        }
+        Key::Text(text) => {
+            bytes.push(TEXT);
+            bytes.extend((text.len() as u32).to_le_bytes()); // it came out of a view of 32 bits
+            bytes.extend(text);
+        }
+    }
+}
+
+fn read_key(bytes: &[u8]) -> Option<(Key<'_>, &[u8])> {
+    let (kind, rest) = bytes.split_first()?;
+    match *kind {
+        INT => {
+            let (int, rest) = rest.split_first_chunk()?;
+            Some((Key::Int(i64::from_le_bytes(*int)), rest))
+        }
+        WIDE => {
+            let (wide, rest) = rest.split_first_chunk()?;
+            Some((Key::Wide(u128::from_le_bytes(*wide)), rest))
+        }
+        TEXT => {
+            let (length, rest) = rest.split_first_chunk()?;
+            let (text, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+            Some((Key::Text(text), rest))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,223 @@
+//! One exact set of values per group, over numbers that all groups share.
+//!
+//! Integers from 0 to 2^32 - 1 are their own numbers at first: nothing has to be looked up, and
+//! for the ids of a real product, which are dense, nothing is faster. What is seen decides when
+//! that ends, not a setting. From then on every key is numbered in the order of first sight
+//! ([`Numbering`]), and the sets that exist are numbered anew. It ends for good
+//!
+//! * at the first key that is no such integer;
+//! * when the sets would be mostly gaps: [`SPARSE`] times more numbers than values, and more than
+//!   [`WASTE`] bytes for each value of each group. A set takes up to 24 bytes for every page of
+//!   65,536 numbers below its largest, so this happens to many groups of far-flung values.
+//!   A single group of a million random 32-bit values is better off as it is.
+
+use datafusion::logical_expr::EmitTo;
+
+use crate::Result;
+use crate::users::{Key, Numbering, UserSet};
+
+/// Up to this many bytes nobody asks whether the sets are mostly gaps.
+const PATIENCE: usize = 4 << 20;
+/// Bytes per value and group from which on they may be.
+const WASTE: u64 = 128;
+/// How many times more numbers than values there must be.
+const SPARSE: u64 = 8;
+
+/// The sets of all groups of one accumulator.
+#[derive(Debug)]
+pub(super) struct GroupSets {
+    sets: Vec<UserSet>,
+    /// `None` while integers are their own numbers.
+    numbering: Option<Numbering>,
+    /// Heap bytes of all sets together.
+    heap: usize,
+    /// The heap size at which to look for gaps next.
+    limit: usize,
+}
+
+impl Default for GroupSets {
+    fn default() -> Self {
+        Self { sets: Vec::new(), numbering: None, heap: 0, limit: PATIENCE }
+    }
+}
+
+impl GroupSets {
+    /// Makes room for groups `0..groups`.
+    pub(super) fn grow(&mut self, groups: usize) {
+        if groups > self.sets.len() {
+            self.sets.resize_with(groups, UserSet::default);
+        }
+    }
+
+    /// Adds a value to a group.
+    ///
+    /// # Errors
+    /// When there are more than 2^32 - 1 different values.
+    #[inline]
+    pub(super) fn insert(&mut self, group: usize, key: Key<'_>) -> Result<()> {
+        let number = match &mut self.numbering {
+            Some(numbering) => numbering.number(0, key, key.hash())?,
+            None => match own_number(key) {
+                Some(number) => number,
+                None => self.start_numbering()?.number(0, key, key.hash())?,
+            },
+        };
+        self.sets[group].insert_counting(number, &mut self.heap);
+        if self.heap > self.limit { self.look_for_gaps() } else { Ok(()) }
+    }
+
+    /// Adds a [written](UserSet::write) set of integers that are their own numbers to a group.
+    ///
+    /// # Errors
+    /// When the bytes are no such set.
+    pub(super) fn insert_written(&mut self, group: usize, bytes: &[u8]) -> Result<()> {
+        if self.numbering.is_some() {
+            let mut set = UserSet::default();
+            set.union_with_written(bytes, &mut 0)?;
+            return set.iter().try_for_each(|number| self.insert(group, own_key(number)));
+        }
+        self.sets[group].union_with_written(bytes, &mut self.heap)?;
+        if self.heap > self.limit { self.look_for_gaps() } else { Ok(()) }
+    }
+
+    /// The number of different values of a group.
+    pub(super) fn count(&self, group: usize) -> u64 {
+        self.sets.get(group).map_or(0, UserSet::len)
+    }
+
+    /// The numbering behind the sets; `None` while integers are their own numbers.
+    pub(super) fn numbering(&self) -> Option<&Numbering> {
+        self.numbering.as_ref()
+    }
+
+    /// Takes the first groups out; the others move down.
+    pub(super) fn take(&mut self, emit_to: EmitTo) -> Vec<UserSet> {
+        let taken = emit_to.take_needed(&mut self.sets);
+        self.heap -= taken.iter().map(UserSet::size).sum::<usize>();
+        taken
+    }
+
+    /// Forgets the numbering when no group is left that uses it.
+    pub(super) fn forget(&mut self) {
+        if self.sets.is_empty() {
+            *self = Self::default();
+        }
+    }
+
+    /// Heap bytes in use.
+    pub(super) fn size(&self) -> usize {
+        self.sets.capacity() * size_of::<UserSet>()
+            + self.heap
+            + self.numbering.as_ref().map_or(0, Numbering::size)
+    }
+
+    /// What [`size`](Self::size) must be, counted from scratch.
+    #[cfg(test)]
+    pub(super) fn recount(&self) -> usize {
+        self.sets.capacity() * size_of::<UserSet>()
+            + self.sets.iter().map(UserSet::size).sum::<usize>()
+            + self.numbering.as_ref().map_or(0, Numbering::size)
+    }
+
+    #[cold]
+    fn look_for_gaps(&mut self) -> Result<()> {
+        let values: u64 = self.sets.iter().map(UserSet::len).sum();
+        if self.heap as u64 > values * WASTE {
+            let mut distinct = UserSet::default();
+            for set in &self.sets {
+                distinct.union_with(set);
+            }
+            let largest = distinct.iter().last().map_or(0, u64::from);
+            if largest > distinct.len() * SPARSE {
+                return self.start_numbering().map(drop);
+            }
+        }
+        // Asked again each time the sets have doubled, so the answers cost little altogether.
+        self.limit = self.heap * 2;
+        Ok(())
+    }
+
+    #[cold]
+    fn start_numbering(&mut self) -> Result<&mut Numbering> {
+        let mut numbering = Numbering::default();
+        self.heap = 0;
+        self.limit = usize::MAX;
+        for set in &mut self.sets {
+            let mut numbered = UserSet::default();
+            for number in set.iter() {
+                let key = own_key(number);
+                let number = numbering.number(0, key, key.hash())?;
+                numbered.insert_counting(number, &mut self.heap);
+            }
+            *set = numbered;
+        }
+        Ok(self.numbering.insert(numbering))
+    }
+}
+
+#[inline]
+fn own_number(key: Key<'_>) -> Option<u32> {
+    match key {
+        Key::Int(int) => u32::try_from(int).ok(),
+        Key::Wide(_) | Key::Text(_) => None,
+    }
+}
+
+#[inline]
+pub(super) fn own_key(number: u32) -> Key<'static> {
+    Key::Int(i64::from(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use datafusion::logical_expr::EmitTo;
+
+    use super::{GroupSets, Key, PATIENCE};
+
+    /// Fills groups of `per_group` values each with the given integers, and says whether the
+    /// values were numbered in the end.
+    fn check(groups: usize, per_group: usize, value: impl Fn(usize, usize) -> i64) -> bool {
+        let mut sets = GroupSets::default();
+        sets.grow(groups);
+        for at in 0..per_group {
+            for group in 0..groups {
+                sets.insert(group, Key::Int(value(group, at))).unwrap();
+            }
+        }
+        assert_eq!(sets.size(), sets.recount());
+        for group in [0, groups / 2, groups - 1] {
+            let expected: BTreeSet<i64> = (0..per_group).map(|at| value(group, at)).collect();
+            assert_eq!(sets.count(group), expected.len() as u64, "group {group}");
+        }
+        let numbered = sets.numbering().is_some();
+        let heap = sets.heap;
+        assert!(heap < PATIENCE * 2 || heap / (groups * per_group) < 200, "{heap} bytes");
+        assert_eq!(sets.take(EmitTo::First(groups / 2)).len(), groups / 2);
+        assert_eq!(sets.size(), sets.recount());
+        assert_eq!(sets.take(EmitTo::All).len(), groups - groups / 2);
+        sets.forget();
+        assert_eq!(sets.size(), 0);
+        numbered
+    }
+
+    /// Spreads numbers over 32 bits, no two the same.
+    fn scatter(number: usize) -> i64 {
+        i64::from((number as u32).wrapping_mul(2_654_435_761))
+    }
+
+    #[test]
+    fn what_is_seen_decides_whether_values_are_numbered() {
+        // Dense ids, a few or many groups: their own numbers.
+        assert!(!check(120, 2_000, |group, at| (group * 100 + at * 7) as i64));
+        assert!(!check(2_000, 20, |group, at| (group * 20 + at) as i64));
+        // One group of random ids: still, it has values on every page.
+        assert!(!check(1, 300_000, |_, at| scatter(at)));
+        // Many groups of random ids: mostly gaps.
+        assert!(check(500, 40, |group, at| scatter(group * 40 + at)));
+        // Outside of 32 bits.
+        assert!(check(3, 30, |_, at| at as i64 - 1));
+        assert!(check(3, 30, |_, at| (1 << 32) - 29 + at as i64));
+    }
+}

@@ -1,0 +1,47 @@
+//! The aggregate functions that SQL gets from us: one operator, one file, one name.
+//!
+//! | function | answers | in |
+//! |---|---|---|
+//! | `exact_distinct(x)` | how many different values, exactly | [`exact`] |
+//! | `approx_count_distinct(x [, precision])` | how many, by a sketch | [`approx`] |
+//!
+//! An operator is written once, for many groups at a time; [`single`] makes the same code answer
+//! queries without groups and windows. Between the two halves of an aggregation a group travels
+//! as one value of a `LargeBinary` column ([`state`]): offsets of 32 bits would end at 2 GiB for
+//! all groups together. A state that cannot be read is an error, never skipped.
+
+mod approx;
+mod column;
+mod exact;
+mod exact_state;
+mod group_sets;
+mod single;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{AggregateUDF, DocSection};
+
+pub use approx::ApproxCountDistinct;
+pub use exact::ExactDistinct;
+
+use crate::Error;
+
+/// Every aggregate function, for a session to register: the one list of them.
+pub fn aggregates() -> Vec<AggregateUDF> {
+    vec![
+        AggregateUDF::from(ExactDistinct::default()),
+        AggregateUDF::from(ApproxCountDistinct::default()),
+    ]
+}
+
+/// Where the functions stand in the reference.
+const COUNTING: DocSection =
+    DocSection { include: true, label: "Counting people", description: None };
+
+/// An error of ours on its way through DataFusion, with its kind and context.
+fn external(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}

@@ -1,0 +1,54 @@
+//! One group as DataFusion's plain accumulator: queries without GROUP BY, and windows.
+
+use std::fmt::Debug;
+
+use arrow::array::ArrayRef;
+use datafusion::error::Result;
+use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
+use datafusion::scalar::ScalarValue;
+
+/// An operator that can tell a group's answer and go on.
+pub(super) trait Peek: GroupsAccumulator {
+    /// The answer of a group, which stays as it is: a window asks once per row.
+    fn peek(&self, group: usize) -> i64;
+}
+
+/// An operator with the one group 0.
+#[derive(Debug)]
+pub(super) struct Single<G> {
+    groups: G,
+    /// The group of each row: zeros.
+    zeros: Vec<usize>,
+}
+
+impl<G: Peek> Single<G> {
+    /// `groups` must hold group 0 and no other.
+    pub(super) fn new(groups: G) -> Self {
+        Self { groups, zeros: Vec::new() }
+    }
+}
+
+impl<G: Peek + Debug + Sync> Accumulator for Single<G> {
+    fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
+        self.zeros.resize(values.first().map_or(0, |values| values.len()), 0);
+        self.groups.update_batch(values, &self.zeros, None, 1)
+    }
+
+    fn merge_batch(&mut self, states: &[ArrayRef]) -> Result<()> {
+        self.zeros.resize(states.first().map_or(0, |states| states.len()), 0);
+        self.groups.merge_batch(states, &self.zeros, 1)
+    }
+
+    fn evaluate(&mut self) -> Result<ScalarValue> {
+        Ok(ScalarValue::Int64(Some(self.groups.peek(0))))
+    }
+
+    fn state(&mut self) -> Result<Vec<ScalarValue>> {
+        let states = self.groups.state(EmitTo::All)?;
+        states.iter().map(|state| ScalarValue::try_from_array(state, 0)).collect()
+    }
+
+    fn size(&self) -> usize {
+        size_of_val(self) + self.groups.size() + self.zeros.capacity() * size_of::<usize>()
+    }
+}

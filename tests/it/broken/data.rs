@@ -1,0 +1,179 @@
+//! Broken files of events, and columns that cannot serve.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, StringArray,
+    TimestampMicrosecondArray,
+};
+use arrow::datatypes::Int32Type;
+
+use super::{Case, case};
+use crate::project::{GOOD, gzip, parquet, zstd};
+
+/// 2026-01-01T00:00:00Z in microseconds.
+const JANUARY: i64 = 1_767_225_600_000_000;
+const ROWS: i64 = 500;
+
+fn csv() -> &'static str {
+    GOOD.iter().find(|(name, _)| *name == "events.csv").unwrap().1
+}
+
+/// A good Parquet file of events, but with one column replaced.
+fn parquet_with(column: &str, values: ArrayRef) -> Vec<u8> {
+    let text = |value: &'static str| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values((0..ROWS).map(|_| value)))
+    };
+    let times = (0..ROWS).map(|row| JANUARY + row * 1_000_000);
+    let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values(times));
+    let users: ArrayRef = Arc::new(Int64Array::from_iter_values(0..ROWS));
+    let mut columns =
+        vec![("at", times), ("user_id", users), ("event", text("searched")), ("plan", text("free"))];
+    for entry in &mut columns {
+        if entry.0 == column {
+            entry.1 = Arc::clone(&values);
+        }
+    }
+    parquet(&columns)
+}
+
+fn good_parquet() -> Vec<u8> {
+    parquet_with("", Arc::new(Int64Array::from_iter_values(0..0)))
+}
+
+fn swap(name: &'static str, from: &str, to: &str) -> Case {
+    case(name).swap("events.csv", from, to)
+}
+
+#[test]
+fn finding_files() {
+    let files = |name, pattern: &str| case(name).swap("headcount.yaml", "events.csv", pattern);
+    files("a file that is not there", "gone.csv").fails(&["no event files", "gone.csv", "visits"]);
+    files("a glob of nothing", "data/*.parquet").fails(&["no event files", "data/*.parquet"]);
+    files("a folder without events", "dictionary").fails(&["no event files", "dictionary"]);
+    files("a bad glob", "'***'").fails(&["bad pattern", "***"]);
+    files("an object store", "s3://bucket/x.parquet").fails(&["s3://bucket/x.parquet"]);
+    case("an unknown format")
+        .events("events.xlsx", "PK")
+        .fails(&["unknown file format", "events.xlsx", ".parquet, .csv"]);
+}
+
+#[test]
+fn csv_files() {
+    swap("a missing column", "user_id", "uid").fails(&[
+        "there is no column `user_id`",
+        "events.csv",
+        "the file has: at, uid, event, plan",
+    ]);
+    case("a missing dimension")
+        .swap("events.csv", ",plan", ",tier")
+        .run("report --by plan")
+        .fails(&["there is no column `plan`", "the file has: at, user_id, event, tier"]);
+    case("nothing at all").file("events.csv", "").fails(&["no header line", "events.csv"]);
+    case("an empty first line")
+        .file("events.csv", format!("\n{}", csv()))
+        .fails(&["no header line", "events.csv"]);
+    case("no header")
+        .swap("events.csv", "at,user_id,event,plan\n", "")
+        .fails(&["there is no column `at`", "the file has: 2026-01-05T10:00:00Z, 1,"]);
+    swap("a row that is too short", "Z,3,searched,free", "Z,3,searched")
+        .fails(&["broken file", "events.csv", "line 5", "expected 4 got 3"]);
+    swap("a row that is too long", "Z,3,searched,free", "Z,3,searched,free,x")
+        .fails(&["broken file", "events.csv", "line 5", "expected 4"]);
+    swap("two columns of one name", "event,plan", "plan,plan")
+        .fails(&["two columns are called `plan`", "events.csv", "rename"]);
+    let mut bytes = csv().as_bytes().to_vec();
+    bytes.extend(b"2026-01-05T10:00:00Z,\xff\xff,searched,free\n");
+    case("not UTF-8").file("events.csv", bytes).fails(&["broken file", "events.csv", "UTF-8"]);
+}
+
+#[test]
+fn json_files() {
+    let row = r#"{"at": "2026-01-05T10:00:00Z", "user_id": 1, "event": "searched", "plan": "free"}"#;
+    let events = |name, text: String| case(name).events("events.ndjson", text);
+    events("a line that is cut", format!("{row}\n{}\n", &row[..40]))
+        .fails(&["broken file", "events.ndjson"]);
+    events("a line that is no object", format!("{row}\n42\n"))
+        .fails(&["broken file", "events.ndjson"]);
+    events("a list of objects", format!("[{row},\n{row}]\n"))
+        .fails(&["broken file", "events.ndjson"]);
+    events("a key that is nowhere", row.replace("user_id", "uid"))
+        .fails(&["there is no column `user_id`", "the file has:", "uid"]);
+    events("a user that is an object", row.replace(": 1,", r#": {"id": 1},"#))
+        .fails(&["broken file", "events.ndjson", "user_id"]);
+    events("nothing at all", String::new()).fails(&["events.ndjson"]);
+}
+
+#[test]
+fn compressed_files() {
+    // Long enough that a half of it holds whole rows: none of them may be counted.
+    let rows: String = (0..20_000).map(|user| format!("2026-01-05,{user},searched,free\n")).collect();
+    let text = format!("at,user_id,event,plan\n{rows}");
+    let half = |bytes: Vec<u8>| bytes[..bytes.len() / 2].to_vec();
+    case("half a .gz")
+        .events("events.csv.gz", half(gzip(text.as_bytes())))
+        .fails(&["broken file", "events.csv.gz"]);
+    case("half a .zst")
+        .events("events.csv.zst", half(zstd(text.as_bytes())))
+        .fails(&["broken file", "events.csv.zst"]);
+    case("a .gz that is none").events("events.csv.gz", csv()).fails(&["broken file", "events.csv.gz"]);
+    case("a .zst that is none")
+        .events("events.csv.zst", csv())
+        .fails(&["broken file", "events.csv.zst"]);
+    let mut bytes = gzip(text.as_bytes());
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 0x55;
+    case("a damaged .gz").events("events.csv.gz", bytes).fails(&["broken file", "events.csv.gz"]);
+    case("a compressed Parquet file")
+        .events("events.parquet.gz", gzip(&good_parquet()))
+        .fails(&["events.parquet.gz"]);
+}
+
+#[test]
+fn parquet_files() {
+    let events = |name, bytes: Vec<u8>| case(name).events("events.parquet", bytes);
+    let good = good_parquet();
+    events("half a file", good[..good.len() / 2].to_vec())
+        .fails(&["broken file", "events.parquet"]);
+    events("no Parquet at all", csv().into()).fails(&["broken file", "events.parquet"]);
+    events("an empty file", Vec::new()).fails(&["broken file", "events.parquet"]);
+    let mut damaged = good.clone();
+    damaged[4..200].fill(0xff);
+    events("damaged pages", damaged).fails(&["broken file", "events.parquet"]);
+    let numbers = || -> ArrayRef { Arc::new(Int64Array::from_iter_values(0..ROWS)) };
+    events("a missing column", parquet(&[("at", numbers()), ("uid", numbers())]))
+        .fails(&["there is no column `user_id`", "the file has: at, uid"]);
+}
+
+#[test]
+fn columns_that_cannot_serve() {
+    let with = |name, column: &str, values: ArrayRef| {
+        case(name).events("events.parquet", parquet_with(column, values))
+    };
+    let flags = || Arc::new(BooleanArray::from_iter((0..ROWS).map(|row| Some(row % 2 == 0))));
+    let lists = || {
+        let values = (0..ROWS).map(|row| Some(vec![Some(row as i32)]));
+        Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(values))
+    };
+    let fractions = Arc::new(Float64Array::from_iter_values((0..ROWS).map(|row| row as f64)));
+    with("numbers without a unit", "at", Arc::new(Int64Array::from_iter_values(0..ROWS))).fails(&[
+        "times of type Int64 need a unit",
+        "events.parquet",
+        "column: at",
+        "unit: s",
+    ]);
+    with("a time that is a flag", "at", flags()).fails(&["Boolean cannot tell times", "column: at"]);
+    with("a user that is a flag", "user_id", flags()).fails(&[
+        "a column of type Boolean cannot identify users",
+        "events.parquet",
+        "column: user_id",
+    ]);
+    with("a user that is a fraction", "user_id", fractions)
+        .fails(&["a column of type Float64 cannot identify users", "column: user_id"]);
+    with("a user that is a list", "user_id", lists())
+        .fails(&["cannot identify users", "column: user_id"]);
+    with("a dimension that is a list", "plan", lists())
+        .run("report --by plan")
+        .fails(&["cannot be a dimension", "column: plan", "events.parquet"]);
+    with("an event that is a list", "event", lists()).fails(&["column: event", "events.parquet"]);
+}

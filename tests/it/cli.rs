@@ -1,0 +1,289 @@
+//! The commands as people call them.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Stdio;
+
+use arrow::util::display::array_value_to_string;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::project::{Project, contributions, program, run_in};
+use crate::table::Table;
+
+const COMMANDS: [(&str, &[&str]); 6] = [
+    ("demo", &["--output"]),
+    ("init", &["DIR"]),
+    ("check", &["--project"]),
+    (
+        "report",
+        &[
+            "--window", "--level", "--from", "--to", "--by", "--method", "--approx", "--as-of",
+            "--tree", "--format", "--output", "--project",
+        ],
+    ),
+    ("generate", &["--events", "--users", "--months", "--seed", "--ids", "--scoped", "--output"]),
+    ("completions", &["bash", "zsh", "fish"]),
+];
+
+#[test]
+fn a_new_project_works_as_it_stands() {
+    let home = Project::empty();
+    let made = home.run(&["init", "my/project"]);
+    assert_eq!((made.code, made.out.as_str()), (0, ""), "{}", made.err);
+    for part in ["my/project", "headcount check", "headcount report"] {
+        assert!(made.err.contains(part), "no {part:?} in {}", made.err);
+    }
+    let check = home.run(&["check", "--project", "my/project"]);
+    assert_eq!((check.code, check.err.as_str()), (0, ""), "{}", check.out);
+    assert!(check.out.contains("no errors"), "{}", check.out);
+    let report = home.run(&["report", "--project", "my/project", "--format", "csv"]);
+    assert_eq!((report.code, report.err.as_str()), (0, ""));
+    // The total of the starter's first month, recounted from its file.
+    let events = std::fs::read_to_string(home.path("my/project/data/events.csv")).unwrap();
+    let users: std::collections::BTreeSet<&str> = events
+        .lines()
+        .filter(|line| line.starts_with("2026-01"))
+        .map(|line| line.split(',').nth(1).unwrap())
+        .collect();
+    let table = Table::of_csv(&report.out);
+    let lines = table.lines(&["period_start", "level", "stage", "users"]);
+    assert_eq!(lines[0], format!("2026-01-01 total  {}", users.len()));
+    // From a folder inside of it the project is found.
+    let inside = run_in(&home.path("my/project/data"), &["report", "--format", "csv"]);
+    assert_eq!(inside.out, report.out);
+    // A second time nothing is touched.
+    home.write("my/project/data/events.csv", "mine");
+    assert_eq!(home.run(&["init", "my/project"]).code, 1);
+    assert_eq!(std::fs::read_to_string(home.path("my/project/data/events.csv")).unwrap(), "mine");
+}
+
+#[test]
+fn the_real_project_is_in_order() {
+    let check = run_in(&contributions(), &["check"]);
+    assert_eq!((check.code, check.err.as_str()), (0, ""), "{}", check.out);
+    for part in ["29 metrics", "104238 events", "no errors"] {
+        assert!(check.out.contains(part), "no {part:?} in\n{}", check.out);
+    }
+    assert!(!check.out.contains("warning"), "{}", check.out);
+}
+
+#[test]
+fn help_names_every_option() {
+    let folder = Project::empty();
+    let all = folder.run(&["--help"]);
+    assert_eq!(all.code, 0);
+    for (command, options) in COMMANDS {
+        assert!(all.out.contains(command), "no {command} in\n{}", all.out);
+        let help = folder.run(&[command, "--help"]);
+        assert_eq!((help.code, help.err.as_str()), (0, ""));
+        for option in options {
+            assert!(help.out.contains(option), "{command}: no {option} in\n{}", help.out);
+        }
+        let widest = help.out.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(100), "{command}: a line of {widest:?} characters");
+    }
+    for word in ["day", "week", "month", "quarter", "year", "last_28d_of_month", "iso_4w"] {
+        assert!(folder.run(&["report", "--help"]).out.contains(word), "{word}");
+    }
+    let version = folder.run(&["--version"]);
+    assert_eq!(version.out, format!("headcount {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(folder.run(&[] as &[&str]).code, 2);
+}
+
+#[test]
+fn completions_know_the_commands() {
+    let folder = Project::empty();
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = folder.run(&["completions", shell]);
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+        for part in ["headcount", "report", "generate", "approx"] {
+            assert!(ran.out.contains(part), "{shell}: no {part}");
+        }
+    }
+    assert_eq!(folder.run(&["completions", "tcsh"]).code, 2);
+}
+
+const FORMATS: [(&str, &str); 6] = [
+    ("table", "txt"),
+    ("csv", "csv"),
+    ("json", "json"),
+    ("markdown", "md"),
+    ("html", "html"),
+    ("parquet", "parquet"),
+];
+
+fn report_on_real_data(format: &str) -> Vec<&str> {
+    let words = "report --level total,combined,stage,group --by repository --from 2020 --format";
+    words.split(' ').chain([format]).collect()
+}
+
+/// Same input, same bytes: in a second run, on one thread, and into a file.
+#[test]
+fn same_input_same_bytes() {
+    let root = contributions();
+    let folder = Project::empty();
+    for (format, ending) in FORMATS {
+        let arguments = report_on_real_data(format);
+        let first = run_in(&root, &arguments);
+        assert_eq!((first.code, first.err.as_str()), (0, ""), "{format}");
+        assert!(first.bytes.len() > 2_000, "{format}: {} bytes", first.bytes.len());
+        assert_eq!(run_in(&root, &arguments).bytes, first.bytes, "{format} again");
+        let single =
+            program(&root).env("RAYON_NUM_THREADS", "1").args(&arguments).output().unwrap();
+        assert_eq!(single.stdout, first.bytes, "{format} on one thread");
+        let path = folder.path(&format!("report.{ending}"));
+        let by_ending = &arguments[..arguments.len() - 2];
+        let ran = program(&root).args(by_ending).arg("-o").arg(&path).output().unwrap();
+        assert!(ran.status.success());
+        assert_eq!(ran.stdout, b"", "{format}: the report is in the file");
+        assert_eq!(std::fs::read(&path).unwrap(), first.bytes, "{format} in a file");
+    }
+    assert_eq!(std::fs::read_dir(folder.root()).unwrap().count(), FORMATS.len());
+}
+
+/// Colours are for terminals: a pipe gets none, and no progress either.
+#[test]
+fn a_pipe_gets_plain_text() {
+    let ran = run_in(&contributions(), &report_on_real_data("table"));
+    assert!(!ran.out.contains('\u{1b}') && ran.err.is_empty());
+}
+
+/// JSON, Parquet and CSV hold the same rows.
+#[test]
+fn formats_agree() {
+    let root = contributions();
+    let csv = Table::of_csv(&run_in(&root, &report_on_real_data("csv")).out);
+    let columns = ["period_start", "level", "stage", "group", "repository", "users", "change_pct"];
+    let lines = csv.lines(&columns);
+    let json = run_in(&root, &report_on_real_data("json"));
+    let json: serde_json::Value = serde_json::from_slice(&json.bytes).unwrap();
+    let text = |value: &serde_json::Value| match value {
+        serde_json::Value::Null => String::new(),
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let from_json: Vec<String> = json.as_array().unwrap().iter().map(|row| {
+        assert_eq!(row.as_object().unwrap().len(), csv.header.len());
+        columns.map(|name| text(&row[name])).join(" ")
+    }).collect();
+    assert_eq!(from_json, lines);
+    let folder = Project::empty();
+    folder.write("report.parquet", run_in(&root, &report_on_real_data("parquet")).bytes);
+    let file = File::open(folder.path("report.parquet")).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let mut from_parquet = Vec::new();
+    for batch in reader {
+        let batch = batch.unwrap();
+        let names: Vec<&str> =
+            batch.schema_ref().fields().iter().map(|field| field.name().as_str()).collect();
+        assert_eq!(names, csv.header);
+        for row in 0..batch.num_rows() {
+            let value = |name| array_value_to_string(batch.column_by_name(name).unwrap(), row);
+            from_parquet.push(columns.map(|name| value(name).unwrap()).join(" "));
+        }
+    }
+    assert_eq!(from_parquet, lines);
+}
+
+/// Whoever reads the output may stop at any time.
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let arguments = "report --window day --level total,stage,group --by component --format csv";
+    let mut child = program(&contributions())
+        .args(arguments.split(' '))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    assert!(line.starts_with("window,period_start,period_end,complete,level,"), "{line}");
+    drop(out);
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn the_options_of_a_report() {
+    let project = Project::good();
+    let lines = |arguments: &str, columns: &[&str]| {
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        project.report(&arguments).lines(columns)
+    };
+    let brief = ["period_start", "users", "previous_users", "complete"];
+    assert_eq!(
+        lines("--level total", &brief),
+        ["2026-01-01 2  true", "2026-02-01 3 2 true", "2026-03-01 1 3 false"]
+    );
+    assert_eq!(lines("--level total --from 2026-02 --to 2026-02", &brief), ["2026-02-01 3 2 true"]);
+    assert_eq!(
+        lines("--level total --as-of 2026-02-05", &brief),
+        ["2026-01-01 2  true", "2026-02-01 1 2 false"]
+    );
+    assert_eq!(
+        lines("--level total --window quarter --as-of 2026-Q1", &brief),
+        ["2026-01-01 3  true"]
+    );
+    assert_eq!(
+        lines("--level combined --from 2026-02 --to 2026-02", &["users", "method"]),
+        ["3 sum"]
+    );
+    let of_february = |more: &str| {
+        let arguments = format!("--from 2026-02 --to 2026-02 {more}");
+        lines(&arguments, &["level", "stage", "group", "metric", "plan", "method", "users"])
+    };
+    assert_eq!(
+        of_february("--level stage --by plan --method indicator"),
+        [
+            "stage reading    indicator 1",
+            "stage reading   free indicator 0",
+            "stage reading   paid indicator 1",
+            "stage writing    indicator 1",
+            "stage writing   free indicator 0",
+            "stage writing   paid indicator 1",
+        ]
+    );
+    assert_eq!(
+        of_february("--level action,group --by plan --method max")[..4],
+        [
+            "group reading pages   max 1",
+            "group reading pages  free max 0",
+            "group reading pages  paid max 1",
+            "group reading search   max 1",
+        ]
+    );
+    let table = project.report(&["--approx", "--level", "total"]);
+    assert_eq!(table.lines(&["count", "basis"]), ["approx recorded"; 3]);
+    let expected = "window,period_start,period_end,complete,level,section,stage,group,metric,plan,\
+                    method,basis,count,users,users_low,users_high,previous_users,change_pct";
+    assert_eq!(project.report(&["--by", "plan"]).header.join(","), expected);
+}
+
+/// `generate` makes a project that reports its own truth, and the same bytes every time.
+#[test]
+fn generated_events_have_their_truth_beside_them() {
+    let home = Project::empty();
+    let words = "generate --events 5000 --users 400 --months 2 --seed 7 --ids uuid --scoped -o";
+    let make = |folder: &'static str| {
+        let arguments: Vec<&str> = words.split(' ').chain([folder]).collect();
+        let ran = home.run(&arguments);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.out
+    };
+    assert_eq!(make("a"), make("b"));
+    for file in ["events/2025-01.parquet", "truth/truth.csv", "dictionary/stages.yml"] {
+        let read = |folder: &str| std::fs::read(home.path(&format!("{folder}/{file}"))).unwrap();
+        assert_eq!(read("a"), read("b"), "{file}");
+    }
+    let check = home.run(&["check", "--project", "a"]);
+    assert_eq!((check.code, check.err.as_str()), (0, ""), "{}", check.out);
+    let truth = std::fs::read_to_string(home.path("a/truth/truth.csv")).unwrap();
+    let truth = Table::of_csv(&truth).lines(&["period_start", "level", "plan", "users"]);
+    let total: Vec<&String> = truth.iter().filter(|line| line.contains(" total  ")).collect();
+    let report = home.run(&["report", "--project", "a", "--level", "total", "--format", "csv"]);
+    let lines = Table::of_csv(&report.out).lines(&["period_start", "level", "section", "users"]);
+    assert_eq!(lines.iter().collect::<Vec<_>>(), total);
+    assert_eq!(lines.len(), 2);
+}

@@ -1,0 +1,276 @@
+//! The slow twin of the report: a recount of every row over the raw events, written for clarity.
+//!
+//! It shares with the engine only the types of a question and a row, and the civil day of an
+//! instant. A set of users is a word with one bit for each of at most 32 users.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use engine::active::{Basis, Count, Level, Method, Question, Row, TreeOf};
+use engine::calendar::{Day, Period, Window};
+
+use crate::world::{Event, Metric, World};
+
+/// A node of the tree: section, stage, group, metric.
+type Keys = [Option<String>; 4];
+
+/// What hangs under a node: all metrics, and those flagged as its indicator.
+#[derive(Default)]
+struct Under<'a> {
+    metrics: Vec<&'a Metric>,
+    indicators: Vec<&'a Metric>,
+}
+
+struct Oracle<'a> {
+    world: &'a World,
+    question: &'a Question,
+    /// Events that the question may look at, each with its day.
+    events: Vec<(i32, &'a Event)>,
+    first: i32,
+    last: i32,
+    /// The data reaches past every day before this one.
+    newest: i32,
+}
+
+/// All rows that a question must be answered with, in their order.
+pub(crate) fn rows(world: &World, question: &Question) -> Vec<Row> {
+    let day = |event: &Event| world.zone.day_of(event.micros).number();
+    let days: Vec<i32> = world.events.iter().map(day).collect();
+    let (Some(first), Some(newest)) = (days.iter().min(), days.iter().max()) else {
+        return Vec::new();
+    };
+    let as_of = question.as_of.map(Day::number);
+    let seen = days.iter().copied().zip(&world.events);
+    let events = seen.filter(|(day, _)| as_of.is_none_or(|end| *day <= end)).collect();
+    let last = as_of.unwrap_or(*newest);
+    let newest = as_of.map_or(*newest, |day| day + 1);
+    Oracle { world, question, events, first: *first, last, newest }.rows()
+}
+
+impl Oracle<'_> {
+    fn rows(&self) -> Vec<Row> {
+        let from = self.question.from.map_or(self.first, |day| day.number().max(self.first));
+        let to = self.question.to.map_or(self.last, |day| day.number().min(self.last));
+        let mut rows = Vec::new();
+        let mut before = None;
+        for day in from..=to {
+            let period = period(self.question.window, day);
+            if let Some(period) = period.filter(|_| period != before) {
+                self.rows_of(period, &mut rows);
+                before = Some(period);
+            }
+        }
+        rows
+    }
+
+    fn rows_of(&self, period: Period, rows: &mut Vec<Row>) {
+        let previous = previous(self.question.window, period);
+        let previous = Some(previous).filter(|previous| previous.end.number() >= self.first);
+        for level in &self.question.levels {
+            for (keys, under) in self.nodes(*level, period) {
+                for by in self.combinations() {
+                    let Some(users) = self.users(*level, &under, period, &by) else { continue };
+                    let before = previous.and_then(|previous| {
+                        let under = self.nodes(*level, previous).remove(&keys)?;
+                        self.users(*level, &under, previous, &by)
+                    });
+                    if by.iter().any(Option::is_some) && users == 0 && before.unwrap_or(0) == 0 {
+                        continue;
+                    }
+                    rows.push(self.row(*level, &keys, period, by, users, before));
+                }
+            }
+        }
+    }
+
+    fn row(
+        &self,
+        level: Level,
+        keys: &Keys,
+        period: Period,
+        by: Vec<Option<String>>,
+        users: u64,
+        before: Option<u64>,
+    ) -> Row {
+        let [section, stage, group, metric] = keys.clone();
+        let change = |before: u64| (users as f64 - before as f64) / before as f64 * 100.0;
+        Row {
+            window: self.question.window,
+            period,
+            complete: self.newest > period.end.number(),
+            level,
+            section,
+            stage,
+            group,
+            metric,
+            by,
+            method: match level {
+                Level::Total | Level::Action => Method::Union,
+                Level::Combined => Method::Sum,
+                _ => self.question.method,
+            },
+            basis: Basis::Recorded,
+            count: Count::Exact,
+            users,
+            users_low: users,
+            users_high: users,
+            previous_users: before,
+            change_pct: before.filter(|before| *before > 0).map(change),
+        }
+    }
+
+    /// The nodes of a level with the metrics that hang under them in a period.
+    fn nodes(&self, level: Level, period: Period) -> BTreeMap<Keys, Under<'_>> {
+        let mut nodes = BTreeMap::new();
+        if matches!(level, Level::Total | Level::Combined) {
+            nodes.insert(Keys::default(), Under::default());
+            return nodes;
+        }
+        let day = match self.question.tree {
+            TreeOf::Today => self.last,
+            TreeOf::Period => period.end.number(),
+        };
+        for metric in self.world.metrics.iter().filter(|metric| metric.holds(day)) {
+            let [section, stage, group] = metric.place(day).map(|key| key.map(str::to_owned));
+            let name = Some(metric.name.clone());
+            let (keys, flagged) = match level {
+                Level::Section => ([section, None, None, None], metric.smau),
+                Level::Stage => ([section, stage, None, None], metric.smau),
+                Level::Group => ([section, stage, group, None], metric.gmau),
+                _ => ([section, stage, group, name], false),
+            };
+            let deepest = match level {
+                Level::Section => &keys[0],
+                Level::Stage => &keys[1],
+                Level::Group => &keys[2],
+                _ => &keys[3],
+            };
+            if deepest.is_some() {
+                let under: &mut Under<'_> = nodes.entry(keys).or_default();
+                under.metrics.push(metric);
+                under.indicators.extend(Some(metric).filter(|_| flagged));
+            }
+        }
+        nodes
+    }
+
+    /// Users of a node by the question's method; `None` if the method says nothing of it.
+    fn users(
+        &self,
+        level: Level,
+        under: &Under<'_>,
+        period: Period,
+        by: &[Option<String>],
+    ) -> Option<u64> {
+        let one = |metric: &&Metric| self.set(metric, period, by);
+        let union = |metrics: &[&Metric]| metrics.iter().map(one).fold(0, |a, b| a | b);
+        let counts = || under.metrics.iter().map(|metric| count(one(metric)));
+        match (level, self.question.method) {
+            (Level::Total, _) => {
+                let defined = |event: &Event| World::is_defined(event);
+                Some(count(self.bits(period, by, defined)))
+            }
+            (Level::Combined, _) => {
+                let stages = self.nodes(Level::Stage, period).into_values();
+                Some(stages.filter_map(|stage| self.users(Level::Stage, &stage, period, by)).sum())
+            }
+            (Level::Action, _) | (_, Method::Union) => Some(count(union(&under.metrics))),
+            (_, Method::Indicator) if under.indicators.is_empty() => None,
+            (_, Method::Indicator) => Some(count(union(&under.indicators))),
+            (_, Method::Max) => counts().max(),
+            (_, Method::Sum) => Some(counts().sum()),
+        }
+    }
+
+    /// The users of a metric: of any of its rules, or of all of them.
+    fn set(&self, metric: &Metric, period: Period, by: &[Option<String>]) -> u32 {
+        let rules = metric.rules.iter().map(|(name, plans)| {
+            self.bits(period, by, |event| {
+                let plan = event.plan.unwrap_or_default();
+                event.event == *name && (plans.is_empty() || plans.contains(&plan))
+            })
+        });
+        match metric.and {
+            true => rules.reduce(|a, b| a & b).unwrap_or(0),
+            false => rules.fold(0, |a, b| a | b),
+        }
+    }
+
+    fn bits(
+        &self,
+        period: Period,
+        by: &[Option<String>],
+        selects: impl Fn(&Event) -> bool,
+    ) -> u32 {
+        let dimensions = &self.question.by;
+        let in_it = self.events.iter().filter(|(day, event)| {
+            let mut wanted = dimensions.iter().zip(by);
+            period.contains(Day::new(*day))
+                && selects(event)
+                && wanted.all(|(name, value)| {
+                    value.as_ref().is_none_or(|value| *value == event.label(name))
+                })
+        });
+        in_it.fold(0, |users, (_, event)| users | 1 << event.user)
+    }
+
+    /// All values of the dimensions with their All rows.
+    fn combinations(&self) -> Vec<Vec<Option<String>>> {
+        let mut all = BTreeSet::from([Vec::new()]);
+        for name in &self.question.by {
+            let values = self.world.events.iter().map(|event| Some(event.label(name)));
+            let values: BTreeSet<Option<String>> = values.chain([None]).collect();
+            all = all
+                .iter()
+                .flat_map(|start| {
+                    values.iter().map(|value| [start.as_slice(), &[value.clone()]].concat())
+                })
+                .collect();
+        }
+        all.into_iter().collect()
+    }
+}
+
+fn count(users: u32) -> u64 {
+    users.count_ones().into()
+}
+
+/// The period that a report has for a day, if any.
+fn period(window: Window, day: i32) -> Option<Period> {
+    let days = |start: i32, end: i32| Some(Period::new(Day::new(start), Day::new(end)));
+    let weekday = (day + 3).rem_euclid(7); // from Monday; 1970-01-01 was a Thursday
+    let (year, month, _) = Day::new(day).ymd();
+    let months = |first: u8, months: u8| {
+        let start = Day::from_ymd(year, first, 1).unwrap();
+        let next = match first + months {
+            13 => Day::from_ymd(year + 1, 1, 1),
+            next => Day::from_ymd(year, next, 1),
+        };
+        days(start.number(), next.unwrap().number() - 1)
+    };
+    match window {
+        Window::Day => days(day, day),
+        Window::Week => days(day - weekday, day - weekday + 6),
+        Window::Month => months(month, 1),
+        Window::Quarter => months((month - 1) / 3 * 3 + 1, 3),
+        Window::Year => months(1, 12),
+        Window::Last28dOfMonth => {
+            let end = months(month, 1)?.end.number();
+            days(end - 27, end)
+        }
+        Window::Trailing(length) => days(day - i32::from(length) + 1, day),
+        Window::Iso4w if weekday == 6 => days(day - 27, day),
+        Window::Iso4w => None,
+        Window::Lagged28d => days(day - 29, day - 2),
+    }
+}
+
+fn previous(window: Window, of: Period) -> Period {
+    let earlier = |days: i32| Period::new(of.start.plus(-days), of.end.plus(-days));
+    match window {
+        Window::Trailing(_) | Window::Lagged28d => earlier(1),
+        Window::Iso4w => earlier(7),
+        // 31 days before the end of a month lies in the month before.
+        Window::Last28dOfMonth => period(window, of.end.number() - 31).unwrap(),
+        _ => period(window, of.start.number() - 1).unwrap(),
+    }
+}

@@ -1,0 +1,228 @@
+//! The small real data set: every number on a second road, plain SQL on plain DataFusion.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::util::display::array_value_to_string;
+use datafusion::prelude::{ParquetReadOptions, SessionContext};
+use engine::active::{Level, Question, Row, TreeOf};
+use engine::calendar::{Window, first_day};
+use engine::metric::{Dictionary, Rule};
+
+use crate::project::{ask_at, contributions, program, run_in};
+
+/// Rows of the real events as `COUNT(DISTINCT author)` by other columns, in plain DataFusion: no
+/// operator or rule of ours has a part in it.
+fn plain(sql: &str) -> Vec<Vec<String>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
+    let batches = runtime.block_on(async {
+        let context = SessionContext::new();
+        let folder = contributions().join("data");
+        let options = ParquetReadOptions::default();
+        context.register_parquet("c", folder.to_str().unwrap(), options).await.unwrap();
+        context.sql(sql).await.unwrap().collect().await.unwrap()
+    });
+    let mut rows = Vec::new();
+    for batch in batches {
+        for row in 0..batch.num_rows() {
+            let columns = batch.columns().iter();
+            rows.push(columns.map(|column| array_value_to_string(column, row).unwrap()).collect());
+        }
+    }
+    rows
+}
+
+/// `(first day of the period, value of the dimension or "all")` and the users.
+type Counts = BTreeMap<(String, String), u64>;
+
+/// Distinct authors by period and one dimension, and over all of its values.
+fn plain_counts(unit: &str, dimension: &str) -> Counts {
+    let period = format!("CAST(date_trunc('{unit}', occurred_at) AS DATE)");
+    let each = format!("SELECT {period}, {dimension}, COUNT(DISTINCT author) FROM c GROUP BY 1, 2");
+    let all = format!("SELECT {period}, 'all', COUNT(DISTINCT author) FROM c GROUP BY 1");
+    let rows = plain(&each).into_iter().chain(plain(&all));
+    let entry = |row: Vec<String>| ((row[0].clone(), row[1].clone()), row[2].parse().unwrap());
+    rows.map(entry).collect()
+}
+
+fn ask(question: &Question) -> Vec<Row> {
+    ask_at(&contributions(), question).unwrap().report.rows
+}
+
+fn total_by(window: Window, dimension: &str) -> Question {
+    let levels = BTreeSet::from([Level::Total]);
+    Question { window, levels, by: vec![dimension.to_owned()], ..Question::default() }
+}
+
+#[test]
+fn every_period_by_every_dimension() {
+    for (window, unit) in [
+        (Window::Month, "month"),
+        (Window::Week, "week"),
+        (Window::Quarter, "quarter"),
+        (Window::Year, "year"),
+        (Window::Day, "day"),
+    ] {
+        for dimension in ["repository", "component"] {
+            let mut counts = Counts::new();
+            for row in ask(&total_by(window, dimension)) {
+                let value = row.by[0].clone().unwrap_or_else(|| "all".to_owned());
+                let twice = counts.insert((row.period.start.to_string(), value), row.users);
+                assert_eq!(twice, None, "two rows of {row:?}");
+            }
+            counts.retain(|_, users| *users > 0);
+            assert_eq!(counts, plain_counts(unit, dimension), "{unit} by {dimension}");
+        }
+    }
+}
+
+/// All 262 months have a row, in order, and all but the last are complete.
+#[test]
+fn no_month_is_left_out() {
+    let rows = ask(&Question { levels: [Level::Total].into(), ..Question::default() });
+    let months: Vec<String> =
+        rows.iter().map(|row| row.period.start.to_string()[..7].to_owned()).collect();
+    let all = (2004..=2026).flat_map(|year| (1..=12).map(move |month| format!("{year}-{month:02}")));
+    let expected: Vec<String> =
+        all.filter(|month| ("2004-11"..="2026-08").contains(&month.as_str())).collect();
+    assert_eq!(months, expected);
+    assert_eq!(months.len(), 262);
+    for (at, row) in rows.iter().enumerate() {
+        assert_eq!(row.complete, at + 1 < rows.len(), "{}", row.period);
+        let before = at.checked_sub(1).map(|before| rows[before].users);
+        assert_eq!(row.previous_users, before, "{}", row.period);
+    }
+}
+
+/// Answers that another engine has found.
+#[test]
+fn six_known_months() {
+    let mut question = total_by(Window::Month, "repository");
+    question.by.push("component".to_owned());
+    question.from = first_day("2017-01").ok();
+    question.to = engine::calendar::last_day("2017-06").ok();
+    let rows = ask(&question);
+    let users = |month: &str, repository: Option<&str>, component: Option<&str>| {
+        let is_it = |row: &&Row| {
+            row.period.start.to_string().starts_with(month)
+                && row.by[0].as_deref() == repository
+                && row.by[1].as_deref() == component
+        };
+        rows.iter().find(is_it).unwrap().users
+    };
+    for (month, expected) in [
+        ("2017-01", [103, 72, 31, 32]),
+        ("2017-02", [96, 80, 16, 32]),
+        ("2017-03", [101, 84, 17, 20]),
+        ("2017-04", [85, 65, 20, 20]),
+        ("2017-05", [81, 69, 12, 22]),
+        ("2017-06", [85, 62, 23, 23]),
+    ] {
+        let found = [
+            users(month, None, None),
+            users(month, Some("rails"), None),
+            users(month, Some("jekyll"), None),
+            users(month, Some("rails"), Some("activerecord")),
+        ];
+        assert_eq!(found, expected, "{month}");
+    }
+}
+
+/// Every stage, group and metric: the dictionary's rules as SQL, put together in the test.
+#[test]
+fn every_node_of_the_tree() {
+    let project = engine::project::Project::load(&contributions()).unwrap();
+    let dictionary = Dictionary::load(&project.dictionary).unwrap();
+    let today = first_day("2026-08-22").unwrap();
+    let mut people: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    for metric in &dictionary.metrics {
+        let place = dictionary.tree.place(metric, today);
+        let rules: Vec<String> = metric.rules.iter().map(condition).collect();
+        let month = "CAST(date_trunc('month', occurred_at) AS DATE)";
+        let sql = format!("SELECT DISTINCT {month}, author FROM c WHERE {}", rules.join(" OR "));
+        let nodes = [
+            place.section.map(|key| format!("section {key}")),
+            place.stage.map(|key| format!("stage {key}")),
+            place.group.map(|key| format!("group {key}")),
+            Some(format!("action {}", metric.key_path)),
+        ];
+        for row in plain(&sql) {
+            for node in nodes.iter().flatten() {
+                let users = people.entry((row[0].clone(), node.clone())).or_default();
+                users.insert(row[1].clone());
+            }
+        }
+    }
+    let expected: Counts = people.into_iter().map(|(key, set)| (key, set.len() as u64)).collect();
+    let levels = BTreeSet::from([Level::Section, Level::Stage, Level::Group, Level::Action]);
+    let mut counts = Counts::new();
+    for row in ask(&Question { levels, tree: TreeOf::Today, ..Question::default() }) {
+        let key = [row.metric, row.group, row.stage, row.section].into_iter().flatten().next();
+        let node = format!("{} {}", row.level, key.unwrap());
+        if row.users > 0 {
+            counts.insert((row.period.start.to_string(), node), row.users);
+        }
+    }
+    assert!(counts.len() > 5_000, "{} rows", counts.len());
+    assert_eq!(counts, expected);
+}
+
+fn condition(rule: &Rule) -> String {
+    let mut parts = vec![format!("event = '{}'", rule.event)];
+    for (dimension, values) in &rule.filter {
+        let values: Vec<String> = values.iter().map(|value| format!("'{value}'")).collect();
+        parts.push(format!("{dimension} IN ({})", values.join(", ")));
+    }
+    format!("({})", parts.join(" AND "))
+}
+
+/// The 28 days up to every day of a year, against one query for each of some days.
+#[test]
+fn trailing_days() {
+    let question = Question {
+        window: Window::Trailing(28),
+        levels: [Level::Total].into(),
+        from: first_day("2017-01-01").ok(),
+        to: first_day("2017-12-31").ok(),
+        ..Question::default()
+    };
+    let rows = ask(&question);
+    assert_eq!(rows.len(), 365);
+    for row in rows.iter().step_by(23) {
+        let (start, end) = (row.period.start, row.period.end);
+        let sql = format!(
+            "SELECT COUNT(DISTINCT author) FROM c \
+             WHERE CAST(occurred_at AS DATE) BETWEEN DATE '{start}' AND DATE '{end}'"
+        );
+        assert_eq!(end.number() - start.number(), 27);
+        assert_eq!(plain(&sql), [[row.users.to_string()]], "{}", row.period);
+    }
+}
+
+/// The demo shows the last six months of these very numbers, and writes all of them beside.
+#[test]
+fn the_demo() {
+    let folder = tempfile::tempdir().unwrap();
+    let ran = run_in(folder.path(), &["demo"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let counts = plain_counts("month", "repository");
+    for month in ["2026-03", "2026-04", "2026-05", "2026-06", "2026-07", "2026-08"] {
+        let users = counts[&(format!("{month}-01"), "all".to_owned())];
+        let line = ran.out.lines().find(|line| line.starts_with(month)).unwrap();
+        let words: Vec<&str> = line.split_whitespace().collect();
+        assert!(words.contains(&users.to_string().as_str()), "no {users} in {line:?}");
+    }
+    assert!(!ran.out.contains("2026-02 "), "{}", ran.out);
+    let html = std::fs::read_to_string(folder.path().join("headcount-demo.html")).unwrap();
+    for part in ["<!doctype html>", "</html>", "Rails and Jekyll", "2004-11", "2026-08", ">103<"] {
+        assert!(html.contains(part), "no {part} in the HTML");
+    }
+    // Another name for the file, and nothing else is left behind.
+    let ran = program(folder.path()).args(["demo", "-o", "other.html"]).output().unwrap();
+    assert!(ran.status.success());
+    let mut names: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["headcount-demo.html", "other.html"]);
+}

@@ -1,0 +1,219 @@
+//! Rows that cannot be counted: they are left out, told by reason, and spoil no number.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray};
+
+use crate::project::{GOOD, Project, Ran, parquet};
+
+/// `(time, user, event, scope)` of a row with a fault, and the fault as it is told.
+type Fault = (Option<&'static str>, Option<&'static str>, Option<&'static str>, &'static str);
+
+const GOOD_TIME: Option<&str> = Some("2026-01-07T00:00:00Z");
+/// One line for each fault. A row with several has the first, in the order of the table.
+const FAULTS: [Fault; 16] = [
+    (None, Some("7"), Some("searched"), "no time"),
+    (None, None, None, "no time"),
+    (Some("last tuesday"), Some("7"), Some("searched"), "unreadable time"),
+    (Some("2026-02-30"), Some("7"), Some("searched"), "unreadable time"),
+    (Some("1768435200"), Some("7"), Some("searched"), "unreadable time"),
+    (Some("2026-01-05T25:00:00Z"), None, Some("searched"), "unreadable time"),
+    (Some("1969-12-31T23:59:59Z"), Some("7"), Some("searched"), "time before 1970"),
+    (Some("0001-01-01"), Some("7"), Some("searched"), "time before 1970"),
+    (Some("2026-04-01T00:00:00Z"), Some("7"), Some("searched"), "time after no_events_after"),
+    (Some("2126-01-01"), Some("7"), Some("searched"), "time after no_events_after"),
+    (Some("9999-12-31"), None, None, "time after no_events_after"),
+    (GOOD_TIME, None, Some("searched"), "no user"),
+    (GOOD_TIME, None, None, "no user"),
+    (GOOD_TIME, None, Some("never_heard_of"), "no user"),
+    (GOOD_TIME, Some("7"), None, "no event name"),
+    (GOOD_TIME, Some("8"), None, "no event name"),
+];
+const TOLD: [(&str, u64); 6] = [
+    ("no time", 2),
+    ("unreadable time", 4),
+    ("time before 1970", 2),
+    ("time after no_events_after", 3),
+    ("no user", 3),
+    ("no event name", 2),
+];
+
+/// The good rows as `[time, user, event, plan]`.
+fn good_rows() -> Vec<[&'static str; 4]> {
+    let (_, text) = GOOD.iter().find(|(name, _)| *name == "events.csv").unwrap();
+    let row = |line: &'static str| line.split(',').collect::<Vec<_>>().try_into().unwrap();
+    text.lines().skip(1).map(row).collect()
+}
+
+/// Good and faulty rows, mixed.
+fn mixed() -> Vec<[Option<&'static str>; 4]> {
+    let mut rows: Vec<[Option<&str>; 4]> = Vec::new();
+    let mut good = good_rows().into_iter();
+    for (time, user, event, _) in FAULTS {
+        rows.push([time, user, event, Some("free")]);
+        rows.extend(good.next().map(|row| row.map(Some)));
+    }
+    rows
+}
+
+/// A project over some file, with a bound for times.
+fn project(file: &str, bytes: impl AsRef<[u8]>) -> Project {
+    let project = Project::good();
+    let yaml = GOOD[0].1.replace("events.csv", file);
+    project.write("headcount.yaml", format!("no_events_after: 2026-03-31\n{yaml}"));
+    project.write(file, bytes);
+    project
+}
+
+fn report(project: &Project) -> Ran {
+    project.run(&["report", "--format", "csv", "--level", "total,combined,action", "--by", "plan"])
+}
+
+#[track_caller]
+fn check(file: &str, bytes: impl AsRef<[u8]>, told: &[(&str, u64)]) {
+    let clean = report(&Project::good());
+    assert_eq!((clean.code, clean.err.as_str()), (0, ""));
+    let project = project(file, bytes);
+    for ran in [report(&project), project.run(&["check"])] {
+        assert_eq!(ran.code, 3, "{file}: {}\n{}", ran.err, ran.out);
+        let total: u64 = told.iter().map(|(_, rows)| rows).sum();
+        assert!(ran.err.contains(&format!("rejected {total} rows")), "{file}: {}", ran.err);
+        for (reason, rows) in told {
+            let line = format!("visits: {reason}: {rows} rows (first file: {file})");
+            assert!(ran.err.contains(&line), "{file}: no {line:?} in\n{}", ran.err);
+        }
+    }
+    assert_eq!(report(&project).out, clean.out, "{file}: the numbers of the good rows");
+}
+
+#[test]
+fn faulty_rows_of_csv_are_told_and_left_out() {
+    let field = |value: Option<&str>| value.unwrap_or_default().to_owned();
+    let line = |row: &[Option<&'static str>; 4]| row.map(field).join(",");
+    let lines: Vec<String> = mixed().iter().map(line).collect();
+    check("faulty.csv", format!("at,user_id,event,plan\n{}\n", lines.join("\n")), &TOLD);
+}
+
+#[test]
+fn faulty_rows_of_json_are_told_and_left_out() {
+    // A fault is a null, or a key that is not there.
+    let names = ["at", "user_id", "event", "plan"];
+    let line = |(at, row): (usize, &[Option<&'static str>; 4])| {
+        let pair = |(name, value): (&str, &Option<&str>)| match value {
+            Some(value) => Some(format!("\"{name}\": \"{value}\"")),
+            None if at % 2 == 0 => Some(format!("\"{name}\": null")),
+            None => None,
+        };
+        let pairs: Vec<String> = names.into_iter().zip(row).filter_map(pair).collect();
+        format!("{{{}}}\n", pairs.join(", "))
+    };
+    let text: String = mixed().iter().enumerate().map(line).collect();
+    check("faulty.ndjson", text, &TOLD);
+}
+
+#[test]
+fn faulty_rows_of_parquet_are_told_and_left_out() {
+    let rows = mixed();
+    let column = |at: usize| -> ArrayRef {
+        Arc::new(rows.iter().map(|row| row[at]).collect::<StringArray>())
+    };
+    let (times, users, events, plans) = (column(0), column(1), column(2), column(3));
+    let columns = [("at", times), ("user_id", users), ("event", events), ("plan", plans)];
+    check("faulty.parquet", parquet(&columns), &TOLD);
+}
+
+/// Timestamps and integers cannot be unreadable, but all the rest.
+#[test]
+fn faulty_rows_of_typed_columns_are_told_and_left_out() {
+    const HOUR: i64 = 3_600_000_000;
+    let utc = engine::calendar::Zone::utc();
+    let instant = |text: &str| engine::calendar::parse_instant(text, &utc).unwrap();
+    let (mut times, mut users, mut events, mut plans) = (vec![], vec![], vec![], vec![]);
+    let mut add = |time: Option<i64>, user: Option<i64>, event: Option<&'static str>, plan| {
+        times.push(time);
+        users.push(user);
+        events.push(event);
+        plans.push(plan);
+    };
+    let january = instant("2026-01-07");
+    add(None, Some(7), Some("searched"), "free");
+    add(Some(0 - HOUR), Some(7), Some("searched"), "free");
+    add(Some(instant("2026-04-01")), Some(7), Some("searched"), "free");
+    add(Some(i64::MAX), Some(7), Some("searched"), "free");
+    add(Some(i64::MIN), Some(7), Some("searched"), "free");
+    add(Some(january), None, Some("searched"), "free");
+    add(Some(january), Some(7), None, "free");
+    add(Some(january), Some(7), Some(""), "free");
+    for [time, user, event, plan] in good_rows() {
+        add(Some(instant(time)), user.parse().ok(), Some(event), plan);
+    }
+    let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"));
+    let users: ArrayRef = Arc::new(Int64Array::from(users));
+    let plans: ArrayRef = Arc::new(StringArray::from_iter_values(plans));
+    let events: ArrayRef = Arc::new(StringArray::from(events));
+    assert_eq!(times.len(), plans.len());
+    let columns = [("at", times), ("user_id", users), ("event", events), ("plan", plans)];
+    let told = [
+        ("no time", 1),
+        ("time before 1970", 2),
+        ("time after no_events_after", 2),
+        ("no user", 1),
+        ("no event name", 2),
+    ];
+    check("typed.parquet", parquet(&columns), &told);
+}
+
+#[test]
+fn scoped_users_need_a_scope() {
+    let project = Project::good();
+    let yaml = GOOD[0].1.replace("user: user_id", "user: {column: user_id, scope: plan}");
+    project.write("headcount.yaml", yaml.replace("[plan]", "[]"));
+    project.write(
+        "events.csv",
+        "at,user_id,event,plan\n\
+         2026-01-05,1,searched,free\n\
+         2026-01-05,1,searched,paid\n\
+         2026-01-05,1,searched,\n\
+         2026-01-05,2,searched,\n",
+    );
+    let ran = project.run(&["report", "--format", "csv", "--level", "total"]);
+    assert_eq!(ran.code, 3);
+    assert!(ran.err.contains("visits: no scope for the user: 2 rows"), "{}", ran.err);
+    assert!(ran.out.contains(",exact,2,2,2,"), "{}", ran.out);
+}
+
+/// Nothing but rejected rows, or no row at all: a report without rows, not a wrong one.
+#[test]
+fn a_report_of_nothing_is_empty() {
+    for (text, code) in [
+        ("at,user_id,event,plan\n", 0),
+        ("at,user_id,event,plan\nnever,1,searched,free\n", 3),
+    ] {
+        let project = Project::good();
+        project.write("events.csv", text);
+        for format in ["csv", "json", "table", "markdown", "html", "parquet"] {
+            let ran = project.run(&["report", "--format", format]);
+            assert_eq!(ran.code, code, "{format}: {}", ran.err);
+            assert!(!ran.err.contains("panicked"), "{}", ran.err);
+        }
+        let ran = project.run(&["report", "--format", "csv"]);
+        assert_eq!(ran.out.lines().count(), 1, "{}", ran.out);
+        assert_eq!(project.run(&["check"]).code, code);
+    }
+}
+
+/// Events that the dictionary does not know are no fault, but not silent either.
+#[test]
+fn unknown_events_are_told() {
+    let project = Project::good();
+    let more = "2026-01-07T00:00:00Z,9,logged_in,free\n2026-01-08T00:00:00Z,9,logged_in,free\n";
+    project.write("events.csv", format!("{}{more}", GOOD[4].1));
+    let (clean, ran) = (report(&Project::good()), report(&project));
+    assert_eq!((ran.code, &ran.out), (0, &clean.out));
+    for part in ["2 events", "logged_in", "not in the dictionary", "headcount check"] {
+        assert!(ran.err.contains(part), "no {part:?} in {}", ran.err);
+    }
+    let check = project.run(&["check"]);
+    assert_eq!(check.code, 0, "{}", check.err);
+    assert!(check.out.contains("logged_in"), "{}", check.out);
+}

@@ -1,0 +1,138 @@
+//! Where events lie: files, folders, globs, several sources. And whose they are: scopes.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int32Array};
+
+use super::{Event, FIELDS, columns, csv, events, expected, ndjson, project, rows, rows_of};
+use crate::project::{Project, parquet};
+
+/// The events in three files of three formats, and others that are not events.
+fn spread(files: &str) -> Project {
+    let project = project(files, FIELDS);
+    let third = |at: usize| -> Vec<Event> { events().into_iter().skip(at).step_by(3).collect() };
+    project.write("data/2026/a.csv", csv(&third(0), ','));
+    project.write("data/2026/deep/er/b.ndjson", ndjson(&third(1)));
+    project.write("data/c.parquet", parquet(&columns(&third(2))));
+    project.write("data/README.md", "not events");
+    project.write("data/_SUCCESS", "");
+    project.write("data/.hidden.csv", "not,events\n");
+    project.write("data/_temporary/half.csv", "not,events\n");
+    project
+}
+
+#[test]
+fn files_folders_and_globs() {
+    let expected = expected();
+    for files in [
+        "data",
+        "data/",
+        "[data]",
+        "[data/2026/a.csv, data/2026/deep, data/*.parquet]",
+        "[data/c.parquet, data/2026]",
+        "'data/**/[abc].*'",
+        "[data/2026/*, data/*.parquet]",
+        // Named twice, read once.
+        "[data, data/2026/a.csv, 'data/**/*.parquet', data]",
+    ] {
+        assert_eq!(rows(&spread(files)), expected, "{files}");
+    }
+    let absolute = spread("data");
+    let yaml = std::fs::read_to_string(absolute.path("headcount.yaml")).unwrap();
+    let folder = absolute.path("data").display().to_string();
+    absolute.write("headcount.yaml", yaml.replace("files: data", &format!("files: {folder}")));
+    assert_eq!(rows(&absolute), expected, "an absolute path");
+}
+
+/// Two sources with other names for the same things give one report.
+#[test]
+fn several_sources() {
+    let project = Project::good();
+    project.write(
+        "headcount.yaml",
+        "\
+sources:
+  - {name: old, files: old.csv, time: at, user: user_id, event: event, dimensions: [plan]}
+  - name: new
+    files: new.parquet
+    time: when
+    user: who
+    event: what
+    dimensions: [plan]
+",
+    );
+    let (first, second) = (events()[..50].to_vec(), events()[50..].to_vec());
+    project.write("old.csv", csv(&first, ','));
+    let names = ["when", "who", "what", "plan"];
+    let renamed: Vec<(&str, ArrayRef)> =
+        names.into_iter().zip(columns(&second)).map(|(name, (_, array))| (name, array)).collect();
+    project.write("new.parquet", parquet(&renamed));
+    assert_eq!(rows(&project), expected());
+}
+
+/// The names of columns are no paths: a dot in one is a letter as any other.
+#[test]
+fn columns_with_a_dot_in_their_name() {
+    let fields = FIELDS.replace("user_id", "user.id").replace("time: at", "time: event.at");
+    let text = csv(&events(), ',').replacen("at,user_id", "event.at,user.id", 1);
+    assert_eq!(rows_of("events.csv", text.as_bytes(), &fields), expected());
+    let mut columns = columns(&events());
+    (columns[0].0, columns[1].0) = ("event.at", "user.id");
+    assert_eq!(rows_of("events.parquet", &parquet(&columns), &fields), expected());
+}
+
+/// User 42 of two installations is two people if the source says so, and one if it does not.
+#[test]
+fn scopes() {
+    let text = "\
+at,user_id,event,installation
+2026-01-05,42,searched,1
+2026-01-06,42,searched,2
+2026-01-07,42,page_viewed,1
+2026-01-08,7,searched,2
+";
+    let count = |fields: &str, files: &[(&str, Vec<u8>)]| {
+        let project = project("data", fields);
+        for (name, bytes) in files {
+            project.write(&format!("data/{name}"), bytes);
+        }
+        let question = engine::active::Question::default();
+        project.ask(&question).report.rows[0].users
+    };
+    let plain = "time: at, user: user_id, event: event";
+    let scoped = "time: at, user: {column: user_id, scope: installation}, event: event";
+    let csv = || vec![("a.csv", text.as_bytes().to_vec())];
+    assert_eq!(count(plain, &csv()), 2);
+    assert_eq!(count(scoped, &csv()), 3);
+    // The same installations as integers: nobody becomes another person.
+    let installations: ArrayRef = Arc::new(Int32Array::from(vec![1, 2, 1, 2]));
+    let users: ArrayRef = Arc::new(Int32Array::from(vec![42, 42, 42, 7]));
+    let mut columns = columns(&events()[..4]);
+    columns[1].1 = users;
+    columns[3] = ("installation", installations);
+    let both = [csv(), vec![("b.parquet", parquet(&columns))]].concat();
+    assert_eq!(count(scoped, &both), 3);
+    assert_eq!(count(plain, &both), 2);
+}
+
+/// A source with scopes beside one without: other people, whatever their keys.
+#[test]
+fn scoped_and_unscoped_sources() {
+    let project = Project::good();
+    project.write(
+        "headcount.yaml",
+        "\
+sources:
+  - {name: a, files: a.csv, time: at, user: user_id, event: event}
+  - name: b
+    files: b.csv
+    time: at
+    user: {column: user_id, scope: installation}
+    event: event
+",
+    );
+    project.write("a.csv", "at,user_id,event\n2026-01-05,42,searched\n");
+    project.write("b.csv", "at,user_id,event,installation\n2026-01-05,42,searched,1\n");
+    let answer = project.ask(&engine::active::Question::default());
+    assert_eq!(answer.report.rows[0].users, 2);
+}

@@ -1,0 +1,134 @@
+//! Every type that can tell a time.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Date32Array, Date64Array, DictionaryArray, Float64Array, Int32Array,
+    Int64Array, LargeStringArray, StringArray, StringViewArray, TimestampMicrosecondArray,
+    TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray, UInt32Array,
+    UInt64Array,
+};
+use arrow::datatypes::Int16Type;
+
+use super::{FIELDS, columns_with, csv, events, expected, ndjson, rows_of};
+use crate::project::{civil, parquet, parquet_in_groups};
+
+fn seconds() -> impl Iterator<Item = i64> {
+    events().into_iter().map(|event| event.second)
+}
+
+/// The fields of the source, with more said about its time.
+fn fields(time: &str) -> String {
+    FIELDS.replace("time: at", &format!("time: {{column: at, {time}}}"))
+}
+
+#[track_caller]
+fn check(name: &str, times: ArrayRef, fields: &str) {
+    let columns = columns_with("at", Arc::clone(&times));
+    let bytes = parquet(&columns);
+    assert_eq!(rows_of("events.parquet", &bytes, fields), expected(), "{name}");
+    // Small row groups: some lie in one month as a whole, some do not.
+    let bytes = parquet_in_groups(&columns, 7);
+    assert_eq!(rows_of("events.parquet", &bytes, fields), expected(), "{name} in row groups");
+}
+
+#[test]
+fn timestamps() {
+    for zone in [None, Some("UTC"), Some("+05:30"), Some("Europe/Berlin")] {
+        let name = |unit: &str| format!("{unit} {zone:?}");
+        let array = TimestampSecondArray::from_iter_values(seconds());
+        check(&name("s"), Arc::new(array.with_timezone_opt(zone)), FIELDS);
+        let array = TimestampMillisecondArray::from_iter_values(seconds().map(|s| s * 1_000));
+        check(&name("ms"), Arc::new(array.with_timezone_opt(zone)), FIELDS);
+        let array = TimestampMicrosecondArray::from_iter_values(seconds().map(|s| s * 1_000_000));
+        check(&name("us"), Arc::new(array.with_timezone_opt(zone)), FIELDS);
+        let array =
+            TimestampNanosecondArray::from_iter_values(seconds().map(|s| s * 1_000_000_000));
+        check(&name("ns"), Arc::new(array.with_timezone_opt(zone)), FIELDS);
+    }
+}
+
+/// Civil times are read in the zone that is declared for them; instants are not moved by it.
+#[test]
+fn civil_times_of_a_zone() {
+    let tokyo = fields("zone: Asia/Tokyo");
+    let local = || seconds().map(|second| second + 9 * 3600);
+    let array = TimestampMicrosecondArray::from_iter_values(local().map(|s| s * 1_000_000));
+    check("civil timestamps", Arc::new(array.clone()), &tokyo);
+    let array = TimestampSecondArray::from_iter_values(local());
+    check("civil seconds", Arc::new(array), &tokyo);
+    let texts: Vec<String> = local().map(|second| civil(second).replace('T', " ")).collect();
+    check("civil texts", Arc::new(StringArray::from(texts)), &tokyo);
+    let array = TimestampMicrosecondArray::from_iter_values(seconds().map(|s| s * 1_000_000));
+    check("instants", Arc::new(array.with_timezone("UTC")), &tokyo);
+    let texts: Vec<String> = local().map(|second| civil(second) + "+09:00").collect();
+    check("texts with an offset", Arc::new(StringArray::from(texts)), &tokyo);
+}
+
+/// A date is a day of the report's zone, so here (UTC) the time of day changes nothing.
+#[test]
+fn dates() {
+    let days: Vec<i32> = seconds().map(|second| (second / 86_400) as i32).collect();
+    check("Date32", Arc::new(Date32Array::from(days.clone())), FIELDS);
+    let millis = days.iter().map(|day| i64::from(*day) * 86_400_000);
+    check("Date64", Arc::new(Date64Array::from_iter_values(millis)), FIELDS);
+    let texts = days.iter().map(|day| engine::calendar::Day::new(*day).to_string());
+    check("texts", Arc::new(StringArray::from_iter_values(texts)), FIELDS);
+}
+
+#[test]
+fn texts() {
+    let forms: [(&str, fn(i64) -> String); 5] = [
+        ("RFC 3339", |second| civil(second) + "Z"),
+        ("an offset", |second| civil(second + 3 * 3600) + "+03:00"),
+        ("microseconds", |second| civil(second).replace('T', " ") + ".000000+00:00"),
+        ("of logs", |second| civil(second - 5 * 3600).replace('T', " ") + " -0500"),
+        ("a space before UTC", |second| civil(second).replace('T', " ") + " UTC"),
+    ];
+    for (name, form) in forms {
+        check(name, Arc::new(StringArray::from_iter_values(seconds().map(form))), FIELDS);
+    }
+    let text = |second| civil(second) + "Z";
+    check("large", Arc::new(LargeStringArray::from_iter_values(seconds().map(text))), FIELDS);
+    check("view", Arc::new(StringViewArray::from_iter_values(seconds().map(text))), FIELDS);
+    let texts: Vec<String> = seconds().map(text).collect();
+    let array: DictionaryArray<Int16Type> = texts.iter().map(String::as_str).collect();
+    check("dictionary", Arc::new(array), FIELDS);
+}
+
+#[test]
+fn numbers_with_a_unit() {
+    let int64 = |factor: i64| Arc::new(Int64Array::from_iter_values(seconds().map(|s| s * factor)));
+    check("s", int64(1), &fields("unit: s"));
+    check("ms", int64(1_000), &fields("unit: ms"));
+    check("us", int64(1_000_000), &fields("unit: us"));
+    check("ns", int64(1_000_000_000), &fields("unit: ns"));
+    check("in words", int64(1_000), &fields("unit: milliseconds"));
+    let array = Int32Array::from_iter_values(seconds().map(|second| second as i32));
+    check("Int32", Arc::new(array), &fields("unit: s"));
+    let array = UInt32Array::from_iter_values(seconds().map(|second| second as u32));
+    check("UInt32", Arc::new(array), &fields("unit: s"));
+    let array = UInt64Array::from_iter_values(seconds().map(|second| second as u64 * 1_000));
+    check("UInt64", Arc::new(array), &fields("unit: ms"));
+    let array = Float64Array::from_iter_values(seconds().map(|second| second as f64 + 0.25));
+    check("Float64", Arc::new(array), &fields("unit: s"));
+}
+
+#[test]
+fn numbers_in_text_files() {
+    let texts = |factor: i64| {
+        let mut texts = (csv(&events(), ','), ndjson(&events()));
+        for second in seconds() {
+            let (iso, number) = (civil(second) + "Z", (second * factor).to_string());
+            texts.0 = texts.0.replace(&iso, &number);
+            texts.1 = texts.1.replace(&format!("\"{iso}\""), &number);
+        }
+        texts
+    };
+    for (unit, factor) in [("s", 1), ("ms", 1_000), ("us", 1_000_000), ("ns", 1_000_000_000)] {
+        let (csv, ndjson) = texts(factor);
+        let fields = fields(&format!("unit: {unit}"));
+        assert_eq!(rows_of("events.csv", csv.as_bytes(), &fields), expected(), "{unit}");
+        assert_eq!(rows_of("events.ndjson", ndjson.as_bytes(), &fields), expected(), "{unit}");
+    }
+}
