@@ -86,6 +86,9 @@ fn read(root: &Path, view: &View<'_>) -> Project {
     match view.get("sources") {
         None => view.error("`sources` is missing", Some("list at least one source of events")),
         Some(list) => {
+            if list.node().as_list().is_some_and(<[_]>::is_empty) {
+                list.error("the list is empty", Some("list at least one source of events"));
+            }
             for item in list.items() {
                 let Some(source) = source(&item) else { continue };
                 if sources.iter().any(|other| other.name == source.name) {

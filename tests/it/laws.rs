@@ -8,7 +8,9 @@ use engine::calendar::{Day, Window, Zone};
 use engine::rollup::Counting;
 use proptest::collection::vec;
 use proptest::option;
-use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{
+    Just, ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, proptest,
+};
 use proptest::sample::{Index, select, subsequence};
 
 use crate::oracle;
@@ -79,9 +81,13 @@ fn world() -> impl Strategy<Value = World> {
 }
 
 fn question() -> impl Strategy<Value = Question> {
-    let by = select(vec![vec![], vec!["plan"], vec!["region"], vec!["plan", "region"], vec![
-        "region", "plan",
-    ]]);
+    let by = select(vec![
+        vec![],
+        vec!["plan"],
+        vec!["region"],
+        vec!["plan", "region"],
+        vec!["region", "plan"],
+    ]);
     let day = || (-5..DAYS + 5).prop_map(|day| Day::new(START + day));
     let ends = (option::weighted(0.4, day()), option::weighted(0.4, day()));
     let tree = select(vec![TreeOf::Today, TreeOf::Period]);
@@ -133,7 +139,9 @@ fn every_window_in_every_zone() {
         let world = some_world(at as u64, Zone::get(zone).unwrap());
         let project = world.project(Some(16));
         for window in WINDOWS {
-            for (by, from) in [(vec![], None), (vec!["plan".to_owned()], Some(Day::new(START + 70)))] {
+            for (by, from) in
+                [(vec![], None), (vec!["plan".to_owned()], Some(Day::new(START + 70)))]
+            {
                 let levels = BTreeSet::from_iter(Level::ALL.iter().copied());
                 let question = Question { window, levels, by, from, ..Question::default() };
                 let rows = project.ask(&question).report.rows;
@@ -149,7 +157,8 @@ fn every_window_in_every_zone() {
 fn some_world(seed: u64, zone: Zone) -> World {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) + 1;
     let mut below = |limit: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) as usize % limit
     };
     let mut events: Vec<Event> = (0..300)
@@ -281,13 +290,8 @@ proptest! {
 #[test]
 fn a_group_that_moved() {
     let day = |days: i64| (i64::from(START) + days) * 86_400_000_000;
-    let event = |days, user| Event {
-        micros: day(days),
-        user,
-        event: "open",
-        plan: None,
-        region: None,
-    };
+    let event =
+        |days, user| Event { micros: day(days), user, event: "open", plan: None, region: None };
     // Two users in January, three in February, one in March and in April.
     let events = [(3, 1), (4, 2), (35, 1), (36, 2), (37, 3), (70, 3), (95, 4)];
     let world = World {

@@ -1,1 +1,36 @@
-//! it
+//! Headcount from outside: the program as people run it, and every number on a second road.
+//!
+//! | module | asks |
+//! |---|---|
+//! | `broken` | does every broken input end in an error that says what, where and what to do? |
+//! | `cli` | do the commands do what their help says? |
+//! | `laws` | are the rows of random data those of the slow twin in `oracle`? |
+//! | `real` | are the answers on the real data those of plain SQL? |
+//! | `rejects` | are rows that cannot be counted told by reason, and the others counted? |
+//! | `shape` | does nobody know what they must not know? |
+//! | `slt` | do the SQL files give what they say? |
+//! | `sources` | does the form of the events not matter? |
+//! | `truth` | are the answers on invented data the known ones? |
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::type_complexity,
+    missing_docs,
+    reason = "a test may fail loudly, and its tables are types of their own"
+)]
+
+mod broken;
+mod cli;
+mod laws;
+mod oracle;
+mod project;
+mod real;
+mod rejects;
+mod shape;
+mod slt;
+mod sources;
+mod table;
+mod truth;
+mod world;

@@ -195,12 +195,7 @@ impl Oracle<'_> {
         }
     }
 
-    fn bits(
-        &self,
-        period: Period,
-        by: &[Option<String>],
-        selects: impl Fn(&Event) -> bool,
-    ) -> u32 {
+    fn bits(&self, period: Period, by: &[Option<String>], selects: impl Fn(&Event) -> bool) -> u32 {
         let dimensions = &self.question.by;
         let in_it = self.events.iter().filter(|(day, event)| {
             let mut wanted = dimensions.iter().zip(by);
@@ -222,7 +217,9 @@ impl Oracle<'_> {
             all = all
                 .iter()
                 .flat_map(|start| {
-                    values.iter().map(|value| [start.as_slice(), &[value.clone()]].concat())
+                    values
+                        .iter()
+                        .map(|value| [start.as_slice(), std::slice::from_ref(value)].concat())
                 })
                 .collect();
         }

@@ -208,12 +208,12 @@ pub(crate) fn contributions() -> PathBuf {
 
 /// Columns as the bytes of a Parquet file with row groups of at most so many rows.
 pub(crate) fn parquet_in_groups(columns: &[(&str, ArrayRef)], rows: usize) -> Vec<u8> {
-    let field = |(name, array): &(&str, ArrayRef)| Field::new(*name, array.data_type().clone(), true);
+    let field =
+        |(name, array): &(&str, ArrayRef)| Field::new(*name, array.data_type().clone(), true);
     let schema = Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()));
     let arrays = columns.iter().map(|(_, array)| Arc::clone(array)).collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), arrays).unwrap();
-    let properties =
-        WriterProperties::builder().set_max_row_group_row_count(Some(rows)).build();
+    let properties = WriterProperties::builder().set_max_row_group_row_count(Some(rows)).build();
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new(&mut bytes, schema, Some(properties)).unwrap();
     writer.write(&batch).unwrap();

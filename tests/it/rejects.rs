@@ -185,10 +185,9 @@ fn scoped_users_need_a_scope() {
 /// Nothing but rejected rows, or no row at all: a report without rows, not a wrong one.
 #[test]
 fn a_report_of_nothing_is_empty() {
-    for (text, code) in [
-        ("at,user_id,event,plan\n", 0),
-        ("at,user_id,event,plan\nnever,1,searched,free\n", 3),
-    ] {
+    for (text, code) in
+        [("at,user_id,event,plan\n", 0), ("at,user_id,event,plan\nnever,1,searched,free\n", 3)]
+    {
         let project = Project::good();
         project.write("events.csv", text);
         for format in ["csv", "json", "table", "markdown", "html", "parquet"] {

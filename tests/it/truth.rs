@@ -31,9 +31,11 @@ fn truth(folder: &Path) -> Counts {
 }
 
 fn report(folder: &Path, more: &[&str]) -> Table {
-    let levels = "total,section,stage,group,action";
-    let mut all = vec!["report", "--format", "csv", "--level", levels, "--by", "plan"];
+    let mut all = vec!["report", "--format", "csv", "--by", "plan"];
     all.extend(more);
+    if !more.contains(&"--level") {
+        all.extend(["--level", "total,section,stage,group,action"]);
+    }
     let ran = run_in(folder, &all);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""));
     Table::of_csv(&ran.out)
@@ -43,7 +45,8 @@ fn report(folder: &Path, more: &[&str]) -> Table {
 fn column(table: &Table, number: &str) -> Counts {
     let names = ["period_start", "level", "section", "stage", "group", "metric", "plan"];
     let keyed = table.numbers(&names, number).into_iter().map(|(mut key, users)| {
-        let place = ["section", "stage", "group", "action"].iter().position(|level| *level == key[1]);
+        let place =
+            ["section", "stage", "group", "action"].iter().position(|level| *level == key[1]);
         let own = place.map_or_else(String::new, |at| key[2 + at].clone());
         key.splice(2..6, [own]);
         (key, users)
@@ -73,6 +76,25 @@ fn check(name: &str, change: impl FnOnce(&mut Settings)) {
 #[test]
 fn dense_ids() {
     check("dense", |_| ());
+}
+
+/// The indicator of a stage is the one metric that is flagged so.
+#[test]
+fn indicators_of_stages() {
+    let folder = made(|settings| settings.events = 50_000);
+    let table = report(folder.path(), &["--level", "stage", "--method", "indicator"]);
+    let is_flagged = |key: &str| key.ends_with(".users_active");
+    let stage = |key: &str| key.split('.').nth(1).unwrap().to_owned();
+    let truth = truth(folder.path()).into_iter().filter(|(key, _)| is_flagged(&key[2]));
+    let expected: Counts = truth
+        .map(|(key, users)| {
+            (vec![key[0].clone(), "stage".to_owned(), stage(&key[2]), key[3].clone()], users)
+        })
+        .collect();
+    let mut counts = column(&table, "users");
+    counts.retain(|_, users| *users > 0);
+    assert!(counts.len() > 200, "{} rows", counts.len());
+    assert_eq!(counts, expected);
 }
 
 #[test]

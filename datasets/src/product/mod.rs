@@ -79,7 +79,8 @@ pub(crate) fn metrics() -> Vec<Metric> {
         metrics.push(Metric {
             key_path: key_path("users_active"),
             description: format!("People who use {}", stage.name),
-            group: stage.groups[0].key,
+            // The stage itself: under one of its groups, that group would count the whole stage.
+            group: stage.key,
             flags: if first { &["smau", "umau"] } else { &["smau"] },
             events: ((1 << counted) - 1) << (at * STAGE_EVENTS),
         });

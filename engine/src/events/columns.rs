@@ -168,6 +168,10 @@ impl Coder {
                 });
                 Ok(Codes::Rows(codes.collect()))
             }
+            nested if nested.is_nested() => {
+                Err(Error::input(format!("a column of type {nested} cannot be a dimension"))
+                    .with("help", "use a column with one value per row"))
+            }
             other => {
                 let form =
                     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));

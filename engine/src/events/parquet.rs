@@ -81,8 +81,10 @@ impl ParquetFile {
         let input = File::open(path).map_err(|cause| Error::io(path, cause))?;
         let builder =
             ParquetRecordBatchReaderBuilder::new_with_metadata(input, self.metadata.clone());
-        let mask =
-            ProjectionMask::columns(builder.parquet_schema(), columns.iter().map(String::as_str));
+        // By place, not by path: a dot in a column's name is no step into a struct.
+        let fields = self.schema().fields().iter().enumerate();
+        let wanted = fields.filter(|(_, f)| columns.contains(f.name())).map(|(place, _)| place);
+        let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
         builder
             .with_projection(mask)
             .with_row_groups(vec![group])
@@ -121,7 +123,7 @@ fn reading_schema(schema: &Schema, source: &Source, coded: &[&str]) -> SchemaRef
 
 fn row_group(group: &RowGroupMetaData, schema: &Schema, source: &Source) -> RowGroup {
     let bounds = |column: &str| {
-        let column = group.columns().iter().find(|c| c.column_path().string() == column)?;
+        let column = group.columns().iter().find(|c| c.column_path().parts() == [column])?;
         match column.statistics()? {
             Statistics::Int64(s) if s.null_count_opt() == Some(0) => {
                 Some((*s.min_opt()?, *s.max_opt()?))

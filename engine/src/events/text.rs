@@ -26,11 +26,14 @@ pub(super) fn columns(file: &EventFile, wanted: &[String]) -> Result<Vec<String>
     match file.format {
         Format::Csv { .. } => header(file),
         _ => {
-            let keys = |rows| {
+            let keys = |rows| -> Result<Vec<String>> {
                 let reader = BufReader::new(file.open_text()?);
-                let (schema, _) = json::reader::infer_json_schema(reader, rows)
-                    .map_err(|cause| broken(file, &cause))?;
-                Ok::<_, Error>(schema.fields().iter().map(|f| f.name().clone()).collect::<Vec<_>>())
+                Ok(match json::reader::infer_json_schema(reader, rows) {
+                    Ok((schema, _)) => schema.fields().iter().map(|f| f.name().clone()).collect(),
+                    // A key changes its type, or a line is broken. The reader tells the latter,
+                    // and forgives the former for keys that nobody asked for.
+                    Err(_) => wanted.to_vec(),
+                })
             };
             let first = keys(Some(SAMPLE_ROWS))?;
             // A key may be rare: before it is called missing the whole file is searched.

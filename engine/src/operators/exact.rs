@@ -150,7 +150,7 @@ impl GroupsAccumulator for ExactGroups {
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
         let sets = self.sets.take(emit_to);
-        self.sets.forget();
+        self.sets.tidy().map_err(external)?;
         Ok(Arc::new(sets.iter().map(|set| set.len() as i64).collect::<Int64Array>()))
     }
 
@@ -163,7 +163,8 @@ impl GroupsAccumulator for ExactGroups {
             exact_state::write(&set, keys.as_ref(), writer.bytes()).map_err(external)?;
             writer.end();
         }
-        self.sets.forget();
+        drop(keys);
+        self.sets.tidy().map_err(external)?;
         writer.finish()
     }
 

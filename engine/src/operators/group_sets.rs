@@ -13,8 +13,8 @@
 
 use datafusion::logical_expr::EmitTo;
 
-use crate::Result;
 use crate::users::{Key, Numbering, UserSet};
+use crate::{Error, Result};
 
 /// Up to this many bytes nobody asks whether the sets are mostly gaps.
 const PATIENCE: usize = 4 << 20;
@@ -59,7 +59,7 @@ impl GroupSets {
             Some(numbering) => numbering.number(0, key, key.hash())?,
             None => match own_number(key) {
                 Some(number) => number,
-                None => self.start_numbering()?.number(0, key, key.hash())?,
+                None => self.renumber(own_key)?.number(0, key, key.hash())?,
             },
         };
         self.sets[group].insert_counting(number, &mut self.heap);
@@ -74,7 +74,8 @@ impl GroupSets {
         if self.numbering.is_some() {
             let mut set = UserSet::default();
             set.union_with_written(bytes, &mut 0)?;
-            return set.iter().try_for_each(|number| self.insert(group, own_key(number)));
+            let mut keys = set.iter().filter_map(own_key);
+            return keys.try_for_each(|key| self.insert(group, key));
         }
         self.sets[group].union_with_written(bytes, &mut self.heap)?;
         if self.heap > self.limit { self.look_for_gaps() } else { Ok(()) }
@@ -90,17 +91,31 @@ impl GroupSets {
         self.numbering.as_ref()
     }
 
-    /// Takes the first groups out; the others move down.
+    /// Takes the first groups out; the others move down. [`tidy`](Self::tidy) must follow when the
+    /// numbers of the sets are no longer needed.
     pub(super) fn take(&mut self, emit_to: EmitTo) -> Vec<UserSet> {
         let taken = emit_to.take_needed(&mut self.sets);
         self.heap -= taken.iter().map(UserSet::size).sum::<usize>();
         taken
     }
 
-    /// Forgets the numbering when no group is left that uses it.
-    pub(super) fn forget(&mut self) {
+    /// Forgets the keys of groups that have left, as soon as most keys are theirs: where groups
+    /// come in order, they leave in small parts, and the numbering must not outgrow the rest.
+    ///
+    /// # Errors
+    /// None that can happen: there are fewer keys than before.
+    pub(super) fn tidy(&mut self) -> Result<()> {
         if self.sets.is_empty() {
             *self = Self::default();
+            return Ok(());
+        }
+        let values: u64 = self.sets.iter().map(UserSet::len).sum();
+        match self.numbering.take_if(|numbering| values < u64::from(numbering.len()) / 2) {
+            Some(numbering) => {
+                let keys = numbering.keys();
+                self.renumber(|number| keys.get(number).map(|(_, key)| key)).map(drop)
+            }
+            None => Ok(()),
         }
     }
 
@@ -129,7 +144,7 @@ impl GroupSets {
             }
             let largest = distinct.iter().last().map_or(0, u64::from);
             if largest > distinct.len() * SPARSE {
-                return self.start_numbering().map(drop);
+                return self.renumber(own_key).map(drop);
             }
         }
         // Asked again each time the sets have doubled, so the answers cost little altogether.
@@ -137,15 +152,17 @@ impl GroupSets {
         Ok(())
     }
 
+    /// Numbers the keys in the sets anew, given the key of each number.
     #[cold]
-    fn start_numbering(&mut self) -> Result<&mut Numbering> {
+    fn renumber<'a>(&mut self, key_of: impl Fn(u32) -> Option<Key<'a>>) -> Result<&mut Numbering> {
         let mut numbering = Numbering::default();
         self.heap = 0;
         self.limit = usize::MAX;
         for set in &mut self.sets {
             let mut numbered = UserSet::default();
             for number in set.iter() {
-                let key = own_key(number);
+                let key =
+                    key_of(number).ok_or_else(|| Error::internal("a number without a key"))?;
                 let number = numbering.number(0, key, key.hash())?;
                 numbered.insert_counting(number, &mut self.heap);
             }
@@ -163,9 +180,9 @@ fn own_number(key: Key<'_>) -> Option<u32> {
     }
 }
 
-#[inline]
-pub(super) fn own_key(number: u32) -> Key<'static> {
-    Key::Int(i64::from(number))
+/// The key that is this number; there always is one.
+fn own_key(number: u32) -> Option<Key<'static>> {
+    Some(Key::Int(i64::from(number)))
 }
 
 #[cfg(test)]
@@ -197,9 +214,27 @@ mod tests {
         assert_eq!(sets.take(EmitTo::First(groups / 2)).len(), groups / 2);
         assert_eq!(sets.size(), sets.recount());
         assert_eq!(sets.take(EmitTo::All).len(), groups - groups / 2);
-        sets.forget();
+        sets.tidy().unwrap();
         assert_eq!(sets.size(), 0);
         numbered
+    }
+
+    #[test]
+    fn keys_of_groups_that_left_are_forgotten() {
+        let mut sets = GroupSets::default();
+        let mut most = 0;
+        for group in 0..1_000 {
+            sets.grow(2);
+            for at in 0..100 {
+                sets.insert(1, Key::Int(scatter(group * 90 + at) - 5)).unwrap();
+            }
+            let left = sets.take(EmitTo::First(1));
+            assert_eq!(left[0].len(), if group == 0 { 0 } else { 100 });
+            sets.tidy().unwrap();
+            assert_eq!((sets.count(0), sets.size()), (100, sets.recount()));
+            most = most.max(sets.size());
+        }
+        assert!(most < 40_000, "{most} bytes");
     }
 
     /// Spreads numbers over 32 bits, no two the same.

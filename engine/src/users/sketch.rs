@@ -32,6 +32,8 @@ pub const PRECISIONS: RangeInclusive<u8> = 4..=18;
 const MAGIC: [u8; 5] = [b'H', b'C', b'S', 1, 1];
 const HEADER: usize = MAGIC.len() + 2;
 const REGISTERS_PER_WORD: usize = 5;
+/// What a hash in the list takes on average, the empty places of its table included.
+const BYTES_PER_HASH: usize = 16;
 
 /// An estimate with its 95 % interval; all three are equal while the sketch is still a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,7 +215,9 @@ impl Sketch {
     #[inline]
     fn shrink(&mut self) -> Result<()> {
         let Repr::List(list) = &self.repr else { return Ok(()) };
-        if list.allocation_size() <= register_bytes(self.precision) {
+        // By the number of hashes alone: what a table allocates depends on how it was filled, and
+        // equal sketches must have equal bytes.
+        if list.len() * BYTES_PER_HASH <= register_bytes(self.precision) {
             return Ok(());
         }
         let words = vec![0; word_count(self.precision)];

@@ -27,8 +27,12 @@ fn parquet_with(column: &str, values: ArrayRef) -> Vec<u8> {
     let times = (0..ROWS).map(|row| JANUARY + row * 1_000_000);
     let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from_iter_values(times));
     let users: ArrayRef = Arc::new(Int64Array::from_iter_values(0..ROWS));
-    let mut columns =
-        vec![("at", times), ("user_id", users), ("event", text("searched")), ("plan", text("free"))];
+    let mut columns = vec![
+        ("at", times),
+        ("user_id", users),
+        ("event", text("searched")),
+        ("plan", text("free")),
+    ];
     for entry in &mut columns {
         if entry.0 == column {
             entry.1 = Arc::clone(&values);
@@ -53,9 +57,11 @@ fn finding_files() {
     files("a folder without events", "dictionary").fails(&["no event files", "dictionary"]);
     files("a bad glob", "'***'").fails(&["bad pattern", "***"]);
     files("an object store", "s3://bucket/x.parquet").fails(&["s3://bucket/x.parquet"]);
-    case("an unknown format")
-        .events("events.xlsx", "PK")
-        .fails(&["unknown file format", "events.xlsx", ".parquet, .csv"]);
+    case("an unknown format").events("events.xlsx", "PK").fails(&[
+        "unknown file format",
+        "events.xlsx",
+        ".parquet, .csv",
+    ]);
 }
 
 #[test]
@@ -76,12 +82,23 @@ fn csv_files() {
     case("no header")
         .swap("events.csv", "at,user_id,event,plan\n", "")
         .fails(&["there is no column `at`", "the file has: 2026-01-05T10:00:00Z, 1,"]);
-    swap("a row that is too short", "Z,3,searched,free", "Z,3,searched")
-        .fails(&["broken file", "events.csv", "line 5", "expected 4 got 3"]);
-    swap("a row that is too long", "Z,3,searched,free", "Z,3,searched,free,x")
-        .fails(&["broken file", "events.csv", "line 5", "expected 4"]);
-    swap("two columns of one name", "event,plan", "plan,plan")
-        .fails(&["two columns are called `plan`", "events.csv", "rename"]);
+    swap("a row that is too short", "Z,3,searched,free", "Z,3,searched").fails(&[
+        "broken file",
+        "events.csv",
+        "line 5",
+        "expected 4 got 3",
+    ]);
+    swap("a row that is too long", "Z,3,searched,free", "Z,3,searched,free,x").fails(&[
+        "broken file",
+        "events.csv",
+        "line 5",
+        "expected 4",
+    ]);
+    swap("two columns of one name", "event,plan", "plan,plan").fails(&[
+        "two columns are called `plan`",
+        "events.csv",
+        "rename",
+    ]);
     let mut bytes = csv().as_bytes().to_vec();
     bytes.extend(b"2026-01-05T10:00:00Z,\xff\xff,searched,free\n");
     case("not UTF-8").file("events.csv", bytes).fails(&["broken file", "events.csv", "UTF-8"]);
@@ -89,7 +106,8 @@ fn csv_files() {
 
 #[test]
 fn json_files() {
-    let row = r#"{"at": "2026-01-05T10:00:00Z", "user_id": 1, "event": "searched", "plan": "free"}"#;
+    let row =
+        r#"{"at": "2026-01-05T10:00:00Z", "user_id": 1, "event": "searched", "plan": "free"}"#;
     let events = |name, text: String| case(name).events("events.ndjson", text);
     events("a line that is cut", format!("{row}\n{}\n", &row[..40]))
         .fails(&["broken file", "events.ndjson"]);
@@ -97,17 +115,24 @@ fn json_files() {
         .fails(&["broken file", "events.ndjson"]);
     events("a list of objects", format!("[{row},\n{row}]\n"))
         .fails(&["broken file", "events.ndjson"]);
-    events("a key that is nowhere", row.replace("user_id", "uid"))
-        .fails(&["there is no column `user_id`", "the file has:", "uid"]);
-    events("a user that is an object", row.replace(": 1,", r#": {"id": 1},"#))
-        .fails(&["broken file", "events.ndjson", "user_id"]);
+    events("a key that is nowhere", row.replace("user_id", "uid")).fails(&[
+        "there is no column `user_id`",
+        "the file has:",
+        "uid",
+    ]);
+    events("a user that is an object", row.replace(": 1,", r#": {"id": 1},"#)).fails(&[
+        "broken file",
+        "events.ndjson",
+        "user_id",
+    ]);
     events("nothing at all", String::new()).fails(&["events.ndjson"]);
 }
 
 #[test]
 fn compressed_files() {
     // Long enough that a half of it holds whole rows: none of them may be counted.
-    let rows: String = (0..20_000).map(|user| format!("2026-01-05,{user},searched,free\n")).collect();
+    let rows: String =
+        (0..20_000).map(|user| format!("2026-01-05,{user},searched,free\n")).collect();
     let text = format!("at,user_id,event,plan\n{rows}");
     let half = |bytes: Vec<u8>| bytes[..bytes.len() / 2].to_vec();
     case("half a .gz")
@@ -116,7 +141,9 @@ fn compressed_files() {
     case("half a .zst")
         .events("events.csv.zst", half(zstd(text.as_bytes())))
         .fails(&["broken file", "events.csv.zst"]);
-    case("a .gz that is none").events("events.csv.gz", csv()).fails(&["broken file", "events.csv.gz"]);
+    case("a .gz that is none")
+        .events("events.csv.gz", csv())
+        .fails(&["broken file", "events.csv.gz"]);
     case("a .zst that is none")
         .events("events.csv.zst", csv())
         .fails(&["broken file", "events.csv.zst"]);
@@ -137,8 +164,11 @@ fn parquet_files() {
         .fails(&["broken file", "events.parquet"]);
     events("no Parquet at all", csv().into()).fails(&["broken file", "events.parquet"]);
     events("an empty file", Vec::new()).fails(&["broken file", "events.parquet"]);
+    // Everything but the footer, whose length stands before the last four bytes.
     let mut damaged = good.clone();
-    damaged[4..200].fill(0xff);
+    let end = good.len() - 8;
+    let footer = u32::from_le_bytes(good[end..end + 4].try_into().unwrap()) as usize;
+    damaged[4..end - footer].fill(0xff);
     events("damaged pages", damaged).fails(&["broken file", "events.parquet"]);
     let numbers = || -> ArrayRef { Arc::new(Int64Array::from_iter_values(0..ROWS)) };
     events("a missing column", parquet(&[("at", numbers()), ("uid", numbers())]))
@@ -162,7 +192,8 @@ fn columns_that_cannot_serve() {
         "column: at",
         "unit: s",
     ]);
-    with("a time that is a flag", "at", flags()).fails(&["Boolean cannot tell times", "column: at"]);
+    with("a time that is a flag", "at", flags())
+        .fails(&["Boolean cannot tell times", "column: at"]);
     with("a user that is a flag", "user_id", flags()).fails(&[
         "a column of type Boolean cannot identify users",
         "events.parquet",
@@ -172,8 +203,10 @@ fn columns_that_cannot_serve() {
         .fails(&["a column of type Float64 cannot identify users", "column: user_id"]);
     with("a user that is a list", "user_id", lists())
         .fails(&["cannot identify users", "column: user_id"]);
-    with("a dimension that is a list", "plan", lists())
-        .run("report --by plan")
-        .fails(&["cannot be a dimension", "column: plan", "events.parquet"]);
+    with("a dimension that is a list", "plan", lists()).run("report --by plan").fails(&[
+        "cannot be a dimension",
+        "column: plan",
+        "events.parquet",
+    ]);
     with("an event that is a list", "event", lists()).fails(&["column: event", "events.parquet"]);
 }

@@ -38,10 +38,8 @@ fn files() {
 #[test]
 fn the_tree() {
     case("no `stages`").file(STAGES, "steps: {}\n").fails(&["`stages` is missing", "stages.yml:1"]);
-    stages("groups in a list", "\n      posts: {name: Posts}", " [posts]").fails(&[
-        "stages.yml:12",
-        "stages.writing.groups: expected a mapping, found a list",
-    ]);
+    stages("groups in a list", "\n      posts: {name: Posts}", " [posts]")
+        .fails(&["stages.yml:11", "stages.writing.groups: expected a mapping, found a list"]);
     case("stages in a list")
         .file(STAGES, "stages: [reading, writing]\n")
         .fails(&["stages: expected a mapping, found a list"]);
@@ -54,7 +52,7 @@ fn the_tree() {
         "a `valid_to` there and a `valid_from` here",
     ]);
     stages("a date that is none", "{name: Posts}", "{valid_from: 2026-13-01}").fails(&[
-        "stages.yml:13",
+        "stages.yml:12",
         "stages.writing.groups.posts.valid_from: `2026-13-01` is not a date",
         "YYYY-MM-DD",
     ]);
@@ -65,21 +63,22 @@ fn the_tree() {
         "{name: Posts}",
         "{valid_from: 2026-02-01, valid_to: 2026-01-01}",
     )
-    .fails(&["stages.yml:13", "`valid_to` is not after `valid_from`"]);
+    .fails(&["stages.yml:12", "`valid_to` is not after `valid_from`"]);
 }
 
 #[test]
 fn events() {
-    case("text for events").file(EVENTS, "page_viewed\n").fails(&[
-        "events/all.yml:1",
-        "expected an event definition, found text",
-    ]);
+    case("text for events")
+        .file(EVENTS, "page_viewed\n")
+        .fails(&["events/all.yml:1", "expected an event definition, found text"]);
     case("an event without a name")
         .add(EVENTS, "- {description: What was it?}\n")
         .fails(&["events/all.yml:4: error: [3]: `action` is missing"]);
-    case("an event twice")
-        .add(EVENTS, "- {action: searched}\n")
-        .fails(&["events/all.yml:4", "event `searched` is defined twice; first in", "all.yml:2"]);
+    case("an event twice").add(EVENTS, "- {action: searched}\n").fails(&[
+        "events/all.yml:4",
+        "event `searched` is defined twice; first in",
+        "all.yml:2",
+    ]);
     case("a list for a name")
         .add(EVENTS, "- {action: [a, b]}\n")
         .fails(&["[3].action: expected text, found a list"]);
@@ -99,8 +98,12 @@ fn metrics_and_rules() {
     ]);
     metrics("a rule without a name", "{name: searched, unique: user.id}", "{unique: user.id}")
         .fails(&["metrics/all.yml:9", "[1].events[0]: `name` is missing"]);
-    metrics("an unknown operator", "  product_group: search", "  operator: XOR\n  product_group: x")
-        .fails(&["[1].operator: unknown operator `XOR`; use OR or AND"]);
+    metrics(
+        "an unknown operator",
+        "  product_group: search",
+        "  operator: XOR\n  product_group: x",
+    )
+    .fails(&["[1].operator: unknown operator `XOR`; use OR or AND"]);
     metrics("an unknown time frame", "product_group: search", "time_frame: 30d")
         .fails(&["unknown time frame `30d`", "use 7d, 28d, all or none"]);
     metrics("a date that is none", "product_group: search", "valid_from: 01.02.2026")
@@ -117,10 +120,22 @@ fn metrics_and_rules() {
         "[{name: searched, unique: user.id}, {name: page_viewed, unique: project.id}]",
     )
     .fails(&["the rules count different things"]);
-    metrics("a filter by nothing", "{name: searched, unique", "{name: searched, filter: {plan: []}, unique")
-        .fails(&["an empty list selects nothing", "filter.plan"]);
-    metrics("a filter that is a word", "{name: searched, unique", "{name: searched, filter: plan, unique")
-        .fails(&["filter: expected a mapping, found text"]);
-    metrics("a rule that adds", "{name: searched, unique: user.id}", "{name: searched, operator: max(value)}")
-        .fails(&["unknown operator `max(value)`"]);
+    metrics(
+        "a filter by nothing",
+        "{name: searched, unique",
+        "{name: searched, filter: {plan: []}, unique",
+    )
+    .fails(&["an empty list selects nothing", "filter.plan"]);
+    metrics(
+        "a filter that is a word",
+        "{name: searched, unique",
+        "{name: searched, filter: plan, unique",
+    )
+    .fails(&["filter: expected a mapping, found text"]);
+    metrics(
+        "a rule that adds",
+        "{name: searched, unique: user.id}",
+        "{name: searched, operator: max(value)}",
+    )
+    .fails(&["unknown operator `max(value)`"]);
 }

@@ -22,9 +22,11 @@ fn the_file_itself() {
         .file(FILE, "time_zone: UTC\nsources: [\n")
         .fails(&["not YAML", FILE, "line: "]);
     case("not text").file(FILE, b"\xff\xfe\x00").fails(&["cannot be read", FILE]);
-    case("a key twice")
-        .add(FILE, "time_zone: UTC\n")
-        .fails(&["the key stands twice; first in line 1", "line: 9", "key: time_zone"]);
+    case("a key twice").add(FILE, "time_zone: UTC\n").fails(&[
+        "the key stands twice; first in line 1",
+        "line: 9",
+        "key: time_zone",
+    ]);
 }
 
 #[test]
@@ -48,12 +50,18 @@ fn keys_and_words() {
     ]);
     swap("an unknown zone of times", "time: at", "time: {column: at, zone: Nowhere}")
         .fails(&["unknown time zone `Nowhere`", "line: 5"]);
-    swap("an unknown unit", "time: at", "time: {column: at, unit: minutes}")
-        .fails(&["unknown time unit `minutes`", "use one of: s ms us ns", "line: 5"]);
+    swap("an unknown unit", "time: at", "time: {column: at, unit: minutes}").fails(&[
+        "unknown time unit `minutes`",
+        "use one of: s ms us ns",
+        "line: 5",
+    ]);
     swap("a time without a column", "time: at", "time: {unit: s}")
         .fails(&["`column` is missing", "line: 5"]);
-    swap("a bound that is no date", "time_zone: UTC", "no_events_after: tomorrow")
-        .fails(&["`tomorrow` is not a date", "YYYY-MM-DD", "line: 1"]);
+    swap("a bound that is no date", "time_zone: UTC", "no_events_after: tomorrow").fails(&[
+        "`tomorrow` is not a date",
+        "YYYY-MM-DD",
+        "line: 1",
+    ]);
     swap("a const and a column", "event: event", "event: {const: page_viewed, column: event}")
         .fails(&["expected either `const` or `column`", "line: 7"]);
     swap("a list for a time zone", "UTC", "[UTC]")
@@ -81,10 +89,7 @@ fn sources() {
         swap("a source without a field", line, instead).fails(&[&message, "sources[0]", FILE]);
     }
     case("two sources of one name")
-        .add(
-            FILE,
-            "  - {name: visits, files: more.csv, time: at, user: user_id, event: event}\n",
-        )
+        .add(FILE, "  - {name: visits, files: more.csv, time: at, user: user_id, event: event}\n")
         .fails(&["two sources are called `visits`", "line: 9"]);
     swap("a name that is no word", "visits", "my-visits")
         .fails(&["`my-visits` cannot be the name of a source", "SQL table"]);

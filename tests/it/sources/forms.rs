@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, DictionaryArray, Int8Array, Int64Array, LargeStringArray, StringArray,
-    StringViewArray, UInt64Array,
+    Array, ArrayRef, BooleanArray, DictionaryArray, Int8Array, Int64Array, LargeStringArray,
+    StringArray, StringViewArray, UInt64Array,
 };
 use arrow::datatypes::{Int8Type, UInt32Type};
 use engine::active::{Level, Question};

@@ -89,7 +89,9 @@ fn habits_of_json_writers() {
     for (name, text) in [
         ("users as text", user_as_text),
         ("null keys left out", texts(", \"plan\": null", "")),
-        ("more keys, nested ones too", texts("{\"at\"", "{\"x\": {\"y\": [1, {}]}, \"at\"")),
+        ("more keys", texts("{\"at\"", "{\"x\": 1.5, \"y\": null, \"at\"")),
+        ("nested keys", texts("{\"at\"", "{\"x\": {\"y\": [1, 2]}, \"at\"")),
+        ("keys of changing types", texts("{\"at\"", "{\"x\": [1, {}, []], \"at\"")),
         ("line ends of Windows", texts("\n", "\r\n")),
         ("empty lines", texts("\n", "\n\n")),
         ("no last line end", plain.trim_end().to_owned()),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, Date32Array, Date64Array, DictionaryArray, Float64Array, Int32Array,
-    Int64Array, LargeStringArray, StringArray, StringViewArray, TimestampMicrosecondArray,
+    ArrayRef, Date32Array, Date64Array, DictionaryArray, Float64Array, Int32Array, Int64Array,
+    LargeStringArray, StringArray, StringViewArray, TimestampMicrosecondArray,
     TimestampMillisecondArray, TimestampNanosecondArray, TimestampSecondArray, UInt32Array,
     UInt64Array,
 };

@@ -87,8 +87,7 @@ fn uuid_text(user: u8) -> String {
 fn spread(name: &str, parts: &[(&str, &dyn Fn(&[Event]) -> Vec<u8>)]) {
     let project = project("data", FIELDS);
     for (at, (file, form)) in parts.iter().enumerate() {
-        let of_file: Vec<Event> =
-            events().into_iter().skip(at).step_by(parts.len()).collect();
+        let of_file: Vec<Event> = events().into_iter().skip(at).step_by(parts.len()).collect();
         project.write(&format!("data/{at}-{file}"), form(&of_file));
     }
     assert_eq!(rows(&project), expected(), "{name}");
@@ -104,9 +103,8 @@ fn with_users(events: &[Event], users: ArrayRef) -> Vec<u8> {
 fn one_person_has_one_key_in_all_files() {
     let each = |events: &[Event]| events.iter().map(|event| event.user).collect::<Vec<u8>>();
     let int64 = |events: &[Event]| parquet(&super::columns(events));
-    let uint8 = |events: &[Event]| {
-        with_users(events, Arc::new(UInt8Array::from_iter_values(each(events))))
-    };
+    let uint8 =
+        |events: &[Event]| with_users(events, Arc::new(UInt8Array::from_iter_values(each(events))));
     let uint64 = |events: &[Event]| {
         let users = each(events).into_iter().map(u64::from);
         with_users(events, Arc::new(UInt64Array::from_iter_values(users)))

@@ -1,0 +1,129 @@
+//! The one place that makes a DataFusion session.
+//!
+//! Whatever runs SQL here (the prompt, a file, a server, a test) gets it from [`session`], so that
+//! every function exists everywhere and every limit holds.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use engine::{Error, Kind, Result};
+
+/// How many of the largest consumers an error about memory names.
+const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
+
+/// What a session may use. The default is everything the machine has.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Bytes that queries may hold together; above that they spill to disk or fail. `None`: no
+    /// limit.
+    pub memory_limit: Option<usize>,
+    /// Threads per query; at least 1. `None`: one per core.
+    pub threads: Option<usize>,
+    /// Folder to spill to, made if it is missing. `None`: the system's folder for such files.
+    pub temporary: Option<PathBuf>,
+}
+
+/// A session with our functions, `information_schema`, and filters that Parquet files apply while
+/// they are read.
+///
+/// # Errors
+/// When the options are impossible or the folder cannot be made.
+pub fn session(options: &Options) -> Result<SessionContext> {
+    let mut config = SessionConfig::new().with_information_schema(true);
+    if let Some(threads) = options.threads {
+        if threads == 0 {
+            return Err(Error::input("a query cannot run on 0 threads")
+                .with("help", "leave it out to use one per core"));
+        }
+        config = config.with_target_partitions(threads);
+    }
+    // A metric reads a few events of many: decode the other columns only where the filter holds.
+    let parquet = &mut config.options_mut().execution.parquet;
+    parquet.pushdown_filters = true;
+    parquet.reorder_filters = true;
+
+    let mut runtime = RuntimeEnvBuilder::new();
+    if let Some(bytes) = options.memory_limit {
+        // Fair: a query that can spill leaves room for those that cannot.
+        let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), NAMED_CONSUMERS);
+        runtime = runtime.with_memory_pool(Arc::new(pool));
+    }
+    if let Some(folder) = &options.temporary {
+        runtime = runtime.with_temp_file_path(folder);
+    }
+    let session = SessionContext::new_with_config_rt(config, runtime.build_arc().map_err(refused)?);
+    for aggregate in engine::operators::aggregates() {
+        session.register_udaf(aggregate);
+    }
+    Ok(session)
+}
+
+fn refused(cause: DataFusionError) -> Error {
+    Error::new(Kind::Io, cause.strip_backtrace()).caused_by(cause)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+    use arrow::datatypes::Int64Type;
+
+    use super::{Options, session};
+
+    async fn count(options: &Options, sql: &str) -> Result<i64, String> {
+        let session = session(options).unwrap();
+        let frame = session.sql(sql).await.map_err(|error| error.to_string())?;
+        let batches = frame.collect().await.map_err(|error| error.to_string())?;
+        Ok(batches[0].column(0).as_primitive::<Int64Type>().value(0))
+    }
+
+    #[test]
+    fn a_session_knows_our_functions_and_its_threads() {
+        let session = session(&Options { threads: Some(3), ..Options::default() }).unwrap();
+        for aggregate in engine::operators::aggregates() {
+            assert!(session.state().aggregate_functions().contains_key(aggregate.name()));
+        }
+        assert_eq!(session.state().config().target_partitions(), 3);
+        let none = Options { threads: Some(0), ..Options::default() };
+        assert!(super::session(&none).err().unwrap().to_string().contains("0 threads"));
+    }
+
+    #[tokio::test]
+    async fn a_count_stays_within_its_memory() {
+        let sql = "SELECT exact_distinct(value * 1000000007) FROM generate_series(1, 1000000)";
+        assert_eq!(count(&Options::default(), sql).await, Ok(1_000_000));
+        let little = Options { memory_limit: Some(4 << 20), ..Options::default() };
+        let error = count(&little, sql).await.unwrap_err();
+        assert!(error.contains("Resources exhausted"), "{error}");
+        // Dense ids need only a bit each.
+        let dense = "SELECT exact_distinct(value) FROM generate_series(1, 1000000)";
+        assert_eq!(count(&little, dense).await, Ok(1_000_000));
+    }
+
+    #[tokio::test]
+    async fn groups_that_do_not_fit_into_memory_are_spilled() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options {
+            memory_limit: Some(24 << 20),
+            threads: Some(2),
+            temporary: Some(folder.path().join("spilled")),
+        };
+        let sql = "SELECT sum(n) FROM (SELECT exact_distinct(value % 1000) n, \
+                   approx_count_distinct(value % 1000) a \
+                   FROM generate_series(1, 2000000) GROUP BY value % 300000) WHERE n = a";
+        assert_eq!(count(&options, sql).await, Ok(300_000));
+    }
+
+    #[tokio::test]
+    async fn tables_and_functions_can_be_listed() {
+        let sql = "SELECT count(*) FROM information_schema.routines \
+                   WHERE function_type = 'AGGREGATE' AND syntax_example IS NOT NULL \
+                   AND routine_name IN ('exact_distinct', 'approx_count_distinct')";
+        let listed = count(&Options::default(), sql).await.unwrap();
+        assert!(listed >= 2, "{listed}");
+    }
+}

@@ -1,0 +1,159 @@
+//! The SQL files of `tests/slt`: every one on the same session under several settings, because the
+//! answer must not depend on how a query is cut into partitions, batches and halves.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::prelude::{ParquetReadOptions, SessionContext};
+use headcount::session::{Options, session};
+use sqllogictest::{DB, DBOutput, DefaultColumnType, Runner, strict_column_validator};
+use tokio::runtime::Runtime;
+
+/// Settings that every file has to survive.
+const SETTINGS: [(&str, &[&str]); 4] = [
+    ("as it is", &[]),
+    ("one partition", &["target_partitions = 1"]),
+    ("four partitions of small batches", &["target_partitions = 4", "batch_size = 64"]),
+    ("partial aggregation skipped", SKIPPED),
+];
+/// Each row becomes a state of its own (`convert_to_state`).
+const SKIPPED: &[&str] = &[
+    "target_partitions = 4",
+    "batch_size = 100",
+    "skip_partial_aggregation_probe_rows_threshold = 0",
+    "skip_partial_aggregation_probe_ratio_threshold = 0.0",
+];
+
+/// A session behind the interface that the files are run through.
+struct Database {
+    runtime: Arc<Runtime>,
+    session: SessionContext,
+}
+
+impl Database {
+    fn new(runtime: &Arc<Runtime>, settings: &[&str]) -> Result<Self> {
+        let session = session(&Options::default())
+            .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let database = Self { runtime: Arc::clone(runtime), session };
+        for setting in settings {
+            database.sql(&format!("SET datafusion.execution.{setting}"))?;
+        }
+        let data = root().join("datasets/contributions/data");
+        let register = database.session.register_parquet(
+            "contributions",
+            data.to_string_lossy(),
+            ParquetReadOptions::default(),
+        );
+        runtime.block_on(register)?;
+        Ok(database)
+    }
+
+    fn sql(&self, sql: &str) -> Result<DBOutput<DefaultColumnType>> {
+        let (fields, batches) = self.runtime.block_on(async {
+            let frame = self.session.sql(sql).await?;
+            let fields = frame.schema().fields().clone();
+            Ok::<_, DataFusionError>((fields, frame.collect().await?))
+        })?;
+        if fields.is_empty() {
+            return Ok(DBOutput::StatementComplete(0));
+        }
+        let options = FormatOptions::default().with_null("NULL").with_display_error(true);
+        let mut rows = Vec::new();
+        for batch in &batches {
+            let columns = batch.columns().iter();
+            let columns = columns
+                .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
+                .collect::<Result<Vec<_>, _>>()?;
+            for row in 0..batch.num_rows() {
+                let cells = columns.iter().map(|column| match column.value(row).to_string() {
+                    empty if empty.is_empty() => "(empty)".to_owned(),
+                    text => text,
+                });
+                rows.push(cells.collect());
+            }
+        }
+        let types = fields.iter().map(|field| column_type(field.data_type())).collect();
+        Ok(DBOutput::Rows { types, rows })
+    }
+}
+
+impl DB for Database {
+    type Error = DataFusionError;
+    type ColumnType = DefaultColumnType;
+
+    fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>> {
+        self.sql(sql)
+    }
+
+    fn engine_name(&self) -> &str {
+        "headcount"
+    }
+}
+
+#[test]
+fn sqllogictest_files() {
+    let folder = root().join("tests/slt");
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "slt"));
+    files.sort();
+    assert!(!files.is_empty(), "no files in {}", folder.display());
+    let runtime = Arc::new(Runtime::new().unwrap());
+    let mut failures = Vec::new();
+    for file in &files {
+        for (name, settings) in SETTINGS {
+            let mut runner = Runner::new(|| async { Database::new(&runtime, settings) });
+            runner.with_column_validator(strict_column_validator);
+            if let Err(error) = runner.run_file(file) {
+                failures.push(format!("{name}: {error}"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The settings that should skip partial aggregation do: otherwise nobody tests the states of
+/// single rows in whole queries.
+#[test]
+fn partial_aggregation_is_skipped_where_it_should_be() {
+    let runtime = Arc::new(Runtime::new().unwrap());
+    let sql = "SELECT exact_distinct(author), approx_count_distinct(author) FROM contributions \
+               GROUP BY component";
+    let skipped = |settings| {
+        let database = Database::new(&runtime, settings).unwrap();
+        runtime.block_on(async {
+            let frame = database.session.sql(sql).await.unwrap();
+            let context = Arc::new(frame.task_ctx());
+            let plan = frame.create_physical_plan().await.unwrap();
+            collect(Arc::clone(&plan), context).await.unwrap();
+            skipped_rows(&plan)
+        })
+    };
+    assert_eq!(skipped(&[]), 0);
+    assert!(skipped(SKIPPED) > 50_000);
+}
+
+/// Rows that went past partial aggregation, in all of a plan.
+fn skipped_rows(plan: &Arc<dyn ExecutionPlan>) -> usize {
+    let here = plan.metrics().and_then(|metrics| metrics.sum_by_name("skipped_aggregation_rows"));
+    here.map_or(0, |value| value.as_usize())
+        + plan.children().into_iter().map(skipped_rows).sum::<usize>()
+}
+
+fn column_type(data_type: &DataType) -> DefaultColumnType {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => DefaultColumnType::Text,
+        integer if integer.is_integer() => DefaultColumnType::Integer,
+        float if float.is_floating() => DefaultColumnType::FloatingPoint,
+        _ => DefaultColumnType::Any,
+    }
+}
+
+/// The root of the repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
