@@ -352,7 +352,10 @@ impl<'a, S: Sink> Worker<'a, S> {
         let scopes = match &source.scope {
             None => Codes::All(0),
             Some(name) => {
-                let codes = self.scope_coder.codes(column(name)?, &scan.scopes)?;
+                let codes = self
+                    .scope_coder
+                    .codes(column(name)?, &scan.scopes)
+                    .map_err(|e| e.with("column", name))?;
                 faults(Reason::ScopeMissing, &|row| codes.get(row) == 0, &mut bad);
                 codes
             }
@@ -360,7 +363,10 @@ impl<'a, S: Sink> Worker<'a, S> {
         let events = match &source.event {
             Value::Const(name) => Codes::All(scan.events.code(Some(name))),
             Value::Column(name) => {
-                let codes = self.event_coder.codes(column(name)?, &scan.events)?;
+                let codes = self
+                    .event_coder
+                    .codes(column(name)?, &scan.events)
+                    .map_err(|e| e.with("column", name))?;
                 faults(Reason::EventMissing, &|row| codes.get(row) == 0, &mut bad);
                 codes
             }

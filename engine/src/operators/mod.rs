@@ -2,12 +2,12 @@
 //!
 //! | function | answers | in |
 //! |---|---|---|
-//! | `exact_distinct(x)` | how many different values, exactly | [`exact`] |
-//! | `approx_count_distinct(x [, precision])` | how many, by a sketch | [`approx`] |
+//! | `exact_distinct(x)` | how many different values, exactly | [`ExactDistinct`] |
+//! | `approx_count_distinct(x [, precision])` | how many, by a sketch | [`ApproxCountDistinct`] |
 //!
-//! An operator is written once, for many groups at a time; [`single`] makes the same code answer
-//! queries without groups and windows. Between the two halves of an aggregation a group travels
-//! as one value of a `LargeBinary` column ([`state`]): offsets of 32 bits would end at 2 GiB for
+//! An operator is written once, for many groups at a time; `single.rs` makes the same code answer
+//! queries without groups, and windows. Between the two halves of an aggregation a group travels
+//! as one value of a `LargeBinary` column (`state.rs`): offsets of 32 bits would end at 2 GiB for
 //! all groups together. A state that cannot be read is an error, never skipped.
 
 mod approx;

@@ -60,9 +60,6 @@ fn dictionary(values: DataType) -> DataType {
 
 /// Kinds of columns that can be users.
 fn user_kinds() -> Vec<Kind> {
-    fn dense(n: i64) -> Plain {
-        Plain::Int(n)
-    }
     fn signed(n: i64) -> Plain {
         Plain::Int(n - 100)
     }
@@ -89,14 +86,14 @@ fn user_kinds() -> Vec<Kind> {
     let mut kinds: Vec<Kind> = vec![
         (DataType::UInt8, |n| Plain::Int(n % 256)),
         (DataType::Int8, |n| Plain::Int(n % 256 - 128)),
-        (DataType::UInt16, dense),
+        (DataType::UInt16, Plain::Int),
         (DataType::Int16, signed),
         (DataType::UInt32, |n| Plain::Int(i64::from(u32::MAX) - n)),
         (DataType::Int32, signed),
-        (DataType::Int64, dense),
+        (DataType::Int64, Plain::Int),
         (DataType::Int64, wide),
         (DataType::Int64, |n| Plain::Int((1 << 32) - 150 + n)),
-        (DataType::UInt64, dense),
+        (DataType::UInt64, Plain::Int),
     ];
     for data_type in [DataType::Utf8, DataType::LargeUtf8, DataType::Utf8View] {
         kinds.extend([
@@ -115,7 +112,7 @@ fn user_kinds() -> Vec<Kind> {
     kinds.extend([
         (DataType::FixedSizeBinary(16), uuid as fn(i64) -> Plain),
         (dictionary(DataType::Int64), wide),
-        (dictionary(DataType::UInt64), dense),
+        (dictionary(DataType::UInt64), Plain::Int),
     ]);
     kinds
 }
@@ -130,8 +127,8 @@ fn exact_kinds() -> Vec<Kind> {
         (DataType::Boolean, (|n| Plain::Int(n % 2)) as fn(i64) -> Plain),
         (DataType::Date32, signed),
         (DataType::Date64, signed),
-        (DataType::Time32(TimeUnit::Second), |n| Plain::Int(n)),
-        (DataType::Time64(TimeUnit::Nanosecond), |n| Plain::Int(n)),
+        (DataType::Time32(TimeUnit::Second), Plain::Int),
+        (DataType::Time64(TimeUnit::Nanosecond), Plain::Int),
         (DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), signed),
         (DataType::Duration(TimeUnit::Second), signed),
         (dictionary(DataType::Date32), signed),

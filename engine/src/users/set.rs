@@ -123,7 +123,7 @@ impl UserSet {
 
     /// Appends the set to `bytes`: for every page that holds anybody its place (the high half of
     /// its numbers), its length and its list of low halves, all of 2 bytes, little-endian; or
-    /// [`BITSET`] instead of the length and the 8 KiB of the bitset. The empty set has no bytes.
+    /// 65,535 instead of the length and the 8 KiB of the bitset. The empty set has no bytes.
     ///
     /// This is the form in which parts of one query travel; what is stored is Roaring.
     pub fn write(&self, bytes: &mut Vec<u8>) {

@@ -424,7 +424,9 @@ mod tests {
             prop_assert_eq!(&bytes, &merged.to_bytes().unwrap());
             let back = Sketch::from_bytes(&bytes).unwrap();
             prop_assert_eq!(back.estimate(), whole.estimate());
-            prop_assert!(distinct.len() > 40 || precision < 8 || whole.estimate().users == distinct.len() as u64);
+            // As long as the list is smaller than the registers it counts exactly.
+            let few = distinct.len() <= (1 << precision) / 20;
+            prop_assert!(!few || whole.estimate().users == distinct.len() as u64);
         }
     }
 }
