@@ -46,9 +46,8 @@ proptest! {
             let last = at.saturating_sub(1);
             prop_assert!(new.iter().all(|user| !was_active(user, 0, at)));
             prop_assert!(retained.iter().all(|user| was_active(user, last, at)));
-            prop_assert!(resurrected.iter().all(|user| {
-                was_active(user, 0, last) && !was_active(user, last, at)
-            }));
+            let came_back = |user| was_active(user, 0, last) && !was_active(user, last, at);
+            prop_assert!(resurrected.iter().all(came_back));
             prop_assert!(churned.iter().all(|user| !was_active(user, at, at + 1)));
 
             seen.union_with(active);
