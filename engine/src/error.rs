@@ -80,6 +80,17 @@ impl Error {
         self
     }
 
+    /// The same error once more, without the error underneath.
+    #[must_use]
+    pub fn repeated(&self) -> Self {
+        Self {
+            kind: self.kind,
+            message: self.message.clone(),
+            context: self.context.clone(),
+            source: None,
+        }
+    }
+
     /// Who has to act.
     pub fn kind(&self) -> Kind {
         self.kind

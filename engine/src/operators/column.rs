@@ -96,6 +96,11 @@ fn is_integer_inside(data_type: &DataType) -> bool {
     )
 }
 
+/// Whether [`any_keys`] gives integers for this type.
+pub(super) fn is_int(data_type: &DataType) -> bool {
+    data_type.is_integer() || is_integer_inside(data_type)
+}
+
 /// Unsigned integers by their bits; the upper half of the range becomes negative.
 fn wrapped(array: &ArrayRef) -> ScalarBuffer<i64> {
     let values = array.as_primitive::<UInt64Type>().values();

@@ -10,6 +10,7 @@
 //! as one value of a `LargeBinary` column (`state.rs`): offsets of 32 bits would end at 2 GiB for
 //! all groups together. A state that cannot be read is an error, never skipped.
 
+mod aggregate;
 mod approx;
 mod column;
 mod exact;
@@ -24,6 +25,7 @@ mod tests;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{AggregateUDF, DocSection};
 
+pub use aggregate::{CountDistinctRule, DistinctAggregateExec, Planning, physical_rules};
 pub use approx::ApproxCountDistinct;
 pub use exact::ExactDistinct;
 

@@ -13,5 +13,5 @@ mod sketch;
 
 pub use key::{Key, hash_bytes, hash_int, hash_wide};
 pub use numbering::{Keys, Numbering};
-pub use set::UserSet;
+pub use set::{SetBuilder, UserSet};
 pub use sketch::{DEFAULT_PRECISION, Estimate, PRECISIONS, Sketch};

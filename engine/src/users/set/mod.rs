@@ -7,21 +7,23 @@
 //! dense (see [`Numbering`](super::Numbering)): a set takes up to 24 bytes for every page below
 //! its largest number, touched or not.
 
+mod builder;
+mod page;
+
 use roaring::RoaringBitmap;
 
 use crate::{Error, Result};
 
+pub use builder::SetBuilder;
+use page::{Page, WORDS, page_mut};
+
 /// A set with up to this many users is one sorted list.
 const FEW: usize = 16;
-/// A page with up to this many users is a sorted list; a longer list is slower to fill.
-const LIST: usize = 256;
-/// 64-bit words of a bitset page.
-const WORDS: usize = 1024;
 /// Stands in the place of the length of a list where a bitset is written.
 const BITSET: u16 = u16::MAX;
 
 /// An exact set of user numbers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct UserSet(Repr);
 
 #[derive(Clone, Debug)]
@@ -30,17 +32,20 @@ enum Repr {
     Pages(Vec<Page>),
 }
 
-#[derive(Clone, Debug, Default)]
-enum Page {
-    #[default]
-    Empty,
-    List(Vec<u16>),
-    Bits(Box<[u64; WORDS]>),
+impl Default for Repr {
+    fn default() -> Self {
+        Self::Few(Vec::new())
+    }
 }
 
-impl Default for UserSet {
-    fn default() -> Self {
-        Self(Repr::Few(Vec::new()))
+impl Repr {
+    fn size(&self) -> usize {
+        match self {
+            Self::Few(few) => few.capacity() * size_of::<u32>(),
+            Self::Pages(pages) => {
+                pages.capacity() * size_of::<Page>() + pages.iter().map(Page::size).sum::<usize>()
+            }
+        }
     }
 }
 
@@ -221,12 +226,7 @@ impl UserSet {
 
     /// Heap bytes in use.
     pub fn size(&self) -> usize {
-        match &self.0 {
-            Repr::Few(few) => few.capacity() * size_of::<u32>(),
-            Repr::Pages(pages) => {
-                pages.capacity() * size_of::<Page>() + pages.iter().map(Page::size).sum::<usize>()
-            }
-        }
+        self.0.size()
     }
 
     /// The same set as a Roaring bitmap, for the world outside.
@@ -311,150 +311,6 @@ fn high(number: u32) -> usize {
 #[inline]
 fn low(number: u32) -> u16 {
     number as u16 // the low half, on purpose
-}
-
-#[inline]
-fn page_mut<'a>(pages: &'a mut Vec<Page>, at: usize, heap: &mut usize) -> &'a mut Page {
-    if at >= pages.len() {
-        let before = pages.capacity();
-        pages.resize_with(at + 1, Page::default);
-        *heap += (pages.capacity() - before) * size_of::<Page>();
-    }
-    &mut pages[at]
-}
-
-impl Page {
-    #[inline]
-    fn insert(&mut self, low: u16, heap: &mut usize) -> bool {
-        match self {
-            Self::Bits(bits) => {
-                let word = &mut bits[usize::from(low >> 6)];
-                let bit = 1u64 << (low & 63);
-                let new = *word & bit == 0;
-                *word |= bit;
-                new
-            }
-            Self::List(list) => match list.binary_search(&low) {
-                Ok(_) => false,
-                Err(at) if list.len() < LIST => {
-                    let before = list.capacity();
-                    list.insert(at, low);
-                    *heap += (list.capacity() - before) * size_of::<u16>();
-                    true
-                }
-                Err(_) => {
-                    self.bits_counting(heap)[usize::from(low >> 6)] |= 1 << (low & 63);
-                    true
-                }
-            },
-            Self::Empty => {
-                *self = Self::List(vec![low]);
-                *heap += self.size();
-                true
-            }
-        }
-    }
-
-    fn contains(&self, low: u16) -> bool {
-        match self {
-            Self::Empty => false,
-            Self::List(list) => list.binary_search(&low).is_ok(),
-            Self::Bits(bits) => bits[usize::from(low >> 6)] & (1 << (low & 63)) != 0,
-        }
-    }
-
-    fn len(&self) -> u64 {
-        match self {
-            Self::Empty => 0,
-            Self::List(list) => list.len() as u64,
-            Self::Bits(bits) => bits.iter().map(|word| u64::from(word.count_ones())).sum(),
-        }
-    }
-
-    fn union_with(&mut self, other: &Self) {
-        match other {
-            Self::Empty => {}
-            Self::List(list) => {
-                for low in list {
-                    self.insert(*low, &mut 0);
-                }
-            }
-            Self::Bits(theirs) => {
-                for (ours, theirs) in self.bits_mut().iter_mut().zip(theirs.iter()) {
-                    *ours |= theirs;
-                }
-            }
-        }
-    }
-
-    /// Adds the users of a bitset in its written form.
-    fn union_with_words(&mut self, words: &[u8], heap: &mut usize) {
-        let (words, _) = words.as_chunks();
-        for (ours, theirs) in self.bits_counting(heap).iter_mut().zip(words) {
-            *ours |= u64::from_le_bytes(*theirs);
-        }
-    }
-
-    fn intersect_with(&mut self, other: &Self) {
-        match (&mut *self, other) {
-            (Self::Bits(ours), Self::Bits(theirs)) => {
-                for (ours, theirs) in ours.iter_mut().zip(theirs.iter()) {
-                    *ours &= theirs;
-                }
-            }
-            (Self::List(list), other) => list.retain(|low| other.contains(*low)),
-            (ours, Self::List(list)) => {
-                let kept = list.iter().filter(|low| ours.contains(**low)).copied().collect();
-                *self = Self::List(kept);
-            }
-            (Self::Empty, _) | (_, Self::Empty) => *self = Self::Empty,
-        }
-    }
-
-    fn iter(&self) -> Box<dyn Iterator<Item = u16> + '_> {
-        match self {
-            Self::Empty => Box::new(std::iter::empty()),
-            Self::List(list) => Box::new(list.iter().copied()),
-            Self::Bits(bits) => Box::new(bits.iter().enumerate().flat_map(|(at, word)| {
-                let mut rest = *word;
-                std::iter::from_fn(move || {
-                    (rest != 0).then(|| {
-                        let low = (at * 64) as u16 + rest.trailing_zeros() as u16;
-                        rest &= rest - 1;
-                        low
-                    })
-                })
-            })),
-        }
-    }
-
-    fn size(&self) -> usize {
-        match self {
-            Self::Empty => 0,
-            Self::List(list) => list.capacity() * size_of::<u16>(),
-            Self::Bits(_) => WORDS * size_of::<u64>(),
-        }
-    }
-
-    fn bits_mut(&mut self) -> &mut [u64; WORDS] {
-        self.bits_counting(&mut 0)
-    }
-
-    fn bits_counting(&mut self, heap: &mut usize) -> &mut [u64; WORDS] {
-        if !matches!(self, Self::Bits(_)) {
-            // A list never takes more than the bitset that it becomes.
-            *heap += WORDS * size_of::<u64>() - self.size();
-            let mut bits = Box::new([0; WORDS]);
-            for low in self.iter() {
-                bits[usize::from(low >> 6)] |= 1 << (low & 63);
-            }
-            *self = Self::Bits(bits);
-        }
-        match self {
-            Self::Bits(bits) => bits,
-            _ => unreachable!("the page was turned into a bitset above"),
-        }
-    }
 }
 
 #[cfg(test)]

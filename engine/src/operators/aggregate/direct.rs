@@ -1,0 +1,308 @@
+//! Local Parquet files, read row group by row group.
+//!
+//! DataFusion's scan decodes every column of every row. Where an aggregation reads plain local
+//! files, with no filter on the way, it can be spared much of that: texts that are only grouped
+//! by are read as the codes they are stored as, and where the statistics of a row group say that
+//! all its timestamps lie in one period, they are not read at all: the first stands for all.
+//! Threads take row groups as they get done with others, so one large file is enough for many.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit as ArrowUnit};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::object_store::ObjectStoreUrl;
+use datafusion::datasource::physical_plan::ParquetSource;
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
+use datafusion::scalar::ScalarValue;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Location;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+
+use super::periods::Periods;
+use super::plan::Aggregates;
+use crate::events::{BATCH_ROWS, int_bounds};
+
+/// Row groups to be read, by all threads together.
+#[derive(Debug)]
+pub(super) struct RowGroups {
+    /// Columns of the batches: those of the plan, some of them as codes.
+    schema: SchemaRef,
+    files: Vec<OpenFile>,
+    units: Vec<Unit>,
+    next: AtomicUsize,
+    stop: AtomicBool,
+}
+
+#[derive(Debug)]
+struct OpenFile {
+    path: PathBuf,
+    metadata: ArrowReaderMetadata,
+}
+
+/// A row group.
+#[derive(Debug)]
+struct Unit {
+    file: usize,
+    group: usize,
+    /// Columns that are not read, each with the value that stands for all of its own.
+    known: Known,
+}
+
+type Known = Vec<(usize, ScalarValue)>;
+
+/// What a column of the input is used for.
+enum Use {
+    /// Only as a group column, as it is.
+    Key,
+    /// Only to tell periods.
+    Periods(Vec<Periods>),
+    /// Anything.
+    Values,
+}
+
+impl RowGroups {
+    /// The row groups that a plan reads; `None` if it is anything but a scan of whole local
+    /// Parquet files, or if they are not what the plan expects: it can say so better.
+    pub(super) fn of(input: &Arc<dyn ExecutionPlan>, aggregates: &Aggregates) -> Option<Self> {
+        let scan = input.downcast_ref::<DataSourceExec>()?;
+        let (config, _) = scan.downcast_to_file_source::<ParquetSource>()?;
+        let plain = config.file_source().filter().is_none()
+            && config.limit.is_none()
+            && config.table_partition_cols().is_empty()
+            && config.object_store_url == ObjectStoreUrl::local_filesystem();
+        let schema = input.schema();
+        let projection = config.file_source().projection()?;
+        if !plain || !are_columns(projection.iter().map(|p| (&p.expr, &p.alias))) {
+            return None;
+        }
+        let mut uses = uses(aggregates, &schema);
+        let fields: Vec<Field> = schema.fields().iter().zip(&uses).map(read_as).collect();
+        let mut row_groups = Self {
+            schema: Arc::new(Schema::new(fields)),
+            files: Vec::new(),
+            units: Vec::new(),
+            next: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+        };
+        for path in whole_files(config.file_groups.iter().flat_map(|group| group.iter()))? {
+            let metadata = open(&path, &schema, &row_groups.schema)?;
+            let file = row_groups.files.len();
+            for (group, statistics) in metadata.metadata().row_groups().iter().enumerate() {
+                let mut known = Vec::new();
+                for (column, (field, used)) in schema.fields().iter().zip(&mut uses).enumerate() {
+                    let Use::Periods(periods) = used else { continue };
+                    let Some(bounds) = int_bounds(statistics, field.name()) else { continue };
+                    let one = |p: &mut Periods| p.hold_both(field.data_type(), bounds);
+                    if periods.iter_mut().all(one) {
+                        known.push((column, timestamp(field.data_type(), bounds.0)?));
+                    }
+                }
+                row_groups.units.push(Unit { file, group, known });
+            }
+            row_groups.files.push(OpenFile { path, metadata });
+        }
+        Some(row_groups)
+    }
+
+    /// How many there are, and how many of them are read without their timestamps.
+    pub(super) fn count(&self) -> (usize, usize) {
+        let known = self.units.iter().filter(|unit| !unit.known.is_empty());
+        (self.units.len(), known.count())
+    }
+
+    /// Asks all threads to stop.
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Reads row groups until none is left or someone asked to stop.
+    ///
+    /// # Errors
+    /// When a file cannot be read, and the first error of `take`.
+    pub(super) fn read(&self, mut take: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
+        while let Some(unit) = self.units.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            let Unit { file, group, known } = unit;
+            let OpenFile { path, metadata } = &self.files[*file];
+            let input = File::open(path).map_err(|cause| broken(path, &cause))?;
+            let builder =
+                ParquetRecordBatchReaderBuilder::new_with_metadata(input, metadata.clone());
+            let wanted: HashSet<&String> = self
+                .schema
+                .fields()
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| known.iter().all(|(column, _)| column != at))
+                .map(|(_, field)| field.name())
+                .collect();
+            let fields = metadata.schema().fields().iter().enumerate();
+            let roots = fields.filter(|(_, field)| wanted.contains(field.name())).map(|(at, _)| at);
+            let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
+            let reader = builder
+                .with_projection(mask)
+                .with_row_groups(vec![*group])
+                .with_batch_size(BATCH_ROWS)
+                .build()
+                .map_err(|cause| broken(path, &cause))?;
+            for batch in reader {
+                if self.stop.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                let batch = batch.map_err(|cause| broken(path, &cause))?;
+                take(&self.complete(&batch, known)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the columns in order, with those that were not read.
+    fn complete(&self, batch: &RecordBatch, known: &Known) -> Result<RecordBatch> {
+        let columns: Result<Vec<ArrayRef>> = self
+            .schema
+            .fields()
+            .iter()
+            .enumerate()
+            .map(|(at, field)| match known.iter().find(|(column, _)| *column == at) {
+                Some((_, value)) => value.to_array_of_size(batch.num_rows()),
+                None => batch.column_by_name(field.name()).cloned().ok_or_else(|| {
+                    DataFusionError::Internal(format!("column {} was not read", field.name()))
+                }),
+            })
+            .collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns?, &options)?)
+    }
+}
+
+fn broken(path: &Path, cause: &dyn std::fmt::Display) -> DataFusionError {
+    DataFusionError::Execution(format!("{}: {cause}", path.display()))
+}
+
+/// Whether only different columns are projected, each under its own name.
+fn are_columns<'a>(
+    projection: impl Iterator<Item = (&'a Arc<dyn PhysicalExpr>, &'a String)>,
+) -> bool {
+    let mut seen = HashSet::new();
+    projection.into_iter().all(|(expr, alias)| {
+        expr.downcast_ref::<Column>().is_some_and(|column| column.name() == alias)
+            && seen.insert(alias)
+    })
+}
+
+/// What each column of the input is used for.
+fn uses(aggregates: &Aggregates, schema: &Schema) -> Vec<Use> {
+    let Aggregates { group_by, arguments, exact, others, .. } = aggregates;
+    let mut uses: Vec<Option<Use>> = schema.fields().iter().map(|_| None).collect();
+    let mut values: Vec<&Arc<dyn PhysicalExpr>> = arguments.iter().collect();
+    values.extend(exact.iter().filter_map(|exact| exact.filter.as_ref()));
+    values.extend(others.iter().flat_map(|other| other.arguments.iter().chain(&other.filter)));
+    for (expr, _) in group_by.expr() {
+        if group_by.has_grouping_set() {
+            values.push(expr);
+        } else if let Some(column) = expr.downcast_ref::<Column>() {
+            let used = &mut uses[column.index()];
+            *used = Some(if used.is_none() { Use::Key } else { Use::Values });
+        } else if let Some((column, periods)) = expr
+            .data_type(schema)
+            .ok()
+            .and_then(|data_type| Periods::of(expr, &data_type))
+            .and_then(|periods| Some((periods.column()?, periods)))
+        {
+            match &mut uses[column] {
+                used @ None => *used = Some(Use::Periods(vec![periods])),
+                Some(Use::Periods(all)) => all.push(periods),
+                Some(used) => *used = Use::Values,
+            }
+        } else {
+            values.push(expr);
+        }
+    }
+    for column in values.into_iter().flat_map(collect_columns) {
+        uses[column.index()] = Some(Use::Values);
+    }
+    uses.into_iter().map(|used| used.unwrap_or(Use::Values)).collect()
+}
+
+/// Texts that are only grouped by are read as codes.
+fn read_as((field, used): (&Arc<Field>, &Use)) -> Field {
+    let field = field.as_ref().clone();
+    if matches!(used, Use::Key) && field.data_type().is_string() {
+        let codes = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        return field.with_data_type(codes);
+    }
+    field
+}
+
+/// The paths of files that are read from their beginning to their end, in parts or at once.
+fn whole_files<'a>(parts: impl Iterator<Item = &'a PartitionedFile>) -> Option<Vec<PathBuf>> {
+    let files = LocalFileSystem::new();
+    let mut ranges: Vec<(&Location, i64, i64, i64)> = Vec::new();
+    for part in parts {
+        let size = i64::try_from(part.object_meta.size).ok()?;
+        let (start, end) = part.range.as_ref().map_or((0, size), |range| (range.start, range.end));
+        ranges.push((&part.object_meta.location, start, end, size));
+    }
+    ranges.sort_unstable();
+    let mut paths = Vec::new();
+    for file in ranges.chunk_by(|a, b| a.0 == b.0) {
+        let mut reached = 0;
+        for (_, start, end, _) in file {
+            if *start != reached {
+                return None;
+            }
+            reached = *end;
+        }
+        let (name, .., size) = file[0];
+        if reached != size {
+            return None;
+        }
+        paths.push(files.path_to_filesystem(name).ok()?);
+    }
+    Some(paths)
+}
+
+/// Opens a file to be read with the wanted types, if it has all columns in the types that the
+/// plan expects.
+fn open(path: &Path, expected: &Schema, wanted: &Schema) -> Option<ArrowReaderMetadata> {
+    let input = File::open(path).ok()?;
+    let options = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let plain = ArrowReaderMetadata::load(&input, options()).ok()?;
+    for expected in expected.fields() {
+        let (name, expected) = (expected.name(), expected.data_type());
+        let found = plain.schema().field_with_name(name).ok()?.data_type();
+        if found != expected && !(found.is_string() && expected.is_string()) {
+            return None;
+        }
+    }
+    let fields = plain.schema().fields().iter().map(|field| {
+        let wanted = wanted.fields().iter().find(|wanted| wanted.name() == field.name());
+        let data_type = wanted.map_or(field.data_type(), |wanted| wanted.data_type());
+        Field::new(field.name(), data_type.clone(), field.is_nullable())
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    let metadata = Arc::clone(plain.metadata());
+    ArrowReaderMetadata::try_new(metadata, options().with_schema(schema)).ok()
+}
+
+/// A timestamp of a column's type.
+fn timestamp(data_type: &DataType, value: i64) -> Option<ScalarValue> {
+    let DataType::Timestamp(unit, zone) = data_type else { return None };
+    let zone = zone.clone();
+    Some(match unit {
+        ArrowUnit::Second => return None,
+        ArrowUnit::Millisecond => ScalarValue::TimestampMillisecond(Some(value), zone),
+        ArrowUnit::Microsecond => ScalarValue::TimestampMicrosecond(Some(value), zone),
+        ArrowUnit::Nanosecond => ScalarValue::TimestampNanosecond(Some(value), zone),
+    })
+}

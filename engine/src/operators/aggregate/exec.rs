@@ -1,0 +1,253 @@
+//! The physical operator.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::runtime::{JoinSet, SpawnedTask};
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{assert_eq_or_internal_err, internal_datafusion_err};
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::metrics::{
+    BaselineMetrics, ExecutionPlanMetricsSet, Gauge, MetricBuilder, MetricsSet,
+};
+use datafusion::physical_plan::stream::RecordBatchReceiverStream;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PhysicalExpr,
+    PlanProperties,
+};
+use futures::StreamExt;
+
+use super::direct::RowGroups;
+use super::numbers::Numbers;
+use super::plan::Aggregates;
+use super::worker::Worker;
+
+/// Groups rows and counts different values exactly, with other aggregates beside.
+///
+/// Each partition of the input is aggregated by a thread of its own, all with the same numbers
+/// for the values that are counted; at the end the threads' sets are united. It has one partition
+/// of output, in no order. Its memory grows with users and groups, not with rows; it does not
+/// spill.
+#[derive(Debug)]
+pub struct DistinctAggregateExec {
+    aggregates: Arc<Aggregates>,
+    input: Arc<dyn ExecutionPlan>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl DistinctAggregateExec {
+    pub(super) fn new(aggregates: Arc<Aggregates>, input: Arc<dyn ExecutionPlan>) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(Arc::clone(&aggregates.schema)),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        let metrics = ExecutionPlanMetricsSet::new();
+        Self { aggregates, input, properties: Arc::new(properties), metrics }
+    }
+}
+
+/// One thread at work.
+struct Work {
+    worker: Worker,
+    numbers: Arc<Vec<Numbers>>,
+    /// The numbers belong to all threads, so each answers for its share.
+    share: usize,
+    reservation: MemoryReservation,
+    peak: Gauge,
+}
+
+impl Work {
+    fn take(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.worker.take(batch)?;
+        let shared = self.numbers.iter().map(Numbers::size).sum::<usize>() / self.share;
+        let size = self.worker.size() + shared;
+        self.peak.set_max(size);
+        self.reservation.try_resize(size).map_err(|cause| {
+            cause.context(
+                "exact counts hold the sets of all groups in memory; with `SET \
+                 headcount.exact_distinct = false` the aggregation is slower, and spills",
+            )
+        })
+    }
+
+    fn done(mut self) -> Worker {
+        self.worker.hold(self.reservation);
+        self.worker
+    }
+}
+
+/// Stops threads that nobody waits for any more.
+struct StopWhenDropped(Arc<RowGroups>);
+
+impl Drop for StopWhenDropped {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+impl DisplayAs for DistinctAggregateExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |items: Vec<String>| items.join(", ");
+        let Aggregates { group_by, arguments, exact, others, .. } = &*self.aggregates;
+        let groups = group_by.expr().iter().map(|(expr, name)| match expr.to_string() {
+            text if text == *name => text,
+            text => format!("{text} as {name}"),
+        });
+        let filtered = |text: String, filter: &Option<Arc<dyn PhysicalExpr>>| match filter {
+            Some(filter) => format!("{text} filter ({filter})"),
+            None => text,
+        };
+        let exact = exact.iter().map(|e| filtered(arguments[e.argument].to_string(), &e.filter));
+        let others = others.iter().map(|o| match o.function.human_display() {
+            Some(text) => text.to_owned(),
+            None => filtered(o.function.name().to_owned(), &o.filter),
+        });
+        write!(
+            f,
+            "DistinctAggregateExec: gby=[{}], distinct=[{}], aggr=[{}]",
+            list(groups.collect()),
+            list(exact.collect()),
+            list(others.collect()),
+        )
+    }
+}
+
+impl ExecutionPlan for DistinctAggregateExec {
+    fn name(&self) -> &'static str {
+        "DistinctAggregateExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.input]
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        assert_eq_or_internal_err!(children.len(), 1, "an aggregate has one input");
+        Ok(Arc::new(Self::new(Arc::clone(&self.aggregates), children.swap_remove(0))))
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        let Aggregates { group_by, arguments, exact, others, .. } = &*self.aggregates;
+        let groups = group_by.expr().iter().map(|(expr, _)| expr);
+        let exact = exact.iter().filter_map(|exact| exact.filter.as_ref());
+        let others = others.iter().flat_map(|other| other.arguments.iter().chain(&other.filter));
+        let mut recursion = TreeNodeRecursion::Continue;
+        for expr in groups.chain(arguments).chain(exact).chain(others) {
+            recursion = recursion.visit_sibling(|| f(expr))?;
+        }
+        Ok(recursion)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        assert_eq_or_internal_err!(partition, 0, "the operator has one partition");
+        let columns = self.aggregates.arguments.len();
+        let numbers: Arc<Vec<Numbers>> =
+            Arc::new((0..columns).map(|_| Numbers::default()).collect());
+        let work = |partition: usize, share: usize| {
+            let name = format!("DistinctAggregateExec[{partition}]");
+            Ok::<_, DataFusionError>(Work {
+                worker: Worker::new(&self.aggregates, &numbers)?,
+                numbers: Arc::clone(&numbers),
+                share,
+                reservation: MemoryConsumer::new(name).register(context.memory_pool()),
+                peak: MetricBuilder::new(&self.metrics).gauge("peak_mem_used", partition),
+            })
+        };
+        let mut workers = JoinSet::new();
+        let mut guard = None;
+        if let Some(row_groups) = RowGroups::of(&self.input, &self.aggregates) {
+            let (all, known) = row_groups.count();
+            let counter = |name| MetricBuilder::new(&self.metrics).global_counter(name);
+            counter("row_groups").add(all);
+            counter("row_groups_without_time").add(known);
+            let row_groups = Arc::new(row_groups);
+            let threads = context.session_config().target_partitions().min(all.max(1));
+            for thread in 0..threads {
+                let (row_groups, mut work) = (Arc::clone(&row_groups), work(thread, threads)?);
+                workers.spawn_blocking(move || {
+                    row_groups.read(|batch| work.take(batch))?;
+                    Ok(work.done())
+                });
+            }
+            guard = Some(StopWhenDropped(row_groups));
+        } else {
+            let partitions = self.input.output_partitioning().partition_count();
+            for partition in 0..partitions {
+                let mut work = work(partition, partitions)?;
+                let mut input = self.input.execute(partition, Arc::clone(&context))?;
+                workers.spawn(async move {
+                    while let Some(batch) = input.next().await {
+                        work.take(&batch?)?;
+                    }
+                    Ok::<_, DataFusionError>(work.done())
+                });
+            }
+        }
+        let baseline = BaselineMetrics::new(&self.metrics, partition);
+        let rows = context.session_config().batch_size();
+        let mut builder = RecordBatchReceiverStream::builder(self.schema(), 2);
+        let out = builder.tx();
+        builder.spawn(async move {
+            let _guard = guard;
+            let mut whole: Option<Worker> = None;
+            while let Some(done) = workers.join_next().await {
+                let worker = done.map_err(|cause| DataFusionError::External(cause.into()))??;
+                let before = whole.take();
+                let merged = SpawnedTask::spawn_blocking(move || match before {
+                    Some(mut before) => before.merge(worker).map(|()| before),
+                    None => Ok(worker),
+                });
+                whole = Some(merged.join_unwind().await.map_err(failed)??);
+            }
+            let whole =
+                whole.ok_or_else(|| internal_datafusion_err!("an input without partitions"))?;
+            let answer = SpawnedTask::spawn_blocking(move || whole.finish());
+            let answer = answer.join_unwind().await.map_err(failed)??;
+            baseline.record_output(answer.num_rows());
+            for from in (0..answer.num_rows()).step_by(rows) {
+                let part = answer.slice(from, rows.min(answer.num_rows() - from));
+                if out.send(Ok(part)).await.is_err() {
+                    break; // nobody reads on
+                }
+            }
+            baseline.done();
+            Ok(())
+        });
+        Ok(builder.build())
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.aggregates.schema)
+    }
+}
+
+fn failed(cause: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
+    DataFusionError::External(Box::new(cause))
+}

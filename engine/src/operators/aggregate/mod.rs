@@ -1,0 +1,30 @@
+//! Grouping and exact counting in one physical operator.
+//!
+//! DataFusion's own aggregation hashes every row's group, truncates every timestamp, and exchanges
+//! the state of every group between two halves. Here, in the place of both halves,
+//!
+//! * group columns become small codes, and a period is told once for each run of rows in it
+//!   ([`codes`], [`periods`], [`groups`]);
+//! * values become numbers, once for the whole query ([`numbers`]), and each group has a set of
+//!   numbers for each exact count ([`SetBuilder`](crate::users::SetBuilder));
+//! * local Parquet files are read without what need not be ([`direct`]);
+//! * threads share nothing but the numbers, and unite their sets at the end ([`worker`]).
+//!
+//! `COUNT(DISTINCT x)` is planned onto it by two [`rules`]: one turns it into `exact_distinct(x)`
+//! in the logical plan, the other turns an aggregation with this function (or with
+//! `approx_count_distinct`) into the operator. Where the second does not apply, the function's
+//! own accumulators count.
+
+mod codes;
+mod direct;
+mod exec;
+mod groups;
+mod numbers;
+mod periods;
+mod plan;
+mod rules;
+mod sets;
+mod worker;
+
+pub use exec::DistinctAggregateExec;
+pub use rules::{CountDistinctRule, Planning, physical_rules};

@@ -1,0 +1,221 @@
+//! Numbers for the values of a column, shared by all threads of a query.
+//!
+//! A set of numbers is fast where the numbers are dense. So an integer from 0 up to [`OWN`] is
+//! its own number, without a look at anything, and every other value gets the next free number
+//! when it is first seen. Each value is thus numbered once for the whole query, not once for each
+//! group and thread; and because whole keys are compared, nothing is ever hashed into an answer.
+//!
+//! Both kinds share the 32 bits by turns of a page (65,536 numbers): even pages are integers that
+//! stand for themselves, odd pages are values that were given a number.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use arrow::array::{Array, ArrayRef};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
+
+use crate::events::Users;
+use crate::operators::column::any_keys;
+use crate::users::{Key, Numbering};
+use crate::{Error, Result};
+
+/// Stands for the number of a null, and of a row that was not asked for.
+pub(super) const NOBODY: u32 = u32::MAX;
+/// Integers below this are their own numbers. Wherever in this range the ids lie, a set takes at
+/// most [some tens of bytes](crate::users::SetBuilder) for each of its users.
+const OWN: u64 = 1 << 28;
+/// Keys are spread over this many tables, so that threads seldom wait for each other.
+const SHARDS: usize = 64;
+const SHARD_BITS: u32 = SHARDS.trailing_zeros();
+
+/// The numbers of all values of one column.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    shards: Vec<Mutex<Numbering>>,
+    size: AtomicUsize,
+}
+
+impl Default for Numbers {
+    fn default() -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { shards, size: AtomicUsize::new(0) }
+    }
+}
+
+impl Numbers {
+    /// Writes the number of each row's value to `numbers`; [`NOBODY`] for nulls and for rows that
+    /// are not `wanted`.
+    ///
+    /// # Errors
+    /// When there are more different values than numbers, about two billion.
+    pub(super) fn find(
+        &self,
+        values: &ArrayRef,
+        wanted: Option<&BooleanBuffer>,
+        numbers: &mut Vec<u32>,
+    ) -> Result<()> {
+        numbers.clear();
+        let wanted = wanted.map(|wanted| NullBuffer::new(wanted.clone()));
+        let rows = NullBuffer::union(wanted.as_ref(), values.logical_nulls().as_ref());
+        let rows = rows.filter(|rows| rows.null_count() > 0);
+        if rows.as_ref().is_some_and(|rows| rows.null_count() == rows.len()) {
+            numbers.resize(values.len(), NOBODY);
+            return Ok(());
+        }
+        let users = any_keys(values)?;
+        if let (Users::Ints(ints), None) = (&users, &rows) {
+            // Negative integers are huge here.
+            if ints.iter().fold(0, |all, int| all | *int as u64) < OWN {
+                numbers.extend(ints.iter().map(|int| own(*int as u64)));
+                return Ok(());
+            }
+        }
+        numbers.resize(values.len(), NOBODY);
+        let wanted = |row| rows.as_ref().is_none_or(|rows| rows.is_valid(row));
+        let mut strangers: Vec<Stranger<'_>> = Vec::with_capacity(values.len());
+        let mut per_shard = [0usize; SHARDS + 1];
+        users.for_each(wanted, |row, key| {
+            match key {
+                Key::Int(int) if (int as u64) < OWN => numbers[row] = own(int as u64),
+                _ => {
+                    let hash = key.hash();
+                    per_shard[shard(hash) + 1] += 1;
+                    strangers.push(Stranger { key, hash, row: row as u32 });
+                }
+            }
+            Ok(())
+        })?;
+        // Every shard is visited once, with all that is its own.
+        for at in 0..SHARDS {
+            per_shard[at + 1] += per_shard[at];
+        }
+        let mut order = vec![0u32; strangers.len()];
+        let mut next = per_shard;
+        for (at, stranger) in strangers.iter().enumerate() {
+            let place = &mut next[shard(stranger.hash)];
+            order[*place] = at as u32; // a batch has far fewer rows than 2^32
+            *place += 1;
+        }
+        for at in 0..SHARDS {
+            let visitors = &order[per_shard[at]..per_shard[at + 1]];
+            if !visitors.is_empty() {
+                self.visit(at, visitors.iter().map(|v| &strangers[*v as usize]), numbers)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit<'a>(
+        &self,
+        shard: usize,
+        visitors: impl Iterator<Item = &'a Stranger<'a>>,
+        numbers: &mut [u32],
+    ) -> Result<()> {
+        let mut numbering = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
+        let size = numbering.size();
+        for stranger in visitors {
+            let local = numbering.number(0, stranger.key, stranger.hash)?;
+            numbers[stranger.row as usize] = given(local, shard)?;
+        }
+        // A table may make room before it finds that the key is known.
+        self.size.fetch_add(numbering.size() - size, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Heap bytes in use.
+    pub(super) fn size(&self) -> usize {
+        self.size.load(Ordering::Relaxed) + SHARDS * size_of::<Mutex<Numbering>>()
+    }
+}
+
+/// A row whose value is no number of its own.
+struct Stranger<'a> {
+    key: Key<'a>,
+    hash: u64,
+    row: u32,
+}
+
+#[inline]
+fn shard(hash: u64) -> usize {
+    (hash >> (u64::BITS - SHARD_BITS)) as usize
+}
+
+/// The number of an integer below [`OWN`].
+#[inline]
+fn own(int: u64) -> u32 {
+    ((int >> 16) << 17 | (int & 0xffff)) as u32
+}
+
+/// The number of the value that a shard has numbered.
+#[inline]
+fn given(local: u32, shard: usize) -> Result<u32> {
+    let number = u64::from(local) << SHARD_BITS | shard as u64;
+    if number >= (1 << 31) - (1 << 16) {
+        return Err(Error::limit(
+            "more than 2 billion different values that are not small integers",
+        )
+        .with("help", "count them in parts that have no value in common, and add"));
+    }
+    Ok(((number >> 16) << 17 | 1 << 16 | (number & 0xffff)) as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use arrow::buffer::BooleanBuffer;
+    use proptest::prelude::{any, prop_assert_eq, prop_oneof, proptest};
+
+    use super::{NOBODY, Numbers, OWN};
+
+    /// Equal values have equal numbers, and no others have.
+    fn check<K: Clone + Eq + std::hash::Hash>(numbers: &[u32], keys: &[Option<K>]) {
+        let (mut by_key, mut by_number) = (HashMap::new(), HashMap::new());
+        for (number, key) in numbers.iter().zip(keys) {
+            assert_eq!(*number == NOBODY, key.is_none());
+            if let Some(key) = key {
+                assert_eq!(by_key.entry(key.clone()).or_insert(*number), number);
+                assert!(by_number.entry(*number).or_insert_with(|| key.clone()) == key);
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn equal_values_and_only_they_share_a_number(
+            batches in proptest::collection::vec(proptest::collection::vec(proptest::option::of(
+                prop_oneof![0..300i64, -5..5i64, OWN as i64 - 3..OWN as i64 + 3, any::<i64>()]
+            ), 0..200), 0..5),
+        ) {
+            let (ints, texts) = (Numbers::default(), Numbers::default());
+            let (mut of_ints, mut of_texts, mut part) = (vec![], vec![], vec![]);
+            for batch in &batches {
+                let array: ArrayRef = Arc::new(Int64Array::from(batch.clone()));
+                ints.find(&array, None, &mut part).unwrap();
+                of_ints.extend(&part);
+                let words = batch.iter().map(|int| int.map(|int| format!("u{int}")));
+                let array: ArrayRef = Arc::new(words.collect::<StringArray>());
+                texts.find(&array, None, &mut part).unwrap();
+                of_texts.extend(&part);
+            }
+            let keys: Vec<Option<i64>> = batches.into_iter().flatten().collect();
+            check(&of_ints, &keys);
+            check(&of_texts, &keys);
+            let counted: usize =
+                texts.shards.iter().map(|shard| shard.lock().unwrap().size()).sum();
+            prop_assert_eq!(texts.size() - Numbers::default().size(), counted);
+        }
+    }
+
+    #[test]
+    fn rows_that_nobody_wants_get_no_number() {
+        let array: ArrayRef = Arc::new(Int64Array::from(vec![1, -1, 2, -2]));
+        let (numbers, mut found) = (Numbers::default(), Vec::new());
+        let wanted = BooleanBuffer::from(vec![true, false, false, true]);
+        numbers.find(&array, Some(&wanted), &mut found).unwrap();
+        assert_eq!((found[1], found[2]), (NOBODY, NOBODY));
+        assert!(found[0] != NOBODY && found[3] != NOBODY);
+    }
+}

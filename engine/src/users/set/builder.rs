@@ -1,0 +1,163 @@
+//! Fills a set fast: users wait in a tail until there are enough of them to be worth a visit.
+//!
+//! A set is often larger than a cache, and many are filled at once. Put in one by one, nearly
+//! every user would wait for memory; a tail is written in order, and when it is full everything
+//! in it goes to the pages of one set, most of which are then met more than once.
+
+use super::page::{Page, page_mut};
+use super::{Repr, UserSet, high, low};
+
+/// A list at most this long stays a list ...
+const LIST: usize = 1024;
+/// ... and a longer one too, while it has fewer users than this for each page up to its last.
+const PER_PAGE: usize = 4;
+/// Room in a list that gets its first user.
+const FIRST: usize = 4;
+/// A tail is at most this long ...
+const TAIL: usize = 1 << 16;
+/// ... and takes at most this part of what the pages take.
+const PART: usize = 4;
+
+/// A [`UserSet`] in the making. It cannot tell who is in it until it is
+/// [finished](Self::finish), and takes several times less time to fill for that.
+#[derive(Clone, Debug, Default)]
+pub struct SetBuilder {
+    /// Users who are in no page yet; without pages, all of them.
+    tail: Vec<u32>,
+    pages: Vec<Page>,
+}
+
+impl SetBuilder {
+    /// Adds a user, who may be there already. `heap` grows by what [`size`](Self::size) grows.
+    #[inline]
+    pub fn push(&mut self, number: u32, heap: &mut usize) {
+        if self.tail.len() == self.tail.capacity() {
+            self.make_room(heap);
+        }
+        self.tail.push(number);
+    }
+
+    #[cold]
+    fn make_room(&mut self, heap: &mut usize) {
+        let before = self.size();
+        if self.pages.is_empty() {
+            self.tail.sort_unstable();
+            self.tail.dedup();
+            if self.tail.len() * 2 >= self.tail.capacity() {
+                let pages = self.tail.last().map_or(0, |last| high(*last));
+                if self.tail.len() <= LIST.max(pages * PER_PAGE) {
+                    let room = (self.tail.capacity() * 2).max(FIRST);
+                    self.tail.reserve_exact(room - self.tail.len());
+                } else {
+                    self.pages.reserve_exact(pages + 1);
+                    self.put_away();
+                }
+            }
+        } else {
+            self.put_away();
+            let pages: usize = self.pages.iter().map(Page::size).sum();
+            let room = self.tail.capacity() * 2;
+            if room <= TAIL && room * size_of::<u32>() <= pages / PART {
+                self.tail.reserve_exact(room);
+            }
+        }
+        *heap = (*heap + self.size()).wrapping_sub(before);
+    }
+
+    /// Empties the tail into the pages.
+    fn put_away(&mut self) {
+        for number in self.tail.drain(..) {
+            page_mut(&mut self.pages, high(number), &mut 0).push(low(number), &mut 0);
+        }
+    }
+
+    /// Adds everybody of another set in the making.
+    pub fn absorb(&mut self, mut other: Self) {
+        if self.pages.is_empty() {
+            std::mem::swap(self, &mut other);
+        }
+        if self.pages.len() < other.pages.len() {
+            self.pages.resize_with(other.pages.len(), Page::default);
+        }
+        for (ours, theirs) in self.pages.iter_mut().zip(other.pages) {
+            ours.absorb(theirs);
+        }
+        for number in other.tail {
+            self.push(number, &mut 0);
+        }
+    }
+
+    /// The set, with everybody in it once.
+    pub fn finish(mut self) -> UserSet {
+        if self.pages.is_empty() {
+            self.tail.sort_unstable();
+            self.tail.dedup();
+            return UserSet(Repr::Few(self.tail));
+        }
+        self.put_away();
+        self.pages.iter_mut().for_each(Page::settle);
+        UserSet(Repr::Pages(self.pages))
+    }
+
+    /// Heap bytes in use.
+    pub fn size(&self) -> usize {
+        self.tail.capacity() * size_of::<u32>()
+            + self.pages.capacity() * size_of::<Page>()
+            + self.pages.iter().map(Page::size).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, prop_oneof, proptest};
+
+    use super::SetBuilder;
+
+    /// Lists, thin pages and full ones, few and many doubles, near and far.
+    fn numbers() -> impl Strategy<Value = Vec<u32>> {
+        prop_oneof![
+            proptest::collection::vec(0u32..20, 0..200),
+            proptest::collection::vec(0u32..200_000, 0..5_000),
+            proptest::collection::vec(65_000u32..70_000, 0..20_000),
+            proptest::collection::vec(0u32..1 << 31, 0..3_000),
+        ]
+    }
+
+    fn filled(numbers: &[u32]) -> SetBuilder {
+        let (mut builder, mut heap) = (SetBuilder::default(), 0);
+        numbers.iter().for_each(|number| builder.push(*number, &mut heap));
+        assert_eq!(heap, builder.size());
+        builder
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_pushed_is_in_the_set_once(a in numbers(), b in numbers()) {
+            let set = filled(&a).finish();
+            let expected: BTreeSet<u32> = a.iter().copied().collect();
+            prop_assert_eq!(set.len() as usize, expected.len());
+            prop_assert!(set.iter().eq(expected.iter().copied()));
+            let mut both = filled(&a);
+            both.absorb(filled(&b));
+            let mut other = filled(&b);
+            other.absorb(filled(&a));
+            prop_assert!(other.finish().iter().eq(a.iter().chain(&b).copied().collect::<BTreeSet<_>>()));
+            let expected: BTreeSet<u32> = a.iter().chain(&b).copied().collect();
+            prop_assert!(both.finish().iter().eq(expected));
+        }
+    }
+
+    #[test]
+    fn a_handful_of_users_costs_tens_of_bytes() {
+        let set = filled(&[7, 1_000_000, 3]);
+        assert!(size_of::<SetBuilder>() + set.size() <= 64, "{}", set.size());
+    }
+
+    #[test]
+    fn doubles_take_no_room() {
+        let numbers: Vec<u32> = (0..100_000).map(|at| at % 10 * 7).collect();
+        assert!(filled(&numbers).size() <= 128);
+    }
+}
