@@ -29,6 +29,8 @@ pub struct Project {
     pub dictionary: Paths,
     /// Where the roll-up lies.
     pub store: PathBuf,
+    /// Dimensions that the roll-up keeps apart; all of them if `None`.
+    pub store_dimensions: Option<Vec<String>>,
 }
 
 impl Project {
@@ -98,14 +100,39 @@ fn read(root: &Path, view: &View<'_>) -> Project {
             }
         }
     }
+    let store = store(root, view, &sources);
     Project {
         root: root.to_owned(),
         zone: zone(view, "time_zone"),
         no_events_after: view.day_of("no_events_after"),
         sources,
         dictionary: dictionary(root, view),
-        store: root.join(view.text_of("store").unwrap_or("store")),
+        store: store.0,
+        store_dimensions: store.1,
     }
+}
+
+/// `store: DIR`, or `store: {path: DIR, dimensions: [plan]}`.
+fn store(root: &Path, view: &View<'_>, sources: &[Source]) -> (PathBuf, Option<Vec<String>>) {
+    let default = root.join("store");
+    let Some(part) = view.get("store") else { return (default, None) };
+    if part.node().as_map().is_none() {
+        return (part.text().map_or(default, |path| root.join(path)), None);
+    }
+    part.only(&["path", "dimensions"]);
+    let path = part.text_of("path").map_or(default, |path| root.join(path));
+    let dimensions = part.get("dimensions").map(|list| {
+        let mut names: Vec<String> =
+            part.texts_of("dimensions").into_iter().map(str::to_owned).collect();
+        let has = |name: &String| sources.iter().any(|source| source.dimension(name).is_some());
+        if let Some(name) = names.iter().find(|name| !has(name)) {
+            list.error(format!("no source has a dimension `{name}`"), None);
+        }
+        names.sort();
+        names.dedup();
+        names
+    });
+    (path, dimensions)
 }
 
 fn zone(view: &View<'_>, key: &str) -> Zone {

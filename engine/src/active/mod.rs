@@ -7,7 +7,9 @@
 //! [`answer`] does all of it for a project. The parts, in order: [`plan`] lays periods over the
 //! days, [`nodes`] hangs metrics into the tree and cells under metrics, [`values`] counts the
 //! users of every node in every period, and [`rows`] writes the rows down in their order.
+//! [`members`] hands out the users themselves.
 
+mod members;
 mod nodes;
 mod plan;
 mod row;
@@ -22,9 +24,10 @@ use crate::calendar::{Day, Window};
 use crate::events::{Granularity, Request, Scan, Seen};
 use crate::metric::Dictionary;
 use crate::project::Project;
-use crate::rollup::{Counting, Rollup};
+use crate::rollup::{Counting, Covered, Rollup};
 use crate::{Error, Result};
 
+pub use members::members;
 pub use row::{Basis, Count, Level, Method, Report, Row};
 pub use survey::{Survey, survey};
 
@@ -89,9 +92,12 @@ pub struct Answer {
     pub unmapped: std::collections::BTreeMap<String, u64>,
     /// What a reader should be told besides.
     pub notes: Vec<String>,
+    /// Heap bytes of all sets or sketches that the rows were counted from.
+    pub bytes: usize,
 }
 
-/// Answers a question from a project's events, with one scan.
+/// Answers a question from a project's store and from the events that it does not have, with one
+/// scan of these.
 ///
 /// `progress` is told the rows done and the rows in all (0 if text files do not tell).
 ///
@@ -103,10 +109,55 @@ pub fn answer(
     question: &Question,
     progress: &(dyn Fn(u64, u64) + Sync),
 ) -> Result<Answer> {
-    check(project, dictionary, question)?;
+    ask(project, dictionary, question, progress, true)
+}
+
+/// As [`answer`], but the events are read whatever the store has.
+///
+/// # Errors
+/// As [`answer`].
+pub fn answer_from_events(
+    project: &Project,
+    dictionary: &Dictionary,
+    question: &Question,
+    progress: &(dyn Fn(u64, u64) + Sync),
+) -> Result<Answer> {
+    ask(project, dictionary, question, progress, false)
+}
+
+fn ask(
+    project: &Project,
+    dictionary: &Dictionary,
+    question: &Question,
+    progress: &(dyn Fn(u64, u64) + Sync),
+    use_store: bool,
+) -> Result<Answer> {
     let mut notes = Vec::new();
-    let dimensions = dimensions(project, dictionary, &question.by, &mut notes);
-    let scan = Scan::open(&project.root, &project.sources, &dimensions)?;
+    let counted = count(project, dictionary, question, progress, use_store, &mut notes)?;
+    let report = rows::report(project, dictionary, question, &counted.dimensions, &counted.rollup)?;
+    let Rollup { users, unmapped, seen, .. } = counted.rollup;
+    Ok(Answer { report, seen, unmapped, notes, bytes: users.size() })
+}
+
+/// The cells that a question needs.
+struct Counted {
+    /// The events that were scanned for it, if the store could not serve it.
+    scan: Option<Scan>,
+    dimensions: Vec<String>,
+    rollup: Rollup,
+}
+
+/// Checks the question and counts its cells, from the store or from events.
+fn count(
+    project: &Project,
+    dictionary: &Dictionary,
+    question: &Question,
+    progress: &(dyn Fn(u64, u64) + Sync),
+    use_store: bool,
+    notes: &mut Vec<String>,
+) -> Result<Counted> {
+    check(project, dictionary, question)?;
+    let dimensions = dimensions(project, dictionary, &question.by, notes);
     let after = |day: Day| project.zone.start_of(day.plus(1));
     let request = Request {
         zone: &project.zone,
@@ -116,9 +167,20 @@ pub fn answer(
         progress,
     };
     let counted = counted_events(dictionary);
-    let rollup = Rollup::build(&scan, &request, &counted, question.counting)?;
-    let report = rows::report(project, dictionary, question, &dimensions, &rollup)?;
-    Ok(Answer { report, seen: rollup.seen, unmapped: rollup.unmapped, notes })
+    let covered = match use_store {
+        true => Rollup::covered(project, &dimensions, &request, &counted, question.counting)?,
+        false => Covered::NotServed(None),
+    };
+    let (scan, rollup) = match covered {
+        Covered::Served(rollup) => (None, *rollup),
+        Covered::NotServed(reason) => {
+            notes.extend(reason.map(|reason| format!("the store was not used: {reason}")));
+            let scan = Scan::open(&project.root, &project.sources, &dimensions)?;
+            let rollup = Rollup::build(&scan, &request, &counted, question.counting)?;
+            (Some(scan), rollup)
+        }
+    };
+    Ok(Counted { scan, dimensions, rollup })
 }
 
 /// Names of the events that make the total: those defined, and those that metrics name.

@@ -10,7 +10,7 @@ use crate::Result;
 use crate::calendar::{Day, Period};
 use crate::metric::Dictionary;
 use crate::project::Project;
-use crate::rollup::{Counting, Rollup};
+use crate::rollup::{Counting, Rollup, Terms};
 use crate::users::Estimate;
 
 /// The report of a roll-up.
@@ -21,31 +21,68 @@ pub(super) fn report(
     dimensions: &[String],
     rollup: &Rollup,
 ) -> Result<Report> {
-    let zone = &project.zone;
-    let first_day = rollup.seen.first.map(|instant| zone.day_of(instant));
-    let last_day = question.as_of.or(rollup.seen.last.map(|instant| zone.day_of(instant)));
-    let end = match question.as_of {
-        Some(day) => zone.start_of(day.plus(1)),
-        None => rollup.seen.last.unwrap_or(i64::MIN),
-    };
-    let plan = match (first_day, last_day) {
-        (Some(first), Some(last)) => periods(question, first, last, end, zone),
-        _ => Vec::new(),
-    };
-    let rows = match last_day {
-        Some(last) => Rows::new(dictionary, question, rollup, dimensions, &plan, last)?.all(),
+    let laid = Laid::new(project, question, rollup);
+    let rows = match laid.last_day {
+        Some(last) => Rows::new(dictionary, question, rollup, dimensions, &laid.plan, last)?.all(),
         None => Vec::new(),
     };
     Ok(Report {
         window: question.window,
-        time_zone: zone.name().to_owned(),
+        time_zone: project.zone.name().to_owned(),
         by: question.by.clone(),
-        first_day,
-        last_day,
-        events: events(rollup, &plan),
+        first_day: laid.first_day,
+        last_day: laid.last_day,
+        events: events(rollup, &laid.plan),
         names: names(dictionary),
         rows,
     })
+}
+
+/// The rows that each stand for one set of users, with the terms of that set: all but the
+/// combined ones, and those whose method adds up or picks the largest.
+pub(super) fn sets(
+    project: &Project,
+    dictionary: &Dictionary,
+    question: &Question,
+    dimensions: &[String],
+    rollup: &Rollup,
+) -> Result<Vec<(Row, Terms)>> {
+    let laid = Laid::new(project, question, rollup);
+    let Some(last) = laid.last_day else { return Ok(Vec::new()) };
+    let rows = Rows::new(dictionary, question, rollup, dimensions, &laid.plan, last)?;
+    let mut sets = Vec::new();
+    rows.each(|row, node, combo| {
+        let mut wants = wanted(row.method, node);
+        if let (Some(want), true) = (wants.pop(), wants.is_empty()) {
+            let terms = rows.index.terms(combo, row.period, &want);
+            sets.push((row, terms));
+        }
+    });
+    Ok(sets)
+}
+
+/// The periods laid over the data.
+struct Laid {
+    first_day: Option<Day>,
+    last_day: Option<Day>,
+    plan: Vec<Planned>,
+}
+
+impl Laid {
+    fn new(project: &Project, question: &Question, rollup: &Rollup) -> Self {
+        let zone = &project.zone;
+        let first_day = rollup.seen.first.map(|instant| zone.day_of(instant));
+        let last_day = question.as_of.or(rollup.seen.last.map(|instant| zone.day_of(instant)));
+        let end = match question.as_of {
+            Some(day) => zone.start_of(day.plus(1)),
+            None => rollup.seen.last.unwrap_or(i64::MIN),
+        };
+        let plan = match (first_day, last_day) {
+            (Some(first), Some(last)) => periods(question, first, last, end, zone),
+            _ => Vec::new(),
+        };
+        Self { first_day, last_day, plan }
+    }
 }
 
 fn events(rollup: &Rollup, plan: &[Planned]) -> u64 {
@@ -98,6 +135,12 @@ impl<'a> Rows<'a> {
 
     fn all(&self) -> Vec<Row> {
         let mut rows = Vec::new();
+        self.each(|row, _, _| rows.push(row));
+        rows
+    }
+
+    /// Every row with its node and the place of its dimension values.
+    fn each(&self, mut found: impl FnMut(Row, &Node, usize)) {
         for (at, planned) in self.plan.iter().enumerate().filter(|(_, planned)| planned.asked) {
             let asked = |node: &&Node| self.question.levels.contains(&node.name.level);
             for node in self.nodes[at].iter().filter(asked) {
@@ -112,11 +155,10 @@ impl<'a> Rows<'a> {
                     if nobody && by.iter().any(Option::is_some) {
                         continue;
                     }
-                    rows.push(self.row(planned, &node.name, by, value, previous));
+                    found(self.row(planned, &node.name, by, value, previous), node, combo);
                 }
             }
         }
-        rows
     }
 
     fn row(

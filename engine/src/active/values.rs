@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::nodes::{needs_intersection, selections};
 use super::trailing::trailing;
-use crate::Result;
 use crate::calendar::{Day, Period, Window};
 use crate::events::NONE_LABEL;
 use crate::metric::Dictionary;
-use crate::rollup::{Rollup, Terms, Users};
+use crate::rollup::{Asked, Rollup, Terms, Users};
 use crate::users::Estimate;
+use crate::{Error, Result};
 
 /// What is counted: the union of some metrics, or (`None`) everybody.
 pub(super) type Want = Option<Vec<usize>>;
@@ -90,45 +90,74 @@ impl<'a> Index<'a> {
         let days: Vec<&BTreeMap<Day, Granule>> = self.combos.values().collect();
         let tasks: Vec<(usize, &Want)> =
             (0..days.len()).flat_map(|combo| wants.iter().map(move |want| (combo, want))).collect();
-        tasks
-            .into_par_iter()
-            .map(|(combo, want)| {
-                let series = self.series(window, periods, days[combo], want)?;
-                Ok(((combo, want.clone()), series))
+        let asked: Vec<Asked> = tasks
+            .par_iter()
+            .map(|(combo, want)| self.asked(window, periods, days[*combo], want))
+            .collect();
+        let series: Vec<Vec<Estimate>> = match &self.rollup.users {
+            Users::Stored(stored) => {
+                let counts = stored.answer(&asked)?;
+                counts.into_iter().map(|list| list.into_iter().map(exactly).collect()).collect()
+            }
+            users => asked
+                .into_par_iter()
+                .map(|asked| self.count(users, asked))
+                .collect::<Result<_>>()?,
+        };
+        Ok(tasks
+            .into_iter()
+            .zip(series)
+            .map(|((combo, want), mut series)| {
+                if series.len() != periods.len() {
+                    series = at_ends(&series, periods);
+                }
+                ((combo, want.clone()), series)
             })
-            .collect()
+            .collect())
     }
 
-    fn series(
+    /// The set of users that a want stands for in a period, at the place of a combo.
+    pub(super) fn terms(&self, combo: usize, period: Period, want: &Want) -> Terms {
+        let days = self.combos.values().nth(combo);
+        days.map(|days| self.terms_of(days, period, want)).unwrap_or_default()
+    }
+
+    fn count(&self, users: &Users, asked: Asked) -> Result<Vec<Estimate>> {
+        match (asked, users) {
+            (Asked::Trailing { days, length }, Users::Exact(sets)) => {
+                Ok(trailing(sets, &days, length).into_iter().map(exactly).collect())
+            }
+            (Asked::Trailing { .. }, _) => Err(Error::internal("only sets have trailing days")),
+            (Asked::Terms(terms), _) => {
+                terms.iter().map(|terms| self.rollup.count(terms)).collect()
+            }
+        }
+    }
+
+    /// What to ask the cells for a want: one count for each period, or for each of the days from
+    /// the start of the first period to the end of the last.
+    fn asked(
         &self,
         window: Window,
         periods: &[Period],
         days: &BTreeMap<Day, Granule>,
         want: &Want,
-    ) -> Result<Vec<Estimate>> {
+    ) -> Asked {
         let length = match window {
             Window::Trailing(length) => Some(usize::from(length)),
             Window::Lagged28d => Some(28),
             _ => None,
         };
-        if let (Some(length), Users::Exact(sets), true) =
-            (length, &self.rollup.users, self.is_plain(want))
+        let has_days = matches!(self.rollup.users, Users::Exact(_) | Users::Stored(_));
+        if let (Some(length), true) = (length, has_days && self.is_plain(want))
             && let (Some(first), Some(last)) = (periods.first(), periods.last())
         {
-            let all: Vec<Vec<u32>> = (first.start.number()..=last.end.number())
+            let days = (first.start.number()..=last.end.number())
                 .map(|day| self.plain(days, Period::new(Day::new(day), Day::new(day)), want))
                 .collect();
-            let counts = trailing(sets, &all, length);
-            let place = |period: &Period| (period.end.number() - first.start.number()) as usize;
-            return Ok(periods
-                .iter()
-                .map(|period| {
-                    let users = counts[place(period)];
-                    Estimate { users, low: users, high: users }
-                })
-                .collect());
+            return Asked::Trailing { days, length };
         }
-        periods.iter().map(|period| self.rollup.count(&self.terms(days, *period, want))).collect()
+        Asked::Terms(periods.iter().map(|period| self.terms_of(days, *period, want)).collect())
     }
 
     fn is_plain(&self, want: &Want) -> bool {
@@ -156,7 +185,7 @@ impl<'a> Index<'a> {
         cells
     }
 
-    fn terms(&self, days: &BTreeMap<Day, Granule>, period: Period, want: &Want) -> Terms {
+    fn terms_of(&self, days: &BTreeMap<Day, Granule>, period: Period, want: &Want) -> Terms {
         let (several, plain): (Vec<usize>, Vec<usize>) = want
             .iter()
             .flatten()
@@ -173,6 +202,16 @@ impl<'a> Index<'a> {
         }
         terms
     }
+}
+
+fn exactly(users: u64) -> Estimate {
+    Estimate { users, low: users, high: users }
+}
+
+/// Of a series of days from the start of the first period, those on which periods end.
+fn at_ends(series: &[Estimate], periods: &[Period]) -> Vec<Estimate> {
+    let start = periods.first().map_or(0, |first| first.start.number());
+    periods.iter().map(|period| series[(period.end.number() - start) as usize]).collect()
 }
 
 /// A dimension value as it is printed; a real value of the text for "no value" is quoted.

@@ -94,10 +94,10 @@ impl Users {
     /// # Errors
     /// The first error of `each`.
     #[inline]
-    pub fn for_each(
-        &self,
+    pub fn for_each<'a>(
+        &'a self,
         wanted: impl Fn(usize) -> bool,
-        mut each: impl FnMut(usize, Key<'_>) -> Result<()>,
+        mut each: impl FnMut(usize, Key<'a>) -> Result<()>,
     ) -> Result<()> {
         match self {
             Self::Ints(ints) => {

@@ -67,6 +67,18 @@ impl EventFile {
     /// # Errors
     /// When a pattern matches no event file, or names a file of unknown format.
     pub fn find(base: &Path, patterns: &[String]) -> Result<Vec<Self>> {
+        Self::matching(base, patterns, true)
+    }
+
+    /// As [`find`](Self::find), but a pattern may match nothing.
+    ///
+    /// # Errors
+    /// When a pattern names a file of unknown format, or a folder cannot be read.
+    pub fn present(base: &Path, patterns: &[String]) -> Result<Vec<Self>> {
+        Self::matching(base, patterns, false)
+    }
+
+    fn matching(base: &Path, patterns: &[String], needed: bool) -> Result<Vec<Self>> {
         let mut files = Vec::new();
         for pattern in patterns {
             if pattern.contains("://") {
@@ -97,7 +109,7 @@ impl EventFile {
                     }
                 }
             }
-            if files.len() == before {
+            if needed && files.len() == before {
                 return Err(Error::input("no event files here").with("file", path.display()).with(
                     "help",
                     "name a file, a folder or a glob of .parquet, .csv or .ndjson files",

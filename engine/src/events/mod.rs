@@ -19,9 +19,11 @@ pub use batch::{Batch, Codes, SKIP, Users};
 pub use codes::{Book, NONE_LABEL};
 pub use files::{Compression, EventFile, Format};
 pub use granule::{Granularity, GranuleClock};
+pub(crate) use parquet::{BATCH_ROWS, int_bounds};
 pub use reject::{Reason, Rejects};
 pub use scan::{Request, Scan, Seen, Sink};
 pub use source::{DEPLOYMENT, Source, Value};
+pub use text::{Batches as TextBatches, columns as text_columns, read as read_text};
 
 impl From<arrow::error::ArrowError> for crate::Error {
     fn from(cause: arrow::error::ArrowError) -> Self {

@@ -19,7 +19,7 @@ use crate::calendar::{TimeUnit, Zone};
 use crate::{Error, Result};
 
 /// Rows per batch: large enough that the work per batch vanishes, small enough for the cache.
-pub(super) const BATCH_ROWS: usize = 32 * 1024;
+pub(crate) const BATCH_ROWS: usize = 32 * 1024;
 
 /// An opened Parquet file.
 #[derive(Clone, Debug)]
@@ -121,19 +121,23 @@ fn reading_schema(schema: &Schema, source: &Source, coded: &[&str]) -> SchemaRef
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-fn row_group(group: &RowGroupMetaData, schema: &Schema, source: &Source) -> RowGroup {
-    let bounds = |column: &str| {
-        let column = group.columns().iter().find(|c| c.column_path().parts() == [column])?;
-        match column.statistics()? {
-            Statistics::Int64(s) if s.null_count_opt() == Some(0) => {
-                Some((*s.min_opt()?, *s.max_opt()?))
-            }
-            Statistics::Int32(s) if s.null_count_opt() == Some(0) => {
-                Some((i64::from(*s.min_opt()?), i64::from(*s.max_opt()?)))
-            }
-            _ => None,
+/// The smallest and largest value of a column of integers in a row group, as they are stored;
+/// `None` if its statistics do not say, or say that there are nulls.
+pub(crate) fn int_bounds(group: &RowGroupMetaData, column: &str) -> Option<(i64, i64)> {
+    let column = group.columns().iter().find(|c| c.column_path().parts() == [column])?;
+    match column.statistics()? {
+        Statistics::Int64(s) if s.null_count_opt() == Some(0) => {
+            Some((*s.min_opt()?, *s.max_opt()?))
         }
-    };
+        Statistics::Int32(s) if s.null_count_opt() == Some(0) => {
+            Some((i64::from(*s.min_opt()?), i64::from(*s.max_opt()?)))
+        }
+        _ => None,
+    }
+}
+
+fn row_group(group: &RowGroupMetaData, schema: &Schema, source: &Source) -> RowGroup {
+    let bounds = |column: &str| int_bounds(group, column);
     let type_of = |column: &str| schema.field_with_name(column).ok().map(Field::data_type);
     let times = match type_of(&source.time) {
         Some(DataType::Timestamp(unit, zone))

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::calendar::Day;
+
 /// Why a row was not counted. A row with several faults has the first of them in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
@@ -20,6 +22,19 @@ pub enum Reason {
     ScopeMissing,
     /// No event name, or an empty one.
     EventMissing,
+}
+
+impl Reason {
+    /// Every reason, in order.
+    pub const ALL: [Self; 7] = [
+        Self::TimeMissing,
+        Self::TimeUnreadable,
+        Self::TimeBefore1970,
+        Self::TimeAfterBound,
+        Self::UserMissing,
+        Self::ScopeMissing,
+        Self::EventMissing,
+    ];
 }
 
 impl fmt::Display for Reason {
@@ -40,6 +55,8 @@ impl fmt::Display for Reason {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rejects {
     counts: BTreeMap<(String, Reason), (u64, String)>,
+    /// Of those whose time is good, the days, if the scan kept days apart.
+    days: BTreeMap<(Reason, Day), u64>,
 }
 
 impl Rejects {
@@ -56,10 +73,23 @@ impl Rejects {
         }
     }
 
+    /// Notes that a rejected row has a good time, on this day.
+    pub fn add_day(&mut self, reason: Reason, day: Day) {
+        *self.days.entry((reason, day)).or_default() += 1;
+    }
+
+    /// `(reason, day, rows)` of the rows that [`add_day`](Self::add_day) was told of.
+    pub fn days(&self) -> impl Iterator<Item = (Reason, Day, u64)> {
+        self.days.iter().map(|((reason, day), rows)| (*reason, *day, *rows))
+    }
+
     /// Adds the counts of another part of the scan.
     pub fn merge(&mut self, other: &Self) {
         for ((source, reason), (rows, file)) in &other.counts {
             self.add(source, *reason, file, *rows);
+        }
+        for (key, rows) in &other.days {
+            *self.days.entry(*key).or_default() += rows;
         }
     }
 

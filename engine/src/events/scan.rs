@@ -18,7 +18,7 @@ use super::files::{EventFile, Format};
 use super::parquet::{self, ParquetFile};
 use super::text;
 use super::{Batch, Codes, Granularity, GranuleClock, Reason, Rejects, SKIP, Source, Users, Value};
-use crate::calendar::{Day, Zone};
+use crate::calendar::{Day, Window, Zone};
 use crate::{Error, Result};
 
 /// Takes the batches of one thread.
@@ -448,8 +448,12 @@ impl<'a, S: Sink> Worker<'a, S> {
             Codes::Rows(rows) => std::mem::take(rows),
         };
         let name = file.path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+        let daily = self.request.granularity == Granularity::Calendar(Window::Day);
         for (row, reason) in bad {
-            rows[row] = SKIP;
+            let day = std::mem::replace(&mut rows[row], SKIP);
+            if daily && day != SKIP {
+                self.seen.rejects.add_day(reason, Day::new(day));
+            }
             self.seen.rejects.add(&source.name, reason, &name, 1);
         }
         *granules = Codes::Rows(rows);

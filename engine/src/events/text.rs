@@ -16,13 +16,16 @@ use crate::{Error, Result};
 const SAMPLE_ROWS: usize = 1_000;
 
 /// Batches of a text file.
-pub(super) type Batches<'a> = Box<dyn Iterator<Item = Result<RecordBatch>> + 'a>;
+pub type Batches<'a> = Box<dyn Iterator<Item = Result<RecordBatch>> + 'a>;
 
 /// Names of the columns of a text file: the header of a CSV file, the keys in an NDJSON file.
 ///
+/// The keys are those of its first thousand lines; where one that is `wanted` is not among them,
+/// those of all lines.
+///
 /// # Errors
 /// When the file cannot be read.
-pub(super) fn columns(file: &EventFile, wanted: &[String]) -> Result<Vec<String>> {
+pub fn columns(file: &EventFile, wanted: &[String]) -> Result<Vec<String>> {
     match file.format {
         Format::Csv { .. } => header(file),
         _ => {
@@ -42,11 +45,13 @@ pub(super) fn columns(file: &EventFile, wanted: &[String]) -> Result<Vec<String>
     }
 }
 
-/// Reads some columns of a text file, from its beginning to its end.
+/// Reads some columns of a text file, from its beginning to its end, each as `Utf8`.
+///
+/// Those of a CSV file come in the order of the file, and only those that it has.
 ///
 /// # Errors
 /// When the file cannot be opened; broken content is an error of the batch it stands in.
-pub(super) fn read<'a>(file: &'a EventFile, columns: &[String]) -> Result<Batches<'a>> {
+pub fn read<'a>(file: &'a EventFile, columns: &[String]) -> Result<Batches<'a>> {
     let schema = |names: &[String]| {
         let fields = names.iter().map(|name| Field::new(name, DataType::Utf8, true));
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))

@@ -14,6 +14,11 @@ pub struct Sketches {
 }
 
 impl Sketches {
+    /// Sketches by cell; `empty` is one of their precision.
+    pub(super) fn new(empty: Sketch, cells: Vec<Option<Sketch>>) -> Self {
+        Self { empty, cells }
+    }
+
     /// Users of some terms.
     ///
     /// # Errors
@@ -101,7 +106,8 @@ impl Sink for Sketcher<'_> {
     }
 }
 
-fn scoped(scopes: &mut Vec<u64>, scan: &Scan, scope: u32, key: Key<'_>) -> u64 {
+/// The hash of a key within a scope. `scopes` begins with one entry, for no scope.
+pub(super) fn scoped(scopes: &mut Vec<u64>, scan: &Scan, scope: u32, key: Key<'_>) -> u64 {
     while scopes.len() <= scope as usize {
         let label = scan.scopes.label(scopes.len() as u32).unwrap_or_default();
         scopes.push(hash_bytes(label.as_bytes()));

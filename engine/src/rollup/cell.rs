@@ -15,7 +15,7 @@ pub(super) const NO_CELL: u32 = u32::MAX;
 const TABLE: u32 = 1 << 20;
 
 /// One cell of the roll-up.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cell {
     /// First day of the granule.
     pub granule: Day,
@@ -28,13 +28,14 @@ pub struct Cell {
 /// The register of all cells, shared by the threads of a scan.
 #[derive(Debug)]
 pub struct CellBook<'a> {
-    counted: &'a BTreeSet<String>,
+    counted: Option<&'a BTreeSet<String>>,
     cells: RwLock<HashMap<Box<[u32]>, u32>>,
 }
 
 impl<'a> CellBook<'a> {
-    /// An empty register; events outside of `counted` get cells that are not counted.
-    pub fn new(counted: &'a BTreeSet<String>) -> Self {
+    /// An empty register; events outside of `counted` get cells that are not counted. `None`
+    /// counts every event.
+    pub fn new(counted: Option<&'a BTreeSet<String>>) -> Self {
         Self { counted, cells: RwLock::default() }
     }
 
@@ -50,8 +51,26 @@ impl<'a> CellBook<'a> {
             return Err(Error::limit("more than 2,147,483,646 cells of (time, event, dimensions)")
                 .with("help", "use fewer or coarser dimensions"));
         }
-        let flag = if self.counted.contains(&event) { 0 } else { UNCOUNTED };
+        let is_counted = self.counted.is_none_or(|counted| counted.contains(&event));
+        let flag = if is_counted { 0 } else { UNCOUNTED };
         Ok(*cells.entry(key.into()).or_insert(next | flag))
+    }
+
+    /// The cells given so far, by number.
+    pub(super) fn known(&self, scan: &Scan) -> Vec<Option<Cell>> {
+        let names = scan.events.labels();
+        let labels: Vec<_> = scan.books.iter().map(|book| book.labels()).collect();
+        let keys = self.cells.read().unwrap_or_else(PoisonError::into_inner);
+        let mut cells = vec![None; keys.len()];
+        for (key, number) in keys.iter() {
+            let values = key[2..].iter().zip(&labels);
+            cells[(number & !UNCOUNTED) as usize] = Some(Cell {
+                granule: Day::new(key[0] as i32),
+                event: names[key[1] as usize].clone().unwrap_or_default(),
+                dimensions: values.map(|(code, labels)| labels[*code as usize].clone()).collect(),
+            });
+        }
+        cells
     }
 
     /// Turns codes back into names. Tallies are events by cell number, as each thread has them.
@@ -60,29 +79,20 @@ impl<'a> CellBook<'a> {
         scan: &Scan,
         tallies: &[Vec<u64>],
     ) -> (Vec<Cell>, Vec<u64>, BTreeMap<String, u64>) {
-        let names = scan.events.labels();
-        let labels: Vec<_> = scan.books.iter().map(|book| book.labels()).collect();
+        let cells: Vec<Cell> = self.known(scan).into_iter().flatten().collect();
         let keys = self.cells.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut cells = vec![None; keys.len()];
         let mut events = vec![0; keys.len()];
         let mut unmapped = BTreeMap::new();
-        for (key, number) in keys {
+        for number in keys.into_values() {
             let at = (number & !UNCOUNTED) as usize;
             let tally: u64 = tallies.iter().filter_map(|tally| tally.get(at)).sum();
-            let event = names[key[1] as usize].clone().unwrap_or_default();
             if number & UNCOUNTED != 0 {
-                *unmapped.entry(event.clone()).or_insert(0) += tally;
+                *unmapped.entry(cells[at].event.clone()).or_insert(0) += tally;
             } else {
                 events[at] = tally;
             }
-            let values = key[2..].iter().zip(&labels);
-            cells[at] = Some(Cell {
-                granule: Day::new(key[0] as i32),
-                event,
-                dimensions: values.map(|(code, labels)| labels[*code as usize].clone()).collect(),
-            });
         }
-        (cells.into_iter().flatten().collect(), events, unmapped)
+        (cells, events, unmapped)
     }
 }
 

@@ -2,10 +2,12 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
 use super::cell::{Cells, UNCOUNTED};
 use super::{CellBook, Terms, Users, evaluate};
 use crate::events::{Batch, Request, Scan, Seen, Sink};
-use crate::users::{Key, Numbering, UserSet};
+use crate::users::{Key, Numbering, SetBuilder, UserSet};
 use crate::{Error, Result};
 
 /// Number of shards that users are spread over.
@@ -22,12 +24,21 @@ const DENSE_ANYWAY: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct Sets {
     shards: Vec<Shard>,
+    /// Whether keys are their own numbers, and nothing is numbered.
+    dense: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shard {
     numbering: Numbering,
     sets: Vec<UserSet>,
+}
+
+/// A shard while the scan fills it.
+#[derive(Debug, Default)]
+struct Growing {
+    numbering: Numbering,
+    sets: Vec<SetBuilder>,
 }
 
 impl Sets {
@@ -39,6 +50,27 @@ impl Sets {
     /// For each shard, its set of a cell; numbers mean nothing beyond their shard.
     pub fn of(&self, shard: usize, cell: u32) -> Option<&UserSet> {
         self.shards[shard].sets.get(cell as usize)
+    }
+
+    /// The set of some terms in a shard.
+    pub(super) fn evaluated(&self, shard: usize, terms: &Terms) -> UserSet {
+        evaluate(terms, |cell| self.of(shard, cell))
+    }
+
+    /// Whether keys are their own numbers.
+    pub(super) fn is_dense(&self) -> bool {
+        self.dense
+    }
+
+    /// The key behind a number of a shard, where keys are their own numbers.
+    pub(super) fn dense_key(shard: usize, local: u32) -> u32 {
+        let page = (local >> 16) << SHARD_BITS | shard as u32;
+        page << 16 | (local & 0xffff)
+    }
+
+    /// The numbering of each shard.
+    pub(super) fn numberings(&self) -> impl Iterator<Item = &Numbering> {
+        self.shards.iter().map(|shard| &shard.numbering)
     }
 
     /// Heap bytes in use.
@@ -63,14 +95,21 @@ impl Shard {
             _ => evaluate(terms, set).len(),
         }
     }
+}
 
+impl Growing {
     #[inline]
     fn insert(&mut self, cell: u32, number: u32) {
         let at = cell as usize;
         if at >= self.sets.len() {
-            self.sets.resize_with(at + 1, UserSet::default);
+            self.sets.resize_with(at + 1, SetBuilder::default);
         }
-        self.sets[at].insert(number);
+        self.sets[at].push(number, &mut 0);
+    }
+
+    fn finish(self) -> Shard {
+        let sets = self.sets.into_iter().map(SetBuilder::finish);
+        Shard { numbering: self.numbering, sets: sets.collect() }
     }
 }
 
@@ -79,7 +118,7 @@ pub(super) fn build(
     request: &Request<'_>,
     book: &CellBook<'_>,
 ) -> Result<(Users, Vec<Vec<u64>>, Seen)> {
-    let shards: Vec<Mutex<Shard>> = (0..SHARDS).map(|_| Mutex::default()).collect();
+    let shards: Vec<Mutex<Growing>> = (0..SHARDS).map(|_| Mutex::default()).collect();
     let limit = DENSE_ANYWAY.max(scan.known_rows().saturating_mul(DENSE_PER_ROW));
     let largest = scan.largest_user().filter(|largest| u64::from(*largest) < limit);
     let (fillers, seen) = scan.run(request, || Filler {
@@ -95,14 +134,17 @@ pub(super) fn build(
         }
         tallies.push(filler.cells.tally);
     }
-    let shards = shards.into_iter().map(|s| s.into_inner().unwrap_or_else(PoisonError::into_inner));
-    Ok((Users::Exact(Sets { shards: shards.collect() }), tallies, seen))
+    let shards = shards
+        .into_par_iter()
+        .map(|shard| shard.into_inner().unwrap_or_else(PoisonError::into_inner).finish());
+    let sets = Sets { shards: shards.collect(), dense: largest.is_some() };
+    Ok((Users::Exact(sets), tallies, seen))
 }
 
 /// One thread's sink: sorts users by shard and hands them over in handfuls.
 struct Filler<'a> {
     cells: Cells<'a>,
-    shards: &'a [Mutex<Shard>],
+    shards: &'a [Mutex<Growing>],
     /// The largest key, if keys are their own numbers.
     largest: Option<u32>,
     buffers: Vec<Buffer>,

@@ -1,13 +1,23 @@
 //! Events become cells, once: for every (granule of time, event, dimension values) the set of its
 //! users. Everything above, any stage, window or dimension, is set algebra on these.
 //!
+//! What is scanned today can be kept: [`ingest`](fn@ingest) rolls files up by day into the
+//! [store](crate::store), and [`Rollup::covered`] makes cells of what lies there, together with the
+//! files that it does not have yet.
+//!
 //! Users are spread over [`SHARDS`] shards by their key. A shard numbers its own users and keeps
 //! its own sets, so threads seldom meet, the data of a shard stays in the cache while it is
 //! filled, and the counts of the shards simply add up: no user is in two of them.
 
 mod approx;
 mod cell;
+mod cover;
+mod coverage;
 mod exact;
+mod gather;
+mod ingest;
+mod people;
+mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +27,12 @@ use crate::users::{Estimate, UserSet};
 
 pub use approx::Sketches;
 pub use cell::{Cell, CellBook};
+pub use cover::Covered;
+pub use coverage::{Found, Standing, check_settings, find, gone};
 pub use exact::{SHARDS, Sets};
+pub use ingest::{DEFAULT_MEMORY, Ingested, LEAST_MEMORY, Watch, ingest};
+pub use people::{People, Person};
+pub use stored::Stored;
 
 /// How users are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +54,48 @@ pub enum Users {
     Exact(Sets),
     /// Sketches.
     Approx(Sketches),
+    /// Exact sets that lie in the store.
+    Stored(Stored),
+}
+
+/// A series of counts that is asked for.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// The users of each of these.
+    Terms(Vec<Terms>),
+    /// For each of consecutive days, given its cells, the users of `length` days that end on it.
+    Trailing {
+        /// Cells of each day.
+        days: Vec<Vec<u32>>,
+        /// Days of a window, at least 1.
+        length: usize,
+    },
+}
+
+impl Asked {
+    /// Number of counts asked for.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Terms(terms) => terms.len(),
+            Self::Trailing { days, .. } => days.len(),
+        }
+    }
+
+    /// Whether nothing is asked.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Users {
+    /// Heap bytes in use; sets in the store are read when they are asked for, and not kept.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Exact(sets) => sets.size(),
+            Self::Approx(sketches) => sketches.size(),
+            Self::Stored(_) => 0,
+        }
+    }
 }
 
 /// What a scan of all events leaves.
@@ -67,7 +124,7 @@ impl Rollup {
         counted: &BTreeSet<String>,
         counting: Counting,
     ) -> Result<Self> {
-        let book = CellBook::new(counted);
+        let book = CellBook::new(Some(counted));
         let (users, tallies, seen) = match counting {
             Counting::Exact => exact::build(scan, request, &book)?,
             Counting::Approx(precision) => approx::build(scan, request, &book, precision)?,
@@ -87,6 +144,11 @@ impl Rollup {
                 Ok(Estimate { users, low: users, high: users })
             }
             Users::Approx(sketches) => sketches.count(terms),
+            Users::Stored(stored) => {
+                let counts = stored.answer(&[Asked::Terms(vec![terms.clone()])])?;
+                let users = counts.into_iter().flatten().sum();
+                Ok(Estimate { users, low: users, high: users })
+            }
         }
     }
 }

@@ -1,0 +1,36 @@
+//! The users behind the rows: for whoever wants to count them in another way.
+
+use super::rows::sets;
+use super::{Question, Row, count};
+use crate::metric::Dictionary;
+use crate::project::Project;
+use crate::rollup::{People, Person, Users};
+use crate::{Error, Result};
+
+/// Counts exactly and hands every row of the report that stands for one set of users to `each`,
+/// with these users in the order of their hashes. Rows that are sums or maxima are left out.
+/// Returns everybody who did anything that is counted, in the same order.
+///
+/// `progress` is told the rows of data done and those in all (0 if text files do not tell).
+///
+/// # Errors
+/// Those of [`answer`](super::answer), and of `each`.
+pub fn members(
+    project: &Project,
+    dictionary: &Dictionary,
+    question: &Question,
+    progress: &(dyn Fn(u64, u64) + Sync),
+    each: &mut dyn FnMut(&Row, &[Person]) -> Result<()>,
+) -> Result<Vec<Person>> {
+    let counted = count(project, dictionary, question, progress, false, &mut Vec::new())?;
+    let (Users::Exact(exact), Some(scan)) = (&counted.rollup.users, &counted.scan) else {
+        return Err(Error::input("the users of sketches cannot be told")
+            .with("help", "ask the question exactly"));
+    };
+    let people = People::of(exact, scan)?;
+    for (row, terms) in sets(project, dictionary, question, &counted.dimensions, &counted.rollup)? {
+        each(&row, &people.members(&terms))?;
+    }
+    let cells = (0..counted.rollup.cells.len() as u32).collect();
+    Ok(people.members(&vec![vec![cells]]))
+}

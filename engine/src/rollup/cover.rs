@@ -1,0 +1,123 @@
+//! A roll-up of what the store has and of what is new, without reading again what was ingested.
+
+use std::collections::BTreeSet;
+
+use super::coverage::{Found, Standing, check_settings, find, gone};
+use super::ingest::overlay;
+use super::stored::{Loaded, granule, load};
+use super::{Counting, Rollup, Sketches, Users};
+use crate::events::{Rejects, Request, Seen};
+use crate::project::Project;
+use crate::store::{Entry, People, Store};
+use crate::users::Sketch;
+use crate::{Error, Result};
+
+/// How the store serves a question.
+#[derive(Debug)]
+pub enum Covered {
+    /// It serves, together with the files that it does not have.
+    Served(Box<Rollup>),
+    /// There is none, or it does not serve; the reason is worth telling if there is one.
+    NotServed(Option<String>),
+}
+
+impl Rollup {
+    /// Cells of everything that the store has and of the project's new files. The numbers are
+    /// those that a scan of the same events gives.
+    ///
+    /// # Errors
+    /// When the store is broken, when new files cannot be read, and when the store does not serve
+    /// although some of its events lie nowhere else any more.
+    pub fn covered(
+        project: &Project,
+        dimensions: &[String],
+        request: &Request<'_>,
+        counted: &BTreeSet<String>,
+        counting: Counting,
+    ) -> Result<Covered> {
+        let Some(store) = Store::open(&project.store, None)? else {
+            return Ok(Covered::NotServed(None));
+        };
+        if store.ledger().is_empty() {
+            return Ok(Covered::NotServed(None));
+        }
+        let found = find(project, store.ledger(), true)?;
+        if let Some(reason) = reason(project, dimensions, &store, &found) {
+            let gone = gone(project, store.ledger(), &found);
+            return match gone.first() {
+                None => Ok(Covered::NotServed(Some(reason.to_string()))),
+                Some(entry) => Err(reason.with("help", format!(
+                    "the events of {} files ({}{}) are in the store only, so it cannot be passed by",
+                    gone.len(),
+                    entry.name,
+                    if gone.len() > 1 { ", ..." } else { "" },
+                ))),
+            };
+        }
+        let new: Vec<Found> =
+            found.into_iter().filter(|file| file.standing == Standing::New).collect();
+        let approximate = matches!(counting, Counting::Approx(_));
+        let people =
+            if new.is_empty() && !approximate { People::default() } else { store.people()? };
+        let (mut readers, mut months) = (store.readers()?, store.month_readers()?);
+        let mut entries = store.ledger().to_vec();
+        if !new.is_empty() {
+            let (new, mut more) = overlay(project, &store, &people, new, request.progress)?;
+            let [activity, month] = new;
+            readers.push(activity);
+            months.push(month);
+            entries.append(&mut more);
+        }
+        let Loaded { cells, events, unmapped, users } =
+            load([readers, months], store.dimensions(), dimensions, request, counted)?;
+        let users = match counting {
+            Counting::Exact => Users::Stored(users),
+            Counting::Approx(precision) => {
+                let empty = Sketch::new(precision)?;
+                let sketches = users.sketches(&empty, &people)?;
+                Users::Approx(Sketches::new(empty, sketches))
+            }
+        };
+        let seen = seen(&entries, request);
+        Ok(Covered::Served(Box::new(Self { cells, events, unmapped, users, seen })))
+    }
+}
+
+/// Why the store does not serve, if it does not.
+fn reason(
+    project: &Project,
+    dimensions: &[String],
+    store: &Store,
+    found: &[Found],
+) -> Option<Error> {
+    if let Err(error) = check_settings(project, store) {
+        return Some(Error::input(error.to_string()));
+    }
+    if let Some(name) = dimensions.iter().find(|name| !store.dimensions().contains(name)) {
+        return Some(Error::input(format!("the store does not keep `{name}` apart")));
+    }
+    let changed = found.iter().find(|file| file.standing == Standing::Changed)?;
+    Some(Error::input(format!("{} has changed since it was ingested", changed.name)))
+}
+
+/// What a scan for this request would have seen of these files.
+fn seen(entries: &[Entry], request: &Request<'_>) -> Seen {
+    let mut rejects = Rejects::default();
+    for entry in entries {
+        let name = entry.name.rsplit(['/', '\\']).next().unwrap_or(&entry.name);
+        for reject in &entry.rejects {
+            // A scan does not look at other faults of rows that it has no use for.
+            let is_seen = reject.day.is_none_or(|day| {
+                granule(day, request.granularity, request.zone, &request.range).is_some()
+            });
+            if is_seen {
+                rejects.add(&entry.source, reject.reason, name, reject.rows);
+            }
+        }
+    }
+    Seen {
+        first: entries.iter().filter_map(|entry| entry.first).min(),
+        last: entries.iter().filter_map(|entry| entry.last).max(),
+        rejects,
+    }
+}

@@ -1,0 +1,635 @@
+//! Cells whose users lie in the store: counted shard by shard, without making sets of them first.
+//!
+//! A shard is a million numbers, so a set of its users is a bitset of 128 KiB that stays in the
+//! cache while everything that is asked of the shard is answered. Trailing windows remember a day
+//! for each user, which is more; they take 65,536 numbers at a time.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+
+use arrow::array::{AsArray, BinaryViewArray, DictionaryArray};
+use arrow::datatypes::Int32Type;
+use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+
+use super::cell::{Cell, NO_CELL};
+use super::{Asked, Terms};
+use crate::calendar::{Day, Window, Zone};
+use crate::events::{Granularity, Request};
+use crate::store::{
+    About, Container, DataReader, FIRST_GIVEN, Marks, MonthOf, People, SHARD_BITS, containers,
+    months as month_rows, numbers, users,
+};
+
+use crate::users::{Sketch, hash_int};
+use crate::{Error, Result};
+
+/// Pages of 65,536 numbers in a shard.
+const PAGES: usize = 1 << (SHARD_BITS - 16);
+
+/// Stored sets of users, by cell.
+#[derive(Debug)]
+pub struct Stored {
+    readers: Vec<DataReader>,
+    groups: Vec<Group>,
+    /// For each cell the first day of its granule.
+    granules: Vec<Day>,
+    /// Files of everybody by month, and what their rows are about.
+    months: Vec<(DataReader, Vec<MonthOf>)>,
+    /// Granules that are whole months in which every event is counted, with the number of their
+    /// cells: who asks for all of these asks for everybody.
+    whole: BTreeMap<Day, usize>,
+    granularity: Granularity,
+}
+
+/// A row group that holds users of cells.
+#[derive(Debug)]
+struct Group {
+    reader: usize,
+    at: usize,
+    /// Cell of each row, or [`NO_CELL`].
+    cells: Vec<u32>,
+    /// Which rows are of which shard.
+    shards: Vec<(u32, Range<usize>)>,
+}
+
+/// What the rows of all files are about.
+pub(super) struct Loaded {
+    pub(super) cells: Vec<Cell>,
+    pub(super) events: Vec<u64>,
+    pub(super) unmapped: BTreeMap<String, u64>,
+    pub(super) users: Stored,
+}
+
+/// Reads what rows are about, and finds the cell of each.
+///
+/// # Errors
+/// When a file is broken.
+pub(super) fn load(
+    [readers, months]: [Vec<DataReader>; 2],
+    stored: &[String],
+    wanted: &[String],
+    request: &Request<'_>,
+    counted: &BTreeSet<String>,
+) -> Result<Loaded> {
+    let tasks: Vec<(usize, usize)> = readers
+        .iter()
+        .enumerate()
+        .flat_map(|(reader, file)| (0..file.groups()).map(move |at| (reader, at)))
+        .filter(|(reader, at)| touches(readers[*reader].bounds(*at, "day"), request))
+        .collect();
+    let places: Result<Vec<usize>> = wanted
+        .iter()
+        .map(|name| {
+            let place = stored.iter().position(|stored| stored == name);
+            place.ok_or_else(|| Error::internal(format!("the store has no dimension `{name}`")))
+        })
+        .collect();
+    let places = places?;
+    let local: Result<Vec<Local>> = tasks
+        .par_iter()
+        .map(|(reader, at)| {
+            let about = About::read(&readers[*reader], *at, stored)?;
+            Ok(Local::new(&about, &places, request))
+        })
+        .collect();
+    let mut register: HashMap<Cell, u32> = HashMap::new();
+    let mut loaded = Loaded {
+        cells: Vec::new(),
+        events: Vec::new(),
+        unmapped: BTreeMap::new(),
+        users: Stored {
+            readers,
+            groups: Vec::new(),
+            granules: Vec::new(),
+            months: Vec::new(),
+            whole: BTreeMap::new(),
+            granularity: request.granularity,
+        },
+    };
+    let mut partial = BTreeSet::new();
+    for ((reader, at), local) in tasks.into_iter().zip(local?) {
+        let numbers: Vec<u32> = local
+            .cells
+            .into_iter()
+            .zip(&local.events)
+            .map(|(cell, events)| {
+                if !counted.contains(&cell.event) {
+                    partial.insert(cell.granule);
+                    *loaded.unmapped.entry(cell.event).or_default() += events;
+                    return NO_CELL;
+                }
+                let next = loaded.cells.len() as u32;
+                let number = *register.entry(cell).or_insert_with_key(|cell| {
+                    loaded.users.granules.push(cell.granule);
+                    loaded.cells.push(cell.clone());
+                    loaded.events.push(0);
+                    next
+                });
+                loaded.events[number as usize] += events;
+                number
+            })
+            .collect();
+        let cell = |row: &u32| numbers.get(*row as usize).copied().unwrap_or(NO_CELL);
+        let cells: Vec<u32> = local.rows.iter().map(cell).collect();
+        if cells.iter().any(|cell| *cell != NO_CELL) {
+            loaded.users.groups.push(Group { reader, at, cells, shards: local.shards });
+        }
+    }
+    if let Granularity::Calendar(window @ (Window::Month | Window::Quarter | Window::Year)) =
+        request.granularity
+    {
+        let is_whole = |granule: Day| {
+            let period = window.at(granule);
+            request.range.start <= request.zone.start_of(period.start)
+                && request.range.end >= request.zone.start_of(period.end.plus(1))
+                && !partial.contains(&granule)
+        };
+        for granule in loaded.users.granules.iter().filter(|granule| is_whole(**granule)) {
+            *loaded.users.whole.entry(*granule).or_default() += 1;
+        }
+        for file in months {
+            let rows = month_rows(&file)?;
+            loaded.users.months.push((file, rows));
+        }
+    }
+    Ok(loaded)
+}
+
+/// Whether a row group may hold rows of the range asked for.
+fn touches((first, last): (i32, i32), request: &Request<'_>) -> bool {
+    let bounds = Day::MIN.number()..=Day::MAX.number();
+    if !bounds.contains(&first) || !bounds.contains(&last) {
+        return true;
+    }
+    let start = |day: i32| request.zone.start_of(Day::new(day));
+    start(last) >= request.range.start && start(first) < request.range.end
+}
+
+/// The rows of one row group, by cells of its own.
+struct Local {
+    cells: Vec<Cell>,
+    events: Vec<u64>,
+    /// Cell of each row, or [`NO_CELL`].
+    rows: Vec<u32>,
+    shards: Vec<(u32, Range<usize>)>,
+}
+
+impl Local {
+    fn new(about: &About, places: &[usize], request: &Request<'_>) -> Self {
+        let texts = about.texts();
+        // Behind the source come the event and the dimensions.
+        let columns: Vec<&DictionaryArray<Int32Type>> =
+            std::iter::once(texts[1]).chain(places.iter().map(|place| texts[2 + place])).collect();
+        let mut clock = DayClock::new(request.granularity, request.zone, &request.range);
+        let mut local = Self {
+            cells: Vec::new(),
+            events: Vec::new(),
+            rows: Vec::with_capacity(about.len()),
+            shards: Vec::new(),
+        };
+        let mut known: HashMap<Vec<i32>, u32> = HashMap::new();
+        let (mut key, mut before) = (Vec::new(), (Vec::new(), NO_CELL));
+        let (days, shards, events) = (about.days(), about.shards(), about.events());
+        for row in 0..about.len() {
+            match local.shards.last_mut() {
+                Some((shard, rows)) if *shard == shards[row] as u32 => rows.end = row + 1,
+                _ => local.shards.push((shards[row] as u32, row..row + 1)),
+            }
+            let Some(granule) = clock.granule(days[row]) else {
+                local.rows.push(NO_CELL);
+                continue;
+            };
+            key.clear();
+            key.push(granule.number());
+            key.extend(columns.iter().map(|column| column.key(row).map_or(-1, |at| at as i32)));
+            if before.0 != key {
+                let next = local.cells.len() as u32;
+                before.1 = *known.entry(key.clone()).or_insert_with(|| {
+                    let mut texts = columns.iter().map(|column| {
+                        Some(column.values().as_string::<i32>().value(column.key(row)?).to_owned())
+                    });
+                    let event = texts.next().flatten().unwrap_or_default();
+                    local.cells.push(Cell { granule, event, dimensions: texts.collect() });
+                    local.events.push(0);
+                    next
+                });
+                before.0.clone_from(&key);
+            }
+            local.rows.push(before.1);
+            local.events[before.1 as usize] += u64::try_from(events[row]).unwrap_or(0);
+        }
+        local
+    }
+}
+
+/// Tells the granule of a day, if it has one and lies in the range.
+struct DayClock<'a> {
+    granularity: Granularity,
+    zone: &'a Zone,
+    range: &'a Range<i64>,
+    known: HashMap<i32, Option<Day>>,
+}
+
+impl<'a> DayClock<'a> {
+    fn new(granularity: Granularity, zone: &'a Zone, range: &'a Range<i64>) -> Self {
+        Self { granularity, zone, range, known: HashMap::new() }
+    }
+
+    fn granule(&mut self, day: i32) -> Option<Day> {
+        let Self { granularity, zone, range, known } = self;
+        *known.entry(day).or_insert_with(|| granule(Day::new(day), *granularity, zone, range))
+    }
+}
+
+/// First day of the granule of a day in a range of instants that starts and ends with days.
+pub(super) fn granule(
+    day: Day,
+    granularity: Granularity,
+    zone: &Zone,
+    range: &Range<i64>,
+) -> Option<Day> {
+    let inside = range.contains(&zone.start_of(day));
+    granularity.granule(day).filter(|_| inside).map(|period| period.start)
+}
+
+/// Sets by cell: as they are stored, or parts of them.
+struct Sets<T> {
+    /// For each cell where its sets start; one place more for the end.
+    starts: Vec<u32>,
+    sets: Vec<T>,
+}
+
+impl<T: Copy> Sets<T> {
+    /// Sets come with their cells, in the order of these.
+    fn new(cells: usize, list: &[(u32, T)]) -> Self {
+        let mut starts = Vec::with_capacity(cells + 1);
+        let mut at = 0;
+        for cell in 0..=cells as u32 {
+            while list.get(at).is_some_and(|(other, _)| *other < cell) {
+                at += 1;
+            }
+            starts.push(at as u32);
+        }
+        Self { starts, sets: list.iter().map(|(_, set)| *set).collect() }
+    }
+
+    fn of(&self, cell: u32) -> &[T] {
+        let [from, to] = [0, 1].map(|more| self.starts[cell as usize + more] as usize);
+        &self.sets[from..to]
+    }
+}
+
+/// What is asked, the place of a count in it, and what is to be counted there.
+type Place<'a> = (usize, usize, &'a Terms);
+
+/// Row groups that belong together because they share a shard, with their place in the list.
+type Bundle = Vec<usize>;
+
+impl Stored {
+    /// Answers all questions; the counts stand in the order of what was asked.
+    ///
+    /// # Errors
+    /// When a set is broken.
+    pub fn answer(&self, asked: &[Asked]) -> Result<Vec<Vec<u64>>> {
+        let mut counts: Vec<Vec<u64>> = asked.iter().map(|asked| vec![0; asked.len()]).collect();
+        // Terms by month, so that what is asked of one month reads it once.
+        let mut months: BTreeMap<Day, Vec<Place<'_>>> = BTreeMap::new();
+        let (mut trailing, mut everybody) = (Vec::new(), Vec::new());
+        for (at, asked) in asked.iter().enumerate() {
+            match asked {
+                Asked::Terms(list) => {
+                    for (place, terms) in list.iter().enumerate() {
+                        if let Some(granules) = self.whole(terms) {
+                            everybody.push((at, place, granules));
+                            continue;
+                        }
+                        let cells = terms.iter().flatten().flatten();
+                        let first = cells.map(|cell| self.granules[*cell as usize]).min();
+                        if let Some(first) = first {
+                            let month = Window::Month.at(first).start;
+                            months.entry(month).or_default().push((at, place, terms));
+                        }
+                    }
+                }
+                Asked::Trailing { days, length } => trailing.push((at, days, *length)),
+            }
+        }
+        let months: Vec<Vec<Place<'_>>> = months.into_values().collect();
+        let tasks: Vec<(&[Place<'_>], Bundle, Vec<bool>)> = months
+            .iter()
+            .flat_map(|list| {
+                let terms = list.iter().flat_map(|(_, _, terms)| terms.iter().flatten().flatten());
+                let needed = self.needed(terms);
+                let bundles = self.bundles(&needed);
+                bundles.into_iter().map(move |bundle| (list.as_slice(), bundle, needed.clone()))
+            })
+            .collect();
+        let parts: Result<Vec<Vec<(usize, usize, u64)>>> = tasks
+            .into_par_iter()
+            .map(|(list, bundle, needed)| {
+                let mut marks = [Marks::default(), Marks::default(), Marks::default()];
+                let mut found: Vec<_> =
+                    list.iter().map(|(at, place, _)| (*at, *place, 0)).collect();
+                self.each_shard(&bundle, &needed, |shard| {
+                    let sets = Sets::new(needed.len(), shard);
+                    for ((_, _, terms), found) in list.iter().zip(&mut found) {
+                        found.2 += count(terms, &sets, &mut marks)?;
+                    }
+                    Ok(())
+                })?;
+                Ok(found)
+            })
+            .collect();
+        for (at, place, users) in parts?.into_iter().flatten() {
+            counts[at][place] += users;
+        }
+        let whole: Result<Vec<(usize, usize, u64)>> = everybody
+            .into_par_iter()
+            .map(|(at, place, granules)| Ok((at, place, self.everybody(&granules)?)))
+            .collect();
+        for (at, place, users) in whole? {
+            counts[at][place] += users;
+        }
+        if !trailing.is_empty() {
+            self.trailing(&trailing, &mut counts)?;
+        }
+        Ok(counts)
+    }
+
+    /// The granules whose cells these terms unite, if they unite all of them and nobody else is
+    /// in them.
+    fn whole(&self, terms: &Terms) -> Option<Vec<Day>> {
+        let [term] = terms.as_slice() else { return None };
+        let [cells] = term.as_slice() else { return None };
+        let mut counts: BTreeMap<Day, usize> = BTreeMap::new();
+        for cell in cells {
+            *counts.entry(self.granules[*cell as usize]).or_default() += 1;
+        }
+        let is_whole = |(day, count): (&Day, &usize)| self.whole.get(day) == Some(count);
+        let all = !counts.is_empty() && counts.iter().all(is_whole);
+        all.then(|| counts.into_keys().collect())
+    }
+
+    /// Everybody who did anything in these granules, from the sets by month.
+    fn everybody(&self, granules: &[Day]) -> Result<u64> {
+        let granule = |month: Day| match self.granularity {
+            Granularity::Calendar(window) => window.at(month).start,
+            Granularity::MonthEnd => month,
+        };
+        let mut shards: BTreeMap<u32, Vec<(&DataReader, &MonthOf)>> = BTreeMap::new();
+        for (file, rows) in &self.months {
+            for row in rows.iter().filter(|row| granules.contains(&granule(row.month))) {
+                shards.entry(row.shard).or_default().push((file, row));
+            }
+        }
+        let mut count = 0;
+        for rows in shards.into_values() {
+            if let [(_, row)] = rows.as_slice() {
+                count += row.user_count;
+                continue;
+            }
+            let mut marks = Marks::default();
+            for (file, row) in rows {
+                marks.add(users(file, row.place.0)?.value(row.place.1))?;
+            }
+            count += marks.len();
+        }
+        Ok(count)
+    }
+
+    fn trailing(
+        &self,
+        asked: &[(usize, &Vec<Vec<u32>>, usize)],
+        counts: &mut [Vec<u64>],
+    ) -> Result<()> {
+        let needed = self.needed(asked.iter().flat_map(|(_, days, _)| days.iter().flatten()));
+        let parts: Result<Vec<Vec<Vec<u64>>>> = self
+            .bundles(&needed)
+            .into_par_iter()
+            .map(|bundle| {
+                let mut found: Vec<Vec<u64>> =
+                    asked.iter().map(|(_, days, _)| vec![0; days.len()]).collect();
+                self.each_shard(&bundle, &needed, |shard| {
+                    for page in pages(shard)? {
+                        let sets = Sets::new(needed.len(), &page);
+                        let series: Vec<Vec<u64>> = asked
+                            .par_iter()
+                            .map(|(_, days, length)| trailing(&sets, days, *length))
+                            .collect();
+                        for (found, more) in found.iter_mut().zip(series) {
+                            found.iter_mut().zip(more).for_each(|(found, more)| *found += more);
+                        }
+                    }
+                    Ok(())
+                })?;
+                Ok(found)
+            })
+            .collect();
+        for part in parts? {
+            for ((at, _, _), more) in asked.iter().zip(part) {
+                counts[*at].iter_mut().zip(more).for_each(|(count, more)| *count += more);
+            }
+        }
+        Ok(())
+    }
+
+    /// For each cell its sketch, of the hashes of its users' keys.
+    ///
+    /// # Errors
+    /// When a set is broken.
+    pub(super) fn sketches(&self, empty: &Sketch, people: &People) -> Result<Vec<Option<Sketch>>> {
+        let hashes: Vec<Vec<u64>> =
+            (0..crate::store::PARTS).into_par_iter().map(|part| people.hashes(part)).collect();
+        let parts: Result<Vec<HashMap<u32, Sketch>>> = self
+            .groups
+            .par_iter()
+            .map(|group| {
+                let mut sketches: HashMap<u32, Sketch> = HashMap::new();
+                let sets = users(&self.readers[group.reader], group.at)?;
+                for (shard, rows) in &group.shards {
+                    for row in rows.clone().filter(|row| group.cells[*row] != NO_CELL) {
+                        let sketch =
+                            sketches.entry(group.cells[row]).or_insert_with(|| empty.clone());
+                        let mut result = Ok(());
+                        numbers(sets.value(row), |number| {
+                            let hash = if *shard < FIRST_GIVEN {
+                                Some(hash_int(i64::from(number)))
+                            } else {
+                                let (part, place) = People::place(number);
+                                hashes[part].get(place as usize).copied()
+                            };
+                            let inserted = hash
+                                .ok_or_else(|| Error::input("a stored user has no key"))
+                                .and_then(|hash| sketch.insert(hash));
+                            if result.is_ok() {
+                                result = inserted;
+                            }
+                        })?;
+                        result?;
+                    }
+                }
+                Ok(sketches)
+            })
+            .collect();
+        let mut all: Vec<Option<Sketch>> = vec![None; self.granules.len()];
+        for (cell, part) in parts?.into_iter().flatten() {
+            match &mut all[cell as usize] {
+                Some(whole) => whole.merge(&part)?,
+                none => *none = Some(part),
+            }
+        }
+        Ok(all)
+    }
+
+    /// Marks the cells of a list.
+    fn needed<'b>(&self, cells: impl Iterator<Item = &'b u32>) -> Vec<bool> {
+        let mut needed = vec![false; self.granules.len()];
+        for cell in cells {
+            needed[*cell as usize] = true;
+        }
+        needed
+    }
+
+    /// The row groups that hold needed cells, in bundles that have no shard in common.
+    fn bundles(&self, needed: &[bool]) -> Vec<Bundle> {
+        let is_needed = |group: &Group| {
+            group.cells.iter().any(|cell| *cell != NO_CELL && needed[*cell as usize])
+        };
+        let mut groups: Vec<(u32, u32, usize)> = self
+            .groups
+            .iter()
+            .enumerate()
+            .filter(|(_, group)| is_needed(group))
+            .filter_map(|(at, group)| {
+                let shards = || group.shards.iter().map(|(shard, _)| *shard);
+                Some((shards().min()?, shards().max()?, at))
+            })
+            .collect();
+        groups.sort_unstable();
+        let mut bundles: Vec<Bundle> = Vec::new();
+        let mut end = None;
+        for (first, last, at) in groups {
+            match bundles.last_mut().filter(|_| end.is_some_and(|end| first <= end)) {
+                Some(bundle) => bundle.push(at),
+                None => bundles.push(vec![at]),
+            }
+            end = end.max(Some(last));
+        }
+        bundles
+    }
+
+    /// Reads the sets of a bundle and calls `each` with those of every shard, in the order of
+    /// their cells.
+    fn each_shard(
+        &self,
+        bundle: &Bundle,
+        needed: &[bool],
+        mut each: impl FnMut(&[(u32, &[u8])]) -> Result<()>,
+    ) -> Result<()> {
+        let read: Result<Vec<(&Group, BinaryViewArray)>> = bundle
+            .iter()
+            .map(|at| {
+                let group = &self.groups[*at];
+                Ok((group, users(&self.readers[group.reader], group.at)?))
+            })
+            .collect();
+        let read = read?;
+        let mut shards: BTreeMap<u32, Vec<(u32, &[u8])>> = BTreeMap::new();
+        for (group, sets) in &read {
+            for (shard, rows) in &group.shards {
+                let list = shards.entry(*shard).or_default();
+                for row in rows.clone() {
+                    let cell = group.cells[row];
+                    if cell != NO_CELL && needed[cell as usize] {
+                        list.push((cell, sets.value(row)));
+                    }
+                }
+            }
+        }
+        for mut list in shards.into_values() {
+            list.sort_by_key(|(cell, _)| *cell);
+            each(&list)?;
+        }
+        Ok(())
+    }
+}
+
+/// The containers of a shard's sets, by place of their 65,536 numbers in it.
+fn pages<'a>(shard: &[(u32, &'a [u8])]) -> Result<Vec<Vec<(u32, Container<'a>)>>> {
+    let mut pages = vec![Vec::new(); PAGES];
+    for (cell, set) in shard {
+        containers(set, |high, container| {
+            pages[usize::from(high) % PAGES].push((*cell, container));
+        })?;
+    }
+    pages.retain(|page| !page.is_empty());
+    Ok(pages)
+}
+
+/// Users of some terms in one shard.
+fn count(terms: &Terms, sets: &Sets<&[u8]>, marks: &mut [Marks; 3]) -> Result<u64> {
+    let [all, both, one] = marks;
+    let add = |marks: &mut Marks, cells: &[u32]| -> Result<()> {
+        for set in cells.iter().flat_map(|cell| sets.of(*cell)) {
+            marks.add(set)?;
+        }
+        Ok(())
+    };
+    all.clear();
+    for term in terms {
+        let Some((first, rest)) = term.split_first() else { continue };
+        if rest.is_empty() {
+            add(all, first)?;
+            continue;
+        }
+        both.clear();
+        add(both, first)?;
+        for cells in rest {
+            one.clear();
+            add(one, cells)?;
+            both.keep(one);
+        }
+        all.unite(both);
+    }
+    Ok(all.len())
+}
+
+/// Active users of `length` days ending on each day, as in the report on raw events: for every
+/// user the last day, and for every day how many users it is the last day of.
+fn trailing(sets: &Sets<Container<'_>>, days: &[Vec<u32>], length: usize) -> Vec<u64> {
+    let mut counts = vec![0u64; days.len()];
+    // The last active day plus one; 0 is never.
+    let mut last_seen = vec![0u32; 1 << 16];
+    let mut users_last_seen = vec![0u32; days.len() + 1];
+    let mut active = 0u64;
+    for (today, cells) in days.iter().enumerate() {
+        let now = today as u32 + 1;
+        let (mut came, mut fresh) = (0, 0);
+        let mut visit = |low: u16| {
+            let last = &mut last_seen[usize::from(low)];
+            let before = std::mem::replace(last, now);
+            let is_fresh = u32::from(before != now);
+            fresh += is_fresh;
+            // Place 0 stands for "never"; what is in it does not matter.
+            let users = &mut users_last_seen[before as usize];
+            *users = users.wrapping_sub(is_fresh);
+            came += u64::from(before == 0 || before as usize + length <= today + 1);
+        };
+        for container in cells.iter().flat_map(|cell| sets.of(*cell)) {
+            match container {
+                Container::Array(array) => {
+                    array.iter().for_each(|low| visit(u16::from_le_bytes(*low)));
+                }
+                container => container.each(&mut visit),
+            }
+        }
+        users_last_seen[now as usize] += fresh;
+        active += came;
+        counts[today] = active;
+        // Who was last active on the first day of today's window is not active tomorrow.
+        if let Some(leaving) = (today + 1).checked_sub(length) {
+            active -= u64::from(users_last_seen[leaving + 1]);
+        }
+    }
+    counts
+}

@@ -1,0 +1,407 @@
+//! Rows of the table `activity`, and the Parquet files that hold them.
+//!
+//! A row is the set of users of one (day, source, event, dimension values) in one shard. Rows are
+//! sorted by shard, month and the rest, and a row group ends where a shard or a month does (unless
+//! it would be tiny): a question about some months reads the row groups of these months, and two
+//! threads never need the same one.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, BinaryViewArray, Date32Array, DictionaryArray,
+    Int32Array, Int64Array, StringArray,
+};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Date32Type, Field, Int32Type, Int64Type, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+
+use super::delta::{DataFile, write};
+use super::file::DataReader;
+use crate::calendar::Day;
+use crate::{Error, Result};
+
+/// A shard holds this many consecutive numbers, as a power of two.
+pub const SHARD_BITS: u32 = 20;
+/// Number of the first shard of users with numbers that the store gave; the shards below are of
+/// users whose keys are their numbers.
+pub const FIRST_GIVEN: u32 = 1 << (u32::BITS - SHARD_BITS);
+/// Columns that are no dimensions, in the order of the file around these.
+pub(super) const BEFORE: [&str; 3] = ["day", "source", "event"];
+/// Columns after the dimensions.
+pub(super) const AFTER: [&str; 4] = ["shard", "users", "user_count", "event_count"];
+/// A row group with fewer bytes of sets than this goes on into the next month or shard.
+const SMALL_GROUP: usize = 256 << 10;
+/// A data file has about this many bytes of sets at most.
+const LARGE_FILE: usize = 32 << 20;
+
+/// What a row is about, besides the day.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Series {
+    /// Name of the source.
+    pub source: String,
+    /// Name of the event.
+    pub event: String,
+    /// One value for each dimension of the store; `None` is "no value".
+    pub dimensions: Vec<Option<String>>,
+}
+
+/// A row to be written.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Which users: [`shard_of`] any of them.
+    pub shard: u32,
+    /// The day.
+    pub day: Day,
+    /// Place in the list of series.
+    pub series: u32,
+    /// Portable Roaring bitmap of the users' numbers.
+    pub users: Vec<u8>,
+    /// How many users.
+    pub user_count: u64,
+    /// How many events of them.
+    pub event_count: u64,
+}
+
+/// The shard of a number; `given` if the store gave it.
+pub fn shard_of(number: u32, given: bool) -> u32 {
+    (number >> SHARD_BITS) | if given { FIRST_GIVEN } else { 0 }
+}
+
+/// Columns of the table.
+pub(super) fn schema(dimensions: &[String]) -> Schema {
+    let text = |name: &str| Field::new(name, DataType::Utf8, true);
+    let mut fields = vec![Field::new("day", DataType::Date32, true), text("source"), text("event")];
+    fields.extend(dimensions.iter().map(|name| text(name)));
+    fields.push(Field::new("shard", DataType::Int32, true));
+    fields.push(Field::new("users", DataType::Binary, true));
+    fields.push(Field::new("user_count", DataType::Int64, true));
+    fields.push(Field::new("event_count", DataType::Int64, true));
+    Schema::new(fields)
+}
+
+/// Writes rows as data files in a folder, several at a time. Rows come back sorted.
+///
+/// # Errors
+/// When the disk refuses.
+pub(super) fn write_rows(
+    folder: &Path,
+    dimensions: &[String],
+    series: &[Series],
+    rows: &mut [Row],
+    level: i32,
+    place: &(dyn Fn() -> u64 + Sync),
+) -> Result<Vec<DataFile>> {
+    sort(series, rows);
+    let files: Vec<Range<usize>> = cut(rows, LARGE_FILE.min(share(rows)));
+    files
+        .into_par_iter()
+        .map(|range| {
+            let rows = &rows[range];
+            write(folder, &to_bytes(dimensions, series, rows, level)?, stats(rows), place())
+        })
+        .collect()
+}
+
+/// Rows as the bytes of one data file. They must be [sorted](sort).
+pub(super) fn to_bytes(
+    dimensions: &[String],
+    series: &[Series],
+    rows: &[Row],
+    level: i32,
+) -> Result<Vec<u8>> {
+    let broken = |cause: parquet::errors::ParquetError| {
+        Error::internal(format!("a data file cannot be written: {cause}"))
+    };
+    // Texts are handed over as dictionaries, and written as the texts they are.
+    let schema = Arc::new(with_dictionaries(&schema(dimensions)));
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties(level)?)
+        .with_skip_arrow_metadata(true);
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new_with_options(&mut bytes, Arc::clone(&schema), options)
+        .map_err(broken)?;
+    let texts = Texts::new(dimensions.len(), series);
+    for group in cut(rows, SMALL_GROUP) {
+        writer.write(&batch(&schema, &texts, &rows[group])?).map_err(broken)?;
+        writer.flush().map_err(broken)?;
+    }
+    writer.close().map_err(broken)?;
+    Ok(bytes)
+}
+
+/// Rows as if they were in a file.
+pub(super) fn in_memory(
+    dimensions: &[String],
+    series: &[Series],
+    rows: &mut [Row],
+) -> Result<DataReader> {
+    sort(series, rows);
+    let schema = Arc::new(with_dictionaries(&schema(dimensions)));
+    let texts = Texts::new(dimensions.len(), series);
+    let groups = cut(rows, SMALL_GROUP).into_iter().map(|group| {
+        let batch = batch(&schema, &texts, &rows[group])?;
+        let fields = schema.fields().iter().map(|field| {
+            Field::new(field.name(), reading_type(field.data_type()), field.is_nullable())
+        });
+        let columns = batch
+            .columns()
+            .iter()
+            .map(|column| Ok(cast(column, &reading_type(column.data_type()))?));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        Ok(RecordBatch::try_new(schema, columns.collect::<Result<_>>()?)?)
+    });
+    Ok(DataReader::of_batches(groups.collect::<Result<_>>()?))
+}
+
+/// Sorts rows as they lie in files.
+pub(super) fn sort(series: &[Series], rows: &mut [Row]) {
+    let mut order: Vec<u32> = (0..series.len() as u32).collect();
+    order.sort_unstable_by_key(|at| &series[*at as usize]);
+    let mut ranks = vec![0u32; series.len()];
+    for (rank, at) in order.into_iter().enumerate() {
+        ranks[at as usize] = rank as u32;
+    }
+    rows.sort_unstable_by_key(|row| {
+        (row.shard, month(row.day), ranks[row.series as usize], row.day)
+    });
+}
+
+/// Number of the month of a day, for putting days of one month together.
+fn month(day: Day) -> i32 {
+    let (year, month, _) = day.ymd();
+    year * 12 + i32::from(month)
+}
+
+/// Cuts sorted rows into ranges of at least `bytes` of sets, where a shard or a month ends.
+fn cut(rows: &[Row], bytes: usize) -> Vec<Range<usize>> {
+    let mut ranges = Vec::new();
+    let (mut start, mut size) = (0, 0);
+    for (at, row) in rows.iter().enumerate() {
+        let ends = at > start && {
+            let before = &rows[at - 1];
+            before.shard != row.shard || month(before.day) != month(row.day)
+        };
+        if ends && size >= bytes {
+            ranges.push(start..at);
+            (start, size) = (at, 0);
+        }
+        size += row.users.len();
+    }
+    if start < rows.len() {
+        ranges.push(start..rows.len());
+    }
+    ranges
+}
+
+/// Bytes of sets for each thread's file; small files are not worth being many.
+fn share(rows: &[Row]) -> usize {
+    let all: usize = rows.iter().map(|row| row.users.len()).sum();
+    (all / rayon::current_num_threads().max(1)).max(4 << 20)
+}
+
+fn stats(rows: &[Row]) -> String {
+    let days = || rows.iter().map(|row| row.day);
+    let shards = || rows.iter().map(|row| row.shard);
+    match (days().min(), days().max(), shards().min(), shards().max()) {
+        (Some(first), Some(last), Some(low), Some(high)) => format!(
+            "{{\"numRecords\":{},\"minValues\":{{\"day\":\"{first}\",\"shard\":{low}}},\
+             \"maxValues\":{{\"day\":\"{last}\",\"shard\":{high}}},\
+             \"nullCount\":{{\"day\":0,\"shard\":0}}}}",
+            rows.len()
+        ),
+        _ => "{\"numRecords\":0}".to_owned(),
+    }
+}
+
+fn properties(level: i32) -> Result<WriterProperties> {
+    let level = ZstdLevel::try_new(level).map_err(|cause| Error::internal(cause.to_string()))?;
+    let users = ColumnPath::from("users");
+    Ok(WriterProperties::builder()
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_row_count(None)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_offset_index_disabled(true)
+        .set_column_dictionary_enabled(users.clone(), false)
+        .set_column_encoding(users.clone(), Encoding::PLAIN)
+        .set_column_statistics_enabled(users, EnabledStatistics::None)
+        .build())
+}
+
+fn with_dictionaries(schema: &Schema) -> Schema {
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::Utf8 => Field::new(field.name(), text_type(), true),
+        _ => field.as_ref().clone(),
+    });
+    Schema::new(fields.collect::<Vec<_>>())
+}
+
+fn text_type() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+}
+
+/// The text columns of all series: their values, and for each series its value.
+struct Texts(Vec<(ArrayRef, Vec<Option<i32>>)>);
+
+impl Texts {
+    fn new(dimensions: usize, series: &[Series]) -> Self {
+        let column = |of: &dyn Fn(&Series) -> Option<&str>| -> (ArrayRef, Vec<Option<i32>>) {
+            let mut codes: BTreeMap<&str, i32> = BTreeMap::new();
+            for text in series.iter().filter_map(of) {
+                codes.insert(text, 0);
+            }
+            for (at, code) in codes.values_mut().enumerate() {
+                *code = at as i32;
+            }
+            let values: StringArray = codes.keys().map(|text| Some(*text)).collect();
+            let keys = series.iter().map(|series| of(series).and_then(|t| codes.get(t).copied()));
+            (Arc::new(values) as ArrayRef, keys.collect())
+        };
+        let mut columns = vec![
+            column(&|series| Some(series.source.as_str())),
+            column(&|series| Some(series.event.as_str())),
+        ];
+        for at in 0..dimensions {
+            columns.push(column(&|series| series.dimensions.get(at)?.as_deref()));
+        }
+        Self(columns)
+    }
+}
+
+fn batch(schema: &SchemaRef, texts: &Texts, rows: &[Row]) -> Result<RecordBatch> {
+    let days: Date32Array = rows.iter().map(|row| Some(row.day.number())).collect();
+    let mut columns: Vec<ArrayRef> = vec![Arc::new(days)];
+    for (values, keys) in &texts.0 {
+        let keys: Int32Array = rows.iter().map(|row| keys[row.series as usize]).collect();
+        columns.push(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(values))?));
+    }
+    let counts = |of: fn(&Row) -> u64| -> Result<ArrayRef> {
+        let counts: Result<Int64Array, _> =
+            rows.iter().map(|row| i64::try_from(of(row)).map(Some)).collect();
+        Ok(Arc::new(counts.map_err(|_| Error::limit("a count beyond 2^63"))?))
+    };
+    columns.push(Arc::new(rows.iter().map(|r| Some(r.shard as i32)).collect::<Int32Array>()));
+    columns.push(Arc::new(BinaryArray::from_iter_values(rows.iter().map(|row| &row.users))));
+    columns.push(counts(|row| row.user_count)?);
+    columns.push(counts(|row| row.event_count)?);
+    Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
+}
+
+/// What the rows of a row group are about, without their users.
+pub struct About {
+    batch: RecordBatch,
+    dimensions: usize,
+}
+
+impl About {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When the file is broken.
+    pub fn read(file: &DataReader, group: usize, dimensions: &[String]) -> Result<Self> {
+        let names: Vec<&str> = BEFORE
+            .iter()
+            .copied()
+            .chain(["shard", "user_count", "event_count"])
+            .chain(dimensions.iter().map(String::as_str))
+            .collect();
+        let batch = file.read(group, &names)?;
+        let order: Vec<&str> = BEFORE
+            .iter()
+            .copied()
+            .chain(dimensions.iter().map(String::as_str))
+            .chain(["shard", "user_count", "event_count"])
+            .collect();
+        let columns =
+            order.iter().map(|name| batch.schema_ref().index_of(name).map_err(Error::from));
+        let batch = batch.project(&columns.collect::<Result<Vec<_>>>()?)?;
+        let about = Self { batch, dimensions: dimensions.len() };
+        let nulls = |at: usize| about.batch.column(at).logical_null_count();
+        let count = about.batch.num_columns();
+        let needed = (0..BEFORE.len()).chain(count - 3..count);
+        if needed.map(nulls).sum::<usize>() > 0 {
+            return Err(file.broken("a row says too little"));
+        }
+        Ok(about)
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The day of each row.
+    pub fn days(&self) -> &[i32] {
+        self.batch.column(0).as_primitive::<Date32Type>().values()
+    }
+
+    /// The shard of each row.
+    pub fn shards(&self) -> &[i32] {
+        self.count_column(3).as_primitive::<Int32Type>().values()
+    }
+
+    /// Users of each row.
+    pub fn users(&self) -> &[i64] {
+        self.count_column(2).as_primitive::<Int64Type>().values()
+    }
+
+    /// Events of each row.
+    pub fn events(&self) -> &[i64] {
+        self.count_column(1).as_primitive::<Int64Type>().values()
+    }
+
+    /// The texts that rows are about: source, event, dimensions.
+    pub fn texts(&self) -> Vec<&DictionaryArray<Int32Type>> {
+        let columns = &self.batch.columns()[1..3 + self.dimensions];
+        columns.iter().map(|column| column.as_dictionary::<Int32Type>()).collect()
+    }
+
+    /// What a row is about.
+    pub fn series(&self, row: usize) -> Series {
+        let mut texts = self.texts().into_iter().map(|column| {
+            let at = column.key(row)?;
+            Some(column.values().as_string::<i32>().value(at).to_owned())
+        });
+        let mut next = || texts.next().flatten();
+        let (source, event) = (next().unwrap_or_default(), next().unwrap_or_default());
+        let dimensions = (0..self.dimensions).map(|_| next()).collect();
+        Series { source, event, dimensions }
+    }
+
+    fn count_column(&self, from_end: usize) -> &ArrayRef {
+        let columns = self.batch.columns();
+        &columns[columns.len() - from_end]
+    }
+}
+
+/// The sets of the rows of a row group.
+///
+/// # Errors
+/// When the file is broken.
+pub fn users(file: &DataReader, group: usize) -> Result<BinaryViewArray> {
+    let batch = file.read(group, &["users"])?;
+    let users = batch.column(0).as_binary_view_opt().filter(|users| users.null_count() == 0);
+    users.cloned().ok_or_else(|| file.broken("a row without users"))
+}
+
+/// The type in which a column is read: texts as dictionaries, sets without copying them.
+pub(super) fn reading_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Utf8 => text_type(),
+        DataType::Binary => DataType::BinaryView,
+        other => other.clone(),
+    }
+}

@@ -1,0 +1,189 @@
+//! Stored sets: Roaring bitmaps in the portable format, read where they lie.
+//!
+//! A question looks at each stored set once, so making a bitmap of it in memory first would cost
+//! more than the answer. [`containers`] walks the bytes as they are, and checks what it walks.
+//!
+//! Format: <https://github.com/RoaringBitmap/RoaringFormatSpec>
+
+use roaring::RoaringBitmap;
+
+use crate::{Error, Result};
+
+/// First half-word of a bitmap that has runs.
+const WITH_RUNS: u16 = 12_347;
+/// First word of a bitmap without.
+const WITHOUT_RUNS: u32 = 12_346;
+/// A bitmap with runs has no offsets if it has fewer containers than this.
+const FEW_CONTAINERS: usize = 4;
+/// A container with more users than this is a bitset.
+const MOST_IN_ARRAY: usize = 4_096;
+/// Bytes of a bitset.
+const BITSET: usize = 8_192;
+
+/// The users of 65,536 consecutive numbers, as they lie in the file. All numbers are
+/// little-endian.
+#[derive(Clone, Copy, Debug)]
+pub enum Container<'a> {
+    /// Low halves of the numbers, ascending.
+    Array(&'a [[u8; 2]]),
+    /// One bit for each number.
+    Bits(&'a [u8; BITSET]),
+    /// Low half of the first number of each run, and how many follow it.
+    Runs(&'a [[u8; 4]]),
+}
+
+/// The set of ascending, different numbers as portable bytes, with runs where these are smaller.
+///
+/// # Errors
+/// When the numbers are not ascending.
+pub fn encode(numbers: &[u32]) -> Result<Vec<u8>> {
+    let sorted = RoaringBitmap::from_sorted_iter(numbers.iter().copied());
+    let mut bitmap = sorted.map_err(|cause| Error::internal(format!("unsorted set: {cause}")))?;
+    bitmap.optimize();
+    let mut bytes = Vec::with_capacity(bitmap.serialized_size());
+    bitmap
+        .serialize_into(&mut bytes)
+        .map_err(|cause| Error::internal(format!("a set cannot be written: {cause}")))?;
+    Ok(bytes)
+}
+
+/// Calls `each` with the high half and the container of every 65,536 numbers that hold a user.
+///
+/// # Errors
+/// When the bytes are cut off or not a bitmap; `each` may have seen some containers then.
+#[inline]
+pub fn containers<'a>(bytes: &'a [u8], mut each: impl FnMut(u16, Container<'a>)) -> Result<()> {
+    let (cookie, rest) = bytes.split_first_chunk::<4>().ok_or_else(broken)?;
+    let word = u32::from_le_bytes(*cookie);
+    let (count, flags, rest) = if word == WITHOUT_RUNS {
+        let (count, rest) = rest.split_first_chunk::<4>().ok_or_else(broken)?;
+        (u32::from_le_bytes(*count) as usize, None, rest)
+    } else if word as u16 == WITH_RUNS {
+        let count = (word >> 16) as usize + 1;
+        let (flags, rest) = rest.split_at_checked(count.div_ceil(8)).ok_or_else(broken)?;
+        (count, Some(flags), rest)
+    } else {
+        return Err(broken());
+    };
+    if count > 1 << 16 {
+        return Err(broken());
+    }
+    let (headers, mut rest) = rest.split_at_checked(count * 4).ok_or_else(broken)?;
+    if flags.is_none() || count >= FEW_CONTAINERS {
+        // Containers follow one another, so their offsets say nothing new.
+        rest = rest.split_at_checked(count * 4).ok_or_else(broken)?.1;
+    }
+    for (at, [a, b, c, d]) in headers.as_chunks().0.iter().enumerate() {
+        let high = u16::from_le_bytes([*a, *b]);
+        let users = usize::from(u16::from_le_bytes([*c, *d])) + 1;
+        let has_runs = flags.is_some_and(|flags| flags[at / 8] >> (at % 8) & 1 == 1);
+        let (container, after) = if has_runs {
+            let (runs, after) = rest.split_first_chunk::<2>().ok_or_else(broken)?;
+            let length = usize::from(u16::from_le_bytes(*runs)) * 4;
+            let (runs, after) = after.split_at_checked(length).ok_or_else(broken)?;
+            (Container::Runs(runs.as_chunks().0), after)
+        } else if users <= MOST_IN_ARRAY {
+            let (array, after) = rest.split_at_checked(users * 2).ok_or_else(broken)?;
+            (Container::Array(array.as_chunks().0), after)
+        } else {
+            let (bits, after) = rest.split_first_chunk::<BITSET>().ok_or_else(broken)?;
+            (Container::Bits(bits), after)
+        };
+        each(high, container);
+        rest = after;
+    }
+    if rest.is_empty() { Ok(()) } else { Err(broken()) }
+}
+
+/// Calls `each` with every number of a stored set, in ascending order.
+///
+/// # Errors
+/// As [`containers`].
+#[inline]
+pub fn numbers(bytes: &[u8], mut each: impl FnMut(u32)) -> Result<()> {
+    containers(bytes, |high, container| {
+        let base = u32::from(high) << 16;
+        container.each(&mut |low| each(base | u32::from(low)));
+    })
+}
+
+impl Container<'_> {
+    /// Calls `each` with the low half of every number, in ascending order.
+    #[inline]
+    pub fn each(&self, each: &mut impl FnMut(u16)) {
+        match self {
+            Container::Array(array) => {
+                for low in *array {
+                    each(u16::from_le_bytes(*low));
+                }
+            }
+            Container::Bits(bits) => {
+                for (at, word) in bits.as_chunks().0.iter().enumerate() {
+                    let mut word = u64::from_le_bytes(*word);
+                    while word != 0 {
+                        each((at as u16) << 6 | word.trailing_zeros() as u16);
+                        word &= word - 1;
+                    }
+                }
+            }
+            Container::Runs(runs) => {
+                for [a, b, c, d] in *runs {
+                    let first = u16::from_le_bytes([*a, *b]);
+                    let more = u16::from_le_bytes([*c, *d]);
+                    (first..=first.saturating_add(more)).for_each(&mut *each);
+                }
+            }
+        }
+    }
+}
+
+fn broken() -> Error {
+    Error::input("a stored set of users is broken")
+        .with("help", "`headcount store verify` tells which file it is in")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
+    use roaring::RoaringBitmap;
+
+    use super::{encode, numbers};
+
+    /// Thin arrays, bitsets and runs, in one or several containers.
+    fn sets() -> impl Strategy<Value = Vec<u32>> {
+        let thin = proptest::collection::btree_set(any::<u32>(), 0..50);
+        let dense = (0..3u32, 1..9u32).prop_map(|(page, step)| {
+            (0..65_536).step_by(step as usize).map(|low| page << 16 | low).collect()
+        });
+        let few = proptest::collection::btree_set(0..300_000u32, 0..2_000);
+        prop_oneof![thin, dense, few].prop_map(|set| set.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(set in sets()) {
+            let bytes = encode(&set).unwrap();
+            let mut read = Vec::new();
+            numbers(&bytes, |number| read.push(number)).unwrap();
+            prop_assert_eq!(&read, &set);
+            let other = RoaringBitmap::deserialize_from(bytes.as_slice()).unwrap();
+            prop_assert!(other.iter().eq(set));
+        }
+
+        #[test]
+        fn broken_bytes_never_panic(set in sets(), cut in any::<usize>(), flip in any::<usize>()) {
+            let mut bytes = encode(&set).unwrap();
+            let at = flip % bytes.len();
+            bytes[at] ^= 1 << (flip >> 32 & 7);
+            let _ = numbers(&bytes, |_| ());
+            bytes.truncate(cut % bytes.len());
+            prop_assert!(numbers(&bytes, |_| ()).is_err());
+        }
+    }
+
+    #[test]
+    fn unsorted_numbers_are_refused() {
+        assert!(encode(&[3, 2]).is_err());
+        assert!(encode(&[]).is_ok_and(|bytes| bytes.len() == 8));
+    }
+}

@@ -1,0 +1,157 @@
+//! A data file opened for reading, and rows in memory that read like one.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use arrow::compute::{concat_batches, max, min};
+use arrow::datatypes::{DataType, Date32Type, Field, Int32Type, Schema};
+use arrow::record_batch::RecordBatch;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::statistics::Statistics;
+
+use super::activity::reading_type;
+use crate::{Error, Result};
+
+/// A data file, opened.
+#[derive(Clone, Debug)]
+pub struct DataReader {
+    path: PathBuf,
+    input: Input,
+}
+
+#[derive(Clone, Debug)]
+enum Input {
+    Disk(ArrowReaderMetadata),
+    /// Row groups.
+    Memory(Vec<RecordBatch>),
+}
+
+impl DataReader {
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// When it is not there, or broken.
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let failed = |cause: ParquetError| broken(path, &cause.to_string());
+        let file = File::open(path).map_err(|cause| Error::io(path, cause))?;
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let plain = ArrowReaderMetadata::load(&file, options).map_err(failed)?;
+        let fields = plain.schema().fields().iter().map(|field| {
+            Field::new(field.name(), reading_type(field.data_type()), field.is_nullable())
+        });
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let options = ArrowReaderOptions::new().with_schema(schema);
+        let metadata = ArrowReaderMetadata::try_new(Arc::clone(plain.metadata()), options);
+        Ok(Self { path: path.to_owned(), input: Input::Disk(metadata.map_err(failed)?) })
+    }
+
+    /// Row groups that are in no file yet.
+    pub(super) fn of_batches(groups: Vec<RecordBatch>) -> Self {
+        Self { path: PathBuf::from("(memory)"), input: Input::Memory(groups) }
+    }
+
+    /// Number of row groups.
+    pub fn groups(&self) -> usize {
+        match &self.input {
+            Input::Disk(metadata) => metadata.metadata().num_row_groups(),
+            Input::Memory(groups) => groups.len(),
+        }
+    }
+
+    /// Smallest and largest value of a column of 32-bit integers or days in a row group;
+    /// everything if the file does not say.
+    pub fn bounds(&self, group: usize, column: &str) -> (i32, i32) {
+        let known = match &self.input {
+            Input::Disk(metadata) => bounds(metadata.metadata().row_group(group), column),
+            Input::Memory(groups) => {
+                groups[group].column_by_name(column).and_then(|column| match column.data_type() {
+                    DataType::Date32 => {
+                        let days = column.as_primitive::<Date32Type>();
+                        Some((min(days)?, max(days)?))
+                    }
+                    _ => {
+                        let numbers = column.as_primitive_opt::<Int32Type>()?;
+                        Some((min(numbers)?, max(numbers)?))
+                    }
+                })
+            }
+        };
+        known.unwrap_or((i32::MIN, i32::MAX))
+    }
+
+    /// Some columns of a row group, in the order of the file.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read(&self, group: usize, columns: &[&str]) -> Result<RecordBatch> {
+        let batch = match &self.input {
+            Input::Disk(metadata) => self.decode(metadata, group, columns)?,
+            Input::Memory(groups) => {
+                let fields = groups[group].schema_ref().fields().iter().enumerate();
+                let wanted = fields.filter(|(_, f)| columns.contains(&f.name().as_str()));
+                groups[group].project(&wanted.map(|(at, _)| at).collect::<Vec<_>>())?
+            }
+        };
+        match columns.iter().find(|name| batch.column_by_name(name).is_none()) {
+            None => Ok(batch),
+            Some(name) => Err(self.broken(&format!("there is no column `{name}`"))),
+        }
+    }
+
+    /// The error for a file that cannot be trusted.
+    pub fn broken(&self, what: &str) -> Error {
+        broken(&self.path, what)
+    }
+
+    fn decode(
+        &self,
+        metadata: &ArrowReaderMetadata,
+        group: usize,
+        columns: &[&str],
+    ) -> Result<RecordBatch> {
+        let failed = |cause: ParquetError| self.broken(&cause.to_string());
+        // Opened anew each time: threads that share a file would share its place in it.
+        let file = File::open(&self.path).map_err(|cause| Error::io(&self.path, cause))?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
+        let fields = metadata.schema().fields().iter().enumerate();
+        let wanted = fields.filter(|(_, f)| columns.contains(&f.name().as_str()));
+        let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.map(|(at, _)| at));
+        let rows = usize::try_from(metadata.metadata().row_group(group).num_rows()).unwrap_or(0);
+        let reader = builder
+            .with_projection(mask)
+            .with_row_groups(vec![group])
+            .with_batch_size(rows.max(1))
+            .build()
+            .map_err(failed)?;
+        let mut batches = Vec::new();
+        for batch in reader {
+            batches.push(batch.map_err(|cause| self.broken(&cause.to_string()))?);
+        }
+        match (batches.len(), batches.first()) {
+            (1, _) => Ok(batches.remove(0)),
+            (_, Some(first)) => Ok(concat_batches(&first.schema(), &batches)?),
+            (_, None) => Err(self.broken("an empty row group")),
+        }
+    }
+}
+
+fn bounds(group: &RowGroupMetaData, column: &str) -> Option<(i32, i32)> {
+    let column = group.columns().iter().find(|c| c.column_path().parts() == [column])?;
+    match column.statistics()? {
+        Statistics::Int32(statistics) => Some((*statistics.min_opt()?, *statistics.max_opt()?)),
+        _ => None,
+    }
+}
+
+fn broken(path: &Path, what: &str) -> Error {
+    Error::input(format!("broken data file: {what}"))
+        .with("file", path.display())
+        .with("help", "`headcount store verify` tells what else is broken; ingest into a new store")
+}

@@ -1,0 +1,204 @@
+//! The ledger: one entry for every file of events that was ingested.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, TimeUnit, TimestampMicrosecondType};
+use arrow::record_batch::RecordBatch;
+
+use super::hash::Digest;
+use crate::calendar::Day;
+use crate::events::{Reason, Rejects};
+use crate::{Error, Result};
+
+/// An ingested file of events.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Name of the source it belongs to.
+    pub source: String,
+    /// What the source said of its columns and times; other words are another reading.
+    pub settings: String,
+    /// Path, relative to the project if it lies in it.
+    pub name: String,
+    /// What it is known by.
+    pub digest: Digest,
+    /// Bytes.
+    pub size: u64,
+    /// When it was last changed, in nanoseconds since 1970; a file with the same name, size and
+    /// time is not read again to see that it is the same.
+    pub modified: i64,
+    /// Rows that were counted.
+    pub events: u64,
+    /// Oldest instant of all rows with a good time, in microseconds since 1970.
+    pub first: Option<i64>,
+    /// Newest instant of all rows with a good time.
+    pub last: Option<i64>,
+    /// Rows that were not counted.
+    pub rejects: Vec<Reject>,
+}
+
+/// Rejected rows of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reject {
+    /// Why.
+    pub reason: Reason,
+    /// The day of the rows, if their time is good.
+    pub day: Option<Day>,
+    /// How many.
+    pub rows: u64,
+}
+
+impl Entry {
+    /// Rejected rows in all.
+    pub fn rejected(&self) -> u64 {
+        self.rejects.iter().map(|reject| reject.rows).sum()
+    }
+}
+
+/// What a scan by days rejected of one file, for its entry.
+pub fn rejects(rejects: &Rejects) -> Vec<Reject> {
+    let mut list: Vec<Reject> =
+        rejects.days().map(|(reason, day, rows)| Reject { reason, day: Some(day), rows }).collect();
+    let mut bare = Vec::new();
+    for (_, reason, rows, _) in rejects.iter() {
+        let dated: u64 = list.iter().filter(|r| r.reason == reason).map(|r| r.rows).sum();
+        if rows > dated {
+            bare.push(Reject { reason, day: None, rows: rows - dated });
+        }
+    }
+    bare.append(&mut list);
+    bare
+}
+
+/// Columns of the ledger's table.
+pub(super) fn schema() -> Schema {
+    let time = || DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    Schema::new(vec![
+        Field::new("source", DataType::Utf8, true),
+        Field::new("name", DataType::Utf8, true),
+        Field::new("hash", DataType::Utf8, true),
+        Field::new("size", DataType::Int64, true),
+        Field::new("modified_ns", DataType::Int64, true),
+        Field::new("events", DataType::Int64, true),
+        Field::new("rejected", DataType::Int64, true),
+        Field::new("first", time(), true),
+        Field::new("last", time(), true),
+        Field::new("rejects", DataType::Utf8, true),
+        Field::new("settings", DataType::Utf8, true),
+    ])
+}
+
+/// Entries as a batch of [`schema`].
+pub(super) fn write(entries: &[Entry]) -> Result<RecordBatch> {
+    let texts = |of: &dyn Fn(&Entry) -> String| -> ArrayRef {
+        Arc::new(entries.iter().map(|entry| Some(of(entry))).collect::<StringArray>())
+    };
+    let numbers = |of: &dyn Fn(&Entry) -> i64| -> ArrayRef {
+        Arc::new(entries.iter().map(|entry| Some(of(entry))).collect::<Int64Array>())
+    };
+    let times = |of: &dyn Fn(&Entry) -> Option<i64>| -> ArrayRef {
+        let times = entries.iter().map(of).collect::<TimestampMicrosecondArray>();
+        Arc::new(times.with_timezone("UTC"))
+    };
+    let columns = vec![
+        texts(&|entry| entry.source.clone()),
+        texts(&|entry| entry.name.clone()),
+        texts(&|entry| entry.digest.to_string()),
+        numbers(&|entry| entry.size as i64),
+        numbers(&|entry| entry.modified),
+        numbers(&|entry| entry.events as i64),
+        numbers(&|entry| entry.rejected() as i64),
+        times(&|entry| entry.first),
+        times(&|entry| entry.last),
+        texts(&|entry| write_rejects(&entry.rejects)),
+        texts(&|entry| entry.settings.clone()),
+    ];
+    Ok(RecordBatch::try_new(Arc::new(schema()), columns)?)
+}
+
+/// Entries of a batch.
+pub(super) fn read(batch: &RecordBatch) -> Result<Vec<Entry>> {
+    let broken = || Error::input("the ledger of the store is broken");
+    let column = |name: &str| batch.column_by_name(name).ok_or_else(broken);
+    let text = |name: &str| column(name)?.as_string_opt::<i32>().ok_or_else(broken);
+    let number = |name| column(name)?.as_primitive_opt::<Int64Type>().ok_or_else(broken);
+    let time = |name| {
+        let column = column(name)?.as_primitive_opt::<TimestampMicrosecondType>();
+        column.ok_or_else(broken)
+    };
+    let (source, name, hash) = (text("source")?, text("name")?, text("hash")?);
+    let (rejects, settings) = (text("rejects")?, text("settings")?);
+    let (size, modified, events) = (number("size")?, number("modified_ns")?, number("events")?);
+    let (first, last) = (time("first")?, time("last")?);
+    (0..batch.num_rows())
+        .map(|row| {
+            Ok(Entry {
+                source: source.value(row).to_owned(),
+                settings: settings.value(row).to_owned(),
+                name: name.value(row).to_owned(),
+                digest: Digest::parse(hash.value(row)).ok_or_else(broken)?,
+                size: u64::try_from(size.value(row)).map_err(|_| broken())?,
+                modified: modified.value(row),
+                events: u64::try_from(events.value(row)).map_err(|_| broken())?,
+                first: first.is_valid(row).then(|| first.value(row)),
+                last: last.is_valid(row).then(|| last.value(row)),
+                rejects: read_rejects(rejects.value(row)).ok_or_else(broken)?,
+            })
+        })
+        .collect()
+}
+
+/// `no user, 2026-01-05: 3; no time: 1`
+fn write_rejects(rejects: &[Reject]) -> String {
+    let texts = rejects.iter().map(|Reject { reason, day, rows }| match day {
+        Some(day) => format!("{reason}, {day}: {rows}"),
+        None => format!("{reason}: {rows}"),
+    });
+    texts.collect::<Vec<_>>().join("; ")
+}
+
+fn read_rejects(text: &str) -> Option<Vec<Reject>> {
+    let parts = text.split("; ").filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let (what, rows) = part.rsplit_once(": ")?;
+            let (reason, day) = match what.split_once(", ") {
+                Some((reason, day)) => (reason, Some(day.parse().ok()?)),
+                None => (what, None),
+            };
+            let reason = Reason::ALL.into_iter().find(|known| known.to_string() == reason)?;
+            Some(Reject { reason, day, rows: rows.parse().ok()? })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Entry, Reject, read, write};
+    use crate::calendar::Day;
+    use crate::events::Reason;
+    use crate::store::Digest;
+
+    #[test]
+    fn entries_survive_the_way_through_a_batch() {
+        let reject = |reason, day: Option<i32>| Reject { reason, day: day.map(Day::new), rows: 7 };
+        let entry = Entry {
+            source: "visits".to_owned(),
+            settings: "time: at".to_owned(),
+            name: "a; b, c: d.csv".to_owned(),
+            digest: Digest::of_bytes(b"abc"),
+            size: 12,
+            modified: -1,
+            events: 3,
+            first: Some(5),
+            last: None,
+            rejects: vec![
+                reject(Reason::TimeMissing, None),
+                reject(Reason::UserMissing, Some(20_000)),
+            ],
+        };
+        let none = Entry { rejects: Vec::new(), ..entry.clone() };
+        let entries = vec![entry, none];
+        assert_eq!(read(&write(&entries).unwrap()).unwrap(), entries);
+    }
+}

@@ -1,0 +1,36 @@
+//! One writer at a time. The operating system holds the lock and lets go of it when the process
+//! ends, however it ends: a killed process leaves no lock behind.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// The right to write to a store; given back when dropped.
+#[derive(Debug)]
+pub struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Takes the lock of a store. If another process has it, `waiting` is called once, and this
+    /// call returns when that process is done.
+    ///
+    /// # Errors
+    /// When the lock file cannot be made, or the file system has no locks.
+    pub fn take(root: &Path, waiting: impl FnOnce()) -> Result<Self> {
+        let path = root.join("lock");
+        let failed = |cause| Error::io(&path, cause);
+        let mut options = File::options();
+        let file = options.create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                waiting();
+                file.lock().map_err(failed)?;
+            }
+            Err(TryLockError::Error(cause)) => return Err(failed(cause)),
+        }
+        Ok(Self { _file: file })
+    }
+}

@@ -1,0 +1,113 @@
+//! Rows of the table `months`: everybody who did anything in a month, in one shard.
+//!
+//! All of it follows from `activity`; it is kept because "how many people a month" is asked most,
+//! and would have to unite every set there is.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, AsArray, BinaryArray, BinaryViewArray, Date32Array, Int32Array, Int64Array,
+};
+use arrow::datatypes::{DataType, Date32Type, Field, Int32Type, Int64Type, Schema};
+use arrow::record_batch::RecordBatch;
+use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+
+use super::activity::Row;
+use super::{DataReader, FIRST_GIVEN, Marks, SHARD_BITS, encode};
+use crate::calendar::{Day, Window};
+use crate::{Error, Result};
+
+/// Users of one shard in one month.
+#[derive(Clone, Debug)]
+pub struct MonthOf {
+    /// First day of the month.
+    pub month: Day,
+    /// Which users.
+    pub shard: u32,
+    /// How many.
+    pub user_count: u64,
+    /// Row group and row of the set.
+    pub place: (usize, usize),
+}
+
+/// Columns of the table.
+pub(super) fn schema() -> Schema {
+    Schema::new(vec![
+        Field::new("month", DataType::Date32, true),
+        Field::new("shard", DataType::Int32, true),
+        Field::new("users", DataType::Binary, true),
+        Field::new("user_count", DataType::Int64, true),
+    ])
+}
+
+/// The months of sorted rows of `activity`, as one batch for each month of each shard.
+pub(super) fn of_rows(rows: &[Row]) -> Result<Vec<RecordBatch>> {
+    let month = |row: &Row| Window::Month.at(row.day).start;
+    let chunks: Vec<&[Row]> =
+        rows.chunk_by(|a, b| a.shard == b.shard && month(a) == month(b)).collect();
+    chunks
+        .into_par_iter()
+        .filter_map(|rows| Some((rows.first()?, rows)))
+        .map(|(first, rows)| {
+            let mut marks = Marks::default();
+            for row in rows {
+                marks.add(&row.users)?;
+            }
+            let base = (first.shard & (FIRST_GIVEN - 1)) << SHARD_BITS;
+            let users = encode(&marks.numbers(base))?;
+            let columns: Vec<ArrayRef> = vec![
+                Arc::new(Date32Array::from(vec![month(first).number()])),
+                Arc::new(Int32Array::from(vec![first.shard as i32])),
+                Arc::new(BinaryArray::from_iter_values([users])),
+                Arc::new(Int64Array::from(vec![marks.len() as i64])),
+            ];
+            Ok(RecordBatch::try_new(Arc::new(schema()), columns)?)
+        })
+        .collect()
+}
+
+/// What the rows of a file of the table are about.
+///
+/// # Errors
+/// When the file is broken.
+pub fn months(file: &DataReader) -> Result<Vec<MonthOf>> {
+    let mut rows = Vec::new();
+    for group in 0..file.groups() {
+        let batch = file.read(group, &["month", "shard", "user_count"])?;
+        let broken = || file.broken("a row says too little");
+        let column = |at: usize| -> Result<&ArrayRef> {
+            let column = batch.column(at);
+            if column.null_count() > 0 { Err(broken()) } else { Ok(column) }
+        };
+        let month = column(0)?.as_primitive_opt::<Date32Type>().ok_or_else(broken)?;
+        let shard = column(1)?.as_primitive_opt::<Int32Type>().ok_or_else(broken)?;
+        let count = column(2)?.as_primitive_opt::<Int64Type>().ok_or_else(broken)?;
+        for row in 0..batch.num_rows() {
+            rows.push(MonthOf {
+                month: Day::new(month.value(row)),
+                shard: shard.value(row) as u32,
+                user_count: u64::try_from(count.value(row)).map_err(|_| broken())?,
+                place: (group, row),
+            });
+        }
+    }
+    Ok(rows)
+}
+
+/// Batches of the table as if they were in a file.
+pub(super) fn in_memory(batches: Vec<RecordBatch>) -> Result<DataReader> {
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("month", DataType::Date32, true),
+        Field::new("shard", DataType::Int32, true),
+        Field::new("users", DataType::BinaryView, true),
+        Field::new("user_count", DataType::Int64, true),
+    ]));
+    let groups = batches.into_iter().map(|batch| {
+        let mut columns = batch.columns().to_vec();
+        let users = columns[2].as_binary_opt::<i32>();
+        let users = users.ok_or_else(|| Error::internal("a set that is not binary"))?;
+        columns[2] = Arc::new(users.iter().collect::<BinaryViewArray>());
+        Ok(RecordBatch::try_new(Arc::clone(&schema), columns)?)
+    });
+    Ok(DataReader::of_batches(groups.collect::<Result<_>>()?))
+}

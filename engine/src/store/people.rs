@@ -1,0 +1,267 @@
+//! Numbers for people, given once and kept for ever.
+//!
+//! A key that is an integer from 0 to 2^32 - 1 and belongs to no scope is its own number. Every
+//! other key gets the next free number when it is first seen; the table `users` holds these, and
+//! no number is ever given to somebody else. The two kinds of numbers never meet in one set:
+//! shards below [`FIRST_GIVEN`](super::FIRST_GIVEN) hold the former, the others the latter.
+//!
+//! Keys are spread over 64 parts by their hash, each with a lock of its own. The parts take turns
+//! with blocks of 4,096 numbers, so that numbers stay dense whatever part a key is in.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+
+use crate::events::Book;
+use crate::users::{Key, Numbering, hash_bytes, hash_int};
+use crate::{Error, Result};
+
+/// Number of parts.
+pub const PARTS: usize = 64;
+const PART_BITS: u32 = PARTS.trailing_zeros();
+/// Numbers of a block, as a power of two.
+const BLOCK_BITS: u32 = 12;
+const INTEGER: &str = "integer";
+const UUID: &str = "uuid";
+const BYTES: &str = "bytes";
+
+/// Keys and their numbers.
+#[derive(Debug)]
+pub struct People {
+    parts: Vec<Mutex<Numbering>>,
+    /// Numbers of each part that the store has already.
+    stored: Vec<u32>,
+    /// Scopes that keys belong to; code 0 is no scope.
+    scopes: Book,
+}
+
+impl Default for People {
+    fn default() -> Self {
+        let parts = (0..PARTS).map(|_| Mutex::default()).collect();
+        Self { parts, stored: vec![0; PARTS], scopes: Book::default() }
+    }
+}
+
+impl People {
+    /// Code of a scope.
+    pub fn scope(&self, label: &str) -> u32 {
+        self.scopes.code(Some(label))
+    }
+
+    /// The part that a key is in, by its hash.
+    #[inline]
+    pub fn part_of(hash: u64) -> usize {
+        (hash >> (u64::BITS - PART_BITS)) as usize
+    }
+
+    /// One part, to give numbers in; [`number`](Self::number) makes them whole.
+    pub fn part(&self, part: usize) -> MutexGuard<'_, Numbering> {
+        self.parts[part].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The number of the `place`-th key of a part.
+    ///
+    /// # Errors
+    /// When 2^32 numbers do not suffice.
+    #[inline]
+    pub fn number(part: usize, place: u32) -> Result<u32> {
+        let block = u64::from(place >> BLOCK_BITS) << PART_BITS | part as u64;
+        let number = block << BLOCK_BITS | u64::from(place & ((1 << BLOCK_BITS) - 1));
+        u32::try_from(number).map_err(|_| Error::limit("more than 4,294,967,295 people"))
+    }
+
+    /// The part and the place in it that a number belongs to.
+    pub fn place(number: u32) -> (usize, u32) {
+        let block = number >> BLOCK_BITS;
+        let place = (block >> PART_BITS) << BLOCK_BITS | (number & ((1 << BLOCK_BITS) - 1));
+        (block as usize % PARTS, place)
+    }
+
+    /// People with a number.
+    pub fn len(&self) -> u64 {
+        (0..PARTS).map(|part| u64::from(self.part(part).len())).sum()
+    }
+
+    /// Whether nobody has one.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Heap bytes in use.
+    pub fn size(&self) -> usize {
+        (0..PARTS).map(|part| self.part(part).size()).sum()
+    }
+
+    /// Takes in a batch of the table. Batches must come in the order in which they were written.
+    ///
+    /// # Errors
+    /// When the batch cannot be one of this table, or a number is not the next one of its part.
+    pub(super) fn read(&mut self, batch: &RecordBatch) -> Result<()> {
+        let broken = || Error::input("the numbering in the store is broken");
+        let column = |name: &str| batch.column_by_name(name).ok_or_else(broken);
+        let scopes = column("scope")?.as_string_opt::<i32>().ok_or_else(broken)?;
+        let kinds = column("kind")?.as_string_opt::<i32>().ok_or_else(broken)?;
+        let keys = column("key")?.as_binary_opt::<i32>().ok_or_else(broken)?;
+        let numbers = column("number")?.as_primitive_opt::<Int64Type>().ok_or_else(broken)?;
+        for row in 0..batch.num_rows() {
+            let bytes = keys.value(row);
+            let key = match kinds.value(row) {
+                INTEGER => {
+                    let text = std::str::from_utf8(bytes).ok().and_then(|text| text.parse().ok());
+                    Key::Int(text.ok_or_else(broken)?)
+                }
+                UUID => Key::Wide(u128::from_be_bytes(bytes.try_into().map_err(|_| broken())?)),
+                BYTES => Key::Text(bytes),
+                _ => return Err(broken()),
+            };
+            let number = u32::try_from(numbers.value(row)).map_err(|_| broken())?;
+            let (part, place) = Self::place(number);
+            let scope = self.scopes.code(Some(scopes.value(row)));
+            let hash = key.hash();
+            let given = self.part(part).number(scope, key, hash)?;
+            if given != place || Self::part_of(hash) != part || self.stored[part] != place {
+                return Err(broken());
+            }
+            self.stored[part] += 1;
+        }
+        Ok(())
+    }
+
+    /// Everybody whose number the store does not have yet, as batches of the table.
+    ///
+    /// # Errors
+    /// When a number is out of bounds.
+    pub(super) fn fresh(&self) -> Result<Vec<RecordBatch>> {
+        let labels = self.scopes.labels();
+        let mut batches = Vec::new();
+        for part in 0..PARTS {
+            let numbering = self.part(part);
+            let (from, to) = (self.stored[part], numbering.len());
+            if from == to {
+                continue;
+            }
+            let known = numbering.keys();
+            let (mut scopes, mut kinds) = (Vec::new(), Vec::new());
+            let (mut keys, mut numbers) = (Vec::<Vec<u8>>::new(), Vec::new());
+            for place in from..to {
+                let (scope, key) =
+                    known.get(place).ok_or_else(|| Error::internal("a number without a key"))?;
+                scopes.push(labels.get(scope as usize).and_then(Option::as_deref));
+                let (kind, bytes) = match key {
+                    Key::Int(int) => (INTEGER, int.to_string().into_bytes()),
+                    Key::Wide(wide) => (UUID, wide.to_be_bytes().to_vec()),
+                    Key::Text(bytes) => (BYTES, bytes.to_vec()),
+                };
+                kinds.push(kind);
+                keys.push(bytes);
+                numbers.push(i64::from(Self::number(part, place)?));
+            }
+            let columns: Vec<ArrayRef> = vec![
+                Arc::new(StringArray::from(scopes)),
+                Arc::new(StringArray::from(kinds)),
+                Arc::new(BinaryArray::from_iter_values(keys)),
+                Arc::new(Int64Array::from(numbers)),
+            ];
+            batches.push(RecordBatch::try_new(Arc::new(schema()), columns)?);
+        }
+        Ok(batches)
+    }
+
+    /// Notes that the store has everybody now.
+    pub(super) fn saved(&mut self) {
+        for part in 0..PARTS {
+            let given = self.part(part).len();
+            self.stored[part] = given;
+        }
+    }
+
+    /// The hash that sketches use, of every number of a part, by place.
+    pub fn hashes(&self, part: usize) -> Vec<u64> {
+        let labels = self.scopes.labels();
+        let numbering = self.part(part);
+        let keys = numbering.keys();
+        let hash = |(scope, key): (u32, Key<'_>)| match labels
+            .get(scope as usize)
+            .and_then(Option::as_deref)
+        {
+            None => key.hash(),
+            Some(label) => {
+                let scope = hash_bytes(label.as_bytes());
+                hash_int((scope.rotate_left(17) ^ key.hash()) as i64)
+            }
+        };
+        (0..numbering.len()).filter_map(|place| keys.get(place)).map(hash).collect()
+    }
+}
+
+/// Columns of the table.
+pub(super) fn schema() -> Schema {
+    Schema::new(vec![
+        Field::new("scope", DataType::Utf8, true),
+        Field::new("kind", DataType::Utf8, true),
+        Field::new("key", DataType::Binary, true),
+        Field::new("number", DataType::Int64, true),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop_assert_eq, proptest};
+
+    use super::{PARTS, People};
+    use crate::users::Key;
+
+    proptest! {
+        #[test]
+        fn part_and_place_make_a_number_and_back(number in any::<u32>()) {
+            let (part, place) = People::place(number);
+            prop_assert_eq!(People::number(part, place).unwrap(), number);
+        }
+    }
+
+    #[test]
+    fn numbers_survive_the_way_through_batches() {
+        let give = |people: &People, from: u64, to: u64| -> Vec<u32> {
+            let one = |i: u64| {
+                let text = format!("user {i}");
+                let key = match i % 4 {
+                    0 => Key::Text(text.as_bytes()),
+                    1 => Key::Wide(u128::from(i) << 60),
+                    2 => Key::Int(-(i as i64)),
+                    _ => Key::Int(i as i64),
+                };
+                let scope = if i % 4 == 3 { people.scope(&format!("scope {}", i % 3)) } else { 0 };
+                let part = People::part_of(key.hash());
+                let place = people.part(part).number(scope, key, key.hash()).unwrap();
+                People::number(part, place).unwrap()
+            };
+            (from..to).map(one).collect()
+        };
+        let mut first = People::default();
+        let numbers = give(&first, 0, 20_000);
+        let mut distinct = numbers.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        assert_eq!(distinct.len(), numbers.len());
+        // Dense: blocks of 64 parts, each with a few more or less than the mean.
+        assert!(*distinct.last().unwrap() < 2 * 4_096 * PARTS as u32);
+        let early = first.fresh().unwrap();
+        first.saved();
+        let more = give(&first, 20_000, 30_000);
+        let late = first.fresh().unwrap();
+        let mut second = People::default();
+        for batch in early.iter().chain(&late) {
+            second.read(batch).unwrap();
+        }
+        assert_eq!(second.len(), 30_000);
+        assert_eq!(give(&second, 0, 20_000), numbers);
+        assert_eq!(give(&second, 20_000, 30_000), more);
+        assert!(second.fresh().unwrap().is_empty());
+        for part in 0..PARTS {
+            assert_eq!(first.hashes(part), second.hashes(part));
+        }
+        let mut holes = People::default();
+        assert!(late.iter().any(|batch| holes.read(batch).is_err()));
+    }
+}
