@@ -10,7 +10,9 @@ use std::sync::Arc;
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use engine::operators::{CountDistinctRule, Planning, physical_rules};
 use engine::{Error, Kind, Result};
 
 /// How many of the largest consumers an error about memory names.
@@ -26,6 +28,9 @@ pub struct Options {
     pub threads: Option<usize>,
     /// Folder to spill to, made if it is missing. `None`: the system's folder for such files.
     pub temporary: Option<PathBuf>,
+    /// Settings of DataFusion by name, such as `datafusion.execution.batch_size`; they go before
+    /// ours.
+    pub settings: Vec<(String, String)>,
 }
 
 /// A session with our functions, `information_schema`, and filters that Parquet files apply while
@@ -34,7 +39,9 @@ pub struct Options {
 /// # Errors
 /// When the options are impossible or the folder cannot be made.
 pub fn session(options: &Options) -> Result<SessionContext> {
-    let mut config = SessionConfig::new().with_information_schema(true);
+    let mut config = SessionConfig::new()
+        .with_information_schema(true)
+        .with_option_extension(Planning::default());
     if let Some(threads) = options.threads {
         if threads == 0 {
             return Err(Error::input("a query cannot run on 0 threads")
@@ -46,6 +53,9 @@ pub fn session(options: &Options) -> Result<SessionContext> {
     let parquet = &mut config.options_mut().execution.parquet;
     parquet.pushdown_filters = true;
     parquet.reorder_filters = true;
+    for (key, value) in &options.settings {
+        config.options_mut().set(key, value).map_err(|cause| unknown_setting(key, cause))?;
+    }
 
     let mut runtime = RuntimeEnvBuilder::new();
     if let Some(bytes) = options.memory_limit {
@@ -56,11 +66,25 @@ pub fn session(options: &Options) -> Result<SessionContext> {
     if let Some(folder) = &options.temporary {
         runtime = runtime.with_temp_file_path(folder);
     }
-    let session = SessionContext::new_with_config_rt(config, runtime.build_arc().map_err(refused)?);
+    let state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(runtime.build_arc().map_err(refused)?)
+        .with_default_features()
+        .with_physical_optimizer_rules(physical_rules())
+        .build();
+    let session = SessionContext::new_with_state(state);
+    session.add_analyzer_rule(Arc::new(CountDistinctRule::default()));
     for aggregate in engine::operators::aggregates() {
         session.register_udaf(aggregate);
     }
     Ok(session)
+}
+
+fn unknown_setting(key: &str, cause: DataFusionError) -> Error {
+    Error::input(cause.find_root().strip_backtrace())
+        .with("key", key)
+        .with("help", "`SHOW ALL` lists the settings")
+        .caused_by(cause)
 }
 
 fn refused(cause: DataFusionError) -> Error {
@@ -92,6 +116,20 @@ mod tests {
         assert!(super::session(&none).err().unwrap().to_string().contains("0 threads"));
     }
 
+    #[test]
+    fn settings_go_before_ours() {
+        let with = |key: &str, value: &str| {
+            let settings = vec![(key.to_owned(), value.to_owned())];
+            session(&Options { threads: Some(3), settings, ..Options::default() })
+        };
+        let session = with("datafusion.execution.target_partitions", "7").unwrap();
+        assert_eq!(session.state().config().target_partitions(), 7);
+        for (key, value) in [("batch", "1"), ("datafusion.execution.batch_size", "many")] {
+            let error = with(key, value).err().unwrap().to_string();
+            assert!(error.contains(&format!("key: {key}")), "{error}");
+        }
+    }
+
     #[tokio::test]
     async fn a_count_stays_within_its_memory() {
         let sql = "SELECT exact_distinct(value * 1000000007) FROM generate_series(1, 1000000)";
@@ -105,17 +143,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn groups_that_do_not_fit_into_memory_are_spilled() {
+    async fn groups_that_do_not_fit_into_memory_are_spilled_or_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let options = Options {
-            memory_limit: Some(24 << 20),
-            threads: Some(2),
-            temporary: Some(folder.path().join("spilled")),
-        };
         let sql = "SELECT sum(n) FROM (SELECT exact_distinct(value % 1000) n, \
                    approx_count_distinct(value % 1000) a \
                    FROM generate_series(1, 2000000) GROUP BY value % 300000) WHERE n = a";
-        assert_eq!(count(&options, sql).await, Ok(300_000));
+        let options = |planned: bool| Options {
+            memory_limit: Some(24 << 20),
+            threads: Some(2),
+            temporary: Some(folder.path().join("spilled")),
+            settings: vec![("headcount.exact_distinct".to_owned(), planned.to_string())],
+        };
+        assert_eq!(count(&options(false), sql).await, Ok(300_000));
+        let error = count(&options(true), sql).await.unwrap_err();
+        for part in ["Resources exhausted", "SET headcount.exact_distinct = false"] {
+            assert!(error.contains(part), "{error}");
+        }
     }
 
     #[tokio::test]

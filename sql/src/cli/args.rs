@@ -1,6 +1,7 @@
 //! Arguments of the commands, and the text that teaches them.
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -11,7 +12,10 @@ use engine::calendar::{Day, Window, first_day, last_day};
 use engine::rollup::Counting;
 use engine::users::{DEFAULT_PRECISION, PRECISIONS};
 
+use super::bench::Bench;
 use crate::report::Format;
+use crate::results;
+use crate::session::Options;
 
 /// Counts the people who use a product: exact and approximate monthly active users, overall (MAU)
 /// and per stage (SMAU).
@@ -42,8 +46,17 @@ pub(super) enum Command {
     Check,
     /// Count active users: the monthly job
     Report(Report),
+    /// Roll new events up into the store, exactly once
+    Ingest(Ingest),
+    /// Look at the store, check it, make it smaller, or copy it out
+    #[command(subcommand)]
+    Store(Store),
+    /// Ask in SQL: at a prompt, or with -c and -f
+    Sql(Sql),
     /// Invent events, with the true numbers of users written beside them
     Generate(Generate),
+    /// Measure on your data, or on invented data
+    Bench(Bench),
     /// Print completions for a shell
     Completions {
         /// The shell to complete in
@@ -107,6 +120,9 @@ pub(super) struct Report {
     /// Tree of stages: as it stands at the end of the data (today), or as it held in each period
     #[arg(long, default_value = "today", value_name = "TREE", value_parser = tree)]
     pub(super) tree: TreeOf,
+    /// Read the events, whatever the store has
+    #[arg(long)]
+    pub(super) no_store: bool,
     /// table, csv, json, markdown, html or parquet [default: by the ending of FILE, else table]
     #[arg(long, value_name = "FORMAT")]
     pub(super) format: Option<Format>,
@@ -128,6 +144,106 @@ impl Report {
             as_of: self.as_of,
             counting: self.approx.map_or(Counting::Exact, Counting::Approx),
             tree: self.tree,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A file is known by its content: ingesting it again, under whatever name, does nothing. Files are
+committed a few at a time; a command that was killed is completed by running it again.
+
+Examples:
+  headcount ingest                                    every file of the sources that is new
+  headcount ingest events/2026-03.parquet             only this one
+  headcount ingest --memory-limit 512MB               take fewer files together")]
+pub(super) struct Ingest {
+    /// Files or folders of the project's sources [default: all that are new]
+    #[arg(value_name = "FILES")]
+    pub(super) files: Vec<PathBuf>,
+    /// Memory to take, such as 4GB or 512MiB [default: 1GiB]
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub(super) memory_limit: Option<usize>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Store {
+    /// Version, sizes, and what it holds of each source and month
+    Info {
+        /// An older version
+        #[arg(long, value_name = "N")]
+        version: Option<u64>,
+    },
+    /// Read everything again: bytes, sets, counts, numbers, the ledger
+    Verify {
+        /// An older version
+        #[arg(long, value_name = "N")]
+        version: Option<u64>,
+    },
+    /// Unite what came file by file; every answer stays the same
+    Compact {
+        /// Also delete what only older versions need
+        #[arg(long)]
+        sweep: bool,
+    },
+    /// Write the tables as plain Parquet files
+    Export {
+        /// Folder to make
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+        /// An older version
+        #[arg(long, value_name = "N")]
+        version: Option<u64>,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  headcount sql                                       the prompt; \\? lists its commands
+  headcount sql -c 'SELECT count(DISTINCT user_id) FROM events'
+  headcount sql -f monthly.sql --format csv -o monthly.csv
+  headcount sql -c \"SELECT * FROM 'events/*.parquet' LIMIT 10\"
+
+In a project every source is a table under its name; without one, and in one, any file, folder or
+glob in single quotes is. Files (-f) run first, then -c; the first error ends it. Without either,
+statements are read from stdin if that is no terminal.")]
+pub(super) struct Sql {
+    /// Statements to run, with `;` between them
+    #[arg(short, long, value_name = "SQL")]
+    pub(super) command: Vec<String>,
+    /// File of statements to run; - is stdin
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) file: Vec<PathBuf>,
+    /// table, csv, tsv, json, ndjson, markdown or parquet [default: by the ending of FILE, else table]
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) format: Option<results::Format>,
+    /// Write to a file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Threads per query [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub(super) threads: Option<NonZeroUsize>,
+    /// Memory that queries may hold, such as 4GB or 512MiB; above it they spill to disk or fail
+    /// [default: all]
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub(super) memory_limit: Option<usize>,
+    /// Folder to spill to [default: the system's]
+    #[arg(long, value_name = "DIR")]
+    pub(super) temporary: Option<PathBuf>,
+    /// A setting of DataFusion, such as datafusion.execution.batch_size=1024; SHOW ALL lists them
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub(super) set: Vec<(String, String)>,
+}
+
+impl Sql {
+    /// What the session may use.
+    pub(super) fn options(&self) -> Options {
+        Options {
+            memory_limit: self.memory_limit,
+            threads: self.threads.map(NonZeroUsize::get),
+            temporary: self.temporary.clone(),
+            settings: self.set.clone(),
         }
     }
 }
@@ -178,7 +294,7 @@ pub(super) struct Generate {
     pub(super) output: PathBuf,
 }
 
-fn precision(text: &str) -> Result<u8, String> {
+pub(super) fn precision(text: &str) -> Result<u8, String> {
     let precision = text.parse().ok().filter(|precision| PRECISIONS.contains(precision));
     precision.ok_or_else(|| {
         format!(
@@ -188,6 +304,34 @@ fn precision(text: &str) -> Result<u8, String> {
             PRECISIONS.end()
         )
     })
+}
+
+/// `4GB`, `512 MiB`, `1000000`: a whole or broken number and a unit, of 1000 or of 1024.
+fn bytes(text: &str) -> Result<usize, String> {
+    let wrong = || "write a size as 4GB, 512MiB or a number of bytes".to_owned();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let unit: f64 = match unit.trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "kb" => 1e3,
+        "mb" => 1e6,
+        "gb" => 1e9,
+        "tb" => 1e12,
+        "kib" => 1024.0,
+        "mib" => 1024.0 * 1024.0,
+        "gib" => 1024.0 * 1024.0 * 1024.0,
+        "tib" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
+        _ => return Err(wrong()),
+    };
+    let bytes = (number * unit).round();
+    if (1.0..=1e18).contains(&bytes) { Ok(bytes as usize) } else { Err(wrong()) }
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
+    let (key, value) = parts.ok_or_else(|| "write it as KEY=VALUE".to_owned())?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 fn tree(word: &str) -> Result<TreeOf, String> {

@@ -2,12 +2,16 @@
 //! place, [`Outcome::code`].
 
 mod args;
+mod bench;
 mod check;
 mod demo;
 mod generate;
+mod ingest;
 mod init;
 mod progress;
 mod report;
+mod sql;
+mod store;
 
 use std::io::{ErrorKind, IsTerminal, Write, stderr, stdout};
 use std::path::PathBuf;
@@ -64,7 +68,11 @@ fn run(arguments: Arguments) -> Result<Outcome> {
         Command::Init(options) => init::run(&options),
         Command::Check => check::run(&root(project)?),
         Command::Report(options) => report::run(&root(project)?, &options),
+        Command::Sql(options) => sql::run(project, &options),
+        Command::Ingest(options) => ingest::run(&root(project)?, &options),
+        Command::Store(command) => store::run(&root(project)?, &command),
         Command::Generate(options) => generate::run(&options),
+        Command::Bench(options) => bench::run(project.as_deref(), &options),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "headcount", &mut stdout());
             Ok(Outcome::Done)

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write, stdout};
 use std::path::{Path, PathBuf};
 
-use engine::active::{Answer, Question, answer};
+use engine::active::{Answer, Question, answer, answer_from_events};
 use engine::metric::Dictionary;
 use engine::project::Project;
 use engine::{Error, Kind, Result};
@@ -21,7 +21,7 @@ pub(super) fn run(root: &Path, options: &args::Report) -> Result<Outcome> {
         return Err(Error::input(format!("{format} is no sight for a terminal"))
             .with("help", "name a file with -o, or pipe it somewhere"));
     }
-    let answer = ask(root, &options.question())?;
+    let answer = ask(root, &options.question(), !options.no_store)?;
     match &options.output {
         Some(path) => to_file(path, |out| write(&answer.report, format, out, &Style::default()))?,
         None => {
@@ -35,10 +35,11 @@ pub(super) fn run(root: &Path, options: &args::Report) -> Result<Outcome> {
 }
 
 /// Answers a question about the project in a folder.
-pub(super) fn ask(root: &Path, question: &Question) -> Result<Answer> {
+pub(super) fn ask(root: &Path, question: &Question, use_store: bool) -> Result<Answer> {
     let project = Project::load(root)?;
     let dictionary = dictionary(&project)?;
     let progress = Progress::new("counting");
+    let answer = if use_store { answer } else { answer_from_events };
     answer(&project, &dictionary, question, &|done, total| progress.at(done, total))
 }
 
@@ -82,7 +83,10 @@ fn dictionary(project: &Project) -> Result<Dictionary> {
 }
 
 /// Writes a file whole or not at all: under another name first, then renamed.
-pub(super) fn to_file(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+pub(super) fn to_file(
+    path: &Path,
+    fill: impl FnOnce(&mut (dyn Write + Send)) -> Result<()>,
+) -> Result<()> {
     let mut name = OsString::from(".");
     name.push(path.file_name().ok_or_else(|| {
         Error::input("this cannot be the name of a file").with("file", path.display())

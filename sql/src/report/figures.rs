@@ -11,7 +11,7 @@ pub(super) const INCOMPLETE: &str = " …";
 const MINUS: char = '−';
 
 /// The shortest name of a period that its window leaves clear; `--from` reads it too.
-pub(super) fn period(window: Window, period: Period) -> String {
+pub(crate) fn period(window: Window, period: Period) -> String {
     let (year, month, _) = period.start.ymd();
     match window {
         Window::Day => period.start.to_string(),
@@ -31,7 +31,7 @@ pub(super) fn period(window: Window, period: Period) -> String {
 }
 
 /// `1,234,567`
-pub(super) fn figure(number: u64) -> String {
+pub(crate) fn figure(number: u64) -> String {
     let digits = number.to_string();
     let mut figure = String::with_capacity(digits.len() * 4 / 3);
     for (at, digit) in digits.chars().enumerate() {

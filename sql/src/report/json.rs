@@ -2,20 +2,18 @@
 //!
 //! Every column stands in every object, null included. Dates are `"2026-01-31"`.
 
-use std::io::Write;
-
-use arrow::error::ArrowError;
 use arrow::json::WriterBuilder;
-use arrow::json::writer::JsonFormat;
 use arrow::record_batch::RecordBatch;
 use engine::{Error, Kind, Result};
+
+use crate::results::json::ObjectPerLine;
 
 /// The batch as JSON text.
 ///
 /// # Errors
 ///
 /// [`Kind::Internal`] for a column that has no JSON form.
-pub(super) fn render(batch: &RecordBatch) -> Result<Vec<u8>> {
+pub(crate) fn render(batch: &RecordBatch) -> Result<Vec<u8>> {
     if batch.num_rows() == 0 {
         return Ok(b"[]\n".to_vec());
     }
@@ -29,21 +27,4 @@ pub(super) fn render(batch: &RecordBatch) -> Result<Vec<u8>> {
     writer.finish().map_err(internal)?;
     drop(writer);
     Ok(json)
-}
-
-#[derive(Debug, Default)]
-struct ObjectPerLine;
-
-impl JsonFormat for ObjectPerLine {
-    fn start_stream<W: Write>(&self, out: &mut W) -> Result<(), ArrowError> {
-        Ok(out.write_all(b"[\n")?)
-    }
-
-    fn start_row<W: Write>(&self, out: &mut W, first: bool) -> Result<(), ArrowError> {
-        Ok(out.write_all(if first { b"" } else { b",\n" })?)
-    }
-
-    fn end_stream<W: Write>(&self, out: &mut W) -> Result<(), ArrowError> {
-        Ok(out.write_all(b"\n]\n")?)
-    }
 }

@@ -33,7 +33,8 @@ pub(super) fn render(report: &Report, style: &Style) -> String {
     text
 }
 
-fn line(cells: impl Iterator<Item = String>) -> String {
+/// One line of a table.
+pub(crate) fn line(cells: impl Iterator<Item = String>) -> String {
     once(String::new()).chain(cells.map(|cell| format!(" {cell} "))).collect::<Vec<_>>().join("|")
         + "|\n"
 }
@@ -42,7 +43,8 @@ fn rule(column: &Column) -> &'static str {
     if column.is_number() { "---:" } else { "---" }
 }
 
-fn escape(text: &str) -> String {
+/// Text that means only itself.
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in plain(text).chars() {
         match character {

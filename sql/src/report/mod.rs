@@ -10,13 +10,13 @@
 //! No clock, no randomness and no terminal in here: the same report gives the same bytes.
 
 mod columns;
-mod csv;
-mod figures;
+pub(crate) mod csv;
+pub(crate) mod figures;
 mod format;
-mod html;
-mod json;
-mod markdown;
-mod parquet;
+pub(crate) mod html;
+pub(crate) mod json;
+pub(crate) mod markdown;
+pub(crate) mod parquet;
 mod reading;
 mod table;
 

@@ -3,6 +3,7 @@
 //! What a reader needs to trust the numbers stands in the file's key-value metadata under
 //! `headcount.time_zone`, `headcount.first_day` and `headcount.last_day`.
 
+use arrow::record_batch::RecordBatch;
 use engine::active::Report;
 use engine::{Error, Kind, Result};
 use parquet::arrow::ArrowWriter;
@@ -32,6 +33,15 @@ pub(super) fn render(report: &Report) -> Result<Vec<u8>> {
         .into_iter()
         .filter_map(|(key, value)| Some(KeyValue::new(key.to_owned(), Some(value?))))
         .collect();
+    encode(&batch, facts)
+}
+
+/// A batch as the bytes of a Parquet file with these facts in its metadata.
+///
+/// # Errors
+///
+/// [`Kind::Internal`] when Parquet refuses a column.
+pub(crate) fn encode(batch: &RecordBatch, facts: Vec<KeyValue>) -> Result<Vec<u8>> {
     let properties = WriterProperties::builder()
         .set_created_by(CREATED_BY.to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -44,7 +54,7 @@ pub(super) fn render(report: &Report) -> Result<Vec<u8>> {
     let mut file = Vec::new();
     let mut writer =
         ArrowWriter::try_new(&mut file, batch.schema(), Some(properties)).map_err(internal)?;
-    writer.write(&batch).map_err(internal)?;
+    writer.write(batch).map_err(internal)?;
     writer.close().map_err(internal)?;
     Ok(file)
 }

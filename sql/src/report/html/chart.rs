@@ -23,7 +23,7 @@ use super::scale::{marks, round_values, short};
 use crate::report::figures::{INCOMPLETE, figure};
 
 /// Colour-blind safe (after Okabe and Ito 2008); the last one is for "all others".
-pub(super) const COLORS: [RGBColor; 8] = [
+pub(crate) const COLORS: [RGBColor; 8] = [
     RGBColor(0x00, 0x72, 0xB2),
     RGBColor(0xE6, 0x9F, 0x00),
     RGBColor(0x00, 0x9E, 0x73),
@@ -34,12 +34,12 @@ pub(super) const COLORS: [RGBColor; 8] = [
     RGBColor(0x80, 0x80, 0x80),
 ];
 
-const TEXT: RGBColor = RGBColor(0x00, 0x00, 0x00);
-const GRID: RGBColor = RGBColor(0xDD, 0xDD, 0xDD);
+pub(crate) const TEXT: RGBColor = RGBColor(0x00, 0x00, 0x00);
+pub(crate) const GRID: RGBColor = RGBColor(0xDD, 0xDD, 0xDD);
 const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
 
 /// Pixels drawn for each pixel shown.
-const FINE: u32 = 2;
+pub(crate) const FINE: u32 = 2;
 
 /// Up to so many periods each has a dot, or a column of its own.
 const FEW: usize = 48;

@@ -5,12 +5,12 @@
 //! dimension; the rows of single values are in the tables.
 
 mod board;
-mod chart;
+pub(crate) mod chart;
 mod headlines;
-mod markup;
+pub(crate) mod markup;
 mod numbers;
 mod pictures;
-mod scale;
+pub(crate) mod scale;
 
 use engine::Result;
 use engine::active::{Level, Report};
@@ -34,12 +34,7 @@ pub(super) fn render(report: &Report, style: &Style) -> Result<String> {
     let title = escape(&reading.title(style));
     let board = Board::new(&reading);
 
-    let mut page = format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"generator\" \
-         content=\"headcount\">\n<title>{title}</title>\n<style>\n{CSS}</style>\n</head>\n<body>\n"
-    );
+    let mut page = head(&title, "");
     page.push_str(&header(&reading, board.as_ref(), &title));
     page.push_str("<main>\n");
     if let Some(board) = &board {
@@ -52,6 +47,16 @@ pub(super) fn render(report: &Report, style: &Style) -> Result<String> {
     page.push_str(&footer(&reading)?);
     page.push_str("</body>\n</html>\n");
     Ok(page)
+}
+
+/// The beginning of a page, up to its body. The title is escaped; `more` is style of its own.
+pub(crate) fn head(title: &str, more: &str) -> String {
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"generator\" \
+         content=\"headcount\">\n<title>{title}</title>\n<style>\n{CSS}{more}</style>\n</head>\n<body>\n"
+    )
 }
 
 fn header(reading: &Reading<'_>, board: Option<&Board<'_>>, title: &str) -> String {

@@ -94,7 +94,7 @@ pub(super) fn marks(periods: &[(Day, String)], most: usize) -> Vec<(usize, Strin
 
 /// Round values from 0 to at least `highest`, in three to six steps of 1, 2 or 5 times a power of
 /// ten; users are whole, so no step is below 1.
-pub(super) fn round_values(highest: f64) -> Vec<f64> {
+pub(crate) fn round_values(highest: f64) -> Vec<f64> {
     let rough = (highest / 5.0).max(1.0);
     let power = 10_f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);

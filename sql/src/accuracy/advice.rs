@@ -1,0 +1,315 @@
+//! What the figures say, in words. Nothing in here is known beforehand: every word follows from
+//! the lines.
+
+use super::counter::{Counter, Kind};
+use super::line::{Line, Part};
+use super::{Measured, Node};
+use crate::report::figures::figure;
+
+/// A sketch is smaller or faster if it takes at most this share of what the exact set takes: less
+/// of a difference is no reason to accept errors, and may be chance.
+const CLEARLY: f64 = 0.9;
+
+/// An exact report of less than so many microseconds and bytes leaves little to save.
+const LITTLE: (f64, f64) = (1e6, 100e6);
+
+/// Shares of intervals that hold are told as too low if chance makes them so low in about one of
+/// 40 cases.
+const SIGMAS: f64 = 2.0;
+
+/// What the intervals promise.
+const PROMISED: f64 = 0.95;
+
+/// The sentences; the first one is the verdict.
+pub(super) fn advice(measured: &Measured) -> Vec<String> {
+    let sketches = sketches(measured);
+    let mut advice = vec![of_reports(measured).unwrap_or_else(|| of_sizes(&sketches))];
+    advice.extend(sketches.iter().filter_map(Sketched::sentence));
+    advice.extend(of_nodes(measured, &sketches));
+    advice.extend(of_kinds(measured));
+    advice.push(of_intervals(measured));
+    advice
+}
+
+/// One of the engine's sketches beside the exact sets, size by size.
+struct Sketched<'a> {
+    precision: u8,
+    /// Exact, sketch.
+    pairs: Vec<(&'a Line, &'a Line)>,
+}
+
+fn sketches(measured: &Measured) -> Vec<Sketched<'_>> {
+    let of = |counter: Counter| {
+        let lines = measured.lines.iter().filter(|line| line.part == Part::Size);
+        lines.filter(move |line| line.counter == counter)
+    };
+    let mut sketches: Vec<Sketched<'_>> = Vec::new();
+    let own = measured.lines.iter().map(|line| line.counter);
+    for counter in own.filter(|counter| counter.kind == Kind::Headcount) {
+        let Some(precision) = counter.precision else { continue };
+        if sketches.iter().all(|sketch| sketch.precision != precision) {
+            let pairs = of(Counter::EXACT).filter_map(|exact| {
+                Some((exact, of(counter).find(|line| line.users == exact.users)?))
+            });
+            sketches.push(Sketched { precision, pairs: pairs.collect() });
+        }
+    }
+    sketches.retain(|sketch| !sketch.pairs.is_empty());
+    sketches
+}
+
+impl Sketched<'_> {
+    /// The size from which on, up to the largest, the sketch takes clearly less.
+    fn less(&self, cost: impl Fn(&Line) -> f64) -> Option<u64> {
+        let less = |(exact, sketch): &&(&Line, &Line)| cost(sketch) <= cost(exact) * CLEARLY;
+        self.pairs.iter().rev().take_while(less).last().map(|(exact, _)| exact.users)
+    }
+
+    fn smaller(&self) -> Option<u64> {
+        self.less(|line| line.memory)
+    }
+
+    fn faster(&self) -> Option<u64> {
+        self.less(|line| line.fill)
+    }
+
+    fn sentence(&self) -> Option<String> {
+        let (exact, sketch) = self.pairs.last()?;
+        let top = figure(exact.users);
+        let memory = match self.smaller() {
+            None => format!(
+                "at no size is it clearly smaller than the exact set ({} against {} at {top} \
+                 users)",
+                bytes(sketch.memory),
+                bytes(exact.memory)
+            ),
+            Some(users) => {
+                let (exact, sketch) = self.pairs.iter().find(|(exact, _)| exact.users == users)?;
+                format!(
+                    "smaller than the exact set from {} users on ({} against {} there)",
+                    figure(users),
+                    bytes(sketch.memory),
+                    bytes(exact.memory)
+                )
+            }
+        };
+        let stored = match self.less(|line| line.stored.unwrap_or(f64::INFINITY)) {
+            Some(users) => format!("as stored from {} on", figure(users)),
+            None => "as stored at no size".to_owned(),
+        };
+        let time = match self.faster() {
+            Some(users) => format!("faster to fill from {} on", figure(users)),
+            None => {
+                let ratio = sketch.fill / exact.fill;
+                if ratio.is_finite() {
+                    format!("to fill it takes {ratio:.1} times as long at {top}")
+                } else {
+                    "faster to fill at no size".to_owned()
+                }
+            }
+        };
+        let errors = &sketch.errors;
+        Some(format!(
+            "Precision {}: {memory}, {stored}; {time}. Of {top} users it is off by {} on average, \
+             by up to {} in 95 of 100 sets, by {} at worst.",
+            self.precision,
+            percent(errors.mean),
+            percent(errors.p95),
+            percent(errors.worst)
+        ))
+    }
+}
+
+/// The verdict on a project: by what whole reports take, which is what it pays.
+fn of_reports(measured: &Measured) -> Option<String> {
+    let reports = || measured.lines.iter().filter(|line| line.part == Part::Report);
+    let exact = reports().find(|line| line.counter == Counter::EXACT)?;
+    let costs = |line: &Line| format!("{} and {}", time(line.fill), bytes(line.memory));
+    let saves = |line: &Line| {
+        let fast = line.fill <= exact.fill * CLEARLY;
+        let small = line.memory <= exact.memory * CLEARLY;
+        (fast, small)
+    };
+    let sketches: Vec<&Line> = reports().filter(|line| line.counter != Counter::EXACT).collect();
+    if sketches.is_empty() {
+        return None;
+    }
+    if exact.fill < LITTLE.0 && exact.memory < LITTLE.1 {
+        return Some(format!(
+            "Count exactly. The exact report takes {}, which leaves little to save, and every \
+             sketch of more users than it can list has errors.",
+            costs(exact)
+        ));
+    }
+    // The most precise one that saves anything: its errors are the price.
+    let Some(best) = sketches.iter().rev().find(|line| saves(line) != (false, false)) else {
+        return Some(format!(
+            "Count exactly. The exact report takes {}; no sketch makes it clearly faster or \
+             smaller, and every sketch has errors.",
+            costs(exact)
+        ));
+    };
+    let what = match saves(best) {
+        (true, true) => "time and memory",
+        (true, false) => "time, but no memory",
+        _ => "memory, but no time",
+    };
+    Some(format!(
+        "Approximate reports save {what}: at precision {} the report takes {}, where the exact \
+         one takes {}. The price: its rows are off by {} on average and by {} at worst.",
+        best.counter.precision.unwrap_or_default(),
+        costs(best),
+        costs(exact),
+        percent(best.errors.mean),
+        percent(best.errors.worst)
+    ))
+}
+
+/// The verdict where there is no report: by the drawn sets.
+fn of_sizes(sketches: &[Sketched<'_>]) -> String {
+    let first = |from: fn(&Sketched<'_>) -> Option<u64>| {
+        let sizes = sketches.iter().filter_map(|sketch| Some((from(sketch)?, sketch.precision)));
+        // Of those that pay from the same size on, the most precise.
+        sizes.min_by_key(|(users, precision)| (*users, std::cmp::Reverse(*precision)))
+    };
+    let on = |(users, precision): (u64, u8)| {
+        format!("from {} users in a set on (precision {precision})", figure(users))
+    };
+    match (first(|sketch| sketch.smaller()), first(|sketch| sketch.faster())) {
+        (None, None) => "Count exactly. At every size the exact set is about as small and as fast \
+                         as every sketch, or more so."
+            .to_owned(),
+        (Some(memory), None) => format!(
+            "Count exactly, unless memory is short: sketches are smaller {}, but at no precision \
+             faster up to the largest size.",
+            on(memory)
+        ),
+        (None, Some(time)) => format!(
+            "Count exactly, unless time is short: sketches are faster {}, but at no precision \
+             smaller up to the largest size.",
+            on(time)
+        ),
+        (Some(memory), Some(time)) => format!(
+            "Approximate counting pays for large sets only: it saves memory {}, and time {}.",
+            on(memory),
+            on(time)
+        ),
+    }
+}
+
+/// How many of the project's own sets are large enough.
+fn of_nodes(measured: &Measured, sketches: &[Sketched<'_>]) -> Option<String> {
+    let (_, nodes): &(Counter, Vec<Node>) = measured.nodes.first()?;
+    let largest = nodes.iter().map(|node| node.users).max()?;
+    let from = sketches.iter().filter_map(Sketched::smaller).min();
+    let all = figure(nodes.len() as u64);
+    let largest = figure(largest);
+    Some(match from {
+        None => format!(
+            "The largest of the {all} sets in the report has {largest} users, and at no size \
+             measured is a sketch smaller."
+        ),
+        Some(from) => {
+            let large = nodes.iter().filter(|node| node.users >= from).count();
+            format!(
+                "Of the {all} sets in the report {} have the {} users from which on some sketch \
+                 is smaller; the largest has {largest}.",
+                figure(large as u64),
+                figure(from)
+            )
+        }
+    })
+}
+
+/// All kinds of sketches beside each other, at the largest size and the precision that all have.
+fn of_kinds(measured: &Measured) -> Option<String> {
+    let sizes = || measured.lines.iter().filter(|line| line.part == Part::Size);
+    let largest = sizes().map(|line| line.users).max()?;
+    let at = |precision: Option<u8>| {
+        let same = move |line: &&Line| line.users == largest && line.counter.precision == precision;
+        sizes().filter(same).collect::<Vec<&Line>>()
+    };
+    let precisions = sizes().filter_map(|line| line.counter.precision);
+    let best = precisions.max_by_key(|p| (at(Some(*p)).len(), *p))?;
+    let words: Vec<String> = at(Some(best))
+        .into_iter()
+        .map(|line| {
+            let (error, memory) = (percent(line.errors.mean), bytes(line.memory));
+            format!("{} {error} in {memory}", line.counter.kind.name())
+        })
+        .collect();
+    (words.len() > 1).then(|| {
+        format!(
+            "Mean errors at precision {best} and {} users: {}.",
+            figure(largest),
+            words.join(", ")
+        )
+    })
+}
+
+/// Whether the stated intervals hold, where the sketch is not exact anyway.
+fn of_intervals(measured: &Measured) -> String {
+    let mut counters: Vec<(Counter, f64, f64)> = Vec::new();
+    for line in measured.lines.iter().filter(|line| line.part == Part::Size) {
+        let Some(inside) = line.errors.inside.filter(|_| line.errors.worst > 0.0) else { continue };
+        let sets = line.sets as f64;
+        match counters.iter_mut().find(|(counter, ..)| *counter == line.counter) {
+            Some((_, held, all)) => {
+                *held += inside * sets;
+                *all += sets;
+            }
+            None => counters.push((line.counter, inside * sets, sets)),
+        }
+    }
+    let broken: Vec<String> = counters
+        .iter()
+        .filter(|(_, held, all)| {
+            let chance = (PROMISED * (1.0 - PROMISED) / all).sqrt();
+            held / all < PROMISED - SIGMAS * chance
+        })
+        .map(|(counter, held, all)| {
+            format!("{counter}: {:.1} % of {} estimates", held / all * 100.0, figure(*all as u64))
+        })
+        .collect();
+    match (counters.is_empty(), broken.is_empty()) {
+        (true, _) => "No sketch had to estimate: all sets are small enough to be exact.".to_owned(),
+        (_, true) => "Every stated 95 % interval held as often as it promises, within what chance \
+                      allows."
+            .to_owned(),
+        _ => format!(
+            "These stated 95 % intervals held less often than they promise: {}.",
+            broken.join("; ")
+        ),
+    }
+}
+
+/// `812 B`, `13.1 KB`, `1.2 MB`
+pub(super) fn bytes(bytes: f64) -> String {
+    match bytes {
+        bytes if bytes >= 999_950_000.0 => format!("{:.1} GB", bytes / 1e9),
+        bytes if bytes >= 999_950.0 => format!("{:.1} MB", bytes / 1e6),
+        bytes if bytes >= 999.5 => format!("{:.1} KB", bytes / 1e3),
+        bytes => format!("{bytes:.0} B"),
+    }
+}
+
+/// Microseconds as people say them: `0.4 µs`, `31 ms`, `5.2 s`.
+pub(super) fn time(micros: f64) -> String {
+    match micros {
+        micros if micros >= 999_500.0 => format!("{:.1} s", micros / 1e6),
+        micros if micros >= 9_950.0 => format!("{:.0} ms", micros / 1e3),
+        micros if micros >= 999.5 => format!("{:.1} ms", micros / 1e3),
+        micros if micros >= 9.95 => format!("{micros:.0} µs"),
+        micros => format!("{micros:.1} µs"),
+    }
+}
+
+/// A share in per cent: `0 %`, `0.65 %`, `12.3 %`.
+pub(super) fn percent(share: f64) -> String {
+    match share * 100.0 {
+        0.0 => "0 %".to_owned(),
+        percent if percent.abs() < 0.01 => "< 0.01 %".to_owned(),
+        percent if percent.abs() < 9.995 => format!("{percent:.2} %"),
+        percent => format!("{percent:.1} %"),
+    }
+}

@@ -1,0 +1,90 @@
+//! The project's own sets: every node in every period.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use engine::Result;
+use engine::active::{Count, Level, Row};
+use engine::rollup::Person;
+
+use super::counter::{Counter, Guess, Kind};
+use super::line::{Line, Part};
+use super::people::Draw;
+use super::trials::{Misses, Trials, median};
+use super::{Node, Settings};
+
+/// How often each report is asked for; the median time is told.
+pub(super) const REPORTS: u32 = 3;
+
+/// The trials of each level, and the engine's own sketches node by node.
+pub(super) struct Levels<'a> {
+    settings: &'a Settings<'a>,
+    levels: BTreeMap<Level, Vec<Trials>>,
+    nodes: BTreeMap<Counter, Vec<Node>>,
+}
+
+impl<'a> Levels<'a> {
+    pub(super) fn new(settings: &'a Settings<'a>) -> Self {
+        Self { settings, levels: BTreeMap::new(), nodes: BTreeMap::new() }
+    }
+
+    /// Measures every counter on the users of a row. A row without users has no relative error
+    /// and is left out.
+    pub(super) fn add(&mut self, row: &Row, people: &[Person]) -> Result<()> {
+        if people.is_empty() {
+            return Ok(());
+        }
+        let draw = Draw::of(people);
+        let tried = self.levels.entry(row.level).or_insert_with(|| {
+            let counters = Counter::all(&self.settings.precisions, &Kind::ALL);
+            let part = Part::Level(row.level);
+            counters.into_iter().map(|counter| Trials::new(part, counter)).collect()
+        });
+        for trials in tried {
+            let error = trials.fill(&draw, self.settings.clock)?;
+            if trials.counter.kind == Kind::Headcount {
+                let nodes = self.nodes.entry(trials.counter).or_default();
+                nodes.push(Node { users: draw.len(), error });
+            }
+        }
+        Ok(())
+    }
+
+    /// The lines, and the nodes of each of the engine's sketches.
+    pub(super) fn finish(self) -> (Vec<Line>, Vec<(Counter, Vec<Node>)>) {
+        let tried = self.levels.into_values().flatten();
+        (tried.filter_map(Trials::line).collect(), self.nodes.into_iter().collect())
+    }
+}
+
+/// The line of a whole report, from its rows beside those of the exact report.
+pub(super) fn report_line<'r>(
+    counter: Counter,
+    rows: impl Iterator<Item = (&'r Row, &'r Row)>,
+    bytes: usize,
+    times: &mut [Duration],
+) -> Line {
+    let mut misses = Misses::default();
+    let (mut sets, mut users, mut largest) = (0, 0, 0);
+    for (exact, row) in rows.filter(|(exact, _)| exact.users > 0) {
+        debug_assert_eq!(exact.count, Count::Exact);
+        sets += 1;
+        users += exact.users;
+        largest = largest.max(exact.users);
+        let interval = Some((row.users_low, row.users_high));
+        misses.add(exact.users, Guess { users: row.users, interval });
+    }
+    Line {
+        part: Part::Report,
+        counter,
+        sets,
+        users: (users as f64 / sets.max(1) as f64).round() as u64,
+        largest,
+        errors: misses.errors(),
+        merged: None,
+        memory: bytes as f64,
+        stored: None,
+        fill: median(times),
+        merge: None,
+    }
+}

@@ -1,0 +1,234 @@
+//! Exact against approximate, measured on sets of real or invented users.
+//!
+//! ```text
+//! People --draw--> sets of each size      --+
+//! project --members--> sets of each level --+--> Trials per counter --> Line --> advice, output
+//! project --answer--> whole reports       --+
+//! ```
+//!
+//! A [`Counter`] is a way to count: the engine's exact set and sketch, the sketches of Apache
+//! DataSketches, and DataFusion's `approx_distinct`. All of them are given the same users one by
+//! one, every user once, by one thread; what each answers is held against the size of the set.
+//! Equal seeds give equal figures, but for times and the memory of whole reports.
+
+mod advice;
+mod counter;
+mod levels;
+mod line;
+mod people;
+mod show;
+mod sizes;
+mod trials;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::time::Duration;
+
+use engine::active::{Level, Question, Row, answer_from_events, members};
+use engine::events::Rejects;
+use engine::metric::{Dictionary, Operator};
+use engine::project::Project;
+use engine::rollup::Counting;
+use engine::{Error, Result};
+
+pub use counter::{Counter, Kind};
+pub use line::{Errors, Line, Part};
+pub use show::write;
+
+use crate::report::figures::figure;
+use people::People;
+
+/// What to measure, and by whose clock.
+pub struct Settings<'a> {
+    /// Precisions of the sketches, ascending; each within
+    /// [`PRECISIONS`](engine::users::PRECISIONS).
+    pub precisions: Vec<u8>,
+    /// Users in a drawn set, ascending; at least 1 each.
+    pub sizes: Vec<u64>,
+    /// How many sets to draw of each size; at least 1.
+    pub trials: u32,
+    /// Chooses the drawn sets.
+    pub seed: u64,
+    /// Time since any fixed moment.
+    pub clock: &'a (dyn Fn() -> Duration + Sync),
+    /// Told how many rows or drawn users are done, of how many (0 if nobody knows).
+    pub progress: &'a (dyn Fn(u64, u64) + Sync),
+}
+
+/// What was measured.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// Whose users: the name of the project's folder, or words that say that they are invented.
+    pub subject: String,
+    /// Whether the users are a project's.
+    pub real: bool,
+    /// How many users the sets were drawn from.
+    pub users: u64,
+    /// Sets drawn of each size.
+    pub trials: u32,
+    /// What chose the sets.
+    pub seed: u64,
+    /// The figures: by size, then by level, then of whole reports.
+    pub lines: Vec<Line>,
+    /// For each counter of the engine's own, the sets of the project's nodes.
+    pub nodes: Vec<(Counter, Vec<Node>)>,
+    /// What a reader should be told besides.
+    pub notes: Vec<String>,
+    /// Rows of the data that could not be counted.
+    pub rejects: Rejects,
+}
+
+impl Measured {
+    /// What the figures say, in sentences; the first one is the verdict.
+    pub fn advice(&self) -> Vec<String> {
+        advice::advice(self)
+    }
+}
+
+/// One node of the project in one period: its users, and how far off the estimate is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Node {
+    /// Users, exactly.
+    pub users: u64,
+    /// Estimate against users: 0.01 is one per cent too many.
+    pub error: f64,
+}
+
+/// Measures on this many invented users, whose keys are dense integers.
+///
+/// # Errors
+/// When a sketch refuses its work, which none should.
+pub fn of_invented(users: u64, settings: &Settings<'_>) -> Result<Measured> {
+    let mut people = People::invented(users)?;
+    let mut measured = Measured::new(format!("{} invented users", figure(users)), settings);
+    measured.by_size(&mut people, settings)?;
+    Ok(measured)
+}
+
+/// Measures on the users of a project: drawn sets, and the nodes and periods of a question.
+///
+/// # Errors
+/// When the project cannot be read, and for questions at the level `combined`.
+pub fn of_project(root: &Path, question: &Question, settings: &Settings<'_>) -> Result<Measured> {
+    if question.levels.contains(&Level::Combined) {
+        return Err(Error::input("the level `combined` is a sum of stages, not a set of users")
+            .with("help", "measure at the level `stage`"));
+    }
+    let project = Project::load(root)?;
+    let dictionary = Dictionary::load(&project.dictionary)?;
+    if dictionary.has_errors() {
+        return Err(Error::input("the dictionary has errors")
+            .with("help", "`headcount check` shows them with everything else"));
+    }
+    let folder = std::path::absolute(root).map_err(|cause| Error::io(root, cause))?;
+    let name = folder.file_name().unwrap_or(folder.as_os_str()).display();
+    let mut measured = Measured::new(format!("the users of {name}"), settings);
+    measured.real = true;
+
+    let mut levels = levels::Levels::new(settings);
+    let everybody =
+        members(&project, &dictionary, question, settings.progress, &mut |row, people| {
+            levels.add(row, people)
+        })?;
+    if everybody.is_empty() {
+        return Err(Error::input(
+            "the project has no events that count, so no users to measure on",
+        )
+        .with("file", root.display())
+        .with("help", "`headcount check` says why; `--invented` measures without a project"));
+    }
+    measured.by_size(&mut People::real(&everybody), settings)?;
+    drop(everybody);
+    let (lines, nodes) = levels.finish();
+    measured.lines.extend(lines);
+    measured.nodes = nodes;
+    measured.whole_reports(&project, &dictionary, question, settings)?;
+    Ok(measured)
+}
+
+impl Measured {
+    fn new(subject: String, settings: &Settings<'_>) -> Self {
+        Self {
+            subject,
+            real: false,
+            users: 0,
+            trials: settings.trials,
+            seed: settings.seed,
+            lines: Vec::new(),
+            nodes: Vec::new(),
+            notes: Vec::new(),
+            rejects: Rejects::default(),
+        }
+    }
+
+    fn by_size(&mut self, people: &mut People, settings: &Settings<'_>) -> Result<()> {
+        self.users = people.len();
+        let (fit, large): (Vec<u64>, Vec<u64>) =
+            settings.sizes.iter().partition(|size| **size <= self.users);
+        let words =
+            |sizes: &[u64]| sizes.iter().map(|size| figure(*size)).collect::<Vec<_>>().join(", ");
+        if !large.is_empty() {
+            self.notes.push(format!(
+                "there are only {} users: no sets of {}",
+                figure(self.users),
+                words(&large)
+            ));
+        }
+        let close: Vec<u64> = fit.iter().copied().filter(|size| size * 2 > self.users).collect();
+        if !close.is_empty() {
+            self.notes.push(format!(
+                "sets of {} share most of their users, so their errors are much alike",
+                words(&close)
+            ));
+        }
+        self.lines.extend(sizes::measure(people, &fit, settings)?);
+        Ok(())
+    }
+
+    /// Asks the question exactly and by the engine's sketches, as `headcount report` does.
+    fn whole_reports(
+        &mut self,
+        project: &Project,
+        dictionary: &Dictionary,
+        question: &Question,
+        settings: &Settings<'_>,
+    ) -> Result<()> {
+        let mut counters = vec![Counter::EXACT];
+        let intersection = dictionary.metrics.iter().find(|metric| {
+            metric.operator == Operator::Intersection
+                && metric.rules.len() > 1
+                && metric.counted().is_ok()
+        });
+        match intersection {
+            Some(metric) => self.notes.push(format!(
+                "no approximate reports: `{}` counts users who did all of its events, which \
+                 sketches cannot tell",
+                metric.key_path
+            )),
+            None => counters.extend(Counter::all(&settings.precisions, &[Kind::Headcount])),
+        }
+        let mut truth: Vec<Row> = Vec::new();
+        for counter in counters {
+            let counting = counter.precision.map_or(Counting::Exact, Counting::Approx);
+            let question = Question { counting, ..question.clone() };
+            let mut times = Vec::new();
+            let mut last = None;
+            for _ in 0..levels::REPORTS {
+                let start = (settings.clock)();
+                last = Some(answer_from_events(project, dictionary, &question, settings.progress)?);
+                times.push((settings.clock)().saturating_sub(start));
+            }
+            let Some(answer) = last else { continue };
+            if counter == Counter::EXACT {
+                self.notes.extend(answer.notes);
+                self.rejects = answer.seen.rejects;
+                truth.clone_from(&answer.report.rows);
+            }
+            let rows = truth.iter().zip(&answer.report.rows);
+            self.lines.push(levels::report_line(counter, rows, answer.bytes, &mut times));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,282 @@
+//! Which pictures the page has: for each precision one of every sort, side by side.
+
+use engine::Result;
+
+use super::chart::{Axis, Curve, Picture};
+use crate::accuracy::advice::{bytes, percent, time};
+use crate::accuracy::{Counter, Kind, Line, Measured, Node, Part};
+use crate::report::figures::figure;
+use crate::report::html::markup::escape;
+use crate::report::html::scale::round_values;
+
+/// Points of a cloud; more cannot be told apart, and the page should stay small.
+const POINTS: usize = 1500;
+/// Grey, for the exact set and for promises.
+const GREY: usize = 7;
+/// Errors are drawn in hundredths of a per cent, so that round numbers are whole ones.
+const FINE_PERCENT: f64 = 10_000.0;
+
+/// The place of a kind's colour.
+fn color(kind: Kind) -> usize {
+    match kind {
+        Kind::Headcount => 0,
+        Kind::Hll => 1,
+        Kind::Theta => 2,
+        Kind::Cpc => 3,
+        Kind::DataFusion => 5,
+        Kind::Exact => GREY,
+    }
+}
+
+/// How a value of the lines is drawn.
+struct Sort {
+    title: &'static str,
+    hint: &'static str,
+    value: fn(&Line) -> Option<f64>,
+    label: fn(f64) -> String,
+    scale: Scale,
+    exact: bool,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Scale {
+    /// From 0.
+    Linear,
+    /// In powers of ten.
+    Log,
+    /// Per cent up to 100, with the 95 % that intervals promise.
+    Promise,
+}
+
+const SORTS: [Sort; 4] = [
+    Sort {
+        title: "How far off",
+        hint: "Mean error by the size of the set. A sketch that is still a list of hashes is exact.",
+        value: |line| Some(line.errors.mean * FINE_PERCENT),
+        label: |value| percent(value / FINE_PERCENT),
+        scale: Scale::Linear,
+        exact: false,
+    },
+    Sort {
+        title: "What a set takes in memory",
+        hint: "Where the grey line of the exact set lies above a sketch, the sketch saves memory.",
+        value: |line| Some(line.memory),
+        label: bytes,
+        scale: Scale::Log,
+        exact: true,
+    },
+    Sort {
+        title: "How long filling takes",
+        hint: "Median time for each user of a set, every user once, on one thread.",
+        value: |line| Some(line.fill / line.users.max(1) as f64).filter(|time| *time > 0.0),
+        label: |micros| match micros {
+            micros if micros < 1.0 => format!("{:.1} ns", micros * 1e3),
+            micros => time(micros),
+        },
+        scale: Scale::Log,
+        exact: true,
+    },
+    Sort {
+        title: "How often the stated interval holds",
+        hint: "Share of sets whose exact count lies within the stated 95 % interval; the dashed \
+               line is that promise. DataFusion states none.",
+        value: |line| line.errors.inside.map(|inside| inside * 100.0),
+        label: |value| format!("{value:.1} %"),
+        scale: Scale::Promise,
+        exact: false,
+    },
+];
+
+/// All pictures that there are lines for.
+///
+/// # Errors
+/// When one cannot be drawn.
+pub(super) fn pictures(measured: &Measured) -> Result<String> {
+    let mut sections = String::new();
+    let sizes: Vec<&Line> = measured.lines.iter().filter(|line| line.part == Part::Size).collect();
+    let mut precisions: Vec<u8> = sizes.iter().filter_map(|line| line.counter.precision).collect();
+    precisions.sort_unstable();
+    precisions.dedup();
+    for sort in SORTS.iter().filter(|_| !sizes.is_empty()) {
+        let mut figures = String::new();
+        for precision in &precisions {
+            figures.push_str(&by_size(&sizes, *precision, sort)?);
+        }
+        let mut kinds: Vec<Kind> = sizes.iter().map(|line| line.counter.kind).collect();
+        kinds.sort_unstable();
+        kinds.dedup();
+        let mut legend = String::new();
+        for kind in kinds.iter().filter(|kind| **kind != Kind::Exact || sort.exact) {
+            if sort.scale == Scale::Promise && *kind == Kind::DataFusion {
+                continue;
+            }
+            legend.push_str(&format!(
+                "<li><i class=\"c{}\"></i>{}</li>",
+                color(*kind),
+                escape(kind.name())
+            ));
+        }
+        sections.push_str(&section(sort.title, sort.hint, &figures, &legend));
+    }
+    let mut figures = String::new();
+    for (counter, nodes) in &measured.nodes {
+        figures.push_str(&cloud(*counter, nodes)?);
+    }
+    if !figures.is_empty() {
+        let hint = "Every point is a node of the project in one period: how far off the sketch \
+                    is, by the number of users. Between the dashed lines lies what the 95 % \
+                    interval promises.";
+        sections.push_str(&section("The sets of the report", hint, &figures, ""));
+    }
+    Ok(sections)
+}
+
+fn section(title: &str, hint: &str, figures: &str, legend: &str) -> String {
+    let legend = match legend {
+        "" => String::new(),
+        legend => format!("<ul class=\"legend\">{legend}</ul>\n"),
+    };
+    format!(
+        "<section>\n<h2>{}</h2>\n<p class=\"hint\">{}</p>\n<div class=\"pairs\">\n{figures}</div>\n\
+         {legend}</section>\n",
+        escape(title),
+        escape(hint)
+    )
+}
+
+fn figured(precision: u8, more: &str, picture: &str) -> String {
+    format!(
+        "<figure><figcaption>Precision {precision} <b>{}</b></figcaption>{picture}</figure>\n",
+        escape(more)
+    )
+}
+
+/// One picture: a value by size, of all counters of a precision.
+fn by_size(sizes: &[&Line], precision: u8, sort: &Sort) -> Result<String> {
+    let place = |line: &Line| (line.users.max(1) as f64).log10();
+    let scaled = |value: f64| if sort.scale == Scale::Log { value.log10() } else { value };
+    let mut curves = Vec::new();
+    let mut words: Vec<(f64, String)> = Vec::new();
+    let mut values = Vec::new();
+    for kind in Kind::ALL {
+        let exact = kind == Kind::Exact;
+        if exact && !sort.exact {
+            continue;
+        }
+        let counter = Counter { kind, precision: (!exact).then_some(precision) };
+        let mut points = Vec::new();
+        for line in sizes.iter().filter(|line| line.counter == counter) {
+            let Some(value) = (sort.value)(line) else { continue };
+            let at = place(line);
+            points.push((at, scaled(value)));
+            values.push(value);
+            let word = format!("{} {}", kind.name(), (sort.label)(value));
+            match words.iter_mut().find(|(place, _)| *place == at) {
+                Some((_, words)) => *words = format!("{words}, {word}"),
+                None => words.push((at, format!("{} users: {word}", figure(line.users)))),
+            }
+        }
+        if !points.is_empty() {
+            curves.push(Curve { color: color(kind), points, dashed: false });
+        }
+    }
+    words.sort_unstable_by(|(a, _), (b, _)| a.total_cmp(b));
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(0.0, f64::max);
+    let x = users_axis(sizes.iter().map(|line| line.users));
+    let y = match sort.scale {
+        Scale::Linear => {
+            let marks = round_values(high);
+            let words = |value: &f64| format!("{} %", value / FINE_PERCENT * 100.0);
+            let to = marks.last().copied().unwrap_or(1.0);
+            Axis { from: 0.0, to, marks: marks.iter().map(|v| (*v, words(v))).collect() }
+        }
+        Scale::Log => powers(low, high, sort.label),
+        Scale::Promise => {
+            let from = (low.min(90.0) / 10.0).floor() * 10.0;
+            let ends = vec![(x.from, 95.0), (x.to, 95.0)];
+            curves.insert(0, Curve { color: GREY, points: ends, dashed: true });
+            let step = if from < 60.0 { 20.0 } else { 5.0 };
+            let marks = (0..=20).map(|at| 100.0 - f64::from(at) * step);
+            let marks = marks.take_while(|mark| *mark >= from);
+            // Some room above, so that the dots of 100 % are whole.
+            Axis {
+                from,
+                to: 100.0 + (100.0 - from) * 0.04,
+                marks: marks.map(|mark| (mark, format!("{mark} %"))).collect(),
+            }
+        }
+    };
+    let title = format!("{} by the size of the set, at precision {precision}", sort.title);
+    let picture = Picture { title: &title, x, y, cloud: (0, &[]), curves: &curves, words: &words };
+    Ok(figured(precision, "", &picture.draw()?))
+}
+
+/// The errors of a project's nodes by their users.
+fn cloud(counter: Counter, nodes: &[Node]) -> Result<String> {
+    let precision = counter.precision.unwrap_or_default();
+    let mut nodes = nodes.to_vec();
+    nodes.sort_unstable_by_key(|node| node.users);
+    let step = nodes.len().div_ceil(POINTS).max(1);
+    let points: Vec<(f64, f64)> = nodes
+        .iter()
+        .step_by(step)
+        .map(|node| ((node.users.max(1) as f64).log10(), node.error * FINE_PERCENT))
+        .collect();
+    let stated = 1.96 * 1.04 / 2_f64.powi(i32::from(precision)).sqrt();
+    let off = nodes.iter().map(|node| node.error.abs()).fold(stated, f64::max);
+    let x = users_axis(nodes.iter().map(|node| node.users));
+    let marks = round_values(off * FINE_PERCENT);
+    let top = marks.last().copied().unwrap_or(1.0);
+    let words = |value: f64| (value, format!("{} %", value / FINE_PERCENT * 100.0));
+    let below = marks.iter().skip(1).map(|mark| words(-mark));
+    let y = Axis {
+        from: -top,
+        to: top,
+        marks: below.chain(marks.iter().map(|mark| words(*mark))).collect(),
+    };
+    let promise = |error: f64| Curve {
+        color: GREY,
+        points: vec![(x.from, error), (x.to, error)],
+        dashed: true,
+    };
+    let curves = [promise(stated * FINE_PERCENT), promise(-stated * FINE_PERCENT)];
+    let title = format!("Errors of the report's sets, at precision {precision}");
+    let picture = Picture { title: &title, x, y, cloud: (0, &points), curves: &curves, words: &[] };
+    let sets = format!("{} sets", figure(nodes.len() as u64));
+    Ok(figured(precision, &sets, &picture.draw()?))
+}
+
+/// Numbers of users in powers of ten, with some room at the ends.
+fn users_axis(users: impl Iterator<Item = u64>) -> Axis {
+    let (low, high) =
+        users.fold((u64::MAX, 1), |(low, high), users| (low.min(users.max(1)), high.max(users)));
+    let (low, high) = ((low.min(high) as f64).log10(), (high as f64).log10());
+    let room = ((high - low) * 0.05).max(0.1);
+    let marks = (low.ceil() as i32..=high.floor() as i32)
+        .map(|power| (f64::from(power), short(10_f64.powi(power))))
+        .collect();
+    Axis { from: low - room, to: high + room, marks }
+}
+
+/// `100`, `10 k`, `1 M`
+fn short(number: f64) -> String {
+    match number {
+        number if number >= 1e9 => format!("{} G", number / 1e9),
+        number if number >= 1e6 => format!("{} M", number / 1e6),
+        number if number >= 1e4 => format!("{} k", number / 1e3),
+        number => format!("{number}"),
+    }
+}
+
+/// Powers of ten around some values.
+fn powers(low: f64, high: f64, label: fn(f64) -> String) -> Axis {
+    let from = if low > 0.0 && low.is_finite() { low.log10().floor() } else { 0.0 };
+    let to = if high > 0.0 { high.log10().ceil() } else { 1.0 }.max(from + 1.0);
+    let every = (((to - from) / 6.0).ceil() as usize).max(1);
+    let marks = (from as i32..=to as i32)
+        .step_by(every)
+        .map(|power| (f64::from(power), label(10_f64.powi(power)).replace(".0 ", " ")))
+        .collect();
+    Axis { from, to, marks }
+}

@@ -1,0 +1,153 @@
+//! Many trials become one line.
+
+use std::time::Duration;
+
+use engine::Result;
+
+use super::counter::{Counter, Filled, Guess};
+use super::line::{Errors, Line, Part};
+use super::people::Draw;
+
+/// The trials of one counter.
+pub(super) struct Trials {
+    part: Part,
+    pub(super) counter: Counter,
+    misses: Misses,
+    merged: Misses,
+    sets: u64,
+    users: u64,
+    largest: u64,
+    memory: u64,
+    stored: u64,
+    fill: Vec<Duration>,
+    merge: Vec<Duration>,
+    last: Option<Filled>,
+}
+
+impl Trials {
+    pub(super) fn new(part: Part, counter: Counter) -> Self {
+        Self {
+            part,
+            counter,
+            misses: Misses::default(),
+            merged: Misses::default(),
+            sets: 0,
+            users: 0,
+            largest: 0,
+            memory: 0,
+            stored: 0,
+            fill: Vec::new(),
+            merge: Vec::new(),
+            last: None,
+        }
+    }
+
+    /// Fills a set, asks it, and returns its estimate against its size.
+    pub(super) fn fill(&mut self, draw: &Draw, clock: &dyn Fn() -> Duration) -> Result<f64> {
+        let (filled, took) = timed(clock, || self.counter.fill(draw))?;
+        self.fill.push(took);
+        self.sets += 1;
+        self.users += draw.len();
+        self.largest = self.largest.max(draw.len());
+        self.memory += filled.memory()? as u64;
+        self.stored += filled.stored()? as u64;
+        let error = self.misses.add(draw.len(), filled.guess()?);
+        self.last = Some(filled);
+        Ok(error)
+    }
+
+    /// Unites the last set with this one of the same counter, which has `users` together, or as
+    /// many as it says itself if that is `None`. Returns the number of users that were found.
+    pub(super) fn merge(
+        &mut self,
+        other: &Filled,
+        users: Option<u64>,
+        clock: &dyn Fn() -> Duration,
+    ) -> Result<u64> {
+        let Some(last) = &self.last else { return Ok(0) };
+        let (both, took) = timed(clock, || last.merged(other))?;
+        self.merge.push(took);
+        let guess = both.guess()?;
+        let users = users.unwrap_or(guess.users);
+        self.merged.add(users, guess);
+        Ok(users)
+    }
+
+    /// The set that was filled last.
+    pub(super) fn take_last(&mut self) -> Option<Filled> {
+        self.last.take()
+    }
+
+    /// The figures; `None` without a single set.
+    pub(super) fn line(mut self) -> Option<Line> {
+        let mean = |sum: u64| sum as f64 / self.sets as f64;
+        let merged = !self.merge.is_empty();
+        (self.sets > 0).then(|| Line {
+            part: self.part,
+            counter: self.counter,
+            sets: self.sets,
+            users: mean(self.users).round() as u64,
+            largest: self.largest,
+            errors: self.misses.errors(),
+            merged: merged.then(|| self.merged.errors().mean),
+            memory: mean(self.memory),
+            stored: Some(mean(self.stored)),
+            fill: median(&mut self.fill),
+            merge: merged.then(|| median(&mut self.merge)),
+        })
+    }
+}
+
+/// How far estimates were off.
+#[derive(Default)]
+pub(super) struct Misses {
+    /// Shares of the exact count, without the sign.
+    off: Vec<f64>,
+    inside: u64,
+    stated: u64,
+}
+
+impl Misses {
+    /// Adds an estimate of a set of so many users, at least 1; returns how far it is off.
+    pub(super) fn add(&mut self, users: u64, guess: Guess) -> f64 {
+        let error = guess.users as f64 / users as f64 - 1.0;
+        self.off.push(error.abs());
+        if let Some((low, high)) = guess.interval {
+            self.stated += 1;
+            self.inside += u64::from(low <= users && users <= high);
+        }
+        error
+    }
+
+    pub(super) fn errors(mut self) -> Errors {
+        let count = self.off.len();
+        self.off.sort_unstable_by(f64::total_cmp);
+        let rank = (count * 95).div_ceil(100).max(1) - 1;
+        Errors {
+            mean: self.off.iter().sum::<f64>() / count.max(1) as f64,
+            p95: self.off.get(rank).copied().unwrap_or(0.0),
+            worst: self.off.last().copied().unwrap_or(0.0),
+            inside: (self.stated > 0).then(|| self.inside as f64 / self.stated as f64),
+        }
+    }
+}
+
+/// Microseconds in the middle of all; 0 if there are none.
+pub(super) fn median(times: &mut [Duration]) -> f64 {
+    times.sort_unstable();
+    let at = |place: usize| times.get(place).map_or(0.0, |time| time.as_secs_f64() * 1e6);
+    match times.len() {
+        0 => 0.0,
+        count if count % 2 == 1 => at(count / 2),
+        count => (at(count / 2 - 1) + at(count / 2)) / 2.0,
+    }
+}
+
+fn timed<T>(
+    clock: &dyn Fn() -> Duration,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<(T, Duration)> {
+    let start = clock();
+    let done = work()?;
+    Ok((done, clock().saturating_sub(start)))
+}

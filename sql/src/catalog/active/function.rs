@@ -1,0 +1,172 @@
+//! `active_users(...)`: any window, level, method and dimension.
+
+use std::str::FromStr;
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::util::display::array_value_to_string;
+use datafusion::catalog::{Session, TableFunctionArgs, TableFunctionImpl, TableProvider};
+use datafusion::common::DFSchema;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::{DocSection, Documentation, Expr};
+use engine::Error;
+use engine::active::{Question, TreeOf};
+use engine::calendar::{first_day, last_day};
+use engine::rollup::Counting;
+use engine::users::{DEFAULT_PRECISION, PRECISIONS};
+
+use super::{Asked, Ground};
+use crate::failure::external;
+
+/// The name of the function.
+pub(in crate::catalog) const NAME: &str = "active_users";
+
+/// The arguments in their order, with what they mean.
+pub(super) const PARAMETERS: [(&str, &str); 9] = [
+    (
+        "window",
+        "Named window: day, week, month, quarter, year, last_28d_of_month, trailing_<n>d, iso_4w \
+         or lagged_28d; month if left out.",
+    ),
+    (
+        "level",
+        "Levels, with commas or as an array: total, combined, section, stage, group, action; \
+         total and stage if left out.",
+    ),
+    ("method", "union, indicator, max or sum; union if left out."),
+    ("by", "Dimensions to tell users apart by, with commas or as an array; each adds a column."),
+    (
+        "approx",
+        "true, or a precision from 4 to 18, estimates by sketches; exact if left out or false.",
+    ),
+    ("from", "First day, month, quarter, week or year: '2026-01-15', '2026-01', '2026-Q1'."),
+    ("to", "Last day, month, quarter, week or year, inclusive."),
+    ("as_of", "Answers as if the data ended with this day."),
+    ("tree", "today, or period: the tree of stages that held in each period."),
+];
+
+/// What the function says about itself.
+pub(in crate::catalog) static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
+    let mut documentation = Documentation::builder(
+        DocSection { include: true, label: "Counting people", description: None },
+        "The rows of `headcount report` as a table: active users of every period, for any window, \
+         level, method and dimension. Arguments are given in this order, or by name in any order. \
+         A filter on `period_start` narrows what is read.",
+        "active_users(window, level, method, by, approx, from, to, as_of, tree)",
+    )
+    .with_alternative_syntax("active_users(name => value, ...)")
+    .with_sql_example(
+        "SELECT period_end, stage, users FROM active_users('trailing_28d', level => 'stage')\n\
+         WHERE period_start >= DATE '2026-01-01';",
+    );
+    for (name, meaning) in PARAMETERS {
+        documentation = documentation.with_argument(name, meaning);
+    }
+    documentation.build()
+});
+
+/// The table function, on the ground of a project.
+#[derive(Debug)]
+pub(in crate::catalog) struct ActiveUsers(pub(in crate::catalog) Ground);
+
+impl TableFunctionImpl for ActiveUsers {
+    fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>> {
+        let question = question(args.exprs(), args.session())?;
+        Ok(Arc::new(Asked::new(question, &self.0)))
+    }
+}
+
+fn question(arguments: &[Expr], session: &dyn Session) -> Result<Question> {
+    let mut question = Question::default();
+    if arguments.len() > PARAMETERS.len() {
+        let most = PARAMETERS.len();
+        return Err(external(Error::input(format!("{NAME} takes at most {most} arguments"))));
+    }
+    for (argument, (name, _)) in arguments.iter().zip(PARAMETERS) {
+        let words = words(argument, session)?;
+        let Some(words) = words else { continue };
+        set(&mut question, name, &words).map_err(|error| external(error.with("argument", name)))?;
+    }
+    Ok(question)
+}
+
+fn set(question: &mut Question, name: &str, words: &[String]) -> engine::Result<()> {
+    match name {
+        "window" => question.window = one(words)?,
+        "level" => {
+            question.levels = many(words).map(str::parse).collect::<engine::Result<_>>()?;
+        }
+        "method" => question.method = one(words)?,
+        "by" => question.by = many(words).map(str::to_owned).collect(),
+        "approx" => question.counting = counting(word(words)?)?,
+        "from" => question.from = Some(first_day(word(words)?)?),
+        "to" => question.to = Some(last_day(word(words)?)?),
+        "as_of" => question.as_of = Some(last_day(word(words)?)?),
+        _ => {
+            question.tree = match word(words)? {
+                "today" => TreeOf::Today,
+                "period" => TreeOf::Period,
+                _ => return Err(Error::input("use `today` or `period`")),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn word(words: &[String]) -> engine::Result<&str> {
+    match words {
+        [word] => Ok(word),
+        _ => Err(Error::input("this takes one value, not a list")),
+    }
+}
+
+fn one<T: FromStr<Err = Error>>(words: &[String]) -> engine::Result<T> {
+    word(words)?.parse()
+}
+
+/// Values with commas between them, or those of a list.
+fn many(words: &[String]) -> impl Iterator<Item = &str> {
+    let words = words.iter().flat_map(|word| word.split(',')).map(str::trim);
+    words.filter(|word| !word.is_empty())
+}
+
+fn counting(word: &str) -> engine::Result<Counting> {
+    match word {
+        "true" => Ok(Counting::Approx(DEFAULT_PRECISION)),
+        "false" => Ok(Counting::Exact),
+        _ => {
+            let precision = word.parse().ok().filter(|precision| PRECISIONS.contains(precision));
+            precision.map(Counting::Approx).ok_or_else(|| {
+                Error::input(format!("`{word}` is no precision")).with(
+                    "help",
+                    format!("use true, or {} to {}", PRECISIONS.start(), PRECISIONS.end()),
+                )
+            })
+        }
+    }
+}
+
+/// The value of a constant expression as texts: one, or those of a list; `None` for NULL.
+fn words(argument: &Expr, session: &dyn Session) -> Result<Option<Vec<String>>> {
+    let nothing = DFSchema::empty();
+    let expression = session.create_physical_expr(argument.clone(), &nothing)?;
+    let one_row = RecordBatch::try_new_with_options(
+        Arc::new(nothing.as_arrow().clone()),
+        Vec::new(),
+        &RecordBatchOptions::new().with_row_count(Some(1)),
+    )?;
+    let value = expression.evaluate(&one_row)?.into_array(1)?;
+    if *value.data_type() == DataType::Null || value.is_null(0) {
+        return Ok(None);
+    }
+    let values: ArrayRef = match value.data_type() {
+        DataType::List(_) => value.as_list::<i32>().value(0),
+        DataType::Timestamp(..) => cast(&value, &DataType::Date32)?,
+        _ => value,
+    };
+    let texts = (0..values.len()).map(|row| array_value_to_string(&values, row));
+    Ok(Some(texts.collect::<Result<_, _>>().map_err(DataFusionError::from)?))
+}

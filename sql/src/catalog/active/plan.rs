@@ -1,0 +1,168 @@
+//! The part of a physical plan that answers a question.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::common::internal_err;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::Result;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, EmissionType, ReplaceChildrenOptions,
+};
+use datafusion::physical_plan::stream::RecordBatchReceiverStream;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use engine::active::{Question, answer};
+use engine::rollup::Counting;
+
+use super::Ground;
+use crate::catalog::dictionary;
+use crate::failure::external;
+use crate::report::record_batch;
+
+/// Answers one question when it is executed.
+#[derive(Debug)]
+pub(super) struct ActiveUsersExec {
+    question: Question,
+    ground: Ground,
+    projection: Option<Vec<usize>>,
+    properties: Arc<PlanProperties>,
+}
+
+impl ActiveUsersExec {
+    pub(super) fn new(
+        question: Question,
+        ground: &Ground,
+        schema: &SchemaRef,
+        projection: Option<&Vec<usize>>,
+    ) -> Result<Self> {
+        let shown = match projection {
+            Some(places) => Arc::new(schema.project(places)?),
+            None => Arc::clone(schema),
+        };
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(shown),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        Ok(Self {
+            question,
+            ground: ground.clone(),
+            projection: projection.cloned(),
+            properties: Arc::new(properties),
+        })
+    }
+
+    /// Whether the range is empty: filters can leave nothing, which is no mistake.
+    fn is_empty(&self) -> bool {
+        matches!((self.question.from, self.question.to), (Some(from), Some(to)) if from > to)
+    }
+}
+
+impl DisplayAs for ActiveUsersExec {
+    fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let question = &self.question;
+        let separator = match format {
+            DisplayFormatType::TreeRender => "\n",
+            _ => ", ",
+        };
+        if !matches!(format, DisplayFormatType::TreeRender) {
+            f.write_str("ActiveUsersExec: ")?;
+        }
+        let levels: Vec<&str> = question.levels.iter().map(|level| level.as_str()).collect();
+        write!(f, "window={}{separator}level=[{}]", question.window, levels.join(", "))?;
+        write!(f, "{separator}method={}", question.method)?;
+        if !question.by.is_empty() {
+            write!(f, "{separator}by=[{}]", question.by.join(", "))?;
+        }
+        match question.counting {
+            Counting::Exact => write!(f, "{separator}count=exact")?,
+            Counting::Approx(precision) => write!(f, "{separator}count=approx({precision})")?,
+        }
+        let days = [("from", question.from), ("to", question.to), ("as_of", question.as_of)];
+        for (name, day) in days {
+            if let Some(day) = day {
+                write!(f, "{separator}{name}={day}")?;
+            }
+        }
+        let project = &self.ground.project;
+        // Which of it the store serves is found out when the question is answered.
+        let road =
+            if project.store.exists() { "the store, and what it lacks: events" } else { "events" };
+        let sources: Vec<&str> =
+            project.sources.iter().map(|source| source.name.as_str()).collect();
+        write!(f, "{separator}from {road} of [{}]", sources.join(", "))
+    }
+}
+
+impl ExecutionPlan for ActiveUsersExec {
+    fn name(&self) -> &'static str {
+        "ActiveUsersExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() { Ok(self) } else { internal_err!("this plan has no children") }
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        if children.is_empty() { Ok(self) } else { internal_err!("this plan has no children") }
+    }
+
+    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        if partition != 0 {
+            return internal_err!("this plan has one partition, not {partition}");
+        }
+        let mut builder = RecordBatchReceiverStream::builder(self.schema(), 1);
+        if self.is_empty() {
+            return Ok(builder.build());
+        }
+        let (sender, question, ground) = (builder.tx(), self.question.clone(), self.ground.clone());
+        let projection = self.projection.clone();
+        builder.spawn_blocking(move || {
+            let dictionary = dictionary::load(&ground.project).map_err(external)?;
+            let progress = |done, total| {
+                if let Some(listener) = &ground.listener {
+                    listener.progress(done, total);
+                }
+            };
+            let answer =
+                answer(&ground.project, &dictionary, &question, &progress).map_err(external)?;
+            let mut batch = record_batch(&answer.report).map_err(external)?;
+            if let Some(listener) = &ground.listener {
+                listener.answered(answer);
+            }
+            if let Some(places) = &projection {
+                batch = batch.project(places)?;
+            }
+            // Nobody may be left who wants it.
+            let _ = sender.blocking_send(Ok(batch));
+            Ok(())
+        });
+        Ok(builder.build())
+    }
+}

@@ -1,0 +1,80 @@
+//! Files of one format as one table.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
+use datafusion::execution::SessionState;
+use engine::events::{EventFile, Format};
+use engine::{Error, Result};
+
+use super::{parquet, text};
+
+/// The table of the files that the patterns find, starting at `base`; `wanted` are columns that
+/// are looked for in all of an NDJSON file.
+///
+/// # Errors
+/// When there are no files, when they cannot be read, or when they do not fit together.
+pub(super) async fn table(
+    state: &SessionState,
+    base: &Path,
+    patterns: &[String],
+    wanted: &[String],
+) -> Result<Arc<dyn TableProvider>> {
+    let files = EventFile::find(base, patterns)?;
+    let is_parquet = |file: &EventFile| file.format == Format::Parquet;
+    let all = files.iter().filter(|file| is_parquet(file)).count();
+    if all == files.len() {
+        return parquet::table(state, &files).await;
+    }
+    match files.iter().find(|file| is_parquet(file)) {
+        None => Ok(Arc::new(text::TextFiles::open(files, wanted)?)),
+        Some(file) => Err(Error::input("one table cannot have Parquet files and text files")
+            .with("file", file.path.display())
+            .with("help", "query them by their paths: FROM 'folder/*.parquet'")),
+    }
+}
+
+/// The columns of several files: every name once, in the order in which they are met.
+#[derive(Debug, Default)]
+pub(super) struct Columns {
+    fields: Vec<Field>,
+    files: Vec<EventFile>,
+}
+
+impl Columns {
+    /// Adds those of one more file.
+    ///
+    /// # Errors
+    /// When a column has another type than in the files before.
+    pub(super) fn add(&mut self, file: &EventFile, schema: &Schema) -> Result<()> {
+        for field in schema.fields() {
+            let Some(at) = self.fields.iter().position(|known| known.name() == field.name()) else {
+                self.fields.push(field.as_ref().clone());
+                self.files.push(file.clone());
+                continue;
+            };
+            let known = &self.fields[at];
+            if known.data_type() != field.data_type() {
+                let other = self.files[at].path.display();
+                return Err(Error::input(format!(
+                    "this column is {} here and {} in {other}",
+                    field.data_type(),
+                    known.data_type()
+                ))
+                .with("file", file.path.display())
+                .with("column", field.name())
+                .with("help", "query the files apart, by their paths, and cast"));
+            }
+        }
+        Ok(())
+    }
+
+    /// All columns. A file without one of them has nulls there.
+    pub(super) fn schema(self) -> SchemaRef {
+        // A column that some file lacks is null there, so none can promise values.
+        let fields = self.fields.into_iter().map(|field| field.with_nullable(true));
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    }
+}

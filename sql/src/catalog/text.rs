@@ -1,0 +1,160 @@
+//! CSV and NDJSON files, compressed or not, as a table of texts, read by the engine's own readers.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, new_null_array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::error::Result;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::stream::RecordBatchReceiverStream;
+use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use engine::Error;
+use engine::events::{EventFile, read_text, text_columns};
+
+use super::files::Columns;
+use crate::failure::external;
+
+/// Batches that are read ahead of whoever takes them.
+const AHEAD: usize = 2;
+
+/// Text files with the columns of all of them.
+#[derive(Debug)]
+pub(super) struct TextFiles {
+    schema: SchemaRef,
+    /// Every file with the columns that it has.
+    files: Vec<(EventFile, Vec<String>)>,
+}
+
+impl TextFiles {
+    /// Looks which columns the files have.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub(super) fn open(files: Vec<EventFile>, wanted: &[String]) -> engine::Result<Self> {
+        let mut columns = Columns::default();
+        let mut opened = Vec::with_capacity(files.len());
+        for file in files {
+            let names = text_columns(&file, wanted)?;
+            if names.is_empty() {
+                return Err(Error::input("no columns can be told in this file")
+                    .with("file", file.path.display())
+                    .with(
+                        "help",
+                        "a JSON key must hold values of one kind, or objects, in all lines",
+                    ));
+            }
+            let fields = names.iter().map(|name| Field::new(name, DataType::Utf8, true));
+            columns.add(&file, &Schema::new(fields.collect::<Vec<_>>()))?;
+            opened.push((file, names));
+        }
+        Ok(Self { schema: columns.schema(), files: opened })
+    }
+
+    fn plan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = match projection {
+            Some(places) => Arc::new(self.schema.project(places)?),
+            None => Arc::clone(&self.schema),
+        };
+        let partitions = state.config().target_partitions().clamp(1, self.files.len());
+        let mut shares = vec![Vec::new(); partitions];
+        for (at, file) in self.files.iter().enumerate() {
+            shares[at % partitions].push(file.clone());
+        }
+        let share = |files| Share { schema: Arc::clone(&schema), files };
+        let shares = shares.into_iter().map(|files| Arc::new(share(files)) as _).collect();
+        Ok(Arc::new(StreamingTableExec::try_new(
+            Arc::clone(&schema),
+            shares,
+            None,
+            None,
+            false,
+            limit,
+        )?))
+    }
+}
+
+impl TableProvider for TextFiles {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn scan<'a, 's, 'p, 'x, 'f>(
+        &'a self,
+        state: &'s dyn Session,
+        projection: Option<&'p Vec<usize>>,
+        _filters: &'x [Expr],
+        limit: Option<usize>,
+    ) -> Pin<Box<dyn Future<Output = Result<Arc<dyn ExecutionPlan>>> + Send + 'f>>
+    where
+        'a: 'f,
+        's: 'f,
+        'p: 'f,
+        'x: 'f,
+    {
+        Box::pin(std::future::ready(self.plan(state, projection, limit)))
+    }
+}
+
+/// The files that one thread reads, one after the other.
+#[derive(Debug)]
+struct Share {
+    schema: SchemaRef,
+    files: Vec<(EventFile, Vec<String>)>,
+}
+
+impl PartitionStream for Share {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let mut builder = RecordBatchReceiverStream::builder(Arc::clone(&self.schema), AHEAD);
+        let (sender, schema, files) = (builder.tx(), Arc::clone(&self.schema), self.files.clone());
+        builder.spawn_blocking(move || {
+            for (file, names) in &files {
+                for batch in read_text(file, &read(&schema, names)).map_err(external)? {
+                    let batch = shaped(&schema, &batch.map_err(external)?)?;
+                    // Nobody is left who wants the rest.
+                    if sender.blocking_send(Ok(batch)).is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+            Ok(())
+        });
+        builder.build()
+    }
+}
+
+/// The columns to read of a file: at least one, for the number of rows.
+fn read(schema: &Schema, names: &[String]) -> Vec<String> {
+    let asked = |name: &&String| schema.field_with_name(name).is_ok();
+    let read: Vec<String> = names.iter().filter(asked).cloned().collect();
+    if read.is_empty() { names[..1].to_vec() } else { read }
+}
+
+/// The columns in their order, with nulls for those that the file does not have.
+fn shaped(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
+    let rows = batch.num_rows();
+    let column = |field: &Arc<Field>| -> ArrayRef {
+        let found = batch.column_by_name(field.name()).cloned();
+        found.unwrap_or_else(|| new_null_array(field.data_type(), rows))
+    };
+    let columns = schema.fields().iter().map(column).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+}

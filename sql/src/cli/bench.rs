@@ -1,0 +1,160 @@
+//! `headcount bench`: measurements on one's own data.
+
+use std::io::{BufWriter, IsTerminal, Write, stdout};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::{Args, Subcommand};
+use engine::active::{Level, Question};
+use engine::calendar::Window;
+use engine::project::Project;
+use engine::{Error, Result};
+
+use super::args::precision;
+use super::progress::Progress;
+use super::report::to_file;
+use super::{Outcome, colours, output_error, say, tell_rejects};
+use crate::accuracy::{Measured, Settings, of_invented, of_project};
+use crate::report::{Format, Style};
+
+/// So many times the largest size are invented where nobody says how many.
+const INVENTED_PER_SIZE: u64 = 5;
+
+#[derive(Debug, Args)]
+pub(super) struct Bench {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Exact against approximate counting: errors, bytes, times, and when which pays
+    Accuracy(Accuracy),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+With a project, sets are drawn from its users, its own nodes and periods are counted by every
+sketch, and whole reports are timed. Without one the users are invented. Everything but times and
+the memory of whole reports is the same for the same seed.
+
+Counted by: Headcount's exact sets and its HyperLogLog, HLL, Theta and CPC of Apache DataSketches,
+and DataFusion's approx_distinct, whose precision is always 14.
+
+Examples:
+  headcount bench accuracy
+  headcount bench accuracy -o accuracy.html
+  headcount bench accuracy --invented 10000000 --precisions 14 --sizes 1000,100000 --trials 200")]
+struct Accuracy {
+    /// Precisions of the sketches, with commas, 4 to 18
+    #[arg(long, default_value = "10,12,14,16", value_delimiter = ',', value_name = "PRECISIONS",
+          value_parser = precision)]
+    precisions: Vec<u8>,
+    /// Users in the sets to draw, with commas
+    #[arg(long, default_value = "10,100,1000,10000,100000,1000000", value_delimiter = ',',
+          value_name = "SIZES", value_parser = clap::value_parser!(u64).range(1..))]
+    sizes: Vec<u64>,
+    /// How many sets to draw of each size
+    #[arg(long, default_value_t = 50, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    trials: u32,
+    /// Chooses the sets to draw
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Named window of the project's own sets
+    #[arg(long, default_value = "month", value_name = "WINDOW")]
+    window: Window,
+    /// Levels of the project's own sets, with commas: total, section, stage, group, action
+    #[arg(
+        long,
+        default_value = "total,stage,action",
+        value_delimiter = ',',
+        value_name = "LEVELS"
+    )]
+    level: Vec<Level>,
+    /// Draw from so many invented users, even inside of a project
+    #[arg(long, value_name = "USERS", value_parser = clap::value_parser!(u64).range(1..))]
+    invented: Option<u64>,
+    /// table, csv, json, markdown, html or parquet [default: by the ending of FILE, else table]
+    #[arg(long, value_name = "FORMAT")]
+    format: Option<Format>,
+    /// Write to a file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+pub(super) fn run(project: Option<&Path>, options: &Bench) -> Result<Outcome> {
+    match &options.what {
+        What::Accuracy(options) => accuracy(project, options),
+    }
+}
+
+fn accuracy(project: Option<&Path>, options: &Accuracy) -> Result<Outcome> {
+    let by_name = options.output.as_deref().and_then(Format::of_path);
+    let format = options.format.or(by_name).unwrap_or(Format::Table);
+    if options.output.is_none() && format.is_binary() && stdout().is_terminal() {
+        return Err(Error::input(format!("{format} is no sight for a terminal"))
+            .with("help", "name a file with -o, or pipe it somewhere"));
+    }
+    let measured = measure(project, options)?;
+    match &options.output {
+        Some(path) => {
+            let style = Style::default();
+            to_file(path, |out| crate::accuracy::write(&measured, format, out, &style))?;
+        }
+        None => {
+            let style = Style { color: colours(), ..Style::default() };
+            let mut out = BufWriter::new(stdout().lock());
+            crate::accuracy::write(&measured, format, &mut out, &style)?;
+            out.flush().map_err(output_error)?;
+        }
+    }
+    for note in &measured.notes {
+        say(&format!("note: {note}"));
+    }
+    Ok(tell_rejects(&measured.rejects))
+}
+
+fn measure(project: Option<&Path>, options: &Accuracy) -> Result<Measured> {
+    let ascending = |mut sizes: Vec<u64>| {
+        sizes.sort_unstable();
+        sizes.dedup();
+        sizes
+    };
+    let mut precisions = options.precisions.clone();
+    precisions.sort_unstable();
+    precisions.dedup();
+    let start = Instant::now();
+    let progress = Progress::new("measuring");
+    let settings = Settings {
+        precisions,
+        sizes: ascending(options.sizes.clone()),
+        trials: options.trials,
+        seed: options.seed,
+        clock: &|| start.elapsed(),
+        progress: &|done, total| progress.at(done, total),
+    };
+    let largest = settings.sizes.last().copied().unwrap_or(1);
+    if let Some(users) = options.invented {
+        return of_invented(users, &settings);
+    }
+    let found = match project {
+        Some(root) => Some(root.to_owned()),
+        None => {
+            let here = PathBuf::from(".");
+            let here = std::env::current_dir().map_err(|cause| Error::io(&here, cause))?;
+            Project::find(&here).ok()
+        }
+    };
+    match found {
+        Some(root) => {
+            let question = Question {
+                window: options.window,
+                levels: options.level.iter().copied().collect(),
+                ..Question::default()
+            };
+            of_project(&root, &question, &settings)
+        }
+        None => of_invented(largest.saturating_mul(INVENTED_PER_SIZE), &settings),
+    }
+}

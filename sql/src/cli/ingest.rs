@@ -1,0 +1,78 @@
+//! `headcount ingest`: new events into the store, exactly once.
+
+use std::path::Path;
+
+use engine::Result;
+use engine::project::Project;
+use engine::rollup::{DEFAULT_MEMORY, Watch, ingest};
+
+use super::progress::Progress;
+use super::{Outcome, args, say, tell_rejects};
+
+/// Longest list of files; the rest is counted.
+const MOST: usize = 10;
+
+pub(super) fn run(root: &Path, options: &args::Ingest) -> Result<Outcome> {
+    let project = Project::load(root)?;
+    let memory = options.memory_limit.map_or(DEFAULT_MEMORY, |bytes| bytes as u64);
+    let done = {
+        let progress = Progress::new("ingesting");
+        let watch = Watch {
+            progress: &|done, total| progress.at(done, total),
+            waiting: &|| say("another process is at work on the store; waiting for it"),
+        };
+        ingest(&project, &options.files, memory, &watch)?
+    };
+    for note in &done.notes {
+        say(&format!("note: {note}"));
+    }
+    let known = done.known.iter().map(|(name, before)| match name == before {
+        true => name.clone(),
+        false => format!("{name} (as {before})"),
+    });
+    list("already ingested, nothing to do", known.collect());
+    let events = |events: u64, rejected: u64| match rejected {
+        0 => format!("{events} events"),
+        rejected => format!("{events} events, {rejected} rejected"),
+    };
+    let added = done
+        .added
+        .iter()
+        .map(|entry| format!("{}: {}", entry.name, events(entry.events, entry.rejected())));
+    list("ingested", added.collect());
+    let total: u64 = done.added.iter().map(|entry| entry.events).sum();
+    let numbered = match done.numbered {
+        0 => String::new(),
+        people => format!(", {people} people numbered"),
+    };
+    say(&format!(
+        "{} events of {} files{numbered}; the store is at version {}",
+        total,
+        done.added.len(),
+        done.version
+    ));
+    let outcome = tell_rejects(&done.rejects);
+    if done.changed.is_empty() {
+        return Ok(outcome);
+    }
+    let count = done.changed.len();
+    list("changed since they were ingested, so nothing of them was done", done.changed);
+    say(&format!(
+        "error: {count} files have changed; give them new names if what they hold is new, or delete \
+         the store and ingest again if it replaces what they held"
+    ));
+    Ok(Outcome::Failed)
+}
+
+fn list(what: &str, lines: Vec<String>) {
+    if lines.is_empty() {
+        return;
+    }
+    say(&format!("{what}:"));
+    for line in lines.iter().take(MOST) {
+        say(&format!("  {line}"));
+    }
+    if lines.len() > MOST {
+        say(&format!("  ... and {} files more", lines.len() - MOST));
+    }
+}

@@ -1,0 +1,102 @@
+//! The commands of the prompt: a line that begins with a backslash.
+
+use engine::{Error, Result};
+
+use crate::results::Format;
+
+/// What `\?` says.
+pub(super) const HELP: &str = "\
+\\d [TABLE]         list the tables, or the columns of one
+\\h [FUNCTION]      list the functions, or tell about one; \\h * is a page of all of them
+\\format [FORMAT]   table, csv, tsv, json, ndjson, markdown or parquet
+\\timing [on|off]   tell how long each statement takes
+\\q                 leave (also Ctrl-D)
+\\?                 this list
+A statement ends with a semicolon. Ctrl-C ends a running statement, or throws away what was typed.
+Tab completes; files, folders and globs in single quotes are tables.
+";
+
+/// The commands by name, for completion.
+pub(super) const NAMES: [&str; 6] = ["\\d", "\\h", "\\format", "\\timing", "\\q", "\\?"];
+
+/// A command that was understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    Tables,
+    Describe(String),
+    Functions,
+    FunctionsPage,
+    Function(String),
+    Format(Option<Format>),
+    Timing(Option<bool>),
+    Quit,
+    Help,
+}
+
+impl Command {
+    /// Reads a command, such as `\d visits`. A semicolon behind it is forgiven.
+    ///
+    /// # Errors
+    /// When there is no such command, or its argument makes no sense.
+    pub(super) fn of(text: &str) -> Result<Self> {
+        let text = text.trim_end_matches(|c: char| c.is_whitespace() || c == ';');
+        let (name, argument) = match text.split_once(char::is_whitespace) {
+            Some((name, argument)) => (name, Some(argument.trim())),
+            None => (text, None),
+        };
+        let argument = argument.filter(|argument| !argument.is_empty());
+        match (name, argument) {
+            ("\\d", None) => Ok(Self::Tables),
+            ("\\d", Some(table)) => Ok(Self::Describe(table.to_owned())),
+            ("\\h", None) => Ok(Self::Functions),
+            ("\\h", Some("*")) => Ok(Self::FunctionsPage),
+            ("\\h", Some(function)) => Ok(Self::Function(function.to_ascii_lowercase())),
+            ("\\format", None) => Ok(Self::Format(None)),
+            ("\\format", Some(word)) => {
+                let format = clap::ValueEnum::from_str(word, true).map_err(|_| {
+                    Error::input(format!("unknown format `{word}`"))
+                        .with("help", "use table, csv, tsv, json, ndjson, markdown or parquet")
+                })?;
+                Ok(Self::Format(Some(format)))
+            }
+            ("\\timing", None) => Ok(Self::Timing(None)),
+            ("\\timing", Some("on")) => Ok(Self::Timing(Some(true))),
+            ("\\timing", Some("off")) => Ok(Self::Timing(Some(false))),
+            ("\\timing", Some(_)) => Err(Error::input("say `on` or `off`")),
+            ("\\q" | "\\quit", _) => Ok(Self::Quit),
+            ("\\?" | "\\help", _) => Ok(Self::Help),
+            _ => Err(Error::input(format!("there is no command `{name}`"))
+                .with("help", "`\\?` lists the commands")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Command, HELP, NAMES};
+    use crate::results::Format;
+
+    #[test]
+    fn commands_are_read() {
+        for (text, expected) in [
+            ("\\d", Command::Tables),
+            ("\\d  visits ;", Command::Describe("visits".to_owned())),
+            ("\\h", Command::Functions),
+            ("\\h *", Command::FunctionsPage),
+            ("\\h Exact_Distinct", Command::Function("exact_distinct".to_owned())),
+            ("\\format csv", Command::Format(Some(Format::Csv))),
+            ("\\timing", Command::Timing(None)),
+            ("\\timing off", Command::Timing(Some(false))),
+            ("\\q", Command::Quit),
+            ("\\?", Command::Help),
+        ] {
+            assert_eq!(Command::of(text).unwrap(), expected, "{text}");
+        }
+        for text in ["\\x", "\\format docx", "\\timing maybe", "\\"] {
+            assert!(Command::of(text).is_err(), "{text}");
+        }
+        for name in NAMES {
+            assert!(HELP.contains(name) && Command::of(name).is_ok(), "{name}");
+        }
+    }
+}

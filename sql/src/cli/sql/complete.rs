@@ -1,0 +1,372 @@
+//! Helps while a statement is typed: knows when it is complete, and completes words.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use datafusion::common::TableReference;
+use datafusion::prelude::SessionContext;
+use rustyline::completion::Completer;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::validate::{ValidationContext, ValidationResult, Validator};
+use rustyline::{Context, Helper};
+use tokio::runtime::Handle;
+
+use super::commands::NAMES;
+use super::prompt::leave;
+use crate::functions::functions;
+use crate::script::is_complete;
+
+/// Words of the language that are worth completing.
+const KEYWORDS: [&str; 75] = [
+    "ALL",
+    "AND",
+    "ANTI",
+    "AS",
+    "ASC",
+    "BETWEEN",
+    "BY",
+    "CASE",
+    "CAST",
+    "COPY",
+    "CREATE",
+    "CROSS",
+    "CUBE",
+    "CURRENT",
+    "DATE",
+    "DESC",
+    "DESCRIBE",
+    "DISTINCT",
+    "DROP",
+    "ELSE",
+    "END",
+    "EXCEPT",
+    "EXISTS",
+    "EXPLAIN",
+    "ANALYZE",
+    "EXTERNAL",
+    "FALSE",
+    "FILTER",
+    "FIRST",
+    "FOLLOWING",
+    "FROM",
+    "FULL",
+    "GROUP",
+    "GROUPING",
+    "HAVING",
+    "ILIKE",
+    "IN",
+    "INNER",
+    "INSERT",
+    "INTERSECT",
+    "INTERVAL",
+    "INTO",
+    "IS",
+    "JOIN",
+    "LAST",
+    "LEFT",
+    "LIKE",
+    "LIMIT",
+    "LOCATION",
+    "NOT",
+    "NULL",
+    "NULLS",
+    "OFFSET",
+    "ON",
+    "OR",
+    "ORDER",
+    "OUTER",
+    "OVER",
+    "PARTITION",
+    "PRECEDING",
+    "RANGE",
+    "RIGHT",
+    "ROLLUP",
+    "ROWS",
+    "SELECT",
+    "SEMI",
+    "SET",
+    "SETS",
+    "SHOW",
+    "TABLE",
+    "THEN",
+    "TIMESTAMP",
+    "TRUE",
+    "UNION",
+    "WHERE",
+];
+
+/// What the prompt knows while somebody types.
+pub(super) struct Assistant {
+    session: SessionContext,
+    runtime: Handle,
+    /// Columns of tables that were looked at since the last statement.
+    columns: RefCell<BTreeMap<String, Vec<String>>>,
+}
+
+impl Assistant {
+    pub(super) fn new(session: SessionContext, runtime: Handle) -> Self {
+        Self { session, runtime, columns: RefCell::default() }
+    }
+
+    /// A statement may have changed the tables.
+    pub(super) fn forget(&mut self) {
+        self.columns.get_mut().clear();
+    }
+
+    /// The tables by the name that a statement would use.
+    fn tables(&self) -> Vec<String> {
+        let state = self.session.state();
+        let default = &state.config_options().catalog;
+        let Some(catalog) = self.session.catalog(&default.default_catalog) else {
+            return Vec::new();
+        };
+        let mut tables = Vec::new();
+        for schema in catalog.schema_names() {
+            let names = catalog.schema(&schema).map(|schema| schema.table_names());
+            for name in names.unwrap_or_default() {
+                if schema == default.default_schema {
+                    tables.push(quoted(&name));
+                } else {
+                    tables.push(format!("{}.{}", quoted(&schema), quoted(&name)));
+                }
+            }
+        }
+        tables.sort();
+        tables
+    }
+
+    /// The columns of a table or of files; none if there is no such thing.
+    fn columns(&self, table: &str) -> Vec<String> {
+        if let Some(known) = self.columns.borrow().get(table) {
+            return known.clone();
+        }
+        let path = table.strip_prefix('\'').map(|rest| rest.trim_end_matches('\''));
+        let name = path.map_or_else(|| TableReference::from(table), TableReference::bare);
+        let found = self.runtime.block_on(self.session.table_provider(name));
+        let columns: Vec<String> = found.map_or_else(
+            |_| Vec::new(),
+            |table| table.schema().fields().iter().map(|field| quoted(field.name())).collect(),
+        );
+        self.columns.borrow_mut().insert(table.to_owned(), columns.clone());
+        columns
+    }
+
+    /// Tables and paths that a statement names.
+    fn named(&self, line: &str) -> Vec<String> {
+        let mut named: Vec<String> = line
+            .split('\'')
+            .skip(1)
+            .step_by(2)
+            .filter(|text| text.contains(['.', '/', '*']))
+            .map(|path| format!("'{path}'"))
+            .collect();
+        let words: Vec<&str> = line.split(|c| !is_word(c)).collect();
+        named.extend(self.tables().into_iter().filter(|table| words.contains(&table.as_str())));
+        named
+    }
+
+    fn words(&self, line: &str, start: &str) -> Vec<String> {
+        if let Some((table, _)) = start.rsplit_once('.') {
+            let columns = self.columns(table);
+            let mut full: Vec<String> =
+                columns.into_iter().map(|column| format!("{table}.{column}")).collect();
+            full.extend(self.tables());
+            return full;
+        }
+        let mut words: Vec<String> =
+            self.named(line).iter().flat_map(|table| self.columns(table)).collect();
+        words.extend(self.tables());
+        words.extend(functions(&self.session).iter().map(|function| format!("{}(", function.name)));
+        let lower = start.chars().any(char::is_lowercase);
+        let cased = |word: &str| if lower { word.to_lowercase() } else { word.to_owned() };
+        words.extend(KEYWORDS.iter().map(|word| cased(word)));
+        words
+    }
+}
+
+impl Completer for Assistant {
+    type Candidate = String;
+
+    fn complete(
+        &self,
+        line: &str,
+        pos: usize,
+        _: &Context<'_>,
+    ) -> rustyline::Result<(usize, Vec<String>)> {
+        let before = &line[..pos];
+        let last = before.rsplit('\n').next().unwrap_or(before);
+        if let Some(command) = last.strip_prefix('\\') {
+            return Ok(match command.rsplit_once(' ') {
+                None => (pos - last.len(), matching(last, NAMES.map(str::to_owned))),
+                Some((name, start)) => (pos - start.len(), self.arguments(name.trim(), start)),
+            });
+        }
+        // Behind an odd number of quotes the cursor is inside of a text.
+        if let Some(open) = before.rfind('\'').filter(|_| before.matches('\'').count() % 2 == 1) {
+            return Ok((open + 1, paths(&before[open + 1..])));
+        }
+        let start = before.len() - before.chars().rev().take_while(|c| is_word(*c)).count();
+        let word = &before[start..];
+        Ok((start, matching(word, self.words(line, word))))
+    }
+}
+
+impl Assistant {
+    /// What can stand behind a command.
+    fn arguments(&self, command: &str, start: &str) -> Vec<String> {
+        match command {
+            "d" => matching(start, self.tables()),
+            "h" => matching(start, functions(&self.session).into_iter().map(|f| f.name)),
+            "format" => {
+                let formats = ["table", "csv", "tsv", "json", "ndjson", "markdown"];
+                matching(start, formats.map(str::to_owned))
+            }
+            "timing" => matching(start, ["on", "off"].map(str::to_owned)),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Validator for Assistant {
+    fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
+        let text = context.input();
+        let complete = is_complete(text) || leave(text);
+        Ok(if complete { ValidationResult::Valid(None) } else { ValidationResult::Incomplete })
+    }
+}
+
+impl Highlighter for Assistant {}
+
+impl Hinter for Assistant {
+    type Hint = String;
+}
+
+impl Helper for Assistant {}
+
+fn is_word(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '"')
+}
+
+/// Those that begin with what was typed, in any case, each once and in their order.
+fn matching(start: &str, words: impl IntoIterator<Item = String>) -> Vec<String> {
+    let start = start.to_lowercase();
+    let mut found: Vec<String> = Vec::new();
+    for word in words {
+        let bare = word.to_lowercase();
+        let begins = bare.starts_with(&start) || bare.trim_start_matches('"').starts_with(&start);
+        if begins && !found.contains(&word) {
+            found.push(word);
+        }
+    }
+    found
+}
+
+/// A name as a statement must write it: others than small letters want quotes.
+fn quoted(name: &str) -> String {
+    let small = |c: char| c.is_ascii_lowercase() || c == '_';
+    let bare = name.starts_with(small) && name.chars().all(|c| small(c) || c.is_ascii_digit());
+    if bare { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}
+
+/// Files and folders that begin like this; nothing where they cannot be listed.
+fn paths(start: &str) -> Vec<String> {
+    let (folder, name) = match start.rfind('/') {
+        Some(at) => start.split_at(at + 1),
+        None => ("", start),
+    };
+    let Ok(entries) = std::fs::read_dir(if folder.is_empty() { "." } else { folder }) else {
+        return Vec::new();
+    };
+    let mut found: Vec<String> = entries
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let found = entry.file_name().into_string().ok()?;
+            let hidden = found.starts_with('.') && !name.starts_with('.');
+            let slash = if entry.path().is_dir() { "/" } else { "" };
+            (found.starts_with(name) && !hidden).then(|| format!("{folder}{found}{slash}"))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use engine::project::Project;
+    use rustyline::Context;
+    use rustyline::completion::Completer as _;
+    use rustyline::history::DefaultHistory;
+    use tokio::runtime::Runtime;
+
+    use super::Assistant;
+    use crate::catalog::{Contents, register};
+    use crate::session::{Options, session};
+
+    /// An assistant in a project with one source of events.
+    fn with<T>(check: impl FnOnce(&Assistant) -> T) -> T {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text);
+        let yaml =
+            "sources:\n- {name: visits, files: e.csv, time: at, user: user_id, event: event}";
+        write("headcount.yaml", yaml).unwrap();
+        write("e.csv", "at,user_id,event,Plan B\n").unwrap();
+        let project = Project::load(folder.path()).unwrap();
+        let session = session(&Options::default()).unwrap();
+        let contents = Contents { project: Some(Arc::new(project)), ..Contents::default() };
+        register(&session, &contents).unwrap();
+        let runtime = Runtime::new().unwrap();
+        check(&Assistant::new(session, runtime.handle().clone()))
+    }
+
+    /// What can stand where the bar is, and where that begins.
+    fn candidates(assistant: &Assistant, line: &str) -> (usize, Vec<String>) {
+        let at = line.find('|').unwrap();
+        let history = DefaultHistory::new();
+        let line = line.replace('|', "");
+        assistant.complete(&line, at, &Context::new(&history)).unwrap()
+    }
+
+    #[test]
+    fn words_are_completed_where_they_belong() {
+        with(|assistant| {
+            for (line, start, expected) in [
+                ("SELECT * FROM vis|", 14, "visits"),
+                ("SELECT user| FROM visits", 7, "user_id"),
+                ("SELECT plan| FROM visits", 7, "\"Plan B\""),
+                ("SELECT visits.us| FROM visits", 7, "visits.user_id"),
+                ("SELECT exact_d|", 7, "exact_distinct("),
+                ("SEL|", 0, "SELECT"),
+                ("sel|", 0, "select"),
+                ("SELECT 1;\n  FRO|", 12, "FROM"),
+                ("SELECT * FROM dictionary.m|", 14, "dictionary.metrics"),
+                ("\\|", 0, "\\timing"),
+                ("\\d vi|", 3, "visits"),
+                ("\\h approx_c|", 3, "approx_count_distinct"),
+                ("\\format nd|", 8, "ndjson"),
+            ] {
+                let (at, found) = candidates(assistant, line);
+                assert_eq!(at, start, "{line}");
+                assert!(found.iter().any(|word| word == expected), "{line}: {found:?}");
+            }
+            // A column of a table that the statement does not name is no candidate.
+            assert_eq!(candidates(assistant, "SELECT user_i|").1, Vec::<String>::new());
+        });
+    }
+
+    #[test]
+    fn paths_are_completed_inside_of_quotes() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("events")).unwrap();
+        std::fs::write(folder.path().join("events/a.parquet"), "").unwrap();
+        let base = folder.path().display();
+        with(|assistant| {
+            for (typed, expected) in [("ev", "events/"), ("events/", "events/a.parquet")] {
+                let (at, found) = candidates(assistant, &format!("SELECT * FROM '{base}/{typed}|"));
+                assert_eq!((at, found), (15, vec![format!("{base}/{expected}")]));
+            }
+        });
+    }
+}

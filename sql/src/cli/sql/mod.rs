@@ -1,0 +1,85 @@
+//! `headcount sql`: statements from the command line, from files, from stdin, or from a prompt.
+
+mod commands;
+mod complete;
+mod heard;
+mod prompt;
+mod shell;
+mod watch;
+
+use std::io::{BufWriter, IsTerminal, Read, Write, stdin, stdout};
+use std::path::{Path, PathBuf};
+
+use engine::project::Project;
+use engine::{Error, Result};
+
+use super::report::to_file;
+use super::{Outcome, args, output_error};
+use crate::results::{Format, Out};
+use shell::{Origin, Shell};
+
+pub(super) fn run(project: Option<PathBuf>, options: &args::Sql) -> Result<Outcome> {
+    let by_name = options.output.as_deref().and_then(Format::of_path);
+    let format = options.format.or(by_name).unwrap_or(Format::Table);
+    let project = project_of(project)?;
+    let root = project.as_ref().map(|project| project.root.clone());
+    let mut shell = Shell::new(project, &options.options(), format)?;
+    let asked = !options.file.is_empty() || !options.command.is_empty();
+    if !asked && options.output.is_none() && stdin().is_terminal() && stdout().is_terminal() {
+        prompt::run(&mut shell, root.as_deref())?;
+        return Ok(Outcome::Done);
+    }
+    let mut texts = Vec::new();
+    for file in &options.file {
+        texts.push((Origin::File(file.clone()), read(file)?));
+    }
+    texts.extend(options.command.iter().map(|text| (Origin::Argument, text.clone())));
+    if !asked {
+        let file = PathBuf::from("-");
+        let text = read(&file)?;
+        texts.push((Origin::File(file), text));
+    }
+    match &options.output {
+        Some(path) => to_file(path, |out| run_all(&mut shell, &texts, out))?,
+        None => {
+            shell.refuse_binary_terminal()?;
+            shell.fit_terminal();
+            let mut out = BufWriter::new(stdout());
+            let done = run_all(&mut shell, &texts, &mut out);
+            // What was answered before an error stands.
+            out.flush().map_err(output_error)?;
+            done?;
+        }
+    }
+    Ok(shell.outcome())
+}
+
+/// Runs all texts in one session; the first error ends it, and `\q`.
+fn run_all(shell: &mut Shell, texts: &[(Origin, String)], out: Out<'_>) -> Result<()> {
+    for (origin, text) in texts {
+        if shell.run_all(origin, text, out)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The project that was named, or the nearest one upwards; without one SQL still has files.
+fn project_of(named: Option<PathBuf>) -> Result<Option<Project>> {
+    let here = Path::new(".");
+    match named.or_else(|| Project::find(here).ok()) {
+        Some(root) => Project::load(&root).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The text of a file, or of stdin for `-`.
+fn read(path: &Path) -> Result<String> {
+    let failed = |cause| Error::io(path, cause);
+    if path.as_os_str() == "-" {
+        let mut text = String::new();
+        stdin().read_to_string(&mut text).map_err(failed)?;
+        return Ok(text);
+    }
+    std::fs::read_to_string(path).map_err(failed)
+}

@@ -1,0 +1,369 @@
+//! Runs statements one after the other in one session, and writes what they answer.
+
+use std::io::{IsTerminal, Write, stdout};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::{ArrayRef, BooleanArray, StringArray};
+use arrow::record_batch::RecordBatch;
+use comfy_table::Table;
+use datafusion::common::TableReference;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::execute_stream;
+use datafusion::prelude::SessionContext;
+use engine::project::Project;
+use engine::{Error, Result};
+use tokio::runtime::{Builder, Runtime};
+
+use super::super::report::tell;
+use super::super::{Outcome, output_error, say};
+use super::commands::{Command, HELP};
+use super::heard::Heard;
+use super::watch::Watch;
+use crate::catalog::{Contents, register};
+use crate::failure::of_statement;
+use crate::functions::{Function, functions, page, told};
+use crate::results::{Format, Out, Writer};
+use crate::script::{Statement, statements};
+use crate::session::{Options, session};
+
+/// Where a text of statements comes from.
+#[derive(Clone, Debug)]
+pub(super) enum Origin {
+    /// `-c`, or a line at the prompt.
+    Argument,
+    /// `-f`
+    File(PathBuf),
+}
+
+/// Whether to go on.
+pub(super) type Flow = ControlFlow<()>;
+
+/// A session with what is set around it.
+pub(super) struct Shell {
+    /// Always there until the end; see [`Drop`].
+    runtime: Option<Runtime>,
+    session: SessionContext,
+    memory: Option<usize>,
+    format: Format,
+    /// Width of the terminal that results go to.
+    width: Option<usize>,
+    /// Results written since the last text was begun.
+    results: usize,
+    /// Whether somebody sits before it: then Ctrl-C ends a statement and not the program.
+    interactive: bool,
+    timing: bool,
+    heard: Arc<Heard>,
+    /// Whether some answer left rows out that could not be counted.
+    outcome: Outcome,
+}
+
+impl Shell {
+    /// A session on a project's tables, and on files by their paths.
+    pub(super) fn new(project: Option<Project>, options: &Options, format: Format) -> Result<Self> {
+        let failed = |cause| Error::io(".".as_ref(), cause);
+        let here = std::env::current_dir().map_err(failed)?;
+        let mut runtime = Builder::new_multi_thread();
+        if let Some(threads) = options.threads {
+            runtime.worker_threads(threads);
+        }
+        let session = session(options)?;
+        let heard = Arc::new(Heard::default());
+        let listener = Arc::clone(&heard) as _;
+        let contents = Contents {
+            project: project.map(Arc::new),
+            paths: Some(here),
+            listener: Some(listener),
+        };
+        register(&session, &contents)?;
+        Ok(Self {
+            runtime: Some(runtime.enable_all().build().map_err(failed)?),
+            session,
+            memory: options.memory_limit,
+            format,
+            width: None,
+            results: 0,
+            interactive: false,
+            timing: false,
+            heard,
+            outcome: Outcome::Done,
+        })
+    }
+
+    /// How it went so far.
+    pub(super) fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    fn runtime(&self) -> Result<&Runtime> {
+        self.runtime.as_ref().ok_or_else(|| Error::internal("the shell was closed"))
+    }
+
+    /// Lets tables be no wider than the terminal, if results go to one.
+    pub(super) fn fit_terminal(&mut self) {
+        self.width = Table::new().width().map(usize::from).filter(|_| stdout().is_terminal());
+    }
+
+    /// What is answered from now on belongs together.
+    pub(super) fn begin_text(&mut self) {
+        self.results = 0;
+    }
+
+    /// Somebody sits before it.
+    pub(super) fn be_interactive(&mut self) {
+        self.interactive = true;
+    }
+
+    /// The session, and what runs it.
+    pub(super) fn session(&self) -> Result<(SessionContext, tokio::runtime::Handle)> {
+        Ok((self.session.clone(), self.runtime()?.handle().clone()))
+    }
+
+    /// Bytes do not belong on a terminal.
+    pub(super) fn refuse_binary_terminal(&self) -> Result<()> {
+        if self.format.is_binary() && stdout().is_terminal() {
+            return Err(Error::input(format!("{} is no sight for a terminal", self.format))
+                .with("help", "name a file with -o, or pipe it somewhere"));
+        }
+        Ok(())
+    }
+
+    /// Runs all statements of a text; the first error ends it.
+    pub(super) fn run_all(&mut self, origin: &Origin, text: &str, out: Out<'_>) -> Result<Flow> {
+        let placed = |error: Error| match origin {
+            Origin::Argument => error,
+            Origin::File(path) => error.with("script", path.display()),
+        };
+        let list = statements(text).map_err(placed)?;
+        let alone = list.len() == 1 && matches!(origin, Origin::Argument);
+        for statement in &list {
+            let flow = self.run(statement, out).map_err(|error| {
+                if alone {
+                    return error;
+                }
+                placed(error.with("statement", statement.number).with("line", statement.line))
+            })?;
+            if flow.is_break() {
+                return Ok(flow);
+            }
+        }
+        Ok(Flow::Continue(()))
+    }
+
+    fn run(&mut self, statement: &Statement<'_>, out: Out<'_>) -> Result<Flow> {
+        if statement.is_command() {
+            return self.command(&Command::of(statement.text)?, out);
+        }
+        let begun = Instant::now();
+        let rows = self.query(&statement.in_place(), out)?;
+        if self.interactive {
+            out.flush().map_err(output_error)?;
+            let rows =
+                rows.map(|rows| format!("{rows} {}", if rows == 1 { "row" } else { "rows" }));
+            let time = self.timing.then(|| format!("{:.3} s", begun.elapsed().as_secs_f64()));
+            let facts: Vec<String> = rows.into_iter().chain(time).collect();
+            if !facts.is_empty() {
+                say(&format!("({})", facts.join(", ")));
+            }
+        } else if self.timing {
+            say(&format!("{:.3} s", begun.elapsed().as_secs_f64()));
+        }
+        Ok(Flow::Continue(()))
+    }
+
+    /// Runs a statement and returns how many rows its result has, if it has one.
+    fn query(&mut self, sql: &str, out: Out<'_>) -> Result<Option<u64>> {
+        let done = self.runtime()?.block_on(async {
+            tokio::select! {
+                () = interrupted(self.interactive) => Err(Error::input("cancelled")),
+                done = self.answer(sql, out) => done,
+            }
+        });
+        for answer in self.heard.take() {
+            if tell(&answer) != Outcome::Done {
+                self.outcome = Outcome::Rejected;
+            }
+        }
+        let done = done?;
+        if done.is_some() {
+            self.results += 1;
+        }
+        Ok(done)
+    }
+
+    async fn answer(&self, sql: &str, out: Out<'_>) -> Result<Option<u64>> {
+        let told = |cause| of_statement(cause, self.memory);
+        let mut watch = Watch::begin(&self.heard);
+        let frame = self.session.sql(sql).await.map_err(told)?;
+        let context = Arc::new(frame.task_ctx());
+        let plan = frame.create_physical_plan().await.map_err(told)?;
+        watch.plan(&plan);
+        let schema = plan.schema();
+        let mut stream = execute_stream(plan, context).map_err(told)?;
+        let mut batch = next(&mut stream).await.transpose().map_err(told)?;
+        if schema.fields().is_empty() {
+            while batch.is_some() {
+                batch = next(&mut stream).await.transpose().map_err(told)?;
+            }
+            return Ok(None);
+        }
+        self.begin_result(out)?;
+        let mut writer = Writer::new(self.format, &schema, self.width, out)?;
+        let mut rows = 0;
+        while let Some(found) = batch {
+            rows += found.num_rows() as u64;
+            if self.width.is_some() {
+                // What is written now stands on the same terminal.
+                watch.stop();
+            }
+            writer.write(&found)?;
+            batch = next(&mut stream).await.transpose().map_err(told)?;
+        }
+        watch.stop();
+        if let Some(note) = writer.finish()? {
+            // Behind the table that it is about.
+            out.flush().map_err(output_error)?;
+            say(&format!("note: {note}"));
+        }
+        Ok(Some(rows))
+    }
+
+    /// Writes what stands between two results, so that both people and programs see where one
+    /// ends.
+    fn begin_result(&self, out: &mut dyn Write) -> Result<()> {
+        match self.format {
+            _ if self.results == 0 => Ok(()),
+            Format::Parquet => Err(Error::input("a Parquet file holds one result")
+                .with("help", "ask one query at a time, or choose another format")),
+            Format::Json | Format::Ndjson => Ok(()),
+            _ => out.write_all(b"\n").map_err(output_error),
+        }
+    }
+
+    fn command(&mut self, command: &Command, out: Out<'_>) -> Result<Flow> {
+        match command {
+            Command::Quit => return Ok(Flow::Break(())),
+            Command::Help => write(out, HELP)?,
+            Command::Tables => {
+                self.query(TABLES, out)?;
+            }
+            Command::Describe(table) => {
+                let columns = self.columns(table)?;
+                self.show(&columns, out)?;
+            }
+            Command::Functions => self.show(&list(&functions(&self.session))?, out)?,
+            Command::FunctionsPage => write(out, &page(&self.session))?,
+            Command::Function(name) => {
+                let all = functions(&self.session);
+                let found: Vec<&Function> = all.iter().filter(|f| f.name == *name).collect();
+                if found.is_empty() {
+                    return Err(Error::input(format!("there is no function `{name}`"))
+                        .with("help", "`\\h` lists them"));
+                }
+                let texts: Vec<String> = found.into_iter().map(told).collect();
+                write(out, &texts.join("\n"))?;
+            }
+            Command::Format(None) => write(out, &format!("{}\n", self.format))?,
+            Command::Format(Some(format)) => {
+                let before = std::mem::replace(&mut self.format, *format);
+                if self.interactive && self.refuse_binary_terminal().is_err() {
+                    self.format = before;
+                    return Err(Error::input(format!("{format} is no sight for a terminal"))
+                        .with("help", "write a file: COPY (SELECT ...) TO 'file.parquet'"));
+                }
+            }
+            Command::Timing(wanted) => {
+                self.timing = wanted.unwrap_or(!self.timing);
+                say(if self.timing { "timing is on" } else { "timing is off" });
+            }
+        }
+        if self.interactive {
+            out.flush().map_err(output_error)?;
+        }
+        Ok(Flow::Continue(()))
+    }
+
+    /// Writes rows that are there already.
+    fn show(&mut self, batch: &RecordBatch, out: Out<'_>) -> Result<()> {
+        self.begin_result(out)?;
+        self.results += 1;
+        let mut writer = Writer::new(self.format, &batch.schema(), self.width, out)?;
+        writer.write(batch)?;
+        if let Some(note) = writer.finish()? {
+            // Behind the table that it is about.
+            out.flush().map_err(output_error)?;
+            say(&format!("note: {note}"));
+        }
+        Ok(())
+    }
+
+    /// The columns of a table, or of files in single quotes.
+    fn columns(&self, table: &str) -> Result<RecordBatch> {
+        let path = table.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+        let name = path.map_or_else(|| TableReference::from(table), TableReference::bare);
+        let provider = self
+            .runtime()?
+            .block_on(self.session.table_provider(name))
+            .map_err(|cause| of_statement(cause, None).with("help", "`\\d` lists the tables"))?;
+        let schema = provider.schema();
+        let fields = schema.fields().iter();
+        let names: StringArray = fields.clone().map(|field| Some(field.name().clone())).collect();
+        let types: StringArray =
+            fields.clone().map(|field| Some(field.data_type().to_string())).collect();
+        let nulls: BooleanArray = fields.map(|field| Some(field.is_nullable())).collect();
+        batch(vec![
+            ("column", Arc::new(names) as ArrayRef),
+            ("type", Arc::new(types)),
+            ("nullable", Arc::new(nulls)),
+        ])
+    }
+}
+
+/// A statement that was cancelled may still be at work behind: nobody waits for it.
+impl Drop for Shell {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// What `\d` lists.
+const TABLES: &str = "SELECT table_schema AS schema, table_name AS name, lower(table_type) AS type \
+                      FROM information_schema.tables \
+                      WHERE table_schema <> 'information_schema' ORDER BY 1 DESC, 2";
+
+fn list(functions: &[Function]) -> Result<RecordBatch> {
+    let text = |of: &dyn Fn(&Function) -> Option<String>| -> ArrayRef {
+        Arc::new(functions.iter().map(of).collect::<StringArray>())
+    };
+    batch(vec![
+        ("function", text(&|function| Some(function.name.clone()))),
+        ("kind", text(&|function| Some(function.kind.to_string()))),
+        ("call", text(&|function| Some(function.documentation.as_ref()?.syntax_example.clone()))),
+    ])
+}
+
+fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch> {
+    Ok(RecordBatch::try_from_iter(columns)?)
+}
+
+fn write(out: &mut dyn Write, text: &str) -> Result<()> {
+    out.write_all(text.as_bytes()).map_err(output_error)
+}
+
+/// Waits for Ctrl-C; for ever where that ends the program anyway.
+async fn interrupted(interactive: bool) {
+    if !interactive || tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The next batch of a result.
+async fn next(
+    stream: &mut SendableRecordBatchStream,
+) -> Option<datafusion::error::Result<RecordBatch>> {
+    std::future::poll_fn(|context| stream.as_mut().poll_next(context)).await
+}

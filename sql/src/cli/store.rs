@@ -1,0 +1,170 @@
+//! `headcount store`: what the store holds, whether it is sound, and how it gets smaller.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufWriter, Write, stdout};
+use std::path::Path;
+
+use engine::calendar::Day;
+use engine::project::Project;
+use engine::store::{About, Lock, Store};
+use engine::{Error, Result};
+
+use super::progress::Progress;
+use super::{Outcome, args, output_error, say};
+
+/// Longest list of faults; the rest is counted.
+const MOST: usize = 20;
+
+pub(super) fn run(root: &Path, command: &args::Store) -> Result<Outcome> {
+    let project = Project::load(root)?;
+    let version = match command {
+        args::Store::Info { version } | args::Store::Verify { version } => *version,
+        args::Store::Export { version, .. } => *version,
+        args::Store::Compact { .. } => None,
+    };
+    let _lock = match command {
+        args::Store::Compact { .. } if project.store.is_dir() => {
+            let waiting = || say("another process is at work on the store; waiting for it");
+            Some(Lock::take(&project.store, waiting)?)
+        }
+        _ => None,
+    };
+    let store = Store::open(&project.store, version)?.ok_or_else(|| {
+        Error::input("there is no store yet")
+            .with("file", project.store.display())
+            .with("help", "make it with `headcount ingest`")
+    })?;
+    match command {
+        args::Store::Info { .. } => info(&store),
+        args::Store::Verify { .. } => verify(&store),
+        args::Store::Compact { sweep, .. } => compact(store, *sweep),
+        args::Store::Export { output, .. } => export(&store, output),
+    }
+}
+
+/// What one source did in one month.
+#[derive(Default)]
+struct Month {
+    days: BTreeSet<i32>,
+    sets: u64,
+    events: u64,
+}
+
+fn info(store: &Store) -> Result<Outcome> {
+    let mut months: BTreeMap<(String, i32, u8), Month> = BTreeMap::new();
+    for reader in store.readers()? {
+        for group in 0..reader.groups() {
+            let about = About::read(&reader, group, store.dimensions())?;
+            for row in 0..about.len() {
+                let (year, month, _) = Day::new(about.days()[row]).ymd();
+                let source = about.series(row).source;
+                let entry = months.entry((source, year, month)).or_default();
+                entry.days.insert(about.days()[row]);
+                entry.sets += 1;
+                entry.events += u64::try_from(about.events()[row]).unwrap_or(0);
+            }
+        }
+    }
+    let mut out = BufWriter::new(stdout().lock());
+    tell(&mut out, store, &months).and_then(|()| out.flush()).map_err(output_error)?;
+    let unused = store.unused()?;
+    if !unused.is_empty() {
+        let bytes: u64 = unused.iter().map(|(_, size)| size).sum();
+        say(&format!(
+            "{} files ({bytes} bytes) are of older versions or of ingests that did not end; \
+             `headcount store compact --sweep` deletes them",
+            unused.len()
+        ));
+    }
+    Ok(Outcome::Done)
+}
+
+fn tell(
+    out: &mut impl Write,
+    store: &Store,
+    months: &BTreeMap<(String, i32, u8), Month>,
+) -> std::io::Result<()> {
+    let dimensions = match store.dimensions() {
+        [] => "none".to_owned(),
+        some => some.join(", "),
+    };
+    let events: u64 = store.ledger().iter().map(|entry| entry.events).sum();
+    let rejected: u64 = store.ledger().iter().map(|entry| entry.rejected()).sum();
+    writeln!(out, "store:      {}", store.root().display())?;
+    writeln!(out, "version:    {}", store.version())?;
+    writeln!(out, "dimensions: {dimensions}")?;
+    for (table, bytes) in store.sizes() {
+        writeln!(out, "{:<11} {bytes} bytes", format!("{table}:"))?;
+    }
+    writeln!(out, "people:     {} with numbers", store.numbered())?;
+    writeln!(out, "ingested:   {} files", store.ledger().len())?;
+    writeln!(out, "events:     {events}, and {rejected} rejected")?;
+    writeln!(out)?;
+    writeln!(out, "{:>8} {:>5} {:>9} {:>14}  source", "month", "days", "sets", "events")?;
+    for ((source, year, month), of) in months {
+        let (days, sets, events) = (of.days.len(), of.sets, of.events);
+        writeln!(out, " {year:04}-{month:02} {days:>5} {sets:>9} {events:>14}  {source}")?;
+    }
+    Ok(())
+}
+
+fn verify(store: &Store) -> Result<Outcome> {
+    let verified = {
+        let progress = Progress::new("verifying");
+        store.verify(&|done, total| progress.at(done, total))?
+    };
+    let mut out = BufWriter::new(stdout().lock());
+    let mut lines = vec![format!(
+        "version {}: {} files, {} bytes, {} sets, {} events, {} people with numbers",
+        store.version(),
+        verified.files,
+        verified.bytes,
+        verified.sets,
+        verified.events,
+        verified.numbered
+    )];
+    lines.extend(verified.faults.iter().take(MOST).map(|fault| format!("fault: {fault}")));
+    if verified.faults.len() > MOST {
+        lines.push(format!("... and {} faults more", verified.faults.len() - MOST));
+    }
+    lines.push(match verified.faults.len() {
+        0 => "sound".to_owned(),
+        1 => "1 fault; ingest the events into a new store".to_owned(),
+        more => format!("{more} faults; ingest the events into a new store"),
+    });
+    for line in lines {
+        writeln!(out, "{line}").map_err(output_error)?;
+    }
+    out.flush().map_err(output_error)?;
+    Ok(if verified.faults.is_empty() { Outcome::Done } else { Outcome::Failed })
+}
+
+fn compact(mut store: Store, sweep: bool) -> Result<Outcome> {
+    let size = |store: &Store| -> u64 { store.sizes().iter().map(|(_, bytes)| bytes).sum() };
+    let before = size(&store);
+    let done = {
+        let progress = Progress::new("compacting");
+        store.compact(&|done, total| progress.at(done, total))?
+    };
+    match done {
+        true => say(&format!(
+            "{before} bytes became {}; the store is at version {}",
+            size(&store),
+            store.version()
+        )),
+        false => say("nothing to compact"),
+    }
+    if sweep {
+        let (files, bytes) = store.sweep()?;
+        say(&format!(
+            "deleted {files} files, {bytes} bytes; older versions cannot be read any more"
+        ));
+    }
+    Ok(Outcome::Done)
+}
+
+fn export(store: &Store, output: &Path) -> Result<Outcome> {
+    let (files, bytes) = store.export(output)?;
+    say(&format!("{files} files, {bytes} bytes: {}", output.display()));
+    Ok(Outcome::Done)
+}

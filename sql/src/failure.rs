@@ -1,0 +1,133 @@
+//! Errors of DataFusion in our words.
+
+use std::error::Error as StdError;
+
+use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::parser::ParserError;
+use engine::{Error, Kind};
+
+/// The error of a statement: our own if one is underneath, else DataFusion's without its wrapping.
+/// `memory` is the limit in bytes that the statement ran under.
+pub fn of_statement(cause: DataFusionError, memory: Option<usize>) -> Error {
+    if let Some(own) = own(&cause) {
+        return own;
+    }
+    let root = cause.find_root();
+    let (kind, message) = match root {
+        DataFusionError::ResourcesExhausted(message) => return exhausted(message, memory),
+        DataFusionError::SQL(parser, _) => match &**parser {
+            ParserError::ParserError(message) | ParserError::TokenizerError(message) => {
+                (Kind::Input, message.clone())
+            }
+            ParserError::RecursionLimitExceeded => {
+                (Kind::Limit, "the statement is nested too deeply".to_owned())
+            }
+        },
+        DataFusionError::Plan(message)
+        | DataFusionError::Execution(message)
+        | DataFusionError::Configuration(message) => (Kind::Input, message.clone()),
+        DataFusionError::SchemaError(schema, _) => (Kind::Input, schema.to_string()),
+        DataFusionError::Internal(_) => (Kind::Internal, root.strip_backtrace()),
+        DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) => {
+            (Kind::Io, root.strip_backtrace())
+        }
+        _ => (Kind::Input, root.strip_backtrace()),
+    };
+    let message = message.split(DataFusionError::BACK_TRACE_SEP).next().unwrap_or_default().trim();
+    let error = match unknown_table(message) {
+        Some(table) => Error::input(format!("there is no table `{table}`")).with(
+            "help",
+            "`\\d` lists the tables; files, folders and globs stand in single quotes",
+        ),
+        None => Error::new(kind, message),
+    };
+    error.caused_by(cause)
+}
+
+/// The table that DataFusion did not find, without the parts of its name that nobody wrote.
+fn unknown_table(message: &str) -> Option<&str> {
+    let name = message.strip_prefix("table '")?.strip_suffix("' not found")?;
+    Some(name.strip_prefix("datafusion.public.").unwrap_or(name))
+}
+
+/// An error of ours on its way through DataFusion, with its kind and context.
+pub fn external(error: Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
+/// Our error somewhere below another.
+fn own(cause: &DataFusionError) -> Option<Error> {
+    let mut cause: &(dyn StdError + 'static) = cause;
+    loop {
+        if let Some(error) = cause.downcast_ref::<Error>() {
+            return Some(error.repeated());
+        }
+        cause = cause.source()?;
+    }
+}
+
+fn exhausted(message: &str, memory: Option<usize>) -> Error {
+    // What follows is a list of the largest consumers, in the engine's names.
+    let first = message.lines().next().unwrap_or_default();
+    let first = first.split(" with top memory consumers").next().unwrap_or(first);
+    let first = first.trim_end_matches([':', ' ']);
+    match memory {
+        Some(bytes) => Error::limit(format!(
+            "the query needs more memory than the limit of {}: {first}",
+            bytes_in_words(bytes)
+        ))
+        .with("help", "raise it with `--memory-limit`, or ask for fewer groups or columns at once"),
+        None => Error::limit(first).with("help", "give it another folder with `--temporary`"),
+    }
+}
+
+/// `4 GB`, `1.5 MB`, `700 B`: powers of 1000, as `--memory-limit` reads them.
+fn bytes_in_words(bytes: usize) -> String {
+    let (mut size, mut unit) = (bytes as f64, "B");
+    for larger in ["kB", "MB", "GB", "TB"] {
+        if size < 1000.0 {
+            break;
+        }
+        (size, unit) = (size / 1000.0, larger);
+    }
+    let rounded = (size * 10.0).round() / 10.0;
+    format!("{rounded} {unit}")
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::error::DataFusionError;
+    use engine::{Error, Kind};
+
+    use super::{bytes_in_words, external, of_statement};
+
+    #[test]
+    fn an_error_of_ours_comes_out_as_it_went_in() {
+        let error = Error::limit("too many").with("file", "a.csv").with("help", "use fewer");
+        let text = error.to_string();
+        let wrapped = DataFusionError::Context("while".to_owned(), Box::new(external(error)));
+        let out = of_statement(wrapped, None);
+        assert_eq!((out.to_string(), out.kind()), (text, Kind::Limit));
+    }
+
+    #[test]
+    fn a_lack_of_memory_names_the_limit_and_the_switch() {
+        let cause = DataFusionError::ResourcesExhausted(
+            "No room for x with top memory consumers as:\n  y: 3 MB".to_owned(),
+        );
+        let out = of_statement(cause, Some(4_000_000_000));
+        assert_eq!(out.kind(), Kind::Limit);
+        for part in ["limit of 4 GB: No room for x;", "--memory-limit"] {
+            assert!(out.to_string().contains(part), "{out}");
+        }
+    }
+
+    #[test]
+    fn bytes_are_told_in_the_units_of_the_switch() {
+        for (bytes, words) in
+            [(0, "0 B"), (999, "999 B"), (1_500_000, "1.5 MB"), (64_000_000, "64 MB")]
+        {
+            assert_eq!(bytes_in_words(bytes), words);
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! What the functions of a session say about themselves: for `\h` and for the page of all of them,
+//! from the one documentation that stands beside each function's code.
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Write as _};
+
+use datafusion::logical_expr::Documentation;
+use datafusion::prelude::SessionContext;
+
+use crate::catalog::table_functions;
+
+/// How a function is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// `FROM f(...)`
+    Table,
+    /// One value for many rows; also as a window function.
+    Aggregate,
+    /// `f(...) OVER (...)`
+    Window,
+    /// One value for each row.
+    Scalar,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Table => "table",
+            Self::Aggregate => "aggregate",
+            Self::Window => "window",
+            Self::Scalar => "scalar",
+        })
+    }
+}
+
+/// A function under its name or one of its other names.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// The name that was looked for.
+    pub name: String,
+    /// The function's own name, if the one above is another.
+    pub alias_of: Option<String>,
+    /// How it is called.
+    pub kind: Kind,
+    /// What it says about itself.
+    pub documentation: Option<Documentation>,
+}
+
+/// Every function of a session by name, and by kind where a name has several.
+pub fn functions(session: &SessionContext) -> Vec<Function> {
+    let state = session.state();
+    let mut functions = Vec::new();
+    let mut add = |name: &str, own: &str, kind, documentation: Option<&Documentation>| {
+        functions.push(Function {
+            name: name.to_owned(),
+            alias_of: (name != own).then(|| own.to_owned()),
+            kind,
+            documentation: documentation.cloned(),
+        });
+    };
+    for (name, function) in state.scalar_functions() {
+        add(name, function.name(), Kind::Scalar, function.documentation());
+    }
+    for (name, function) in state.higher_order_functions() {
+        add(name, function.name(), Kind::Scalar, function.documentation());
+    }
+    for (name, function) in state.aggregate_functions() {
+        add(name, function.name(), Kind::Aggregate, function.documentation());
+    }
+    for (name, function) in state.window_functions() {
+        add(name, function.name(), Kind::Window, function.documentation());
+    }
+    // Ours are told of without a project too.
+    let ours = table_functions();
+    for (name, documentation) in &ours {
+        add(name, name, Kind::Table, Some(documentation));
+    }
+    for name in state.table_functions().keys() {
+        if ours.iter().all(|(own, _)| own != name) {
+            add(name, name, Kind::Table, None);
+        }
+    }
+    functions.sort_by(|a, b| (&a.name, a.kind).cmp(&(&b.name, b.kind)));
+    functions
+}
+
+/// Characters in a line of text about a function.
+const WIDTH: usize = 100;
+
+/// One function in words, for a terminal.
+pub fn told(function: &Function) -> String {
+    let article = if function.kind == Kind::Aggregate { "an" } else { "a" };
+    let mut text = format!("{}, {article} {} function", function.name, function.kind);
+    if let Some(own) = &function.alias_of {
+        let _ = write!(text, ", another name of {own}");
+    }
+    let Some(documentation) = &function.documentation else {
+        return text + "\nNothing is written about it.\n";
+    };
+    let _ = write!(text, "\n\n  {}\n", documentation.syntax_example.trim());
+    for other in documentation.alternative_syntax.iter().flatten() {
+        let _ = writeln!(text, "  {}", other.trim());
+    }
+    let _ = write!(text, "\n{}\n", wrapped(documentation.description.trim(), 0));
+    let arguments = documentation.arguments.iter().flatten();
+    let widest = arguments.clone().map(|(name, _)| name.chars().count()).max();
+    if let Some(widest) = widest {
+        text.push_str("\nArguments\n");
+        for (name, meaning) in arguments {
+            let _ = writeln!(text, "  {name:widest$}  {}", wrapped(meaning.trim(), widest + 4));
+        }
+    }
+    if let Some(example) = &documentation.sql_example {
+        text.push_str("\nExample\n");
+        for line in example_lines(example) {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    if let Some(related) = &documentation.related_udfs {
+        let _ = write!(text, "\nSee also {}\n", related.join(", "));
+    }
+    text
+}
+
+/// All functions as a page of Markdown: by kind, and under the headings that they give themselves.
+pub fn page(session: &SessionContext) -> String {
+    let mut text = String::from(
+        "# Functions\n\nWhat `\\h` says of each function, written by `headcount sql -c '\\h *'`. \
+         Another name of a function is listed with it.\n",
+    );
+    let functions = functions(session);
+    let mut others: BTreeMap<(&str, Kind), Vec<&str>> = BTreeMap::new();
+    for function in &functions {
+        if let Some(own) = &function.alias_of {
+            others.entry((own, function.kind)).or_default().push(&function.name);
+        }
+    }
+    for (kind, title) in [
+        (Kind::Table, "Table functions"),
+        (Kind::Aggregate, "Aggregate functions"),
+        (Kind::Window, "Window functions"),
+        (Kind::Scalar, "Scalar functions"),
+    ] {
+        let _ = write!(text, "\n## {title}\n");
+        let mut sections: BTreeMap<&str, Vec<&Function>> = BTreeMap::new();
+        let own = functions.iter().filter(|f| f.kind == kind && f.alias_of.is_none());
+        for function in own {
+            let section = function.documentation.as_ref().map_or("", |d| d.doc_section.label);
+            sections.entry(section).or_default().push(function);
+        }
+        for (section, functions) in sections {
+            let title = if section.is_empty() { "Others" } else { section };
+            let _ = write!(text, "\n### {title}\n");
+            for function in functions {
+                let names = others.get(&(function.name.as_str(), kind));
+                entry(&mut text, function, names.map_or(&[], Vec::as_slice));
+            }
+        }
+    }
+    text
+}
+
+fn entry(text: &mut String, function: &Function, others: &[&str]) {
+    let _ = write!(text, "\n#### `{}`\n\n", function.name);
+    if !others.is_empty() {
+        let _ = write!(text, "Also called {}.\n\n", others.join(", "));
+    }
+    let Some(documentation) = &function.documentation else {
+        text.push_str("Nothing is written about it.\n");
+        return;
+    };
+    let _ = write!(text, "```sql\n{}\n", documentation.syntax_example.trim());
+    for other in documentation.alternative_syntax.iter().flatten() {
+        let _ = writeln!(text, "{}", other.trim());
+    }
+    let _ = write!(text, "```\n\n{}\n", documentation.description.trim());
+    let arguments: Vec<_> = documentation.arguments.iter().flatten().collect();
+    if !arguments.is_empty() {
+        text.push('\n');
+        for (name, meaning) in arguments {
+            let _ = writeln!(text, "- `{name}`: {}", meaning.trim());
+        }
+    }
+    if let Some(example) = &documentation.sql_example {
+        text.push_str("\n```sql\n");
+        for line in example_lines(example) {
+            let _ = writeln!(text, "{line}");
+        }
+        text.push_str("```\n");
+    }
+    if let Some(related) = &documentation.related_udfs {
+        let _ = write!(text, "\nSee also {}.\n", related.join(", "));
+    }
+}
+
+/// Long lines parted at spaces; what follows in a parted line is indented.
+fn wrapped(text: &str, indent: usize) -> String {
+    let mut lines = Vec::new();
+    for long in text.lines() {
+        let mut line = String::new();
+        for word in long.split(' ') {
+            let used = line.chars().count();
+            if used > 0 && indent + used + 1 + word.chars().count() > WIDTH {
+                lines.push(std::mem::take(&mut line));
+            } else if used > 0 {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    lines.join(&format!("\n{}", " ".repeat(indent)))
+}
+
+/// An example without the fences that some documentation puts around it.
+fn example_lines(example: &str) -> impl Iterator<Item = &str> {
+    example.trim().lines().map(str::trim_end).filter(|line| !line.trim_start().starts_with("```"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{functions, page, told};
+    use crate::session::{Options, session};
+
+    #[test]
+    fn every_function_can_be_told_about() {
+        let session = session(&Options::default()).unwrap();
+        let functions = functions(&session);
+        assert!(functions.len() > 200, "{}", functions.len());
+        for function in &functions {
+            assert!(told(function).starts_with(&function.name), "{}", function.name);
+        }
+        let told =
+            |name: &str| told(functions.iter().find(|function| function.name == name).unwrap());
+        for (name, parts) in [
+            ("exact_distinct", &["exact_distinct(expression)", "Arguments\n  expression  "][..]),
+            ("active_users", &["active_users(window, level, ", "trailing_<n>d", "Example\n"]),
+            ("mean", &["mean, an aggregate function, another name of avg"]),
+            ("range", &["range([start, ]end[, step])"]),
+        ] {
+            for part in parts {
+                assert!(told(name).contains(part), "{name}: no {part:?} in {}", told(name));
+            }
+        }
+    }
+
+    #[test]
+    fn ours_are_documented_whole() {
+        let session = session(&Options::default()).unwrap();
+        let all = functions(&session);
+        let mut ours: Vec<String> =
+            engine::operators::aggregates().iter().map(|f| f.name().to_owned()).collect();
+        ours.extend(crate::catalog::table_functions().into_iter().map(|(name, _)| name));
+        for name in ours {
+            let function = all.iter().find(|function| function.name == name).unwrap();
+            let documentation = function.documentation.as_ref().unwrap();
+            assert!(documentation.sql_example.is_some(), "{name} has no example");
+            assert!(documentation.syntax_example.starts_with(&name), "{name}");
+            assert!(!documentation.description.is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_page_is_up_to_date() {
+        let session = session(&Options::default()).unwrap();
+        assert!(
+            page(&session).eq(include_str!("../docs/functions.md")),
+            "write it anew: headcount sql -c '\\h *' > sql/docs/functions.md"
+        );
+    }
+}

@@ -1,0 +1,179 @@
+//! Writes the result of a query in every format that people and programs ask for, batch by batch:
+//! a result of any size goes through in little memory.
+//!
+//! Nothing is rounded and no row is left out. Only the table may cut what is wider than the
+//! terminal, and says so.
+
+mod delimited;
+mod format;
+pub(crate) mod json;
+mod markdown;
+mod table;
+
+use std::io::{self, Write};
+
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use engine::{Error, Kind, Result};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
+
+pub use format::Format;
+
+pub(crate) use delimited::Delimited;
+
+/// Where results go.
+pub type Out<'a> = &'a mut (dyn Write + Send);
+
+/// Writes one result.
+pub struct Writer<'a>(Form<'a>);
+
+enum Form<'a> {
+    Table(table::Table, Out<'a>),
+    Delimited(Delimited, Out<'a>),
+    Json(json::Array<'a>),
+    Ndjson(json::Lines<'a>),
+    Markdown(Out<'a>),
+    Parquet(Box<ArrowWriter<Out<'a>>>),
+}
+
+impl<'a> Writer<'a> {
+    /// Begins a result with these columns. `width` is that of the terminal in characters; `None`
+    /// cuts nothing.
+    ///
+    /// # Errors
+    /// When `out` refuses, or the format has no form for a column's type.
+    pub fn new(
+        format: Format,
+        schema: &SchemaRef,
+        width: Option<usize>,
+        out: Out<'a>,
+    ) -> Result<Self> {
+        Ok(Self(match format {
+            Format::Table => Form::Table(table::Table::new(schema, width), out),
+            Format::Csv | Format::Tsv => {
+                let delimited = Delimited::new(if format == Format::Csv { ',' } else { '\t' });
+                let mut head = String::new();
+                delimited.head(schema, &mut head);
+                put(out, &head)?;
+                Form::Delimited(delimited, out)
+            }
+            Format::Json => Form::Json(json::array(out)),
+            Format::Ndjson => Form::Ndjson(json::lines(out)),
+            Format::Markdown => {
+                put(out, &markdown::head(schema))?;
+                Form::Markdown(out)
+            }
+            Format::Parquet => {
+                let properties = WriterProperties::builder()
+                    .set_created_by("headcount".to_owned())
+                    .set_compression(Compression::ZSTD(ZstdLevel::default()))
+                    .build();
+                let writer = ArrowWriter::try_new(out, SchemaRef::clone(schema), Some(properties));
+                Form::Parquet(Box::new(writer.map_err(parquet_error)?))
+            }
+        }))
+    }
+
+    /// Writes some rows.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        match &mut self.0 {
+            Form::Table(table, out) => put(out, &table.rows(cells(batch, NULL)?)),
+            Form::Delimited(delimited, out) => {
+                let mut text = String::new();
+                delimited.rows(batch, &mut text).map_err(no_form)?;
+                put(out, &text)
+            }
+            Form::Json(writer) => writer.write(batch).map_err(no_form),
+            Form::Ndjson(writer) => writer.write(batch).map_err(no_form),
+            Form::Markdown(out) => put(out, &markdown::rows(&cells(batch, NULL)?)),
+            Form::Parquet(writer) => writer.write(batch).map_err(parquet_error),
+        }
+    }
+
+    /// Ends the result, and says what a reader should know of its form: what was cut.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn finish(self) -> Result<Option<String>> {
+        match self.0 {
+            Form::Table(mut table, out) => {
+                put(out, &table.end())?;
+                return Ok(table.note());
+            }
+            Form::Json(mut writer) => writer.finish().map_err(no_form)?,
+            Form::Ndjson(mut writer) => writer.finish().map_err(no_form)?,
+            Form::Parquet(writer) => {
+                writer.close().map_err(parquet_error)?;
+            }
+            Form::Delimited(..) | Form::Markdown(_) => {}
+        }
+        Ok(None)
+    }
+}
+
+/// How a missing value stands in the formats for people.
+const NULL: &str = "NULL";
+
+/// The values of a batch as texts, row by row.
+fn cells(batch: &RecordBatch, null: &str) -> Result<Vec<Vec<String>>> {
+    let options = FormatOptions::default().with_null(null);
+    let formatters = batch
+        .columns()
+        .iter()
+        .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(no_form)?;
+    (0..batch.num_rows())
+        .map(|row| {
+            let cells = formatters.iter().map(|column| column.value(row).try_to_string());
+            cells.collect::<Result<Vec<_>, _>>().map_err(no_form)
+        })
+        .collect()
+}
+
+/// Which columns hold numbers, and so stand to the right.
+fn numbers(schema: &Schema) -> Vec<bool> {
+    let number = |data_type: &DataType| data_type.is_numeric();
+    schema.fields().iter().map(|field| number(field.data_type())).collect()
+}
+
+fn put(out: &mut dyn Write, text: &str) -> Result<()> {
+    out.write_all(text.as_bytes()).map_err(refused)
+}
+
+fn refused(cause: io::Error) -> Error {
+    Error::new(Kind::Io, format!("the result cannot be written: {cause}")).caused_by(cause)
+}
+
+/// Arrow wraps what the output says into its own error; a closed pipe must be told from the rest.
+fn no_form(cause: ArrowError) -> Error {
+    match cause {
+        ArrowError::IoError(_, cause) => refused(cause),
+        cause => Error::input(format!("the result has no form in this format: {cause}"))
+            .with("help", "choose another format, or cast the column to text")
+            .caused_by(cause),
+    }
+}
+
+fn parquet_error(cause: ParquetError) -> Error {
+    match cause {
+        ParquetError::External(cause) => match cause.downcast::<io::Error>() {
+            Ok(cause) => refused(*cause),
+            Err(cause) => Error::input(format!("the result cannot be written: {cause}")),
+        },
+        cause => Error::input(format!("the result has no form in Parquet: {cause}"))
+            .with("help", "choose another format, or cast the column to text")
+            .caused_by(cause),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,229 @@
+//! The table for the terminal.
+//!
+//! The first rows decide how wide the columns are; the others follow as they come. On a terminal
+//! nothing is wider than it. What finds no room is left out with a note: first the columns that
+//! hold the same in all rows, then the ends of long texts, then columns from the end. In a file or
+//! a pipe nothing is cut.
+
+use std::fmt::Write as _;
+
+use arrow::datatypes::Schema;
+
+use super::numbers;
+
+/// Rows that are looked at before the first is written.
+const FIRST_ROWS: usize = 10_000;
+
+/// Stands between two columns.
+const GAP: &str = "  ";
+
+/// Texts are not cut below this width: then rather one column less.
+const NARROWEST: usize = 8;
+
+/// Stands at the end of a value that was cut.
+const CUT: char = '…';
+
+/// Lays out one result.
+pub(super) struct Table {
+    names: Vec<String>,
+    right: Vec<bool>,
+    /// Columns whose values may be cut; numbers, dates and the like never are.
+    texts: Vec<bool>,
+    /// Width of the terminal.
+    room: Option<usize>,
+    waiting: Vec<Vec<String>>,
+    /// The columns that are shown, with their widths, once they are decided.
+    shown: Option<Vec<(usize, usize)>>,
+    /// Columns that hold the same in all rows, and so are told once.
+    same: Vec<String>,
+    /// Columns without room.
+    left_out: Vec<String>,
+    cut: bool,
+}
+
+impl Table {
+    pub(super) fn new(schema: &Schema, room: Option<usize>) -> Self {
+        let names: Vec<String> = schema.fields().iter().map(|f| plain(f.name())).collect();
+        // A plan is a tree of long lines: cut ones would say nothing.
+        let plan = names == ["plan_type", "plan"];
+        let fixed = |field: &arrow::datatypes::FieldRef| {
+            let data_type = field.data_type();
+            data_type.is_numeric() || data_type.is_temporal() || data_type.is_null()
+        };
+        Self {
+            right: numbers(schema),
+            texts: schema.fields().iter().map(|field| !fixed(field)).collect(),
+            room: room.filter(|_| !plan),
+            waiting: Vec::new(),
+            shown: None,
+            same: Vec::new(),
+            left_out: Vec::new(),
+            cut: false,
+            names,
+        }
+    }
+
+    /// Takes rows and returns what can be written already.
+    pub(super) fn rows(&mut self, mut rows: Vec<Vec<String>>) -> String {
+        for cell in rows.iter_mut().flatten() {
+            *cell = plain(cell.trim_end_matches('\n'));
+        }
+        let Some(shown) = self.shown.take() else {
+            self.waiting.append(&mut rows);
+            return if self.waiting.len() < FIRST_ROWS { String::new() } else { self.begin(false) };
+        };
+        let text = self.lines(&rows, &shown);
+        self.shown = Some(shown);
+        text
+    }
+
+    /// What is left to be written.
+    pub(super) fn end(&mut self) -> String {
+        if self.shown.is_none() { self.begin(true) } else { String::new() }
+    }
+
+    /// What is not to be seen.
+    pub(super) fn note(&self) -> Option<String> {
+        let mut parts = Vec::new();
+        if !self.same.is_empty() {
+            parts.push(format!("the same in all rows: {}", self.same.join(", ")));
+        }
+        if !self.left_out.is_empty() {
+            parts.push(format!("no room for {}", self.left_out.join(", ")));
+        }
+        if self.cut {
+            parts.push("long values are cut".to_owned());
+        }
+        if parts.is_empty() {
+            return None;
+        }
+        Some(format!("{}; a pipe, a file or another format gets everything", parts.join("; ")))
+    }
+
+    /// Decides what is shown, and writes the header and the waiting rows, which may be `all`.
+    fn begin(&mut self, all: bool) -> String {
+        let rows = std::mem::take(&mut self.waiting);
+        let mut widest = vec![0; self.names.len()];
+        for row in &rows {
+            for (at, cell) in row.iter().enumerate() {
+                widest[at] = widest[at].max(cell.split('\n').map(width).max().unwrap_or(0));
+            }
+        }
+        let natural = |at: usize| widest[at].max(width(&self.names[at]));
+        let mut shown: Vec<(usize, usize)> =
+            (0..self.names.len()).map(|at| (at, natural(at))).collect();
+        if let Some(room) = self.room {
+            let is_same = |at: usize| rows.iter().all(|row| row[at] == rows[0][at]);
+            let differ = rows.len() > 1 && !(0..self.names.len()).all(is_same);
+            if all && differ && total(&shown) > room {
+                shown.retain(|(at, _)| !is_same(*at));
+                let same = (0..self.names.len()).filter(|at| shown.iter().all(|(s, _)| s != at));
+                self.same = same.map(|at| format!("{} {}", self.names[at], rows[0][at])).collect();
+            }
+            let least = |at: usize| {
+                let narrow = if self.texts[at] { widest[at].min(NARROWEST) } else { widest[at] };
+                narrow.max(natural(at).min(NARROWEST))
+            };
+            let left_out = fit(&mut shown, least, room);
+            self.left_out = left_out.into_iter().map(|at| self.names[at].clone()).collect();
+        }
+        let names: Vec<&str> = self.names.iter().map(String::as_str).collect();
+        let mut text = self.line(&names, &shown);
+        let rules: Vec<String> = shown.iter().map(|(_, width)| "─".repeat(*width)).collect();
+        text.push_str(&rules.join(GAP));
+        text.push('\n');
+        let lines = self.lines(&rows, &shown);
+        text.push_str(&lines);
+        self.shown = Some(shown);
+        text
+    }
+
+    fn lines(&mut self, rows: &[Vec<String>], shown: &[(usize, usize)]) -> String {
+        let mut text = String::new();
+        for row in rows {
+            let parts: Vec<Vec<&str>> = row.iter().map(|cell| cell.split('\n').collect()).collect();
+            let height = shown.iter().map(|(at, _)| parts[*at].len()).max().unwrap_or(1);
+            for line in 0..height {
+                let cells: Vec<&str> =
+                    parts.iter().map(|part| part.get(line).copied().unwrap_or("")).collect();
+                let wide = shown.iter().any(|(at, room)| width(cells[*at]) > *room);
+                self.cut |= wide && self.room.is_some();
+                text.push_str(&self.line(&cells, shown));
+            }
+        }
+        text
+    }
+
+    /// One line of all the cells that are shown.
+    fn line(&self, cells: &[&str], shown: &[(usize, usize)]) -> String {
+        let mut line = String::new();
+        for (place, (at, room)) in shown.iter().enumerate() {
+            if place > 0 {
+                line.push_str(GAP);
+            }
+            let cell = match self.room {
+                Some(_) if width(cells[*at]) > *room => {
+                    let kept: String = cells[*at].chars().take(room.saturating_sub(1)).collect();
+                    kept + &CUT.to_string()
+                }
+                _ => cells[*at].to_owned(),
+            };
+            let fill = room.saturating_sub(width(&cell));
+            let (before, behind) = if self.right[*at] { (fill, 0) } else { (0, fill) };
+            // Writing to a string does not fail.
+            let _ = write!(line, "{:before$}{cell}{:behind$}", "", "");
+        }
+        line.truncate(line.trim_end().len());
+        line.push('\n');
+        line
+    }
+}
+
+/// Takes whole columns from the end while even the `least` widths are too much, then room from the
+/// widest columns; one column always stays. Returns the columns that went.
+fn fit(shown: &mut Vec<(usize, usize)>, least: impl Fn(usize) -> usize, room: usize) -> Vec<usize> {
+    let capped = |shown: &[(usize, usize)], cap: usize| -> Vec<(usize, usize)> {
+        shown.iter().map(|(at, width)| (*at, least(*at).max((*width).min(cap)))).collect()
+    };
+    let mut left_out = Vec::new();
+    while shown.len() > 1 && total(&capped(shown, 0)) > room {
+        left_out.extend(shown.pop().map(|(at, _)| at));
+    }
+    left_out.reverse();
+    let widest = shown.iter().map(|(_, width)| *width).max().unwrap_or(0);
+    let cap = (0..=widest).rev().find(|cap| total(&capped(shown, *cap)) <= room);
+    *shown = match cap {
+        Some(cap) => capped(shown, cap),
+        // One column alone is wider than the terminal.
+        None => shown.iter().map(|(at, width)| (*at, (*width).min(room.max(1)))).collect(),
+    };
+    left_out
+}
+
+/// Width of a line with these columns.
+fn total(shown: &[(usize, usize)]) -> usize {
+    let sum: usize = shown.iter().map(|(_, width)| width).sum();
+    sum + GAP.len() * shown.len().saturating_sub(1)
+}
+
+/// Columns of a terminal that a text takes: one for each character.
+fn width(text: &str) -> usize {
+    text.chars().count()
+}
+
+/// Text without anything that would steer a terminal; ends of lines stay.
+fn plain(text: &str) -> String {
+    if !text.contains(|c: char| c.is_control()) {
+        return text.to_owned();
+    }
+    let mut plain = String::with_capacity(text.len());
+    for character in text.replace("\r\n", "\n").chars() {
+        match character {
+            '\n' => plain.push('\n'),
+            '\t' => plain.push_str("    "),
+            _ if character.is_control() => plain.push('\u{fffd}'),
+            _ => plain.push(character),
+        }
+    }
+    plain
+}
