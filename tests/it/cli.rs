@@ -10,7 +10,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use crate::project::{Project, contributions, program, run_in};
 use crate::table::Table;
 
-const COMMANDS: [(&str, &[&str]); 6] = [
+const COMMANDS: [(&str, &[&str]); 8] = [
     ("demo", &["--output"]),
     ("init", &["DIR"]),
     ("check", &["--project"]),
@@ -31,7 +31,21 @@ const COMMANDS: [(&str, &[&str]); 6] = [
             "--project",
         ],
     ),
+    (
+        "sql",
+        &[
+            "--command",
+            "--file",
+            "--format",
+            "--output",
+            "--threads",
+            "--memory-limit",
+            "--temporary",
+            "--set",
+        ],
+    ),
     ("generate", &["--events", "--users", "--months", "--seed", "--ids", "--scoped", "--output"]),
+    ("bench", &["accuracy"]),
     ("completions", &["bash", "zsh", "fish"]),
 ];
 

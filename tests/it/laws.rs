@@ -65,7 +65,7 @@ fn metric() -> impl Strategy<Value = Metric> {
     })
 }
 
-fn world() -> impl Strategy<Value = World> {
+pub(crate) fn world() -> impl Strategy<Value = World> {
     let order = any::<bool>();
     (select(ZONES.to_vec()), vec(event(), 0..100), vec(metric(), 0..6), order).prop_map(
         |(zone, mut events, mut metrics, sorted)| {
@@ -80,7 +80,7 @@ fn world() -> impl Strategy<Value = World> {
     )
 }
 
-fn question() -> impl Strategy<Value = Question> {
+pub(crate) fn question() -> impl Strategy<Value = Question> {
     let by = select(vec![
         vec![],
         vec!["plan"],
@@ -154,7 +154,7 @@ fn every_window_in_every_zone() {
 }
 
 /// A world of 300 events and 8 metrics, another for every seed.
-fn some_world(seed: u64, zone: Zone) -> World {
+pub(crate) fn some_world(seed: u64, zone: Zone) -> World {
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) + 1;
     let mut below = |limit: usize| {
         state =
@@ -231,8 +231,10 @@ proptest! {
         }
     }
 
+    /// From precision 10 on a sketch of a dozen users is still a list, and exact. Below, bounds
+    /// of 95 % may miss; how often they do is counted on larger data in `truth`.
     #[test]
-    fn estimates_have_the_same_rows_and_enclose_the_truth(
+    fn estimates_have_the_same_rows_and_are_exact_while_small(
         mut world in world(),
         question in question(),
         precision in 4..=18u8,
@@ -247,8 +249,11 @@ proptest! {
         prop_assert_eq!(exact.len(), approx.len());
         for (exact, approx) in exact.iter().zip(&approx) {
             prop_assert_eq!(approx.count, Count::Approx);
-            prop_assert!(approx.users_low <= exact.users && exact.users <= approx.users_high);
             prop_assert!(approx.users_low <= approx.users && approx.users <= approx.users_high);
+            if precision >= 10 {
+                prop_assert_eq!(exact.users, approx.users);
+                prop_assert_eq!(exact.users_low..=exact.users_high, approx.users_low..=approx.users_high);
+            }
             prop_assert_eq!((&exact.stage, exact.period), (&approx.stage, approx.period));
         }
     }

@@ -5,11 +5,14 @@
 //! | `broken` | does every broken input end in an error that says what, where and what to do? |
 //! | `cli` | do the commands do what their help says? |
 //! | `laws` | are the rows of random data those of the slow twin in `oracle`? |
-//! | `real` | are the answers on the real data those of plain SQL? |
+//! | `planning` | does planning COUNT(DISTINCT) onto our operator change no answer? |
+//! | `real` | are the answers on the real data those of plain DataFusion? |
 //! | `rejects` | are rows that cannot be counted told by reason, and the others counted? |
 //! | `shape` | does nobody know what they must not know? |
 //! | `slt` | do the SQL files give what they say? |
 //! | `sources` | does the form of the events not matter? |
+//! | `sql` | does SQL give what it says, and what the report gives? |
+//! | `store` | does the store keep every number, through kills, late files and twice-given ones? |
 //! | `truth` | are the answers on invented data the known ones? |
 #![allow(
     clippy::unwrap_used,
@@ -21,16 +24,20 @@
     reason = "a test may fail loudly, and its tables are types of their own"
 )]
 
+mod accuracy;
 mod broken;
 mod cli;
 mod laws;
 mod oracle;
+mod planning;
 mod project;
 mod real;
 mod rejects;
 mod shape;
 mod slt;
 mod sources;
+mod sql;
+mod store;
 mod table;
 mod truth;
 mod world;

@@ -1,5 +1,6 @@
 //! The SQL files of `tests/slt`: every one on the same session under several settings, because the
-//! answer must not depend on how a query is cut into partitions, batches and halves.
+//! answer must not depend on how a query is cut into partitions, batches and halves. Those in
+//! `project` see the tables of the small real project.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,23 +10,29 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{ParquetReadOptions, SessionContext};
+use engine::project::Project;
+use headcount::catalog::{Contents, register};
 use headcount::session::{Options, session};
 use sqllogictest::{DB, DBOutput, DefaultColumnType, Runner, strict_column_validator};
 use tokio::runtime::Runtime;
 
 /// Settings that every file has to survive.
-const SETTINGS: [(&str, &[&str]); 4] = [
+const SETTINGS: [(&str, &[&str]); 5] = [
     ("as it is", &[]),
-    ("one partition", &["target_partitions = 1"]),
-    ("four partitions of small batches", &["target_partitions = 4", "batch_size = 64"]),
+    ("one partition", &["datafusion.execution.target_partitions = 1"]),
+    ("four partitions of small batches", PARTS),
+    ("our operator switched off", &["headcount.exact_distinct = false"]),
     ("partial aggregation skipped", SKIPPED),
 ];
+const PARTS: &[&str] =
+    &["datafusion.execution.target_partitions = 4", "datafusion.execution.batch_size = 64"];
 /// Each row becomes a state of its own (`convert_to_state`).
 const SKIPPED: &[&str] = &[
-    "target_partitions = 4",
-    "batch_size = 100",
-    "skip_partial_aggregation_probe_rows_threshold = 0",
-    "skip_partial_aggregation_probe_ratio_threshold = 0.0",
+    "headcount.exact_distinct = false",
+    "datafusion.execution.target_partitions = 4",
+    "datafusion.execution.batch_size = 100",
+    "datafusion.execution.skip_partial_aggregation_probe_rows_threshold = 0",
+    "datafusion.execution.skip_partial_aggregation_probe_ratio_threshold = 0.0",
 ];
 
 /// A session behind the interface that the files are run through.
@@ -35,13 +42,9 @@ struct Database {
 }
 
 impl Database {
+    /// A session with the events of the small real data set, and nothing else.
     fn new(runtime: &Arc<Runtime>, settings: &[&str]) -> Result<Self> {
-        let session = session(&Options::default())
-            .map_err(|error| DataFusionError::External(Box::new(error)))?;
-        let database = Self { runtime: Arc::clone(runtime), session };
-        for setting in settings {
-            database.sql(&format!("SET datafusion.execution.{setting}"))?;
-        }
+        let database = Self::empty(runtime, settings)?;
         let data = root().join("datasets/contributions/data");
         let register = database.session.register_parquet(
             "contributions",
@@ -49,6 +52,24 @@ impl Database {
             ParquetReadOptions::default(),
         );
         runtime.block_on(register)?;
+        Ok(database)
+    }
+
+    /// A session on the small real project.
+    fn of_project(runtime: &Arc<Runtime>, settings: &[&str]) -> Result<Self> {
+        let database = Self::empty(runtime, settings)?;
+        let project = Project::load(&root().join("datasets/contributions")).map_err(external)?;
+        let contents = Contents { project: Some(Arc::new(project)), ..Contents::default() };
+        register(&database.session, &contents).map_err(external)?;
+        Ok(database)
+    }
+
+    fn empty(runtime: &Arc<Runtime>, settings: &[&str]) -> Result<Self> {
+        let session = session(&Options::default()).map_err(external)?;
+        let database = Self { runtime: Arc::clone(runtime), session };
+        for setting in settings {
+            database.sql(&format!("SET {setting}"))?;
+        }
         Ok(database)
     }
 
@@ -94,9 +115,23 @@ impl DB for Database {
     }
 }
 
+fn external(error: engine::Error) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
+}
+
 #[test]
 fn sqllogictest_files() {
-    let folder = root().join("tests/slt");
+    run("tests/slt", Database::new);
+}
+
+#[test]
+fn sqllogictest_files_of_the_project() {
+    run("tests/slt/project", Database::of_project);
+}
+
+/// Runs the files of a folder.
+fn run(folder: &str, open: fn(&Arc<Runtime>, &[&str]) -> Result<Database>) {
+    let folder = root().join(folder);
     let mut files: Vec<PathBuf> =
         std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|extension| extension == "slt"));
@@ -106,7 +141,7 @@ fn sqllogictest_files() {
     let mut failures = Vec::new();
     for file in &files {
         for (name, settings) in SETTINGS {
-            let mut runner = Runner::new(|| async { Database::new(&runtime, settings) });
+            let mut runner = Runner::new(|| async { open(&runtime, settings) });
             runner.with_column_validator(strict_column_validator);
             if let Err(error) = runner.run_file(file) {
                 failures.push(format!("{name}: {error}"));

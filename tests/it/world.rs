@@ -111,7 +111,8 @@ impl Metric {
         }
     }
 
-    fn yaml(&self) -> String {
+    /// Its definition.
+    pub(crate) fn yaml(&self) -> String {
         let mut text = format!("- key_path: {}\n", self.name);
         if let Some(group) = self.group {
             let _ = writeln!(text, "  product_group: {group}");

@@ -1,0 +1,295 @@
+//! The planning of COUNT(DISTINCT): random queries over random rows, with and without it.
+//!
+//! Without it the query is DataFusion's alone, which is the second road of every number here.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray};
+use arrow::array::{FixedSizeBinaryArray, StringViewArray, TimestampMicrosecondArray, UInt64Array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::util::pretty::pretty_format_batches_with_schema;
+use datafusion::datasource::MemTable;
+use datafusion::physical_plan::{ExecutionPlan, collect, displayable};
+use datafusion::prelude::{ParquetReadOptions, SessionContext};
+use headcount::session::{Options, session};
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
+use proptest::prelude::{Strategy, any, prop_assert_eq, proptest};
+use proptest::sample::{select, subsequence};
+use proptest::test_runner::Config;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// Columns to group by: every kind of code, periods near and far, and what is no code at all.
+const GROUPS: [&str; 14] = [
+    "date_trunc('month', ts)",
+    "date_trunc('week', ts)",
+    "date_trunc('hour', ts)",
+    "ts::DATE",
+    "to_char(date_trunc('quarter', ts), '%Y-%m')",
+    "date_trunc('year', maybe)",
+    "stage",
+    "coded",
+    "viewed",
+    "namespace",
+    "namespace % 3 = 0",
+    "share",
+    "upper(coded)",
+    "uuid",
+];
+/// What is counted, and what stands beside.
+const AGGREGATES: [&str; 15] = [
+    "count(DISTINCT dense)",
+    "count(DISTINCT dense) FILTER (WHERE stage = 's1')",
+    "count(DISTINCT dense) FILTER (WHERE coded <> 'longer than a view holds 2')",
+    "count(DISTINCT sparse)",
+    "count(DISTINCT sparse) FILTER (WHERE namespace > 5)",
+    "count(DISTINCT unsigned)",
+    "count(DISTINCT name)",
+    "count(DISTINCT uuid)",
+    "count(DISTINCT coded)",
+    "count(DISTINCT ts)",
+    "count(*)",
+    "count(stage) FILTER (WHERE dense % 2 = 0)",
+    "sum(namespace)",
+    "max(name)",
+    "avg(dense)",
+];
+
+/// A row: instant, stage, namespace, person; 0 stands for NULL in the last three.
+type Row = (i64, u32, u32, u32);
+
+fn batch(rows: &[Row]) -> RecordBatch {
+    let of =
+        |name: &str, array: ArrayRef| (Field::new(name, array.data_type().clone(), true), array);
+
+    let stage = |at: u32| (at > 0).then(|| format!("s{at}"));
+    let long = |at: u32| (at > 0).then(|| format!("longer than a view holds {at}"));
+    let some = |at: u32| (at > 0).then_some(i64::from(at));
+    let scatter = |at: i64| at.wrapping_mul(0x5851_f42d_4c95_7f2d);
+    let coded: ArrayRef = Arc::new(rows.iter().map(|r| long(r.1)).collect::<StringArray>());
+    let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    let uuids = rows.iter().map(|r| some(r.3).map(|at| (scatter(at) as u128).to_be_bytes()));
+    let columns = vec![
+        of(
+            "ts",
+            Arc::new(
+                TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.0 * 1_000_000))
+                    .with_timezone("UTC"),
+            ),
+        ),
+        of(
+            "maybe",
+            Arc::new(
+                rows.iter()
+                    .map(|r| some(r.2).map(|_| r.0 * 1_000_000))
+                    .collect::<TimestampMicrosecondArray>(),
+            ),
+        ),
+        of("stage", Arc::new(rows.iter().map(|r| stage(r.1)).collect::<StringArray>())),
+        of("coded", cast(&coded, &dictionary).unwrap()),
+        of("viewed", Arc::new(rows.iter().map(|r| long(r.2)).collect::<StringViewArray>())),
+        of(
+            "namespace",
+            Arc::new(
+                rows.iter().map(|r| some(r.2).map(|at| at as i32 - 3)).collect::<Int32Array>(),
+            ),
+        ),
+        of(
+            "share",
+            Arc::new(
+                rows.iter()
+                    .map(|r| some(r.2).map(|at| if at == 1 { -0.0 } else { (at - 2) as f64 / 4.0 }))
+                    .collect::<Float64Array>(),
+            ),
+        ),
+        of("dense", Arc::new(rows.iter().map(|r| some(r.3)).collect::<Int64Array>())),
+        of("sparse", Arc::new(rows.iter().map(|r| some(r.3).map(scatter)).collect::<Int64Array>())),
+        of(
+            "unsigned",
+            Arc::new(
+                rows.iter()
+                    .map(|r| some(r.3).map(|at| scatter(at) as u64))
+                    .collect::<UInt64Array>(),
+            ),
+        ),
+        of(
+            "name",
+            Arc::new(
+                rows.iter()
+                    .map(|r| {
+                        some(r.3).map(|at| match at % 3 {
+                            0 => at.to_string(),
+                            1 => format!("0{at}"),
+                            _ => format!("00000000-0000-0000-0000-{at:012}"),
+                        })
+                    })
+                    .collect::<StringArray>(),
+            ),
+        ),
+        of(
+            "uuid",
+            Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(uuids, 16).unwrap()),
+        ),
+    ];
+    let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns.into_iter().unzip();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap()
+}
+
+fn table(rows: &[Row], parts: usize) -> MemTable {
+    let schema = batch(&[]).schema();
+    let size = rows.len().div_ceil(parts).max(1);
+    let mut partitions: Vec<Vec<RecordBatch>> =
+        rows.chunks(size).map(|part| part.chunks(100).map(batch).collect()).collect();
+    partitions.resize(parts, Vec::new());
+    MemTable::try_new(schema, partitions).unwrap()
+}
+
+/// The same rows as Parquet files of small row groups, which our operator reads on its own.
+async fn files(rows: &[Row], parts: usize) -> (TempDir, SessionContext) {
+    let folder = tempfile::tempdir().unwrap();
+    let chunks = rows.chunks(rows.len().div_ceil(parts).max(1));
+    let chunks = if rows.is_empty() { vec![rows] } else { chunks.collect() };
+    for (at, chunk) in chunks.into_iter().enumerate() {
+        let batch = batch(chunk);
+        let options = WriterProperties::builder().set_max_row_group_row_count(Some(60)).build();
+        let file = File::create(folder.path().join(format!("{at}.parquet"))).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(options)).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+    }
+    let context = session(&Options { threads: Some(parts), ..Options::default() }).unwrap();
+    let path = folder.path().to_string_lossy().into_owned();
+    context.register_parquet("t", path, ParquetReadOptions::default()).await.unwrap();
+    (folder, context)
+}
+
+async fn answer(context: &SessionContext, sql: &str) -> Vec<String> {
+    let frame = context.sql(sql).await.unwrap();
+    let schema = Arc::new(frame.schema().as_arrow().clone());
+    // No rows are no rows, in one batch or in none.
+    let batches = frame.collect().await.unwrap();
+    let text = pretty_format_batches_with_schema(schema, &batches).unwrap().to_string();
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+fn context(rows: &[Row], parts: usize, planned: bool) -> SessionContext {
+    let options = Options { threads: Some(parts), ..Options::default() };
+    let context = session(&options).unwrap();
+    context.register_table("t", Arc::new(table(rows, parts))).unwrap();
+    let state = context.state_ref();
+    state
+        .write()
+        .config_mut()
+        .options_mut()
+        .set("headcount.exact_distinct", &planned.to_string())
+        .unwrap();
+    context
+}
+
+fn rows() -> impl Strategy<Value = Vec<Row>> {
+    // Around a turn of the year, and a few before the epoch, where the calendar does not reach.
+    let instant = proptest::prop_oneof![
+        9 => 1_766_000_000i64..1_769_000_000,
+        1 => -40_000_000i64..40_000_000,
+    ];
+    let near = proptest::collection::vec(
+        (1_767_220_000i64..1_767_230_000, 0u32..4, 0u32..9, 0u32..60),
+        0..600,
+    );
+    let far = proptest::collection::vec((instant, 0u32..4, 0u32..9, 0u32..5_000), 0..600);
+    proptest::prop_oneof![near, far]
+}
+
+proptest! {
+    #![proptest_config(Config::with_cases(96))]
+    #[test]
+    fn planning_changes_no_answer(
+        rows in rows(),
+        parts in 1usize..4,
+        groups in subsequence(GROUPS.to_vec(), 0..=3),
+        aggregates in subsequence(AGGREGATES.to_vec(), 1..=6),
+        grouping in select(vec!["{}", "ROLLUP ({})", "CUBE ({})", "GROUPING SETS (({}), ())"]),
+        filtered in any::<bool>(),
+        having in any::<bool>(),
+    ) {
+        let keys = groups.join(", ");
+        let mut sql = format!("SELECT {}", [groups.clone(), aggregates.clone()].concat().join(", "));
+        sql += " FROM t";
+        if filtered {
+            sql += " WHERE namespace <> 2";
+        }
+        if !groups.is_empty() {
+            sql += &format!(" GROUP BY {}", grouping.replace("{}", &keys));
+        }
+        if having {
+            sql += " HAVING count(DISTINCT dense) <> 1";
+        }
+        let (ours, plain) = (context(&rows, parts, true), context(&rows, parts, false));
+        let (ours, read, plain) = Runtime::new().unwrap().block_on(async {
+            let (_folder, files) = files(&rows, parts).await;
+            (answer(&ours, &sql).await, answer(&files, &sql).await, answer(&plain, &sql).await)
+        });
+        prop_assert_eq!(&ours, &plain, "{}", sql);
+        prop_assert_eq!(read, plain, "from files: {}", sql);
+    }
+}
+
+async fn plan(context: &SessionContext, sql: &str) -> String {
+    let plan = context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
+    displayable(plan.as_ref()).indent(false).to_string()
+}
+
+#[tokio::test]
+async fn the_plan_shows_and_can_be_switched_off() {
+    let (on, off) = (context(&[], 2, true), context(&[], 2, false));
+    for sql in [
+        "SELECT stage, count(DISTINCT dense), count(*) FROM t GROUP BY stage",
+        "SELECT count(DISTINCT name) FROM t",
+        "SELECT stage FROM t GROUP BY stage HAVING count(DISTINCT dense) > 1",
+        "SELECT * FROM (SELECT count(DISTINCT coded) n FROM t) WHERE n > 1",
+        "SELECT stage, count(DISTINCT dense) FROM t GROUP BY CUBE (stage, coded)",
+        "SELECT namespace FROM t a WHERE dense > (SELECT count(DISTINCT dense) FROM t)",
+    ] {
+        let plan_on = plan(&on, sql).await;
+        assert!(plan_on.contains("DistinctAggregateExec"), "{sql}\n{plan_on}");
+        assert!(!plan(&off, sql).await.contains("Distinct"), "{sql}");
+    }
+    // What is no count of different values stays as it was.
+    for sql in ["SELECT stage, sum(DISTINCT dense) FROM t GROUP BY stage", "SELECT count(*) FROM t"]
+    {
+        assert_eq!(plan(&on, sql).await, plan(&off, sql).await);
+    }
+    // Names of columns stay, too.
+    let frame = on.sql("SELECT count(DISTINCT t.dense) FROM t").await.unwrap();
+    assert_eq!(frame.schema().field(0).name(), "count(DISTINCT t.dense)");
+}
+
+#[tokio::test]
+async fn timestamps_that_statistics_tell_are_not_read() {
+    let rows: Vec<Row> =
+        (0..600).map(|at| (1_767_300_000 + i64::from(at), at % 3, 1, at)).collect();
+    let (_folder, context) = files(&rows, 2).await;
+    for (sql, without) in [
+        ("SELECT date_trunc('month', ts), stage, count(DISTINCT dense) FROM t GROUP BY 1, 2", 10),
+        ("SELECT date_trunc('month', ts), ts, count(DISTINCT dense) FROM t GROUP BY 1, 2", 0),
+        ("SELECT date_trunc('month', ts), max(ts), count(DISTINCT dense) FROM t GROUP BY 1", 0),
+    ] {
+        let frame = context.sql(sql).await.unwrap();
+        let task = Arc::new(frame.task_ctx());
+        let plan = frame.create_physical_plan().await.unwrap();
+        collect(Arc::clone(&plan), task).await.unwrap();
+        assert_eq!(metric(&plan, "row_groups"), 10, "{sql}");
+        assert_eq!(metric(&plan, "row_groups_without_time"), without, "{sql}");
+    }
+}
+
+fn metric(plan: &Arc<dyn ExecutionPlan>, name: &str) -> usize {
+    let here = plan.metrics().and_then(|metrics| metrics.sum_by_name(name));
+    let below: usize = plan.children().into_iter().map(|child| metric(child, name)).sum();
+    here.map_or(0, |value| value.as_usize()) + below
+}

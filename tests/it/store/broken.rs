@@ -1,0 +1,62 @@
+//! A flipped byte anywhere in the store is found.
+
+use std::path::{Path, PathBuf};
+
+use engine::store::Store;
+
+use super::take;
+use crate::project::{GOOD, Project};
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files(&path, found) } else { found.push(path) }
+    }
+}
+
+fn is_sound(root: &Path) -> bool {
+    match Store::open(root, None) {
+        Err(_) | Ok(None) => false,
+        Ok(Some(store)) => store.verify(&|_, _| ()).is_ok_and(|found| found.faults.is_empty()),
+    }
+}
+
+#[test]
+fn a_flipped_byte_is_found() {
+    let project = Project::good();
+    // Numbered people too.
+    project.write("headcount.yaml", GOOD[0].1.replace("events.csv", "\"*.csv\""));
+    project.write("texts.csv", GOOD[4].1.replace("Z,", "Z,somebody-"));
+    take(project.root());
+    project.write("late.csv", GOOD[4].1.replace("Z,", "Z,other-"));
+    take(project.root());
+    let root = project.path("store");
+    assert!(is_sound(&root));
+    let mut all = Vec::new();
+    files(&root, &mut all);
+    all.retain(|path| path.metadata().unwrap().len() > 0);
+    assert!(all.len() > 10, "{all:?}");
+    let mut state = 1u64;
+    for path in all {
+        let bytes = std::fs::read(&path).unwrap();
+        for _ in 0..6 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let mut flipped = bytes.clone();
+            flipped[(state >> 33) as usize % bytes.len()] ^= 1 << (state >> 20 & 7);
+            std::fs::write(&path, &flipped).unwrap();
+            assert!(!is_sound(&root), "{}", path.display());
+        }
+        std::fs::write(&path, &bytes).unwrap();
+    }
+    assert!(is_sound(&root));
+    let ran = project.run(&["store", "verify"]);
+    assert_eq!(ran.code, 0, "{}", ran.out);
+    assert!(ran.out.ends_with("sound\n"), "{}", ran.out);
+    // A file that is gone is no smaller fault.
+    let data = std::fs::read_dir(root.join("activity")).unwrap().map(|e| e.unwrap().path());
+    let data = data.filter(|path| path.is_file()).max().unwrap();
+    std::fs::remove_file(data).unwrap();
+    let ran = project.run(&["store", "verify"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.out.contains("fault: "), "{}", ran.out);
+}

@@ -1,0 +1,49 @@
+//! Stores that earlier versions have made are read for ever.
+
+use std::path::Path;
+
+use super::{assert_sound, take};
+use crate::project::{Project, run_in};
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// `store-1` was made by ingesting `january.csv`, then `february.csv`; `expected.csv` is the report
+/// on the events. How to make the next one stands in its README.
+#[test]
+fn the_first_store() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/store-1");
+    let project = Project::empty();
+    copy(&fixture, project.root());
+    let expected = std::fs::read_to_string(fixture.join("expected.csv")).unwrap();
+    let report =
+        ["report", "--format", "csv", "--by", "plan", "--level", "total,stage,group,action"];
+    let ran = run_in(project.root(), &report);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert_eq!(ran.out, expected);
+    assert_sound(project.root());
+    // The events are known by their content ...
+    assert_eq!(take(project.root()).added.len(), 0);
+    // ... people keep their numbers, and new ones get others.
+    let more = "at,user_id,event,plan\n2026-03-01T00:00:00Z,carol,searched,free\n\
+                2026-03-01T00:00:00Z,newcomer,searched,free\n";
+    project.write("events/march.csv", more);
+    let raw = run_in(project.root(), &[report.as_slice(), &["--no-store"]].concat());
+    assert_eq!(run_in(project.root(), &report).out, raw.out);
+    assert_eq!(take(project.root()).numbered, 1);
+    assert_eq!(run_in(project.root(), &report).out, raw.out);
+    assert_sound(project.root());
+    // Nothing but the store is needed.
+    std::fs::remove_dir_all(project.path("events")).unwrap();
+    assert_eq!(run_in(project.root(), &report).out, raw.out);
+}

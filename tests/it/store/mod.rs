@@ -1,0 +1,62 @@
+//! The store: what it keeps is what the events say, whatever happens on the way.
+
+mod broken;
+mod commands;
+mod fixture;
+mod kills;
+mod laws;
+
+use std::path::Path;
+
+use engine::active::{Answer, Question, answer, answer_from_events};
+use engine::metric::Dictionary;
+use engine::project::Project;
+use engine::rollup::{DEFAULT_MEMORY, Ingested, Watch, ingest};
+use engine::store::Store;
+
+/// Ingests what is new in a project, as a library.
+pub(crate) fn take(root: &Path) -> Ingested {
+    take_with(root, DEFAULT_MEMORY)
+}
+
+fn take_with(root: &Path, memory: u64) -> Ingested {
+    let project = Project::load(root).unwrap();
+    let watch = Watch { progress: &|_, _| (), waiting: &|| () };
+    ingest(&project, &[], memory, &watch).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn open(root: &Path) -> Store {
+    Store::open(&root.join("store"), None).unwrap().expect("a store")
+}
+
+/// Nothing is wrong with the store.
+#[track_caller]
+fn assert_sound(root: &Path) {
+    let verified = open(root).verify(&|_, _| ()).unwrap();
+    assert_eq!(verified.faults, []);
+}
+
+/// The answer of the store is that of the events, in every part of it.
+#[track_caller]
+fn assert_same(root: &Path, question: &Question) -> Answer {
+    let project = Project::load(root).unwrap();
+    let dictionary = Dictionary::load(&project.dictionary).unwrap();
+    let stored = answer(&project, &dictionary, question, &|_, _| ())
+        .unwrap_or_else(|error| panic!("{error}"));
+    let events = answer_from_events(&project, &dictionary, question, &|_, _| ())
+        .unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(stored.notes, events.notes);
+    assert_eq!(stored.report.rows, events.report.rows);
+    assert_eq!(stored.report.first_day, events.report.first_day);
+    assert_eq!(stored.report.last_day, events.report.last_day);
+    assert_eq!(stored.report.events, events.report.events);
+    assert_eq!(stored.unmapped, events.unmapped);
+    assert_eq!((stored.seen.first, stored.seen.last), (events.seen.first, events.seen.last));
+    let rejects = |answer: &Answer| {
+        let list = answer.seen.rejects.iter();
+        list.map(|(source, why, rows, file)| format!("{source} {why} {rows} {file}"))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(rejects(&stored), rejects(&events));
+    stored
+}
