@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from run import ROOT, environment_of
+from harness import ROOT, environment_of
 
 QUERY = """
 SELECT date_trunc('month', occurred_at)::DATE, repository, component, count(DISTINCT author)

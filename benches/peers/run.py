@@ -1,177 +1,173 @@
 #!/usr/bin/env python3
 """Headcount and other engines, the same questions on the same files in the same run.
 
-    python3 benches/peers/run.py [--events N] [--users N] [--work DIR] [--repeats 3] [--program FILE]
+    python3 benches/peers/run.py [--questions smau mau ...] [--engines headcount duckdb ...]
+                                 [--work DIR] [--program FILE] [--repeats 5] [--targets]
 
-Makes a Python environment with the pinned engines of requirements.txt and a generated data set
-(both kept in DIR for the next run), then runs every question on every engine in turns, each run a
-process of its own with two threads. Answers are checked before times are shown: all engines must
-agree with the truth that the generator wrote. Prints a table and writes it as CSV and Markdown
-into DIR. It shows warm runs of whole processes (start, reading, counting); it does not show cold
-disks, many threads, or several questions at once.
+Makes a Python environment with the pinned engines of requirements.txt and generated data sets (both
+kept in DIR for the next run), then runs every question in every engine's best ways, in turns, each
+run a process of its own with two threads. Answers are checked before times are shown: exact ones
+are equal to the generator's truth and to each other, row by row; approximate ones keep the error
+that they state. Writes peers.csv, peers.md and all single runs (runs.csv) into DIR. It shows warm
+runs of whole processes (start, reading, counting, writing the answer); it does not show cold disks,
+many threads, or several questions at once.
 """
 
 import argparse
-import csv
-import json
-import os
 import statistics
-import subprocess
 import sys
-import time
-import venv
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
+from answers import Checker
+from harness import (HERE, add_options, circumstances, data_of, environment_of, markdown, measured,
+                     program_of, warm, write_csv)
+from questions import QUESTIONS, sql
+from targets import compare, read_targets
 
-# A question, and how each engine is asked it best. {files} is the folder of the event files.
-QUESTIONS = {
-    "smau": {
-        "sql": "SELECT date_trunc('month', ts) AS m, stage, count(DISTINCT user_id) AS users "
-               "FROM events GROUP BY 1, 2",
-        "headcount": ["--level", "stage"],
-        "level": "stage",
-    },
-    "mau": {
-        "sql": "SELECT date_trunc('month', ts) AS m, '' AS stage, count(DISTINCT user_id) AS users "
-               "FROM events GROUP BY 1, 2",
-        "headcount": ["--level", "total"],
-        "level": "total",
-    },
-}
+ENGINES = ["headcount", "clickhouse", "duckdb", "polars", "datafusion"]
 
 
-def ask_datafusion(question, data):
-    from datafusion import SessionConfig, SessionContext
-    context = SessionContext(SessionConfig().with_target_partitions(2))
-    context.register_parquet("events", f"{data}/events/")
-    rows = context.sql(question["sql"]).to_pylist()
-    return {(str(r["m"])[:10], r["stage"]): r["users"] for r in rows}
+def command(options, python, name, way, data, out):
+    """The command that answers, and the file in which the answer will be."""
+    question = QUESTIONS[name]
+    if way.engine != "headcount":
+        answer = f"{out}.csv"
+        ask = [python, HERE / "ask.py", name, way.label, data, answer, options.threads]
+        return ask, answer
+    project = ["--project", data, "--format", "csv"]
+    if way.name == "report":
+        return [program_of(options), "report", *project, *way.count.split()], out
+    text = sql(question, way, "events")
+    return [program_of(options), "sql", *project, "--threads", options.threads, "-c", text], out
 
 
-def ask_duckdb(question, data):
-    import duckdb
-    connection = duckdb.connect(config={"threads": 2})
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute(f"CREATE VIEW events AS SELECT * FROM '{data}/events/*.parquet'")
-    rows = connection.execute(question["sql"]).fetchall()
-    return {(str(month)[:10], stage): users for month, stage, users in rows}
+def ask_all(options, python, name, ways):
+    """Runs all ways in turns. Returns every single run, and what is wrong by label."""
+    question = QUESTIONS[name]
+    data = data_of(options, question.ids).resolve()
+    folder = options.work / "answers"
+    folder.mkdir(exist_ok=True)
+    checker = Checker(data, question)
+    warm(data)
+    runs, wrong = [], {}
+    for repeat in range(1, options.repeats + 1):
+        for place, way in enumerate(ways):
+            if way.label in wrong:
+                continue
+            print(f"{name} {repeat}/{options.repeats} {way.label}", file=sys.stderr, flush=True)
+            out = folder / f"{name}-{place}"
+            ask, answer = command(options, python, name, way, data, str(out))
+            Path(answer).unlink(missing_ok=True)
+            run = measured(options, ask, str(out))
+            if run["failure"]:
+                wrong[way.label] = ("failed", run["failure"])
+                continue
+            verdict = checker.check(answer, way)
+            if verdict.wrong:
+                wrong[way.label] = ("wrong", verdict.wrong)
+                continue
+            runs.append({"question": name, "line": way.label, "repeat": repeat,
+                         "seconds": run["seconds"], "cpu_seconds": run["cpu_seconds"],
+                         "peak_mb": run["peak_mb"], "rms_error": verdict.rms,
+                         "worst_error": verdict.worst})
+    return runs, wrong
 
 
-ENGINES = {"datafusion": ask_datafusion, "duckdb": ask_duckdb}
+def median(runs, key):
+    return statistics.median(run[key] for run in runs)
 
 
-def truth(data, level):
-    with open(f"{data}/truth/truth.csv", newline="") as file:
-        return {
-            (row["period_start"], row["key"]): int(row["users"])
-            for row in csv.DictReader(file)
-            if row["level"] == level and row["plan"] == ""
+def rows_of(name, ways, runs, wrong):
+    """The table of one question: a line for each way, ratios against the first of Headcount."""
+    by_label = {way.label: [run for run in runs if run["line"] == way.label] for way in ways}
+    own = next((by_label[way.label] for way in ways
+                if way.engine == "headcount" and way.label not in wrong), None)
+    rows = []
+    for way in ways:
+        row = {"question": name, "line": way.label, "kind": way.kind}
+        mine = by_label[way.label]
+        if way.label in wrong:
+            row |= dict.fromkeys(["best_s", "median_s", "cpu_s", "peak_mb", "time_ratio",
+                                  "memory_ratio", "rms_error_pct"], "")
+            rows.append(row | {"note": ": ".join(wrong[way.label])})
+            continue
+        row |= {
+            "best_s": f"{min(run['seconds'] for run in mine):.2f}",
+            "median_s": f"{median(mine, 'seconds'):.2f}",
+            "cpu_s": f"{median(mine, 'cpu_seconds'):.2f}",
+            "peak_mb": f"{median(mine, 'peak_mb'):.0f}",
+            "time_ratio": ratio(own, mine, "seconds"),
+            "memory_ratio": ratio(own, mine, "peak_mb"),
+            "rms_error_pct": f"{100 * median(mine, 'rms_error'):.2f}" if way.error else "",
+            "note": f"stated {100 * way.error:.2f} %" if way.error else "",
         }
+        rows.append(row)
+    return rows
 
 
-def measured(command, environment):
-    """Runs a command; returns its output, seconds and peak memory in MB."""
-    start = time.monotonic()
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, env=environment)
-    output = child.stdout.read()
-    _, status, usage = os.wait4(child.pid, 0)
-    if status != 0:
-        sys.exit(f"failed: {' '.join(map(str, command))}")
-    return output, time.monotonic() - start, usage.ru_maxrss / 1000
+def ratio(own, other, key):
+    return f"{median(own, key) / median(other, key):.3f}" if own else ""
 
 
-def ask_headcount(program, question, data, environment):
-    command = [program, "report", "--project", data, "--format", "json", *question["headcount"]]
-    output, seconds, memory = measured(command, environment)
-    answer = {(r["period_start"], r["stage"] or ""): r["users"] for r in json.loads(output)}
-    return answer, seconds, memory
-
-
-def ask_peer(python, engine, name, data, environment):
-    command = [python, __file__, "--ask", engine, name, data]
-    output, seconds, memory = measured(command, environment)
-    answer = {tuple(key): users for key, users in json.loads(output)}
-    return answer, seconds, memory
-
-
-def environment_of(work):
-    folder = work / "venv"
-    wanted = (HERE / "requirements.txt").read_text()
-    mark = folder / "installed.txt"
-    if not mark.exists() or mark.read_text() != wanted:
-        venv.create(folder, clear=True, with_pip=True)
-        pip = [folder / "bin/pip", "install", "--quiet", "-r", HERE / "requirements.txt"]
-        subprocess.run(pip, check=True)
-        mark.write_text(wanted)
-    return folder / "bin/python"
+def chosen(question, engines):
+    return [way for way in question.ways if way.engine in engines or way.label in engines]
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--events", type=int, default=100_000_000)
-    parser.add_argument("--users", type=int, default=5_000_000)
-    parser.add_argument("--months", type=int, default=12)
-    parser.add_argument("--work", type=Path, default=Path("/tmp/headcount-peers"))
-    parser.add_argument("--program", type=Path, help="headcount, if it is not to be built")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--questions", nargs="*", default=list(QUESTIONS))
-    parser.add_argument("--engines", nargs="*", default=list(ENGINES))
+    add_options(parser)
+    parser.add_argument("--questions", nargs="+", default=list(QUESTIONS), choices=QUESTIONS)
+    parser.add_argument("--engines", nargs="+", default=ENGINES,
+                        help="engines, or single lines such as 'duckdb COUNT(DISTINCT)'")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
-    program = options.program
-    if program is None:
-        subprocess.run(["cargo", "build", "--release", "--workspace"], cwd=ROOT, check=True)
-        target = os.environ.get("CARGO_TARGET_DIR", ROOT / "target")
-        program = Path(target) / "release/headcount"
+    with_headcount = any(engine.startswith("headcount") for engine in options.engines)
+    if with_headcount:
+        options.program = program_of(options)
     python = environment_of(options.work)
-    data = options.work / f"events-{options.events}-{options.users}-{options.months}"
-    if not (data / "headcount.yaml").exists():
-        subprocess.run(
-            [program, "generate", "--events", str(options.events), "--users", str(options.users),
-             "--months", str(options.months), "-o", data], check=True)
-    threads = {**os.environ, "RAYON_NUM_THREADS": "2"}
+    lines = circumstances(options, python, with_headcount)
+    for ids in {QUESTIONS[name].ids for name in options.questions}:
+        data_of(options, ids)
 
-    rows = []
+    rows, runs, bad = [], [], False
+    texts = ["# Headcount and its peers", *lines]
     for name in options.questions:
-        question = QUESTIONS[name]
-        expected = truth(data, question["level"])
-        runs = {engine: [] for engine in ["headcount", *options.engines]}
-        for _ in range(options.repeats):
-            for engine in runs:
-                if engine == "headcount":
-                    run = ask_headcount(program, question, data, threads)
-                else:
-                    run = ask_peer(python, engine, name, data, threads)
-                if run[0] != expected:
-                    sys.exit(f"{engine} answers {name} wrongly; no times are shown")
-                runs[engine].append(run[1:])
-        own = [statistics.median(values) for values in zip(*runs["headcount"])]
-        for engine, values in runs.items():
-            seconds, memory = zip(*values)
-            rows.append({
-                "question": name, "engine": engine,
-                "best_s": f"{min(seconds):.2f}", "median_s": f"{statistics.median(seconds):.2f}",
-                "peak_mb": f"{statistics.median(memory):.0f}",
-                "headcount_time_ratio": f"{own[0] / statistics.median(seconds):.3f}",
-                "headcount_memory_ratio": f"{own[1] / statistics.median(memory):.3f}",
-            })
-            print(rows[-1], flush=True)
-    with open(options.work / "peers.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
-    with open(options.work / "peers.md", "w") as file:
-        file.write("| " + " | ".join(rows[0]) + " |\n|" + "---|" * len(rows[0]) + "\n")
-        file.writelines("| " + " | ".join(row.values()) + " |\n" for row in rows)
-    print((options.work / "peers.md").read_text())
+        ways = chosen(QUESTIONS[name], options.engines)
+        if not ways:
+            continue
+        new, wrong = ask_all(options, python, name, ways)
+        bad |= bool(wrong)
+        section = [f"## {name}: {QUESTIONS[name].says}"]
+        if any(kind == "wrong" for kind, _ in wrong.values()):
+            section += ["Not every answer is right, so no times are shown."]
+            section += [f"* {label} {': '.join(why)}" for label, why in wrong.items()]
+        else:
+            runs += new
+            table = rows_of(name, ways, new, wrong)
+            rows += table
+            section.append(markdown([without(row, "question") for row in table]))
+        texts += section
+        print("\n\n".join(section), flush=True)
+    texts.append("Ratios are Headcount's median (of its first line that answered) divided by the "
+                 "line's: below 1 Headcount is faster or smaller.")
+    if options.targets:
+        results = compare(read_targets(options.targets), rows)
+        if results:
+            texts += ["## Asked and measured", markdown(results)]
+            write_csv(options.work / "targets.csv", results)
+            print(texts[-1])
+    if rows:
+        write_csv(options.work / "peers.csv", rows)
+    if runs:
+        write_csv(options.work / "runs.csv", runs)
+    (options.work / "peers.md").write_text("\n\n".join(texts) + "\n")
+    print(f"written: {options.work}/peers.md, peers.csv, runs.csv", file=sys.stderr)
+    sys.exit(1 if bad else 0)
+
+
+def without(row, key):
+    return {name: value for name, value in row.items() if name != key}
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--ask"]:
-        engine, name, data = sys.argv[2:]
-        answer = ENGINES[engine](QUESTIONS[name], data)
-        print(json.dumps([[key, users] for key, users in answer.items()]))
-    else:
-        main()
+    main()
