@@ -13,4 +13,5 @@ pub mod functions;
 pub mod report;
 pub mod results;
 pub mod script;
+pub mod server;
 pub mod session;

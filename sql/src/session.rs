@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use engine::operators::{CountDistinctRule, Planning, physical_rules};
@@ -39,6 +39,31 @@ pub struct Options {
 /// # Errors
 /// When the options are impossible or the folder cannot be made.
 pub fn session(options: &Options) -> Result<SessionContext> {
+    session_on(options, runtime(options)?)
+}
+
+/// What sessions of these options can share: memory, and a folder to spill to.
+///
+/// # Errors
+/// When the folder cannot be made.
+pub fn runtime(options: &Options) -> Result<Arc<RuntimeEnv>> {
+    let mut runtime = RuntimeEnvBuilder::new();
+    if let Some(bytes) = options.memory_limit {
+        // Fair: a query that can spill leaves room for those that cannot.
+        let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), NAMED_CONSUMERS);
+        runtime = runtime.with_memory_pool(Arc::new(pool));
+    }
+    if let Some(folder) = &options.temporary {
+        runtime = runtime.with_temp_file_path(folder);
+    }
+    runtime.build_arc().map_err(refused)
+}
+
+/// As [`session`], on memory and a folder that are there already.
+///
+/// # Errors
+/// When the options are impossible.
+pub fn session_on(options: &Options, runtime: Arc<RuntimeEnv>) -> Result<SessionContext> {
     let mut config = SessionConfig::new()
         .with_information_schema(true)
         .with_option_extension(Planning::default());
@@ -56,19 +81,9 @@ pub fn session(options: &Options) -> Result<SessionContext> {
     for (key, value) in &options.settings {
         config.options_mut().set(key, value).map_err(|cause| unknown_setting(key, cause))?;
     }
-
-    let mut runtime = RuntimeEnvBuilder::new();
-    if let Some(bytes) = options.memory_limit {
-        // Fair: a query that can spill leaves room for those that cannot.
-        let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), NAMED_CONSUMERS);
-        runtime = runtime.with_memory_pool(Arc::new(pool));
-    }
-    if let Some(folder) = &options.temporary {
-        runtime = runtime.with_temp_file_path(folder);
-    }
     let state = SessionStateBuilder::new()
         .with_config(config)
-        .with_runtime_env(runtime.build_arc().map_err(refused)?)
+        .with_runtime_env(runtime)
         .with_default_features()
         .with_physical_optimizer_rules(physical_rules())
         .build();
