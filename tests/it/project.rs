@@ -173,7 +173,7 @@ pub(crate) fn ask_at(root: &Path, question: &Question) -> engine::Result<Answer>
     let project = engine::project::Project::load(root)?;
     let dictionary = Dictionary::load(&project.dictionary)?;
     assert!(!dictionary.has_errors(), "{:?}", dictionary.problems);
-    answer(&project, &dictionary, question, &|_, _| ())
+    answer(&project, &dictionary, question, &|_: u64, _: u64| ())
 }
 
 /// Runs the program in a folder.

@@ -2,6 +2,7 @@
 
 use super::rows::sets;
 use super::{Question, Row, count};
+use crate::events::Overseer;
 use crate::metric::Dictionary;
 use crate::project::Project;
 use crate::rollup::{People, Person, Users};
@@ -11,18 +12,16 @@ use crate::{Error, Result};
 /// with these users in the order of their hashes. Rows that are sums or maxima are left out.
 /// Returns everybody who did anything that is counted, in the same order.
 ///
-/// `progress` is told the rows of data done and those in all (0 if text files do not tell).
-///
 /// # Errors
 /// Those of [`answer`](super::answer), and of `each`.
 pub fn members(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    progress: &(dyn Fn(u64, u64) + Sync),
+    overseer: &dyn Overseer,
     each: &mut dyn FnMut(&Row, &[Person]) -> Result<()>,
 ) -> Result<Vec<Person>> {
-    let counted = count(project, dictionary, question, progress, false, &mut Vec::new())?;
+    let counted = count(project, dictionary, question, overseer, false, &mut Vec::new())?;
     let (Users::Exact(exact), Some(scan)) = (&counted.rollup.users, &counted.scan) else {
         return Err(Error::input("the users of sketches cannot be told")
             .with("help", "ask the question exactly"));

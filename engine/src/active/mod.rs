@@ -21,7 +21,7 @@ mod values;
 use std::collections::BTreeSet;
 
 use crate::calendar::{Day, Window};
-use crate::events::{Granularity, Request, Scan, Seen};
+use crate::events::{Granularity, Overseer, Request, Scan, Seen};
 use crate::metric::Dictionary;
 use crate::project::Project;
 use crate::rollup::{Counting, Covered, Rollup};
@@ -99,17 +99,15 @@ pub struct Answer {
 /// Answers a question from a project's store and from the events that it does not have, with one
 /// scan of these.
 ///
-/// `progress` is told the rows done and the rows in all (0 if text files do not tell).
-///
 /// # Errors
-/// When the question does not fit the project, or the events cannot be read.
+/// When the question does not fit the project, the events cannot be read, or `overseer` ends it.
 pub fn answer(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    progress: &(dyn Fn(u64, u64) + Sync),
+    overseer: &dyn Overseer,
 ) -> Result<Answer> {
-    ask(project, dictionary, question, progress, true)
+    ask(project, dictionary, question, overseer, true)
 }
 
 /// As [`answer`], but the events are read whatever the store has.
@@ -120,20 +118,20 @@ pub fn answer_from_events(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    progress: &(dyn Fn(u64, u64) + Sync),
+    overseer: &dyn Overseer,
 ) -> Result<Answer> {
-    ask(project, dictionary, question, progress, false)
+    ask(project, dictionary, question, overseer, false)
 }
 
 fn ask(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    progress: &(dyn Fn(u64, u64) + Sync),
+    overseer: &dyn Overseer,
     use_store: bool,
 ) -> Result<Answer> {
     let mut notes = Vec::new();
-    let counted = count(project, dictionary, question, progress, use_store, &mut notes)?;
+    let counted = count(project, dictionary, question, overseer, use_store, &mut notes)?;
     let report = rows::report(project, dictionary, question, &counted.dimensions, &counted.rollup)?;
     let Rollup { users, unmapped, seen, .. } = counted.rollup;
     Ok(Answer { report, seen, unmapped, notes, bytes: users.size() })
@@ -152,7 +150,7 @@ fn count(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    progress: &(dyn Fn(u64, u64) + Sync),
+    overseer: &dyn Overseer,
     use_store: bool,
     notes: &mut Vec<String>,
 ) -> Result<Counted> {
@@ -164,7 +162,7 @@ fn count(
         granularity: Granularity::of(question.window),
         range: plan::range(question, &project.zone),
         bound: project.no_events_after.map(after),
-        progress,
+        overseer,
     };
     let counted = counted_events(dictionary);
     let covered = match use_store {

@@ -6,7 +6,7 @@ use super::nodes::selections;
 use super::{Seen, counted_events};
 use crate::Result;
 use crate::calendar::Window;
-use crate::events::{Granularity, Request, Scan};
+use crate::events::{Granularity, Overseer, Request, Scan};
 use crate::metric::Dictionary;
 use crate::project::Project;
 use crate::rollup::{Counting, Rollup};
@@ -39,7 +39,7 @@ pub struct Survey {
 pub fn survey(
     project: &Project,
     dictionary: &Dictionary,
-    progress: &(dyn Fn(u64, u64) + Sync),
+    overseer: &dyn Overseer,
 ) -> Result<Survey> {
     let mut notes = Vec::new();
     let dimensions = super::dimensions(project, dictionary, &[], &mut notes);
@@ -49,7 +49,7 @@ pub fn survey(
         granularity: Granularity::Calendar(Window::Year),
         range: i64::MIN..i64::MAX,
         bound: project.no_events_after.map(|day| project.zone.start_of(day.plus(1))),
-        progress,
+        overseer,
     };
     // Nobody is counted here, so the smallest sketches serve.
     let counting = Counting::Approx(*PRECISIONS.start());

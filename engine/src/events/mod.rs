@@ -21,7 +21,7 @@ pub use files::{Compression, EventFile, Format};
 pub use granule::{Granularity, GranuleClock};
 pub(crate) use parquet::{BATCH_ROWS, int_bounds};
 pub use reject::{Reason, Rejects};
-pub use scan::{Request, Scan, Seen, Sink};
+pub use scan::{Overseer, Request, Scan, Seen, Sink};
 pub use source::{DEPLOYMENT, Source, Value};
 pub use text::{Batches as TextBatches, columns as text_columns, read as read_text};
 

@@ -30,6 +30,33 @@ pub trait Sink: Send {
     fn take(&mut self, batch: &Batch) -> Result<()>;
 }
 
+/// Whoever waits for a scan: is told how far it is and what it takes, and may end it.
+pub trait Overseer: Sync {
+    /// Called with the rows done so far and the rows in all; 0 if text files do not tell.
+    ///
+    /// # Errors
+    /// Any error ends the scan.
+    fn progress(&self, done: u64, total: u64) -> Result<()>;
+
+    /// Called with every few bytes of the heap that the answer takes, before more are taken.
+    ///
+    /// # Errors
+    /// Any error ends the scan.
+    fn takes(&self, more: usize) -> Result<()>;
+}
+
+/// Who only looks on.
+impl<F: Fn(u64, u64) + Sync> Overseer for F {
+    fn progress(&self, done: u64, total: u64) -> Result<()> {
+        self(done, total);
+        Ok(())
+    }
+
+    fn takes(&self, _: usize) -> Result<()> {
+        Ok(())
+    }
+}
+
 /// What to read, and how to tell time.
 pub struct Request<'a> {
     /// Zone in which days are days.
@@ -40,8 +67,8 @@ pub struct Request<'a> {
     pub range: Range<i64>,
     /// Rows at or after this instant are rejected; the end of the year 9999 if `None`.
     pub bound: Option<i64>,
-    /// Called with the rows done so far and the rows in all; 0 if text files do not tell.
-    pub progress: &'a (dyn Fn(u64, u64) + Sync),
+    /// Who waits for it.
+    pub overseer: &'a dyn Overseer,
 }
 
 /// What the scan saw besides the batches.
@@ -179,8 +206,8 @@ impl Scan {
                         };
                         let mut advance = |rows: u64| {
                             let rows = done.fetch_add(rows, Ordering::Relaxed) + rows;
-                            (request.progress)(rows, total);
-                            !stop.load(Ordering::Relaxed)
+                            request.overseer.progress(rows, total)?;
+                            Ok(!stop.load(Ordering::Relaxed))
                         };
                         if let Err(error) = worker.unit(unit, &mut advance) {
                             stop.store(true, Ordering::Relaxed);
@@ -260,7 +287,7 @@ impl<'a, S: Sink> Worker<'a, S> {
     }
 
     /// Reads one unit; `advance` is told the rows done and says whether to go on.
-    fn unit(&mut self, unit: &Unit<'_>, advance: &mut dyn FnMut(u64) -> bool) -> Result<()> {
+    fn unit(&mut self, unit: &Unit<'_>, advance: &mut dyn FnMut(u64) -> Result<bool>) -> Result<()> {
         let (source, file, known, batches): (_, _, _, text::Batches<'_>) = match unit {
             Unit::Text(source, file) => {
                 let columns = self.scan.columns(&self.scan.sources[*source], true);
@@ -270,7 +297,7 @@ impl<'a, S: Sink> Worker<'a, S> {
                 let group = &opened.groups[*at];
                 let known = group.times.and_then(|times| self.known(times));
                 if known == Some(SKIP) || group.rows == 0 {
-                    advance(group.rows);
+                    advance(group.rows)?;
                     return Ok(());
                 }
                 let columns = self.scan.columns(&self.scan.sources[*source], known.is_none());
@@ -289,7 +316,7 @@ impl<'a, S: Sink> Worker<'a, S> {
                     .with("source", &self.scan.sources[source].name)
             })?;
             self.sink.take(&checked)?;
-            if !advance(rows as u64) {
+            if !advance(rows as u64)? {
                 break;
             }
         }

@@ -2,9 +2,12 @@
 
 use super::cell::{Cells, UNCOUNTED};
 use super::{CellBook, Terms, Users};
-use crate::events::{Batch, Request, Scan, Seen, Sink};
+use crate::events::{Batch, Overseer, Request, Scan, Seen, Sink};
 use crate::users::{Estimate, Key, Sketch, hash_bytes, hash_int};
 use crate::{Error, Result};
+
+/// Batches between two looks at what the sketches take: a look goes through all of them.
+const SILENT: usize = 16;
 
 /// The sketches of all cells.
 #[derive(Debug)]
@@ -58,6 +61,9 @@ pub(super) fn build(
         scopes: vec![0],
         empty: &empty,
         sketches: Vec::new(),
+        overseer: request.overseer,
+        batches: 0,
+        told: 0,
     })?;
     let mut tallies = Vec::new();
     let mut cells: Vec<Option<Sketch>> = Vec::new();
@@ -85,6 +91,21 @@ struct Sketcher<'a> {
     scopes: Vec<u64>,
     empty: &'a Sketch,
     sketches: Vec<Option<Sketch>>,
+    overseer: &'a dyn Overseer,
+    batches: usize,
+    /// Bytes that the overseer was told of.
+    told: usize,
+}
+
+impl Sketcher<'_> {
+    /// Tells what the sketches take more than the last time.
+    fn tell(&mut self) -> Result<()> {
+        let heap: usize = self.sketches.iter().flatten().map(Sketch::size).sum();
+        let size = heap + self.sketches.capacity() * size_of::<Option<Sketch>>();
+        let more = size.saturating_sub(self.told);
+        self.told += more;
+        self.overseer.takes(more)
+    }
 }
 
 impl Sink for Sketcher<'_> {
@@ -102,7 +123,9 @@ impl Sink for Sketcher<'_> {
                 self.sketches.resize(at + 1, None);
             }
             self.sketches[at].get_or_insert_with(|| self.empty.clone()).insert(hash)
-        })
+        })?;
+        self.batches += 1;
+        if self.batches.is_multiple_of(SILENT) { self.tell() } else { Ok(()) }
     }
 }
 

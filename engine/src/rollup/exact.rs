@@ -6,7 +6,7 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::cell::{Cells, UNCOUNTED};
 use super::{CellBook, Terms, Users, evaluate};
-use crate::events::{Batch, Request, Scan, Seen, Sink};
+use crate::events::{Batch, Overseer, Request, Scan, Seen, Sink};
 use crate::users::{Key, Numbering, SetBuilder, UserSet};
 use crate::{Error, Result};
 
@@ -39,6 +39,10 @@ struct Shard {
 struct Growing {
     numbering: Numbering,
     sets: Vec<SetBuilder>,
+    /// Heap bytes of the sets.
+    heap: usize,
+    /// Bytes that the overseer was told of.
+    told: usize,
 }
 
 impl Sets {
@@ -104,7 +108,16 @@ impl Growing {
         if at >= self.sets.len() {
             self.sets.resize_with(at + 1, SetBuilder::default);
         }
-        self.sets[at].push(number, &mut 0);
+        self.sets[at].push(number, &mut self.heap);
+    }
+
+    /// Tells what the shard takes more than the last time.
+    fn tell(&mut self, overseer: &dyn Overseer) -> Result<()> {
+        let places = self.sets.capacity() * size_of::<SetBuilder>();
+        let size = self.heap + places + self.numbering.size();
+        let more = size.saturating_sub(self.told);
+        self.told += more;
+        overseer.takes(more)
     }
 
     fn finish(self) -> Shard {
@@ -124,6 +137,7 @@ pub(super) fn build(
     let (fillers, seen) = scan.run(request, || Filler {
         cells: Cells::new(book, scan),
         shards: &shards,
+        overseer: request.overseer,
         largest,
         buffers: (0..SHARDS).map(|_| Buffer::default()).collect(),
     })?;
@@ -145,6 +159,7 @@ pub(super) fn build(
 struct Filler<'a> {
     cells: Cells<'a>,
     shards: &'a [Mutex<Growing>],
+    overseer: &'a dyn Overseer,
     /// The largest key, if keys are their own numbers.
     largest: Option<u32>,
     buffers: Vec<Buffer>,
@@ -245,6 +260,6 @@ impl Filler<'_> {
             from = end;
         }
         buffer.bytes.clear();
-        Ok(())
+        shard.tell(self.overseer)
     }
 }

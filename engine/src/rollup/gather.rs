@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use super::CellBook;
 use super::cell::{Cell, Cells, NO_CELL};
-use crate::events::{Batch, Scan, Sink};
+use crate::events::{Batch, Overseer, Scan, Sink};
 use crate::store::{PARTS, People, Row, Series, Store, Written, encode, shard_of};
 use crate::users::Key;
 use crate::{Error, Result};
@@ -38,6 +38,8 @@ pub(super) struct Shared<'a> {
     pub(super) room: usize,
     /// Bytes that the numbering may take.
     pub(super) most_people: usize,
+    /// Is told what the lists take.
+    pub(super) overseer: &'a dyn Overseer,
     /// What was written down already.
     pub(super) written: Mutex<Written>,
 }
@@ -204,6 +206,7 @@ impl Sink for Gather<'_> {
         )?;
         *events += counted;
         self.held += counted as usize * EVENT;
+        self.shared.overseer.takes(counted as usize * EVENT)?;
         for part in 0..PARTS {
             if self.queues[part].is_full() {
                 self.flush(part)?;

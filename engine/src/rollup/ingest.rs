@@ -10,7 +10,7 @@ use super::CellBook;
 use super::coverage::{Found, Standing, check_settings, find, settings, stamp};
 use super::gather::{Gather, List, Shared, rows};
 use crate::calendar::Window;
-use crate::events::{Granularity, Rejects, Request, Scan, Seen};
+use crate::events::{Granularity, Overseer, Rejects, Request, Scan, Seen};
 use crate::project::Project;
 use crate::store::{
     DataReader, Digest, Entry, Lock, People, Store, Written, dimensions_of, rejects,
@@ -103,7 +103,8 @@ pub fn ingest(
     let total = known_rows(&opened);
     let mut done = 0;
     for batch in batches(opened, memory) {
-        let read = Read { project, store: &store, memory, done, total, progress: watch.progress };
+        let overseer: &dyn Overseer = &watch.progress;
+        let read = Read { project, store: &store, memory, done, total, overseer };
         let taken = read.all(&batch, &people)?;
         done += batch.iter().map(|(_, scan)| scan.known_rows()).sum::<u64>();
         let lists = taken
@@ -137,12 +138,12 @@ pub(super) fn overlay(
     store: &Store,
     people: &People,
     new: Vec<Found>,
-    progress: &(dyn Fn(u64, u64) + Sync),
+    overseer: &dyn Overseer,
 ) -> Result<([DataReader; 2], Vec<Entry>)> {
     let opened = open(project, store, new)?;
     let total = known_rows(&opened);
-    // Nothing is written down, however much it is: a report is not bounded by a setting.
-    let read = Read { project, store, memory: u64::MAX / 2, done: 0, total, progress };
+    // Nothing is written down, however much it is: whoever oversees a report says what is too much.
+    let read = Read { project, store, memory: u64::MAX / 2, done: 0, total, overseer };
     let taken = read.all(&opened, people)?;
     let lists = taken
         .lists
@@ -241,7 +242,27 @@ struct Read<'a> {
     /// Rows of earlier batches.
     done: u64,
     total: u64,
-    progress: &'a (dyn Fn(u64, u64) + Sync),
+    overseer: &'a dyn Overseer,
+}
+
+/// Oversees the scan of one file among many: it tells its own rows, and what is shown are those of
+/// all files.
+struct OneOfMany<'a> {
+    all: &'a Read<'a>,
+    rows: &'a AtomicU64,
+    last: AtomicU64,
+}
+
+impl Overseer for OneOfMany<'_> {
+    fn progress(&self, done: u64, _: u64) -> Result<()> {
+        let more = done.saturating_sub(self.last.fetch_max(done, Ordering::Relaxed));
+        let done = self.rows.fetch_add(more, Ordering::Relaxed) + more;
+        self.all.overseer.progress(done, self.all.total)
+    }
+
+    fn takes(&self, more: usize) -> Result<()> {
+        self.all.overseer.takes(more)
+    }
 }
 
 /// What reading some files gave.
@@ -262,6 +283,7 @@ impl Read<'_> {
             people,
             room: usize::try_from(self.memory / 2 / threads).unwrap_or(usize::MAX),
             most_people: usize::try_from(self.memory / 2).unwrap_or(usize::MAX),
+            overseer: self.overseer,
             written: Mutex::default(),
         };
         let rows = AtomicU64::new(self.done);
@@ -284,19 +306,13 @@ impl Read<'_> {
         rows: &AtomicU64,
     ) -> Result<(Vec<List>, u64, Seen)> {
         let zone = &self.project.zone;
-        let last = AtomicU64::new(0);
-        let progress = |done: u64, _| {
-            // The scan tells its own rows; what is shown are those of all files.
-            let more = done.saturating_sub(last.fetch_max(done, Ordering::Relaxed));
-            let done = rows.fetch_add(more, Ordering::Relaxed) + more;
-            (self.progress)(done, self.total);
-        };
+        let overseer = OneOfMany { all: self, rows, last: AtomicU64::new(0) };
         let request = Request {
             zone,
             granularity: Granularity::Calendar(Window::Day),
             range: i64::MIN..i64::MAX,
             bound: self.project.no_events_after.map(|day| zone.start_of(day.plus(1))),
-            progress: &progress,
+            overseer: &overseer,
         };
         let book = CellBook::new(None);
         let source = &self.project.sources[file.source].name;

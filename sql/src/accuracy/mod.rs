@@ -129,7 +129,7 @@ pub fn of_project(root: &Path, question: &Question, settings: &Settings<'_>) -> 
 
     let mut levels = levels::Levels::new(settings);
     let everybody =
-        members(&project, &dictionary, question, settings.progress, &mut |row, people| {
+        members(&project, &dictionary, question, &settings.progress, &mut |row, people| {
             levels.add(row, people)
         })?;
     if everybody.is_empty() {
@@ -217,7 +217,7 @@ impl Measured {
             let mut last = None;
             for _ in 0..levels::REPORTS {
                 let start = (settings.clock)();
-                last = Some(answer_from_events(project, dictionary, &question, settings.progress)?);
+                last = Some(answer_from_events(project, dictionary, &question, &settings.progress)?);
                 times.push((settings.clock)().saturating_sub(start));
             }
             let Some(answer) = last else { continue };

@@ -41,9 +41,9 @@ fn assert_sound(root: &Path) {
 fn assert_same(root: &Path, question: &Question) -> Answer {
     let project = Project::load(root).unwrap();
     let dictionary = Dictionary::load(&project.dictionary).unwrap();
-    let stored = answer(&project, &dictionary, question, &|_, _| ())
+    let stored = answer(&project, &dictionary, question, &|_: u64, _: u64| ())
         .unwrap_or_else(|error| panic!("{error}"));
-    let events = answer_from_events(&project, &dictionary, question, &|_, _| ())
+    let events = answer_from_events(&project, &dictionary, question, &|_: u64, _: u64| ())
         .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(stored.notes, events.notes);
     assert_eq!(stored.report.rows, events.report.rows);

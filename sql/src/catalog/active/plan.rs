@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::internal_err;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{
@@ -14,10 +15,12 @@ use datafusion::physical_plan::execution_plan::{
 };
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use engine::Error;
 use engine::active::{Question, answer};
+use engine::events::Overseer;
 use engine::rollup::Counting;
 
-use super::Ground;
+use super::{Ground, Listener};
 use crate::catalog::dictionary;
 use crate::failure::external;
 use crate::report::record_batch;
@@ -133,7 +136,11 @@ impl ExecutionPlan for ActiveUsersExec {
         if children.is_empty() { Ok(self) } else { internal_err!("this plan has no children") }
     }
 
-    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
         if partition != 0 {
             return internal_err!("this plan has one partition, not {partition}");
         }
@@ -143,15 +150,16 @@ impl ExecutionPlan for ActiveUsersExec {
         }
         let (sender, question, ground) = (builder.tx(), self.question.clone(), self.ground.clone());
         let projection = self.projection.clone();
+        let memory = MemoryConsumer::new("ActiveUsersExec").register(context.memory_pool());
         builder.spawn_blocking(move || {
             let dictionary = dictionary::load(&ground.project).map_err(external)?;
-            let progress = |done, total| {
-                if let Some(listener) = &ground.listener {
-                    listener.progress(done, total);
-                }
+            let statement = Statement {
+                listener: ground.listener.as_deref(),
+                memory,
+                wanted: &|| !sender.is_closed(),
             };
             let answer =
-                answer(&ground.project, &dictionary, &question, &progress).map_err(external)?;
+                answer(&ground.project, &dictionary, &question, &statement).map_err(external)?;
             let mut batch = record_batch(&answer.report).map_err(external)?;
             if let Some(listener) = &ground.listener {
                 listener.answered(answer);
@@ -164,5 +172,33 @@ impl ExecutionPlan for ActiveUsersExec {
             Ok(())
         });
         Ok(builder.build())
+    }
+}
+
+/// Oversees an answer for the statement that waits for it.
+struct Statement<'a> {
+    listener: Option<&'a dyn Listener>,
+    memory: MemoryReservation,
+    /// Whether anybody still waits.
+    wanted: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl Overseer for Statement<'_> {
+    fn progress(&self, done: u64, total: u64) -> engine::Result<()> {
+        if let Some(listener) = self.listener {
+            listener.progress(done, total);
+        }
+        if (self.wanted)() { Ok(()) } else { Err(Error::limit("cancelled")) }
+    }
+
+    fn takes(&self, more: usize) -> engine::Result<()> {
+        self.memory.try_grow(more).map_err(|cause| {
+            let cause = cause.strip_backtrace();
+            let first = cause.lines().next().unwrap_or_default();
+            Error::limit(format!("the answer needs more memory than there is: {first}")).with(
+                "help",
+                "raise `--memory-limit`, or ask for fewer dimensions or periods at once",
+            )
+        })
     }
 }
