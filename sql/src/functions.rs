@@ -250,6 +250,7 @@ mod tests {
         let all = functions(&session);
         let mut ours: Vec<String> =
             engine::operators::aggregates().iter().map(|f| f.name().to_owned()).collect();
+        ours.extend(engine::operators::scalars().iter().map(|f| f.name().to_owned()));
         ours.extend(crate::catalog::table_functions().into_iter().map(|(name, _)| name));
         for name in ours {
             let function = all.iter().find(|function| function.name == name).unwrap();

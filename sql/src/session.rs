@@ -92,6 +92,9 @@ pub fn session_on(options: &Options, runtime: Arc<RuntimeEnv>) -> Result<Session
     for aggregate in engine::operators::aggregates() {
         session.register_udaf(aggregate);
     }
+    for scalar in engine::operators::scalars() {
+        session.register_udf(scalar);
+    }
     Ok(session)
 }
 

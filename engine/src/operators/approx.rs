@@ -71,15 +71,7 @@ impl AggregateUDFImpl for ApproxCountDistinct {
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         match arguments {
-            [data_type] | [data_type, _] if !is_user(data_type) => plan_err!(
-                "{NAME} cannot count values of type {data_type}; it counts integers, texts, \
-                 binary, and dictionaries of these"
-            ),
-            [_, precision] if !precision.is_integer() => plan_err!(
-                "the precision of {NAME} must be an integer constant from 4 to 18, not a value of \
-                 type {precision}"
-            ),
-            [_] | [_, _] => Ok(DataType::Int64),
+            [_] | [_, _] => counts_users(NAME, arguments).map(|()| DataType::Int64),
             _ => plan_err!("{NAME} takes one or two arguments, not {}", arguments.len()),
         }
     }
@@ -97,7 +89,7 @@ impl AggregateUDFImpl for ApproxCountDistinct {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let mut groups = ApproxGroups::new(precision(&args)?)?;
+        let mut groups = ApproxGroups::new(precision(NAME, &args)?)?;
         groups.grow(1);
         Ok(Box::new(Single::new(groups)))
     }
@@ -110,7 +102,7 @@ impl AggregateUDFImpl for ApproxCountDistinct {
         &self,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(ApproxGroups::new(precision(&args)?)?))
+        Ok(Box::new(ApproxGroups::new(precision(NAME, &args)?)?))
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
@@ -126,21 +118,36 @@ impl AggregateUDFImpl for ApproxCountDistinct {
     }
 }
 
-/// The second argument, or the default.
-fn precision(args: &AccumulatorArgs<'_>) -> Result<u8> {
+/// An error for arguments that cannot be users and a precision.
+pub(super) fn counts_users(name: &str, arguments: &[DataType]) -> Result<()> {
+    match arguments {
+        [data_type, ..] if !is_user(data_type) => plan_err!(
+            "{name} cannot count values of type {data_type}; it counts integers, texts, binary, \
+             and dictionaries of these"
+        ),
+        [_, precision] if !precision.is_integer() => plan_err!(
+            "the precision of {name} must be an integer constant from 4 to 18, not a value of type \
+             {precision}"
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// The second argument of a function, or the default.
+pub(super) fn precision(name: &str, args: &AccumulatorArgs<'_>) -> Result<u8> {
     let Some(argument) = args.exprs.get(1) else { return Ok(DEFAULT_PRECISION) };
     let literal = argument.downcast_ref::<Literal>().map(Literal::value);
     let integer = literal.map(|value| value.cast_to(&DataType::Int64)).transpose()?;
     let Some(ScalarValue::Int64(Some(precision))) = integer else {
         return plan_err!(
-            "the precision of {NAME} must be a constant from 4 to 18, not `{argument}`"
+            "the precision of {name} must be a constant from 4 to 18, not `{argument}`"
         );
     };
     // Anything outside of a byte is outside of 4..=18 too, and the sketch says so.
     match u8::try_from(precision).map(Sketch::new) {
         Ok(Ok(sketch)) => Ok(sketch.precision()),
-        Ok(Err(error)) => plan_err!("{NAME}: {error}"),
-        Err(_) => plan_err!("{NAME}: precision {precision} is outside 4..=18"),
+        Ok(Err(error)) => plan_err!("{name}: {error}"),
+        Err(_) => plan_err!("{name}: precision {precision} is outside 4..=18"),
     }
 }
 
@@ -166,12 +173,6 @@ impl ApproxGroups {
         Ok(Self { empty, header, sketches: Vec::new(), heap: 0 })
     }
 
-    fn grow(&mut self, groups: usize) {
-        if groups > self.sketches.len() {
-            self.sketches.resize(groups, self.empty.clone());
-        }
-    }
-
     fn insert(&mut self, group: usize, hash: u64) -> crate::Result<()> {
         let sketch = &mut self.sketches[group];
         let before = sketch.size();
@@ -192,6 +193,11 @@ impl ApproxGroups {
         Ok(())
     }
 
+    /// The sketch of a group.
+    pub(super) fn sketch(&self, group: usize) -> &Sketch {
+        self.sketches.get(group).unwrap_or(&self.empty)
+    }
+
     /// What [`size`](GroupsAccumulator::size) must be, counted from scratch.
     #[cfg(test)]
     pub(super) fn recount(&self) -> usize {
@@ -199,7 +205,7 @@ impl ApproxGroups {
             + self.sketches.iter().map(Sketch::size).sum::<usize>()
     }
 
-    fn take(&mut self, emit_to: EmitTo) -> Vec<Sketch> {
+    pub(super) fn take(&mut self, emit_to: EmitTo) -> Vec<Sketch> {
         let taken = emit_to.take_needed(&mut self.sketches);
         self.heap -= taken.iter().map(Sketch::size).sum::<usize>();
         taken
@@ -268,7 +274,13 @@ impl GroupsAccumulator for ApproxGroups {
 }
 
 impl Peek for ApproxGroups {
-    fn peek(&self, group: usize) -> i64 {
-        self.sketches.get(group).map_or(0, |sketch| sketch.estimate().users as i64)
+    fn grow(&mut self, groups: usize) {
+        if groups > self.sketches.len() {
+            self.sketches.resize(groups, self.empty.clone());
+        }
+    }
+
+    fn peek(&self, group: usize) -> Result<ScalarValue> {
+        Ok(ScalarValue::Int64(Some(self.sketch(group).estimate().users as i64)))
     }
 }

@@ -62,16 +62,21 @@ pub(super) fn for_each_key(
     each: impl FnMut(usize, Key<'_>) -> Result<()>,
 ) -> Result<()> {
     let array = values.first().ok_or_else(|| Error::internal("an operator without an argument"))?;
-    let passed = filter.map(|filter| match filter.nulls() {
-        Some(nulls) => NullBuffer::new(filter.values() & nulls.inner()),
-        None => NullBuffer::new(filter.values().clone()),
-    });
-    match NullBuffer::union(passed.as_ref(), array.logical_nulls().as_ref()) {
+    match counted(array, filter) {
         None => read(array)?.for_each(|_| true, each),
         // Also the column of NULLs without a type, which has no keys to read.
         Some(counted) if counted.null_count() == counted.len() => Ok(()),
         Some(counted) => read(array)?.for_each(|row| counted.is_valid(row), each),
     }
+}
+
+/// The rows that are not null and, if there is a filter, pass it; `None` if all do.
+pub(super) fn counted(array: &ArrayRef, filter: Option<&BooleanArray>) -> Option<NullBuffer> {
+    let passed = filter.map(|filter| match filter.nulls() {
+        Some(nulls) => NullBuffer::new(filter.values() & nulls.inner()),
+        None => NullBuffer::new(filter.values().clone()),
+    });
+    NullBuffer::union(passed.as_ref(), array.logical_nulls().as_ref())
 }
 
 fn is_text_or_binary(data_type: &DataType) -> bool {

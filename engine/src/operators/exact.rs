@@ -87,7 +87,7 @@ impl AggregateUDFImpl for ExactDistinct {
 
     fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let mut groups = ExactGroups::default();
-        groups.sets.grow(1);
+        groups.grow(1);
         Ok(Box::new(Single::new(groups)))
     }
 
@@ -115,7 +115,7 @@ impl AggregateUDFImpl for ExactDistinct {
 /// The groups of one accumulator.
 #[derive(Debug, Default)]
 pub(super) struct ExactGroups {
-    sets: GroupSets,
+    pub(super) sets: GroupSets,
 }
 
 impl GroupsAccumulator for ExactGroups {
@@ -174,7 +174,7 @@ impl GroupsAccumulator for ExactGroups {
         opt_filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
         let nobody = exact_state::NOBODY;
-        state::of_rows(values, opt_filter, any_keys, nobody, exact_state::write_key)
+        state::of_rows(values, opt_filter, any_keys, nobody, |key, bytes| key.write(bytes))
     }
 
     fn size(&self) -> usize {
@@ -191,7 +191,11 @@ impl ExactGroups {
 }
 
 impl Peek for ExactGroups {
-    fn peek(&self, group: usize) -> i64 {
-        self.sets.count(group) as i64
+    fn grow(&mut self, groups: usize) {
+        self.sets.grow(groups);
+    }
+
+    fn peek(&self, group: usize) -> Result<ScalarValue> {
+        Ok(ScalarValue::Int64(Some(self.sets.count(group) as i64)))
     }
 }

@@ -3,8 +3,7 @@
 //! Parts of a query number their values on their own, so a state carries the values:
 //!
 //! * `1`, then a [written](UserSet::write) set of integers from 0 to 2^32 - 1; or
-//! * `2`, then each key: `0` and 8 bytes of an integer, `1` and 16 bytes of a UUID, `2`, 4 bytes
-//!   of length and the bytes of anything else. All little-endian.
+//! * `2`, then each key as [`Key::write`] has it.
 
 use super::group_sets::GroupSets;
 use crate::users::{Key, Keys, UserSet};
@@ -15,10 +14,6 @@ pub(super) const NOBODY: &[u8] = &[KEYS];
 
 const SET: u8 = 1;
 const KEYS: u8 = 2;
-
-const INT: u8 = 0;
-const WIDE: u8 = 1;
-const TEXT: u8 = 2;
 
 /// Appends the state of a group; `keys` are those of its numbering, if it has one.
 ///
@@ -33,7 +28,7 @@ pub(super) fn write(set: &UserSet, keys: Option<&Keys<'_>>, bytes: &mut Vec<u8>)
     bytes.push(KEYS);
     for number in set.iter() {
         let (_, key) = keys.get(number).ok_or_else(|| Error::internal("a number without a key"))?;
-        write_key(key, bytes);
+        key.write(bytes);
     }
     Ok(())
 }
@@ -48,7 +43,7 @@ pub(super) fn read(bytes: &[u8], sets: &mut GroupSets, group: usize) -> Result<(
         Some((&KEYS, mut rest)) => {
             while !rest.is_empty() {
                 let (key, behind) =
-                    read_key(rest).ok_or_else(|| Error::input("a key is cut off or broken"))?;
+                    Key::read(rest).ok_or_else(|| Error::input("a key is cut off or broken"))?;
                 sets.insert(group, key)?;
                 rest = behind;
             }
@@ -56,44 +51,5 @@ pub(super) fn read(bytes: &[u8], sets: &mut GroupSets, group: usize) -> Result<(
         }
         Some((form, _)) => Err(Error::input(format!("there is no form {form}"))),
         None => Err(Error::input("it is empty")),
-    }
-}
-
-/// Appends a key.
-pub(super) fn write_key(key: Key<'_>, bytes: &mut Vec<u8>) {
-    match key {
-        Key::Int(int) => {
-            bytes.push(INT);
-            bytes.extend(int.to_le_bytes());
-        }
-        Key::Wide(wide) => {
-            bytes.push(WIDE);
-            bytes.extend(wide.to_le_bytes());
-        }
-        Key::Text(text) => {
-            bytes.push(TEXT);
-            bytes.extend((text.len() as u32).to_le_bytes()); // it came out of a view of 32 bits
-            bytes.extend(text);
-        }
-    }
-}
-
-fn read_key(bytes: &[u8]) -> Option<(Key<'_>, &[u8])> {
-    let (kind, rest) = bytes.split_first()?;
-    match *kind {
-        INT => {
-            let (int, rest) = rest.split_first_chunk()?;
-            Some((Key::Int(i64::from_le_bytes(*int)), rest))
-        }
-        WIDE => {
-            let (wide, rest) = rest.split_first_chunk()?;
-            Some((Key::Wide(u128::from_le_bytes(*wide)), rest))
-        }
-        TEXT => {
-            let (length, rest) = rest.split_first_chunk()?;
-            let (text, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-            Some((Key::Text(text), rest))
-        }
-        _ => None,
     }
 }

@@ -86,6 +86,11 @@ impl GroupSets {
         self.sets.get(group).map_or(0, UserSet::len)
     }
 
+    /// The set of a group; `None` if it has seen nobody.
+    pub(super) fn set(&self, group: usize) -> Option<&UserSet> {
+        self.sets.get(group)
+    }
+
     /// The numbering behind the sets; `None` while integers are their own numbers.
     pub(super) fn numbering(&self) -> Option<&Numbering> {
         self.numbering.as_ref()

@@ -1,9 +1,10 @@
-//! The aggregate functions that SQL gets from us: one operator, one file, one name.
+//! The functions that SQL gets from us: one operator, one file, one name.
 //!
 //! | function | answers | in |
 //! |---|---|---|
 //! | `exact_distinct(x)` | how many different values, exactly | [`ExactDistinct`] |
 //! | `approx_count_distinct(x [, precision])` | how many, by a sketch | [`ApproxCountDistinct`] |
+//! | `bitmap_agg(x)` and others | exact sets as values | [`bitmap`] |
 //!
 //! An operator is written once, for many groups at a time; `single.rs` makes the same code answer
 //! queries without groups, and windows. Between the two halves of an aggregation a group travels
@@ -12,18 +13,22 @@
 
 mod aggregate;
 mod approx;
+mod bitmap;
 mod column;
 mod exact;
 mod exact_state;
+mod function;
 mod group_sets;
+mod parts;
 mod single;
 mod state;
+mod values;
 
 #[cfg(test)]
 mod tests;
 
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::{AggregateUDF, DocSection};
+use datafusion::logical_expr::{AggregateUDF, DocSection, ScalarUDF};
 
 pub use aggregate::{CountDistinctRule, DistinctAggregateExec, Planning, physical_rules};
 pub use approx::ApproxCountDistinct;
@@ -33,10 +38,17 @@ use crate::Error;
 
 /// Every aggregate function, for a session to register: the one list of them.
 pub fn aggregates() -> Vec<AggregateUDF> {
-    vec![
+    let mut all = vec![
         AggregateUDF::from(ExactDistinct::default()),
         AggregateUDF::from(ApproxCountDistinct::default()),
-    ]
+    ];
+    all.extend(bitmap::aggregates());
+    all
+}
+
+/// Every scalar function, for a session to register.
+pub fn scalars() -> Vec<ScalarUDF> {
+    bitmap::scalars()
 }
 
 /// Where the functions stand in the reference.

@@ -9,8 +9,11 @@ use datafusion::scalar::ScalarValue;
 
 /// An operator that can tell a group's answer and go on.
 pub(super) trait Peek: GroupsAccumulator {
+    /// Makes room for groups `0..groups`.
+    fn grow(&mut self, groups: usize);
+
     /// The answer of a group, which stays as it is: a window asks once per row.
-    fn peek(&self, group: usize) -> i64;
+    fn peek(&self, group: usize) -> Result<ScalarValue>;
 }
 
 /// An operator with the one group 0.
@@ -40,7 +43,7 @@ impl<G: Peek + Debug + Sync> Accumulator for Single<G> {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        Ok(ScalarValue::Int64(Some(self.groups.peek(0))))
+        self.groups.peek(0)
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {

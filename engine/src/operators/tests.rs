@@ -10,14 +10,14 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
-use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
+use datafusion::logical_expr::{Accumulator, Documentation, EmitTo, GroupsAccumulator};
 use datafusion::scalar::ScalarValue;
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_oneof, proptest};
 
 use super::approx::ApproxGroups;
 use super::exact::ExactGroups;
 use super::single::Single;
-use super::{aggregates, column, state};
+use super::{aggregates, column, scalars, state};
 
 /// An operator whose own count of its bytes can be checked.
 trait Recount: GroupsAccumulator {
@@ -471,17 +471,34 @@ fn one_group_answers_again_and_again() {
 }
 
 #[test]
-fn no_two_aggregates_share_a_name_and_each_is_documented() {
+fn no_two_functions_share_a_name_and_each_is_documented() {
     let mut names = HashSet::new();
-    for aggregate in aggregates() {
-        let aliases = aggregate.aliases().iter().map(String::as_str);
-        for name in std::iter::once(aggregate.name()).chain(aliases) {
+    let mut check = |name: &str, aliases: &[String], documentation: &Documentation| {
+        for name in std::iter::once(name).chain(aliases.iter().map(String::as_str)) {
             assert!(names.insert(name.to_owned()), "{name}");
         }
-        let documentation = aggregate.documentation().unwrap();
-        assert!(documentation.syntax_example.starts_with(aggregate.name()));
+        assert!(documentation.syntax_example.starts_with(&format!("{name}(")), "{name}");
         assert!(!documentation.description.is_empty());
         assert!(documentation.arguments.as_ref().is_some_and(|arguments| !arguments.is_empty()));
         assert!(documentation.sql_example.is_some());
+    };
+    for function in aggregates() {
+        check(function.name(), function.aliases(), function.documentation().unwrap());
+    }
+    for function in scalars() {
+        check(function.name(), function.aliases(), function.documentation().unwrap());
+    }
+    // Other functions of DataFusion and its kin have these names.
+    for taken in [
+        "cardinality",
+        "contains",
+        "merge",
+        "union",
+        "bitmap_construct_agg",
+        "bitmap_or_agg",
+        "bitmap_bit_position",
+        "approx_distinct",
+    ] {
+        assert!(!names.contains(taken), "{taken}");
     }
 }

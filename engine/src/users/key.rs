@@ -44,7 +44,53 @@ impl<'a> Key<'a> {
             Self::Text(bytes) => hash_bytes(bytes),
         }
     }
+
+    /// Appends the key: 0 and 8 bytes of an integer, 1 and 16 bytes of a UUID, or 2, 4 bytes of
+    /// length and the bytes of anything else. All little-endian.
+    pub fn write(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Int(int) => {
+                bytes.push(INT);
+                bytes.extend(int.to_le_bytes());
+            }
+            Self::Wide(wide) => {
+                bytes.push(WIDE);
+                bytes.extend(wide.to_le_bytes());
+            }
+            Self::Text(text) => {
+                bytes.push(TEXT);
+                bytes.extend((text.len() as u32).to_le_bytes()); // it came out of a view of 32 bits
+                bytes.extend(*text);
+            }
+        }
+    }
+
+    /// The [written](Self::write) key that the bytes begin with, and what is behind it.
+    pub fn read(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (kind, rest) = bytes.split_first()?;
+        match *kind {
+            INT => {
+                let (int, rest) = rest.split_first_chunk()?;
+                Some((Self::Int(i64::from_le_bytes(*int)), rest))
+            }
+            WIDE => {
+                let (wide, rest) = rest.split_first_chunk()?;
+                Some((Self::Wide(u128::from_le_bytes(*wide)), rest))
+            }
+            TEXT => {
+                let (length, rest) = rest.split_first_chunk()?;
+                let (text, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+                Some((Self::Text(text), rest))
+            }
+            _ => None,
+        }
+    }
 }
+
+/// What a written key begins with.
+const INT: u8 = 0;
+const WIDE: u8 = 1;
+const TEXT: u8 = 2;
 
 const SEED: u64 = 0x6865_6164_636f_756e; // "headcoun"
 

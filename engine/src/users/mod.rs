@@ -2,15 +2,18 @@
 //!
 //! * [`Key`] is a user key as it stands in the data, in its one canonical form.
 //! * [`Numbering`] gives every key a small number, once; [`UserSet`] is a set of such numbers.
+//! * [`Bitmap`] is a set as a value of its own, with bytes that say whose numbers are in it.
 //! * [`Sketch`] estimates how many keys it has seen.
 //!
 //! An exact set never hashes, never truncates: two keys are one user only if they are equal.
 
+mod bitmap;
 mod key;
 mod numbering;
 mod set;
 mod sketch;
 
+pub use bitmap::{Bitmap, Operation, Space};
 pub use key::{Key, hash_bytes, hash_int, hash_wide};
 pub use numbering::{Keys, Numbering};
 pub use set::{SetBuilder, UserSet};

@@ -1,0 +1,171 @@
+//! `bitmap_agg(x)`: the set of the users of rows.
+//!
+//! It fills the sets of `exact_distinct` and hands on the same states; only what is told in the
+//! end differs.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{ArrayRef, BooleanArray, LargeBinaryBuilder};
+use arrow::datatypes::DataType;
+use datafusion::common::plan_err;
+use datafusion::error::Result;
+use datafusion::logical_expr::{AggregateUDF, Documentation, EmitTo, GroupsAccumulator};
+use datafusion::scalar::ScalarValue;
+
+use super::super::column::{is_int, is_user};
+use super::super::exact::ExactGroups;
+use super::super::external;
+use super::super::function::{Aggregate, arguments, as_they_are, names};
+use super::super::single::Peek;
+use super::{SETS, append, nobody};
+use crate::users::{Bitmap, Key, Keys, Numbering, UserSet};
+use crate::{Error, Result as Outcome};
+
+const NAME: &str = "bitmap_agg";
+
+static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
+    Documentation::builder(
+        SETS,
+        "The set of all values, nulls left out; the empty set if there are none. Integers become \
+         a Roaring bitmap in the portable format, which other engines read: of 32 bits if all are \
+         from 0 to 4294967295, else of 64 bits, where negative integers and unsigned ones beyond \
+         2^63 - 1 stand by their 64 bits. Texts, UUIDs and binary become a set of the keys \
+         themselves; sets of the two kinds are not put together.",
+        "bitmap_agg(expression)",
+    )
+    .with_argument("expression", "Users: integers, texts, binary, or a dictionary of these.")
+    .with_sql_example("SELECT bitmap_count(bitmap_agg(value)) FROM generate_series(1, 10);")
+    .with_related_udf("bitmap_union")
+    .with_related_udf("bitmap_count")
+    .build()
+});
+
+pub(super) fn function() -> AggregateUDF {
+    AggregateUDF::from(Aggregate {
+        name: NAME,
+        aliases: names(&["bitmap_build_agg", "rb_build_agg"]),
+        signature: arguments(&[1]),
+        documentation: &DOCUMENTATION,
+        answers: |types| match types {
+            [data_type] if is_user(data_type) => Ok(DataType::LargeBinary),
+            [other] => plan_err!(
+                "{NAME} cannot make a set of values of type {other}; it takes integers, texts, \
+                 binary, and dictionaries of these"
+            ),
+            _ => plan_err!("{NAME} takes one argument, not {}", types.len()),
+        },
+        coerce: as_they_are,
+        nothing: |args| {
+            let integers =
+                args.expr_fields.first().is_none_or(|field| holds_integers(field.data_type()));
+            Ok(AggGroups { groups: ExactGroups::default(), integers })
+        },
+        default: |_| nobody().map_err(external),
+    })
+}
+
+fn holds_integers(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Dictionary(_, values) => holds_integers(values),
+        other => is_int(other) || *other == DataType::Null,
+    }
+}
+
+/// The groups of one accumulator.
+#[derive(Debug)]
+struct AggGroups {
+    groups: ExactGroups,
+    /// Whether the column holds integers. Its type decides on the form, not what is in it: texts
+    /// that happen to be integers in one group would not unite with those of the next one.
+    integers: bool,
+}
+
+impl AggGroups {
+    fn bitmap(&self, set: &UserSet, keys: Option<&Keys<'_>>) -> Outcome<Bitmap> {
+        let Some(keys) = keys else {
+            if self.integers {
+                return Ok(Bitmap::from(set.to_roaring()));
+            }
+            return Ok(Bitmap::of_keys(set.iter().map(|number| Key::Int(i64::from(number)))));
+        };
+        let key = |number: u32| keys.get(number).map(|(_, key)| key);
+        let known = set
+            .iter()
+            .map(|number| key(number).ok_or_else(|| Error::internal("a number without a key")));
+        if !self.integers {
+            return Ok(Bitmap::of_keys(known.collect::<Outcome<Vec<_>>>()?));
+        }
+        let mut integers = known
+            .map(|key| match key? {
+                Key::Int(int) => Ok(int as u64),
+                _ => Err(Error::internal("a key that is no integer among integers")),
+            })
+            .collect::<Outcome<Vec<u64>>>()?;
+        integers.sort_unstable();
+        Ok(integers.into_iter().collect())
+    }
+}
+
+impl GroupsAccumulator for AggGroups {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        opt_filter: Option<&BooleanArray>,
+        total_num_groups: usize,
+    ) -> Result<()> {
+        self.groups.update_batch(values, group_indices, opt_filter, total_num_groups)
+    }
+
+    fn merge_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        total_num_groups: usize,
+    ) -> Result<()> {
+        self.groups.merge_batch(values, group_indices, total_num_groups)
+    }
+
+    fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
+        let sets = self.groups.sets.take(emit_to);
+        let mut answers = LargeBinaryBuilder::new();
+        let keys = self.groups.sets.numbering().map(Numbering::keys);
+        for set in sets {
+            let bitmap = self.bitmap(&set, keys.as_ref()).map_err(external)?;
+            append(&mut answers, Some(&bitmap)).map_err(external)?;
+        }
+        drop(keys);
+        self.groups.sets.tidy().map_err(external)?;
+        Ok(Arc::new(answers.finish()))
+    }
+
+    fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
+        self.groups.state(emit_to)
+    }
+
+    fn convert_to_state(
+        &self,
+        values: &[ArrayRef],
+        opt_filter: Option<&BooleanArray>,
+    ) -> Result<Vec<ArrayRef>> {
+        self.groups.convert_to_state(values, opt_filter)
+    }
+
+    fn size(&self) -> usize {
+        self.groups.size()
+    }
+}
+
+impl Peek for AggGroups {
+    fn grow(&mut self, groups: usize) {
+        self.groups.grow(groups);
+    }
+
+    fn peek(&self, group: usize) -> Result<ScalarValue> {
+        let sets = &self.groups.sets;
+        let Some(set) = sets.set(group) else { return nobody().map_err(external) };
+        let keys = sets.numbering().map(Numbering::keys);
+        let bytes = self.bitmap(set, keys.as_ref()).and_then(|bitmap| bitmap.to_bytes());
+        Ok(ScalarValue::LargeBinary(Some(bytes.map_err(external)?)))
+    }
+}

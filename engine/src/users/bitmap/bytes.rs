@@ -1,0 +1,188 @@
+//! The stored form of a set. Equal sets have equal bytes, and what is read is checked byte by byte.
+//!
+//! * Integers: Roaring's portable form, of 32 bits if all are below 2^32, else of 64: the number of
+//!   bitmaps, then the high half and the bitmap of each. Runs stand wherever they are smaller.
+//!   Nobody is the empty bitmap of 32 bits.
+//! * Numbers of a store: `HCB`, version 1, 16 bytes that name the numbering, then the form of 64
+//!   bits: high half 0 are integers, 1 the numbers that the store has given.
+//! * Keys: `HCK`, version 1, then every key as [`Key::write`] has it, in order.
+//!
+//! The portable forms do not say which of them they are. Both are tried; each accounts for every
+//! byte, so only one can be right.
+
+use std::io::{self, Write};
+
+use roaring::{RoaringBitmap, RoaringTreemap};
+
+use super::keys::Keys;
+use super::{BEYOND, Bitmap, Members, Space};
+use crate::users::Key;
+use crate::{Error, Result};
+
+const NUMBERED: &[u8; 3] = b"HCB";
+const KEYS: &[u8; 3] = b"HCK";
+const VERSION: u8 = 1;
+/// What a 32-bit bitmap begins with: all of it, or its low half where runs follow.
+const COOKIE: u32 = 12_346;
+const COOKIE_OF_RUNS: u16 = 12_347;
+
+impl Bitmap {
+    /// Appends the stored form.
+    ///
+    /// # Errors
+    /// None that can happen: memory takes everything.
+    pub fn write(&self, bytes: &mut Vec<u8>) -> Result<()> {
+        let failed = |cause: io::Error| Error::internal("a set cannot be written").caused_by(cause);
+        match &self.0 {
+            Members::Numbers(Some(Space(name)), numbers) => {
+                bytes.extend(NUMBERED);
+                bytes.push(VERSION);
+                bytes.extend(name);
+                write_wide(numbers, bytes).map_err(failed)
+            }
+            Members::Numbers(None, numbers) if numbers.max().is_none_or(|max| max < BEYOND) => {
+                let small = numbers.bitmaps().map(|(_, bitmap)| bitmap).next();
+                write_one(small.unwrap_or(&RoaringBitmap::new()), bytes).map_err(failed)
+            }
+            Members::Numbers(None, numbers) => write_wide(numbers, bytes).map_err(failed),
+            Members::Keys(keys) if keys.len() == 0 => Self::default().write(bytes),
+            Members::Keys(keys) => {
+                bytes.extend(KEYS);
+                bytes.push(VERSION);
+                keys.iter().for_each(|key| key.write(bytes));
+                Ok(())
+            }
+        }
+    }
+
+    /// The stored form.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.write(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads the stored form, or a portable bitmap of another program.
+    ///
+    /// # Errors
+    /// When the bytes are anything else.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        if let Some(rest) = bytes.strip_prefix(NUMBERED) {
+            let (name, rest) = versioned(rest)?
+                .split_first_chunk::<16>()
+                .ok_or_else(|| broken("the name of its numbering is cut off"))?;
+            let numbers = read_wide(rest)
+                .filter(|numbers| numbers.max().is_none_or(|max| max < 2 * BEYOND))
+                .ok_or_else(|| broken("its numbers are cut off or changed"))?;
+            return Ok(Self::of_numbers(Some(Space(*name)), numbers));
+        }
+        if let Some(rest) = bytes.strip_prefix(KEYS) {
+            return Ok(Self(Members::Keys(read_keys(versioned(rest)?)?)));
+        }
+        let narrow = read_narrow(bytes).map(Self::from);
+        let wide = read_wide(bytes).map(|numbers| Self::of_numbers(None, numbers));
+        match (narrow, wide) {
+            (Some(set), None) | (None, Some(set)) => Ok(set),
+            (None, None) => Err(broken("they are no Roaring bitmap in the portable format")),
+            (Some(_), Some(_)) => Err(broken("they can be read in two ways")),
+        }
+    }
+}
+
+fn broken(why: &str) -> Error {
+    Error::input(format!("these bytes are not a set of users: {why}"))
+}
+
+fn versioned(bytes: &[u8]) -> Result<&[u8]> {
+    match bytes.split_first() {
+        Some((&VERSION, rest)) => Ok(rest),
+        Some((version, _)) => Err(broken(&format!("version {version} is unknown"))
+            .with("help", "was it written by a newer program?")),
+        None => Err(broken("they are cut off")),
+    }
+}
+
+/// One bitmap, with runs exactly where these are smaller, whatever its containers were before.
+fn write_one(bitmap: &RoaringBitmap, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let mut bitmap = bitmap.clone();
+    bitmap.remove_run_compression();
+    bitmap.optimize();
+    bytes.reserve(bitmap.serialized_size());
+    bitmap.serialize_into(bytes)
+}
+
+fn write_wide(numbers: &RoaringTreemap, bytes: &mut Vec<u8>) -> io::Result<()> {
+    let parts = || numbers.bitmaps().filter(|(_, bitmap)| !bitmap.is_empty());
+    bytes.extend((parts().count() as u64).to_le_bytes());
+    for (high, bitmap) in parts() {
+        bytes.extend(high.to_le_bytes());
+        write_one(bitmap, bytes)?;
+    }
+    Ok(())
+}
+
+fn read_narrow(bytes: &[u8]) -> Option<RoaringBitmap> {
+    let (bitmap, rest) = read_one(bytes)?;
+    rest.is_empty().then_some(bitmap)
+}
+
+fn read_wide(bytes: &[u8]) -> Option<RoaringTreemap> {
+    let (count, mut rest) = bytes.split_first_chunk::<8>()?;
+    let mut left = u64::from_le_bytes(*count);
+    let mut parts = Vec::new();
+    let mut last = None;
+    while left > 0 {
+        let (high, behind) = rest.split_first_chunk::<4>()?;
+        let high = u32::from_le_bytes(*high);
+        if last.is_some_and(|last| last >= high) {
+            return None;
+        }
+        let (bitmap, behind) = read_one(behind)?;
+        parts.push((high, bitmap));
+        (last, rest, left) = (Some(high), behind, left - 1);
+    }
+    rest.is_empty().then(|| RoaringTreemap::from_bitmaps(parts))
+}
+
+/// The bitmap that the bytes begin with, and what is behind it.
+fn read_one(bytes: &[u8]) -> Option<(RoaringBitmap, &[u8])> {
+    let cookie = u32::from_le_bytes(*bytes.first_chunk()?);
+    if cookie != COOKIE && cookie as u16 != COOKIE_OF_RUNS {
+        return None;
+    }
+    let mut rest = bytes;
+    let bitmap = RoaringBitmap::deserialize_from(&mut rest).ok()?;
+    // The crate reads past lengths and offsets that are wrong; they would not be written so.
+    let mut same = Same(bytes);
+    bitmap.serialize_into(&mut same).ok()?;
+    (same.0.len() == rest.len()).then_some((bitmap, rest))
+}
+
+/// Takes what is written, as long as it is what is expected.
+struct Same<'a>(&'a [u8]);
+
+impl Write for Same<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(io::ErrorKind::InvalidData)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn read_keys(mut bytes: &[u8]) -> Result<Keys> {
+    let mut keys = Keys::default();
+    while !bytes.is_empty() {
+        let (key, rest) = Key::read(bytes).ok_or_else(|| broken("a key is cut off or changed"))?;
+        if !keys.push(key) {
+            return Err(broken("its keys are not in order"));
+        }
+        bytes = rest;
+    }
+    Ok(keys)
+}

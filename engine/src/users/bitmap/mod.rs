@@ -1,0 +1,324 @@
+//! A set of users as a value: it knows whose numbers are in it, and its bytes say so.
+//!
+//! | form | holds | bytes |
+//! |---|---|---|
+//! | integers | keys that are integers, by their 64 bits | Roaring portable, of 32 bits if that is enough |
+//! | numbered | integers below 2^32, and numbers that one store has given | `HCB`, version, [`Space`], Roaring |
+//! | keys | keys of any kind, themselves | `HCK`, version, the keys in order |
+//!
+//! An integer below 2^32 is its own number in every store, so the first two forms unite as long as
+//! nothing larger is in them. Everything else is another identity space: numbers of two stores, or
+//! numbers and keys, are never put together. Nobody is the same in all forms.
+//!
+//! Equal sets have equal bytes, and reading checks every byte ([`bytes`]). The portable form is
+//! <https://github.com/RoaringBitmap/RoaringFormatSpec>.
+
+mod bytes;
+mod keys;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use roaring::{RoaringBitmap, RoaringTreemap};
+
+use super::Key;
+use crate::{Error, Result};
+use keys::Keys;
+
+/// Numbers from here on are no numbers in the sense of a store.
+const BEYOND: u64 = 1 << 32;
+
+/// Names the numbering that a store's numbers belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Space(pub [u8; 16]);
+
+/// As hexadecimal digits.
+impl fmt::Display for Space {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// What two sets are made into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Who is in both.
+    And,
+    /// Who is in one or both.
+    Or,
+    /// Who is in exactly one.
+    Xor,
+    /// Who is in the first and not in the second.
+    AndNot,
+}
+
+/// A set of users that knows its identity space.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bitmap(Members);
+
+#[derive(Clone, Debug, PartialEq)]
+enum Members {
+    /// Integers; with a space, those from [`BEYOND`] on are numbers of that store.
+    Numbers(Option<Space>, RoaringTreemap),
+    Keys(Keys),
+}
+
+impl Default for Bitmap {
+    fn default() -> Self {
+        Self(Members::Numbers(None, RoaringTreemap::new()))
+    }
+}
+
+/// Integers by their bits, in any order.
+impl FromIterator<u64> for Bitmap {
+    fn from_iter<I: IntoIterator<Item = u64>>(integers: I) -> Self {
+        Self(Members::Numbers(None, integers.into_iter().collect()))
+    }
+}
+
+impl From<RoaringBitmap> for Bitmap {
+    fn from(integers: RoaringBitmap) -> Self {
+        Self::of_numbers(None, RoaringTreemap::from_bitmaps([(0, integers)]))
+    }
+}
+
+impl Bitmap {
+    /// A set of keys, in any order.
+    pub fn of_keys<'a>(keys: impl IntoIterator<Item = Key<'a>>) -> Self {
+        Self(Members::Keys(keys.into_iter().collect()))
+    }
+
+    /// Adds a key to a set of keys.
+    ///
+    /// # Errors
+    /// When it is a set of numbers.
+    pub fn insert(&mut self, key: Key<'_>) -> Result<()> {
+        match &mut self.0 {
+            Members::Keys(keys) => {
+                keys.insert(key);
+                Ok(())
+            }
+            Members::Numbers(..) => Err(Error::internal("a key for a set of numbers")),
+        }
+    }
+
+    /// A set of numbers that a store has given.
+    pub fn of_given(space: Space, numbers: RoaringBitmap) -> Self {
+        Self::of_numbers(Some(space), RoaringTreemap::from_bitmaps([(1, numbers)]))
+    }
+
+    /// A set without given numbers belongs to no space.
+    fn of_numbers(space: Option<Space>, numbers: RoaringTreemap) -> Self {
+        if numbers.is_empty() {
+            return Self::default();
+        }
+        let space = space.filter(|_| numbers.max().is_some_and(|max| max >= BEYOND));
+        Self(Members::Numbers(space, numbers))
+    }
+
+    /// How many users are in it.
+    pub fn len(&self) -> u64 {
+        match &self.0 {
+            Members::Numbers(_, numbers) => numbers.len(),
+            Members::Keys(keys) => keys.len(),
+        }
+    }
+
+    /// Whether nobody is.
+    pub fn is_empty(&self) -> bool {
+        match &self.0 {
+            Members::Numbers(_, numbers) => numbers.is_empty(),
+            Members::Keys(keys) => keys.len() == 0,
+        }
+    }
+
+    /// Whether a user is in it.
+    ///
+    /// # Errors
+    /// When only the store knows the number of this key.
+    pub fn contains(&self, key: Key<'_>) -> Result<bool> {
+        match (&self.0, key) {
+            (Members::Keys(keys), key) => Ok(keys.contains(key)),
+            (Members::Numbers(None, numbers), Key::Int(int)) => Ok(numbers.contains(int as u64)),
+            (Members::Numbers(None, _), _) => Ok(false),
+            (Members::Numbers(Some(_), numbers), Key::Int(int)) if (int as u64) < BEYOND => {
+                Ok(numbers.contains(int as u64))
+            }
+            (Members::Numbers(Some(space), _), _) => Err(Error::input(
+                "this set holds numbers that a store has given, so only integers from 0 to \
+                 4294967295 can be looked up in it",
+            )
+            .with("store", space)
+            .with("help", "the table `users` of the store has the number of every other key")),
+        }
+    }
+
+    /// The set made of two.
+    ///
+    /// # Errors
+    /// When the sets belong to different identity spaces.
+    pub fn apply(self, operation: Operation, other: Self) -> Result<Self> {
+        use Operation::{And, AndNot, Or, Xor};
+        let space = self.common(&other)?;
+        Ok(match (self.0, other.0) {
+            (Members::Numbers(_, ours), Members::Numbers(_, theirs)) => Self::of_numbers(
+                space,
+                match operation {
+                    And => ours & theirs,
+                    Or => ours | theirs,
+                    Xor => ours ^ theirs,
+                    AndNot => ours - theirs,
+                },
+            ),
+            (Members::Keys(ours), Members::Keys(theirs)) => {
+                Self(Members::Keys(ours.apply(operation, theirs)))
+            }
+            // One of them is empty.
+            (ours, theirs) => {
+                let (ours, theirs) = (Self(ours), Self(theirs));
+                match operation {
+                    And => Self::default(),
+                    Or | Xor if ours.is_empty() => theirs,
+                    Or | Xor | AndNot => ours,
+                }
+            }
+        })
+    }
+
+    /// How many users are in the set made of two, without making it.
+    ///
+    /// # Errors
+    /// When the sets belong to different identity spaces.
+    pub fn count(&self, operation: Operation, other: &Self) -> Result<u64> {
+        self.common(other)?;
+        let both = match (&self.0, &other.0) {
+            (Members::Numbers(_, ours), Members::Numbers(_, theirs)) => {
+                ours.intersection_len(theirs)
+            }
+            (Members::Keys(ours), Members::Keys(theirs)) => ours.common_with(theirs),
+            _ => 0,
+        };
+        Ok(match operation {
+            Operation::And => both,
+            Operation::Or => self.len() + other.len() - both,
+            Operation::Xor => self.len() + other.len() - 2 * both,
+            Operation::AndNot => self.len() - both,
+        })
+    }
+
+    /// Every user as an integer, by its 64 bits, in the order of the bits.
+    ///
+    /// # Errors
+    /// When a user is no integer.
+    pub fn integers(&self) -> Result<Vec<i64>> {
+        match &self.0 {
+            Members::Numbers(None, numbers) => Ok(numbers.iter().map(|bits| bits as i64).collect()),
+            Members::Numbers(Some(space), _) => Err(nameless(space)),
+            Members::Keys(keys) => keys
+                .iter()
+                .map(|key| match key {
+                    Key::Int(int) => Ok(int),
+                    _ => Err(Error::input("this set holds users that are no integers")
+                        .with("help", "ask for texts: bitmap_to_array(b, 'text')")),
+                })
+                .collect(),
+        }
+    }
+
+    /// Every user as a text: integers in digits, UUIDs in lower case.
+    ///
+    /// # Errors
+    /// When a key is binary and no text, or a number that a store has given.
+    pub fn texts(&self) -> Result<Vec<String>> {
+        match &self.0 {
+            Members::Numbers(None, _) => {
+                Ok(self.integers()?.iter().map(ToString::to_string).collect())
+            }
+            Members::Numbers(Some(space), _) => Err(nameless(space)),
+            Members::Keys(keys) => keys.iter().map(text).collect(),
+        }
+    }
+
+    /// Heap bytes in use.
+    pub fn size(&self) -> usize {
+        match &self.0 {
+            Members::Keys(keys) => keys.size(),
+            Members::Numbers(_, numbers) => {
+                let size = |(_, bitmap): (u32, &RoaringBitmap)| {
+                    let held = bitmap.statistics();
+                    // The crate tells its arrays of 2 bytes as of 4, and its bitsets in bits.
+                    NODE + held.n_containers as usize * CONTAINER
+                        + held.n_bytes_array_containers as usize / 2
+                        + held.n_bytes_run_containers as usize
+                        + held.n_bitset_containers as usize * BITSET
+                };
+                numbers.bitmaps().map(size).sum()
+            }
+        }
+    }
+
+    /// The space that both belong to, if any.
+    fn common(&self, other: &Self) -> Result<Option<Space>> {
+        let small = |numbers: &RoaringTreemap| numbers.max().is_none_or(|max| max < BEYOND);
+        match (&self.0, &other.0) {
+            (Members::Numbers(None, _), Members::Numbers(None, _)) => Ok(None),
+            (Members::Numbers(Some(ours), _), Members::Numbers(Some(theirs), _)) => {
+                if ours == theirs {
+                    return Ok(Some(*ours));
+                }
+                Err(Error::input(
+                    "these sets hold numbers of two different stores, which say nothing of each \
+                     other",
+                )
+                .with("store", format!("{ours} and {theirs}"))
+                .with("help", "ingest the events of both into one store"))
+            }
+            (Members::Numbers(Some(space), _), Members::Numbers(None, integers))
+            | (Members::Numbers(None, integers), Members::Numbers(Some(space), _)) => {
+                if small(integers) {
+                    return Ok(Some(*space));
+                }
+                Err(Error::input(
+                    "a set that holds numbers of a store cannot be put together with integers \
+                     beyond 4294967295: the store has given these people other numbers",
+                )
+                .with("store", space))
+            }
+            (Members::Keys(_), Members::Keys(_)) => Ok(None),
+            _ if self.is_empty() || other.is_empty() => Ok(None),
+            _ => Err(Error::input(
+                "a set of numbers and a set of keys (texts, UUIDs, binary) cannot be put together",
+            )
+            .with("help", "build both from columns of the same type")),
+        }
+    }
+}
+
+/// What a partition of a map, a container and a bitset take.
+const NODE: usize = 48;
+const CONTAINER: usize = 40;
+const BITSET: usize = 8_192;
+
+fn nameless(space: &Space) -> Error {
+    Error::input("this set holds numbers that a store has given, not the keys of users")
+        .with("store", space)
+        .with("help", "the table `users` of the store has the key of every number")
+}
+
+/// How a key prints.
+fn text(key: Key<'_>) -> Result<String> {
+    match key {
+        Key::Int(int) => Ok(int.to_string()),
+        Key::Wide(wide) => {
+            let hex = format!("{wide:032x}");
+            let [a, b, c, d, e] = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| &hex[part]);
+            Ok(format!("{a}-{b}-{c}-{d}-{e}"))
+        }
+        Key::Text(bytes) => match std::str::from_utf8(bytes) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(_) => Err(Error::input("a key in this set is binary and no text")),
+        },
+    }
+}
