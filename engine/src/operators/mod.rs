@@ -5,6 +5,7 @@
 //! | `exact_distinct(x)` | how many different values, exactly | [`ExactDistinct`] |
 //! | `approx_count_distinct(x [, precision])` | how many, by a sketch | [`ApproxCountDistinct`] |
 //! | `bitmap_agg(x)` and others | exact sets as values | [`bitmap`] |
+//! | `hll_agg(x)` and others | sketches as values | [`hll`] |
 //!
 //! An operator is written once, for many groups at a time; `single.rs` makes the same code answer
 //! queries without groups, and windows. Between the two halves of an aggregation a group travels
@@ -14,11 +15,13 @@
 mod aggregate;
 mod approx;
 mod bitmap;
+mod bounds;
 mod column;
 mod exact;
 mod exact_state;
 mod function;
 mod group_sets;
+mod hll;
 mod parts;
 mod single;
 mod state;
@@ -43,12 +46,15 @@ pub fn aggregates() -> Vec<AggregateUDF> {
         AggregateUDF::from(ApproxCountDistinct::default()),
     ];
     all.extend(bitmap::aggregates());
+    all.extend(hll::aggregates());
     all
 }
 
 /// Every scalar function, for a session to register.
 pub fn scalars() -> Vec<ScalarUDF> {
-    bitmap::scalars()
+    let mut all = bitmap::scalars();
+    all.extend(hll::scalars());
+    all
 }
 
 /// Where the functions stand in the reference.

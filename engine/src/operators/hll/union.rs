@@ -1,0 +1,87 @@
+//! `hll_union(h)`: one sketch of the sketches of rows.
+
+use std::sync::LazyLock;
+
+use arrow::datatypes::DataType;
+use datafusion::common::plan_err;
+use datafusion::logical_expr::{AggregateUDF, Documentation};
+use datafusion::scalar::ScalarValue;
+
+use super::super::function::{Aggregate, arguments, as_they_are, names};
+use super::super::parts::{Answer, Part, PartGroups};
+use super::super::values::must_be_bytes;
+use super::SKETCHES;
+use crate::Result as Outcome;
+use crate::users::Sketch;
+
+const NAME: &str = "hll_union";
+
+static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
+    Documentation::builder(
+        SKETCHES,
+        "The sketch of everybody whom one of the sketches has seen, nulls left out; NULL if there \
+         are none. Sketches of different precisions are an error.",
+        "hll_union(h)",
+    )
+    .with_argument("h", "Sketches as `hll_agg` makes them.")
+    .with_sql_example(
+        "SELECT hll_count(hll_union(h)) FROM (\n  SELECT hll_agg(value) AS h FROM \
+         generate_series(1, 10) GROUP BY value % 3);",
+    )
+    .with_related_udf("hll_count")
+    .build()
+});
+
+pub(super) fn function() -> AggregateUDF {
+    AggregateUDF::from(Aggregate {
+        name: NAME,
+        aliases: names(&["hll_merge"]),
+        signature: arguments(&[1]),
+        documentation: &DOCUMENTATION,
+        answers: |types| match types {
+            [data_type] => {
+                must_be_bytes(NAME, "sketches", data_type).map(|()| DataType::LargeBinary)
+            }
+            _ => plan_err!("{NAME} takes one argument, not {}", types.len()),
+        },
+        coerce: as_they_are,
+        nothing: |_| Ok(PartGroups::merging(NAME, Union::default(), Answer::Value)),
+        default: |_| Ok(ScalarValue::LargeBinary(None)),
+    })
+}
+
+/// What the sketches so far have seen; the first one says the precision.
+#[derive(Debug, Default)]
+struct Union(Option<Sketch>);
+
+impl Part for Union {
+    fn fresh(&self) -> Self {
+        Self::default()
+    }
+
+    fn merge(&mut self, bytes: &[u8]) -> Outcome<()> {
+        let other = Sketch::from_bytes(bytes)?;
+        match &mut self.0 {
+            Some(sketch) => sketch.merge(&other),
+            None => {
+                self.0 = Some(other);
+                Ok(())
+            }
+        }
+    }
+
+    fn write(&self, bytes: &mut Vec<u8>) -> Outcome<()> {
+        if let Some(sketch) = &self.0 {
+            bytes.extend(sketch.to_bytes()?);
+        }
+        Ok(())
+    }
+
+    fn count(&self) -> Outcome<u64> {
+        Ok(self.0.as_ref().map_or(0, |sketch| sketch.estimate().users))
+    }
+
+    fn size(&self) -> usize {
+        self.0.as_ref().map_or(0, Sketch::size)
+    }
+}
