@@ -6,6 +6,7 @@
 //! | `approx_count_distinct(x [, precision])` | how many, by a sketch | [`ApproxCountDistinct`] |
 //! | `bitmap_agg(x)` and others | exact sets as values | [`bitmap`] |
 //! | `hll_agg(x)` and others | sketches as values | [`hll`] |
+//! | `hll_sketch_agg(x)`, `theta_sketch_agg(x)` and others | sketches that other engines read | [`sketches`] |
 //!
 //! An operator is written once, for many groups at a time; `single.rs` makes the same code answer
 //! queries without groups, and windows. Between the two halves of an aggregation a group travels
@@ -24,6 +25,7 @@ mod group_sets;
 mod hll;
 mod parts;
 mod single;
+mod sketches;
 mod state;
 mod values;
 
@@ -47,6 +49,7 @@ pub fn aggregates() -> Vec<AggregateUDF> {
     ];
     all.extend(bitmap::aggregates());
     all.extend(hll::aggregates());
+    all.extend(sketches::aggregates());
     all
 }
 
@@ -54,6 +57,7 @@ pub fn aggregates() -> Vec<AggregateUDF> {
 pub fn scalars() -> Vec<ScalarUDF> {
     let mut all = bitmap::scalars();
     all.extend(hll::scalars());
+    all.extend(sketches::scalars());
     all
 }
 

@@ -1,0 +1,98 @@
+//! Rows that are hashed into sketches.
+
+use std::hash::{Hash, Hasher};
+
+use arrow::array::{Array, ArrayRef, BooleanArray};
+use datasketches::hash::value::raw_bytes::from_slice;
+
+use super::super::column::{any_keys, counted};
+use super::super::parts::{Part, Parts, Rows};
+use crate::events::Users;
+use crate::{Error, Result};
+
+/// A part that takes in values.
+pub(super) trait Update: Part {
+    /// Takes in a value.
+    fn update(&mut self, value: Value<'_>) -> Result<()>;
+}
+
+/// A value as it is hashed in every language of DataSketches.
+#[derive(Clone, Copy)]
+pub(super) enum Value<'a> {
+    Int(i64),
+    Bytes(&'a [u8]),
+}
+
+impl Hash for Value<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Int(int) => int.hash(state),
+            Self::Bytes(bytes) => from_slice(bytes).hash(state),
+        }
+    }
+}
+
+/// How the rows of a column of values come in.
+pub(super) fn rows<P: Update>() -> Rows<P> {
+    Rows { add: add::<P>, each: each::<P> }
+}
+
+fn add<P: Update>(
+    parts: &mut Parts<P>,
+    columns: &[ArrayRef],
+    groups: &[usize],
+    filter: Option<&BooleanArray>,
+) -> Result<()> {
+    for_each(columns, filter, |row, value| match value {
+        Some(value) => parts.part(groups[row]).update(value),
+        None => Ok(()),
+    })
+}
+
+fn each<P: Update>(
+    empty: &P,
+    columns: &[ArrayRef],
+    filter: Option<&BooleanArray>,
+    give: &mut dyn FnMut(Option<&P>),
+) -> Result<()> {
+    for_each(columns, filter, |_, value| {
+        let Some(value) = value else {
+            give(None);
+            return Ok(());
+        };
+        let mut part = empty.fresh();
+        part.update(value)?;
+        give(Some(&part));
+        Ok(())
+    })
+}
+
+/// Calls `each` for every row, with its value if that counts.
+fn for_each(
+    columns: &[ArrayRef],
+    filter: Option<&BooleanArray>,
+    mut each: impl FnMut(usize, Option<Value<'_>>) -> Result<()>,
+) -> Result<()> {
+    let column =
+        columns.first().ok_or_else(|| Error::internal("an operator without an argument"))?;
+    let counted = counted(column, filter);
+    let counts = |row: usize| counted.as_ref().is_none_or(|counted| counted.is_valid(row));
+    let mut rows = 0..column.len();
+    if counted.as_ref().is_some_and(|counted| counted.null_count() == column.len()) {
+        // Also the column of NULLs without a type, which has no keys to read.
+        return rows.try_for_each(|row| each(row, None));
+    }
+    match any_keys(column)? {
+        Users::Ints(ints) => {
+            rows.try_for_each(|row| each(row, counts(row).then(|| Value::Int(ints[row]))))
+        }
+        Users::Text(texts) => rows.try_for_each(|row| {
+            let bytes = if counts(row) { texts.value(row).as_bytes() } else { &[] };
+            each(row, (!bytes.is_empty()).then_some(Value::Bytes(bytes)))
+        }),
+        Users::Binary(values) => rows.try_for_each(|row| {
+            let bytes = if counts(row) { values.value(row) } else { &[] };
+            each(row, (!bytes.is_empty()).then_some(Value::Bytes(bytes)))
+        }),
+    }
+}
