@@ -12,6 +12,7 @@ mod key;
 mod numbering;
 mod set;
 mod sketch;
+mod table;
 
 pub use bitmap::{Bitmap, Operation, Space};
 pub use key::{Key, hash_bytes, hash_int, hash_wide};

@@ -8,12 +8,16 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use super::Key;
-use super::key::{hash_int, hash_wide};
+use super::key::{hash_bytes, hash_int, hash_wide};
+use super::table::{FREE, Table};
 use crate::{Error, Result};
 
 /// What the bytes in the arena were: a text, or a scoped UUID.
 const TEXT: u8 = 0;
 const WIDE: u8 = 1;
+
+/// Keys that are looked up together: as many as a processor can wait for at a time, and some more.
+const TOGETHER: usize = 32;
 
 /// Numbers for keys. Kinds of keys have tables of their own, so that integers cost 16 bytes of
 /// table and UUIDs 32, and share one sequence of numbers.
@@ -21,8 +25,8 @@ const WIDE: u8 = 1;
 /// A key may be scoped: user 42 of two installations are two people. Scope 0 is "no scope".
 #[derive(Debug, Default)]
 pub struct Numbering {
-    ints: HashTable<(i64, u32)>,
-    wides: HashTable<(u128, u32)>,
+    ints: Table<i64>,
+    wides: Table<u128>,
     scoped: HashTable<(u32, i64, u32)>,
     texts: HashTable<(u64, u32, u32)>,
     arena: Vec<u8>,
@@ -48,28 +52,8 @@ impl Numbering {
     #[inline]
     pub fn number(&mut self, scope: u32, key: Key<'_>, hash: u64) -> Result<u32> {
         match (scope, key) {
-            (0, Key::Int(int)) => {
-                let entry = self.ints.entry(hash, |e| e.0 == int, |e| hash_int(e.0));
-                match entry {
-                    Entry::Occupied(entry) => Ok(entry.get().1),
-                    Entry::Vacant(entry) => {
-                        let number = take(&mut self.next)?;
-                        entry.insert((int, number));
-                        Ok(number)
-                    }
-                }
-            }
-            (0, Key::Wide(wide)) => {
-                let entry = self.wides.entry(hash, |e| e.0 == wide, |e| hash_wide(e.0));
-                match entry {
-                    Entry::Occupied(entry) => Ok(entry.get().1),
-                    Entry::Vacant(entry) => {
-                        let number = take(&mut self.next)?;
-                        entry.insert((wide, number));
-                        Ok(number)
-                    }
-                }
-            }
+            (0, Key::Int(int)) => one(&mut self.ints, &mut self.next, int, hash, hash_int),
+            (0, Key::Wide(wide)) => one(&mut self.wides, &mut self.next, wide, hash, hash_wide),
             (_, Key::Int(int)) => {
                 let rehash = |e: &(u32, i64, u32)| scoped_hash(e.0, hash_int(e.1));
                 let same = |e: &(u32, i64, u32)| e.0 == scope && e.1 == int;
@@ -87,6 +71,35 @@ impl Numbering {
         }
     }
 
+    /// As [`number`](Self::number) for many integers without a scope: several times as fast where
+    /// the table is larger than the caches. `numbers` becomes theirs, in the same order.
+    ///
+    /// # Errors
+    /// As [`number`](Self::number).
+    pub fn ints(&mut self, keys: &[i64], numbers: &mut Vec<u32>) -> Result<()> {
+        all(&mut self.ints, &mut self.next, keys, hash_int, numbers)
+    }
+
+    /// As [`ints`](Self::ints), for keys of 16 bytes.
+    ///
+    /// # Errors
+    /// As [`number`](Self::number).
+    pub fn wides(&mut self, keys: &[u128], numbers: &mut Vec<u32>) -> Result<()> {
+        all(&mut self.wides, &mut self.next, keys, hash_wide, numbers)
+    }
+
+    /// As [`ints`](Self::ints), for any other keys, one by one.
+    ///
+    /// # Errors
+    /// As [`number`](Self::number).
+    pub fn texts(&mut self, keys: &[&[u8]], numbers: &mut Vec<u32>) -> Result<()> {
+        numbers.clear();
+        for key in keys {
+            numbers.push(self.text(0, TEXT, key, hash_bytes(key))?);
+        }
+        Ok(())
+    }
+
     /// Every key by its number. This takes a pass over all keys and 16 bytes for each.
     pub fn keys(&self) -> Keys<'_> {
         let mut keys = Keys {
@@ -95,12 +108,12 @@ impl Numbering {
             wides: Vec::with_capacity(self.wides.len()),
             scoped: Vec::with_capacity(self.scoped.len()),
         };
-        for (int, number) in &self.ints {
-            keys.places[*number as usize] = Place::Int(*int);
+        for (int, number) in self.ints.iter() {
+            keys.places[number as usize] = Place::Int(int);
         }
-        for (wide, number) in &self.wides {
-            keys.places[*number as usize] = Place::Wide(keys.wides.len() as u32);
-            keys.wides.push(*wide);
+        for (wide, number) in self.wides.iter() {
+            keys.places[number as usize] = Place::Wide(keys.wides.len() as u32);
+            keys.wides.push(wide);
         }
         for (scope, int, number) in &self.scoped {
             keys.places[*number as usize] = Place::Scoped(keys.scoped.len() as u32);
@@ -114,8 +127,8 @@ impl Numbering {
 
     /// Heap bytes in use.
     pub fn size(&self) -> usize {
-        self.ints.allocation_size()
-            + self.wides.allocation_size()
+        self.ints.size()
+            + self.wides.size()
             + self.scoped.allocation_size()
             + self.texts.allocation_size()
             + self.arena.capacity()
@@ -148,6 +161,43 @@ impl Numbering {
             }
         }
     }
+}
+
+/// The number of a key in its table, the next one if it is new.
+#[inline]
+fn one<K: Copy + Default + PartialEq>(
+    table: &mut Table<K>,
+    next: &mut u32,
+    key: K,
+    hash: u64,
+    rehash: impl Fn(K) -> u64,
+) -> Result<u32> {
+    let (number, is_new) = table.number(key, hash, *next, rehash);
+    if is_new {
+        take(next)?;
+    }
+    Ok(number)
+}
+
+/// The numbers of many keys: their first slots are fetched together.
+fn all<K: Copy + Default + PartialEq>(
+    table: &mut Table<K>,
+    next: &mut u32,
+    keys: &[K],
+    hash: impl Fn(K) -> u64 + Copy,
+    numbers: &mut Vec<u32>,
+) -> Result<()> {
+    numbers.clear();
+    for keys in keys.chunks(TOGETHER) {
+        let from = numbers.len();
+        numbers.extend(keys.iter().map(|key| table.first(*key, hash(*key))));
+        for (number, key) in numbers[from..].iter_mut().zip(keys) {
+            if *number == FREE {
+                *number = one(table, next, *key, hash(*key), hash)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The keys of a numbering by their numbers: the way back.
@@ -249,6 +299,19 @@ mod tests {
                 let next = expected.len() as u32;
                 prop_assert_eq!(number, *expected.entry((*scope, format!("{key:?}"))).or_insert(next));
             }
+            let (mut together, mut alone) = (Numbering::default(), Numbering::default());
+            let ints: Vec<i64> = input.iter().map(|(_, bytes, _)| bytes.len() as i64 % 7).collect();
+            let wides: Vec<u128> = ints.iter().map(|int| *int as u128).collect();
+            let texts: Vec<&[u8]> = input.iter().map(|(_, bytes, _)| bytes.as_slice()).collect();
+            let mut number = |key: Key<'_>| alone.number(0, key, key.hash()).unwrap();
+            let mut numbers = Vec::new();
+            together.ints(&ints, &mut numbers).unwrap();
+            prop_assert!(numbers.iter().copied().eq(ints.iter().map(|int| number(Key::Int(*int)))));
+            together.wides(&wides, &mut numbers).unwrap();
+            prop_assert!(numbers.iter().copied().eq(wides.iter().map(|w| number(Key::Wide(*w)))));
+            together.texts(&texts, &mut numbers).unwrap();
+            prop_assert!(numbers.iter().copied().eq(texts.iter().map(|t| number(Key::Text(t)))));
+            prop_assert_eq!(together.len(), alone.len());
             prop_assert_eq!(numbering.len() as usize, expected.len());
             let keys = numbering.keys();
             for ((scope, key), number) in &expected {

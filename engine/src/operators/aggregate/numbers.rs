@@ -16,7 +16,7 @@ use arrow::buffer::{BooleanBuffer, NullBuffer};
 
 use crate::events::Users;
 use crate::operators::column::any_keys;
-use crate::users::{Key, Numbering};
+use crate::users::{Key, Numbering, hash_bytes, hash_int, hash_wide};
 use crate::{Error, Result};
 
 /// Stands for the number of a null, and of a row that was not asked for.
@@ -72,53 +72,47 @@ impl Numbers {
         }
         numbers.resize(values.len(), NOBODY);
         let wanted = |row| rows.as_ref().is_none_or(|rows| rows.is_valid(row));
-        let mut strangers: Vec<Stranger<'_>> = Vec::with_capacity(values.len());
-        let mut per_shard = [0usize; SHARDS + 1];
+        let (mut ints, mut wides) = (Strangers::default(), Strangers::default());
+        let mut texts: Strangers<&[u8]> = Strangers::default();
         users.for_each(wanted, |row, key| {
             match key {
                 Key::Int(int) if (int as u64) < OWN => numbers[row] = own(int as u64),
-                _ => {
-                    let hash = key.hash();
-                    per_shard[shard(hash) + 1] += 1;
-                    strangers.push(Stranger { key, hash, row: row as u32 });
-                }
+                Key::Int(int) => ints.push(int, row),
+                Key::Wide(wide) => wides.push(wide, row),
+                Key::Text(bytes) => texts.push(bytes, row),
             }
             Ok(())
         })?;
-        // Every shard is visited once, with all that is its own.
-        for at in 0..SHARDS {
-            per_shard[at + 1] += per_shard[at];
-        }
-        let mut order = vec![0u32; strangers.len()];
-        let mut next = per_shard;
-        for (at, stranger) in strangers.iter().enumerate() {
-            let place = &mut next[shard(stranger.hash)];
-            order[*place] = at as u32; // a batch has far fewer rows than 2^32
-            *place += 1;
-        }
-        for at in 0..SHARDS {
-            let visitors = &order[per_shard[at]..per_shard[at + 1]];
-            if !visitors.is_empty() {
-                self.visit(at, visitors.iter().map(|v| &strangers[*v as usize]), numbers)?;
-            }
-        }
-        Ok(())
+        self.visit(&ints.by_shard(hash_int), numbers, Numbering::ints)?;
+        self.visit(&wides.by_shard(hash_wide), numbers, Numbering::wides)?;
+        self.visit(&texts.by_shard(hash_bytes), numbers, Numbering::texts)
     }
 
-    fn visit<'a>(
+    /// Visits every shard once, with all that is its own.
+    fn visit<K>(
         &self,
-        shard: usize,
-        visitors: impl Iterator<Item = &'a Stranger<'a>>,
+        strangers: &ByShard<K>,
         numbers: &mut [u32],
+        number: impl Fn(&mut Numbering, &[K], &mut Vec<u32>) -> Result<()>,
     ) -> Result<()> {
-        let mut numbering = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
-        let size = numbering.size();
-        for stranger in visitors {
-            let local = numbering.number(0, stranger.key, stranger.hash)?;
-            numbers[stranger.row as usize] = given(local, shard)?;
+        let mut locals = Vec::new();
+        for shard in 0..SHARDS {
+            let these = strangers.starts[shard]..strangers.starts[shard + 1];
+            if these.is_empty() {
+                continue;
+            }
+            {
+                let shard = self.shards[shard].lock();
+                let mut numbering = shard.unwrap_or_else(PoisonError::into_inner);
+                let size = numbering.size();
+                number(&mut numbering, &strangers.keys[these.clone()], &mut locals)?;
+                // A table may make room before it finds that the key is known.
+                self.size.fetch_add(numbering.size() - size, Ordering::Relaxed);
+            }
+            for (row, local) in strangers.rows[these].iter().zip(&locals) {
+                numbers[*row as usize] = given(*local, shard)?;
+            }
         }
-        // A table may make room before it finds that the key is known.
-        self.size.fetch_add(numbering.size() - size, Ordering::Relaxed);
         Ok(())
     }
 
@@ -128,11 +122,51 @@ impl Numbers {
     }
 }
 
-/// A row whose value is no number of its own.
-struct Stranger<'a> {
-    key: Key<'a>,
-    hash: u64,
-    row: u32,
+/// Values of one kind that are no numbers of their own, with their rows.
+struct Strangers<K> {
+    keys: Vec<K>,
+    rows: Vec<u32>,
+}
+
+impl<K> Default for Strangers<K> {
+    fn default() -> Self {
+        Self { keys: Vec::new(), rows: Vec::new() }
+    }
+}
+
+impl<K: Copy> Strangers<K> {
+    #[inline]
+    fn push(&mut self, key: K, row: usize) {
+        self.keys.push(key);
+        self.rows.push(row as u32); // a batch has far fewer rows than 2^32
+    }
+
+    /// The same, those of each shard together.
+    fn by_shard(&self, hash: impl Fn(K) -> u64) -> ByShard<K> {
+        let mut starts = [0; SHARDS + 1];
+        for key in &self.keys {
+            starts[shard(hash(*key)) + 1] += 1;
+        }
+        for at in 0..SHARDS {
+            starts[at + 1] += starts[at];
+        }
+        // What is here now is written over.
+        let (mut keys, mut rows, mut next) = (self.keys.clone(), self.rows.clone(), starts);
+        for (key, row) in self.keys.iter().zip(&self.rows) {
+            let place = &mut next[shard(hash(*key))];
+            (keys[*place], rows[*place]) = (*key, *row);
+            *place += 1;
+        }
+        ByShard { keys, rows, starts }
+    }
+}
+
+/// Values and their rows, in the order of shards.
+struct ByShard<K> {
+    keys: Vec<K>,
+    rows: Vec<u32>,
+    /// Where each shard starts; one place more for the end.
+    starts: [usize; SHARDS + 1],
 }
 
 #[inline]

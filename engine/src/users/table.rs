@@ -1,0 +1,143 @@
+//! A hash table of keys of fixed width with their numbers, made for looking up many at a time.
+//!
+//! It is larger than the caches, so whoever looks up one key waits for memory, and whoever looks
+//! up the next one then waits again. [`first`](Table::first) reads one slot and decides nothing
+//! by it: called for many keys in a row, the processor fetches their slots at the same time. With
+//! a third of the slots free most keys lie in their first one.
+
+use std::fmt;
+
+/// Stands in the place of a number where a slot is free; no key gets it.
+pub(super) const FREE: u32 = u32::MAX;
+/// Slots of the smallest table.
+const FEWEST: usize = 4;
+
+/// Keys with their numbers, by open addressing.
+#[derive(Clone)]
+pub(super) struct Table<K> {
+    /// None, or a power of two; at most two thirds are taken.
+    slots: Vec<(K, u32)>,
+    len: usize,
+}
+
+impl<K> Default for Table<K> {
+    fn default() -> Self {
+        Self { slots: Vec::new(), len: 0 }
+    }
+}
+
+impl<K: Copy + Default + PartialEq> Table<K> {
+    /// How many keys are in it.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The number of a key if it lies in its first slot; else [`FREE`], which says nothing.
+    #[inline]
+    pub(super) fn first(&self, key: K, hash: u64) -> u32 {
+        let Some((other, number)) = self.slots.get(self.place(hash)) else { return FREE };
+        // Without a branch, which would have to be guessed before the slot is there.
+        *number | 0u32.wrapping_sub(u32::from(*other != key))
+    }
+
+    /// The number of a key, which is `fresh` if it is new; whether it is. `rehash` is the function
+    /// that `hash` comes from.
+    #[inline]
+    pub(super) fn number(
+        &mut self,
+        key: K,
+        hash: u64,
+        fresh: u32,
+        rehash: impl Fn(K) -> u64,
+    ) -> (u32, bool) {
+        if !self.slots.is_empty() {
+            let at = self.find(key, hash);
+            let (_, number) = self.slots[at];
+            if number != FREE {
+                return (number, false);
+            }
+        }
+        if (self.len + 1) * 3 > self.slots.len() * 2 {
+            self.grow(rehash);
+        }
+        let at = self.find(key, hash);
+        self.slots[at] = (key, fresh);
+        self.len += 1;
+        (fresh, true)
+    }
+
+    /// All keys with their numbers, in no order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (K, u32)> + '_ {
+        self.slots.iter().filter(|(_, number)| *number != FREE).copied()
+    }
+
+    /// Heap bytes in use.
+    pub(super) fn size(&self) -> usize {
+        self.slots.capacity() * size_of::<(K, u32)>()
+    }
+
+    #[inline]
+    fn place(&self, hash: u64) -> usize {
+        hash as usize & self.slots.len().wrapping_sub(1) // the low bits, on purpose
+    }
+
+    /// The slot of a key, or the free one where it belongs.
+    #[inline]
+    fn find(&self, key: K, hash: u64) -> usize {
+        let mut at = self.place(hash);
+        loop {
+            let (other, number) = self.slots[at];
+            if number == FREE || other == key {
+                return at;
+            }
+            at = (at + 1) & (self.slots.len() - 1);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, rehash: impl Fn(K) -> u64) {
+        let slots = (self.slots.len() * 2).max(FEWEST);
+        let old = std::mem::replace(&mut self.slots, vec![(K::default(), FREE); slots]);
+        for (key, number) in old.into_iter().filter(|(_, number)| *number != FREE) {
+            let at = self.find(key, rehash(key));
+            self.slots[at] = (key, number);
+        }
+    }
+}
+
+impl<K> fmt::Debug for Table<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Table").field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, prop_oneof, proptest};
+
+    use super::{FREE, Table};
+
+    proptest! {
+        /// Whatever the hash: also where all keys want the same slot.
+        #[test]
+        fn a_table_behaves_as_a_hash_map(
+            keys in proptest::collection::vec(prop_oneof![-20..20i64, any::<i64>()], 0..500),
+            mask in prop_oneof![proptest::prelude::Just(0u64), 0..8u64, any::<u64>()],
+        ) {
+            let hash = |key: i64| crate::users::hash_int(key) & mask;
+            let (mut table, mut map) = (Table::default(), HashMap::new());
+            for key in &keys {
+                let fresh = map.len() as u32;
+                let expected = *map.entry(*key).or_insert(fresh);
+                let before = table.first(*key, hash(*key));
+                prop_assert!(before == FREE || before == expected);
+                let (number, is_new) = table.number(*key, hash(*key), fresh, hash);
+                prop_assert_eq!((number, is_new), (expected, map.len() as u32 > fresh));
+            }
+            prop_assert_eq!(table.len(), map.len());
+            prop_assert_eq!(table.iter().collect::<HashMap<i64, u32>>(), map);
+        }
+    }
+}
