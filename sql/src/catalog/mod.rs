@@ -22,8 +22,10 @@ mod text;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use datafusion::catalog::TableProvider;
 use datafusion::logical_expr::{DocSection, Documentation};
 use datafusion::prelude::SessionContext;
+use engine::active::Question;
 use engine::project::Project;
 use engine::{Error, Result};
 
@@ -48,6 +50,18 @@ pub struct Contents {
     pub listener: Option<Arc<dyn Listener>>,
 }
 
+impl Contents {
+    fn ground(&self) -> Option<Ground> {
+        let project = Arc::clone(self.project.as_ref()?);
+        Some(Ground { project, listener: self.listener.clone() })
+    }
+
+    /// The table that answers a question; `None` without a project.
+    pub fn answering(&self, question: Question) -> Option<Arc<dyn TableProvider>> {
+        Some(active::asked(question, &self.ground()?))
+    }
+}
+
 /// Puts tables into a session.
 ///
 /// # Errors
@@ -61,10 +75,7 @@ pub fn register(session: &SessionContext, contents: &Contents) -> Result<()> {
     let catalog = session
         .catalog(&catalog)
         .ok_or_else(|| Error::internal("the session has no catalog of its own"))?;
-    let ground = contents.project.as_ref().map(|project| Ground {
-        project: Arc::clone(project),
-        listener: contents.listener.clone(),
-    });
+    let ground = contents.ground();
     let refused = |cause| of_statement(cause, None);
     if let Some(ground) = &ground {
         let definitions = Definitions::new(&ground.project);

@@ -13,6 +13,7 @@ use engine::rollup::Counting;
 use engine::users::{DEFAULT_PRECISION, PRECISIONS};
 
 use super::bench::Bench;
+use crate::question::tree;
 use crate::report::Format;
 use crate::results;
 use crate::session::Options;
@@ -332,14 +333,6 @@ fn setting(text: &str) -> Result<(String, String), String> {
     let parts = text.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
     let (key, value) = parts.ok_or_else(|| "write it as KEY=VALUE".to_owned())?;
     Ok((key.to_owned(), value.to_owned()))
-}
-
-fn tree(word: &str) -> Result<TreeOf, String> {
-    match word {
-        "today" => Ok(TreeOf::Today),
-        "period" => Ok(TreeOf::Period),
-        _ => Err("use `today` or `period`".to_owned()),
-    }
 }
 
 fn ids(word: &str) -> Result<Ids, String> {

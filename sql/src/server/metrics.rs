@@ -32,7 +32,7 @@ struct Over {
 pub struct Metrics {
     registry: Registry,
     statements: Family<Labels, Counter>,
-    seconds: Family<Over, Histogram>,
+    seconds: Family<Over, Histogram, fn() -> Histogram>,
     rows: Family<Over, Counter>,
     running: Gauge,
     connections: Family<Over, Gauge>,
@@ -47,9 +47,8 @@ impl Default for Metrics {
         let statements = Family::default();
         registry.register("statements", "Statements that ended, by outcome", statements.clone());
         // From a millisecond to more than five minutes.
-        let seconds = Family::new_with_constructor(|| {
-            Histogram::new(exponential_buckets(0.001, 2.5, 15))
-        });
+        let buckets: fn() -> Histogram = || Histogram::new(exponential_buckets(0.001, 2.5, 15));
+        let seconds = Family::new_with_constructor(buckets);
         let about = "From the arrival of a statement to its last row";
         registry.register_with_unit("statement", about, Unit::Seconds, seconds.clone());
         let rows = Family::default();

@@ -15,6 +15,9 @@
 //! machine still accepts, cancels and stops in time.
 
 pub mod access;
+mod credentials;
+pub mod http;
+mod incoming;
 pub mod limits;
 pub mod memory;
 pub mod metrics;

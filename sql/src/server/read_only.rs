@@ -7,8 +7,7 @@ use engine::{Error, Result};
 use crate::failure::of_statement;
 
 /// Settings that a connection may change, for itself: by their whole name, or by its beginning.
-const SETTINGS: [&str; 3] =
-    ["headcount.", "datafusion.explain.", "datafusion.execution.time_zone"];
+const SETTINGS: [&str; 3] = ["headcount.", "datafusion.explain.", "datafusion.execution.time_zone"];
 
 /// Refuses plans that change anything but the connection's own settings, or touch files.
 ///

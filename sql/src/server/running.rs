@@ -53,6 +53,8 @@ impl Protocol {
 pub enum Ending {
     /// With its last row.
     Done,
+    /// With a plan; its rows are asked for by themselves.
+    Planned,
     /// With an error of its own.
     Failed,
     /// Its time was over.
@@ -66,6 +68,7 @@ impl Ending {
     pub fn name(self) -> &'static str {
         match self {
             Self::Done => "done",
+            Self::Planned => "planned",
             Self::Failed => "failed",
             Self::OutOfTime => "out_of_time",
             Self::Cancelled => "cancelled",
@@ -225,6 +228,11 @@ impl Running {
         error
     }
 
+    /// Notes that only a plan was wanted.
+    pub fn planned(mut self) {
+        self.ending = Some(Ending::Planned);
+    }
+
     /// Notes that the statement is done; for statements without rows.
     pub fn done(mut self) {
         self.ending = Some(Ending::Done);
@@ -240,7 +248,16 @@ impl Drop for Running {
         let (protocol, outcome, seconds) = (protocol.name(), ending.name(), time.as_secs_f64());
         let error = self.why.as_deref();
         if time >= self.shared.limits.slow {
-            tracing::warn!(protocol, user, outcome, seconds, rows, error, sql = text, "slow statement");
+            tracing::warn!(
+                protocol,
+                user,
+                outcome,
+                seconds,
+                rows,
+                error,
+                sql = text,
+                "slow statement"
+            );
         } else {
             tracing::info!(protocol, user, outcome, seconds, rows, error, sql = text, "statement");
         }

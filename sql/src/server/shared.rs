@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use engine::active::Answer;
+use engine::active::{Answer, Question};
 use engine::project::Project;
 use engine::store::Store;
 use engine::{Error, Result};
@@ -18,6 +19,7 @@ use super::metrics::Metrics;
 use super::running::{About, Protocol, Running};
 use super::{Access, Limits};
 use crate::catalog::{Contents, Listener, register};
+use crate::failure::of_statement;
 use crate::session::{Options, runtime, session_on};
 
 /// The ground that all connections stand on.
@@ -85,11 +87,26 @@ impl Shared {
             .build_arc()
             .map_err(|cause| Error::internal(cause.to_string()))?;
         let session = session_on(&self.options, own)?;
-        let listener: Arc<dyn Listener> = Arc::new(Logged);
-        let contents =
-            Contents { project: self.project.clone(), paths: None, listener: Some(listener) };
-        register(&session, &contents)?;
+        register(&session, &self.contents())?;
         Ok(session)
+    }
+
+    /// What every session sees.
+    fn contents(&self) -> Contents {
+        let listener: Arc<dyn Listener> = Arc::new(Logged);
+        Contents { project: self.project.clone(), paths: None, listener: Some(listener) }
+    }
+
+    /// The plan that answers a question, in the columns of a report.
+    ///
+    /// # Errors
+    /// When there is no project to ask about.
+    pub fn answering(&self, session: &SessionContext, question: Question) -> Result<LogicalPlan> {
+        let table = self.contents().answering(question).ok_or_else(|| {
+            Error::input("this server has no project").with("help", "start it in one")
+        })?;
+        let frame = session.read_table(table).map_err(|cause| of_statement(cause, None))?;
+        Ok(frame.into_unoptimized_plan())
     }
 
     /// Begins a statement; `cancel` ends it.

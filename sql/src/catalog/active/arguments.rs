@@ -12,7 +12,8 @@ use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, TableFactor, Value, ValueWithSpan,
 };
 
-use super::function::{NAME, PARAMETERS};
+use super::function::NAME;
+use crate::question::PARAMETERS;
 
 /// Puts named arguments into their places.
 #[derive(Debug)]

@@ -1,6 +1,5 @@
 //! `active_users(...)`: any window, level, method and dimension.
 
-use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -13,40 +12,14 @@ use datafusion::common::DFSchema;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{DocSection, Documentation, Expr};
 use engine::Error;
-use engine::active::{Question, TreeOf};
-use engine::calendar::{first_day, last_day};
-use engine::rollup::Counting;
-use engine::users::{DEFAULT_PRECISION, PRECISIONS};
+use engine::active::Question;
 
 use super::{Asked, Ground};
 use crate::failure::external;
+use crate::question::{PARAMETERS, set};
 
 /// The name of the function.
 pub(in crate::catalog) const NAME: &str = "active_users";
-
-/// The arguments in their order, with what they mean.
-pub(super) const PARAMETERS: [(&str, &str); 9] = [
-    (
-        "window",
-        "Named window: day, week, month, quarter, year, last_28d_of_month, trailing_<n>d, iso_4w \
-         or lagged_28d; month if left out.",
-    ),
-    (
-        "level",
-        "Levels, with commas or as an array: total, combined, section, stage, group, action; \
-         total and stage if left out.",
-    ),
-    ("method", "union, indicator, max or sum; union if left out."),
-    ("by", "Dimensions to tell users apart by, with commas or as an array; each adds a column."),
-    (
-        "approx",
-        "true, or a precision from 4 to 18, estimates by sketches; exact if left out or false.",
-    ),
-    ("from", "First day, month, quarter, week or year: '2026-01-15', '2026-01', '2026-Q1'."),
-    ("to", "Last day, month, quarter, week or year, inclusive."),
-    ("as_of", "Answers as if the data ended with this day."),
-    ("tree", "today, or period: the tree of stages that held in each period."),
-];
 
 /// What the function says about itself.
 pub(in crate::catalog) static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
@@ -91,62 +64,6 @@ fn question(arguments: &[Expr], session: &dyn Session) -> Result<Question> {
         set(&mut question, name, &words).map_err(|error| external(error.with("argument", name)))?;
     }
     Ok(question)
-}
-
-fn set(question: &mut Question, name: &str, words: &[String]) -> engine::Result<()> {
-    match name {
-        "window" => question.window = one(words)?,
-        "level" => {
-            question.levels = many(words).map(str::parse).collect::<engine::Result<_>>()?;
-        }
-        "method" => question.method = one(words)?,
-        "by" => question.by = many(words).map(str::to_owned).collect(),
-        "approx" => question.counting = counting(word(words)?)?,
-        "from" => question.from = Some(first_day(word(words)?)?),
-        "to" => question.to = Some(last_day(word(words)?)?),
-        "as_of" => question.as_of = Some(last_day(word(words)?)?),
-        _ => {
-            question.tree = match word(words)? {
-                "today" => TreeOf::Today,
-                "period" => TreeOf::Period,
-                _ => return Err(Error::input("use `today` or `period`")),
-            }
-        }
-    }
-    Ok(())
-}
-
-fn word(words: &[String]) -> engine::Result<&str> {
-    match words {
-        [word] => Ok(word),
-        _ => Err(Error::input("this takes one value, not a list")),
-    }
-}
-
-fn one<T: FromStr<Err = Error>>(words: &[String]) -> engine::Result<T> {
-    word(words)?.parse()
-}
-
-/// Values with commas between them, or those of a list.
-fn many(words: &[String]) -> impl Iterator<Item = &str> {
-    let words = words.iter().flat_map(|word| word.split(',')).map(str::trim);
-    words.filter(|word| !word.is_empty())
-}
-
-fn counting(word: &str) -> engine::Result<Counting> {
-    match word {
-        "true" => Ok(Counting::Approx(DEFAULT_PRECISION)),
-        "false" => Ok(Counting::Exact),
-        _ => {
-            let precision = word.parse().ok().filter(|precision| PRECISIONS.contains(precision));
-            precision.map(Counting::Approx).ok_or_else(|| {
-                Error::input(format!("`{word}` is no precision")).with(
-                    "help",
-                    format!("use true, or {} to {}", PRECISIONS.start(), PRECISIONS.end()),
-                )
-            })
-        }
-    }
 }
 
 /// The value of a constant expression as texts: one, or those of a list; `None` for NULL.

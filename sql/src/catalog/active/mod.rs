@@ -61,8 +61,12 @@ pub(super) fn views() -> impl Iterator<Item = &'static str> {
 pub(super) fn view(name: &str, ground: &Ground) -> Option<Arc<dyn TableProvider>> {
     let (_, levels) = VIEWS.iter().find(|(view, _)| *view == name)?;
     let levels = BTreeSet::from_iter(levels.iter().copied());
-    let question = Question { levels, ..Question::default() };
-    Some(Arc::new(Asked::new(question, ground)))
+    Some(asked(Question { levels, ..Question::default() }, ground))
+}
+
+/// The table that answers a question.
+pub(super) fn asked(question: Question, ground: &Ground) -> Arc<dyn TableProvider> {
+    Arc::new(Asked::new(question, ground))
 }
 
 /// The table of one question.

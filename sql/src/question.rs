@@ -1,0 +1,129 @@
+//! A question in words: the names and values that SQL and HTTP ask with.
+//!
+//! The arguments of `active_users(...)` and the parameters of `/api/report` are the same, and those
+//! of `headcount report` under their own names.
+
+use std::str::FromStr;
+
+use engine::active::{Question, TreeOf};
+use engine::calendar::{first_day, last_day};
+use engine::rollup::Counting;
+use engine::users::{DEFAULT_PRECISION, PRECISIONS};
+use engine::{Error, Result};
+
+/// The parameters in their order, with what they mean.
+pub const PARAMETERS: [(&str, &str); 9] = [
+    (
+        "window",
+        "Named window: day, week, month, quarter, year, last_28d_of_month, trailing_<n>d, iso_4w \
+         or lagged_28d; month if left out.",
+    ),
+    (
+        "level",
+        "Levels, with commas or as an array: total, combined, section, stage, group, action; \
+         total and stage if left out.",
+    ),
+    ("method", "union, indicator, max or sum; union if left out."),
+    ("by", "Dimensions to tell users apart by, with commas or as an array; each adds a column."),
+    (
+        "approx",
+        "true, or a precision from 4 to 18, estimates by sketches; exact if left out or false.",
+    ),
+    ("from", "First day, month, quarter, week or year: '2026-01-15', '2026-01', '2026-Q1'."),
+    ("to", "Last day, month, quarter, week or year, inclusive."),
+    ("as_of", "Answers as if the data ended with this day."),
+    ("tree", "today, or period: the tree of stages that held in each period."),
+];
+
+/// Sets one parameter to a word, or to several where it takes a list.
+///
+/// # Errors
+/// When there is no such parameter, or the words are none of its values.
+pub fn set(question: &mut Question, name: &str, words: &[String]) -> Result<()> {
+    match name {
+        "window" => question.window = one(words)?,
+        "level" => question.levels = many(words).map(str::parse).collect::<Result<_>>()?,
+        "method" => question.method = one(words)?,
+        "by" => question.by = many(words).map(str::to_owned).collect(),
+        "approx" => question.counting = counting(word(words)?)?,
+        "from" => question.from = Some(first_day(word(words)?)?),
+        "to" => question.to = Some(last_day(word(words)?)?),
+        "as_of" => question.as_of = Some(last_day(word(words)?)?),
+        "tree" => question.tree = tree(word(words)?)?,
+        _ => {
+            let known: Vec<&str> = PARAMETERS.iter().map(|(name, _)| *name).collect();
+            return Err(Error::input(format!("there is no parameter `{name}`"))
+                .with("help", format!("the parameters are: {}", known.join(", "))));
+        }
+    }
+    Ok(())
+}
+
+/// The tree of that name.
+///
+/// # Errors
+/// When there is none.
+pub fn tree(word: &str) -> Result<TreeOf> {
+    match word {
+        "today" => Ok(TreeOf::Today),
+        "period" => Ok(TreeOf::Period),
+        _ => Err(Error::input("use `today` or `period`")),
+    }
+}
+
+fn word(words: &[String]) -> Result<&str> {
+    match words {
+        [word] => Ok(word),
+        _ => Err(Error::input("this takes one value, not a list")),
+    }
+}
+
+fn one<T: FromStr<Err = Error>>(words: &[String]) -> Result<T> {
+    word(words)?.parse()
+}
+
+/// Values with commas between them, or those of a list.
+fn many(words: &[String]) -> impl Iterator<Item = &str> {
+    let words = words.iter().flat_map(|word| word.split(',')).map(str::trim);
+    words.filter(|word| !word.is_empty())
+}
+
+fn counting(word: &str) -> Result<Counting> {
+    match word {
+        "true" => Ok(Counting::Approx(DEFAULT_PRECISION)),
+        "false" => Ok(Counting::Exact),
+        _ => {
+            let precision = word.parse().ok().filter(|precision| PRECISIONS.contains(precision));
+            precision.map(Counting::Approx).ok_or_else(|| {
+                Error::input(format!("`{word}` is no precision")).with(
+                    "help",
+                    format!("use true, or {} to {}", PRECISIONS.start(), PRECISIONS.end()),
+                )
+            })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use engine::active::Question;
+
+    use super::{PARAMETERS, set};
+
+    #[test]
+    fn every_parameter_can_be_set_and_no_other() {
+        let mut question = Question::default();
+        let values =
+            ["day", "total,stage", "max", "plan", "12", "2026-01", "2026", "2026", "today"];
+        for ((name, _), value) in PARAMETERS.iter().zip(values) {
+            set(&mut question, name, &[value.to_owned()]).unwrap();
+        }
+        assert_eq!(question.by, ["plan"]);
+        let error = set(&mut question, "colour", &[]).unwrap_err().to_string();
+        assert!(error.contains("`colour`") && error.contains("as_of, tree"), "{error}");
+        let twice = ["day".to_owned(), "week".to_owned()];
+        assert!(
+            set(&mut question, "window", &twice).unwrap_err().to_string().contains("one value")
+        );
+    }
+}

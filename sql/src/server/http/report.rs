@@ -1,0 +1,71 @@
+//! `/api/report`: the report as JSON.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::Arc;
+
+use arrow::compute::concat_batches;
+use axum::Extension;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use engine::active::Question;
+use engine::{Error, Result};
+use futures::TryStreamExt;
+use tokio_util::sync::CancellationToken;
+
+use super::User;
+use super::answers::Refusal;
+use crate::question::set;
+use crate::report::json;
+use crate::server::{About, Protocol, Shared};
+
+/// Answers the question of the parameters; whoever hangs up ends it.
+pub(super) async fn report(
+    State(shared): State<Arc<Shared>>,
+    Extension(User(user)): Extension<User>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let question = question(&uri)?;
+    let about = About { protocol: Protocol::Http, user, text: uri.to_string() };
+    let session = shared.session()?;
+    let plan = shared.answering(&session, question)?;
+    let running = shared.begin(about, CancellationToken::new());
+    let rows = running.rows(&session, plan).await?;
+    let schema = rows.schema();
+    let batches: Vec<_> = rows.try_collect().await?;
+    let body = tokio::task::spawn_blocking(move || {
+        json::render(&concat_batches(&schema, &batches).map_err(Error::from)?)
+    });
+    let body = body.await.map_err(|cause| Error::internal(cause.to_string()))??;
+    let tag = tag(&body);
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let tags = [(header::ETAG, tag.clone())];
+    if known.is_some_and(|known| known.split(',').any(|known| known.trim() == tag)) {
+        return Ok((StatusCode::NOT_MODIFIED, tags).into_response());
+    }
+    Ok((tags, [(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+/// A parameter that is there several times is a list.
+fn question(uri: &Uri) -> Result<Question> {
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+        .map_err(|cause| Error::input(format!("the parameters cannot be read: {cause}")))?;
+    let mut words: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, word) in pairs {
+        words.entry(name).or_default().push(word);
+    }
+    let mut question = Question::default();
+    for (name, words) in &words {
+        set(&mut question, name, words).map_err(|error| error.with("parameter", name))?;
+    }
+    Ok(question)
+}
+
+/// Changes whenever a byte of the answer does.
+fn tag(body: &[u8]) -> String {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(body);
+    format!("\"{:016x}\"", hasher.finish())
+}
