@@ -16,6 +16,7 @@
 
 pub mod access;
 mod credentials;
+pub mod flight;
 pub mod http;
 mod incoming;
 pub mod limits;
