@@ -6,6 +6,7 @@ use crate::calendar::{Day, TimeUnit, Zone};
 use crate::events::{DEPLOYMENT, Source, Value};
 use crate::metric::yaml::{Value as Yaml, View, load};
 use crate::metric::{Paths, Problem, Problems, Severity};
+use crate::store::Place;
 use crate::{Error, Result};
 
 /// Name of the file that makes a folder a project.
@@ -28,7 +29,7 @@ pub struct Project {
     /// Where definitions lie.
     pub dictionary: Paths,
     /// Where the roll-up lies.
-    pub store: PathBuf,
+    pub store: Place,
     /// Dimensions that the roll-up keeps apart; all of them if `None`.
     pub store_dimensions: Option<Vec<String>>,
 }
@@ -112,15 +113,24 @@ fn read(root: &Path, view: &View<'_>) -> Project {
     }
 }
 
-/// `store: DIR`, or `store: {path: DIR, dimensions: [plan]}`.
-fn store(root: &Path, view: &View<'_>, sources: &[Source]) -> (PathBuf, Option<Vec<String>>) {
-    let default = root.join("store");
+/// `store: DIR`, `store: s3://bucket/path`, or `store: {path: DIR, dimensions: [plan]}`.
+fn store(root: &Path, view: &View<'_>, sources: &[Source]) -> (Place, Option<Vec<String>>) {
+    let default = Place::Folder(root.join("store"));
     let Some(part) = view.get("store") else { return (default, None) };
+    let place = |part: &View<'_>| {
+        part.text().and_then(|text| match Place::parse(root, text) {
+            Ok(place) => Some(place),
+            Err(error) => {
+                part.error(error.to_string(), None);
+                None
+            }
+        })
+    };
     if part.node().as_map().is_none() {
-        return (part.text().map_or(default, |path| root.join(path)), None);
+        return (place(&part).unwrap_or(default), None);
     }
     part.only(&["path", "dimensions"]);
-    let path = part.text_of("path").map_or(default, |path| root.join(path));
+    let path = part.get("path").and_then(|part| place(&part)).unwrap_or(default);
     let dimensions = part.get("dimensions").map(|list| {
         let mut names: Vec<String> =
             part.texts_of("dimensions").into_iter().map(str::to_owned).collect();

@@ -153,7 +153,7 @@ pub fn check_settings(project: &Project, store: &Store) -> Result<()> {
     for entry in store.ledger() {
         let now = now.get(entry.source.as_str()).ok_or_else(|| {
             Error::input(format!("the store has events of a source `{}`", entry.source))
-                .with("file", store.root().display())
+                .with("file", store.place())
                 .with("help", "name the source as before, or ingest into a new store")
         })?;
         if *now != entry.settings {
@@ -161,7 +161,7 @@ pub fn check_settings(project: &Project, store: &Store) -> Result<()> {
                 "the source `{}` was ingested with other settings: {} (now: {now})",
                 entry.source, entry.settings
             ))
-            .with("file", store.root().display())
+            .with("file", store.place())
             .with("help", "set them back, or delete the store and ingest again"));
         }
     }

@@ -7,7 +7,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -26,6 +25,7 @@ use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
 use super::delta::{DataFile, write};
 use super::file::DataReader;
+use super::place::Place;
 use crate::calendar::Day;
 use crate::{Error, Result};
 
@@ -88,17 +88,17 @@ pub(super) fn schema(dimensions: &[String]) -> Schema {
     Schema::new(fields)
 }
 
-/// Writes rows as data files in a folder, several at a time. Rows come back sorted.
+/// Writes rows as data files, several at a time. Rows come back sorted.
 ///
 /// # Errors
-/// When the disk refuses.
+/// When the disk or the object store refuses.
 pub(super) fn write_rows(
-    folder: &Path,
+    place: &Place,
     dimensions: &[String],
     series: &[Series],
     rows: &mut [Row],
     level: i32,
-    place: &(dyn Fn() -> u64 + Sync),
+    number: &(dyn Fn() -> String + Sync),
 ) -> Result<Vec<DataFile>> {
     sort(series, rows);
     let files: Vec<Range<usize>> = cut(rows, LARGE_FILE.min(share(rows)));
@@ -106,7 +106,7 @@ pub(super) fn write_rows(
         .into_par_iter()
         .map(|range| {
             let rows = &rows[range];
-            write(folder, &to_bytes(dimensions, series, rows, level)?, stats(rows), place())
+            write(place, to_bytes(dimensions, series, rows, level)?, stats(rows), number())
         })
         .collect()
 }

@@ -1,15 +1,11 @@
-//! One Delta table: a folder of Parquet files and a log that says which of them belong to which
+//! One Delta table: Parquet files in a place, and a log that says which of them belong to which
 //! version. The log is `deltalake`'s; the files are our own.
 //!
 //! The name of a data file ends with the digest of its bytes: a flipped byte is found, and what a
 //! killed process left is never mistaken for something else.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
-use std::time::UNIX_EPOCH;
+use std::fmt;
 
 use deltalake_core::kernel::transaction::{
     CommitBuilder, CommitProperties, TableReference, TransactionError,
@@ -18,13 +14,18 @@ use deltalake_core::kernel::{Action, Add, Remove, StructField, Transaction};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ensure_table_uri};
-use tokio::runtime::{Handle, Runtime};
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
+use super::chunks::Chunks;
 use super::hash::Digest;
+use super::place::Place;
+use super::wait::wait;
 use crate::{Error, Kind, Result};
 
 /// Ending of data files.
 const ENDING: &str = ".parquet";
+/// Where the log of a table lies, in its place.
+const LOG: &str = "_delta_log";
 
 /// A data file of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,18 +46,35 @@ impl DataFile {
         number[..end].parse().unwrap_or(0)
     }
 
-    /// What is wrong with its bytes, which should lie at `path`.
-    pub(super) fn fault(&self, path: &Path) -> Option<String> {
-        match Digest::of_file(path) {
-            Err(error) => Some(error.to_string()),
-            Ok((_, size)) if size != self.size => {
-                Some(format!("it has {size} bytes, but the log says {}", self.size))
+    /// What is wrong with its bytes, which should lie in this place.
+    pub(super) fn fault(&self, place: &Place) -> Result<Option<String>> {
+        Ok(match place.digest(&self.name)? {
+            None => Some("it is not there".to_owned()),
+            Some(found) => self.differs(found),
+        })
+    }
+
+    /// Its bytes, which are what they were when it was written.
+    pub(super) fn sound(&self, place: &Place) -> Result<Chunks> {
+        let (what, chunks) = match place.fetch_all(&self.name)? {
+            None => (Some("it is not there".to_owned()), None),
+            Some((chunks, digest, size)) => (self.differs((digest, size)), Some(chunks)),
+        };
+        match (what, chunks) {
+            (None, Some(chunks)) => Ok(chunks),
+            (what, _) => {
+                Err(Error::input(format!("broken data file: {}", what.unwrap_or_default()))
+                    .with("file", place.address(&self.name)))
             }
-            Ok((digest, _)) if Some(digest) != self.digest() => {
-                Some("its bytes have changed since it was written".to_owned())
-            }
-            Ok(_) => None,
         }
+    }
+
+    fn differs(&self, (digest, size): (Digest, u64)) -> Option<String> {
+        if size != self.size {
+            return Some(format!("it has {size} bytes, but the log says {}", self.size));
+        }
+        let same = Some(digest) == self.digest();
+        (!same).then(|| "its bytes have changed since it was written".to_owned())
     }
 
     /// The digest that the file's name says.
@@ -68,47 +86,52 @@ impl DataFile {
 /// A table at one of its versions.
 #[derive(Debug)]
 pub(super) struct Table {
-    folder: PathBuf,
+    place: Place,
     delta: DeltaTable,
 }
 
 impl Table {
-    /// Makes an empty table in a folder. A table that is there already stays as it is.
+    /// Makes an empty table. A table that is there already stays as it is, also if another process
+    /// makes it at this moment.
     pub(super) fn create(
-        folder: &Path,
+        place: &Place,
         columns: Vec<StructField>,
         comment: &str,
         properties: &[(&str, String)],
     ) -> Result<()> {
-        let failed = |cause| failed(folder, cause);
-        let location = location(folder)?;
         let properties = properties.iter().map(|(key, value)| (*key, Some(value.clone())));
         let create = CreateBuilder::new()
-            .with_location(location)
+            .with_log_store(bare(place)?.log_store())
             .with_comment(comment)
             .with_columns(columns)
             .with_configuration(properties)
             .with_raise_if_key_not_exists(false)
+            // A second try would put this schema over that of whoever was first.
+            .with_commit_properties(CommitProperties::default().with_max_retries(0))
             .with_save_mode(SaveMode::Ignore);
-        wait(async { create.await })?.map_err(failed)?;
-        seal(folder, 0)
+        match wait(async { create.await })? {
+            Ok(_) => seal(place, 0),
+            Err(cause) if is_conflict(&cause) => Ok(()),
+            Err(cause) => Err(failed(place, cause)),
+        }
     }
 
-    /// Whether there is a table in a folder.
-    pub(super) fn exists(folder: &Path) -> bool {
-        log_file(folder, 0).is_file()
+    /// Whether there is a table.
+    pub(super) fn exists(place: &Place) -> Result<bool> {
+        place.within(LOG).holds(&log_file(0))
     }
 
     /// Reads the log up to a version, or to its end.
-    pub(super) fn load(folder: &Path, version: Option<u64>) -> Result<Self> {
-        let failed = |cause| failed(folder, cause);
-        let url = ensure_table_uri(location(folder)?).map_err(failed)?;
-        let mut builder = DeltaTableBuilder::from_url(url).map_err(failed)?;
-        if let Some(version) = version {
-            builder = builder.with_version(version);
-        }
-        let delta = wait(builder.load())?.map_err(failed)?;
-        Ok(Self { folder: folder.to_owned(), delta })
+    pub(super) fn load(place: &Place, version: Option<u64>) -> Result<Self> {
+        let mut delta = bare(place)?;
+        let loaded = wait(async {
+            match version {
+                Some(version) => delta.load_version(version).await,
+                None => delta.load().await,
+            }
+        })?;
+        loaded.map_err(|cause| failed(place, cause))?;
+        Ok(Self { place: place.clone(), delta })
     }
 
     /// The version that was read.
@@ -118,8 +141,8 @@ impl Table {
 
     /// The data files of the version, by name.
     pub(super) fn files(&self) -> Result<BTreeMap<String, DataFile>> {
-        let state = self.delta.snapshot().map_err(|cause| failed(&self.folder, cause))?;
-        let log = state.snapshot().try_log_data().map_err(|cause| failed(&self.folder, cause))?;
+        let state = self.delta.snapshot().map_err(|cause| failed(&self.place, cause))?;
+        let log = state.snapshot().try_log_data().map_err(|cause| failed(&self.place, cause))?;
         let file = |view: deltalake_core::kernel::LogicalFileView| {
             let name = view.path().into_owned();
             let size = u64::try_from(view.size()).unwrap_or(0);
@@ -131,19 +154,19 @@ impl Table {
 
     /// A property that the table was made with.
     pub(super) fn property(&self, key: &str) -> Result<Option<String>> {
-        let state = self.delta.snapshot().map_err(|cause| failed(&self.folder, cause))?;
+        let state = self.delta.snapshot().map_err(|cause| failed(&self.place, cause))?;
         Ok(state.metadata().configuration().get(key).cloned())
     }
 
     /// Names of the columns.
     pub(super) fn columns(&self) -> Result<Vec<String>> {
-        let state = self.delta.snapshot().map_err(|cause| failed(&self.folder, cause))?;
+        let state = self.delta.snapshot().map_err(|cause| failed(&self.place, cause))?;
         Ok(state.schema().fields().map(|field| field.name().clone()).collect())
     }
 
     /// The version that was last noted under a name; 0 if none was.
     pub(super) fn noted(&self, name: &str) -> Result<u64> {
-        let failed = |cause| failed(&self.folder, cause);
+        let failed = |cause| failed(&self.place, cause);
         let state = self.delta.snapshot().map_err(failed)?;
         let log = self.delta.log_store();
         let noted = wait(state.transaction_version(log.as_ref(), name))?;
@@ -164,18 +187,20 @@ impl Table {
     ) -> Result<u64> {
         let present = self.files()?;
         let mut actions = Vec::new();
+        // The engine has no clock; the last commit is as late as it knows.
+        let now = self.place.within(LOG).modified(&log_file(self.version()))?;
         for file in present.values().filter(|file| !wanted.contains_key(&file.name)) {
-            actions.push(Action::Remove(self.remove(file, !rearranges)?));
+            actions.push(Action::Remove(remove(file, !rearranges, now)));
         }
         for file in wanted.values().filter(|file| !present.contains_key(&file.name)) {
             actions.push(Action::Add(self.add(file, !rearranges)?));
         }
-        let notes = notes.iter().map(|(name, version)| {
+        let transactions = notes.iter().map(|(name, version)| {
             Transaction::new(name, i64::try_from(*version).unwrap_or(i64::MAX))
         });
         // No retry inside: what was written belongs to the version that was read.
         let properties = CommitProperties::default()
-            .with_application_transactions(notes.collect())
+            .with_application_transactions(transactions.collect())
             .with_max_retries(0)
             .with_cleanup_expired_logs(Some(false));
         let operation = DeltaOperation::Write {
@@ -184,24 +209,41 @@ impl Table {
             predicate: None,
         };
         let log = self.delta.log_store();
-        let state = self.delta.snapshot().map_err(|cause| failed(&self.folder, cause))?;
+        let state = self.delta.snapshot().map_err(|cause| failed(&self.place, cause))?;
         let commit = CommitBuilder::from(properties).with_actions(actions);
         let done =
             wait(async { commit.build(Some(state as &dyn TableReference), log, operation).await })?;
-        let version = done.map_err(|cause| conflict_or(&self.folder, cause))?.version();
-        seal(&self.folder, version)?;
-        wait(self.delta.load_version(version))?.map_err(|cause| failed(&self.folder, cause))?;
+        let version = match done {
+            Ok(done) => done.version(),
+            // The answer can be lost although the commit was taken.
+            Err(cause) => match self.is_next(wanted, notes) {
+                Ok(true) => self.version() + 1,
+                _ if is_conflict(&cause) => return Err(conflict(&self.place)),
+                _ => return Err(failed(&self.place, cause)),
+            },
+        };
+        seal(&self.place, version)?;
+        wait(self.delta.load_version(version))?.map_err(|cause| failed(&self.place, cause))?;
         Ok(version)
     }
 
+    /// Whether the version after this one is there and holds exactly this.
+    fn is_next(&self, wanted: &BTreeMap<String, DataFile>, notes: &[(&str, u64)]) -> Result<bool> {
+        let next = Self::load(&self.place, Some(self.version() + 1))?;
+        for (name, version) in notes {
+            if next.noted(name)? != *version {
+                return Ok(false);
+            }
+        }
+        Ok(next.version() == self.version() + 1 && next.files()?.keys().eq(wanted.keys()))
+    }
+
     fn add(&self, file: &DataFile, data_change: bool) -> Result<Add> {
-        let path = self.folder.join(&file.name);
-        let metadata = std::fs::metadata(&path).map_err(|cause| Error::io(&path, cause))?;
         Ok(Add {
             path: file.name.clone(),
             partition_values: HashMap::new(),
             size: i64::try_from(file.size).unwrap_or(i64::MAX),
-            modification_time: millis(&metadata),
+            modification_time: self.place.modified(&file.name)?,
             data_change,
             stats: Some(file.stats.clone()),
             tags: None,
@@ -211,134 +253,114 @@ impl Table {
             clustering_provider: None,
         })
     }
+}
 
-    fn remove(&self, file: &DataFile, data_change: bool) -> Result<Remove> {
-        let log = self.folder.join("_delta_log");
-        let metadata = std::fs::metadata(&log).map_err(|cause| Error::io(&log, cause))?;
-        Ok(Remove {
-            path: file.name.clone(),
-            data_change,
-            // The engine has no clock; the log was last changed by the commit before this one.
-            deletion_timestamp: Some(millis(&metadata)),
-            extended_file_metadata: Some(true),
-            partition_values: Some(HashMap::new()),
-            size: i64::try_from(file.size).ok(),
-            tags: None,
-            deletion_vector: None,
-            base_row_id: None,
-            default_row_commit_version: None,
-        })
+fn remove(file: &DataFile, data_change: bool, now: i64) -> Remove {
+    Remove {
+        path: file.name.clone(),
+        data_change,
+        deletion_timestamp: Some(now),
+        extended_file_metadata: Some(true),
+        partition_values: Some(HashMap::new()),
+        size: i64::try_from(file.size).ok(),
+        tags: None,
+        deletion_vector: None,
+        base_row_id: None,
+        default_row_commit_version: None,
     }
 }
 
-/// Writes a data file, down to the disk. `place` stands before the digest of its content in its
+/// A table of which nothing was read.
+fn bare(place: &Place) -> Result<DeltaTable> {
+    let folder = match place {
+        Place::Folder(folder) => folder,
+        Place::Remote(remote) => return Ok(DeltaTable::new(remote.log()?)),
+    };
+    let path = folder.to_str().ok_or_else(|| {
+        Error::input("the path of the store is not valid UTF-8").with("file", folder.display())
+    })?;
+    let table = ensure_table_uri(path).and_then(DeltaTableBuilder::from_url);
+    table.and_then(DeltaTableBuilder::build).map_err(|cause| failed(place, cause))
+}
+
+/// Writes a data file so that it stays. `number` stands before the digest of its content in its
 /// name, and puts the files of a table in an order.
 ///
 /// # Errors
-/// When the disk refuses; nothing is left behind then.
-pub(super) fn write(folder: &Path, bytes: &[u8], stats: String, place: u64) -> Result<DataFile> {
-    let digest = Digest::of_bytes(bytes);
-    let name = format!("{place:012}-{digest}{ENDING}");
-    let path = folder.join(&name);
-    let part = folder.join(format!(".{digest}.part"));
-    let written = File::create(&part)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&part, &path));
-    if let Err(cause) = written {
-        // The first error is the one to tell; what is left behind is only a part.
-        let _ = std::fs::remove_file(&part);
-        return Err(Error::io(&path, cause));
-    }
-    Ok(DataFile { name, size: bytes.len() as u64, stats })
+/// When the disk or the object store refuses; nothing is left behind then.
+pub(super) fn write(
+    place: &Place,
+    bytes: Vec<u8>,
+    stats: String,
+    number: impl fmt::Display,
+) -> Result<DataFile> {
+    let digest = Digest::of_bytes(&bytes);
+    let name = format!("{number}-{digest}{ENDING}");
+    let size = bytes.len() as u64;
+    place.write(&name, bytes)?;
+    Ok(DataFile { name, size, stats })
 }
 
-/// Brings a commit down to the disk, and writes the digest of its log file beside it.
-fn seal(folder: &Path, version: u64) -> Result<()> {
-    let path = log_file(folder, version);
-    let (digest, _) = Digest::of_file(&path)?;
-    File::open(&path).and_then(|file| file.sync_all()).map_err(|cause| Error::io(&path, cause))?;
-    let seal = seal_of(&path);
-    std::fs::write(&seal, digest.to_string()).map_err(|cause| Error::io(&seal, cause))
+/// Makes sure that a commit stays, and writes the digest of its log file beside it.
+fn seal(place: &Place, version: u64) -> Result<()> {
+    let (log, name) = (place.within(LOG), log_file(version));
+    let found = log.digest(&name)?;
+    let (digest, _) = found.ok_or_else(|| Error::internal("a commit has no log file"))?;
+    log.keep(&name)?;
+    log.note(&seal_of(&name), digest.to_string())
 }
 
 /// Log files of a table that are not what they were when they were written. A process that was
 /// killed right after a commit has left a log file without a digest; that is no fault.
-pub(super) fn broken_logs(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut broken = Vec::new();
-    for version in 0.. {
-        let path = log_file(folder, version);
-        if !path.is_file() {
-            break;
-        }
-        let seal = seal_of(&path);
-        if seal.is_file() {
-            let text = std::fs::read(&seal).map_err(|cause| Error::io(&seal, cause))?;
-            if text != Digest::of_file(&path)?.0.to_string().as_bytes() {
-                broken.push(path);
-            }
-        }
-    }
-    Ok(broken)
+pub(super) fn broken_logs(place: &Place) -> Result<Vec<String>> {
+    let log = place.within(LOG);
+    let items = log.list()?;
+    let is_there = |name: &str| items.binary_search_by(|item| item.name.as_str().cmp(name)).is_ok();
+    let sealed = items.iter().filter(|item| is_there(&seal_of(&item.name)));
+    let sealed: Vec<&str> = sealed.map(|item| item.name.as_str()).collect();
+    let broken = |name: &&str| -> Result<Option<String>> {
+        let seal = log.read(&seal_of(name))?;
+        let digest = log.digest(name)?.map(|(digest, _)| digest.to_string());
+        let same = digest.is_some_and(|digest| digest.as_bytes() == seal);
+        Ok((!same).then(|| log.address(name)))
+    };
+    let broken: Result<Vec<Option<String>>> = sealed.par_iter().map(broken).collect();
+    Ok(broken?.into_iter().flatten().collect())
 }
 
-fn log_file(folder: &Path, version: u64) -> PathBuf {
-    folder.join("_delta_log").join(format!("{version:020}.json"))
+fn log_file(version: u64) -> String {
+    format!("{version:020}.json")
 }
 
 /// Hidden, so that readers of Delta logs pass it by.
-fn seal_of(log: &Path) -> PathBuf {
-    let name = log.file_name().map(|name| name.to_string_lossy()).unwrap_or_default();
-    log.with_file_name(format!(".{name}.xxh3"))
+fn seal_of(log: &str) -> String {
+    format!(".{log}.xxh3")
 }
 
-fn millis(metadata: &std::fs::Metadata) -> i64 {
-    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    modified.and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or(0)
-}
-
-/// Waits for what `deltalake` does on threads of its own, of which there are two for the whole
-/// process. The caller may be a thread that must not wait; then another one does.
-fn wait<T: Send>(future: impl Future<Output = T> + Send) -> Result<T> {
-    static THREADS: OnceLock<Runtime> = OnceLock::new();
-    let failed = |cause| Error::new(Kind::Io, format!("no threads for the store: {cause}"));
-    let threads = match THREADS.get() {
-        Some(threads) => threads,
-        None => {
-            let builder = &mut tokio::runtime::Builder::new_multi_thread();
-            let threads = builder.worker_threads(2).enable_all().build().map_err(failed)?;
-            THREADS.get_or_init(|| threads)
-        }
-    };
-    if Handle::try_current().is_err() {
-        return Ok(threads.block_on(future));
-    }
-    let waited = std::thread::scope(|scope| scope.spawn(|| threads.block_on(future)).join());
-    waited.map_err(|_| Error::internal("a thread of the store has failed"))
-}
-
-fn location(folder: &Path) -> Result<&str> {
-    folder.to_str().ok_or_else(|| {
-        Error::input("the path of the store is not valid UTF-8").with("file", folder.display())
-    })
-}
-
-fn conflict_or(folder: &Path, cause: DeltaTableError) -> Error {
-    match cause {
+fn is_conflict(cause: &DeltaTableError) -> bool {
+    matches!(
+        cause,
         DeltaTableError::VersionAlreadyExists(_)
-        | DeltaTableError::Transaction {
-            source:
-                TransactionError::MaxCommitAttempts(_)
-                | TransactionError::CommitConflict(_)
-                | TransactionError::VersionAlreadyExists(_),
-        } => Error::new(Kind::Io, "another process has changed the store meanwhile")
-            .with("file", folder.display())
-            .with("help", "nothing was lost or counted twice; run the command again"),
-        cause => failed(folder, cause),
-    }
+            | DeltaTableError::Transaction {
+                source: TransactionError::MaxCommitAttempts(_)
+                    | TransactionError::CommitConflict(_)
+                    | TransactionError::VersionAlreadyExists(_),
+            }
+    )
 }
 
-fn failed(folder: &Path, cause: DeltaTableError) -> Error {
-    Error::new(Kind::Io, format!("the store cannot be used: {cause}"))
-        .with("file", folder.display())
-        .caused_by(cause)
+/// The error for a version that somebody else has made first.
+pub(super) fn conflict(place: &Place) -> Error {
+    Error::new(Kind::Io, "another process has changed the store meanwhile")
+        .with("file", place)
+        .with("help", "nothing was lost or counted twice; run the command again")
+}
+
+fn failed(place: &Place, cause: DeltaTableError) -> Error {
+    let error = Error::new(Kind::Io, format!("the store cannot be used: {cause}"));
+    let error = error.with("file", place).caused_by(cause);
+    match place {
+        Place::Folder(_) => error,
+        Place::Remote(remote) => error.with("help", remote.help()),
+    }
 }

@@ -1,7 +1,6 @@
 //! A data file opened for reading, and rows in memory that read like one.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::AsArray;
@@ -17,18 +16,22 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
 use super::activity::reading_type;
+use super::delta::DataFile;
+use super::place::Place;
 use crate::{Error, Result};
+
+/// Bytes at the end of a file that are fetched at first: most footers are shorter.
+const FOOTER: u64 = 64 << 10;
 
 /// A data file, opened.
 #[derive(Clone, Debug)]
 pub struct DataReader {
-    path: PathBuf,
     input: Input,
 }
 
 #[derive(Clone, Debug)]
 enum Input {
-    Disk(ArrowReaderMetadata),
+    Stored(Place, DataFile, ArrowReaderMetadata),
     /// Row groups.
     Memory(Vec<RecordBatch>),
 }
@@ -38,29 +41,28 @@ impl DataReader {
     ///
     /// # Errors
     /// When it is not there, or broken.
-    pub(super) fn open(path: &Path) -> Result<Self> {
-        let failed = |cause: ParquetError| broken(path, &cause.to_string());
-        let file = File::open(path).map_err(|cause| Error::io(path, cause))?;
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let plain = ArrowReaderMetadata::load(&file, options).map_err(failed)?;
+    pub(super) fn open(place: &Place, file: &DataFile) -> Result<Self> {
+        let failed = |cause: ParquetError| broken(&place.address(&file.name), &cause.to_string());
+        let plain = footer(place, file)?.map_err(failed)?;
         let fields = plain.schema().fields().iter().map(|field| {
             Field::new(field.name(), reading_type(field.data_type()), field.is_nullable())
         });
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let options = ArrowReaderOptions::new().with_schema(schema);
         let metadata = ArrowReaderMetadata::try_new(Arc::clone(plain.metadata()), options);
-        Ok(Self { path: path.to_owned(), input: Input::Disk(metadata.map_err(failed)?) })
+        let metadata = metadata.map_err(failed)?;
+        Ok(Self { input: Input::Stored(place.clone(), file.clone(), metadata) })
     }
 
     /// Row groups that are in no file yet.
     pub(super) fn of_batches(groups: Vec<RecordBatch>) -> Self {
-        Self { path: PathBuf::from("(memory)"), input: Input::Memory(groups) }
+        Self { input: Input::Memory(groups) }
     }
 
     /// Number of row groups.
     pub fn groups(&self) -> usize {
         match &self.input {
-            Input::Disk(metadata) => metadata.metadata().num_row_groups(),
+            Input::Stored(_, _, metadata) => metadata.metadata().num_row_groups(),
             Input::Memory(groups) => groups.len(),
         }
     }
@@ -69,7 +71,7 @@ impl DataReader {
     /// everything if the file does not say.
     pub fn bounds(&self, group: usize, column: &str) -> (i32, i32) {
         let known = match &self.input {
-            Input::Disk(metadata) => bounds(metadata.metadata().row_group(group), column),
+            Input::Stored(_, _, metadata) => bounds(metadata.metadata().row_group(group), column),
             Input::Memory(groups) => {
                 groups[group].column_by_name(column).and_then(|column| match column.data_type() {
                     DataType::Date32 => {
@@ -92,7 +94,9 @@ impl DataReader {
     /// When the file cannot be read.
     pub fn read(&self, group: usize, columns: &[&str]) -> Result<RecordBatch> {
         let batch = match &self.input {
-            Input::Disk(metadata) => self.decode(metadata, group, columns)?,
+            Input::Stored(place, file, metadata) => {
+                self.decode(place, file, metadata, group, columns)?
+            }
             Input::Memory(groups) => {
                 let fields = groups[group].schema_ref().fields().iter().enumerate();
                 let wanted = fields.filter(|(_, f)| columns.contains(&f.name().as_str()));
@@ -107,22 +111,32 @@ impl DataReader {
 
     /// The error for a file that cannot be trusted.
     pub fn broken(&self, what: &str) -> Error {
-        broken(&self.path, what)
+        match &self.input {
+            Input::Stored(place, file, _) => broken(&place.address(&file.name), what),
+            Input::Memory(_) => broken("(memory)", what),
+        }
     }
 
     fn decode(
         &self,
+        place: &Place,
+        data: &DataFile,
         metadata: &ArrowReaderMetadata,
         group: usize,
         columns: &[&str],
     ) -> Result<RecordBatch> {
         let failed = |cause: ParquetError| self.broken(&cause.to_string());
-        // Opened anew each time: threads that share a file would share its place in it.
-        let file = File::open(&self.path).map_err(|cause| Error::io(&self.path, cause))?;
-        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata.clone());
         let fields = metadata.schema().fields().iter().enumerate();
         let wanted = fields.filter(|(_, f)| columns.contains(&f.name().as_str()));
-        let mask = ProjectionMask::roots(builder.parquet_schema(), wanted.map(|(at, _)| at));
+        let mask = ProjectionMask::roots(metadata.parquet_schema(), wanted.map(|(at, _)| at));
+        let parts = metadata.metadata().row_group(group).columns().iter().enumerate();
+        let parts = parts.filter(|(at, _)| mask.leaf_included(*at)).map(|(_, part)| {
+            let (start, length) = part.byte_range();
+            start..start + length
+        });
+        // Opened anew each time: threads that share a file would share its place in it.
+        let chunks = place.fetch(&data.name, data.size, &parts.collect::<Vec<_>>())?;
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, metadata.clone());
         let rows = usize::try_from(metadata.metadata().row_group(group).num_rows()).unwrap_or(0);
         let reader = builder
             .with_projection(mask)
@@ -142,6 +156,24 @@ impl DataReader {
     }
 }
 
+/// What a file says of itself, at its end.
+fn footer(place: &Place, file: &DataFile) -> Result<Result<ArrowReaderMetadata, ParquetError>> {
+    let mut length = FOOTER.min(file.size);
+    loop {
+        let end: Range<u64> = file.size - length..file.size;
+        let chunks = place.fetch(&file.name, file.size, &[end])?;
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        match ArrowReaderMetadata::load(&chunks, options) {
+            Err(ParquetError::NeedMoreData(more))
+                if more as u64 > length && more as u64 <= file.size =>
+            {
+                length = more as u64;
+            }
+            done => return Ok(done),
+        }
+    }
+}
+
 fn bounds(group: &RowGroupMetaData, column: &str) -> Option<(i32, i32)> {
     let column = group.columns().iter().find(|c| c.column_path().parts() == [column])?;
     match column.statistics()? {
@@ -150,8 +182,8 @@ fn bounds(group: &RowGroupMetaData, column: &str) -> Option<(i32, i32)> {
     }
 }
 
-fn broken(path: &Path, what: &str) -> Error {
+fn broken(address: &str, what: &str) -> Error {
     Error::input(format!("broken data file: {what}"))
-        .with("file", path.display())
+        .with("file", address)
         .with("help", "`headcount store verify` tells what else is broken; ingest into a new store")
 }

@@ -33,21 +33,15 @@ impl Digest {
     pub fn of_file(path: &Path) -> Result<(Self, u64)> {
         let failed = |cause| Error::io(path, cause);
         let mut file = File::open(path).map_err(failed)?;
-        let mut hashers = SEEDS.map(XxHash3_64::with_seed);
+        let mut hashing = Hashing::default();
         let mut chunk = vec![0; CHUNK];
-        let mut size = 0;
         loop {
             let read = file.read(&mut chunk).map_err(failed)?;
             if read == 0 {
-                break;
+                return Ok(hashing.finish());
             }
-            size += read as u64;
-            for hasher in &mut hashers {
-                hasher.write(&chunk[..read]);
-            }
+            hashing.write(&chunk[..read]);
         }
-        let [high, low] = hashers.map(|hasher| hasher.finish());
-        Ok((Self(u128::from(high) << 64 | u128::from(low)), size))
     }
 
     /// The digest that prints as this text.
@@ -56,6 +50,33 @@ impl Digest {
             return None;
         }
         u128::from_str_radix(text, 16).ok().map(Self)
+    }
+}
+
+/// The digest of bytes that come piece by piece.
+pub(super) struct Hashing {
+    hashers: [XxHash3_64; 2],
+    size: u64,
+}
+
+impl Default for Hashing {
+    fn default() -> Self {
+        Self { hashers: SEEDS.map(XxHash3_64::with_seed), size: 0 }
+    }
+}
+
+impl Hashing {
+    pub(super) fn write(&mut self, bytes: &[u8]) {
+        self.size += bytes.len() as u64;
+        for hasher in &mut self.hashers {
+            hasher.write(bytes);
+        }
+    }
+
+    /// The digest, and how many bytes there were.
+    pub(super) fn finish(self) -> (Digest, u64) {
+        let [high, low] = self.hashers.map(|hasher| hasher.finish());
+        (Digest(u128::from(high) << 64 | u128::from(low)), self.size)
     }
 }
 

@@ -1,15 +1,17 @@
 //! One writer at a time. The operating system holds the lock and lets go of it when the process
 //! ends, however it ends: a killed process leaves no lock behind.
+//!
+//! An object store has no such lock: of two writers, the one whose commit comes second is told so.
 
 use std::fs::{File, TryLockError};
-use std::path::Path;
 
+use super::place::Place;
 use crate::{Error, Result};
 
 /// The right to write to a store; given back when dropped.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    _file: Option<File>,
 }
 
 impl Lock {
@@ -18,8 +20,11 @@ impl Lock {
     ///
     /// # Errors
     /// When the lock file cannot be made, or the file system has no locks.
-    pub fn take(root: &Path, waiting: impl FnOnce()) -> Result<Self> {
-        let path = root.join("lock");
+    pub fn take(place: &Place, waiting: impl FnOnce()) -> Result<Self> {
+        let path = match place {
+            Place::Folder(folder) => folder.join("lock"),
+            Place::Remote(_) => return Ok(Self { _file: None }),
+        };
         let failed = |cause| Error::io(&path, cause);
         let mut options = File::options();
         let file = options.create(true).truncate(false).write(true).open(&path).map_err(failed)?;
@@ -31,6 +36,6 @@ impl Lock {
             }
             Err(TryLockError::Error(cause)) => return Err(failed(cause)),
         }
-        Ok(Self { _file: file })
+        Ok(Self { _file: Some(file) })
     }
 }

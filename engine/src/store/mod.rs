@@ -1,6 +1,7 @@
-//! The roll-up on disk: what is left of events when only "who, what, when" is asked.
+//! The roll-up, stored: what is left of events when only "who, what, when" is asked.
 //!
-//! Four Delta Lake tables in one folder, readable by everything that reads Delta:
+//! Four Delta Lake tables in one [`Place`], a folder or a prefix in an object store, readable by
+//! everything that reads Delta:
 //!
 //! | table | a row is | columns |
 //! |---|---|---|
@@ -20,14 +21,16 @@
 //! written before that is seen by nobody, and the next commit leaves it out. So a file is in the
 //! ledger exactly if its events are in `activity`, whenever the power goes.
 //!
-//! One process writes at a time ([`Lock`]). Where the lock does not reach, as on some network file
-//! systems, a commit on a version that is no longer the newest fails, and nothing has happened.
+//! One process writes at a time ([`Lock`]). Where the lock does not reach, as in object stores and
+//! on some network file systems, a commit on a version that is no longer the newest fails, and
+//! nothing has happened.
 //!
 //! **Older versions** stay readable as long as their data files are there: nothing but
 //! [`Store::sweep`] deletes one.
 
 mod activity;
 mod bitmap;
+mod chunks;
 mod delta;
 mod file;
 mod hash;
@@ -36,24 +39,24 @@ mod lock;
 mod marks;
 mod months;
 mod people;
+mod place;
+mod remote;
+mod upkeep;
 mod verify;
+mod wait;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 
 use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::{StructField, StructType};
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
-use crate::{Error, Kind, Result};
+use crate::{Error, Result};
 use delta::Table;
 
 pub use activity::{About, FIRST_GIVEN, Row, SHARD_BITS, Series, shard_of, users};
@@ -66,7 +69,11 @@ pub use lock::Lock;
 pub use marks::Marks;
 pub use months::{MonthOf, months};
 pub use people::{PARTS, People};
+pub use place::{Item, Place};
+pub use remote::{Remote, use_variables};
+pub use upkeep::Swept;
 pub use verify::{Fault, Verified};
+pub use write::Written;
 
 /// Version of the layout that this program writes and reads.
 const FORMAT: &str = "1";
@@ -78,17 +85,13 @@ const MONTHS: &str = "months";
 /// The tables beside `activity`, and the names under which its commits note their versions.
 const SIDES: [(&str, &str); 3] =
     [(USERS, "headcount.users"), (FILES, "headcount.files"), (MONTHS, "headcount.months")];
-/// Compression of what is written in a hurry, and of what is written to stay.
-const FAST: i32 = 3;
-const SMALL: i32 = 9;
-
 /// Data files of a table, by name.
 type Files = BTreeMap<String, DataFile>;
 
 /// A store at one of its versions.
 #[derive(Debug)]
 pub struct Store {
-    root: PathBuf,
+    place: Place,
     dimensions: Vec<String>,
     version: u64,
     activity: Files,
@@ -102,57 +105,39 @@ pub struct Store {
     written: AtomicU64,
 }
 
-/// Data files that were written and belong to no version yet.
-#[derive(Clone, Debug, Default)]
-pub struct Written {
-    activity: Vec<DataFile>,
-    months: Vec<DataFile>,
-}
-
-impl Written {
-    /// Takes in those of another part.
-    pub fn append(&mut self, mut other: Self) {
-        self.activity.append(&mut other.activity);
-        self.months.append(&mut other.months);
-    }
-}
-
 impl Store {
     /// Opens the newest version, or an older one; `None` if there is no store yet.
     ///
     /// # Errors
-    /// When the store is broken, or made by a newer program.
-    pub fn open(root: &Path, version: Option<u64>) -> Result<Option<Self>> {
-        local(root)?;
-        let at = |table: &str| root.join(table);
-        if !Table::exists(&at(ACTIVITY)) {
+    /// When the store is broken, made by a newer program, or out of reach.
+    pub fn open(place: &Place, version: Option<u64>) -> Result<Option<Self>> {
+        if !Table::exists(&place.within(ACTIVITY))? {
+            place.check()?;
             return Ok(None);
         }
-        let activity = Table::load(&at(ACTIVITY), version)?;
+        let activity = Table::load(&place.within(ACTIVITY), version)?;
         let format = activity.property(FORMAT_KEY)?.unwrap_or_default();
         if format != FORMAT {
             return Err(Error::input(format!("the store has format `{format}`, not `{FORMAT}`"))
-                .with("file", root.display())
+                .with("file", place)
                 .with("help", "use the version of headcount that made it, or a newer one"));
         }
         let columns = activity.columns()?;
         let around = activity::BEFORE.len() + activity::AFTER.len();
         if columns.len() < around {
-            return Err(
-                Error::input("the table `activity` lacks columns").with("file", root.display())
-            );
+            return Err(Error::input("the table `activity` lacks columns").with("file", place));
         }
         let last = columns.len() - activity::AFTER.len();
         let side = |(name, note): &(&str, &str)| -> Result<(u64, Files)> {
             let noted = activity.noted(note)?;
-            Ok((noted, Table::load(&at(name), Some(noted))?.files()?))
+            Ok((noted, Table::load(&place.within(name), Some(noted))?.files()?))
         };
         let sides: Vec<(u64, Files)> = SIDES.par_iter().map(side).collect::<Result<_>>()?;
         let sides: [(u64, Files); 3] =
             sides.try_into().map_err(|_| Error::internal("a side table is missing"))?;
         let [(users_at, users), (files_at, files), (months_at, months)] = sides;
         let mut store = Self {
-            root: root.to_owned(),
+            place: place.clone(),
             dimensions: columns[activity::BEFORE.len()..last].to_vec(),
             version: activity.version(),
             activity: activity.files()?,
@@ -170,18 +155,16 @@ impl Store {
     /// Makes the folder of a store, if it is not there.
     ///
     /// # Errors
-    /// When the folder cannot be made, or is none on this machine.
-    pub fn make_room(root: &Path) -> Result<()> {
-        local(root)?;
-        std::fs::create_dir_all(root).map_err(|cause| Error::io(root, cause))
+    /// When the folder cannot be made.
+    pub fn make_room(place: &Place) -> Result<()> {
+        place.make()
     }
 
     /// Opens the store, or makes an empty one. `dimensions` only matter to a new one.
     ///
     /// # Errors
-    /// When the folder cannot be written, or a dimension has the name of another column.
-    pub fn create(root: &Path, dimensions: &[String]) -> Result<Self> {
-        local(root)?;
+    /// When the place cannot be written, or a dimension has the name of another column.
+    pub fn create(place: &Place, dimensions: &[String]) -> Result<Self> {
         let taken = activity::BEFORE.iter().chain(&activity::AFTER);
         if let Some(name) = taken.into_iter().find(|name| dimensions.iter().any(|d| d == *name)) {
             return Err(Error::input(format!("a dimension called `{name}` cannot be stored"))
@@ -195,20 +178,22 @@ impl Store {
             (ACTIVITY, activity::schema(dimensions), "Users by day, event and dimensions"),
         ];
         for (name, schema, comment) in tables {
-            let folder = root.join(name);
-            std::fs::create_dir_all(&folder).map_err(|cause| Error::io(&folder, cause))?;
-            if !Table::exists(&folder) {
+            let part = place.within(name);
+            part.make()?;
+            if !Table::exists(&part)? {
                 let format = [(FORMAT_KEY, FORMAT.to_owned())];
-                Table::create(&folder, fields(&schema)?, comment, &format)?;
+                Table::create(&part, fields(&schema)?, comment, &format)?;
             }
         }
-        let opened = Self::open(root, None)?;
-        opened.ok_or_else(|| Error::internal("the store that was just made is not there"))
+        let opened = Self::open(place, None)?
+            .ok_or_else(|| Error::internal("the store that was just made is not there"))?;
+        opened.pass_by_leftovers()?;
+        Ok(opened)
     }
 
-    /// The folder.
-    pub fn root(&self) -> &Path {
-        &self.root
+    /// Where it lies.
+    pub fn place(&self) -> &Place {
+        &self.place
     }
 
     /// The version, from 0.
@@ -269,9 +254,9 @@ impl Store {
     }
 
     fn open_all(&self, table: &str, files: &Files) -> Result<Vec<DataReader>> {
-        let folder = self.root.join(table);
+        let place = self.place.within(table);
         let files: Vec<&DataFile> = files.values().collect();
-        files.par_iter().map(|file| DataReader::open(&folder.join(&file.name))).collect()
+        files.par_iter().map(|file| DataReader::open(&place, file)).collect()
     }
 
     /// Rows as if they were in files of the store: of `activity` and of `months`.
@@ -290,279 +275,20 @@ impl Store {
     pub fn people(&self) -> Result<People> {
         let mut people = People::default();
         for file in self.users.values() {
-            each_batch(&self.root.join(USERS), file, |batch| people.read(batch))?;
+            each_batch(&self.place.within(USERS), file, |batch| people.read(batch))?;
         }
         Ok(people)
-    }
-
-    /// Writes rows as data files that no version has yet; hand them to [`commit`](Self::commit).
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn write(&self, series: &[Series], rows: &mut [Row]) -> Result<Written> {
-        self.write_at(series, rows, FAST)
-    }
-
-    fn write_at(&self, series: &[Series], rows: &mut [Row], level: i32) -> Result<Written> {
-        if rows.is_empty() {
-            return Ok(Written::default());
-        }
-        let folder = self.root.join(ACTIVITY);
-        let place = || self.next_place();
-        let activity =
-            activity::write_rows(&folder, &self.dimensions, series, rows, level, &place)?;
-        let months = self.write_batches(MONTHS, &months::of_rows(rows)?, place(), level)?;
-        Ok(Written { activity, months: vec![months] })
-    }
-
-    /// Makes the next version: these data files more, the people that have got numbers since, and
-    /// these entries of the ledger. All of it is there afterwards, or nothing.
-    ///
-    /// # Errors
-    /// When the disk refuses, or another process has made a version meanwhile.
-    pub fn commit(
-        &mut self,
-        written: Written,
-        people: &mut People,
-        entries: Vec<Entry>,
-    ) -> Result<u64> {
-        let mut activity = self.activity.clone();
-        activity.extend(by_name(written.activity));
-        let mut months = self.months.clone();
-        months.extend(by_name(written.months));
-        let mut users = self.users.clone();
-        let fresh = people.fresh()?;
-        if !fresh.is_empty() {
-            let file = self.write_batches(USERS, &fresh, self.numbered(), FAST)?;
-            users.insert(file.name.clone(), file);
-        }
-        let mut files = self.files.clone();
-        let batch = [ledger::write(&entries)?];
-        let file = self.write_batches(FILES, &batch, self.next_place(), FAST)?;
-        files.insert(file.name.clone(), file);
-        self.publish(activity, [users, files, months], false)?;
-        people.saved();
-        self.ledger.extend(entries);
-        Ok(self.version)
-    }
-
-    /// Makes a version with the same content in fewer files: the rows of each shard united, at the
-    /// best compression. False if there was nothing to do.
-    ///
-    /// # Errors
-    /// When the disk refuses, or another process has made a version meanwhile.
-    pub fn compact(&mut self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<bool> {
-        if self.files.len() < 2 {
-            return Ok(false);
-        }
-        let (series, mut rows) = self.united(progress)?;
-        let written = self.write_at(&series, &mut rows, SMALL)?;
-        let mut users = self.users.clone();
-        if users.len() > 1 {
-            let mut batches = Vec::new();
-            for file in self.users.values() {
-                each_batch(&self.root.join(USERS), file, |batch| {
-                    batches.push(batch.clone());
-                    Ok(())
-                })?;
-            }
-            let file = self.write_batches(USERS, &batches, 0, SMALL)?;
-            users = BTreeMap::from([(file.name.clone(), file)]);
-        }
-        let batch = [ledger::write(&self.ledger)?];
-        let file = self.write_batches(FILES, &batch, self.next_place(), SMALL)?;
-        let files = BTreeMap::from([(file.name.clone(), file)]);
-        let (activity, months) = (by_name(written.activity), by_name(written.months));
-        self.publish(activity, [users, files, months], true)?;
-        Ok(true)
-    }
-
-    /// Deletes data files that this version does not need: those of older versions, which cannot
-    /// be read any more then, and what killed processes left. Returns files and bytes.
-    ///
-    /// # Errors
-    /// When the folder cannot be read, or the disk refuses.
-    pub fn sweep(&self) -> Result<(u64, u64)> {
-        let (mut count, mut bytes) = (0, 0);
-        for (path, size) in self.unused()? {
-            std::fs::remove_file(&path).map_err(|cause| Error::io(&path, cause))?;
-            count += 1;
-            bytes += size;
-        }
-        Ok((count, bytes))
-    }
-
-    /// Data files in the folders that this version does not need, with their sizes.
-    ///
-    /// # Errors
-    /// When a folder cannot be read.
-    pub fn unused(&self) -> Result<Vec<(PathBuf, u64)>> {
-        let mut unused = Vec::new();
-        for (table, files) in self.tables() {
-            let folder = self.root.join(table);
-            let failed = |cause| Error::io(&folder, cause);
-            for entry in std::fs::read_dir(&folder).map_err(failed)? {
-                let entry = entry.map_err(failed)?;
-                let metadata = entry.metadata().map_err(failed)?;
-                let name = entry.file_name().to_string_lossy().into_owned();
-                if metadata.is_file() && !files.contains_key(&name) {
-                    unused.push((entry.path(), metadata.len()));
-                }
-            }
-        }
-        unused.sort();
-        Ok(unused)
-    }
-
-    /// Copies this version out of the log's keeping: a folder of plain Parquet files for each
-    /// table, each row once. Returns files and bytes.
-    ///
-    /// # Errors
-    /// When the folder exists already, or the disk refuses.
-    pub fn export(&self, to: &Path) -> Result<(u64, u64)> {
-        if to.exists() {
-            return Err(Error::input("there is something in this place already")
-                .with("file", to.display())
-                .with("help", "name a folder that does not exist yet"));
-        }
-        let (mut count, mut bytes) = (0, 0);
-        for (table, files) in self.tables() {
-            let folder = to.join(table);
-            std::fs::create_dir_all(&folder).map_err(|cause| Error::io(&folder, cause))?;
-            for name in files.keys() {
-                let (from, to) = (self.root.join(table).join(name), folder.join(name));
-                bytes += std::fs::copy(&from, &to).map_err(|cause| Error::io(&from, cause))?;
-                count += 1;
-            }
-        }
-        Ok((count, bytes))
-    }
-
-    /// The commits, `activity` last: it makes the others visible.
-    fn publish(&mut self, activity: Files, sides: [Files; 3], rearranges: bool) -> Result<()> {
-        let mut notes = self.notes;
-        let before = [&self.users, &self.files, &self.months];
-        for (at, ((name, _), wanted)) in SIDES.into_iter().zip(&sides).enumerate() {
-            if wanted != before[at] {
-                let mut table = Table::load(&self.root.join(name), None)?;
-                notes[at] = table.commit(wanted, &[], rearranges)?;
-            }
-        }
-        let mut table = Table::load(&self.root.join(ACTIVITY), None)?;
-        if table.version() != self.version {
-            return Err(Error::new(Kind::Io, "another process has changed the store meanwhile")
-                .with("file", self.root.display())
-                .with("help", "nothing was lost or counted twice; run the command again"));
-        }
-        let noted: Vec<(&str, u64)> =
-            SIDES.iter().zip(notes).map(|((_, note), version)| (*note, version)).collect();
-        self.version = table.commit(&activity, &noted, rearranges)?;
-        (self.activity, self.notes) = (activity, notes);
-        [self.users, self.files, self.months] = sides;
-        Ok(())
-    }
-
-    /// All rows, with those that are about the same thing made one.
-    fn united(&self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<(Vec<Series>, Vec<Row>)> {
-        let mut places: BTreeMap<Series, u32> = BTreeMap::new();
-        // By shard, day and series: sets, and events.
-        type Parts = BTreeMap<(u32, i32, u32), (Vec<Vec<u8>>, u64)>;
-        let mut parts = Parts::new();
-        let readers = self.readers()?;
-        let total: u64 = self.activity.values().map(DataFile::rows).sum();
-        let mut done = 0;
-        for reader in &readers {
-            for group in 0..reader.groups() {
-                let about = About::read(reader, group, &self.dimensions)?;
-                let users = users(reader, group)?;
-                for row in 0..about.len() {
-                    let next = places.len() as u32;
-                    let place = *places.entry(about.series(row)).or_insert(next);
-                    let key = (about.shards()[row] as u32, about.days()[row], place);
-                    let part = parts.entry(key).or_default();
-                    part.0.push(users.value(row).to_vec());
-                    part.1 += u64::try_from(about.events()[row]).unwrap_or(0);
-                }
-                done += about.len() as u64;
-                progress(done, total);
-            }
-        }
-        let mut series: Vec<(Series, u32)> = places.into_iter().collect();
-        series.sort_unstable_by_key(|(_, place)| *place);
-        let rows: Result<Vec<Row>> = parts
-            .into_iter()
-            .map(|((shard, day, series), (sets, event_count))| {
-                let mut all = Vec::new();
-                for set in &sets {
-                    numbers(set, |number| all.push(number))?;
-                }
-                if sets.len() > 1 {
-                    all.sort_unstable();
-                    all.dedup();
-                }
-                let user_count = all.len() as u64;
-                let day = crate::calendar::Day::new(day);
-                Ok(Row { shard, day, series, users: encode(&all)?, user_count, event_count })
-            })
-            .collect();
-        Ok((series.into_iter().map(|(series, _)| series).collect(), rows?))
-    }
-
-    /// A number for a new data file: no other file of any version has it, so two files with the
-    /// same content, which count twice, are two files.
-    fn next_place(&self) -> u64 {
-        let written = self.written.fetch_add(1, Ordering::Relaxed);
-        (self.version + 1) * 1_000_000 + written
     }
 
     fn read_ledger(&self) -> Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for file in self.files.values() {
-            each_batch(&self.root.join(FILES), file, |batch| {
+            each_batch(&self.place.within(FILES), file, |batch| {
                 entries.extend(ledger::read(batch)?);
                 Ok(())
             })?;
         }
         Ok(entries)
-    }
-
-    fn write_batches(
-        &self,
-        table: &str,
-        batches: &[RecordBatch],
-        place: u64,
-        level: i32,
-    ) -> Result<DataFile> {
-        let broken = |cause: parquet::errors::ParquetError| {
-            Error::internal(format!("a data file cannot be written: {cause}"))
-        };
-        let schema = batches.first().map(RecordBatch::schema);
-        let schema = schema.ok_or_else(|| Error::internal("a data file of nothing"))?;
-        let level = ZstdLevel::try_new(level).map_err(broken)?;
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(level))
-            // Columns in which hardly a value comes twice.
-            .set_column_dictionary_enabled("users".into(), false)
-            .set_column_dictionary_enabled("key".into(), false)
-            .set_column_dictionary_enabled("number".into(), false)
-            .set_statistics_enabled(EnabledStatistics::None)
-            .build();
-        let options =
-            ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        let mut bytes = Vec::new();
-        let mut writer =
-            ArrowWriter::try_new_with_options(&mut bytes, schema, options).map_err(broken)?;
-        for batch in batches {
-            writer.write(batch).map_err(broken)?;
-            if table == MONTHS {
-                // One set is worth a row group: it is read alone.
-                writer.flush().map_err(broken)?;
-            }
-        }
-        writer.close().map_err(broken)?;
-        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-        let stats = format!("{{\"numRecords\":{rows}}}");
-        delta::write(&self.root.join(table), &bytes, stats, place)
     }
 }
 
@@ -576,24 +302,6 @@ pub fn dimensions_of(sources: &[crate::events::Source]) -> Vec<String> {
     all.into_iter().collect()
 }
 
-fn by_name(files: Vec<DataFile>) -> Files {
-    files.into_iter().map(|file| (file.name.clone(), file)).collect()
-}
-
-/// Object stores need parts of the libraries that this program is built without.
-fn local(root: &Path) -> Result<()> {
-    let text = root.to_string_lossy();
-    let scheme = text.split_once(":/").map(|(scheme, _)| scheme.rsplit('/').next().unwrap_or(""));
-    match scheme {
-        Some(scheme) if scheme.len() > 1 => {
-            Err(Error::input(format!("this program is built without `{scheme}` stores"))
-                .with("file", &text)
-                .with("help", "name a local folder under `store:`"))
-        }
-        _ => Ok(()),
-    }
-}
-
 fn fields(schema: &Schema) -> Result<Vec<StructField>> {
     let schema: StructType = schema
         .try_into_kernel()
@@ -603,25 +311,21 @@ fn fields(schema: &Schema) -> Result<Vec<StructField>> {
 
 /// Reads a small data file, after looking whether its bytes are what they were.
 fn each_batch(
-    folder: &Path,
+    place: &Place,
     file: &DataFile,
     mut each: impl FnMut(&RecordBatch) -> Result<()>,
 ) -> Result<()> {
-    let path = &folder.join(&file.name);
-    if let Some(what) = file.fault(path) {
-        return Err(Error::input(format!("broken data file: {what}")).with("file", path.display()));
-    }
+    let address = place.address(&file.name);
     let broken = |cause: &dyn std::fmt::Display| {
-        Error::input(format!("broken data file: {cause}")).with("file", path.display())
+        Error::input(format!("broken data file: {cause}")).with("file", &address)
     };
-    let file = std::fs::File::open(path).map_err(|cause| Error::io(path, cause))?;
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
+    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file.sound(place)?, options)
         .and_then(|builder| builder.with_batch_size(1 << 16).build())
         .map_err(|cause| broken(&cause))?;
     for batch in reader {
         each(&batch.map_err(|cause| broken(&cause))?)
-            .map_err(|error| error.with("file", path.display()))?;
+            .map_err(|error| error.with("file", &address))?;
     }
     Ok(())
 }

@@ -2,22 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
 
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 use roaring::RoaringBitmap;
 
 use super::activity::{About, FIRST_GIVEN, SHARD_BITS, users};
 use super::delta::{DataFile, broken_logs};
+use super::place::Place;
 use super::{ACTIVITY, DataReader, MONTHS, PARTS, People, Store, months};
-use crate::Result;
 use crate::calendar::{Day, Window};
+use crate::{Error, Kind, Result};
 
 /// What is wrong with a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Which file, if it is one.
-    pub file: Option<PathBuf>,
+    /// Path or address of the file, if it is one.
+    pub file: Option<String>,
     /// What.
     pub what: String,
 }
@@ -42,7 +42,7 @@ pub struct Verified {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.file {
-            Some(file) => write!(f, "{}: {}", file.display(), self.what),
+            Some(file) => write!(f, "{file}: {}", self.what),
             None => f.write_str(&self.what),
         }
     }
@@ -58,19 +58,19 @@ impl Store {
         let mut verified = Verified::default();
         let mut broken = BTreeSet::new();
         for (table, files) in self.tables() {
-            let folder = self.root.join(table);
-            verified.faults.extend(broken_logs(&folder)?.into_iter().map(|file| Fault {
+            let place = self.place.within(table);
+            verified.faults.extend(broken_logs(&place)?.into_iter().map(|file| Fault {
                 file: Some(file),
                 what: "this part of the log has changed since it was written".to_owned(),
             }));
             for file in files.values() {
                 verified.files += 1;
                 verified.bytes += file.size;
-                let path = folder.join(&file.name);
-                if let Some(what) = file.fault(&path) {
+                if let Some(what) = file.fault(&place)? {
                     // What is in it does not matter any more.
                     broken.insert(file.name.clone());
-                    verified.faults.push(Fault { file: Some(path), what });
+                    let file = Some(place.address(&file.name));
+                    verified.faults.push(Fault { file, what });
                 }
             }
         }
@@ -78,7 +78,7 @@ impl Store {
         let known: Vec<u32> = match self.people() {
             Ok(people) => (0..PARTS).map(|part| people.part(part).len()).collect(),
             Err(error) => {
-                verified.faults.push(Fault { file: None, what: error.to_string() });
+                verified.faults.push(Fault { file: None, what: what_is_wrong(error)? });
                 vec![0; PARTS]
             }
         };
@@ -87,16 +87,16 @@ impl Store {
         let done = std::sync::atomic::AtomicU64::new(0);
         let sound = |file: &&DataFile| !broken.contains(&file.name);
         let files: Vec<&DataFile> = self.activity.values().filter(sound).collect();
+        let place = self.place.within(ACTIVITY);
         let parts: Vec<Part> = files
             .into_par_iter()
             .map(|file| {
-                let path = self.root.join(ACTIVITY).join(&file.name);
-                let part = self.read_sets(&path, file, &known);
+                let part = self.read_sets(&place, file, &known);
                 let rows = done.fetch_add(file.rows(), std::sync::atomic::Ordering::Relaxed);
                 progress(rows + file.rows(), total);
                 part
             })
-            .collect();
+            .collect::<Result<_>>()?;
         let mut counted: BTreeMap<String, u64> = BTreeMap::new();
         let mut united = Months::new();
         for part in parts {
@@ -112,25 +112,26 @@ impl Store {
         verified.events = counted.values().sum();
         if broken.is_empty() {
             self.check_ledger(&counted, &mut verified.faults);
-            self.check_months(united, &mut verified.faults);
+            self.check_months(united, &mut verified.faults)?;
         }
         Ok(verified)
     }
 
     /// The table `months` must be the union of the others, no more and no less.
-    fn check_months(&self, united: Months, faults: &mut Vec<Fault>) {
-        let folder = self.root.join(MONTHS);
+    fn check_months(&self, united: Months, faults: &mut Vec<Fault>) -> Result<()> {
+        let place = self.place.within(MONTHS);
         let mut told = Months::new();
-        for name in self.months.keys() {
-            let path = folder.join(name);
-            if let Err(error) = read_months(&path, &mut told) {
-                faults.push(Fault { file: Some(path), what: error.to_string() });
+        for file in self.months.values() {
+            if let Err(error) = read_months(&place, file, &mut told) {
+                let file = Some(place.address(&file.name));
+                faults.push(Fault { file, what: what_is_wrong(error)? });
             }
         }
         if told != united {
             let what = "the table `months` is not the union of `activity`".to_owned();
             faults.push(Fault { file: None, what });
         }
+        Ok(())
     }
 
     fn check_ledger(&self, counted: &BTreeMap<String, u64>, faults: &mut Vec<Fault>) {
@@ -154,22 +155,22 @@ impl Store {
         }
     }
 
-    fn read_sets(&self, path: &Path, file: &DataFile, known: &[u32]) -> Part {
-        let mut part = Part::default();
-        if let Err(error) = self.read_file(path, file, known, &mut part) {
-            part.fault(path, error.to_string());
+    fn read_sets(&self, place: &Place, file: &DataFile, known: &[u32]) -> Result<Part> {
+        let mut part = Part { address: place.address(&file.name), ..Part::default() };
+        if let Err(error) = self.read_file(place, file, known, &mut part) {
+            part.fault(what_is_wrong(error)?);
         }
-        part
+        Ok(part)
     }
 
     fn read_file(
         &self,
-        path: &Path,
+        place: &Place,
         file: &DataFile,
         known: &[u32],
         part: &mut Part,
     ) -> Result<()> {
-        let reader = DataReader::open(path)?;
+        let reader = DataReader::open(place, file)?;
         let mut rows = 0;
         for group in 0..reader.groups() {
             let about = About::read(&reader, group, &self.dimensions)?;
@@ -184,19 +185,19 @@ impl Store {
                 let bitmap = match RoaringBitmap::deserialize_from(sets.value(row)) {
                     Ok(bitmap) => bitmap,
                     Err(cause) => {
-                        part.fault(path, format!("row {rows}: not a bitmap: {cause}"));
+                        part.fault(format!("row {rows}: not a bitmap: {cause}"));
                         continue;
                     }
                 };
                 if let Some(what) = unsound(&bitmap, shard, count, events, known) {
-                    part.fault(path, format!("a set of row group {group}, row {row}: {what}"));
+                    part.fault(format!("a set of row group {group}, row {row}: {what}"));
                 }
                 let month = Window::Month.at(Day::new(about.days()[row])).start;
                 *part.months.entry((month, shard)).or_default() |= bitmap;
             }
         }
         if rows != file.rows() {
-            part.fault(path, format!("{rows} rows, but the log says {}", file.rows()));
+            part.fault(format!("{rows} rows, but the log says {}", file.rows()));
         }
         Ok(())
     }
@@ -205,8 +206,8 @@ impl Store {
 /// Users by first day of the month, and shard.
 type Months = BTreeMap<(Day, u32), RoaringBitmap>;
 
-fn read_months(path: &Path, told: &mut Months) -> Result<()> {
-    let reader = DataReader::open(path)?;
+fn read_months(place: &Place, file: &DataFile, told: &mut Months) -> Result<()> {
+    let reader = DataReader::open(place, file)?;
     for row in months(&reader)? {
         let (group, at) = row.place;
         let sets = users(&reader, group)?;
@@ -220,8 +221,18 @@ fn read_months(path: &Path, told: &mut Months) -> Result<()> {
     Ok(())
 }
 
+/// What is wrong with a file that cannot be understood. One that cannot be read is no fault of the
+/// store's: the machine or the object store has refused.
+fn what_is_wrong(error: Error) -> Result<String> {
+    match error.kind() {
+        Kind::Io => Err(error),
+        _ => Ok(error.to_string()),
+    }
+}
+
 #[derive(Default)]
 struct Part {
+    address: String,
     months: Months,
     sets: u64,
     events: BTreeMap<String, u64>,
@@ -229,8 +240,8 @@ struct Part {
 }
 
 impl Part {
-    fn fault(&mut self, path: &Path, what: String) {
-        self.faults.push(Fault { file: Some(path.to_owned()), what });
+    fn fault(&mut self, what: String) {
+        self.faults.push(Fault { file: Some(self.address.clone()), what });
     }
 }
 

@@ -183,7 +183,7 @@ pub(super) enum Store {
     },
     /// Unite what came file by file; every answer stays the same
     Compact {
-        /// Also delete what only older versions need
+        /// Also delete what only older versions need; in an object store, what is older than a day
         #[arg(long)]
         sweep: bool,
     },

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufWriter, Write, stdout};
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use engine::calendar::Day;
 use engine::project::Project;
@@ -14,6 +15,9 @@ use super::{Outcome, args, output_error, say};
 
 /// Longest list of faults; the rest is counted.
 const MOST: usize = 20;
+/// How old a file in an object store must be before a sweep deletes it: longer than an ingest or a
+/// compaction takes from its first file to its commit.
+const SAFE: Duration = Duration::from_hours(24);
 
 pub(super) fn run(root: &Path, command: &args::Store) -> Result<Outcome> {
     let project = Project::load(root)?;
@@ -23,7 +27,7 @@ pub(super) fn run(root: &Path, command: &args::Store) -> Result<Outcome> {
         args::Store::Compact { .. } => None,
     };
     let _lock = match command {
-        args::Store::Compact { .. } if project.store.is_dir() => {
+        args::Store::Compact { .. } if project.store.may_hold() => {
             let waiting = || say("another process is at work on the store; waiting for it");
             Some(Lock::take(&project.store, waiting)?)
         }
@@ -31,7 +35,7 @@ pub(super) fn run(root: &Path, command: &args::Store) -> Result<Outcome> {
     };
     let store = Store::open(&project.store, version)?.ok_or_else(|| {
         Error::input("there is no store yet")
-            .with("file", project.store.display())
+            .with("file", &project.store)
             .with("help", "make it with `headcount ingest`")
     })?;
     match command {
@@ -69,7 +73,7 @@ fn info(store: &Store) -> Result<Outcome> {
     tell(&mut out, store, &months).and_then(|()| out.flush()).map_err(output_error)?;
     let unused = store.unused()?;
     if !unused.is_empty() {
-        let bytes: u64 = unused.iter().map(|(_, size)| size).sum();
+        let bytes: u64 = unused.iter().map(|(_, item)| item.size).sum();
         say(&format!(
             "{} files ({bytes} bytes) are of older versions or of ingests that did not end; \
              `headcount store compact --sweep` deletes them",
@@ -90,7 +94,7 @@ fn tell(
     };
     let events: u64 = store.ledger().iter().map(|entry| entry.events).sum();
     let rejected: u64 = store.ledger().iter().map(|entry| entry.rejected()).sum();
-    writeln!(out, "store:      {}", store.root().display())?;
+    writeln!(out, "store:      {}", store.place())?;
     writeln!(out, "version:    {}", store.version())?;
     writeln!(out, "dimensions: {dimensions}")?;
     for (table, bytes) in store.sizes() {
@@ -155,12 +159,25 @@ fn compact(mut store: Store, sweep: bool) -> Result<Outcome> {
         false => say("nothing to compact"),
     }
     if sweep {
-        let (files, bytes) = store.sweep()?;
+        let swept = store.sweep(millis(SystemTime::now() - SAFE))?;
         say(&format!(
-            "deleted {files} files, {bytes} bytes; older versions cannot be read any more"
+            "deleted {} files, {} bytes; older versions cannot be read any more",
+            swept.files, swept.bytes
         ));
+        if swept.young > 0 {
+            say(&format!(
+                "left {} unneeded files: an ingest may be at work on what is younger than {} hours",
+                swept.young,
+                SAFE.as_secs() / 3600
+            ));
+        }
     }
     Ok(Outcome::Done)
+}
+
+fn millis(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).map(|since| since.as_millis());
+    since.ok().and_then(|millis| i64::try_from(millis).ok()).unwrap_or(0)
 }
 
 fn export(store: &Store, output: &Path) -> Result<Outcome> {

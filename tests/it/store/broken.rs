@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::store::Store;
+use engine::store::{Place, Store};
 
 use super::take;
 use crate::project::{GOOD, Project};
@@ -15,7 +15,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 fn is_sound(root: &Path) -> bool {
-    match Store::open(root, None) {
+    match Store::open(&Place::Folder(root.to_owned()), None) {
         Err(_) | Ok(None) => false,
         Ok(Some(store)) => store.verify(&|_, _| ()).is_ok_and(|found| found.faults.is_empty()),
     }

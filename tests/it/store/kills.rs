@@ -11,7 +11,7 @@ use engine::active::{Level, Question};
 use engine::calendar::Window;
 use tempfile::TempDir;
 
-use super::{assert_same, assert_sound, open};
+use super::{assert_same, assert_sound, local, open};
 use crate::project::program;
 
 /// Events of 24 files, with keys that are numbered, late ones among them.
@@ -67,7 +67,7 @@ fn a_killed_process_leaves_a_store_that_counts_right() {
         if !root.join("store/activity/_delta_log").is_dir() {
             continue;
         }
-        let Some(store) = engine::store::Store::open(&root.join("store"), None).unwrap() else {
+        let Some(store) = engine::store::Store::open(&local(root), None).unwrap() else {
             continue;
         };
         assert_sound(root);
@@ -120,7 +120,7 @@ fn a_full_disk_is_an_error_and_nothing_else() {
             let told = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(told.contains("error: "), "{told}");
         }
-        let store = engine::store::Store::open(&root.join("store"), None);
+        let store = engine::store::Store::open(&local(root), None);
         if store.unwrap().is_some() {
             assert_sound(root);
             assert_same(root, &question());

@@ -12,7 +12,7 @@ use engine::active::{Answer, Question, answer, answer_from_events};
 use engine::metric::Dictionary;
 use engine::project::Project;
 use engine::rollup::{DEFAULT_MEMORY, Ingested, Watch, ingest};
-use engine::store::Store;
+use engine::store::{Place, Store};
 
 /// Ingests what is new in a project, as a library.
 pub(crate) fn take(root: &Path) -> Ingested {
@@ -26,7 +26,11 @@ fn take_with(root: &Path, memory: u64) -> Ingested {
 }
 
 fn open(root: &Path) -> Store {
-    Store::open(&root.join("store"), None).unwrap().expect("a store")
+    Store::open(&local(root), None).unwrap().expect("a store")
+}
+
+fn local(root: &Path) -> Place {
+    Place::Folder(root.join("store"))
 }
 
 /// Nothing is wrong with the store.

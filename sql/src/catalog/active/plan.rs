@@ -93,8 +93,11 @@ impl DisplayAs for ActiveUsersExec {
         }
         let project = &self.ground.project;
         // Which of it the store serves is found out when the question is answered.
-        let road =
-            if project.store.exists() { "the store, and what it lacks: events" } else { "events" };
+        let road = if project.store.may_hold() {
+            "the store, and what it lacks: events"
+        } else {
+            "events"
+        };
         let sources: Vec<&str> =
             project.sources.iter().map(|source| source.name.as_str()).collect();
         write!(f, "{separator}from {road} of [{}]", sources.join(", "))

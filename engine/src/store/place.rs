@@ -1,0 +1,302 @@
+//! Where a store lies: in a folder of this machine, or in an object store. Everything else in the
+//! store is written against this.
+//!
+//! In a folder, a file is written under another name, brought down to the disk and renamed; an
+//! object store needs none of that.
+
+use std::fmt;
+use std::fs::{File, Metadata};
+use std::io::{ErrorKind, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use bytes::Bytes;
+
+use super::chunks::Chunks;
+use super::hash::Digest;
+use super::remote::Remote;
+use crate::{Error, Result};
+
+/// Where a store, or a part of one, lies.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// A folder of this machine.
+    Folder(PathBuf),
+    /// A prefix in an object store.
+    Remote(Remote),
+}
+
+/// A file or object, as a list of them has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// Its name in the place that was listed.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// When it was written: milliseconds since 1970.
+    pub modified: i64,
+}
+
+impl Place {
+    /// The place that `store:` names: an address, or a folder that starts at `root` unless it is
+    /// absolute.
+    ///
+    /// # Errors
+    /// When no store can lie at such an address.
+    pub fn parse(root: &Path, text: &str) -> Result<Self> {
+        match text.contains("://") {
+            true => Ok(Self::Remote(Remote::parse(text)?)),
+            false => Ok(Self::Folder(root.join(text))),
+        }
+    }
+
+    /// Whether something may lie here: a folder is there. Object stores are not asked.
+    pub fn may_hold(&self) -> bool {
+        match self {
+            Self::Folder(folder) => folder.is_dir(),
+            Self::Remote(_) => true,
+        }
+    }
+
+    /// Makes the folder, if it is one and not there.
+    pub(super) fn make(&self) -> Result<()> {
+        match self {
+            Self::Folder(folder) => {
+                std::fs::create_dir_all(folder).map_err(|cause| Error::io(folder, cause))
+            }
+            Self::Remote(_) => Ok(()),
+        }
+    }
+
+    /// A part of it.
+    pub(super) fn within(&self, name: &str) -> Self {
+        match self {
+            Self::Folder(folder) => Self::Folder(folder.join(name)),
+            Self::Remote(remote) => Self::Remote(remote.within(name)),
+        }
+    }
+
+    /// Path or address of something in it, for people.
+    pub(super) fn address(&self, name: &str) -> String {
+        match self {
+            Self::Folder(folder) => folder.join(name).display().to_string(),
+            Self::Remote(remote) => remote.address(name),
+        }
+    }
+
+    /// Tells a place where nothing is from one that cannot be reached.
+    pub(super) fn check(&self) -> Result<()> {
+        match self {
+            Self::Folder(_) => Ok(()),
+            Self::Remote(remote) => remote.check(),
+        }
+    }
+
+    /// Whether there is something of this name.
+    pub(super) fn holds(&self, name: &str) -> Result<bool> {
+        match self {
+            Self::Folder(folder) => Ok(folder.join(name).is_file()),
+            Self::Remote(remote) => Ok(remote.head(name)?.is_some()),
+        }
+    }
+
+    /// When something was written: milliseconds since 1970.
+    pub(super) fn modified(&self, name: &str) -> Result<i64> {
+        match self {
+            Self::Folder(folder) => {
+                let path = folder.join(name);
+                let metadata = path.metadata().map_err(|cause| Error::io(&path, cause))?;
+                Ok(millis(&metadata))
+            }
+            Self::Remote(remote) => match remote.head(name)? {
+                Some(item) => Ok(item.modified),
+                None => Err(remote.missing(name)),
+            },
+        }
+    }
+
+    /// All bytes of something small.
+    pub(super) fn read(&self, name: &str) -> Result<Bytes> {
+        match self {
+            Self::Folder(folder) => {
+                let path = folder.join(name);
+                let read = std::fs::read(&path).map_err(|cause| Error::io(&path, cause))?;
+                Ok(Bytes::from(read))
+            }
+            Self::Remote(remote) => remote.read(name)?.ok_or_else(|| remote.missing(name)),
+        }
+    }
+
+    /// A data file of which these bytes will be read.
+    pub(super) fn fetch(&self, name: &str, size: u64, ranges: &[Range<u64>]) -> Result<Chunks> {
+        match self {
+            Self::Folder(folder) => Ok(Chunks::File(open(&folder.join(name))?)),
+            Self::Remote(remote) => {
+                let starts = ranges.iter().map(|range| range.start);
+                let parts = starts.zip(remote.read_ranges(name, ranges)?).collect();
+                Ok(Chunks::Fetched(size, parts))
+            }
+        }
+    }
+
+    /// A data file of which everything will be read, with its digest; `None` if there is none.
+    pub(super) fn fetch_all(&self, name: &str) -> Result<Option<(Chunks, Digest, u64)>> {
+        match self {
+            Self::Folder(folder) => {
+                let path = folder.join(name);
+                match self.digest(name)? {
+                    None => Ok(None),
+                    Some((digest, size)) => Ok(Some((Chunks::File(open(&path)?), digest, size))),
+                }
+            }
+            Self::Remote(remote) => {
+                let Some(bytes) = remote.read(name)? else { return Ok(None) };
+                let (digest, size) = (Digest::of_bytes(&bytes), bytes.len() as u64);
+                Ok(Some((Chunks::Fetched(size, vec![(0, bytes)]), digest, size)))
+            }
+        }
+    }
+
+    /// Digest and size of something; `None` if there is nothing.
+    pub(super) fn digest(&self, name: &str) -> Result<Option<(Digest, u64)>> {
+        match self {
+            Self::Folder(folder) => {
+                let path = folder.join(name);
+                match path.metadata() {
+                    Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
+                    _ => Digest::of_file(&path).map(Some),
+                }
+            }
+            Self::Remote(remote) => remote.digest(name),
+        }
+    }
+
+    /// Writes all bytes, so that they stay, or nothing.
+    pub(super) fn write(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
+        let folder = match self {
+            Self::Folder(folder) => folder,
+            Self::Remote(remote) => return remote.write(name, bytes),
+        };
+        let (path, part) = (folder.join(name), folder.join(format!(".{name}.part")));
+        let written = File::create(&part)
+            .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
+            .and_then(|()| std::fs::rename(&part, &path));
+        written.map_err(|cause| {
+            // The first error is the one to tell; what is left behind is only a part.
+            let _ = std::fs::remove_file(&part);
+            Error::io(&path, cause)
+        })
+    }
+
+    /// Writes what is missed little if the power goes.
+    pub(super) fn note(&self, name: &str, text: String) -> Result<()> {
+        match self {
+            Self::Folder(folder) => {
+                let path = folder.join(name);
+                std::fs::write(&path, text).map_err(|cause| Error::io(&path, cause))
+            }
+            Self::Remote(remote) => remote.write(name, text.into_bytes()),
+        }
+    }
+
+    /// Brings down to the disk what somebody else has written.
+    pub(super) fn keep(&self, name: &str) -> Result<()> {
+        match self {
+            Self::Folder(folder) => {
+                let path = folder.join(name);
+                open(&path)?.sync_all().map_err(|cause| Error::io(&path, cause))
+            }
+            Self::Remote(_) => Ok(()),
+        }
+    }
+
+    /// Everything that lies right here, but not in parts of it, by name.
+    pub(super) fn list(&self) -> Result<Vec<Item>> {
+        let mut items = match self {
+            Self::Folder(folder) => list(folder).map_err(|cause| Error::io(folder, cause))?,
+            Self::Remote(remote) => remote.list()?,
+        };
+        items.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(items)
+    }
+
+    pub(super) fn delete(&self, name: &str) -> Result<()> {
+        match self {
+            Self::Folder(folder) => {
+                let path = folder.join(name);
+                std::fs::remove_file(&path).map_err(|cause| Error::io(&path, cause))
+            }
+            Self::Remote(remote) => remote.delete(name),
+        }
+    }
+
+    /// Copies something into a file of this machine; returns its bytes.
+    pub(super) fn copy_out(&self, name: &str, to: &Path) -> Result<u64> {
+        match self {
+            Self::Folder(folder) => {
+                let from = folder.join(name);
+                std::fs::copy(&from, to).map_err(|cause| Error::io(&from, cause))
+            }
+            Self::Remote(remote) => remote.copy_out(name, to),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(folder) => folder.display().fmt(f),
+            Self::Remote(remote) => remote.fmt(f),
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<File> {
+    File::open(path).map_err(|cause| Error::io(path, cause))
+}
+
+fn list(folder: &Path) -> std::io::Result<Vec<Item>> {
+    let mut items = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        if metadata.is_file() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            items.push(Item { name, size: metadata.len(), modified: millis(&metadata) });
+        }
+    }
+    Ok(items)
+}
+
+fn millis(metadata: &Metadata) -> i64 {
+    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    modified.and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::Place;
+
+    #[test]
+    fn a_store_lies_in_a_folder_or_at_an_address() {
+        let at = |text: &str| Place::parse(Path::new("/project"), text);
+        assert_eq!(at("store").unwrap(), Place::Folder(PathBuf::from("/project/store")));
+        assert_eq!(at("/other").unwrap(), Place::Folder(PathBuf::from("/other")));
+        for address in ["s3://bucket/a/b", "gs://bucket/a", "az://container/a", "s3://bucket"] {
+            let place = at(&format!("{address}/")).unwrap();
+            assert_eq!(place.to_string(), address);
+            assert_eq!(place.within("users").address("x"), format!("{address}/users/x"));
+        }
+        for (address, what) in [
+            ("ftp://host/a", "no store can lie at a `ftp` address"),
+            ("http://host/a", "no store can lie at a `http` address"),
+            ("s3:///a", "not an address"),
+        ] {
+            let error = at(address).unwrap_err().to_string();
+            assert!(error.contains(what) && error.contains("s3://bucket/path"), "{error}");
+        }
+    }
+}

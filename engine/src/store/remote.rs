@@ -1,0 +1,289 @@
+//! A place in an object store: a prefix in a bucket of S3, Google Cloud Storage or Azure, or of
+//! what speaks like one of them.
+//!
+//! An object appears whole or not at all, and a commit appears only if no other one has taken its
+//! version (`If-None-Match`), so nothing here has to be renamed, synced or locked. A request that
+//! fails is repeated as `object_store` does it: up to ten times within three minutes.
+
+use std::fmt;
+use std::fs::File;
+use std::hash::{Hash, Hasher};
+use std::io::Write;
+use std::ops::Range;
+use std::path::Path as Local;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, ObjectStoreExt, ObjectStoreScheme, PutPayload, parse_url_opts};
+use url::Url;
+
+use super::hash::{Digest, Hashing};
+use super::place::Item;
+use super::wait::wait;
+use crate::{Error, Kind, Result};
+
+/// How long one request may take, unless a variable such as `AWS_TIMEOUT` says otherwise: enough
+/// for a large data file on a slow line.
+const TIMEOUT: (&str, &str) = ("timeout", "120 seconds");
+/// Beginnings of the variables that clients look into.
+const VARIABLES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
+/// Addresses that a store may have, and what its clients look into.
+const SCHEMES: [(&str, &str); 5] = [
+    ("s3", "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL"),
+    ("s3a", "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL"),
+    ("gs", "GOOGLE_SERVICE_ACCOUNT or GOOGLE_APPLICATION_CREDENTIALS"),
+    ("az", "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY"),
+    ("abfss", "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY"),
+];
+
+static GIVEN: OnceLock<Vec<(String, String)>> = OnceLock::new();
+
+/// Gives the clients of object stores the variables of the environment: credentials, region,
+/// endpoint. The program does this once; the engine itself looks into no environment.
+pub fn use_variables(variables: impl IntoIterator<Item = (String, String)>) {
+    let known = |name: &str| VARIABLES.iter().any(|start| name.starts_with(start));
+    let known = variables.into_iter().filter(|(name, _)| known(name));
+    // Only the first call counts: clients that are there already would not learn of another.
+    let _ = GIVEN.set(known.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect());
+}
+
+/// A prefix in an object store.
+#[derive(Clone)]
+pub struct Remote {
+    /// Without a slash at its end.
+    url: String,
+    prefix: Path,
+    /// Made when it is first needed, and common to all parts of a store.
+    client: Arc<OnceLock<Arc<dyn ObjectStore>>>,
+}
+
+impl Remote {
+    /// The place at an address.
+    ///
+    /// # Errors
+    /// When no store can lie there.
+    pub(super) fn parse(text: &str) -> Result<Self> {
+        let wrong = |what: String| {
+            Error::input(what).with("file", text).with(
+                "help",
+                "a store lies in a local folder or at s3://bucket/path, gs://bucket/path, \
+                 az://container/path or abfss://container@account.dfs.core.windows.net/path",
+            )
+        };
+        let url = Url::parse(text).map_err(|cause| wrong(format!("not an address: {cause}")))?;
+        if SCHEMES.iter().all(|(scheme, _)| *scheme != url.scheme()) {
+            return Err(wrong(format!("no store can lie at a `{}` address", url.scheme())));
+        }
+        let (_, prefix) =
+            ObjectStoreScheme::parse(&url).map_err(|cause| wrong(format!("{cause}")))?;
+        Ok(Self { url: text.trim_end_matches('/').to_owned(), prefix, client: Arc::default() })
+    }
+
+    /// The address of something in it.
+    pub(super) fn address(&self, name: &str) -> String {
+        format!("{}/{name}", self.url)
+    }
+
+    /// A part of it.
+    pub(super) fn within(&self, name: &str) -> Self {
+        let client = Arc::clone(&self.client);
+        Self { url: self.address(name), prefix: self.path(name), client }
+    }
+
+    /// The client, and the address of what it is a client of.
+    pub(super) fn bucket(&self) -> Result<(String, Arc<dyn ObjectStore>)> {
+        let url = self.parsed()?;
+        let bucket = format!("{}://{}", url.scheme(), url.authority());
+        Ok((bucket, Arc::clone(self.client()?)))
+    }
+
+    /// The log of the table that lies here.
+    pub(super) fn log(&self) -> Result<LogStoreRef> {
+        let client = Arc::clone(self.client()?);
+        let table = Arc::new(PrefixStore::new(Arc::clone(&client), self.prefix.clone()));
+        Ok(default_logstore(table, client, &self.parsed()?, &StorageConfig::default()))
+    }
+
+    /// Whether the bucket can be reached.
+    pub(super) fn check(&self) -> Result<()> {
+        self.list().map(drop)
+    }
+
+    pub(super) fn head(&self, name: &str) -> Result<Option<Item>> {
+        let (client, path) = (self.client()?, self.path(name));
+        match wait(client.head(&path))? {
+            Ok(found) => Ok(Some(item(name, &found))),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(cause) => Err(self.failed(name, cause)),
+        }
+    }
+
+    pub(super) fn read(&self, name: &str) -> Result<Option<Bytes>> {
+        let (client, path) = (self.client()?, self.path(name));
+        match wait(async { client.get(&path).await?.bytes().await })? {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(cause) => Err(self.failed(name, cause)),
+        }
+    }
+
+    pub(super) fn read_ranges(&self, name: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let (client, path) = (self.client()?, self.path(name));
+        wait(client.get_ranges(&path, ranges))?.map_err(|cause| self.failed(name, cause))
+    }
+
+    pub(super) fn write(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
+        let (client, path) = (self.client()?, self.path(name));
+        let written = wait(client.put(&path, PutPayload::from(bytes)))?;
+        written.map(drop).map_err(|cause| self.failed(name, cause))
+    }
+
+    /// Everything that lies right here, but not in parts of it.
+    pub(super) fn list(&self) -> Result<Vec<Item>> {
+        let client = self.client()?;
+        let listed = wait(client.list_with_delimiter(Some(&self.prefix)))?;
+        let listed = listed.map_err(|cause| self.failed("", cause))?;
+        let name = |path: &Path| path.filename().unwrap_or_default().to_owned();
+        Ok(listed.objects.iter().map(|found| item(&name(&found.location), found)).collect())
+    }
+
+    pub(super) fn delete(&self, name: &str) -> Result<()> {
+        let (client, path) = (self.client()?, self.path(name));
+        wait(client.delete(&path))?.map_err(|cause| self.failed(name, cause))
+    }
+
+    /// Digest and size; `None` if there is nothing.
+    pub(super) fn digest(&self, name: &str) -> Result<Option<(Digest, u64)>> {
+        let mut hashing = Hashing::default();
+        let found = self.each_chunk(name, |chunk| {
+            hashing.write(chunk);
+            Ok(())
+        })?;
+        Ok(found.then(|| hashing.finish()))
+    }
+
+    /// Copies an object into a file of this machine.
+    pub(super) fn copy_out(&self, name: &str, to: &Local) -> Result<u64> {
+        let failed = |cause| Error::io(to, cause);
+        let mut file = File::create(to).map_err(failed)?;
+        let mut size = 0;
+        let found = self.each_chunk(name, |chunk| {
+            size += chunk.len() as u64;
+            file.write_all(chunk).map_err(failed)
+        })?;
+        if found { Ok(size) } else { Err(self.missing(name)) }
+    }
+
+    /// The error for what should be there.
+    pub(super) fn missing(&self, name: &str) -> Error {
+        Error::input("no such object").with("file", self.address(name))
+    }
+
+    /// Reads an object piece by piece; false if there is none.
+    fn each_chunk(
+        &self,
+        name: &str,
+        mut each: impl FnMut(&Bytes) -> Result<()> + Send,
+    ) -> Result<bool> {
+        let (client, path) = (self.client()?, self.path(name));
+        let read = async {
+            let mut chunks = client.get(&path).await?.into_stream();
+            while let Some(chunk) = chunks.try_next().await? {
+                if let Err(error) = each(&chunk) {
+                    return Ok(Err(error));
+                }
+            }
+            Ok(Ok(()))
+        };
+        match wait(read)? {
+            Ok(done) => done.map(|()| true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(cause) => Err(self.failed(name, cause)),
+        }
+    }
+
+    fn path(&self, name: &str) -> Path {
+        name.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
+    }
+
+    fn parsed(&self) -> Result<Url> {
+        Url::parse(&format!("{}/", self.url))
+            .map_err(|cause| Error::internal(format!("{} is no address: {cause}", self.url)))
+    }
+
+    fn client(&self) -> Result<&Arc<dyn ObjectStore>> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
+        let given = GIVEN.get().into_iter().flatten();
+        let given = given.map(|(name, value)| (name.as_str(), value.as_str()));
+        let (client, _) = parse_url_opts(&self.parsed()?, [TIMEOUT].into_iter().chain(given))
+            .map_err(|cause| self.failed("", cause))?;
+        Ok(self.client.get_or_init(|| Arc::from(client)))
+    }
+
+    /// The error for a request that came to nothing.
+    pub(super) fn failed(&self, name: &str, cause: object_store::Error) -> Error {
+        let what = match &cause {
+            object_store::Error::NotFound { .. } => "no such bucket or object",
+            object_store::Error::PermissionDenied { .. }
+            | object_store::Error::Unauthenticated { .. } => "the object store refuses access",
+            _ => "the object store cannot be used",
+        };
+        // Servers answer with pages of XML.
+        let told = cause.to_string();
+        let told = told.lines().next().unwrap_or_default();
+        let address = if name.is_empty() { self.url.clone() } else { self.address(name) };
+        Error::new(Kind::Io, format!("{what}: {told}"))
+            .with("file", address)
+            .with("help", self.help())
+            .caused_by(cause)
+    }
+
+    /// What to do when it cannot be used.
+    pub(super) fn help(&self) -> String {
+        let scheme = self.url.split(':').next().unwrap_or_default();
+        let known = SCHEMES.iter().find(|(name, _)| *name == scheme);
+        format!(
+            "nothing was lost or counted twice; look at the address, the network and the variables \
+             {}, then run the command again",
+            known.map_or("", |(_, variables)| variables)
+        )
+    }
+}
+
+fn item(name: &str, found: &object_store::ObjectMeta) -> Item {
+    let modified = found.last_modified.timestamp_millis();
+    Item { name: name.to_owned(), size: found.size, modified }
+}
+
+/// Two are the same if they have the same address.
+impl PartialEq for Remote {
+    fn eq(&self, other: &Self) -> bool {
+        self.url == other.url
+    }
+}
+
+impl Eq for Remote {}
+
+impl Hash for Remote {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.url.hash(state);
+    }
+}
+
+impl fmt::Display for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.url)
+    }
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Remote").field(&self.url).finish()
+    }
+}

@@ -1,0 +1,167 @@
+//! What keeps a store small, and what it is copied by: nothing of this changes an answer.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+
+use super::activity::{About, Row, Series, users};
+use super::bitmap::{encode, numbers};
+use super::delta::DataFile;
+use super::place::{Item, Place};
+use super::write::{SMALL, by_name};
+use super::{FILES, Store, USERS, each_batch, ledger};
+use crate::calendar::Day;
+use crate::{Error, Result};
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Files deleted.
+    pub files: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Files that are not needed, but too young to be deleted.
+    pub young: u64,
+}
+
+impl Store {
+    /// Makes a version with the same content in fewer files: the rows of each shard united, at the
+    /// best compression. False if there was nothing to do.
+    ///
+    /// # Errors
+    /// When the disk refuses, or another process has made a version meanwhile.
+    pub fn compact(&mut self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<bool> {
+        if self.files.len() < 2 {
+            return Ok(false);
+        }
+        self.pass_by_leftovers()?;
+        let (series, mut rows) = self.united(progress)?;
+        let written = self.write_at(&series, &mut rows, SMALL)?;
+        let mut users = self.users.clone();
+        if users.len() > 1 {
+            let mut batches = Vec::new();
+            for file in self.users.values() {
+                each_batch(&self.place.within(USERS), file, |batch| {
+                    batches.push(batch.clone());
+                    Ok(())
+                })?;
+            }
+            let file = self.write_batches(USERS, &batches, &self.users_number(0), SMALL)?;
+            users = BTreeMap::from([(file.name.clone(), file)]);
+        }
+        let batch = [ledger::write(&self.ledger)?];
+        let file = self.write_batches(FILES, &batch, &self.next_number(), SMALL)?;
+        let files = BTreeMap::from([(file.name.clone(), file)]);
+        let (activity, months) = (by_name(written.activity), by_name(written.months));
+        self.publish(activity, [users, files, months], true)?;
+        Ok(true)
+    }
+
+    /// Deletes data files that this version does not need: those of older versions, which cannot
+    /// be read any more then, and what killed processes left. No lock keeps writers away from an
+    /// object store, so there only files written before `before` (milliseconds since 1970) are
+    /// deleted: younger ones may belong to an ingest that is at work.
+    ///
+    /// # Errors
+    /// When the place cannot be read, or the disk or the object store refuses.
+    pub fn sweep(&self, before: i64) -> Result<Swept> {
+        let mut swept = Swept::default();
+        let mut old = Vec::new();
+        for (table, item) in self.unused()? {
+            let is_young = matches!(self.place, Place::Remote(_)) && item.modified >= before;
+            if is_young {
+                swept.young += 1;
+            } else {
+                swept.files += 1;
+                swept.bytes += item.size;
+                old.push((self.place.within(table), item.name));
+            }
+        }
+        old.par_iter().try_for_each(|(place, name)| place.delete(name))?;
+        Ok(swept)
+    }
+
+    /// Data files that this version does not need, with their tables.
+    ///
+    /// # Errors
+    /// When the place cannot be read.
+    pub fn unused(&self) -> Result<Vec<(&'static str, Item)>> {
+        let mut unused = Vec::new();
+        for (table, files) in self.tables() {
+            let items = self.place.within(table).list()?.into_iter();
+            let items = items.filter(|item| !files.contains_key(&item.name));
+            unused.extend(items.map(|item| (table, item)));
+        }
+        Ok(unused)
+    }
+
+    /// Copies this version out of the log's keeping: a folder of plain Parquet files for each
+    /// table, each row once. Returns files and bytes.
+    ///
+    /// # Errors
+    /// When the folder exists already, or the disk or the object store refuses.
+    pub fn export(&self, to: &Path) -> Result<(u64, u64)> {
+        if to.exists() {
+            return Err(Error::input("there is something in this place already")
+                .with("file", to.display())
+                .with("help", "name a folder that does not exist yet"));
+        }
+        let (mut count, mut bytes) = (0, 0);
+        for (table, files) in self.tables() {
+            let folder = to.join(table);
+            std::fs::create_dir_all(&folder).map_err(|cause| Error::io(&folder, cause))?;
+            for name in files.keys() {
+                bytes += self.place.within(table).copy_out(name, &folder.join(name))?;
+                count += 1;
+            }
+        }
+        Ok((count, bytes))
+    }
+
+    /// All rows, with those that are about the same thing made one.
+    fn united(&self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<(Vec<Series>, Vec<Row>)> {
+        let mut places: BTreeMap<Series, u32> = BTreeMap::new();
+        // By shard, day and series: sets, and events.
+        type Parts = BTreeMap<(u32, i32, u32), (Vec<Vec<u8>>, u64)>;
+        let mut parts = Parts::new();
+        let readers = self.readers()?;
+        let total: u64 = self.activity.values().map(DataFile::rows).sum();
+        let mut done = 0;
+        for reader in &readers {
+            for group in 0..reader.groups() {
+                let about = About::read(reader, group, &self.dimensions)?;
+                let users = users(reader, group)?;
+                for row in 0..about.len() {
+                    let next = places.len() as u32;
+                    let place = *places.entry(about.series(row)).or_insert(next);
+                    let key = (about.shards()[row] as u32, about.days()[row], place);
+                    let part = parts.entry(key).or_default();
+                    part.0.push(users.value(row).to_vec());
+                    part.1 += u64::try_from(about.events()[row]).unwrap_or(0);
+                }
+                done += about.len() as u64;
+                progress(done, total);
+            }
+        }
+        let mut series: Vec<(Series, u32)> = places.into_iter().collect();
+        series.sort_unstable_by_key(|(_, place)| *place);
+        let rows: Result<Vec<Row>> = parts
+            .into_iter()
+            .map(|((shard, day, series), (sets, event_count))| {
+                let mut all = Vec::new();
+                for set in &sets {
+                    numbers(set, |number| all.push(number))?;
+                }
+                if sets.len() > 1 {
+                    all.sort_unstable();
+                    all.dedup();
+                }
+                let user_count = all.len() as u64;
+                let day = Day::new(day);
+                Ok(Row { shard, day, series, users: encode(&all)?, user_count, event_count })
+            })
+            .collect();
+        Ok((series.into_iter().map(|(series, _)| series).collect(), rows?))
+    }
+}

@@ -1,0 +1,203 @@
+//! How a store gets its next version: data files that belong to no version yet, then the commits.
+
+use std::sync::atomic::Ordering;
+
+use arrow::record_batch::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+
+use super::activity::{Row, Series, write_rows};
+use super::delta::{self, DataFile, Table};
+use super::ledger::{self, Entry};
+use super::people::People;
+use super::place::Place;
+use super::{ACTIVITY, FILES, Files, MONTHS, SIDES, Store, USERS, months};
+use crate::{Error, Result};
+
+/// Data files that one process can write for one version.
+const MOST_FILES: u64 = 1_000_000;
+/// Compression of what is written in a hurry, and of what is written to stay.
+const FAST: i32 = 3;
+pub(super) const SMALL: i32 = 9;
+
+/// Data files that were written and belong to no version yet.
+#[derive(Clone, Debug, Default)]
+pub struct Written {
+    pub(super) activity: Vec<DataFile>,
+    pub(super) months: Vec<DataFile>,
+}
+
+impl Written {
+    /// Takes in those of another part.
+    pub fn append(&mut self, mut other: Self) {
+        self.activity.append(&mut other.activity);
+        self.months.append(&mut other.months);
+    }
+}
+
+impl Store {
+    /// Writes rows as data files that no version has yet; hand them to [`commit`](Self::commit).
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write(&self, series: &[Series], rows: &mut [Row]) -> Result<Written> {
+        self.write_at(series, rows, FAST)
+    }
+
+    pub(super) fn write_at(
+        &self,
+        series: &[Series],
+        rows: &mut [Row],
+        level: i32,
+    ) -> Result<Written> {
+        if rows.is_empty() {
+            return Ok(Written::default());
+        }
+        let place = self.place.within(ACTIVITY);
+        let number = || self.next_number();
+        let activity = write_rows(&place, &self.dimensions, series, rows, level, &number)?;
+        let months = self.write_batches(MONTHS, &months::of_rows(rows)?, &number(), level)?;
+        Ok(Written { activity, months: vec![months] })
+    }
+
+    /// Makes the next version: these data files more, the people that have got numbers since, and
+    /// these entries of the ledger. All of it is there afterwards, or nothing.
+    ///
+    /// # Errors
+    /// When the disk refuses, or another process has made a version meanwhile.
+    pub fn commit(
+        &mut self,
+        written: Written,
+        people: &mut People,
+        entries: Vec<Entry>,
+    ) -> Result<u64> {
+        let mut activity = self.activity.clone();
+        activity.extend(by_name(written.activity));
+        let mut months = self.months.clone();
+        months.extend(by_name(written.months));
+        let mut users = self.users.clone();
+        let fresh = people.fresh()?;
+        if !fresh.is_empty() {
+            let file =
+                self.write_batches(USERS, &fresh, &self.users_number(self.numbered()), FAST)?;
+            users.insert(file.name.clone(), file);
+        }
+        let mut files = self.files.clone();
+        let batch = [ledger::write(&entries)?];
+        let file = self.write_batches(FILES, &batch, &self.next_number(), FAST)?;
+        files.insert(file.name.clone(), file);
+        self.publish(activity, [users, files, months], false)?;
+        people.saved();
+        self.ledger.extend(entries);
+        Ok(self.version)
+    }
+
+    /// The commits, `activity` last: it makes the others visible.
+    pub(super) fn publish(
+        &mut self,
+        activity: Files,
+        sides: [Files; 3],
+        rearranges: bool,
+    ) -> Result<()> {
+        let mut notes = self.notes;
+        let before = [&self.users, &self.files, &self.months];
+        for (at, ((name, _), wanted)) in SIDES.into_iter().zip(&sides).enumerate() {
+            if wanted != before[at] {
+                let mut table = Table::load(&self.place.within(name), None)?;
+                notes[at] = table.commit(wanted, &[], rearranges)?;
+            }
+        }
+        let mut table = Table::load(&self.place.within(ACTIVITY), None)?;
+        if table.version() != self.version {
+            return Err(delta::conflict(&self.place));
+        }
+        let noted: Vec<(&str, u64)> =
+            SIDES.iter().zip(notes).map(|((_, note), version)| (*note, version)).collect();
+        self.version = table.commit(&activity, &noted, rearranges)?;
+        (self.activity, self.notes) = (activity, notes);
+        [self.users, self.files, self.months] = sides;
+        Ok(())
+    }
+
+    /// A number for a new data file: no other file of any version has it, so two files with the
+    /// same content, which count twice, are two files.
+    pub(super) fn next_number(&self) -> String {
+        let written = self.written.fetch_add(1, Ordering::Relaxed);
+        format!("{:012}", self.first_number() + written)
+    }
+
+    /// The number of the first data file that this version can be followed by.
+    fn first_number(&self) -> u64 {
+        (self.version + 1) * MOST_FILES
+    }
+
+    /// Numbers for a file of `users`: how many people come before it, so that the files are read in
+    /// their order, and its own.
+    pub(super) fn users_number(&self, before: u64) -> String {
+        format!("{before:012}-{}", self.next_number())
+    }
+
+    /// Passes by the numbers of data files that earlier processes have left where no lock keeps
+    /// writers apart: somebody may be about to [sweep](Self::sweep) them, and must not find among
+    /// them one that was written again.
+    pub(super) fn pass_by_leftovers(&self) -> Result<()> {
+        if let Place::Folder(_) = self.place {
+            return Ok(());
+        }
+        let own = self.first_number()..self.first_number() + MOST_FILES;
+        for (table, _) in self.tables() {
+            for item in self.place.within(table).list()? {
+                let numbers = item.name.split('-').filter_map(|part| part.parse::<u64>().ok());
+                for number in numbers.filter(|number| own.contains(number)) {
+                    self.written.fetch_max(number + 1 - own.start, Ordering::Relaxed);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_batches(
+        &self,
+        table: &str,
+        batches: &[RecordBatch],
+        number: &str,
+        level: i32,
+    ) -> Result<DataFile> {
+        let broken = |cause: parquet::errors::ParquetError| {
+            Error::internal(format!("a data file cannot be written: {cause}"))
+        };
+        let schema = batches.first().map(RecordBatch::schema);
+        let schema = schema.ok_or_else(|| Error::internal("a data file of nothing"))?;
+        let level = ZstdLevel::try_new(level).map_err(broken)?;
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(level))
+            // Columns in which hardly a value comes twice.
+            .set_column_dictionary_enabled("users".into(), false)
+            .set_column_dictionary_enabled("key".into(), false)
+            .set_column_dictionary_enabled("number".into(), false)
+            .set_statistics_enabled(EnabledStatistics::None)
+            .build();
+        let options =
+            ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
+        let mut bytes = Vec::new();
+        let mut writer =
+            ArrowWriter::try_new_with_options(&mut bytes, schema, options).map_err(broken)?;
+        for batch in batches {
+            writer.write(batch).map_err(broken)?;
+            if table == MONTHS {
+                // One set is worth a row group: it is read alone.
+                writer.flush().map_err(broken)?;
+            }
+        }
+        writer.close().map_err(broken)?;
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        let stats = format!("{{\"numRecords\":{rows}}}");
+        delta::write(&self.place.within(table), bytes, stats, number)
+    }
+}
+
+pub(super) fn by_name(files: Vec<DataFile>) -> Files {
+    files.into_iter().map(|file| (file.name.clone(), file)).collect()
+}
