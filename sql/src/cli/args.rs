@@ -1,10 +1,12 @@
 //! Arguments of the commands, and the text that teaches them.
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use datasets::Ids;
 use engine::active::{Level, Method, Question, TreeOf};
@@ -16,6 +18,8 @@ use super::bench::Bench;
 use crate::question::tree;
 use crate::report::Format;
 use crate::results;
+use crate::server::Limits;
+use crate::server::running::seconds;
 use crate::session::Options;
 
 /// Counts the people who use a product: exact and approximate monthly active users, overall (MAU)
@@ -54,6 +58,8 @@ pub(super) enum Command {
     Store(Store),
     /// Ask in SQL: at a prompt, or with -c and -f
     Sql(Sql),
+    /// Serve BI tools (PostgreSQL's protocol), columnar clients (Arrow Flight SQL) and HTTP
+    Serve(Box<Serve>),
     /// Invent events, with the true numbers of users written beside them
     Generate(Generate),
     /// Measure on your data, or on invented data
@@ -251,6 +257,109 @@ impl Sql {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
+Clients may only read. An address that the network reaches asks for names and passwords: name a file
+of users. Ctrl-C (or SIGTERM) lets running statements end; a second one ends them.
+
+Examples:
+  headcount serve                                     PostgreSQL's protocol on 127.0.0.1:5432
+  headcount serve --postgres 127.0.0.1:5433 --flight 127.0.0.1:32010 --http 127.0.0.1:8080
+  headcount serve --add-user ada --users users.txt
+  headcount serve --postgres 0.0.0.0:5432 --users users.txt --tls-cert cert.pem --tls-key key.pem")]
+pub(super) struct Serve {
+    /// Address for psql, drivers and BI tools [default when no address is named: 127.0.0.1:5432]
+    #[arg(long, value_name = "ADDR")]
+    pub(super) postgres: Option<SocketAddr>,
+    /// Address for Arrow Flight SQL
+    #[arg(long, value_name = "ADDR")]
+    pub(super) flight: Option<SocketAddr>,
+    /// Address for HTTP: /healthz, /metrics, /api/report
+    #[arg(long, value_name = "ADDR")]
+    pub(super) http: Option<SocketAddr>,
+    /// File of users; without one everybody on this machine may ask
+    #[arg(long, value_name = "FILE")]
+    pub(super) users: Option<PathBuf>,
+    /// Add a user to the file, with a password from stdin, and end
+    #[arg(long, value_name = "NAME", requires = "users")]
+    pub(super) add_user: Option<String>,
+    /// Certificates of the server, in PEM; what is bad is a refusal to start
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(super) tls_cert: Option<PathBuf>,
+    /// Private key of the first certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(super) tls_key: Option<PathBuf>,
+    /// Time for a statement, from its arrival to its last row: 30s, 5m
+    #[arg(long, default_value = "5m", value_name = "TIME", value_parser = seconds)]
+    pub(super) time_limit: Duration,
+    /// Memory that all statements may hold together
+    #[arg(long, default_value = "4GiB", value_name = "SIZE", value_parser = bytes)]
+    pub(super) memory_limit: usize,
+    /// Memory that one statement may hold; above it spills to disk or fails
+    #[arg(long, default_value = "1GiB", value_name = "SIZE", value_parser = bytes)]
+    pub(super) statement_memory: usize,
+    /// Rows of one result
+    #[arg(long, default_value_t = 10_000_000, value_name = "N")]
+    pub(super) row_limit: u64,
+    /// Connections at a time, of all protocols
+    #[arg(long, default_value = "100", value_name = "N")]
+    pub(super) connections: NonZeroUsize,
+    /// Log statements that take longer as slow
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = seconds)]
+    pub(super) slow: Duration,
+    /// How long running statements may go on after the server was told to stop
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = seconds)]
+    pub(super) grace: Duration,
+    /// Threads for queries [default: one per core]
+    #[arg(long, value_name = "N")]
+    pub(super) threads: Option<NonZeroUsize>,
+    /// Folder to spill to [default: the system's]
+    #[arg(long, value_name = "DIR")]
+    pub(super) temporary: Option<PathBuf>,
+    /// A setting of DataFusion, as in `headcount sql`
+    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
+    pub(super) set: Vec<(String, String)>,
+    /// How to write the log, which goes to stderr
+    #[arg(long, default_value = "text", value_name = "FORMAT")]
+    pub(super) log: LogFormat,
+    /// error, warn, info (every statement), debug, trace or off
+    #[arg(long, default_value = "info", value_name = "LEVEL")]
+    pub(super) log_level: String,
+}
+
+/// How a log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+impl Serve {
+    /// What sessions may use.
+    pub(super) fn options(&self) -> Options {
+        Options {
+            memory_limit: Some(self.memory_limit),
+            threads: self.threads.map(NonZeroUsize::get),
+            temporary: self.temporary.clone(),
+            settings: self.set.clone(),
+        }
+    }
+
+    /// What statements and connections may take.
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            time: self.time_limit,
+            memory: self.statement_memory,
+            rows: self.row_limit,
+            connections: self.connections.get(),
+            slow: self.slow,
+            grace: self.grace,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
 The folder is a project of its own: run `headcount report --project DIR` on it and compare with
 DIR/truth/truth.csv. Equal arguments give equal bytes, whatever the number of threads.
 
@@ -308,7 +417,7 @@ pub(super) fn precision(text: &str) -> Result<u8, String> {
 }
 
 /// `4GB`, `512 MiB`, `1000000`: a whole or broken number and a unit, of 1000 or of 1024.
-fn bytes(text: &str) -> Result<usize, String> {
+pub(super) fn bytes(text: &str) -> Result<usize, String> {
     let wrong = || "write a size as 4GB, 512MiB or a number of bytes".to_owned();
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);

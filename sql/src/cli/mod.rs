@@ -10,6 +10,7 @@ mod ingest;
 mod init;
 mod progress;
 mod report;
+mod serve;
 mod sql;
 mod store;
 
@@ -72,6 +73,7 @@ fn run(arguments: Arguments) -> Result<Outcome> {
         Command::Check => check::run(&root(project)?),
         Command::Report(options) => report::run(&root(project)?, &options),
         Command::Sql(options) => sql::run(project, &options),
+        Command::Serve(options) => serve::run(project, &options),
         Command::Ingest(options) => ingest::run(&root(project)?, &options),
         Command::Store(command) => store::run(&root(project)?, &command),
         Command::Generate(options) => generate::run(&options),

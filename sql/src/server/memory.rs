@@ -88,8 +88,8 @@ mod tests {
         let all: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(100));
         let pool = |limit| Arc::new(Capped::new(Arc::clone(&all), limit)) as Arc<dyn MemoryPool>;
         let (one, two) = (pool(60), pool(60));
-        let mut first = MemoryConsumer::new("first").register(&one);
-        let mut second = MemoryConsumer::new("second").register(&two);
+        let first = MemoryConsumer::new("first").register(&one);
+        let second = MemoryConsumer::new("second").register(&two);
         first.try_grow(60).unwrap();
         let error = first.try_grow(1).unwrap_err().to_string();
         assert!(error.contains("holds 60 of its 60"), "{error}");

@@ -22,6 +22,7 @@ mod incoming;
 pub mod limits;
 pub mod memory;
 pub mod metrics;
+pub mod postgres;
 pub mod read_only;
 pub mod running;
 pub mod shared;

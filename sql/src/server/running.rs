@@ -93,6 +93,8 @@ pub struct Running {
     shared: Arc<Shared>,
     about: About,
     begun: Instant,
+    /// How long it may take.
+    time: Duration,
     cancel: CancellationToken,
     rows: Arc<AtomicU64>,
     /// How it ended; what is dropped without an ending was not wanted any more.
@@ -107,11 +109,19 @@ impl Running {
             shared: Arc::clone(shared),
             about,
             begun: Instant::now(),
+            time: shared.limits.time,
             cancel,
             rows: Arc::default(),
             ending: None,
             why: None,
         }
+    }
+
+    /// Gives it less time than the server would.
+    #[must_use]
+    pub fn within(mut self, time: Duration) -> Self {
+        self.time = self.time.min(time);
+        self
     }
 
     /// Plans a text as one statement that only reads.
@@ -201,7 +211,7 @@ impl Running {
 
     /// Waits until the statement has to end.
     async fn limits(&self) -> Ending {
-        let left = self.shared.limits.time.saturating_sub(self.begun.elapsed());
+        let left = self.time.saturating_sub(self.begun.elapsed());
         tokio::select! {
             () = tokio::time::sleep(left) => Ending::OutOfTime,
             () = self.cancel.cancelled() => Ending::Cancelled,
@@ -213,7 +223,7 @@ impl Running {
         self.ending = Some(ending);
         match ending {
             Ending::OutOfTime => {
-                let limit = self.shared.limits.time.as_secs_f64();
+                let limit = self.time.as_secs_f64();
                 Error::limit(format!("the statement took longer than the limit of {limit} s"))
                     .with("help", "ask for less at once, or have `--time-limit` raised")
             }

@@ -13,6 +13,7 @@ use engine::store::Store;
 use engine::{Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::memory::Capped;
 use super::metrics::Metrics;
@@ -112,6 +113,26 @@ impl Shared {
     /// Begins a statement; `cancel` ends it.
     pub fn begin(self: &Arc<Self>, about: About, cancel: CancellationToken) -> Running {
         Running::new(self, about, cancel)
+    }
+
+    /// Does something before a statement begins, such as planning it for later, on the threads for
+    /// queries.
+    ///
+    /// # Errors
+    /// Its own, and the end of the time that a statement has.
+    pub async fn within_time<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let task = AbortOnDropHandle::new(self.work.spawn(work));
+        match tokio::time::timeout(self.limits.time, task).await {
+            Ok(Ok(done)) => done,
+            Ok(Err(cause)) => Err(Error::internal(format!("a statement broke off: {cause}"))),
+            Err(_) => Err(Error::limit(format!(
+                "the statement took longer than the limit of {} s to be planned",
+                self.limits.time.as_secs_f64()
+            ))),
+        }
     }
 
     /// Lets a connection in, as long as what is returned lives.

@@ -1,0 +1,222 @@
+//! `headcount serve`: the project for BI tools, columnar clients and browsers.
+//!
+//! Connections have threads of their own, and so have queries: however busy these are, clients are
+//! accepted, cancelled and stopped in time.
+
+use std::fs::OpenOptions;
+use std::io::{BufRead, IsTerminal, Write, stderr, stdin};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use engine::project::Project;
+use engine::{Error, Kind, Result};
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinSet;
+use tracing_subscriber::filter::LevelFilter;
+
+use super::{Outcome, args, say};
+use crate::server::access::{Access, entry};
+use crate::server::{Protocol, Shared, Tls, flight, http, postgres};
+
+/// Threads for connections: they only move bytes.
+const CONNECTION_THREADS: usize = 2;
+
+pub(super) fn run(root: Option<PathBuf>, options: &args::Serve) -> Result<Outcome> {
+    if let Some(name) = &options.add_user {
+        return add_user(name, options.users.as_deref());
+    }
+    let access = match &options.users {
+        Some(path) => Access::read(path)?,
+        None => Access::default(),
+    };
+    let tls = match (&options.tls_cert, &options.tls_key) {
+        (Some(certificates), Some(key)) => Some(Tls::read(certificates, key)?),
+        _ => None,
+    };
+    let project = match root {
+        Some(root) => Project::load(&root)?,
+        None => Project::load(&super::root(None)?)?,
+    };
+    let mut listeners = Vec::new();
+    for (protocol, address) in addresses(options) {
+        access.check(address)?;
+        listeners.push((protocol, bind(protocol, address)?));
+    }
+    log(options)?;
+    let threads = |count: usize, name: &str| {
+        let mut builder = Builder::new_multi_thread();
+        builder.worker_threads(count).thread_name(name).enable_all();
+        builder.build().map_err(|cause| Error::new(Kind::Io, format!("no threads: {cause}")))
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let work = threads(options.threads.map_or(cores, usize::from), "query")?;
+    let connections = threads(CONNECTION_THREADS, "connection")?;
+    let session = options.options();
+    let limits = options.limits();
+    let shared =
+        Shared::new(Some(Arc::new(project)), session, limits, access, work.handle().clone())?;
+    connections.block_on(serve(&shared, listeners, tls))?;
+    end(connections);
+    end(work);
+    Ok(Outcome::Done)
+}
+
+/// The addresses to listen on; PostgreSQL's own port on this machine if none is named.
+fn addresses(options: &args::Serve) -> Vec<(Protocol, SocketAddr)> {
+    let named = [
+        (Protocol::Postgres, options.postgres),
+        (Protocol::Flight, options.flight),
+        (Protocol::Http, options.http),
+    ];
+    let mut addresses: Vec<(Protocol, SocketAddr)> =
+        named.into_iter().filter_map(|(protocol, address)| Some((protocol, address?))).collect();
+    if addresses.is_empty() {
+        addresses.push((Protocol::Postgres, SocketAddr::from(([127, 0, 0, 1], 5432))));
+    }
+    addresses
+}
+
+fn bind(protocol: Protocol, address: SocketAddr) -> Result<TcpListener> {
+    let option = protocol.name();
+    let failed = |cause: std::io::Error| {
+        let error = match cause.kind() {
+            std::io::ErrorKind::AddrInUse => Error::new(
+                Kind::Io,
+                format!("{address} is taken by another program"),
+            )
+            .with(
+                "help",
+                format!(
+                    "stop that program, or name another port with --{option}; 0 takes a free one"
+                ),
+            ),
+            _ => Error::new(Kind::Io, format!("{address} cannot be listened on: {cause}")),
+        };
+        error.with("option", format!("--{option}")).caused_by(cause)
+    };
+    let listener = TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    Ok(listener)
+}
+
+async fn serve(
+    shared: &Arc<Shared>,
+    listeners: Vec<(Protocol, TcpListener)>,
+    tls: Option<Tls>,
+) -> Result<()> {
+    let broken = |cause| Error::new(Kind::Io, format!("the system gives no sockets: {cause}"));
+    let mut servers = JoinSet::new();
+    for (protocol, listener) in listeners {
+        let address = listener.local_addr().map_err(broken)?;
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(broken)?;
+        let (shared, tls) = (Arc::clone(shared), tls.clone());
+        let secure = if tls.is_some() { " (TLS)" } else { "" };
+        say(&format!("listening: {} on {address}{secure}", protocol.name()));
+        servers.spawn(async move {
+            match protocol {
+                Protocol::Postgres => postgres::serve(shared, listener, tls).await,
+                Protocol::Flight => flight::serve(shared, listener, tls).await,
+                Protocol::Http => http::serve(shared, listener, tls).await,
+            }
+        });
+    }
+    let all_ended = async {
+        let mut result = Ok(());
+        while let Some(ended) = servers.join_next().await {
+            let ended = ended.unwrap_or_else(|cause| {
+                Err(Error::internal(format!("a server broke off: {cause}")))
+            });
+            if ended.is_err() {
+                // One that cannot go on takes the others with it: half a service hides a fault.
+                shared.stop();
+                result = ended;
+            }
+        }
+        result
+    };
+    tokio::pin!(all_ended);
+    tokio::select! {
+        ended = &mut all_ended => ended,
+        () = told_to_stop() => {
+            tracing::info!("stopping: running statements may end");
+            shared.stop();
+            tokio::select! {
+                ended = &mut all_ended => ended,
+                () = tokio::time::sleep(shared.limits.grace) => {
+                    tracing::warn!("the grace is over: running statements are ended");
+                    shared.kill();
+                    all_ended.await
+                }
+                () = told_to_stop() => {
+                    shared.kill();
+                    all_ended.await
+                }
+            }
+        }
+    }
+}
+
+/// Waits for Ctrl-C or SIGTERM.
+async fn told_to_stop() {
+    let terminated = async {
+        #[cfg(unix)]
+        if let Ok(mut signal) =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        {
+            signal.recv().await;
+            return;
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}
+
+/// What is still at work behind a cancelled statement is not waited for.
+fn end(runtime: Runtime) {
+    runtime.shutdown_background();
+}
+
+fn log(options: &args::Serve) -> Result<()> {
+    let level: LevelFilter = options.log_level.parse().map_err(|_| {
+        Error::input(format!("`{}` is no level of logging", options.log_level))
+            .with("help", "use error, warn, info, debug, trace or off")
+    })?;
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(stderr);
+    match options.log {
+        args::LogFormat::Text => builder.with_ansi(false).init(),
+        args::LogFormat::Json => builder.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+/// Adds a line to the file of users, with the password from the terminal or from stdin.
+fn add_user(name: &str, users: Option<&Path>) -> Result<Outcome> {
+    let path = users.ok_or_else(|| {
+        Error::input("there is no file to add the user to").with("help", "name it with --users")
+    })?;
+    if path.exists() && Access::read(path).is_ok_and(|access| access.secret(name).is_some()) {
+        return Err(Error::input(format!("the user `{name}` is there already"))
+            .with("file", path.display())
+            .with("help", "delete the line to give a new password"));
+    }
+    if stdin().is_terminal() {
+        say(&format!("password for {name} (it is shown as you type):"));
+    }
+    let mut password = String::new();
+    let failed = |cause| Error::io(Path::new("standard input"), cause);
+    stdin().lock().read_line(&mut password).map_err(failed)?;
+    let line = entry(name, password.trim_end_matches(['\n', '\r']))?;
+    let failed = |cause| Error::io(path, cause);
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).map_err(failed)?;
+    writeln!(file, "{line}").map_err(failed)?;
+    say(&format!("added {name} to {}", path.display()));
+    Ok(Outcome::Done)
+}
