@@ -4,13 +4,15 @@
 //! files, with no filter on the way, it can be spared much of that: texts that are only grouped
 //! by are read as the codes they are stored as, and where the statistics of a row group say that
 //! all its timestamps lie in one period, they are not read at all: the first stands for all.
-//! Threads take row groups as they get done with others, so one large file is enough for many.
+//! Threads begin at different places and take row groups as they get done with others: one large
+//! file is enough for many, and where files follow time they have few groups in common.
 
 use std::collections::HashSet;
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit as ArrowUnit};
@@ -41,7 +43,8 @@ pub(super) struct RowGroups {
     schema: SchemaRef,
     files: Vec<OpenFile>,
     units: Vec<Unit>,
-    next: AtomicUsize,
+    /// What each thread still has to read.
+    shares: Mutex<Vec<Range<usize>>>,
     stop: AtomicBool,
 }
 
@@ -93,7 +96,7 @@ impl RowGroups {
             schema: Arc::new(Schema::new(fields)),
             files: Vec::new(),
             units: Vec::new(),
-            next: AtomicUsize::new(0),
+            shares: Mutex::default(),
             stop: AtomicBool::new(false),
         };
         for path in whole_files(config.file_groups.iter().flat_map(|group| group.iter()))? {
@@ -122,17 +125,37 @@ impl RowGroups {
         (self.units.len(), known.count())
     }
 
+    /// Gives each of some threads its share.
+    pub(super) fn share(&self, threads: usize) {
+        let place = |thread: usize| self.units.len() * thread / threads;
+        let shares = (0..threads).map(|thread| place(thread)..place(thread + 1)).collect();
+        *self.shares.lock().unwrap_or_else(PoisonError::into_inner) = shares;
+    }
+
+    /// The next row group of a thread: of its own share, then from the end of the largest.
+    fn next(&self, thread: usize) -> Option<&Unit> {
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = shares.get_mut(thread)?.next();
+        let next = next.or_else(|| shares.iter_mut().max_by_key(|share| share.len())?.next_back());
+        self.units.get(next?)
+    }
+
     /// Asks all threads to stop.
     pub(super) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// Reads row groups until none is left or someone asked to stop.
+    /// Reads row groups as one of the threads that have [shares](Self::share), until none is left
+    /// or someone asked to stop.
     ///
     /// # Errors
     /// When a file cannot be read, and the first error of `take`.
-    pub(super) fn read(&self, mut take: impl FnMut(&RecordBatch) -> Result<()>) -> Result<()> {
-        while let Some(unit) = self.units.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+    pub(super) fn read(
+        &self,
+        thread: usize,
+        mut take: impl FnMut(&RecordBatch) -> Result<()>,
+    ) -> Result<()> {
+        while let Some(unit) = self.next(thread) {
             let Unit { file, group, known } = unit;
             let OpenFile { path, metadata } = &self.files[*file];
             let input = File::open(path).map_err(|cause| broken(path, &cause))?;

@@ -185,10 +185,11 @@ impl ExecutionPlan for DistinctAggregateExec {
             counter("row_groups_without_time").add(known);
             let row_groups = Arc::new(row_groups);
             let threads = context.session_config().target_partitions().min(all.max(1));
+            row_groups.share(threads);
             for thread in 0..threads {
                 let (row_groups, mut work) = (Arc::clone(&row_groups), work(thread, threads)?);
                 workers.spawn_blocking(move || {
-                    row_groups.read(|batch| work.take(batch))?;
+                    row_groups.read(thread, |batch| work.take(batch))?;
                     Ok(work.done())
                 });
             }
