@@ -63,6 +63,7 @@ pub(super) fn for_each_key(
 ) -> Result<()> {
     let array = values.first().ok_or_else(|| Error::internal("an operator without an argument"))?;
     match counted(array, filter) {
+        _ if array.is_empty() => Ok(()),
         None => read(array)?.for_each(|_| true, each),
         // Also the column of NULLs without a type, which has no keys to read.
         Some(counted) if counted.null_count() == counted.len() => Ok(()),

@@ -152,6 +152,12 @@ impl Table {
         Ok(log.iter().map(file).collect())
     }
 
+    /// The id that the table was made with.
+    pub(super) fn id(&self) -> Result<String> {
+        let state = self.delta.snapshot().map_err(|cause| failed(&self.place, cause))?;
+        Ok(state.metadata().id().to_owned())
+    }
+
     /// A property that the table was made with.
     pub(super) fn property(&self, key: &str) -> Result<Option<String>> {
         let state = self.delta.snapshot().map_err(|cause| failed(&self.place, cause))?;

@@ -41,6 +41,7 @@ mod months;
 mod people;
 mod place;
 mod remote;
+mod table;
 mod upkeep;
 mod verify;
 mod wait;

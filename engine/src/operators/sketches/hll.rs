@@ -109,7 +109,7 @@ pub(super) fn agg() -> AggregateUDF {
             if !(4..=21).contains(&lg_k) {
                 return plan_err!("{AGG}: lg_k must be from 4 to 21");
             }
-            let empty = Registers(Some(open(lg_k).map_err(external)?));
+            let empty = Registers::open(lg_k).map_err(external)?;
             Ok(PartGroups::new(AGG, empty, Answer::Value, rows::<Registers>))
         },
         default: |_| Ok(ScalarValue::LargeBinary(None)),
@@ -129,7 +129,7 @@ pub(super) fn union() -> AggregateUDF {
             _ => plan_err!("{UNION} takes one argument, not {}", types.len()),
         },
         coerce: as_they_are,
-        nothing: |_| Ok(PartGroups::merging(UNION, Registers(None), Answer::Value)),
+        nothing: |_| Ok(PartGroups::merging(UNION, Registers::default(), Answer::Value)),
         default: |_| Ok(ScalarValue::LargeBinary(None)),
     })
 }
@@ -166,7 +166,7 @@ pub(super) fn bounds() -> ScalarUDF {
     })
 }
 
-fn within(sketch: &HllSketch, sigma: u8) -> Estimate {
+pub(super) fn within(sketch: &HllSketch, sigma: u8) -> Estimate {
     let sigma = sigmas(sigma);
     whole(sketch.lower_bound(sigma), sketch.estimate(), sketch.upper_bound(sigma))
 }
@@ -176,15 +176,25 @@ fn open(lg_k: u8) -> Outcome<HllUnion> {
 }
 
 /// Reads a sketch of any engine.
-fn read(bytes: &[u8]) -> Outcome<HllSketch> {
+pub(super) fn read(bytes: &[u8]) -> Outcome<HllSketch> {
     check(bytes)?;
     HllSketch::deserialize(bytes).map_err(refused)
 }
 
 /// What a sketch has seen, in registers of 8 bits as soon as there are many; `None` before a sketch
 /// has said how many registers.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Registers(Option<HllUnion>);
+
+impl Registers {
+    /// 2^lg_k registers.
+    ///
+    /// # Errors
+    /// When lg_k is outside 4..=21.
+    pub(super) fn open(lg_k: u8) -> Outcome<Self> {
+        Ok(Self(Some(open(lg_k)?)))
+    }
+}
 
 impl Part for Registers {
     fn fresh(&self) -> Self {

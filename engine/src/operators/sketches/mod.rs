@@ -17,6 +17,9 @@ mod hll;
 mod theta;
 mod update;
 
+#[cfg(test)]
+mod tests;
+
 use arrow::datatypes::DataType;
 use datafusion::common::plan_err;
 use datafusion::error::Result;

@@ -178,7 +178,7 @@ pub(super) fn bounds() -> ScalarUDF {
     })
 }
 
-fn within(sketch: &CompactThetaSketch, sigma: u8) -> Estimate {
+pub(super) fn within(sketch: &CompactThetaSketch, sigma: u8) -> Estimate {
     let sigma = sigmas(sigma);
     whole(sketch.lower_bound(sigma), sketch.estimate(), sketch.upper_bound(sigma))
 }
@@ -226,7 +226,7 @@ pub(super) struct Hashes {
 }
 
 impl Hashes {
-    fn new(lg_k: u8) -> Self {
+    pub(super) fn new(lg_k: u8) -> Self {
         Self { lg_k, own: None, others: None }
     }
 

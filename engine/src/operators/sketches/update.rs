@@ -3,6 +3,7 @@
 use std::hash::{Hash, Hasher};
 
 use arrow::array::{Array, ArrayRef, BooleanArray};
+use arrow::buffer::NullBuffer;
 use datasketches::hash::value::raw_bytes::from_slice;
 
 use super::super::column::{any_keys, counted};
@@ -78,7 +79,7 @@ fn for_each(
     let counted = counted(column, filter);
     let counts = |row: usize| counted.as_ref().is_none_or(|counted| counted.is_valid(row));
     let mut rows = 0..column.len();
-    if counted.as_ref().is_some_and(|counted| counted.null_count() == column.len()) {
+    if counted.as_ref().map_or(0, NullBuffer::null_count) == column.len() {
         // Also the column of NULLs without a type, which has no keys to read.
         return rows.try_for_each(|row| each(row, None));
     }

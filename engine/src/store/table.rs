@@ -1,0 +1,56 @@
+//! What others need to read the table `activity` on their own: where it lies, what is in it, and
+//! whose numbers its sets hold.
+
+use std::sync::Arc;
+
+use arrow::datatypes::Schema;
+use object_store::ObjectStore;
+
+use super::delta::Table;
+use super::place::Place;
+use super::{ACTIVITY, Store, USERS, activity};
+use crate::users::{Key, Space};
+use crate::{Error, Result};
+
+impl Store {
+    /// Whether there is a store, or a place that cannot be reached: opening it tells why.
+    pub fn exists(place: &Place) -> bool {
+        Table::exists(&place.within(ACTIVITY)).unwrap_or(true)
+    }
+
+    /// Paths or addresses of the data files of `activity`.
+    pub fn activity_files(&self) -> Vec<String> {
+        let place = self.place.within(ACTIVITY);
+        self.activity.keys().map(|name| place.address(name)).collect()
+    }
+
+    /// The object store in which it lies, if it lies in one, and that one's address.
+    ///
+    /// # Errors
+    /// When there can be no client for it.
+    pub fn object_store(&self) -> Result<Option<(String, Arc<dyn ObjectStore>)>> {
+        match &self.place {
+            Place::Folder(_) => Ok(None),
+            Place::Remote(remote) => remote.bucket().map(Some),
+        }
+    }
+
+    /// The columns of `activity`.
+    pub fn activity_schema(&self) -> Schema {
+        activity::schema(self.dimensions())
+    }
+
+    /// Names the numbering: the id of the table `users`, which is made with it and stays.
+    ///
+    /// # Errors
+    /// When the table cannot be read, or has no such id.
+    pub fn space(&self) -> Result<Space> {
+        let place = self.place.within(USERS);
+        let id = Table::load(&place, Some(self.notes[0]))?.id()?;
+        match Key::of_text(&id.to_ascii_lowercase()) {
+            Key::Wide(id) => Ok(Space(id.to_be_bytes())),
+            _ => Err(Error::input(format!("the id of this table is `{id}`, and no UUID"))
+                .with("file", place)),
+        }
+    }
+}
