@@ -5,6 +5,7 @@
 //! |---|---|
 //! | each source of the project | its files |
 //! | `metrics`, `stages`, `events` | the dictionary; always there as `dictionary.metrics` |
+//! | `activity` | the roll-up, as soon as the project has a store |
 //! | `mau`, `smau`, `gmau`, `amau`, `xmau` | monthly active users per level, and of all levels |
 //! | `'file'`, `'folder'`, `'glob'` | these files, relative to the working folder |
 //! | what statements made | tables and views of this session |
@@ -13,6 +14,7 @@
 //! everywhere here: nothing is guessed.
 
 mod active;
+mod activity;
 mod dictionary;
 mod files;
 mod parquet;

@@ -15,7 +15,7 @@ use engine::events::{EventFile, Source, Value};
 use engine::project::Project;
 
 use super::active::{Ground, view, views};
-use super::{dictionary, files};
+use super::{activity, dictionary, files};
 use crate::failure::external;
 
 /// What a catalog gives once it has looked.
@@ -72,6 +72,10 @@ impl Public {
             if let Some(view) = view(name, ground) {
                 return Ok(Some(view));
             }
+            if name == activity::NAME {
+                let table = activity::table(&state()?, &ground.project).await;
+                return Ok(Some(table.map_err(external)?));
+            }
         }
         match &self.paths {
             Some(folder) if is_path(name) || folder.join(name).exists() => {
@@ -110,8 +114,11 @@ impl SchemaProvider for Public {
     fn table_names(&self) -> Vec<String> {
         let mut names = self.made.table_names();
         names.extend(self.sources().iter().map(|source| source.name.clone()));
-        if self.ground.is_some() {
+        if let Some(ground) = &self.ground {
             names.extend(dictionary::TABLES.into_iter().chain(views()).map(str::to_owned));
+            if activity::is_there(&ground.project) {
+                names.push(activity::NAME.to_owned());
+            }
         }
         names.sort();
         names.dedup();
