@@ -156,7 +156,7 @@ impl Store {
     /// Makes the folder of a store, if it is not there.
     ///
     /// # Errors
-    /// When the folder cannot be made.
+    /// When the folder cannot be made, or the object store cannot be reached.
     pub fn make_room(place: &Place) -> Result<()> {
         place.make()
     }
@@ -180,8 +180,8 @@ impl Store {
         ];
         for (name, schema, comment) in tables {
             let part = place.within(name);
-            part.make()?;
             if !Table::exists(&part)? {
+                part.make()?;
                 let format = [(FORMAT_KEY, FORMAT.to_owned())];
                 Table::create(&part, fields(&schema)?, comment, &format)?;
             }

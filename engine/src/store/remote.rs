@@ -29,6 +29,8 @@ use crate::{Error, Kind, Result};
 /// How long one request may take, unless a variable such as `AWS_TIMEOUT` says otherwise: enough
 /// for a large data file on a slow line.
 const TIMEOUT: (&str, &str) = ("timeout", "120 seconds");
+/// Longest part of an answer that is told, in characters.
+const LONGEST: usize = 600;
 /// Beginnings of the variables that clients look into.
 const VARIABLES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
 /// Addresses that a store may have, and what its clients look into.
@@ -235,8 +237,8 @@ impl Remote {
             _ => "the object store cannot be used",
         };
         // Servers answer with pages of XML.
-        let told = cause.to_string();
-        let told = told.lines().next().unwrap_or_default();
+        let told = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        let told: String = told.chars().take(LONGEST).collect();
         let address = if name.is_empty() { self.url.clone() } else { self.address(name) };
         Error::new(Kind::Io, format!("{what}: {told}"))
             .with("file", address)

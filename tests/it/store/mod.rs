@@ -1,10 +1,12 @@
 //! The store: what it keeps is what the events say, whatever happens on the way.
 
 mod broken;
+mod bucket;
 mod commands;
 mod fixture;
 mod kills;
 mod laws;
+mod remote;
 
 use std::path::Path;
 
