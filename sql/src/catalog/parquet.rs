@@ -49,6 +49,9 @@ pub(super) async fn table(
 
 /// The address of a file. Every special character is encoded: `[` in a name is no pattern here.
 fn address(path: &Path) -> Result<ListingTableUrl> {
+    if let Some(address) = path.to_str().filter(|path| path.contains("://")) {
+        return ListingTableUrl::parse(address).map_err(|cause| of_statement(cause, None));
+    }
     let path = path.canonicalize().map_err(|cause| Error::io(path, cause))?;
     let mut address = String::from("file://");
     for byte in path.as_os_str().as_encoded_bytes() {
