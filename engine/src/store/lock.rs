@@ -2,6 +2,8 @@
 //! ends, however it ends: a killed process leaves no lock behind.
 //!
 //! An object store has no such lock: of two writers, the one whose commit comes second is told so.
+//! That needs a store that does not write over what is there if it is told so, and not all that
+//! speak like S3 know this.
 
 use std::fs::{File, TryLockError};
 
@@ -19,11 +21,15 @@ impl Lock {
     /// call returns when that process is done.
     ///
     /// # Errors
-    /// When the lock file cannot be made, or the file system has no locks.
+    /// When the lock file cannot be made, or the file system has no locks; when an object store
+    /// would let two writers make the same version.
     pub fn take(place: &Place, waiting: impl FnOnce()) -> Result<Self> {
         let path = match place {
             Place::Folder(folder) => folder.join("lock"),
-            Place::Remote(_) => return Ok(Self { _file: None }),
+            Place::Remote(remote) => {
+                remote.try_to_overwrite("lock")?;
+                return Ok(Self { _file: None });
+            }
         };
         let failed = |cause| Error::io(&path, cause);
         let mut options = File::options();

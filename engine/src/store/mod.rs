@@ -156,7 +156,7 @@ impl Store {
     /// Makes the folder of a store, if it is not there.
     ///
     /// # Errors
-    /// When the folder cannot be made, or the object store cannot be reached.
+    /// When the folder cannot be made.
     pub fn make_room(place: &Place) -> Result<()> {
         place.make()
     }

@@ -18,7 +18,9 @@ use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{ObjectStore, ObjectStoreExt, ObjectStoreScheme, PutPayload, parse_url_opts};
+use object_store::{
+    ObjectStore, ObjectStoreExt, ObjectStoreScheme, PutMode, PutPayload, parse_url_opts,
+};
 use url::Url;
 
 use super::hash::{Digest, Hashing};
@@ -142,6 +144,26 @@ impl Remote {
         let (client, path) = (self.client()?, self.path(name));
         let written = wait(client.put(&path, PutPayload::from(bytes)))?;
         written.map(drop).map_err(|cause| self.failed(name, cause))
+    }
+
+    /// Looks whether the store keeps what is there when it is told to.
+    pub(super) fn try_to_overwrite(&self, name: &str) -> Result<()> {
+        let (client, path) = (self.client()?, self.path(name));
+        // The first one may succeed, but not the second.
+        for _ in 0..2 {
+            let text = PutPayload::from_static(b"Only shows that nothing here is written over.\n");
+            match wait(client.put_opts(&path, text, PutMode::Create.into()))? {
+                Ok(_) => {}
+                Err(object_store::Error::AlreadyExists { .. }) => return Ok(()),
+                Err(cause) => return Err(self.failed(name, cause)),
+            }
+        }
+        Err(Error::input("the object store has written over what it was told to keep")
+            .with("file", self.address(name))
+            .with(
+                "help",
+                "two writers at once could lose events there; use one that knows `If-None-Match`",
+            ))
     }
 
     /// Everything that lies right here, but not in parts of it.

@@ -36,6 +36,7 @@ struct State {
     /// Writers of a key that ends so wait for each other: how many are wanted, and are there.
     meeting: Option<(String, usize, usize)>,
     delay: Duration,
+    is_forgetful: bool,
 }
 
 /// A bucket; its server runs until the process ends.
@@ -87,6 +88,11 @@ impl Bucket {
     /// Every answer takes so long.
     pub(super) fn slow(&self, delay: Duration) {
         self.lock().delay = delay;
+    }
+
+    /// `If-None-Match` is ignored, as by older servers.
+    pub(super) fn forget(&self) {
+        self.lock().is_forgetful = true;
     }
 
     /// Two writers of a key that ends so will meet there.
@@ -185,7 +191,8 @@ impl Bucket {
             let limit = Duration::from_secs(10);
             state = self.state.1.wait_timeout_while(state, limit, is_alone).unwrap().0;
         }
-        if request.header("if-none-match") == "*" && state.objects.contains_key(&key) {
+        let keeps = request.header("if-none-match") == "*" && !state.is_forgetful;
+        if keeps && state.objects.contains_key(&key) {
             return Answer::error(412, "PreconditionFailed");
         }
         let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();

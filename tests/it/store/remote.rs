@@ -134,6 +134,8 @@ fn a_bucket_holds_what_a_folder_holds() {
     }
     // Older versions are still there.
     assert!(remote.well(&["store", "info", "--version", "1"]).contains("ingested:   7 files\n"));
+    let sum = ["sql", "--format", "csv", "-c", "SELECT sum(event_count) AS events FROM activity"];
+    assert_eq!(remote.well(&sum), "events\n20000\n");
     // Nothing but the store is needed.
     std::fs::remove_dir_all(remote.project.path("events")).unwrap();
     assert_eq!(remote.well(&REPORT), expected);
@@ -308,7 +310,6 @@ fn what_is_out_of_reach_is_told_with_what_to_do() {
     for command in [["ingest"].as_slice(), &["report"], &["store", "info"]] {
         let ran = run(command, &well);
         assert_eq!(ran.code, 1);
-        assert!(ran.err.contains("the object store cannot be used"), "{}", ran.err);
         assert!(ran.err.contains("NoSuchBucket"), "{}", ran.err);
         assert!(ran.err.contains("(file: s3://nobody/store"), "{}", ran.err);
     }
@@ -320,6 +321,13 @@ fn what_is_out_of_reach_is_told_with_what_to_do() {
     let ran = run(&["ingest"], &|command| _ = command.env_remove("AWS_ALLOW_HTTP"));
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("the object store cannot be used"), "{}", ran.err);
+    let forgetful = Bucket::new();
+    forgetful.forget();
+    let ran = run(&["ingest"], &|command| forgetful.point(command));
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("has written over what it was told to keep"), "{}", ran.err);
+    assert!(ran.err.contains("`If-None-Match`"), "{}", ran.err);
+    assert_eq!(forgetful.keys().len(), 1);
     // Nobody listens there.
     let ran =
         run(&["ingest"], &|command| _ = command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9"));
