@@ -13,6 +13,7 @@
 
 use datafusion::logical_expr::EmitTo;
 
+use crate::store::{Container, containers, numbers};
 use crate::users::{Key, Numbering, UserSet};
 use crate::{Error, Result};
 
@@ -78,6 +79,27 @@ impl GroupSets {
             return keys.try_for_each(|key| self.insert(group, key));
         }
         self.sets[group].union_with_written(bytes, &mut self.heap)?;
+        if self.heap > self.limit { self.look_for_gaps() } else { Ok(()) }
+    }
+
+    /// Adds a set as it lies in a [store](crate::store) to a group.
+    ///
+    /// # Errors
+    /// When the bytes are no such set.
+    pub(super) fn insert_stored(&mut self, group: usize, bytes: &[u8]) -> Result<()> {
+        if self.numbering.is_some() {
+            let mut stored = Vec::new();
+            numbers(bytes, |number| stored.push(number))?;
+            let mut keys = stored.into_iter().filter_map(own_key);
+            return keys.try_for_each(|key| self.insert(group, key));
+        }
+        let (set, heap) = (&mut self.sets[group], &mut self.heap);
+        containers(bytes, |high, container| match container {
+            Container::Bits(bits) => set.insert_bits(high, bits, heap),
+            few => few.each(&mut |low| {
+                set.insert_counting(u32::from(high) << 16 | u32::from(low), heap);
+            }),
+        })?;
         if self.heap > self.limit { self.look_for_gaps() } else { Ok(()) }
     }
 

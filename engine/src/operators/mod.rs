@@ -24,9 +24,11 @@ mod function;
 mod group_sets;
 mod hll;
 mod parts;
+mod planning;
 mod single;
 mod sketches;
 mod state;
+mod stored;
 mod values;
 
 #[cfg(test)]
@@ -35,9 +37,11 @@ mod tests;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{AggregateUDF, DocSection, ScalarUDF};
 
-pub use aggregate::{CountDistinctRule, DistinctAggregateExec, Planning, physical_rules};
+pub use aggregate::{CountDistinctRule, DistinctAggregateExec, physical_rules};
 pub use approx::ApproxCountDistinct;
 pub use exact::ExactDistinct;
+pub use planning::Planning;
+pub use stored::{people_type, rollup_distinct, store_number, stored_people};
 
 use crate::Error;
 

@@ -27,4 +27,4 @@ mod sets;
 mod worker;
 
 pub use exec::DistinctAggregateExec;
-pub use rules::{CountDistinctRule, Planning, physical_rules};
+pub use rules::{CountDistinctRule, physical_rules};

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use datafusion::common::config::{ConfigExtension, ConfigOptions};
-use datafusion::common::extensions_options;
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::count::Count;
@@ -22,22 +21,7 @@ use super::plan::Aggregates;
 use crate::operators::approx::ApproxCountDistinct;
 use crate::operators::column::is_countable;
 use crate::operators::exact::ExactDistinct;
-
-extensions_options! {
-    /// Settings of the planner, under the prefix `headcount`.
-    pub struct Planning {
-        /// Plan COUNT(DISTINCT x) onto the operator of this crate. The result is the same.
-        pub exact_distinct: bool, default = true
-    }
-}
-
-impl ConfigExtension for Planning {
-    const PREFIX: &'static str = "headcount";
-}
-
-fn is_on(config: &ConfigOptions) -> bool {
-    config.extensions.get::<Planning>().is_none_or(|planning| planning.exact_distinct)
-}
+use crate::operators::planning::Planning;
 
 /// Turns `COUNT(DISTINCT x)` into `exact_distinct(x)`, under its old name.
 #[derive(Debug)]
@@ -57,7 +41,7 @@ impl AnalyzerRule for CountDistinctRule {
     }
 
     fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
-        if !is_on(config) {
+        if !Planning::of(config).exact_distinct {
             return Ok(plan);
         }
         plan.transform_up_with_subqueries(|plan| self.node(plan)).map(|plan| plan.data)
@@ -111,7 +95,7 @@ impl PhysicalOptimizerRule for DistinctAggregateRule {
         plan: Arc<dyn ExecutionPlan>,
         config: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if !is_on(config) {
+        if !Planning::of(config).exact_distinct {
             return Ok(plan);
         }
         let plan = plan.transform_up(|plan| {

@@ -193,6 +193,18 @@ impl UserSet {
         if bytes.is_empty() { Ok(()) } else { Err(cut()) }
     }
 
+    /// Adds users of the 65,536 numbers with this high half, by one bit for each. `heap` grows by
+    /// what [`size`](Self::size) grows.
+    pub fn insert_bits(
+        &mut self,
+        high: u16,
+        bits: &[u8; WORDS * size_of::<u64>()],
+        heap: &mut usize,
+    ) {
+        let page = page_mut(self.pages_counting(heap), usize::from(high), heap);
+        page.union_with_words(bits, heap);
+    }
+
     /// Keeps only the users that are in `other` too.
     pub fn intersect_with(&mut self, other: &Self) {
         match &mut self.0 {

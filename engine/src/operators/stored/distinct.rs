@@ -1,0 +1,215 @@
+//! `rollup_distinct(people)`: how many different people, exactly.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array};
+use arrow::datatypes::{DataType, FieldRef};
+use datafusion::common::plan_err;
+use datafusion::error::Result;
+use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
+use datafusion::logical_expr::utils::AggregateOrderSensitivity;
+use datafusion::logical_expr::{
+    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF,
+    Signature, Volatility,
+};
+use datafusion::scalar::ScalarValue;
+
+use super::super::column::counted;
+use super::super::group_sets::GroupSets;
+use super::super::single::{Peek, Single};
+use super::super::{exact_state, external, state};
+use super::{People, Who, people_type};
+use crate::users::{Key, Numbering};
+use crate::{Error, Result as Outcome};
+
+const NAME: &str = "rollup_distinct";
+
+/// The aggregate function; its result is BIGINT and never null.
+pub fn rollup_distinct() -> AggregateUDF {
+    let signature = Signature::any(1, Volatility::Immutable);
+    AggregateUDF::from(RollupDistinct { signature })
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct RollupDistinct {
+    signature: Signature,
+}
+
+impl AggregateUDFImpl for RollupDistinct {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        match arguments {
+            [people] if *people == people_type() => Ok(DataType::Int64),
+            _ => plan_err!("{NAME} counts rows of a roll-up, and nothing else"),
+        }
+    }
+
+    fn is_nullable(&self) -> bool {
+        false
+    }
+
+    fn default_value(&self, _: &DataType) -> Result<ScalarValue> {
+        Ok(ScalarValue::Int64(Some(0)))
+    }
+
+    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
+        Ok(state::fields(&args, "people"))
+    }
+
+    fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        let mut groups = Groups::default();
+        groups.grow(1);
+        Ok(Box::new(Single::new(groups)))
+    }
+
+    fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
+        true
+    }
+
+    fn create_groups_accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
+        Ok(Box::new(Groups::default()))
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        AggregateOrderSensitivity::Insensitive
+    }
+
+    fn reverse_expr(&self) -> ReversedUDAF {
+        ReversedUDAF::Identical
+    }
+}
+
+/// The groups of one accumulator: keys that are their own numbers, and numbers that the store
+/// gave. These are different people, so their counts add.
+#[derive(Debug, Default)]
+pub(in crate::operators) struct Groups {
+    own: GroupSets,
+    given: GroupSets,
+}
+
+impl Groups {
+    fn add(&mut self, group: usize, (given, who): (bool, Who<'_>)) -> Outcome<()> {
+        let sets = if given { &mut self.given } else { &mut self.own };
+        match who {
+            Who::Stored(set) => sets.insert_stored(group, set),
+            Who::One(number) => sets.insert(group, Key::Int(i64::from(number))),
+        }
+    }
+
+    /// Adds the state of a group: the length of the state of its own numbers in 8 bytes, that
+    /// state, and the state of the others.
+    fn merge(&mut self, group: usize, bytes: &[u8]) -> Outcome<()> {
+        let cut = || Error::input("it is cut off");
+        let (length, rest) = bytes.split_first_chunk().ok_or_else(cut)?;
+        let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| cut())?;
+        let (own, given) = rest.split_at_checked(length).ok_or_else(cut)?;
+        exact_state::read(own, &mut self.own, group)?;
+        exact_state::read(given, &mut self.given, group)
+    }
+
+    fn tidy(&mut self) -> Result<()> {
+        self.own.tidy().and_then(|()| self.given.tidy()).map_err(external)
+    }
+
+    /// What `size` must be, counted from scratch.
+    #[cfg(test)]
+    pub(in crate::operators) fn recount(&self) -> usize {
+        self.own.recount() + self.given.recount()
+    }
+}
+
+impl GroupsAccumulator for Groups {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        opt_filter: Option<&BooleanArray>,
+        total_num_groups: usize,
+    ) -> Result<()> {
+        self.grow(total_num_groups);
+        let Some(array) = values.first() else { return Ok(()) };
+        let people = People::of(array).map_err(external)?;
+        let counted = counted(array, opt_filter);
+        for (row, group) in group_indices.iter().enumerate() {
+            if counted.as_ref().is_none_or(|counted| counted.is_valid(row)) {
+                self.add(*group, people.row(row)).map_err(external)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn merge_batch(
+        &mut self,
+        values: &[ArrayRef],
+        group_indices: &[usize],
+        total_num_groups: usize,
+    ) -> Result<()> {
+        self.grow(total_num_groups);
+        let states = state::column(NAME, values)?;
+        for (row, group) in group_indices.iter().enumerate() {
+            self.merge(*group, states.value(row))
+                .map_err(|error| state::unreadable(NAME, error))?;
+        }
+        Ok(())
+    }
+
+    fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
+        let (own, given) = (self.own.take(emit_to), self.given.take(emit_to));
+        self.tidy()?;
+        let both = own.iter().zip(&given).map(|(own, given)| (own.len() + given.len()) as i64);
+        Ok(Arc::new(both.collect::<Int64Array>()))
+    }
+
+    fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
+        let (own, given) = (self.own.take(emit_to), self.given.take(emit_to));
+        let keys = [&self.own, &self.given].map(|sets| sets.numbering().map(Numbering::keys));
+        let mut writer = state::Writer::new(own.len());
+        for (own, given) in own.into_iter().zip(given) {
+            let bytes = writer.bytes();
+            let at = bytes.len();
+            bytes.extend(0u64.to_le_bytes());
+            exact_state::write(&own, keys[0].as_ref(), bytes).map_err(external)?;
+            let length = (bytes.len() - at - size_of::<u64>()) as u64;
+            bytes[at..at + size_of::<u64>()].copy_from_slice(&length.to_le_bytes());
+            exact_state::write(&given, keys[1].as_ref(), bytes).map_err(external)?;
+            writer.end();
+        }
+        drop(keys);
+        self.tidy()?;
+        writer.finish()
+    }
+
+    fn convert_to_state(
+        &self,
+        values: &[ArrayRef],
+        opt_filter: Option<&BooleanArray>,
+    ) -> Result<Vec<ArrayRef>> {
+        let mut rows = Self::default();
+        let groups: Vec<usize> = (0..values.first().map_or(0, |array| array.len())).collect();
+        rows.update_batch(values, &groups, opt_filter, groups.len())?;
+        rows.state(EmitTo::All)
+    }
+
+    fn size(&self) -> usize {
+        self.own.size() + self.given.size()
+    }
+}
+
+impl Peek for Groups {
+    fn grow(&mut self, groups: usize) {
+        self.own.grow(groups);
+        self.given.grow(groups);
+    }
+
+    fn peek(&self, group: usize) -> Result<ScalarValue> {
+        let count = self.own.count(group) + self.given.count(group);
+        Ok(ScalarValue::Int64(Some(count as i64)))
+    }
+}

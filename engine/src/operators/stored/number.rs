@@ -1,0 +1,124 @@
+//! `store_number(user)`: the user of a row of events as the store has it.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array};
+use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::DataType;
+use datafusion::common::plan_err;
+use datafusion::error::Result;
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+
+use super::super::external;
+use super::{People, people_type};
+use crate::Result as Outcome;
+use crate::events::Users;
+use crate::store::{self, Store};
+use crate::users::Key;
+
+const NAME: &str = "store_number";
+
+/// The scalar function over one version of a store. Whoever the store does not know gets a number
+/// for as long as the function lives.
+pub fn store_number(store: Arc<Store>) -> ScalarUDF {
+    let signature = Signature::any(1, Volatility::Immutable);
+    ScalarUDF::from(StoreNumber {
+        signature,
+        store,
+        loading: Mutex::default(),
+        people: OnceLock::new(),
+    })
+}
+
+struct StoreNumber {
+    signature: Signature,
+    store: Arc<Store>,
+    loading: Mutex<()>,
+    /// The numbering of the store, once a key was met that is not its own number.
+    people: OnceLock<store::People>,
+}
+
+impl StoreNumber {
+    fn people(&self) -> Outcome<&store::People> {
+        let _one = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(people) = self.people.get() {
+            return Ok(people);
+        }
+        let people = self.store.people()?;
+        Ok(self.people.get_or_init(|| people))
+    }
+
+    fn numbers(&self, users: &ArrayRef) -> Outcome<ArrayRef> {
+        let nulls = users.logical_nulls().filter(|nulls| nulls.null_count() > 0);
+        let (mut numbers, mut given) = (vec![0; users.len()], vec![false; users.len()]);
+        let mut people = None;
+        let wanted = |row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+        Users::of(users)?.for_each(wanted, |row, key| {
+            if let Key::Int(int) = key
+                && let Ok(number) = u32::try_from(int)
+            {
+                numbers[row] = number;
+                return Ok(());
+            }
+            let people = match people {
+                Some(people) => people,
+                None => *people.insert(self.people()?),
+            };
+            let hash = key.hash();
+            let part = store::People::part_of(hash);
+            let place = people.part(part).number(0, key, hash)?;
+            (numbers[row], given[row]) = (store::People::number(part, place)?, true);
+            Ok(())
+        })?;
+        let given = BooleanArray::new(BooleanBuffer::from(given), None);
+        People::of_numbers(given, UInt32Array::from(numbers), nulls)
+    }
+}
+
+impl ScalarUDFImpl for StoreNumber {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        match arguments {
+            [user] if Users::form(user).is_some() => Ok(people_type()),
+            _ => plan_err!("{NAME} takes the key of a user"),
+        }
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let columns = ColumnarValue::values_to_arrays(&args.args)?;
+        let Some(users) = columns.first() else { return plan_err!("{NAME} takes one argument") };
+        self.numbers(users).map(ColumnarValue::Array).map_err(external)
+    }
+}
+
+impl fmt::Debug for StoreNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let version = self.store.version();
+        f.debug_struct("StoreNumber").field("version", &version).finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for StoreNumber {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.store, &other.store)
+    }
+}
+
+impl Eq for StoreNumber {}
+
+impl Hash for StoreNumber {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.store).hash(state);
+    }
+}

@@ -1,0 +1,134 @@
+//! People against a `HashSet` per group: stored sets and single numbers, given ones and keys,
+//! filters, parts of a query that come together, and groups that leave early.
+
+use std::collections::HashSet;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, Int32Array, UInt32Array,
+};
+use arrow::compute::concat;
+use arrow::datatypes::Int64Type;
+use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
+use proptest::collection::{btree_set, vec};
+use proptest::prelude::{Strategy, any, prop_assert_eq, proptest};
+
+use super::distinct::Groups;
+use super::{People, stored_people};
+use crate::store::{FIRST_GIVEN, encode, shard_of};
+
+/// A row: its group, whether a filter lets it through, whether the store gave the numbers, who is
+/// in it, and whether they come as a stored set.
+type Row = (usize, Option<bool>, bool, Vec<u32>, bool);
+
+fn rows() -> impl Strategy<Value = Vec<Row>> {
+    let thin = btree_set(0..200_000u32, 1..6).prop_map(Vec::from_iter);
+    let full = (1..7u32).prop_map(|step| (0..65_536).step_by(step as usize).collect());
+    // Far apart: where there are many of these, numbers are given anew.
+    let far = vec(any::<u32>(), 1..60).prop_map(|mut numbers| {
+        numbers.sort_unstable();
+        let shard = shard_of(numbers[0], false);
+        numbers.retain(|number| shard_of(*number, false) == shard);
+        numbers.dedup();
+        numbers
+    });
+    let who = proptest::prop_oneof![4 => thin, 1 => full, 4 => far];
+    vec((0usize..5, any::<Option<bool>>(), any::<bool>(), who, any::<bool>()), 0..40)
+}
+
+fn people(rows: &[Row]) -> ArrayRef {
+    let mut parts: Vec<ArrayRef> = Vec::new();
+    for (_, _, given, who, stored) in rows {
+        let first = if *given { FIRST_GIVEN } else { 0 };
+        parts.push(if *stored {
+            let set = encode(who).unwrap();
+            let shards = Int32Array::from(vec![first as i32]);
+            stored_people(&shards, &BinaryViewArray::from_iter_values([set])).unwrap()
+        } else {
+            let numbers = UInt32Array::from(vec![who[0]]);
+            People::of_numbers(BooleanArray::from(vec![*given]), numbers, None).unwrap()
+        });
+    }
+    let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+    if parts.is_empty() {
+        let nobody = BinaryViewArray::from_iter_values(Vec::<Vec<u8>>::new());
+        return stored_people(&Int32Array::from(Vec::<i32>::new()), &nobody).unwrap();
+    }
+    concat(&parts).unwrap()
+}
+
+/// The rows as an accumulator takes them.
+fn taken(rows: &[Row]) -> (ArrayRef, Vec<usize>, BooleanArray) {
+    let groups = rows.iter().map(|row| row.0).collect();
+    (people(rows), groups, rows.iter().map(|row| row.1).collect())
+}
+
+fn counts(groups: &mut Groups, emit: EmitTo) -> Vec<i64> {
+    groups.evaluate(emit).unwrap().as_primitive::<Int64Type>().values().to_vec()
+}
+
+proptest! {
+    #[test]
+    fn everybody_is_counted_once(parts in vec(rows(), 1..4), filtered in any::<bool>(), skip in any::<bool>()) {
+        let mut expected = vec![HashSet::new(); 5];
+        let mut whole = Groups::default();
+        for part in &parts {
+            for (group, passes, given, who, stored) in part {
+                if !filtered || *passes == Some(true) {
+                    let who = if *stored { &who[..] } else { &who[..1] };
+                    expected[*group].extend(who.iter().map(|number| (*given, *number)));
+                }
+            }
+            let (array, groups, filter) = taken(part);
+            let filter = filtered.then_some(&filter);
+            let mut half = Groups::default();
+            let states = if skip {
+                half.convert_to_state(&[array], filter).unwrap()
+            } else {
+                half.update_batch(&[array], &groups, filter, 5).unwrap();
+                prop_assert_eq!(half.size(), half.recount());
+                half.state(EmitTo::All).unwrap()
+            };
+            let places = if skip { groups } else { (0..5).collect() };
+            whole.merge_batch(&states, &places, 5).unwrap();
+            prop_assert_eq!(whole.size(), whole.recount());
+        }
+        let expected: Vec<i64> = expected.iter().map(|set| set.len() as i64).collect();
+        let mut found = counts(&mut whole, EmitTo::First(2));
+        prop_assert_eq!(whole.size(), whole.recount());
+        found.extend(counts(&mut whole, EmitTo::All));
+        prop_assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn many_groups_of_far_people_are_numbered_anew() {
+    let mut groups = Groups::default();
+    let mut expected = Vec::new();
+    for group in 0..400usize {
+        let mut who: Vec<u32> = (0..30u32)
+            .map(|at| 0xfff0_0000 | ((at * 7_919 + group as u32 * 31) & 0xf_ffff))
+            .collect();
+        who.sort_unstable();
+        who.dedup();
+        expected.push(who.len() as i64);
+        let rows = [(group, None, group % 2 == 0, who, true)];
+        let (array, places, _) = taken(&rows);
+        groups.update_batch(&[array], &places, None, group + 1).unwrap();
+    }
+    assert_eq!(groups.size(), groups.recount());
+    // A set of numbers that far apart takes a megabyte and a half as it is.
+    assert!(groups.size() < 64 << 20, "{}", groups.size());
+    assert_eq!(counts(&mut groups, EmitTo::All), expected);
+}
+
+#[test]
+fn broken_sets_and_states_are_errors() {
+    let shards = Int32Array::from(vec![0]);
+    let array = stored_people(&shards, &BinaryViewArray::from_iter_values([b"nothing"])).unwrap();
+    let error = Groups::default().update_batch(&[array], &[0], None, 1).unwrap_err().to_string();
+    assert!(error.contains("a stored set of users is broken"), "{error}");
+    let state: ArrayRef =
+        std::sync::Arc::new(arrow::array::LargeBinaryArray::from_iter_values([&[9u8; 9][..]]));
+    let error = Groups::default().merge_batch(&[state], &[0], 1).unwrap_err().to_string();
+    assert!(error.contains("rollup_distinct"), "{error}");
+}
