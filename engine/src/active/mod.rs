@@ -24,7 +24,7 @@ use crate::calendar::{Day, Window};
 use crate::events::{Granularity, Overseer, Request, Scan, Seen};
 use crate::metric::Dictionary;
 use crate::project::Project;
-use crate::rollup::{Counting, Covered, Rollup};
+use crate::rollup::{Counting, Covered, Road, Rollup, road};
 use crate::{Error, Result};
 
 pub use members::members;
@@ -121,6 +121,15 @@ pub fn answer_from_events(
     overseer: &dyn Overseer,
 ) -> Result<Answer> {
     ask(project, dictionary, question, overseer, false)
+}
+
+/// The road that [`answer`] takes, without going it.
+///
+/// # Errors
+/// When the store is broken, or cannot be passed by.
+pub fn road_to(project: &Project, dictionary: &Dictionary, question: &Question) -> Result<Road> {
+    let dimensions = dimensions(project, dictionary, &question.by, &mut Vec::new());
+    road(project, &dimensions)
 }
 
 fn ask(

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::coverage::{Found, Standing, check_settings, find, gone};
 use super::ingest::overlay;
+use super::road::{Road, road};
 use super::stored::{Loaded, granule, load};
 use super::{Counting, Rollup, Sketches, Users};
+use crate::Result;
 use crate::events::{Rejects, Request, Seen};
 use crate::project::Project;
-use crate::store::{Entry, People, Store};
+use crate::store::{Entry, People};
 use crate::users::Sketch;
-use crate::{Error, Result};
 
 /// How the store serves a question.
 #[derive(Debug)]
@@ -35,27 +35,10 @@ impl Rollup {
         counted: &BTreeSet<String>,
         counting: Counting,
     ) -> Result<Covered> {
-        let Some(store) = Store::open(&project.store, None)? else {
-            return Ok(Covered::NotServed(None));
+        let (store, new) = match road(project, dimensions)? {
+            Road::Store { store, new } => (store, new),
+            Road::Events(reason) => return Ok(Covered::NotServed(reason)),
         };
-        if store.ledger().is_empty() {
-            return Ok(Covered::NotServed(None));
-        }
-        let found = find(project, store.ledger(), true)?;
-        if let Some(reason) = reason(project, dimensions, &store, &found) {
-            let gone = gone(project, store.ledger(), &found);
-            return match gone.first() {
-                None => Ok(Covered::NotServed(Some(reason.to_string()))),
-                Some(entry) => Err(reason.with("help", format!(
-                    "the events of {} files ({}{}) are in the store only, so it cannot be passed by",
-                    gone.len(),
-                    entry.name,
-                    if gone.len() > 1 { ", ..." } else { "" },
-                ))),
-            };
-        }
-        let new: Vec<Found> =
-            found.into_iter().filter(|file| file.standing == Standing::New).collect();
         let approximate = matches!(counting, Counting::Approx(_));
         let people =
             if new.is_empty() && !approximate { People::default() } else { store.people()? };
@@ -81,23 +64,6 @@ impl Rollup {
         let seen = seen(&entries, request);
         Ok(Covered::Served(Box::new(Self { cells, events, unmapped, users, seen })))
     }
-}
-
-/// Why the store does not serve, if it does not.
-fn reason(
-    project: &Project,
-    dimensions: &[String],
-    store: &Store,
-    found: &[Found],
-) -> Option<Error> {
-    if let Err(error) = check_settings(project, store) {
-        return Some(Error::input(error.to_string()));
-    }
-    if let Some(name) = dimensions.iter().find(|name| !store.dimensions().contains(name)) {
-        return Some(Error::input(format!("the store does not keep `{name}` apart")));
-    }
-    let changed = found.iter().find(|file| file.standing == Standing::Changed)?;
-    Some(Error::input(format!("{} has changed since it was ingested", changed.name)))
 }
 
 /// What a scan for this request would have seen of these files.

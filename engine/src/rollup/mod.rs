@@ -17,6 +17,8 @@ mod exact;
 mod gather;
 mod ingest;
 mod people;
+mod road;
+mod rows;
 mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +34,8 @@ pub use coverage::{Found, Standing, check_settings, find, gone};
 pub use exact::{SHARDS, Sets};
 pub use ingest::{DEFAULT_MEMORY, Ingested, LEAST_MEMORY, Watch, ingest};
 pub use people::{People, Person};
+pub use road::{Kept, Road, kept, road};
+pub use rows::{Part, Rows, Unit, may_be_empty, row_schema};
 pub use stored::Stored;
 
 /// How users are counted.

@@ -1,0 +1,243 @@
+//! The roll-up of one source as rows with the columns of its events, for queries that cannot tell
+//! the events of a day apart.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
+use arrow::compute::{cast, filter_record_batch};
+use arrow::datatypes::{DataType, Date32Type, Int32Type, Schema, SchemaRef};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::file::statistics::Statistics;
+
+use crate::calendar::Day;
+use crate::events::{DEPLOYMENT, Source, Value};
+use crate::operators::{people_type, stored_people};
+use crate::store::{DataReader, Store};
+use crate::{Error, Result};
+
+/// What a column of a source is in the roll-up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The day of the events: its first instant, in the type of the column.
+    Day,
+    /// Everybody: a column of people in the place of that of keys.
+    People,
+    /// The text column of this name.
+    Text(String),
+}
+
+impl Part {
+    /// What the roll-up has for a column of this name and type; `None` if it cannot give back
+    /// what the column holds.
+    pub fn of(source: &Source, store: &Store, column: &str, data_type: &DataType) -> Option<Self> {
+        if column == source.time {
+            let is_day = *data_type == DataType::Date32 || is_utc_timestamp(data_type);
+            return is_day.then_some(Self::Day);
+        }
+        if column == source.user {
+            return Some(Self::People);
+        }
+        let is_it = |value: &Value| matches!(value, Value::Column(name) if name == column);
+        let stored = if is_it(&source.event) {
+            Some("event")
+        } else if source.dimensions.iter().any(|name| name == column) {
+            Some(column)
+        } else {
+            source.deployment.as_ref().filter(|value| is_it(value)).map(|_| DEPLOYMENT)
+        };
+        let name = stored.filter(|name| {
+            *name == "event" || store.dimensions().iter().any(|kept| kept == name)
+        })?;
+        comes_back(data_type).then(|| Self::Text(name.to_owned()))
+    }
+}
+
+/// Whether timestamps of this type show the clocks of UTC.
+fn is_utc_timestamp(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Timestamp(_, None) => true,
+        DataType::Timestamp(_, Some(zone)) => ["UTC", "+00:00"].contains(&&**zone),
+        _ => false,
+    }
+}
+
+/// Whether the text of every value of this type is that value again.
+fn comes_back(data_type: &DataType) -> bool {
+    match data_type {
+        // With smaller keys it could hold fewer texts than the store has.
+        DataType::Dictionary(keys, values) => {
+            values.is_string() && keys.primitive_width().is_some_and(|bytes| bytes >= 4)
+        }
+        other => other.is_string() || other.is_integer() || *other == DataType::Boolean,
+    }
+}
+
+/// Whether a text column of some Parquet files may hold the empty text: the store keeps no
+/// difference between that and no text.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn may_be_empty(files: &[impl AsRef<Path>], column: &str) -> Result<bool> {
+    for path in files.iter().map(AsRef::as_ref) {
+        let file = File::open(path).map_err(|cause| Error::io(path, cause))?;
+        let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new());
+        let metadata = metadata.map_err(|cause| {
+            Error::input(format!("broken file: {cause}")).with("file", path.display())
+        })?;
+        for group in metadata.metadata().row_groups() {
+            let chunk = group.columns().iter().find(|c| c.column_path().parts() == [column]);
+            let has_text = |statistics: &Statistics| match statistics {
+                Statistics::ByteArray(texts) => match texts.min_opt() {
+                    Some(least) => !least.data().is_empty(),
+                    None => texts.null_count_opt() == u64::try_from(group.num_rows()).ok(),
+                },
+                _ => false,
+            };
+            if !chunk.and_then(|chunk| chunk.statistics()).is_some_and(has_text) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// Rows of the roll-up of one source, row group by row group.
+#[derive(Debug)]
+pub struct Rows {
+    source: String,
+    readers: Vec<DataReader>,
+    days: RangeInclusive<i32>,
+    parts: Vec<Part>,
+    schema: SchemaRef,
+}
+
+/// A row group: its data file, and its place there.
+pub type Unit = (usize, usize);
+
+impl Rows {
+    /// The rows of some days, with these columns. The types are those of the source's columns,
+    /// and [people](people_type) for its users.
+    ///
+    /// # Errors
+    /// When a data file is missing or broken.
+    pub fn open(
+        store: &Store,
+        source: &str,
+        days: RangeInclusive<Day>,
+        parts: Vec<Part>,
+        schema: SchemaRef,
+    ) -> Result<Self> {
+        let days = days.start().number()..=days.end().number();
+        Ok(Self { source: source.to_owned(), readers: store.readers()?, days, parts, schema })
+    }
+
+    /// The row groups that may hold such rows, in the order of their shards: these hold different
+    /// people.
+    pub fn units(&self) -> Vec<Unit> {
+        let all = self.readers.iter().enumerate();
+        let all = all.flat_map(|(file, reader)| (0..reader.groups()).map(move |at| (file, at)));
+        let mut units: Vec<Unit> = all.filter(|unit| self.touches(*unit)).collect();
+        units.sort_by_key(|(file, at)| self.readers[*file].bounds(*at, "shard"));
+        units
+    }
+
+    fn touches(&self, (file, at): Unit) -> bool {
+        let (first, last) = self.readers[file].bounds(at, "day");
+        first <= *self.days.end() && last >= *self.days.start()
+    }
+
+    /// The columns.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The days.
+    pub fn days(&self) -> RangeInclusive<Day> {
+        Day::new(*self.days.start())..=Day::new(*self.days.end())
+    }
+
+    /// The rows of a row group.
+    ///
+    /// # Errors
+    /// When its file is broken.
+    pub fn read(&self, (file, at): Unit) -> Result<RecordBatch> {
+        let reader = &self.readers[file];
+        let mut wanted = BTreeSet::from(["day", "source"]);
+        for part in &self.parts {
+            match part {
+                Part::Day => {}
+                Part::People => wanted.extend(["shard", "users"]),
+                Part::Text(name) => {
+                    wanted.insert(name);
+                }
+            }
+        }
+        let batch = reader.read(at, &Vec::from_iter(wanted))?;
+        let broken = || reader.broken("a row says too little");
+        let column = |name: &str| batch.column_by_name(name).ok_or_else(broken);
+        let days = column("day")?.as_primitive_opt::<Date32Type>().ok_or_else(broken)?;
+        let sources = column("source")?.as_dictionary_opt::<Int32Type>().ok_or_else(broken)?;
+        if days.null_count() + sources.null_count() > 0 {
+            return Err(broken());
+        }
+        let names = sources.values().as_string_opt::<i32>().ok_or_else(broken)?;
+        let ours: Vec<bool> = names.iter().map(|name| name == Some(self.source.as_str())).collect();
+        let keys = sources.keys().values().iter();
+        let mine = keys.zip(days.values()).map(|(source, day)| {
+            ours.get(*source as usize).copied().unwrap_or(false) && self.days.contains(day)
+        });
+        let batch = filter_record_batch(&batch, &mine.map(Some).collect::<BooleanArray>())?;
+        let columns = self.parts.iter().zip(self.schema.fields());
+        let columns = columns.map(|(part, field)| self.column(&batch, part, field.data_type()));
+        let columns = columns.map(|column| column?.ok_or_else(broken));
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns.collect::<Result<_>>()?)?)
+    }
+
+    fn column(
+        &self,
+        batch: &RecordBatch,
+        part: &Part,
+        data_type: &DataType,
+    ) -> Result<Option<ArrayRef>> {
+        let named = |name: &str| batch.column_by_name(name);
+        Ok(match part {
+            Part::Day => named("day").map(|days| first_instants(days, data_type)).transpose()?,
+            Part::Text(name) => named(name).map(|texts| cast(texts, data_type)).transpose()?,
+            Part::People => {
+                let shards = named("shard").and_then(|c| c.as_primitive_opt::<Int32Type>());
+                let users = named("users").and_then(|c| c.as_binary_view_opt());
+                match shards.zip(users) {
+                    Some((shards, users)) if users.null_count() + shards.null_count() == 0 => {
+                        Some(stored_people(shards, users)?)
+                    }
+                    _ => None,
+                }
+            }
+        })
+    }
+}
+
+/// Days in the type of a time column.
+fn first_instants(days: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
+    match data_type {
+        DataType::Timestamp(unit, zone) => {
+            let instants = cast(days, &DataType::Timestamp(*unit, None))?;
+            // The clocks show UTC, with a zone or without.
+            Ok(if zone.is_some() { cast(&instants, data_type)? } else { instants })
+        }
+        _ => Ok(Arc::clone(days)),
+    }
+}
+
+/// The columns that [`Rows`] have: those of the source, with people in the place of keys.
+pub fn row_schema(columns: &[(Part, arrow::datatypes::FieldRef)]) -> SchemaRef {
+    let fields = columns.iter().map(|(part, field)| match part {
+        Part::People => Arc::new(field.as_ref().clone().with_data_type(people_type())),
+        _ => Arc::clone(field),
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
