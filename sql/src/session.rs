@@ -15,6 +15,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use engine::operators::{CountDistinctRule, Planning, physical_rules};
 use engine::{Error, Kind, Result};
 
+use crate::catalog::RollupRule;
+
 /// How many of the largest consumers an error about memory names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
 
@@ -88,6 +90,7 @@ pub fn session_on(options: &Options, runtime: Arc<RuntimeEnv>) -> Result<Session
         .with_physical_optimizer_rules(physical_rules())
         .build();
     let session = SessionContext::new_with_state(state);
+    session.add_analyzer_rule(Arc::new(RollupRule::default()));
     session.add_analyzer_rule(Arc::new(CountDistinctRule::default()));
     for aggregate in engine::operators::aggregates() {
         session.register_udaf(aggregate);

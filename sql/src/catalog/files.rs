@@ -9,30 +9,50 @@ use datafusion::execution::SessionState;
 use engine::events::{EventFile, Format};
 use engine::{Error, Result};
 
-use super::{parquet, text};
+use super::parquet::ParquetFiles;
+use super::text::TextFiles;
 
-/// The table of the files that the patterns find, starting at `base`; `wanted` are columns that
-/// are looked for in all of an NDJSON file.
-///
-/// # Errors
-/// When there are no files, when they cannot be read, or when they do not fit together.
-pub(super) async fn table(
-    state: &SessionState,
-    base: &Path,
-    patterns: &[String],
-    wanted: &[String],
-) -> Result<Arc<dyn TableProvider>> {
-    let files = EventFile::find(base, patterns)?;
-    let is_parquet = |file: &EventFile| file.format == Format::Parquet;
-    let all = files.iter().filter(|file| is_parquet(file)).count();
-    if all == files.len() {
-        return parquet::table(state, &files).await;
+/// Opened files of one kind.
+pub(super) enum Files {
+    Parquet(ParquetFiles),
+    Text(TextFiles),
+}
+
+impl Files {
+    /// Opens the files that the patterns find, starting at `base`; `wanted` are columns that are
+    /// looked for in all of an NDJSON file.
+    ///
+    /// # Errors
+    /// When there are no files, when they cannot be read, or when they do not fit together.
+    pub(super) async fn open(
+        state: &SessionState,
+        base: &Path,
+        patterns: &[String],
+        wanted: &[String],
+    ) -> Result<Self> {
+        let files = EventFile::find(base, patterns)?;
+        let is_parquet = |file: &EventFile| file.format == Format::Parquet;
+        let all = files.iter().filter(|file| is_parquet(file)).count();
+        if all == files.len() {
+            return Ok(Self::Parquet(ParquetFiles::open(state, &files).await?));
+        }
+        match files.iter().find(|file| is_parquet(file)) {
+            None => Ok(Self::Text(TextFiles::open(files, wanted)?)),
+            Some(file) => Err(Error::input("one table cannot have Parquet files and text files")
+                .with("file", file.path.display())
+                .with("help", "query them by their paths: FROM 'folder/*.parquet'")),
+        }
     }
-    match files.iter().find(|file| is_parquet(file)) {
-        None => Ok(Arc::new(text::TextFiles::open(files, wanted)?)),
-        Some(file) => Err(Error::input("one table cannot have Parquet files and text files")
-            .with("file", file.path.display())
-            .with("help", "query them by their paths: FROM 'folder/*.parquet'")),
+
+    /// The table of all of them.
+    ///
+    /// # Errors
+    /// When DataFusion refuses them.
+    pub(super) fn table(self) -> Result<Arc<dyn TableProvider>> {
+        match self {
+            Self::Parquet(files) => Ok(Arc::new(files.table(|_| true)?)),
+            Self::Text(files) => Ok(Arc::new(files)),
+        }
     }
 }
 

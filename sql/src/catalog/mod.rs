@@ -18,7 +18,9 @@ mod activity;
 mod dictionary;
 mod files;
 mod parquet;
+mod rollup;
 mod schema;
+mod source;
 mod text;
 
 use std::path::PathBuf;
@@ -36,6 +38,7 @@ use active::{ActiveUsers, Ground, NamedArguments};
 use schema::{Definitions, Public};
 
 pub use active::Listener;
+pub use rollup::RollupRule;
 
 /// The schema in which the dictionary's tables are always found.
 const DICTIONARY: &str = "dictionary";

@@ -1,12 +1,15 @@
 //! Parquet files as a table: DataFusion's own, with our say on which files and which columns.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use datafusion::catalog::TableProvider;
+use arrow::datatypes::SchemaRef;
 use datafusion::datasource::file_format::options::ReadOptions;
-use datafusion::datasource::listing::{ListingTable, ListingTableConfig, ListingTableUrl};
+use datafusion::datasource::listing::{
+    ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl,
+};
 use datafusion::execution::SessionState;
+use datafusion::execution::cache::cache_manager::FileStatisticsCache;
 use datafusion::prelude::ParquetReadOptions;
 use engine::events::EventFile;
 use engine::{Error, Result};
@@ -14,37 +17,59 @@ use engine::{Error, Result};
 use super::files::Columns;
 use crate::failure::of_statement;
 
-/// The table of all the files.
-///
-/// # Errors
-/// When a file cannot be read, or their columns have different types.
-pub(super) async fn table(
-    state: &SessionState,
-    files: &[EventFile],
-) -> Result<Arc<dyn TableProvider>> {
-    // The names were looked at already; DataFusion shall take every file that it is given.
-    let options = ParquetReadOptions::default()
-        .file_extension("")
-        .to_listing_options(state.config(), state.default_table_options());
-    let mut columns = Columns::default();
-    let mut addresses = Vec::with_capacity(files.len());
-    for file in files {
-        let address = address(&file.path)?;
-        let schema = options.infer_schema(state, &address).await.map_err(|cause| {
-            let cause = of_statement(cause, None);
-            Error::input(format!("broken file: {cause}"))
-                .with("file", file.path.display())
-                .with("help", "replace or remove the file")
-        })?;
-        columns.add(file, &schema)?;
-        addresses.push(address);
+/// Parquet files with the columns of all of them.
+pub(super) struct ParquetFiles {
+    options: ListingOptions,
+    schema: SchemaRef,
+    files: Vec<(PathBuf, ListingTableUrl)>,
+    statistics: Option<Arc<FileStatisticsCache>>,
+}
+
+impl ParquetFiles {
+    /// Looks which columns the files have.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or their columns have different types.
+    pub(super) async fn open(state: &SessionState, files: &[EventFile]) -> Result<Self> {
+        // The names were looked at already; DataFusion shall take every file that it is given.
+        let options = ParquetReadOptions::default()
+            .file_extension("")
+            .to_listing_options(state.config(), state.default_table_options());
+        let mut columns = Columns::default();
+        let mut opened = Vec::with_capacity(files.len());
+        for file in files {
+            let address = address(&file.path)?;
+            let schema = options.infer_schema(state, &address).await.map_err(|cause| {
+                let cause = of_statement(cause, None);
+                Error::input(format!("broken file: {cause}"))
+                    .with("file", file.path.display())
+                    .with("help", "replace or remove the file")
+            })?;
+            columns.add(file, &schema)?;
+            opened.push((file.path.clone(), address));
+        }
+        let statistics = state.runtime_env().cache_manager.get_file_statistic_cache();
+        Ok(Self { options, schema: columns.schema(), files: opened, statistics })
     }
-    let config = ListingTableConfig::new_with_multi_paths(addresses)
-        .with_listing_options(options)
-        .with_schema(columns.schema());
-    let table = ListingTable::try_new(config).map_err(|cause| of_statement(cause, None))?;
-    let cache = state.runtime_env().cache_manager.get_file_statistic_cache();
-    Ok(Arc::new(table.with_cache(cache)))
+
+    /// Where they lie.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        self.files.iter().map(|(path, _)| path)
+    }
+
+    /// The table of some of them, which has the columns of all.
+    ///
+    /// # Errors
+    /// When DataFusion refuses them.
+    pub(super) fn table(&self, wanted: impl Fn(&Path) -> bool) -> Result<ListingTable> {
+        let addresses = self.files.iter().filter(|(path, _)| wanted(path));
+        let addresses = addresses.map(|(_, address)| address.clone()).collect();
+        let config = ListingTableConfig::new_with_multi_paths(addresses)
+            .with_listing_options(self.options.clone())
+            .with_schema(Arc::clone(&self.schema));
+        let table = ListingTable::try_new(config).map_err(|cause| of_statement(cause, None))?;
+        Ok(table.with_cache(self.statistics.clone()))
+    }
 }
 
 /// The address of a file. Every special character is encoded: `[` in a name is no pattern here.

@@ -15,7 +15,9 @@ use engine::events::{EventFile, Source, Value};
 use engine::project::Project;
 
 use super::active::{Ground, view, views};
-use super::{activity, dictionary, files};
+use super::files::Files;
+use super::source::SourceTable;
+use super::{activity, dictionary};
 use crate::failure::external;
 
 /// What a catalog gives once it has looked.
@@ -63,7 +65,8 @@ impl Public {
             let root = &ground.project.root;
             if let Some(source) = self.sources().iter().find(|source| source.name == name) {
                 let (state, wanted) = (state()?, columns(source));
-                let table = files::table(&state, root, &source.files, &wanted).await;
+                let files = Files::open(&state, root, &source.files, &wanted).await;
+                let table = files.and_then(|files| of_source(&ground.project, source, files));
                 return Ok(Some(table.map_err(|error| named(error, name))?));
             }
             if let Some(table) = dictionary::table(&ground.project, name).map_err(external)? {
@@ -80,11 +83,24 @@ impl Public {
         match &self.paths {
             Some(folder) if is_path(name) || folder.join(name).exists() => {
                 let patterns = [name.to_owned()];
-                let table = files::table(&state()?, folder, &patterns, &[]).await;
-                Ok(Some(table.map_err(external)?))
+                let files = Files::open(&state()?, folder, &patterns, &[]).await;
+                Ok(Some(files.and_then(Files::table).map_err(external)?))
             }
             _ => Ok(None),
         }
+    }
+}
+
+/// The table of a source. Times in text files are texts, which SQL reads in its own way, so these
+/// are files like any other.
+fn of_source(
+    project: &Arc<Project>,
+    source: &Source,
+    files: Files,
+) -> engine::Result<Arc<dyn TableProvider>> {
+    match files {
+        Files::Parquet(files) => Ok(Arc::new(SourceTable::new(project, source, files)?)),
+        Files::Text(_) => files.table(),
     }
 }
 

@@ -16,9 +16,9 @@ use datafusion::physical_plan::execution_plan::{
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use engine::Error;
-use engine::active::{Question, answer};
+use engine::active::{Question, answer, road_to};
 use engine::events::Overseer;
-use engine::rollup::Counting;
+use engine::rollup::{Counting, Road};
 
 use super::{Ground, Listener};
 use crate::catalog::dictionary;
@@ -65,6 +65,29 @@ impl ActiveUsersExec {
     }
 }
 
+impl ActiveUsersExec {
+    /// What the answer will come from. Nobody but a reader of the plan asks for it, so the look at
+    /// store and files is taken here.
+    fn road(&self) -> String {
+        let project = &self.ground.project;
+        let road = dictionary::load(project)
+            .and_then(|dictionary| road_to(project, &dictionary, &self.question));
+        match road {
+            Ok(Road::Store { store, new }) => {
+                let version = store.version();
+                match new.len() {
+                    0 => format!("the store at version {version}"),
+                    1 => format!("the store at version {version} and events of 1 new file"),
+                    new => format!("the store at version {version} and events of {new} new files"),
+                }
+            }
+            Ok(Road::Events(None)) => "events".to_owned(),
+            Ok(Road::Events(Some(why))) => format!("events (the store is not used: {why})"),
+            Err(error) => format!("nothing ({error})"),
+        }
+    }
+}
+
 impl DisplayAs for ActiveUsersExec {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let question = &self.question;
@@ -92,15 +115,9 @@ impl DisplayAs for ActiveUsersExec {
             }
         }
         let project = &self.ground.project;
-        // Which of it the store serves is found out when the question is answered.
-        let road = if project.store.may_hold() {
-            "the store, and what it lacks: events"
-        } else {
-            "events"
-        };
         let sources: Vec<&str> =
             project.sources.iter().map(|source| source.name.as_str()).collect();
-        write!(f, "{separator}from {road} of [{}]", sources.join(", "))
+        write!(f, "{separator}from {} of [{}]", self.road(), sources.join(", "))
     }
 }
 

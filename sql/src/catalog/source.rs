@@ -1,0 +1,104 @@
+//! A source as a table that knows whose events it holds, for who can answer without reading them.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::datasource::listing::ListingTable;
+use datafusion::error::Result;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use engine::events::Source;
+use engine::project::Project;
+use engine::rollup::{Kept, kept};
+
+use super::parquet::ParquetFiles;
+
+/// The Parquet files of a source.
+pub(super) struct SourceTable {
+    project: Arc<Project>,
+    source: Source,
+    files: ParquetFiles,
+    table: ListingTable,
+}
+
+impl SourceTable {
+    pub(super) fn new(
+        project: &Arc<Project>,
+        source: &Source,
+        files: ParquetFiles,
+    ) -> engine::Result<Self> {
+        let table = files.table(|_| true)?;
+        Ok(Self { project: Arc::clone(project), source: source.clone(), files, table })
+    }
+
+    /// Which column is what.
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// What the store has of these very files, if it has exactly their events.
+    ///
+    /// # Errors
+    /// When the store is broken.
+    pub(super) fn kept(&self) -> engine::Result<Option<Kept>> {
+        let kept = kept(&self.project, &self.source).map_err(|error| {
+            error.with("help", "to pass by the store: SET headcount.rollup = false")
+        })?;
+        // Files may have come or gone since the table was opened.
+        let ours: HashSet<&PathBuf> = self.files.paths().collect();
+        let same = |kept: &Kept| kept.known.iter().chain(&kept.new).collect::<HashSet<_>>() == ours;
+        Ok(kept.filter(same))
+    }
+
+    /// The table of some of the files.
+    ///
+    /// # Errors
+    /// When DataFusion refuses them.
+    pub(super) fn of_files(&self, paths: &[PathBuf]) -> engine::Result<Arc<dyn TableProvider>> {
+        let wanted: HashSet<&Path> = paths.iter().map(PathBuf::as_path).collect();
+        Ok(Arc::new(self.files.table(|path| wanted.contains(path))?))
+    }
+}
+
+impl std::fmt::Debug for SourceTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SourceTable").field("source", &self.source.name).finish_non_exhaustive()
+    }
+}
+
+impl TableProvider for SourceTable {
+    fn schema(&self) -> SchemaRef {
+        self.table.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        self.table.supports_filters_pushdown(filters)
+    }
+
+    fn scan<'a, 's, 'p, 'x, 'f>(
+        &'a self,
+        state: &'s dyn Session,
+        projection: Option<&'p Vec<usize>>,
+        filters: &'x [Expr],
+        limit: Option<usize>,
+    ) -> Pin<Box<dyn Future<Output = Result<Arc<dyn ExecutionPlan>>> + Send + 'f>>
+    where
+        'a: 'f,
+        's: 'f,
+        'p: 'f,
+        'x: 'f,
+    {
+        self.table.scan(state, projection, filters, limit)
+    }
+}
