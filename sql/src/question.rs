@@ -56,7 +56,12 @@ pub fn set(question: &mut Question, name: &str, words: &[String]) -> Result<()> 
                 .with("help", format!("the parameters are: {}", known.join(", "))));
         }
     }
-    Ok(())
+    match (question.from, question.to) {
+        (Some(from), Some(to)) if from > to => {
+            Err(Error::input(format!("the range ends ({to}) before it begins ({from})")))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The tree of that name.

@@ -17,6 +17,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::{Outcome, args, say};
 use crate::server::access::{Access, entry};
+use crate::server::depth::query_threads;
 use crate::server::{Protocol, Shared, Tls, flight, http, postgres};
 
 /// Threads for connections: they only move bytes.
@@ -44,14 +45,12 @@ pub(super) fn run(root: Option<PathBuf>, options: &args::Serve) -> Result<Outcom
         listeners.push((protocol, bind(protocol, address)?));
     }
     log(options)?;
-    let threads = |count: usize, name: &str| {
-        let mut builder = Builder::new_multi_thread();
-        builder.worker_threads(count).thread_name(name).enable_all();
-        builder.build().map_err(|cause| Error::new(Kind::Io, format!("no threads: {cause}")))
-    };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let work = threads(options.threads.map_or(cores, usize::from), "query")?;
-    let connections = threads(CONNECTION_THREADS, "connection")?;
+    let work = query_threads(options.threads.map_or(cores, usize::from))?;
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(CONNECTION_THREADS).thread_name("connection").enable_all();
+    let connections =
+        builder.build().map_err(|cause| Error::new(Kind::Io, format!("no threads: {cause}")))?;
     let session = options.options();
     let limits = options.limits();
     let shared =

@@ -16,6 +16,7 @@
 
 pub mod access;
 mod credentials;
+pub mod depth;
 pub mod flight;
 pub mod http;
 mod incoming;
@@ -27,6 +28,7 @@ pub mod read_only;
 pub mod running;
 pub mod shared;
 pub mod tls;
+mod yielding;
 
 pub use access::Access;
 pub use limits::Limits;

@@ -19,8 +19,9 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::Shared;
 use super::read_only::read_only;
+use super::yielding::yielding;
+use super::{Shared, depth};
 use crate::failure::of_statement;
 
 /// Batches that wait for a client; a query that is further ahead waits itself.
@@ -131,6 +132,7 @@ impl Running {
     pub async fn plan(&mut self, session: &SessionContext, sql: &str) -> Result<LogicalPlan> {
         let (session, sql) = (session.clone(), sql.to_owned());
         self.work(async move {
+            depth::check(&sql)?;
             let state = session.state();
             let plan = state.create_logical_plan(&sql).await;
             let plan = plan.map_err(|cause| of_statement(cause, None))?;
@@ -169,7 +171,7 @@ impl Running {
                 let frame = own.execute_logical_plan(plan).await.map_err(told)?;
                 let context = Arc::new(frame.task_ctx());
                 let plan = frame.create_physical_plan().await.map_err(told)?;
-                execute_stream(plan, context).map_err(told)
+                yielding(plan).and_then(|plan| execute_stream(plan, context)).map_err(told)
             })
             .await?;
         Ok(self.send(stream))

@@ -12,6 +12,7 @@
 
 mod about;
 mod cancels;
+mod door;
 mod gate;
 mod handle;
 mod metadata;
@@ -32,6 +33,7 @@ use tonic::{Code, Status};
 
 use super::incoming::{Incoming, Manner};
 use super::{Protocol, Shared, Tls};
+use door::Door;
 use gate::Gate;
 use statements::Flights;
 use tokens::Tokens;
@@ -67,7 +69,7 @@ pub async fn serve(shared: Arc<Shared>, listener: TcpListener, tls: Option<Tls>)
     });
     let tokens = Arc::new(Tokens::default());
     let flights = Flights::new(Arc::clone(&shared), Arc::clone(&tokens));
-    let flights = FlightServiceServer::new(flights)
+    let flights = FlightServiceServer::new(Door(flights))
         .max_decoding_message_size(MESSAGE)
         .max_encoding_message_size(usize::MAX);
     let served = Server::builder()

@@ -1,0 +1,98 @@
+//! How deep a statement may be.
+//!
+//! The parser bounds what stands in parentheses. Chains (`a + b + c`, `a OR b OR c`, one UNION after
+//! the other) it builds in a loop, each link around the one before, and whoever walks or frees such
+//! a tree goes down by a call per link: a chain that is long enough ends the process. So chains are
+//! counted before anything is built, and the threads for queries have stacks that the longest fits
+//! into many times.
+
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use engine::{Error, Kind, Result};
+use tokio::runtime::{Builder, Runtime};
+
+/// Most links of chains in one statement.
+const LINKS: usize = 10_000;
+/// Bytes of the stack of a thread for queries; only what is used is ever taken.
+const STACK: usize = 64 << 20;
+
+/// Refuses a text whose plan could be too deep.
+///
+/// # Errors
+/// With what there is too much of.
+pub fn check(sql: &str) -> Result<()> {
+    // What cannot be cut into tokens cannot be parsed, which the parser tells better.
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else { return Ok(()) };
+    let links = tokens.iter().filter(|token| is_link(token)).count();
+    if links > LINKS {
+        let limit = format!("the statement has {links} operators, more than the limit of {LINKS}");
+        return Err(Error::limit(limit)
+            .with("help", "use IN (...) or a table of values for long lists, or ask in parts"));
+    }
+    Ok(())
+}
+
+fn is_link(token: &Token) -> bool {
+    match token {
+        Token::Word(word) => matches!(
+            word.keyword,
+            Keyword::AND
+                | Keyword::OR
+                | Keyword::XOR
+                | Keyword::NOT
+                | Keyword::IS
+                | Keyword::IN
+                | Keyword::BETWEEN
+                | Keyword::LIKE
+                | Keyword::ILIKE
+                | Keyword::COLLATE
+                | Keyword::AT
+                | Keyword::UNION
+                | Keyword::EXCEPT
+                | Keyword::INTERSECT
+                | Keyword::JOIN
+                | Keyword::FROM
+        ),
+        // Lists of any length are flat, and so are the names and the values in them.
+        Token::Whitespace(_)
+        | Token::Comma
+        | Token::Period
+        | Token::LParen
+        | Token::RParen
+        | Token::SemiColon
+        | Token::Number(..)
+        | Token::SingleQuotedString(_)
+        | Token::Placeholder(_) => false,
+        _ => true,
+    }
+}
+
+/// Threads that queries can run on.
+///
+/// # Errors
+/// When the system gives none.
+pub fn query_threads(count: usize) -> Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(count).thread_name("query").thread_stack_size(STACK).enable_all();
+    builder.build().map_err(|cause| Error::new(Kind::Io, format!("no threads: {cause}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LINKS, check};
+
+    #[test]
+    fn chains_are_bounded_and_lists_are_not() {
+        let repeated = |what: &str| what.repeat(LINKS + 1);
+        for link in [" + 1", " OR x", " UNION SELECT 1", "::int", "[1]", " JOIN t", " || 'a'"] {
+            let error = check(&format!("SELECT 1{}", repeated(link))).unwrap_err().to_string();
+            assert!(error.contains("limit of 10000"), "{link}: {error}");
+        }
+        for list in [", 1", ", 'a'", ", t.a", ", (1, 2)", " -- +\n", " WHEN 1 THEN NULL"] {
+            check(&format!("SELECT 1{}", repeated(list))).unwrap();
+        }
+        check(&format!("SELECT 1{}", " + 1".repeat(LINKS))).unwrap();
+        check("SELECT 'no end").unwrap();
+    }
+}
