@@ -261,6 +261,22 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn the_examples_of_ours_run() {
+        let session = session(&Options::default()).unwrap();
+        let events = "CREATE VIEW events AS SELECT value AS user_id FROM range(10)";
+        session.sql(events).await.unwrap();
+        let aggregates = engine::operators::aggregates();
+        let scalars = engine::operators::scalars();
+        let documented = aggregates.iter().map(|f| f.documentation());
+        for documentation in documented.chain(scalars.iter().map(|f| f.documentation())) {
+            let example = documentation.unwrap().sql_example.as_ref().unwrap();
+            let example = example.trim_end().trim_end_matches(';');
+            let rows = session.sql(example).await.unwrap().collect().await;
+            assert!(rows.is_ok_and(|rows| rows.iter().any(|r| r.num_rows() > 0)), "{example}");
+        }
+    }
+
     #[test]
     fn the_page_is_up_to_date() {
         let session = session(&Options::default()).unwrap();

@@ -2,8 +2,10 @@
 //!
 //! | module | asks |
 //! |---|---|
+//! | `activity` | does the table `activity` count what the events count? |
 //! | `broken` | does every broken input end in an error that says what, where and what to do? |
 //! | `cli` | do the commands do what their help says? |
+//! | `exchange` | do other programs read our sets and sketches, and we theirs? |
 //! | `laws` | are the rows of random data those of the slow twin in `oracle`? |
 //! | `planning` | does planning COUNT(DISTINCT) onto our operator change no answer? |
 //! | `real` | are the answers on the real data those of plain DataFusion? |
@@ -25,12 +27,15 @@
 )]
 
 mod accuracy;
+mod activity;
 mod broken;
 mod cli;
+mod exchange;
 mod laws;
 mod oracle;
 mod planning;
 mod project;
+mod python;
 mod real;
 mod rejects;
 mod shape;

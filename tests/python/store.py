@@ -1,0 +1,18 @@
+"""store.py STORE: what deltalake and pyroaring see in a store: rows of `activity`, users and events
+in them, and different people (shards hold different ones)."""
+
+import sys
+from collections import defaultdict
+
+from deltalake import DeltaTable
+from pyroaring import BitMap
+
+rows = DeltaTable(sys.argv[1] + "/activity").to_pyarrow_table().to_pylist()
+shards = defaultdict(BitMap)
+for row in rows:
+    users = BitMap.deserialize(row["users"])
+    assert len(users) == row["user_count"], row
+    shards[row["shard"]] |= users
+events = sum(row["event_count"] for row in rows)
+users = sum(row["user_count"] for row in rows)
+print(f"{len(rows)},{users},{events},{sum(len(shard) for shard in shards.values())}")
