@@ -1,81 +1,99 @@
-//! Our errors as PostgreSQL's: a code of five characters, a message, a hint.
+//! Errors in PostgreSQL's words: a code that programs know, the message, and our help as a hint.
 
+use std::error::Error as StdError;
+
+use datafusion::common::SchemaError;
+use datafusion::error::DataFusionError;
 use engine::{Error, Kind};
 use pgwire::error::{ErrorInfo, PgWireError};
 
-/// An error on its way to a client.
-pub(super) fn wire(error: &Error) -> PgWireError {
-    PgWireError::UserError(Box::new(told(error)))
-}
-
-/// An error as it is told.
-pub(super) fn told(error: &Error) -> ErrorInfo {
-    let text = error.to_string();
-    let help = error.context("help");
-    let message = match help {
-        Some(help) => text.strip_suffix(&format!("; {help}")).unwrap_or(&text).to_owned(),
-        None => text,
-    };
-    let severity = if code(error, &message) == SHUTDOWN { "FATAL" } else { "ERROR" };
-    let mut info = ErrorInfo::new(severity.to_owned(), code(error, &message).to_owned(), message);
-    info.hint = help.map(str::to_owned);
-    info
-}
-
-const SHUTDOWN: &str = "57P01";
-
-/// Beginnings of messages, and the codes of Appendix A of PostgreSQL's manual that they stand for.
-const CODES: [(&str, &str); 12] = [
-    ("the statement took longer", "57014"), // query_canceled, as for statement_timeout
+/// Codes of limits and refusals, by what their messages say.
+const BY_MESSAGE: [(&str, &str); 12] = [
+    ("took longer than the limit", "57014"),
     ("cancelled", "57014"),
-    ("the server is stopping", SHUTDOWN),  // admin_shutdown
-    ("the result has more than", "54000"), // program_limit_exceeded
-    ("all ", "53300"),                     // too_many_connections
-    ("there is no table", "42P01"),        // undefined_table
-    ("sql parser error", "42601"),         // syntax_error
-    ("Expected:", "42601"),
-    ("No field named", "42703"),   // undefined_column
-    ("Invalid function", "42883"), // undefined_function
-    ("Unterminated", "42601"),
-    ("unrecognized configuration parameter", "42704"), // undefined_object
+    ("the server is stopping", "57P01"),
+    ("needs more memory", "53200"),
+    ("more than the limit of", "54000"),
+    ("connections are taken", "53300"),
+    ("nested too deeply", "54001"),
+    ("this server only reads", "25006"),
+    ("there is no table", "42P01"),
+    ("Invalid function", "42883"),
+    ("No function matches", "42883"),
+    ("No field named", "42703"),
 ];
 
+/// The error of a statement.
+pub(super) fn of(error: &Error) -> PgWireError {
+    let text = error.to_string();
+    let (message, hint) = match error.context("help") {
+        Some(help) => (text.strip_suffix(&format!("; {help}")).unwrap_or(&text), Some(help)),
+        None => (text.as_str(), None),
+    };
+    let mut info = info(code(error, message), message);
+    info.hint = hint.map(str::to_owned);
+    PgWireError::UserError(Box::new(info))
+}
+
+/// An error that only this protocol has.
+pub(super) fn error(code: &str, message: impl Into<String>) -> PgWireError {
+    PgWireError::UserError(Box::new(info(code, message)))
+}
+
+/// Goodbye.
+pub(super) fn stopping() -> ErrorInfo {
+    info("57P01", "the server is stopping")
+}
+
+fn info(code: &str, message: impl Into<String>) -> ErrorInfo {
+    ErrorInfo::new("ERROR".to_owned(), code.to_owned(), message.into())
+}
+
 fn code(error: &Error, message: &str) -> &'static str {
-    if message.contains("this server only reads") {
-        return "25006"; // read_only_sql_transaction
+    if let Some((_, code)) = BY_MESSAGE.iter().find(|(part, _)| message.contains(part)) {
+        return code;
     }
-    let known = CODES.iter().find(|(beginning, _)| message.starts_with(beginning));
-    match (known, error.kind()) {
-        (Some((_, code)), _) => code,
-        (None, Kind::Limit) => "53200",    // out_of_memory
-        (None, Kind::Io) => "58030",       // io_error
-        (None, Kind::Internal) => "XX000", // internal_error
-        (None, _) => "42000",              // syntax_error_or_access_rule_violation
+    if let Some(code) = of_cause(error) {
+        return code;
+    }
+    match error.kind() {
+        Kind::Input => "42000",
+        Kind::Limit => "53000",
+        Kind::Io => "58030",
+        _ => "XX000",
+    }
+}
+
+fn of_cause(error: &Error) -> Option<&'static str> {
+    let cause: &DataFusionError = error.source()?.downcast_ref()?;
+    match cause.find_root() {
+        DataFusionError::SQL(..) => Some("42601"),
+        DataFusionError::SchemaError(schema, _) => Some(match **schema {
+            SchemaError::AmbiguousReference { .. } => "42702",
+            _ => "42703",
+        }),
+        DataFusionError::NotImplemented(_) => Some("0A000"),
+        DataFusionError::Execution(_) | DataFusionError::ArrowError(..) => Some("22000"),
+        _ => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use engine::Error;
+    use pgwire::error::ErrorInfo;
 
-    use super::told;
+    use super::of;
 
     #[test]
-    fn an_error_has_a_code_and_a_hint() {
-        for (error, code, hint) in [
-            (Error::limit("cancelled"), "57014", None),
-            (
-                Error::input("there is no table `x`").with("help", "list them"),
-                "42P01",
-                Some("list them"),
-            ),
-            (Error::limit("the query needs more memory than 1 GB"), "53200", None),
-            (Error::input("COPY is refused: this server only reads"), "25006", None),
-            (Error::internal("broken"), "XX000", None),
-        ] {
-            let info = told(&error);
-            assert_eq!((info.code.as_str(), info.hint.as_deref()), (code, hint), "{error}");
-            assert!(!info.message.contains("list them"));
-        }
+    fn help_is_a_hint_and_the_rest_a_message() {
+        let error = Error::limit("the statement took longer than the limit of 3 s")
+            .with("help", "ask for less");
+        let info = ErrorInfo::from(of(&error));
+        assert_eq!(info.code, "57014");
+        assert_eq!(info.message, "the statement took longer than the limit of 3 s");
+        assert_eq!(info.hint.as_deref(), Some("ask for less"));
+        let info = ErrorInfo::from(of(&Error::input("what").with("line", 3)));
+        assert_eq!((info.code.as_str(), info.message.as_str()), ("42000", "what (line: 3)"));
     }
 }

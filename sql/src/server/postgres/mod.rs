@@ -1,66 +1,102 @@
-//! PostgreSQL's protocol: psql, drivers, BI tools.
-//!
-//! The messages are pgwire's, PostgreSQL's catalog and its dialect are datafusion-postgres'. What
-//! is ours: each connection has a session of its own ([`connection`]), every statement runs under
-//! the limits that all protocols share, and who may come in is checked by SCRAM ([`startup`]).
+//! PostgreSQL's protocol: for psql, drivers and BI tools.
 //!
 //! ```text
-//! startup --> text --> rewritten for DataFusion --> SET, SHOW, BEGIN ...: answered here
-//!                                               --> anything else: Running --> Rows --> DataRow
+//! bytes --> pgwire's messages --> Talk: startup, simple and prepared statements --> Running
+//!                                   |  SET, SHOW, transactions: answered by the connection itself
+//!                                 Session: one connection's DataFusion session, settings, cancelling
 //! ```
+//!
+//! What clients ask of `pg_catalog` is answered by a crate for that ([`catalog`]); its parser also
+//! rewrites what DataFusion does not understand. Transactions are accepted and mean nothing: every
+//! statement reads the store as it is.
 
 mod cancels;
-mod connection;
+mod catalog;
 mod errors;
 mod parameters;
+mod prepare;
+mod rows;
+mod session;
 mod settings;
 mod startup;
-mod statements;
+mod statement;
+mod talk;
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use engine::Result;
-use pgwire::api::PgWireServerHandlers;
-use pgwire::api::auth::StartupHandler;
-use pgwire::api::cancel::CancelHandler;
-use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
-use pgwire::messages::response::ErrorResponse;
-use pgwire::tokio::{TlsAcceptor, process_socket};
-use tokio::io::AsyncWriteExt;
+use futures::{SinkExt, StreamExt};
+use pgwire::api::{ClientInfo, PgWireConnectionState};
+use pgwire::error::{ErrorInfo, PgWireError};
+use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
+use pgwire::tokio::server::{MaybeTls, PgWireMessageServerCodec, negotiate_tls, process_error};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::codec::Framed;
 use tokio_util::task::TaskTracker;
 
-use super::{Protocol, Shared, Tls};
+use super::incoming::PATIENCE;
+use super::{Shared, Tls};
 use cancels::Cancels;
-use connection::Connection;
-use startup::Startup;
-use statements::Client;
+use session::Session;
+use startup::Unknown;
+use statement::Prepared;
+use talk::Talk;
+
+/// Connections that have not said yet who they are.
+const STRANGERS: usize = 64;
+/// Time after a failed accept: there are no descriptors left, or something like that.
+const AGAIN: Duration = Duration::from_millis(100);
+
+/// What the connections of one address share.
+struct Ground {
+    shared: Arc<Shared>,
+    parser: PostgresCompatibilityParser,
+    cancels: Arc<Cancels>,
+    unknown: Unknown,
+}
 
 /// Serves until the server stops and the last answer is given.
 ///
 /// # Errors
-/// When nobody can connect.
+/// When the system gives no random bytes.
 pub async fn serve(shared: Arc<Shared>, listener: TcpListener, tls: Option<Tls>) -> Result<()> {
     let acceptor = tls.map(|tls| {
         let mut config = rustls::ServerConfig::clone(&tls.config);
         config.alpn_protocols = vec![b"postgresql".to_vec()];
         TlsAcceptor::from(Arc::new(config))
     });
-    let cancels = Arc::new(Cancels::default());
+    let ground = Arc::new(Ground {
+        shared: Arc::clone(&shared),
+        parser: PostgresCompatibilityParser::new(),
+        cancels: Arc::default(),
+        unknown: Unknown::new()?,
+    });
+    let strangers = Arc::new(Semaphore::new(STRANGERS));
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
             () = shared.stopping() => break,
+            accepted = accept(&listener, &strangers) => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let (shared, acceptor) = (Arc::clone(&shared), acceptor.clone());
-                connections.spawn(speak(shared, stream, acceptor, Arc::clone(&cancels)));
+            Ok((stream, from, stranger)) => {
+                let (ground, acceptor) = (Arc::clone(&ground), acceptor.clone());
+                connections.spawn(async move {
+                    if let Err(cause) = converse(ground, stream, from, acceptor, stranger).await {
+                        tracing::debug!(%from, %cause, "connection ended");
+                    }
+                });
             }
             Err(cause) => {
                 tracing::warn!(protocol = "postgres", %cause, "nobody can connect");
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                sleep(AGAIN).await;
             }
         }
     }
@@ -69,72 +105,86 @@ pub async fn serve(shared: Arc<Shared>, listener: TcpListener, tls: Option<Tls>)
     Ok(())
 }
 
-/// Serves one connection to its end.
-async fn speak(
-    shared: Arc<Shared>,
+async fn accept(
+    listener: &TcpListener,
+    strangers: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let stranger = Arc::clone(strangers).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, from) = listener.accept().await?;
+    Ok((stream, from, stranger))
+}
+
+type Socket = Framed<MaybeTls, PgWireMessageServerCodec<Arc<Prepared>>>;
+
+/// Answers one client until it leaves, breaks the protocol, or the server stops.
+async fn converse(
+    ground: Arc<Ground>,
     stream: TcpStream,
+    from: SocketAddr,
     acceptor: Option<TlsAcceptor>,
-    cancels: Arc<Cancels>,
-) {
-    let Ok(from) = stream.peer_addr() else { return };
-    let place = match shared.connect(Protocol::Postgres, from) {
-        Ok(place) => place,
-        Err(error) => return refuse(stream, &error).await,
+    stranger: OwnedSemaphorePermit,
+) -> io::Result<()> {
+    let Some(mut socket) = timeout(PATIENCE, negotiate_tls(stream, acceptor)).await?? else {
+        return Ok(());
     };
-    let connection = match Connection::new(&shared, &cancels) {
-        Ok(connection) => Arc::new(connection),
-        Err(error) => {
-            tracing::error!(%error, "no session for a connection");
-            return refuse(stream, &error).await;
+    let shared = Arc::clone(&ground.shared);
+    let cancels = Arc::clone(&ground.cancels);
+    let session = Arc::new(Session::new(ground, from));
+    let mut talk = Talk::new(Arc::clone(&session));
+    let mut stranger = Some(stranger);
+    let introduced = sleep(PATIENCE);
+    tokio::pin!(introduced);
+    loop {
+        let starting = is_starting(&socket);
+        if !starting {
+            // Whoever has said who it is has a place of its own.
+            drop(stranger.take());
         }
+        let message = tokio::select! {
+            message = socket.next() => message,
+            () = &mut introduced, if starting => return Err(io::ErrorKind::TimedOut.into()),
+            () = shared.stopping() => return farewell(&mut socket, errors::stopping()).await,
+        };
+        let message = match message {
+            None | Some(Ok(PgWireFrontendMessage::Terminate(_))) => return Ok(()),
+            Some(Ok(message)) => message,
+            Some(Err(error)) => return farewell(&mut socket, error.into()).await,
+        };
+        if let PgWireFrontendMessage::CancelRequest(request) = &message {
+            cancels.cancel(request);
+            return socket.close().await;
+        }
+        let extended = message.is_extended_query();
+        session.begins();
+        let heard = tokio::select! {
+            heard = talk.hear(&mut socket, message) => heard,
+            () = session.stuck() => return Err(io::ErrorKind::TimedOut.into()),
+        };
+        if let Err(error) = heard {
+            if matches!(error, PgWireError::IoError(_)) {
+                return Err(io::Error::other(error));
+            }
+            let info = ErrorInfo::from(error);
+            // Nobody gets in by an error.
+            if starting || info.is_fatal() {
+                return farewell(&mut socket, info).await;
+            }
+            process_error(&mut socket, PgWireError::UserError(Box::new(info)), extended).await?;
+        }
+    }
+}
+
+fn is_starting(socket: &Socket) -> bool {
+    use PgWireConnectionState::{AuthenticationInProgress, AwaitingSslRequest, AwaitingStartup};
+    matches!(socket.state(), AwaitingSslRequest | AwaitingStartup | AuthenticationInProgress)
+}
+
+/// Says why, and hangs up.
+async fn farewell(socket: &mut Socket, mut info: ErrorInfo) -> io::Result<()> {
+    "FATAL".clone_into(&mut info.severity);
+    let said = async {
+        socket.send(PgWireBackendMessage::ErrorResponse(info.into())).await?;
+        socket.close().await
     };
-    let startup = Arc::new(Startup::new(&shared, acceptor.is_some()));
-    let handlers = Handlers { connection: Arc::clone(&connection), startup, cancels };
-    let served = process_socket(stream, acceptor, handlers);
-    let ended = tokio::select! {
-        ended = served => ended,
-        // A connection that is idle when the server stops has nothing to wait for.
-        () = connection.idle_and_stopping() => Ok(()),
-    };
-    if let Err(cause) = ended {
-        tracing::debug!(%from, %cause, "a connection broke off");
-    }
-    connection.forget();
-    drop(place);
-}
-
-/// Tells whoever cannot be served why, whatever they were about to say.
-async fn refuse(mut stream: TcpStream, error: &engine::Error) {
-    let mut bytes = bytes::BytesMut::new();
-    let message = ErrorResponse::from(errors::told(error));
-    let encoded = pgwire::messages::Message::encode(&message, &mut bytes);
-    if encoded.is_ok() {
-        // Whoever hangs up first does not hear it.
-        let _ = stream.write_all(&bytes).await;
-        let _ = stream.shutdown().await;
-    }
-}
-
-struct Handlers {
-    connection: Arc<Connection>,
-    startup: Arc<Startup>,
-    cancels: Arc<Cancels>,
-}
-
-impl PgWireServerHandlers for Handlers {
-    fn simple_query_handler(&self) -> Arc<impl SimpleQueryHandler> {
-        Arc::new(Client(Arc::clone(&self.connection)))
-    }
-
-    fn extended_query_handler(&self) -> Arc<impl ExtendedQueryHandler> {
-        Arc::new(Client(Arc::clone(&self.connection)))
-    }
-
-    fn startup_handler(&self) -> Arc<impl StartupHandler> {
-        Arc::clone(&self.startup)
-    }
-
-    fn cancel_handler(&self) -> Arc<impl CancelHandler> {
-        Arc::clone(&self.cancels)
-    }
+    timeout(PATIENCE / 10, said).await?
 }

@@ -1,90 +1,90 @@
-//! The first messages of a connection: who it is, and whether it may come in.
+//! How a connection begins: who it is, whether there is room, what it wants set.
 
-use std::fmt::Debug;
-use std::hash::{BuildHasher, RandomState};
+use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::Sink;
-use pgwire::api::ClientInfo;
-use pgwire::api::auth::noop::NoopStartupHandler;
+use engine::{Error, Result};
 use pgwire::api::auth::sasl::SASLAuthStartupHandler;
-use pgwire::api::auth::sasl::scram::ScramAuth;
+use pgwire::api::auth::sasl::scram::{ScramAuth, gen_salted_password};
 use pgwire::api::auth::{
-    AuthSource, DefaultServerParameterProvider, LoginInfo, Password, StartupHandler,
+    AuthSource, DefaultServerParameterProvider, LoginInfo, Password, ServerParameterProvider,
 };
-use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
-use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
+use pgwire::api::{ClientInfo, PidSecretKeyGenerator};
+use pgwire::error::PgWireResult;
+use pgwire::messages::startup::SecretKey;
 
-use super::Shared;
+use super::session::Session;
 use crate::server::access::ITERATIONS;
 
-/// The version of PostgreSQL whose catalog we look like.
-const VERSION: &str = concat!("16.6 (Headcount ", env!("CARGO_PKG_VERSION"), ")");
+/// The PostgreSQL whose catalogs and grammar clients may expect.
+pub(super) const VERSION: &str = concat!("16.6 (Headcount ", env!("CARGO_PKG_VERSION"), ")");
+/// Bytes of salt, as in the file of users.
+const SALT: usize = 16;
 
-/// Lets clients in.
-pub(super) struct Startup {
-    scram: Option<SASLAuthStartupHandler<DefaultServerParameterProvider>>,
-    /// Whether only encrypted connections are served.
-    secure: bool,
-}
+/// Settings that clients are told of, as they spell them.
+const TOLD: [(&str, &str); 7] = [
+    ("application_name", "application_name"),
+    ("client_encoding", "client_encoding"),
+    ("datestyle", "DateStyle"),
+    ("intervalstyle", "IntervalStyle"),
+    ("search_path", "search_path"),
+    ("standard_conforming_strings", "standard_conforming_strings"),
+    ("timezone", "TimeZone"),
+];
 
-impl Startup {
-    pub(super) fn new(shared: &Arc<Shared>, secure: bool) -> Self {
-        let scram = shared.access.asks().then(|| {
-            let mut parameters = DefaultServerParameterProvider::default();
-            parameters.server_version = VERSION.to_owned();
-            parameters.scram_iterations = ITERATIONS;
-            let users = Users { shared: Arc::clone(shared), random: RandomState::new() };
-            let mut scram = ScramAuth::new(Arc::new(users));
-            scram.set_iterations(ITERATIONS);
-            SASLAuthStartupHandler::new(Arc::new(parameters)).with_scram(scram)
-        });
-        Self { scram, secure }
+/// What clients are told at the beginning.
+pub(super) struct Told(pub(super) Arc<Session>);
+
+impl Told {
+    /// The name under which clients are told of a setting, if they are.
+    pub(super) fn name(setting: &str) -> Option<&'static str> {
+        TOLD.iter().find(|(name, _)| name.eq_ignore_ascii_case(setting)).map(|(_, told)| *told)
     }
 }
 
-/// Nobody is asked for a password.
-struct Open;
-
-impl NoopStartupHandler for Open {}
-
-#[async_trait]
-impl StartupHandler for Startup {
-    async fn on_startup<C>(
-        &self,
-        client: &mut C,
-        message: PgWireFrontendMessage,
-    ) -> PgWireResult<()>
-    where
-        C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
-        C::Error: Debug,
-        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
-    {
-        if self.secure && !client.is_secure() {
-            let mut info = ErrorInfo::new(
-                "FATAL".to_owned(),
-                "28000".to_owned(), // invalid_authorization_specification
-                "this server serves encrypted connections only".to_owned(),
-            );
-            info.hint = Some("connect with sslmode=require".to_owned());
-            return Err(PgWireError::UserError(Box::new(info)));
+impl ServerParameterProvider for Told {
+    fn server_parameters<C: ClientInfo>(&self, client: &C) -> Option<HashMap<String, String>> {
+        let mut told = DefaultServerParameterProvider::default();
+        VERSION.clone_into(&mut told.server_version);
+        told.is_superuser = false;
+        told.default_transaction_read_only = true;
+        told.scram_iterations = ITERATIONS;
+        let mut told = told.server_parameters(client)?;
+        let settings = self.0.settings();
+        for (name, shown) in TOLD {
+            if let Ok(value) = settings.show(name) {
+                told.insert(shown.to_owned(), value);
+            }
         }
-        match &self.scram {
-            Some(scram) => scram.on_startup(client, message).await,
-            None => Open.on_startup(client, message).await,
-        }
+        Some(told)
     }
 }
 
-struct Users {
-    shared: Arc<Shared>,
-    random: RandomState,
+/// PostgreSQL's handshake with name and password.
+pub(super) fn handshake(session: &Arc<Session>) -> SASLAuthStartupHandler<Told> {
+    let mut scram = ScramAuth::new(Arc::new(Users(Arc::clone(session))));
+    scram.set_iterations(ITERATIONS);
+    SASLAuthStartupHandler::new(Arc::new(Told(Arc::clone(session))))
+        .with_scram(scram)
+        .with_pid_secret_key_generator(Arc::new(Key(session.key())))
 }
 
-/// Nobody reads a secret in a log.
-impl Debug for Users {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// Gives a connection the number and key that it has already.
+struct Key((i32, SecretKey));
+
+impl PidSecretKeyGenerator for Key {
+    fn generate(&self, _: &dyn ClientInfo) -> (i32, SecretKey) {
+        self.0.clone()
+    }
+}
+
+/// The users of the server, and everybody else.
+struct Users(Arc<Session>);
+
+impl fmt::Debug for Users {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Users")
     }
 }
@@ -93,13 +93,51 @@ impl Debug for Users {
 impl AuthSource for Users {
     async fn get_password(&self, login: &LoginInfo) -> PgWireResult<Password> {
         let name = login.user().unwrap_or_default();
-        if let Some(secret) = self.shared.access.secret(name) {
-            return Ok(Password::new(Some(secret.salt.clone()), secret.hash.clone()));
+        let ground = self.0.ground();
+        Ok(match ground.shared.access.secret(name) {
+            Some(secret) => Password::new(Some(secret.salt.clone()), secret.hash.clone()),
+            None => ground.unknown.password(name),
+        })
+    }
+}
+
+/// Makes up passwords for users that are not there, the same each time: nobody learns from the
+/// handshake who is.
+pub(super) struct Unknown {
+    salt: [u8; SALT],
+    hash: [u8; SALT],
+}
+
+impl Unknown {
+    pub(super) fn new() -> Result<Self> {
+        let mut random = Self { salt: [0; SALT], hash: [0; SALT] };
+        for bytes in [&mut random.salt, &mut random.hash] {
+            getrandom::fill(bytes).map_err(|cause| {
+                Error::internal(format!("the system gives no random bytes: {cause}"))
+            })?;
         }
-        // Who is not there has a salt too, always the same one, and no password that fits.
-        let part = |number: u8| self.random.hash_one((name, number)).to_le_bytes();
-        let salt = [part(0), part(1)].concat();
-        let hash = [part(2), part(3), part(4), part(5)].concat();
-        Ok(Password::new(Some(salt), hash))
+        Ok(random)
+    }
+
+    fn password(&self, name: &str) -> Password {
+        let mut salt = gen_salted_password(name, &self.salt, 1);
+        salt.truncate(SALT);
+        Password::new(Some(salt), gen_salted_password(name, &self.hash, 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Unknown;
+
+    #[test]
+    fn users_that_are_not_there_look_as_if_they_were() {
+        let (one, other) = (Unknown::new().unwrap(), Unknown::new().unwrap());
+        let first = one.password("eve");
+        assert_eq!(first.salt(), one.password("eve").salt());
+        assert_eq!(first.salt().map(<[u8]>::len), Some(16));
+        assert_ne!(first.salt(), one.password("bob").salt());
+        assert_ne!(first.salt(), other.password("eve").salt());
+        assert_ne!(first.password(), [0; 32]);
     }
 }

@@ -1,0 +1,120 @@
+//! From a text to statements that can be run.
+//!
+//! Most texts are read as they are. What asks for PostgreSQL's catalog is rewritten by
+//! datafusion-postgres first, and so is what cannot be planned otherwise: its rules also change
+//! what some statements mean.
+
+use std::sync::Arc;
+
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement as Parsed;
+use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use engine::{Error, Kind, Result};
+use pgwire::error::PgWireResult;
+
+use super::session::Session;
+use super::statement::{Prepared, Query, tag, word};
+use super::{Ground, errors, parameters};
+use crate::failure::of_statement;
+use crate::server::Running;
+use crate::server::read_only::read_only;
+
+/// Most bytes of a text: what is longer is nested too deeply for a thread, sooner or later.
+const LONGEST: usize = 1 << 20;
+
+/// The statements of a text.
+///
+/// # Errors
+/// When it is not SQL.
+pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec<Statement>> {
+    if sql.len() > LONGEST {
+        let told = format!("the text is longer than {LONGEST} bytes");
+        return Err(errors::error("54000", told));
+    }
+    let (ground, sql) = (session.ground_owned(), sql.to_owned());
+    let parsed = session.ground().shared.within_time(async move {
+        let parsed = match asks_catalog(&sql) {
+            true => ground.parser.parse(&sql),
+            false => Parser::parse_sql(&PostgreSqlDialect {}, &sql),
+        };
+        parsed.map_err(no_sql)
+    });
+    parsed.await.map_err(|error| errors::of(&error))
+}
+
+/// Plans a statement that is run later.
+///
+/// # Errors
+/// When it cannot be planned, or does not only read.
+pub(super) async fn prepare(session: &Session, statement: Statement) -> PgWireResult<Prepared> {
+    if let Some(word) = word(&statement)? {
+        return Ok(Prepared::Word(word));
+    }
+    let context = session.context().map_err(|error| errors::of(&error))?.clone();
+    let ground = session.ground_owned();
+    let planned = session.ground().shared.within_time(query(ground, context, statement));
+    planned.await.map(Prepared::Query).map_err(|error| errors::of(&error))
+}
+
+/// As [`prepare`], as a part of a statement that runs.
+///
+/// # Errors
+/// The same.
+pub(super) async fn prepare_now(
+    session: &Session,
+    running: &mut Running,
+    statement: Statement,
+) -> Result<Query> {
+    let context = session.context()?.clone();
+    running.work(query(session.ground_owned(), context, statement)).await
+}
+
+async fn query(
+    ground: Arc<Ground>,
+    context: SessionContext,
+    statement: Statement,
+) -> Result<Query> {
+    let (text, tag) = (statement.to_string(), tag(&statement));
+    let plan = match plan(&context, statement.clone()).await {
+        Err(error) if error.kind() == Kind::Input => {
+            let again = plan(&context, ground.parser.rewrite(statement)).await;
+            // The first error speaks of what was written.
+            again.map_err(|_| error)?
+        }
+        planned => planned?,
+    };
+    read_only(&plan)?;
+    let parameters = parameters::of_plan(&plan)?;
+    Ok(Query { text, plan, parameters, tag })
+}
+
+async fn plan(context: &SessionContext, statement: Statement) -> Result<LogicalPlan> {
+    let planned = context.state().statement_to_plan(Parsed::Statement(Box::new(statement))).await;
+    planned.map_err(|cause| of_statement(cause, None))
+}
+
+fn no_sql(cause: ParserError) -> Error {
+    of_statement(DataFusionError::SQL(Box::new(cause), None), None)
+}
+
+/// Whether a text uses names that only PostgreSQL has.
+fn asks_catalog(sql: &str) -> bool {
+    let sql = sql.to_ascii_lowercase();
+    ["pg_", "::reg"].iter().any(|name| sql.contains(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::asks_catalog;
+
+    #[test]
+    fn only_what_asks_for_the_catalog_is_rewritten() {
+        assert!(asks_catalog("SELECT * FROM PG_CLASS"));
+        assert!(asks_catalog("select 'events'::regclass"));
+        assert!(!asks_catalog("SELECT region FROM users"));
+    }
+}
