@@ -53,13 +53,12 @@ impl Asker {
     }
 
     fn ask(&self, sql: &str) -> RecordBatch {
-        let batches = self.runtime.block_on(async {
+        self.runtime.block_on(async {
             let frame = self.session.sql(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
             let schema = Arc::clone(frame.schema().inner());
             let batches = frame.collect().await.unwrap_or_else(|e| panic!("{sql}: {e}"));
             arrow::compute::concat_batches(&schema, &batches).unwrap()
-        });
-        batches
+        })
     }
 
     /// Rows of a name and integers.

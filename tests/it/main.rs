@@ -10,6 +10,8 @@
 //! | `planning` | does planning COUNT(DISTINCT) onto our operator change no answer? |
 //! | `real` | are the answers on the real data those of plain DataFusion? |
 //! | `rejects` | are rows that cannot be counted told by reason, and the others counted? |
+//! | `rewrite` | does the roll-up in the place of events change no answer of SQL? |
+//! | `server` | do clients of every protocol get the same answers, within the limits? |
 //! | `shape` | does nobody know what they must not know? |
 //! | `slt` | do the SQL files give what they say? |
 //! | `sources` | does the form of the events not matter? |
@@ -38,6 +40,8 @@ mod project;
 mod python;
 mod real;
 mod rejects;
+mod rewrite;
+mod server;
 mod shape;
 mod slt;
 mod sources;

@@ -287,7 +287,11 @@ impl<'a, S: Sink> Worker<'a, S> {
     }
 
     /// Reads one unit; `advance` is told the rows done and says whether to go on.
-    fn unit(&mut self, unit: &Unit<'_>, advance: &mut dyn FnMut(u64) -> Result<bool>) -> Result<()> {
+    fn unit(
+        &mut self,
+        unit: &Unit<'_>,
+        advance: &mut dyn FnMut(u64) -> Result<bool>,
+    ) -> Result<()> {
         let (source, file, known, batches): (_, _, _, text::Batches<'_>) = match unit {
             Unit::Text(source, file) => {
                 let columns = self.scan.columns(&self.scan.sources[*source], true);

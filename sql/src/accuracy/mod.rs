@@ -217,7 +217,8 @@ impl Measured {
             let mut last = None;
             for _ in 0..levels::REPORTS {
                 let start = (settings.clock)();
-                last = Some(answer_from_events(project, dictionary, &question, &settings.progress)?);
+                last =
+                    Some(answer_from_events(project, dictionary, &question, &settings.progress)?);
                 times.push((settings.clock)().saturating_sub(start));
             }
             let Some(answer) = last else { continue };

@@ -178,7 +178,8 @@ fn every_row_hands_out_its_own_users() {
                 Ok(())
             })
             .unwrap();
-        let mut report = answer(&project, &dictionary, &question, &|_: u64, _: u64| ()).unwrap().report.rows;
+        let mut report =
+            answer(&project, &dictionary, &question, &|_: u64, _: u64| ()).unwrap().report.rows;
         report.retain(|row| row.level != Level::Combined);
         assert_eq!(rows, report, "{ids:?} {scoped}");
         let everybody: HashSet<_> = everybody.iter().map(|p| (p.number, p.hash)).collect();

@@ -20,7 +20,7 @@ use engine::project::Project;
 use engine::store::Store;
 use engine::{Error, Result};
 
-use super::parquet;
+use super::parquet::ParquetFiles;
 use crate::failure::of_statement;
 
 /// The name of the table.
@@ -77,7 +77,7 @@ async fn view(
     let table: Arc<dyn TableProvider> = if files.is_empty() {
         Arc::new(EmptyTable::new(Arc::new(store.activity_schema())))
     } else {
-        parquet::table(state, &files).await?
+        Arc::new(ParquetFiles::open(state, &files).await?.table(|_| true)?)
     };
     let plan = LogicalPlanBuilder::scan(NAME, provider_as_source(table), None).map_err(refused)?;
     let column = |name: &str| Expr::Column(Column::from_name(name));

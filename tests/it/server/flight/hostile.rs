@@ -1,0 +1,162 @@
+//! Statements and messages that want to break something.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use arrow_flight::sql::{
+    Any, CommandPreparedStatementQuery, CommandStatementQuery, ProstMessageExt,
+    TicketStatementQuery,
+};
+use arrow_flight::{Action, FlightData, FlightDescriptor, Ticket};
+use futures::TryStreamExt;
+use headcount::server::Limits;
+use prost::Message;
+use tonic::{Code, Status};
+
+use super::{ask, client, csv};
+use crate::server::inside::{Inside, Set};
+
+#[test]
+fn hostile_statements_are_answered() {
+    let limits = Limits { time: Duration::from_secs(20), memory: 64 << 20, ..Limits::default() };
+    let (_project, inside) = Inside::good_with(Set { limits, ..Set::default() });
+    let mut client = client(&inside);
+    let many = |what: &str, times: usize| what.repeat(times);
+    for sql in [
+        format!("SELECT {}1{}", many("(", 5_000), many(")", 5_000)),
+        format!("SELECT 1{}", many(" + 1", 20_000)),
+        format!("SELECT 1 WHERE {}true", many("NOT ", 5_000)),
+        format!("SELECT {}1", many("- ", 5_000)),
+        format!("SELECT CASE {}WHEN 1 THEN 1 END", many("WHEN true THEN CASE ", 500)),
+        format!("{}SELECT 1", many("SELECT 1 UNION ALL ", 3_000)),
+        format!("SELECT {}1{}", many("(SELECT ", 500), many(")", 500)),
+        format!("SELECT {}", many("[", 5_000)),
+        format!("SELECT '{}", many("x", 1 << 20)),
+        format!("SELECT \"{}\"", many("é", 1 << 19)),
+        format!("SELECT 1 IN ({}1)", many("1,", 50_000)),
+        format!(
+            "WITH {} SELECT 1",
+            (0..500).map(|n| format!("a{n} AS (SELECT 1)")).collect::<Vec<_>>().join(",")
+        ),
+        "SELECT repeat('x', 2000000000)".to_owned(),
+        "SELECT repeat(repeat('x', 100000), 100000)".to_owned(),
+        "SELECT array_agg(a.value) FROM generate_series(1, 100000000) a".to_owned(),
+        "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r"
+            .to_owned(),
+        "SELECT regexp_match(repeat('a', 100000), '(a+)+$')".to_owned(),
+        "SELECT $é, ?, ?1, $0, $$ ".to_owned(),
+        "\0\u{feff}\u{202e}SELECT".to_owned(),
+        "SELECT bitmap_count(x'ffffffffffffffffffff')".to_owned(),
+        "SELECT hll_count(x'00')".to_owned(),
+        "SELECT 1 / 0, CAST('x' AS INT), -9223372036854775808 / -1".to_owned(),
+        "SELECT date_bin(INTERVAL '0', now()), to_timestamp(1e300)".to_owned(),
+        "SELECT * FROM generate_series(1, 10, 0)".to_owned(),
+    ] {
+        let shown: String = sql.chars().take(60).collect();
+        let begun = Instant::now();
+        // Some of these are only slow or large, and may well be answered.
+        if let Err(error) = inside.runtime.block_on(ask(&mut client, &sql)) {
+            assert!(error.to_string().len() < 5_000, "{shown}");
+            println!("{shown}: {error}");
+        }
+        assert!(begun.elapsed() < Duration::from_secs(25), "{shown}: {:?}", begun.elapsed());
+        let next = inside.runtime.block_on(ask(&mut client, "SELECT 1 AS n"));
+        assert_eq!(csv(&next.unwrap_or_else(|e| panic!("after {shown}: {e}"))), "n\n1\n");
+    }
+}
+
+#[test]
+fn broken_messages_harm_nobody() {
+    let (_project, inside) = Inside::good();
+    let mut client = client(&inside);
+    let any = |url: &str, value: &[u8]| Any { type_url: url.into(), value: value.to_vec().into() };
+    let handle = |bytes: &[u8]| TicketStatementQuery { statement_handle: bytes.to_vec().into() };
+    let prepared = |bytes: &[u8]| CommandPreparedStatementQuery {
+        prepared_statement_handle: bytes.to_vec().into(),
+    };
+    let tickets = [
+        Vec::new(),
+        b"nonsense".to_vec(),
+        vec![0xff; 100],
+        any("", b"").encode_to_vec(),
+        any("type.googleapis.com/none", b"abc").encode_to_vec(),
+        any("type.googleapis.com/arrow.flight.protocol.sql.TicketStatementQuery", &[0xff; 9])
+            .encode_to_vec(),
+        handle(b"").as_any().encode_to_vec(),
+        handle(&[0xff; 30]).as_any().encode_to_vec(),
+        // A statement with values that are none.
+        handle(b"\x0a\x08SELECT 1\x12\x03abc").as_any().encode_to_vec(),
+        handle(b"\x0a\x09SELECT $1\x12\x08\xff\xff\xff\xff\xff\xff\xff\x7f")
+            .as_any()
+            .encode_to_vec(),
+        prepared(&[0x80; 20]).as_any().encode_to_vec(),
+        CommandStatementQuery { query: "SELECT 1".into(), transaction_id: None }
+            .as_any()
+            .encode_to_vec(),
+    ];
+    inside.runtime.block_on(async {
+        let raw = client.inner_mut();
+        let told = |status: Status| {
+            let told = matches!(
+                status.code(),
+                Code::InvalidArgument | Code::Unimplemented | Code::Internal
+            );
+            assert!(told && !status.message().contains("broke off"), "{status:?}");
+        };
+        for ticket in &tickets {
+            if let Err(status) = raw.do_get(Ticket::new(ticket.clone())).await {
+                told(status);
+            } else {
+                panic!("rows for {ticket:?}");
+            }
+            let _ =
+                raw.get_flight_info(FlightDescriptor::new_cmd(ticket.clone())).await.map_err(told);
+            let _ = raw.get_schema(FlightDescriptor::new_cmd(ticket.clone())).await.map_err(told);
+            let mut data =
+                FlightData::new().with_descriptor(FlightDescriptor::new_cmd(ticket.clone()));
+            data.data_header = vec![0xff; 40].into();
+            data.data_body = vec![0xff; 40].into();
+            if let Ok(answers) = raw.do_put(futures::stream::iter([data])).await {
+                let _ = answers.into_inner().try_collect::<Vec<_>>().await.map_err(told);
+            }
+            for action in [
+                "CreatePreparedStatement",
+                "ClosePreparedStatement",
+                "CancelQuery",
+                "CancelFlightInfo",
+                "BeginTransaction",
+                "CloseSession",
+                "",
+                "\u{0}",
+            ] {
+                let _ = raw.do_action(Action::new(action, ticket.clone())).await.map_err(told);
+            }
+        }
+        let _ = raw.do_put(futures::stream::iter(Vec::<FlightData>::new())).await.map_err(told);
+        let _ = raw.do_put(futures::stream::iter([FlightData::default()])).await.map_err(told);
+    });
+    // What is no HTTP/2 at all.
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    for bytes in [
+        b"GET / HTTP/1.1\r\nhost: a\r\n\r\n".to_vec(),
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(),
+        vec![0; 1000],
+        vec![0xff; 100_000],
+        [preface.clone(), vec![0xff; 1000]].concat(),
+        [preface.clone(), b"\xff\xff\xff\x04\x00\x00\x00\x00\x00".to_vec()].concat(),
+        [preface, b"\x00\x00\x06\x04\x00\x00\x00\x00\x01\x00\x05\xff\xff\xff\xff".to_vec()]
+            .concat(),
+    ] {
+        let mut stream = TcpStream::connect(inside.flight).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+        let _ = stream.write_all(&bytes);
+        let _ = stream.read(&mut [0; 1000]);
+        drop(stream);
+        let next = inside.runtime.block_on(ask(&mut client, "SELECT 1 AS n")).unwrap();
+        assert_eq!(csv(&next), "n\n1\n");
+    }
+    drop(client);
+    inside.wait_for("headcount_running_statements 0", Duration::from_secs(2));
+    inside.wait_for("headcount_connections{protocol=\"flight\"} 0", Duration::from_secs(5));
+}

@@ -1,0 +1,344 @@
+//! HTTP, byte by byte.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use headcount::server::Limits;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::inside::{Inside, Set, fixture};
+use crate::project::contributions;
+
+/// An answer, taken apart.
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Answer {
+    #[track_caller]
+    fn of(bytes: &[u8]) -> Self {
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{text:?}"));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap();
+        Self { status, head: head.to_lowercase(), body: body.to_owned() }
+    }
+
+    #[track_caller]
+    fn is(&self, status: u16, parts: &[&str]) {
+        assert_eq!(self.status, status, "{self:?}");
+        for part in parts {
+            assert!(self.body.contains(part), "no {part:?} in {self:?}");
+        }
+    }
+}
+
+/// Says something and hears what is answered until the end.
+fn say(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    // Who is refused may be hung up on while it still speaks.
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    answer
+}
+
+fn ask_with(address: SocketAddr, method: &str, path: &str, more: &str) -> Answer {
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n{more}\r\n");
+    Answer::of(&say(address, head.as_bytes()))
+}
+
+fn get(address: SocketAddr, path: &str) -> Answer {
+    ask_with(address, "GET", path, "")
+}
+
+#[test]
+fn it_tells_how_it_is() {
+    let (_project, inside) = Inside::good();
+    let alive = get(inside.http, "/healthz");
+    alive.is(200, &["ok\n"]);
+    for line in [
+        "x-content-type-options: nosniff",
+        "content-security-policy: default-src 'none'; frame-ancestors 'none'",
+        "cache-control: private, no-cache",
+    ] {
+        assert!(alive.head.contains(line), "no {line} in {}", alive.head);
+    }
+    assert!(!alive.head.contains("access-control"), "{}", alive.head);
+    let head = ask_with(inside.http, "HEAD", "/healthz", "");
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    get(inside.http, "/api/report").is(200, &["\"users\":2"]);
+    get(inside.http, "/api/report?by=colour").is(400, &[]);
+    let metrics = get(inside.http, "/metrics");
+    metrics.is(
+        200,
+        &[
+            "headcount_statements_total{protocol=\"http\",outcome=\"done\"} 1\n",
+            "headcount_statements_total{protocol=\"http\",outcome=\"failed\"} 1\n",
+            "headcount_statement_seconds_count{protocol=\"http\"} 2\n",
+            "headcount_rows_total{protocol=\"http\"} 9\n",
+            "headcount_running_statements 0\n",
+            "headcount_connections{protocol=\"http\"} 1\n",
+            "headcount_memory_bytes ",
+            "headcount_store_version -1\n",
+            "# EOF\n",
+        ],
+    );
+    assert!(metrics.head.contains("application/openmetrics-text"), "{}", metrics.head);
+}
+
+/// The same question gives the same bytes, whoever asks.
+#[test]
+fn a_report_is_that_of_the_command() {
+    let root = contributions();
+    let inside = Inside::new(&root, Set::default());
+    for (query, arguments) in [
+        ("", &[][..]),
+        (
+            "?window=trailing_28d&level=total&from=2020-01",
+            &["--window", "trailing_28d", "--level", "total", "--from", "2020-01"],
+        ),
+        (
+            "?level=total,combined&level=stage,group,action",
+            &["--level", "total,combined,stage,group,action"],
+        ),
+        (
+            "?by=repository%2Ccomponent&from=2020&to=2020-Q2",
+            &["--by", "repository,component", "--from", "2020", "--to", "2020-Q2"],
+        ),
+        (
+            "?method=indicator&level=stage&tree=period",
+            &["--method", "indicator", "--level", "stage", "--tree", "period"],
+        ),
+        (
+            "?window=quarter&level=total&as_of=2010-06-30",
+            &["--window", "quarter", "--level", "total", "--as-of", "2010-06-30"],
+        ),
+        ("?approx=true&level=total", &["--approx", "--level", "total"]),
+        ("?approx=5&level=total", &["--approx", "5", "--level", "total"]),
+        ("?from=1990&to=1990", &["--from", "1990", "--to", "1990"]),
+    ] {
+        let answer = get(inside.http, &format!("/api/report{query}"));
+        assert_eq!(answer.status, 200, "{query}: {answer:?}");
+        assert!(answer.head.contains("content-type: application/json"), "{}", answer.head);
+        let all = [&["report", "--format", "json"][..], arguments].concat();
+        let ran = crate::project::run_in(&root, &all);
+        assert_eq!(answer.body, ran.out, "{query}: {}", ran.err);
+    }
+    let tag = |answer: &Answer| {
+        let line = answer.head.lines().find(|line| line.starts_with("etag: "));
+        line.unwrap().trim_start_matches("etag: ").to_owned()
+    };
+    let first = get(inside.http, "/api/report?level=total");
+    let known = format!("if-none-match: \"other\", {}\r\n", tag(&first));
+    let again = ask_with(inside.http, "GET", "/api/report?level=total", &known);
+    assert_eq!((again.status, again.body.as_str()), (304, ""));
+    ask_with(inside.http, "GET", "/api/report?level=stage", &known).is(200, &["stage"]);
+    let head = ask_with(inside.http, "HEAD", "/api/report?level=total", "");
+    assert_eq!((head.status, head.body.as_str(), tag(&head)), (200, "", tag(&first)));
+}
+
+#[test]
+fn wrong_questions_are_told_as_json() {
+    let (_project, inside) = Inside::good();
+    for (path, status, parts) in [
+        (
+            "/api/report?window=monthly",
+            400,
+            &["{\"error\":\"unknown window `monthly`", "parameter: window"][..],
+        ),
+        (
+            "/api/report?window=day&window=week",
+            400,
+            &["one value, not a list", "parameter: window"],
+        ),
+        ("/api/report?level=stages", 400, &["unknown level `stages`"]),
+        (
+            "/api/report?colour=red",
+            400,
+            &["no parameter `colour`", "\"help\":\"the parameters are: window"],
+        ),
+        ("/api/report?by=colour", 400, &["no source has a dimension `colour`", "\"help\":"]),
+        ("/api/report?approx=3", 400, &["`3` is no precision"]),
+        ("/api/report?from=soon", 400, &["soon", "parameter: from"]),
+        ("/api/report?from=2026&to=2025", 400, &["ends (2025-12-31) before it begins"]),
+        ("/api/report?tree=oak", 400, &["`today` or `period`"]),
+        ("/api/report?", 200, &["users"]),
+        ("/", 404, &["nothing at this path", "/api/report"]),
+        ("/api", 404, &["nothing at this path"]),
+        ("/api/../../etc/passwd", 404, &["nothing at this path"]),
+        ("/%2e%2e/%2e%2e/etc/passwd", 404, &["nothing at this path"]),
+    ] {
+        let answer = get(inside.http, path);
+        answer.is(status, parts);
+        let kind = answer.head.contains("content-type: application/json");
+        assert!(kind && answer.body.ends_with('\n'), "{answer:?}");
+    }
+    for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+        let more = "content-length: 2\r\n";
+        for path in ["/api/report", "/healthz", "/metrics"] {
+            let answer = ask_with(inside.http, method, path, more);
+            answer.is(405, &["only reads", "GET or HEAD"]);
+            assert!(answer.head.contains("allow: get,head"), "{answer:?}");
+        }
+    }
+}
+
+#[test]
+fn whoever_is_asked_for_a_name_must_give_the_right_one() {
+    let (_project, inside) = Inside::good_with(Set { asks: true, ..Set::default() });
+    get(inside.http, "/healthz").is(200, &["ok"]);
+    let right = "authorization: Basic YWRhOmNvcnJlY3QgaG9yc2U6IGJhdHRlcnk=\r\n";
+    for path in ["/metrics", "/api/report"] {
+        let none = get(inside.http, path);
+        none.is(401, &["name or the password"]);
+        assert!(none.head.contains("www-authenticate: basic realm=\"headcount\""), "{}", none.head);
+        for wrong in ["Basic YWRhOndyb25n", "Basic", "Bearer YWRh", "Basic ????", "Basic YWRh"] {
+            let more = format!("authorization: {wrong}\r\n");
+            ask_with(inside.http, "GET", path, &more).is(401, &[]);
+        }
+        ask_with(inside.http, "GET", path, right).is(200, &[]);
+    }
+    // Who is not known learns nothing of what there is.
+    ask_with(inside.http, "GET", "/api/report?colour=red", "").is(401, &[]);
+}
+
+/// Whatever is said, the answer is a refusal or the end of the connection, and others go on.
+#[test]
+fn broken_requests_harm_nobody() {
+    let (_project, inside) = Inside::good();
+    let long = "a".repeat(70_000);
+    let many: String = (0..200).map(|n| format!("x-{n}: y\r\n")).collect();
+    let refused: [Vec<u8>; 20] = [
+        b"\0\0\0\0\0\0\0\0\r\n\r\n".to_vec(),
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(),
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        b"GET\r\n\r\n".to_vec(),
+        b"GET /healthz\r\n\r\n".to_vec(),
+        b"GET /healthz HTTP/9.9\r\n\r\n".to_vec(),
+        b"GET  /healthz HTTP/1.1\r\n\r\n".to_vec(),
+        b"G\x00T /healthz HTTP/1.1\r\nhost: a\r\n\r\n".to_vec(),
+        b"GET /\x7f\x00\x01 HTTP/1.1\r\nhost: a\r\n\r\n".to_vec(),
+        b"GET /healthz HTTP/1.1\r\nno colon\r\n\r\n".to_vec(),
+        b"GET /healthz HTTP/1.1\r\n: empty\r\n\r\n".to_vec(),
+        b"GET /healthz HTTP/1.1\r\nna me: x\r\n\r\n".to_vec(),
+        b"GET /healthz HTTP/1.1\r\nx: \x00\r\n\r\n".to_vec(),
+        b"GET /healthz HTTP/1.1\r\ncontent-length: -1\r\n\r\n".to_vec(),
+        b"GET /healthz HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n".to_vec(),
+        b"POST /healthz HTTP/1.1\r\ntransfer-encoding: nonsense\r\n\r\n".to_vec(),
+        format!("GET /{long} HTTP/1.1\r\nhost: a\r\n\r\n").into_bytes(),
+        format!("GET /healthz HTTP/1.1\r\nx: {long}\r\n\r\n").into_bytes(),
+        format!("GET /healthz HTTP/1.1\r\n{many}\r\n").into_bytes(),
+        long.into_bytes(),
+    ];
+    for bytes in refused {
+        let answer = say(inside.http, &bytes);
+        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned();
+        if !answer.is_empty() {
+            let status = Answer::of(&answer).status;
+            assert!((400..600).contains(&status), "{shown:?}: {status}");
+        }
+        get(inside.http, "/healthz").is(200, &["ok"]);
+    }
+    // Half a request, and gone.
+    for part in ["", "GET", "GET /api/report HTTP/1.1\r\nhost: "] {
+        let mut stream = TcpStream::connect(inside.http).unwrap();
+        stream.write_all(part.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Both).unwrap();
+    }
+    get(inside.http, "/api/report").is(200, &["users"]);
+    inside.wait_for("headcount_connections{protocol=\"http\"} 0", Duration::from_secs(5));
+}
+
+#[test]
+fn the_silent_and_the_slow_are_sent_away() {
+    let (_project, inside) = Inside::good();
+    let mut silent = TcpStream::connect(inside.http).unwrap();
+    let mut slow = TcpStream::connect(inside.http).unwrap();
+    let mut idle = TcpStream::connect(inside.http).unwrap();
+    slow.write_all(b"GET /healthz HT").unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    let begun = Instant::now();
+    for stream in [&mut silent, &mut slow, &mut idle] {
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let mut heard = Vec::new();
+        let _ = stream.read_to_end(&mut heard);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    inside.wait_for("headcount_connections{protocol=\"http\"} 0", Duration::from_secs(5));
+}
+
+#[test]
+fn limits_hold() {
+    let limits = Limits { connections: 2, ..Limits::default() };
+    let (_project, inside) = Inside::good_with(Set { limits, ..Set::default() });
+    let open: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(inside.http).unwrap()).collect();
+    inside.wait_for("headcount_connections{protocol=\"http\"} 2", Duration::from_secs(5));
+    get(inside.http, "/healthz").is(503, &["all the connections are taken"]);
+    drop(open);
+    inside.wait_for("headcount_connections{protocol=\"http\"} 0", Duration::from_secs(5));
+    get(inside.http, "/healthz").is(200, &["ok"]);
+    for (limits, parts) in [
+        (
+            Limits { time: Duration::from_nanos(1), ..Limits::default() },
+            &["longer than the limit of", "\"help\":\"ask for less at once"][..],
+        ),
+        (Limits { rows: 5, ..Limits::default() }, &["more than the limit of 5 rows"]),
+    ] {
+        let (_project, inside) = Inside::good_with(Set { limits, ..Set::default() });
+        get(inside.http, "/api/report").is(503, parts);
+        get(inside.http, "/healthz").is(200, &["ok"]);
+    }
+}
+
+#[test]
+fn it_stops_when_it_is_told_to() {
+    let (_project, mut inside) = Inside::good();
+    let mut idle = TcpStream::connect(inside.http).unwrap();
+    idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
+    let mut heard = [0; 12];
+    idle.read_exact(&mut heard).unwrap();
+    assert_eq!(&heard, b"HTTP/1.1 200");
+    inside.shared.stop();
+    inside.ended(Duration::from_secs(2));
+    let mut rest = Vec::new();
+    idle.read_to_end(&mut rest).unwrap();
+    assert!(TcpStream::connect(inside.http).is_err());
+}
+
+#[test]
+fn it_speaks_tls() {
+    use tokio_rustls::rustls::pki_types::pem::PemObject;
+    use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+    use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring::default_provider};
+    let (_project, inside) = Inside::good_with(Set { tls: true, ..Set::default() });
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(fixture("certificate.pem")).unwrap()).unwrap();
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let answer = inside.runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(inside.http).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream = connector.connect(name, stream).await.unwrap();
+        stream
+            .write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        answer
+    });
+    Answer::of(&answer).is(200, &["ok"]);
+    // Whoever does not know that hears nothing that could be taken for an answer.
+    let plain = say(inside.http, b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n");
+    assert!(!plain.starts_with(b"HTTP"), "{plain:?}");
+}

@@ -1,0 +1,114 @@
+//! Servers inside of the test's own process: every limit can be set, and the ground looked at.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use engine::project::Project as EngineProject;
+use headcount::server::depth::query_threads;
+use headcount::server::{Access, Limits, Shared, Tls, access, flight, http};
+use headcount::session::Options;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
+
+use crate::project::Project;
+
+/// A user whom the servers know, if they ask.
+pub(crate) const USER: (&str, &str) = ("ada", "correct horse: battery");
+
+/// What is not as usual.
+#[derive(Default)]
+pub(crate) struct Set {
+    pub(crate) limits: Limits,
+    /// Whether a name and a password are asked for.
+    pub(crate) asks: bool,
+    pub(crate) tls: bool,
+}
+
+/// HTTP and Flight SQL over one project.
+pub(crate) struct Inside {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) http: SocketAddr,
+    pub(crate) flight: SocketAddr,
+    serving: Vec<JoinHandle<engine::Result<()>>>,
+    /// For the servers, and for the test's own clients.
+    pub(crate) runtime: Runtime,
+    _work: Runtime,
+}
+
+impl Inside {
+    pub(crate) fn new(root: &Path, set: Set) -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let work = query_threads(2).unwrap();
+        let project = Arc::new(EngineProject::load(root).unwrap());
+        let users = Project::empty();
+        let access = match set.asks {
+            true => {
+                users.write("users", access::entry(USER.0, USER.1).unwrap());
+                Access::read(&users.path("users")).unwrap()
+            }
+            false => Access::default(),
+        };
+        let tls =
+            set.tls.then(|| Tls::read(&fixture("certificate.pem"), &fixture("key.pem")).unwrap());
+        let options = Options { threads: Some(2), ..Options::default() };
+        let work_on = work.handle().clone();
+        let shared = Shared::new(Some(project), options, set.limits, access, work_on).unwrap();
+        let bind = || runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let (for_http, for_flight) = (bind(), bind());
+        let (http, flight) = (for_http.local_addr().unwrap(), for_flight.local_addr().unwrap());
+        let serving = vec![
+            runtime.spawn(http::serve(Arc::clone(&shared), for_http, tls.clone())),
+            runtime.spawn(flight::serve(Arc::clone(&shared), for_flight, tls)),
+        ];
+        Self { shared, http, flight, serving, runtime, _work: work }
+    }
+
+    /// The good project, as usual.
+    pub(crate) fn good() -> (Project, Self) {
+        Self::good_with(Set::default())
+    }
+
+    pub(crate) fn good_with(set: Set) -> (Project, Self) {
+        let project = Project::good();
+        let inside = Self::new(project.root(), set);
+        (project, inside)
+    }
+
+    /// Waits until a line of the metrics is there.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, line: &str, within: Duration) {
+        let begun = Instant::now();
+        loop {
+            let text = self.shared.metrics_text().unwrap();
+            if text.lines().any(|found| found == line) {
+                return;
+            }
+            assert!(begun.elapsed() < within, "no {line:?} in\n{text}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until both servers have ended.
+    #[track_caller]
+    pub(crate) fn ended(&mut self, within: Duration) {
+        for serving in self.serving.drain(..) {
+            let ended =
+                self.runtime.block_on(async { tokio::time::timeout(within, serving).await });
+            ended.expect("the server goes on").unwrap().unwrap();
+        }
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.shared.kill();
+    }
+}
+
+/// A file of the certificate that the tests serve with.
+pub(crate) fn fixture(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/tls").join(name)
+}

@@ -1,0 +1,12 @@
+//! The servers, by the clients that people use.
+//!
+//! | module | speaks |
+//! |---|---|
+//! | `flight` | Flight SQL: the client of arrow-flight, ADBC, pyarrow, and nonsense |
+//! | `http` | HTTP, byte by byte |
+//! | `inside` | servers inside of the test's own process |
+
+mod flight;
+mod http;
+mod inside;
+mod postgres;

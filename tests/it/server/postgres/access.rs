@@ -1,0 +1,200 @@
+//! Who is let in, and over what: passwords, certificates, addresses.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use super::psql::psql;
+use super::server::{Server, client, fails, refused, run};
+use crate::project::Project;
+
+const PASSWORD: &str = "correct horse: battery ä";
+
+/// A project with a file of users beside it, made by the program.
+fn with_users() -> (Project, Project) {
+    let (project, users) = (Project::good(), Project::empty());
+    add(&users, "ada", PASSWORD);
+    add(&users, "grace", "other");
+    (project, users)
+}
+
+fn add(folder: &Project, name: &str, password: &str) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_headcount"))
+        .args(["serve", "--add-user", name, "--users"])
+        .arg(folder.path("users"))
+        .current_dir(folder.root())
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    std::io::Write::write_all(&mut stdin, format!("{password}\n").as_bytes()).unwrap();
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_file_of_users_is_for_its_owner_and_without_passwords() {
+    let (_project, users) = with_users();
+    let text = std::fs::read_to_string(users.path("users")).unwrap();
+    assert_eq!(text.lines().count(), 2);
+    assert!(!text.contains("horse") && !text.contains("other"), "{text}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = users.path("users").metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}
+
+#[test]
+fn only_the_right_password_is_let_in() {
+    let (project, users) = with_users();
+    let file = users.path("users").display().to_string();
+    let server = Server::start(project.root(), &["--users", &file]);
+    run(async {
+        let with = |user: &str, password: &str| {
+            let mut config = server.config();
+            config.user(user).password(password);
+            config
+        };
+        let ada = client(&with("ada", PASSWORD)).await.unwrap();
+        let user = ada.query_one("SELECT current_user", &[]).await.unwrap();
+        assert_eq!(user.get::<_, &str>(0), "ada");
+        for (user, password) in [("ada", "other"), ("ada", ""), ("eve", PASSWORD), ("", "x")] {
+            let refused = client(&with(user, password)).await;
+            let code = if user.is_empty() { "28000" } else { "28P01" };
+            fails(refused.map(|_| ()), code, &[]);
+        }
+        let mut silent = server.config();
+        silent.user("ada");
+        assert!(client(&silent).await.is_err(), "without a password");
+    });
+    let uri = format!("postgresql://grace:other@{}/headcount", server.postgres);
+    assert_eq!(psql(&uri, &["-Atc", "SELECT count(*) FROM visits"]).out, "7\n");
+    let wrong =
+        psql(&format!("postgresql://grace:x@{}/headcount", server.postgres), &["-c", "\\l"]);
+    assert!(wrong.err.contains("password authentication failed"), "{}", wrong.err);
+    for line in server.said() {
+        assert!(!line.contains("horse") && !line.contains("other"), "{line}");
+    }
+}
+
+/// Whoever is not there is asked in the same way: salt, rounds, and the same salt again.
+#[test]
+fn nobody_learns_who_is_there() {
+    let (project, users) = with_users();
+    let file = users.path("users").display().to_string();
+    let server = Server::start(project.root(), &["--users", &file]);
+    let first = |user: &str| {
+        let mut wire = super::wire::Wire::silent(server.postgres);
+        wire.bytes(&super::wire::startup(&[("user", user)]));
+        assert_eq!(wire.hear().unwrap().0, 'R');
+        let begin = b"n,,n=,r=fyko+d2lbbFgONRv9qkxdawL";
+        let length = u32::try_from(begin.len()).unwrap().to_be_bytes();
+        wire.say('p', &[b"SCRAM-SHA-256\0", &length[..], begin].concat());
+        let (kind, body) = wire.hear().unwrap();
+        assert_eq!(kind, 'R', "{body:?}");
+        let text = String::from_utf8(body[4..].to_vec()).unwrap();
+        let parts: Vec<String> = text.split(',').map(str::to_owned).collect();
+        assert_eq!(parts.len(), 3, "{text}");
+        (parts[1].clone(), parts[2].clone())
+    };
+    let (there, not_there) = (first("ada"), first("eve"));
+    assert_eq!(there.0.len(), not_there.0.len());
+    assert_eq!(there.1, not_there.1);
+    assert_eq!(first("eve"), not_there);
+    assert_ne!(first("mallory").0, not_there.0);
+    assert_eq!(first("ada"), there);
+}
+
+#[test]
+fn certificates_encrypt_and_bad_ones_are_a_refusal_to_start() {
+    let (project, users) = with_users();
+    let folder = Project::empty();
+    let (certificate, key) = certificate(&folder, "good");
+    let (_, other) = self::certificate(&folder, "other");
+    let file = users.path("users").display().to_string();
+    let tls = ["--tls-cert", &certificate, "--tls-key", &key];
+    let server = Server::start(project.root(), &[&tls[..], &["--users", &file]].concat());
+    let uri = |mode: &str| {
+        let port = server.postgres.port();
+        format!(
+            "host=localhost hostaddr=127.0.0.1 port={port} dbname=headcount user=grace \
+             password=other sslmode={mode} sslrootcert={certificate}"
+        )
+    };
+    let asked = "SELECT count(*) FROM visits";
+    for mode in ["prefer", "require", "verify-full"] {
+        let ran = psql(&uri(mode), &["-Atc", asked]);
+        assert_eq!(ran.out, "7\n", "{mode}: {}", ran.err);
+    }
+    // The password is bound to the certificate.
+    let bound = psql(&format!("{} channel_binding=require", uri("require")), &["-Atc", asked]);
+    assert_eq!(bound.out, "7\n", "{}", bound.err);
+    let plain = psql(&uri("disable"), &["-Atc", asked]);
+    assert!(plain.err.contains("encrypted"), "{}", plain.err);
+    drop(server);
+    folder.write("nothing.pem", "nothing");
+    let nothing = folder.path("nothing.pem").display().to_string();
+    for (certificate, key, part) in [
+        (&nothing, &key, "certificate"),
+        (&certificate, &nothing, "private key"),
+        (&certificate, &other, "do not serve"),
+        (&"missing.pem".to_owned(), &key, "no such file"),
+    ] {
+        let error = refused(project.root(), &["--tls-cert", certificate, "--tls-key", key]);
+        assert!(error.contains(part), "no {part:?} in {error}");
+    }
+}
+
+/// A certificate for localhost with its key, made by openssl.
+fn certificate(folder: &Project, name: &str) -> (String, String) {
+    let path = |ending: &str| folder.path(&format!("{name}.{ending}")).display().to_string();
+    let (certificate, key) = (path("pem"), path("key"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-batch"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+        .args(["-out", &certificate, "-keyout", &key])
+        .output()
+        .expect("these tests need the program openssl");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    (certificate, key)
+}
+
+#[test]
+fn the_network_is_not_served_without_passwords() {
+    let project = Project::good();
+    let error = refused(project.root(), &["--postgres", "0.0.0.0:0"]);
+    for part in ["0.0.0.0", "--users"] {
+        assert!(error.contains(part), "no {part:?} in {error}");
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_told_with_what_to_do() {
+    let project = Project::good();
+    let server = Server::start(project.root(), &[]);
+    let address = server.postgres.to_string();
+    let error = refused(project.root(), &["--postgres", &address]);
+    for part in [address.as_str(), "taken", "--postgres"] {
+        assert!(error.contains(part), "no {part:?} in {error}");
+    }
+    assert_eq!(error.trim().lines().count(), 1, "{error}");
+    server.is_well();
+}
+
+#[test]
+fn idle_strangers_are_sent_away() {
+    let project = Project::good();
+    let server = Server::start(project.root(), &["--connections", "2"]);
+    let mut strangers: Vec<_> =
+        (0..2).map(|_| super::wire::Wire::silent(server.postgres)).collect();
+    std::thread::sleep(Duration::from_millis(300));
+    // They take the places for a while, and are gone after it.
+    let begun = std::time::Instant::now();
+    for stranger in &mut strangers {
+        assert!(stranger.hear().is_none());
+    }
+    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+    server.is_well();
+}

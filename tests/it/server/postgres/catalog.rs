@@ -1,0 +1,127 @@
+//! What drivers ask the catalog, in their own words.
+
+use super::server::{Server, run};
+use super::texts::rows;
+use crate::project::Project;
+
+/// `DatabaseMetaData.getTables` of the JDBC driver (42.7).
+const JDBC_TABLES: &str = "SELECT current_database() AS \"TABLE_CAT\", n.nspname AS \"TABLE_SCHEM\", \
+    c.relname AS \"TABLE_NAME\",  CASE n.nspname ~ '^pg_' OR n.nspname = 'information_schema'  \
+    WHEN true THEN CASE  WHEN n.nspname = 'pg_catalog' OR n.nspname = 'information_schema' THEN \
+    CASE c.relkind   WHEN 'r' THEN 'SYSTEM TABLE'   WHEN 'v' THEN 'SYSTEM VIEW'   WHEN 'i' THEN \
+    'SYSTEM INDEX'   ELSE NULL   END  WHEN n.nspname = 'pg_toast' THEN CASE c.relkind   WHEN 'r' \
+    THEN 'SYSTEM TOAST TABLE'   WHEN 'i' THEN 'SYSTEM TOAST INDEX'   ELSE NULL   END  ELSE CASE \
+    c.relkind   WHEN 'r' THEN 'TEMPORARY TABLE'   WHEN 'p' THEN 'TEMPORARY TABLE'   WHEN 'i' THEN \
+    'TEMPORARY INDEX'   WHEN 'S' THEN 'TEMPORARY SEQUENCE'   WHEN 'v' THEN 'TEMPORARY VIEW'   ELSE \
+    NULL   END  END  WHEN false THEN CASE c.relkind  WHEN 'r' THEN 'TABLE'  WHEN 'p' THEN \
+    'PARTITIONED TABLE'  WHEN 'i' THEN 'INDEX'  WHEN 'P' then 'PARTITIONED INDEX'  WHEN 'S' THEN \
+    'SEQUENCE'  WHEN 'v' THEN 'VIEW'  WHEN 'c' THEN 'TYPE'  WHEN 'f' THEN 'FOREIGN TABLE'  WHEN 'm' \
+    THEN 'MATERIALIZED VIEW'  ELSE NULL  END  ELSE NULL  END  AS \"TABLE_TYPE\", d.description AS \
+    \"REMARKS\",  '' as \"TYPE_CAT\", '' as \"TYPE_SCHEM\", '' as \"TYPE_NAME\", '' AS \
+    \"SELF_REFERENCING_COL_NAME\", '' AS \"REF_GENERATION\"  FROM pg_catalog.pg_namespace n, \
+    pg_catalog.pg_class c  LEFT JOIN pg_catalog.pg_description d ON (c.oid = d.objoid AND d.objsubid \
+    = 0  and d.classoid = 'pg_class'::regclass)  WHERE c.relnamespace = n.oid  AND (false  OR ( \
+    c.relkind = 'r' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' )  OR ( c.relkind \
+    = 'v' AND n.nspname <> 'pg_catalog' AND n.nspname <> 'information_schema' ) )  ORDER BY \
+    \"TABLE_TYPE\",\"TABLE_SCHEM\",\"TABLE_NAME\" ";
+
+/// `DatabaseMetaData.getColumns` of the JDBC driver (42.7).
+const JDBC_COLUMNS: &str = "SELECT * FROM (SELECT current_database() AS current_database, \
+    n.nspname,c.relname,a.attname,a.atttypid,a.attnotnull OR (t.typtype = 'd' AND t.typnotnull) AS \
+    attnotnull,a.atttypmod,a.attlen,t.typtypmod,row_number() OVER (PARTITION BY a.attrelid ORDER BY \
+    a.attnum) AS attnum, nullif(a.attidentity, '') as attidentity,nullif(a.attgenerated, '') as \
+    attgenerated,pg_catalog.pg_get_expr(def.adbin, def.adrelid) AS \
+    adsrc,dsc.description,t.typbasetype,t.typtype  FROM pg_catalog.pg_namespace n  JOIN \
+    pg_catalog.pg_class c ON (c.relnamespace = n.oid)  JOIN pg_catalog.pg_attribute a ON \
+    (a.attrelid=c.oid)  JOIN pg_catalog.pg_type t ON (a.atttypid = t.oid)  LEFT JOIN \
+    pg_catalog.pg_attrdef def ON (a.attrelid=def.adrelid AND a.attnum = def.adnum)  LEFT JOIN \
+    pg_catalog.pg_description dsc ON (c.oid=dsc.objoid AND a.attnum = dsc.objsubid)  LEFT JOIN \
+    pg_catalog.pg_class dc ON (dc.oid=dsc.classoid AND dc.relname='pg_class')  LEFT JOIN \
+    pg_catalog.pg_namespace dn ON (dc.relnamespace=dn.oid AND dn.nspname='pg_catalog')  WHERE \
+    c.relkind in ('r','p','v','f','m') and a.attnum > 0 AND NOT a.attisdropped  AND c.relname LIKE \
+    'smau') c WHERE true  ORDER BY nspname,c.relname,attnum ";
+
+const JDBC_SCHEMAS: &str = "SELECT nspname AS \"TABLE_SCHEM\", current_database() AS \
+    \"TABLE_CATALOG\" FROM pg_catalog.pg_namespace  WHERE nspname <> 'pg_toast' AND (nspname !~ \
+    '^pg_temp_'  OR nspname = (pg_catalog.current_schemas(true))[1]) AND (nspname !~ \
+    '^pg_toast_temp_'  OR nspname = replace((pg_catalog.current_schemas(true))[1], 'pg_temp_', \
+    'pg_toast_temp_'))  ORDER BY \"TABLE_SCHEM\"";
+
+#[test]
+fn the_jdbc_driver_finds_tables_and_columns() {
+    let project = Project::good();
+    let server = Server::start(project.root(), &[]);
+    run(async {
+        let client = server.client().await;
+        let tables = rows(&client, JDBC_TABLES).await;
+        let named = |name: &str, kind: &str| {
+            let line = format!("datafusion|public|{name}|{kind}|");
+            assert!(tables.iter().any(|row| row.starts_with(&line)), "no {line} in {tables:#?}");
+        };
+        named("visits", "TABLE");
+        named("smau", "VIEW");
+        let columns = rows(&client, JDBC_COLUMNS).await;
+        let columns: Vec<(String, String)> = columns
+            .iter()
+            .map(|row| row.split('|').map(str::to_owned).collect::<Vec<_>>())
+            .map(|row| (row[3].clone(), row[4].clone()))
+            .collect();
+        let is = |name: &str, oid: &str| {
+            let column = (name.to_owned(), oid.to_owned());
+            assert!(columns.contains(&column), "no {column:?} in {columns:?}");
+        };
+        is("period_start", "1082");
+        is("users", "20");
+        is("stage", "25");
+        is("complete", "16");
+        assert_eq!(columns.len(), 17, "{columns:?}");
+        let schemas = rows(&client, JDBC_SCHEMAS).await;
+        assert!(schemas.iter().any(|row| row.starts_with("public|")), "{schemas:?}");
+    });
+    server.is_well();
+}
+
+#[test]
+fn tools_hear_what_they_ask_first() {
+    let project = Project::good();
+    let server = Server::start(project.root(), &[]);
+    run(async {
+        let client = server.client().await;
+        for (sql, expected) in [
+            ("SELECT pg_catalog.version()", "PostgreSQL 16"),
+            ("SELECT version()", "PostgreSQL 16"),
+            ("SHOW server_version", "16"),
+            ("SHOW server_version_num", "16"),
+            ("SHOW standard_conforming_strings", "on"),
+            ("SHOW transaction isolation level", "re"),
+            ("SHOW max_identifier_length", "63"),
+            ("SELECT current_schema()", "public"),
+            ("SELECT pg_catalog.current_schema()", "public"),
+            ("SELECT current_database()", "datafusion"),
+            ("SELECT current_setting('server_version_num')", "16"),
+            ("SELECT current_setting('search_path')", "public"),
+            ("SELECT set_config('application_name', 'x', false)", "x"),
+            ("SELECT pg_backend_pid()", ""),
+            ("SELECT pg_is_in_recovery()", "f"),
+            (
+                "SELECT table_name FROM information_schema.tables WHERE table_name = 'visits'",
+                "visits",
+            ),
+            (
+                "SELECT data_type FROM information_schema.columns WHERE table_name = 'visits' \
+                 AND column_name = 'user_id'",
+                "",
+            ),
+            ("SELECT 'visits'::regclass::oid > 0", "t"),
+            ("SELECT typname FROM pg_type WHERE oid = 20", "int8"),
+            ("SELECT format_type(20, NULL)", "bigint"),
+            ("SELECT obj_description('visits'::regclass::oid, 'pg_class')", "-"),
+            ("SELECT has_table_privilege('visits', 'SELECT')", "t"),
+        ] {
+            let found = rows(&client, sql).await;
+            assert_eq!(found.len(), 1, "{sql}: {found:?}");
+            assert!(found[0].starts_with(expected), "{sql}: {found:?}");
+        }
+    });
+    server.is_well();
+}

@@ -1,0 +1,183 @@
+//! Time, memory, rows, connections; cancelling.
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt};
+use tokio_postgres::NoTls;
+
+use super::server::{Server, client, fails, run};
+use super::texts::rows;
+use super::wire::{self, Wire};
+use crate::project::{Project, contributions};
+
+/// Work that does not end by itself, and has no row before its end.
+const ENDLESS: [&str; 3] = [
+    "SELECT count(*) FROM generate_series(1, 100000000000)",
+    "SELECT count(*) FROM generate_series(1, 3000000) a CROSS JOIN generate_series(1, 3000000) b \
+     WHERE a.value % 7 = b.value % 11",
+    "SELECT count(DISTINCT a.value * b.value % 1000) FROM generate_series(1, 3000000) a \
+     CROSS JOIN generate_series(1, 3000000) b",
+];
+/// Rows that do not end.
+const FLOOD: &str = "SELECT value, value * 2 AS twice FROM generate_series(1, 100000000000)";
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn whatever_takes_too_long_ends_while_others_are_answered() {
+    let project = Project::good();
+    let server = Server::start(project.root(), &["--time-limit", "2s"]);
+    run(async {
+        let other = server.client().await;
+        for sql in ENDLESS.into_iter().chain([FLOOD]) {
+            let (slow, begun) = (server.client().await, Instant::now());
+            let slow = tokio::spawn(async move { slow.simple_query(sql).await.map(|_| ()) });
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let asked = Instant::now();
+            assert_eq!(rows(&other, "SELECT count(*) FROM visits").await, ["7"]);
+            assert!(asked.elapsed() < SECOND, "{sql}: {:?}", asked.elapsed());
+            fails(slow.await.unwrap(), "57014", &["limit of 2 s", "--time-limit"]);
+            assert!(begun.elapsed() < 3 * SECOND, "{sql}: {:?}", begun.elapsed());
+        }
+        // Prepared statements have the same time.
+        fails(other.query(FLOOD, &[]).await, "57014", &["limit of 2 s"]);
+        // A connection may give itself less, and no more.
+        for (timeout, limit) in [("'300ms'", "0.3 s"), ("60000", "2 s"), ("0", "2 s")] {
+            rows(&other, &format!("SET statement_timeout = {timeout}")).await;
+            fails(other.simple_query(ENDLESS[0]).await, "57014", &[limit]);
+        }
+    });
+    server.is_well();
+}
+
+#[test]
+fn memory_and_rows_have_their_limits() {
+    let project = Project::good();
+    let more = ["--statement-memory", "16MiB", "--memory-limit", "64MiB", "--row-limit", "20000"];
+    let server = Server::start(project.root(), &more);
+    run(async {
+        let client = server.client().await;
+        let much = "SELECT array_agg(value) FROM generate_series(1, 10000000)";
+        fails(client.simple_query(much).await, "53200", &["--statement-memory"]);
+        fails(client.query(much, &[]).await, "53200", &["--statement-memory"]);
+        let rows_of = |n: u32| format!("SELECT value FROM generate_series(1, {n})");
+        assert_eq!(rows(&client, &rows_of(20_000)).await.len(), 20_000);
+        fails(
+            client.simple_query(&rows_of(20_001)).await,
+            "54000",
+            &["limit of 20000 rows", "LIMIT"],
+        );
+        // Those before the limit come, and then the error.
+        let stream = client.query_raw(&rows_of(1_000_000), Vec::<i64>::new()).await.unwrap();
+        let (mut stream, mut come) = (std::pin::pin!(stream), 0);
+        let error = loop {
+            match stream.next().await.unwrap() {
+                Ok(_) => come += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(come > 0 && come <= 20_000, "{come}");
+        fails(Err::<(), _>(error), "54000", &["20000"]);
+        assert_eq!(rows(&client, "SELECT 1").await, ["1"]);
+    });
+    server.is_well();
+}
+
+#[test]
+fn a_cancelled_statement_stops_within_a_second() {
+    let root = contributions();
+    let server = Server::start(&root, &[]);
+    run(async {
+        let statements = ENDLESS.into_iter().chain([
+            FLOOD,
+            // Over raw events: they are read again and again.
+            "SELECT count(*) FROM smau a, smau b, smau c, smau d, smau e, smau f",
+        ]);
+        for sql in statements {
+            for prepared in [false, true] {
+                let client = server.client().await;
+                let cancel = client.cancel_token();
+                let running = tokio::spawn(async move {
+                    match prepared {
+                        true => client.query(sql, &[]).await.map(|_| ()),
+                        false => client.simple_query(sql).await.map(|_| ()),
+                    }
+                });
+                tokio::time::sleep(Duration::from_millis(700)).await;
+                let begun = Instant::now();
+                cancel.cancel_query(NoTls).await.unwrap();
+                let ended = running.await.unwrap();
+                assert!(begun.elapsed() < SECOND, "{sql}: {:?}", begun.elapsed());
+                fails(ended, "57014", &["cancel"]);
+            }
+        }
+        // A connection whose statement was cancelled goes on; nothing to cancel is no mistake.
+        let client = server.client().await;
+        client.cancel_token().cancel_query(NoTls).await.unwrap();
+        let rows_of = client.query_raw(FLOOD, Vec::<i64>::new()).await.unwrap();
+        let mut rows_of = std::pin::pin!(rows_of);
+        rows_of.next().await.unwrap().unwrap();
+        client.cancel_token().cancel_query(NoTls).await.unwrap();
+        let rest = rows_of.try_collect::<Vec<_>>().await;
+        fails(rest.map(|rows| rows.len()), "57014", &["cancel"]);
+        assert_eq!(rows(&client, "SELECT 1").await, ["1"]);
+    });
+    server.is_well();
+}
+
+#[test]
+fn only_who_knows_the_key_cancels() {
+    let project = Project::good();
+    let server = Server::start(project.root(), &["--time-limit", "2s"]);
+    let mut victim = Wire::silent(server.postgres);
+    victim.bytes(&wire::startup(&[("user", "ada")]));
+    let heard = victim.until_ready();
+    let (_, key) = heard.iter().find(|(kind, _)| *kind == 'K').unwrap();
+    victim.say('Q', &[FLOOD.as_bytes(), b"\0"].concat());
+    let request = |key: &[u8]| {
+        let length = u32::try_from(key.len() + 8).unwrap().to_be_bytes();
+        let mut other = Wire::silent(server.postgres);
+        other.bytes(&[&length[..], &80_877_102_u32.to_be_bytes(), key].concat());
+        assert!(other.hear().is_none());
+    };
+    let mut wrong = key.clone();
+    wrong[7] ^= 1;
+    for key in [&wrong[..], &key[..4], &[0; 300]] {
+        request(key);
+    }
+    let begun = Instant::now();
+    let heard = victim.until_ready();
+    assert!(begun.elapsed() > SECOND, "cancelled without the key");
+    assert!(wire::error(&heard).iter().any(|field| field.contains("limit of 2 s")));
+    server.is_well();
+}
+
+/// Whoever hangs up, or does not read, keeps nobody else from anything.
+#[test]
+fn nobody_works_for_those_who_are_gone() {
+    let project = Project::good();
+    let server = Server::start(
+        project.root(),
+        &["--http", "127.0.0.1:0", "--time-limit", "60s", "--connections", "3"],
+    );
+    for sql in [ENDLESS[0], FLOOD] {
+        let mut gone = Wire::open(server.postgres);
+        gone.say('Q', &[sql.as_bytes(), b"\0"].concat());
+        std::thread::sleep(Duration::from_millis(300));
+        drop(gone);
+    }
+    std::thread::sleep(SECOND);
+    run(async {
+        let clients = [server.client().await, server.client().await, server.client().await];
+        // All places are taken: whoever comes is told so, and may still cancel.
+        fails(client(&server.config()).await.map(|_| ()), "53300", &["3", "--connections"]);
+        let cancel = clients[0].cancel_token();
+        let [one, ..] = clients;
+        let running = tokio::spawn(async move { one.simple_query(ENDLESS[0]).await.map(|_| ()) });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        cancel.cancel_query(NoTls).await.unwrap();
+        fails(running.await.unwrap(), "57014", &["cancel"]);
+    });
+    let said = server.said();
+    let cancelled = said.iter().filter(|line| line.contains("cancelled")).count();
+    assert!(cancelled >= 3, "{said:#?}");
+}

@@ -1,0 +1,37 @@
+//! Python's drivers: psycopg, SQLAlchemy.
+
+use super::server::Server;
+use crate::project::{Project, contributions, run_in};
+use crate::python;
+
+fn ask(server: &Server, test: &str, more: &[&str]) {
+    let address = server.postgres.to_string();
+    python::run("postgres.py", &[&[test, &address][..], more].concat());
+}
+
+#[test]
+fn psycopg_reads_what_the_report_says() {
+    let root = contributions();
+    let server = Server::start(&root, &[]);
+    let report = run_in(&root, &["report", "--format", "csv", "--level", "total,stage"]);
+    let folder = Project::empty();
+    folder.write("report.csv", &report.out);
+    ask(&server, "report", &[&folder.path("report.csv").display().to_string()]);
+    server.is_well();
+}
+
+#[test]
+fn psycopg_binds_and_is_refused() {
+    let project = Project::good();
+    let server = Server::start(project.root(), &[]);
+    ask(&server, "psycopg", &[]);
+    server.is_well();
+}
+
+#[test]
+fn sqlalchemy_finds_tables_and_columns() {
+    let project = Project::good();
+    let server = Server::start(project.root(), &[]);
+    ask(&server, "sqlalchemy", &[]);
+    server.is_well();
+}

@@ -1,0 +1,173 @@
+//! The real program, serving on free ports, with what it says on stderr.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tokio_postgres::{Client, Config, NoTls};
+
+use crate::project::program;
+
+/// How long it may take to start, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running server; dropping it ends it.
+pub(crate) struct Server {
+    child: Child,
+    said: Arc<Mutex<Vec<String>>>,
+    pub(crate) postgres: SocketAddr,
+}
+
+impl Server {
+    /// Serves a project's folder with more arguments.
+    pub(crate) fn start(root: &Path, more: &[&str]) -> Self {
+        let mut command = program(root);
+        command.args(["serve", "--postgres", "127.0.0.1:0", "--threads", "2"]).args(more);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::clone(&said);
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                lines.lock().unwrap().push(line);
+            }
+        });
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        let mut server = Self { child, said, postgres: nowhere };
+        let line = server.hears("listening: postgres on ");
+        let address = line.split(' ').nth(3).and_then(|address| address.parse().ok());
+        server.postgres = address.unwrap_or_else(|| panic!("{line}"));
+        server
+    }
+
+    /// Waits for a line that contains this.
+    #[track_caller]
+    pub(crate) fn hears(&mut self, part: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            if let Some(line) = self.said().into_iter().find(|line| line.contains(part)) {
+                return line;
+            }
+            let ended = self.child.try_wait().unwrap();
+            assert!(
+                begun.elapsed() < PATIENCE && ended.is_none(),
+                "no {part:?} ({ended:?}) in {:#?}",
+                self.said()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// What it has said.
+    pub(crate) fn said(&self) -> Vec<String> {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// Waits until it has ended.
+    #[track_caller]
+    pub(crate) fn ended(&mut self, within: Duration) -> ExitStatus {
+        let begun = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(begun.elapsed() < within, "it goes on: {:#?}", self.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// How tokio-postgres reaches it.
+    pub(crate) fn config(&self) -> Config {
+        let mut config = Config::new();
+        config.host(self.postgres.ip().to_string()).port(self.postgres.port());
+        config.user("ada").dbname("headcount");
+        config
+    }
+
+    /// A client.
+    pub(crate) async fn client(&self) -> Client {
+        client(&self.config()).await.unwrap()
+    }
+
+    /// It answers, and nothing broke on the way.
+    #[track_caller]
+    pub(crate) fn is_well(&self) {
+        let one = run(async {
+            let row = self.client().await.query_one("SELECT 1::BIGINT", &[]).await.unwrap();
+            row.get::<_, i64>(0)
+        });
+        assert_eq!(one, 1);
+        for line in self.said() {
+            assert!(!line.contains("panick"), "{line}");
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A client; its connection goes on by itself.
+pub(crate) async fn client(config: &Config) -> Result<Client, tokio_postgres::Error> {
+    let (client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// Runs a test's own client.
+pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build().unwrap().block_on(future)
+}
+
+/// The code, message and hint of an error.
+#[track_caller]
+pub(crate) fn told<T: std::fmt::Debug>(
+    result: Result<T, tokio_postgres::Error>,
+) -> (String, String, String) {
+    let error = result.unwrap_err();
+    let Some(told) = error.as_db_error() else { panic!("{error:?}") };
+    let hint = told.hint().unwrap_or_default().to_owned();
+    (told.code().code().to_owned(), told.message().to_owned(), hint)
+}
+
+/// It fails with this code; message and hint contain these.
+#[track_caller]
+pub(crate) fn fails<T: std::fmt::Debug>(
+    result: Result<T, tokio_postgres::Error>,
+    code: &str,
+    parts: &[&str],
+) {
+    let (found, message, hint) = told(result);
+    assert_eq!(found, code, "{message}");
+    let all = format!("{message}\n{hint}");
+    for part in parts {
+        assert!(all.contains(part), "no {part:?} in {all}");
+    }
+}
+
+/// Serving does not even begin; what is said about it.
+#[track_caller]
+pub(crate) fn refused(root: &Path, more: &[&str]) -> String {
+    let mut all = vec!["serve"];
+    if !more.contains(&"--postgres") {
+        all.extend(["--postgres", "127.0.0.1:0"]);
+    }
+    all.extend(more);
+    let ran = crate::project::run_in(root, &all);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{}", ran.err);
+    assert!(!ran.err.contains("listening"), "{}", ran.err);
+    ran.err
+}

@@ -1,0 +1,92 @@
+//! Signals, the log, and what is written down of slow statements.
+
+use std::time::{Duration, Instant};
+
+use super::server::{Server, fails, run};
+use super::texts::rows;
+use super::wire::{self, Wire};
+use crate::project::Project;
+
+const LONG: &str = "SELECT count(*) FROM generate_series(1, 100000000000)";
+
+#[test]
+fn it_stops_when_it_is_told_to() {
+    let project = Project::good();
+    for signal in ["TERM", "INT"] {
+        let mut server = Server::start(project.root(), &["--grace", "20s"]);
+        let mut idle = Wire::open(server.postgres);
+        server.signal(signal);
+        // Nobody waits for those who do nothing; they are told.
+        let heard = idle.until_ready();
+        let told = wire::error(&heard);
+        assert!(told.iter().any(|field| field == "C57P01"), "{told:?}");
+        assert!(server.ended(Duration::from_secs(5)).success());
+    }
+}
+
+#[test]
+fn running_statements_may_end_within_the_grace() {
+    let project = Project::good();
+    let mut server = Server::start(project.root(), &["--grace", "20s"]);
+    run(async {
+        let client = server.client().await;
+        // About a second of work.
+        let sql = "SELECT count(*) FROM generate_series(1, 20000) a \
+                   CROSS JOIN generate_series(1, 20000) b WHERE a.value % 7 <> b.value % 11";
+        let running = tokio::spawn(async move { rows(&client, sql).await });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        server.signal("TERM");
+        assert_eq!(running.await.unwrap().len(), 1);
+    });
+    assert!(server.ended(Duration::from_secs(5)).success());
+}
+
+#[test]
+fn what_runs_beyond_the_grace_is_ended() {
+    let project = Project::good();
+    let mut server = Server::start(project.root(), &["--grace", "1s"]);
+    let begun = Instant::now();
+    run(async {
+        let client = server.client().await;
+        let running = tokio::spawn(async move { client.simple_query(LONG).await.map(|_| ()) });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        server.signal("TERM");
+        fails(running.await.unwrap(), "57P01", &["stopping"]);
+    });
+    assert!(server.ended(Duration::from_secs(5)).success());
+    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
+}
+
+#[test]
+fn the_log_has_an_object_a_line_and_names_slow_statements() {
+    let project = Project::good();
+    let mut server = Server::start(project.root(), &["--log", "json", "--slow", "300ms"]);
+    run(async {
+        let client = server.client().await;
+        rows(&client, "SELECT count(*) FROM visits").await;
+        rows(&client, "SET statement_timeout = '500ms'").await;
+        let _ = client.simple_query(LONG).await;
+        let _ = client.simple_query("SELECT nothing FROM visits").await;
+    });
+    server.hears("slow statement");
+    server.hears("nothing FROM visits");
+    let said = server.said();
+    let lines: Vec<serde_json::Value> = said
+        .iter()
+        .filter(|line| !line.starts_with("listening"))
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+        .collect();
+    let of = |sql: &str| {
+        let found = lines.iter().find(|line| line["sql"] == sql && line["outcome"] != "planned");
+        found.unwrap_or_else(|| panic!("no {sql} in {lines:#?}"))
+    };
+    let counted = of("SELECT count(*) FROM visits");
+    assert_eq!((&counted["level"], &counted["outcome"]), (&"INFO".into(), &"done".into()));
+    assert_eq!((&counted["protocol"], &counted["rows"]), (&"postgres".into(), &1.into()));
+    let slow = of(LONG);
+    assert_eq!((&slow["level"], &slow["outcome"]), (&"WARN".into(), &"out_of_time".into()));
+    assert_eq!(slow["message"], "slow statement");
+    let failed = of("SELECT nothing FROM visits");
+    assert_eq!(failed["outcome"], "failed");
+    assert!(failed["error"].as_str().unwrap().contains("nothing"));
+}
