@@ -4,10 +4,15 @@ in them, and different people (shards hold different ones)."""
 import sys
 from collections import defaultdict
 
+import pyarrow.parquet
 from deltalake import DeltaTable
 from pyroaring import BitMap
 
-rows = DeltaTable(sys.argv[1] + "/activity").to_pyarrow_table().to_pylist()
+rows = []
+# File by file, and without threads: those that scan a whole table are sometimes still running when
+# the interpreter ends, and abort it.
+for file in DeltaTable(sys.argv[1] + "/activity").file_uris():
+    rows += pyarrow.parquet.ParquetFile(file).read(use_threads=False).to_pylist()
 shards = defaultdict(BitMap)
 for row in rows:
     users = BitMap.deserialize(row["users"])
