@@ -6,15 +6,20 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use engine::{Error, Kind};
 
+/// In the message of a statement that is beyond a limit of its own, within that of all.
+pub(crate) const OF_ONE: &str = "and the statement holds";
+
 /// The error of a statement: our own if one is underneath, else DataFusion's without its wrapping.
-/// `memory` is the limit in bytes that the statement ran under.
+/// `memory` is the limit in bytes that the statement ran under, together with all others.
 pub fn of_statement(cause: DataFusionError, memory: Option<usize>) -> Error {
     if let Some(own) = own(&cause) {
         return own;
     }
     let root = cause.find_root();
     let (kind, message) = match root {
-        DataFusionError::ResourcesExhausted(message) => return exhausted(message, memory),
+        DataFusionError::ResourcesExhausted(message) => {
+            return exhausted(message, memory).caused_by(cause);
+        }
         DataFusionError::SQL(parser, _) => match &**parser {
             ParserError::ParserError(message) | ParserError::TokenizerError(message) => {
                 (Kind::Input, message.clone())
@@ -71,12 +76,17 @@ fn exhausted(message: &str, memory: Option<usize>) -> Error {
     let first = message.lines().next().unwrap_or_default();
     let first = first.split(" with top memory consumers").next().unwrap_or(first);
     let first = first.trim_end_matches([':', ' ']);
+    let less = "or ask for fewer groups or columns at once";
     match memory {
+        _ if first.contains(OF_ONE) => Error::limit(format!(
+            "the query needs more memory than one statement may hold: {first}"
+        ))
+        .with("help", format!("have `--statement-memory` raised, {less}")),
         Some(bytes) => Error::limit(format!(
             "the query needs more memory than the limit of {}: {first}",
             bytes_in_words(bytes)
         ))
-        .with("help", "raise it with `--memory-limit`, or ask for fewer groups or columns at once"),
+        .with("help", format!("raise it with `--memory-limit`, {less}")),
         None => Error::limit(first).with("help", "give it another folder with `--temporary`"),
     }
 }
@@ -99,7 +109,7 @@ mod tests {
     use datafusion::error::DataFusionError;
     use engine::{Error, Kind};
 
-    use super::{bytes_in_words, external, of_statement};
+    use super::{OF_ONE, bytes_in_words, external, of_statement};
 
     #[test]
     fn an_error_of_ours_comes_out_as_it_went_in() {
@@ -118,6 +128,11 @@ mod tests {
         let out = of_statement(cause, Some(4_000_000_000));
         assert_eq!(out.kind(), Kind::Limit);
         for part in ["limit of 4 GB: No room for x;", "--memory-limit"] {
+            assert!(out.to_string().contains(part), "{out}");
+        }
+        let message = format!("x asked for 9 bytes more, {OF_ONE} 3 of its 10");
+        let out = of_statement(DataFusionError::ResourcesExhausted(message), Some(40));
+        for part in ["may hold: x asked for 9", "--statement-memory"] {
             assert!(out.to_string().contains(part), "{out}");
         }
     }

@@ -20,6 +20,7 @@ mod people;
 mod road;
 mod rows;
 mod stored;
+mod unite;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -7,12 +7,13 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
-use arrow::compute::{cast, filter_record_batch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Date32Type, Int32Type, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::statistics::Statistics;
 
+use super::unite::united;
 use crate::calendar::Day;
 use crate::events::{DEPLOYMENT, Source, Value};
 use crate::operators::{people_type, stored_people};
@@ -160,22 +161,17 @@ impl Rows {
         Day::new(*self.days.start())..=Day::new(*self.days.end())
     }
 
-    /// The rows of a row group.
+    /// The rows of a row group, small ones that have the same values united.
     ///
     /// # Errors
     /// When its file is broken.
     pub fn read(&self, (file, at): Unit) -> Result<RecordBatch> {
         let reader = &self.readers[file];
-        let mut wanted = BTreeSet::from(["day", "source"]);
-        for part in &self.parts {
-            match part {
-                Part::Day => {}
-                Part::People => wanted.extend(["shard", "users"]),
-                Part::Text(name) => {
-                    wanted.insert(name);
-                }
-            }
-        }
+        let mut wanted = BTreeSet::from(["day", "source", "shard", "users"]);
+        wanted.extend(self.parts.iter().filter_map(|part| match part {
+            Part::Text(name) => Some(name.as_str()),
+            Part::Day | Part::People => None,
+        }));
         let batch = reader.read(at, &Vec::from_iter(wanted))?;
         let broken = || reader.broken("a row says too little");
         let column = |name: &str| batch.column_by_name(name).ok_or_else(broken);
@@ -186,38 +182,40 @@ impl Rows {
         }
         let names = sources.values().as_string_opt::<i32>().ok_or_else(broken)?;
         let ours: Vec<bool> = names.iter().map(|name| name == Some(self.source.as_str())).collect();
-        let keys = sources.keys().values().iter();
-        let mine = keys.zip(days.values()).map(|(source, day)| {
-            ours.get(*source as usize).copied().unwrap_or(false) && self.days.contains(day)
-        });
-        let batch = filter_record_batch(&batch, &mine.map(Some).collect::<BooleanArray>())?;
-        let columns = self.parts.iter().zip(self.schema.fields());
-        let columns = columns.map(|(part, field)| self.column(&batch, part, field.data_type()));
-        let columns = columns.map(|column| column?.ok_or_else(broken));
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns.collect::<Result<_>>()?)?)
-    }
-
-    fn column(
-        &self,
-        batch: &RecordBatch,
-        part: &Part,
-        data_type: &DataType,
-    ) -> Result<Option<ArrayRef>> {
-        let named = |name: &str| batch.column_by_name(name);
-        Ok(match part {
-            Part::Day => named("day").map(|days| first_instants(days, data_type)).transpose()?,
-            Part::Text(name) => named(name).map(|texts| cast(texts, data_type)).transpose()?,
-            Part::People => {
-                let shards = named("shard").and_then(|c| c.as_primitive_opt::<Int32Type>());
-                let users = named("users").and_then(|c| c.as_binary_view_opt());
-                match shards.zip(users) {
-                    Some((shards, users)) if users.null_count() + shards.null_count() == 0 => {
-                        Some(stored_people(shards, users)?)
-                    }
-                    _ => None,
+        let mine = |row: &u32| {
+            let (source, day) = (sources.keys().value(*row as usize), days.value(*row as usize));
+            ours.get(source as usize).copied().unwrap_or(false) && self.days.contains(&day)
+        };
+        let rows: Vec<u32> = (0..batch.num_rows() as u32).filter(mine).collect();
+        let users = column("users")?.as_binary_view_opt().ok_or_else(broken)?;
+        let shards = column("shard")?.as_primitive_opt::<Int32Type>().ok_or_else(broken)?;
+        if users.null_count() + shards.null_count() > 0 {
+            return Err(broken());
+        }
+        // What a question looks at; different shards hold different people.
+        let mut keys = vec![shards.values().to_vec()];
+        for part in &self.parts {
+            match part {
+                Part::People => {}
+                Part::Day => keys.push(days.values().to_vec()),
+                Part::Text(name) => {
+                    let texts = column(name)?.as_dictionary_opt::<Int32Type>();
+                    let codes = texts.ok_or_else(broken)?.keys().iter();
+                    keys.push(codes.map(|code| code.unwrap_or(-1)).collect());
                 }
             }
-        })
+        }
+        let (places, sets) = united(&rows, &keys, users)?;
+        let columns = self.parts.iter().zip(self.schema.fields()).map(|(part, field)| {
+            let taken =
+                |name: &str| -> Result<ArrayRef> { Ok(take(column(name)?, &places, None)?) };
+            match part {
+                Part::Day => first_instants(&taken("day")?, field.data_type()),
+                Part::Text(name) => Ok(cast(&taken(name)?, field.data_type())?),
+                Part::People => stored_people(taken("shard")?.as_primitive(), &sets),
+            }
+        });
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns.collect::<Result<_>>()?)?)
     }
 }
 

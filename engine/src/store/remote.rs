@@ -78,12 +78,13 @@ impl Remote {
                  az://container/path or abfss://container@account.dfs.core.windows.net/path",
             )
         };
-        let url = Url::parse(text).map_err(|cause| wrong(format!("not an address: {cause}")))?;
+        let no_address =
+            |cause: &dyn fmt::Display| wrong(format!("not an address of a store: {cause}"));
+        let url = Url::parse(text).map_err(|cause| no_address(&cause))?;
         if SCHEMES.iter().all(|(scheme, _)| *scheme != url.scheme()) {
             return Err(wrong(format!("no store can lie at a `{}` address", url.scheme())));
         }
-        let (_, prefix) =
-            ObjectStoreScheme::parse(&url).map_err(|cause| wrong(format!("{cause}")))?;
+        let (_, prefix) = ObjectStoreScheme::parse(&url).map_err(|cause| no_address(&cause))?;
         Ok(Self { url: text.trim_end_matches('/').to_owned(), prefix, client: Arc::default() })
     }
 

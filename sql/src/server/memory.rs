@@ -8,6 +8,8 @@ use datafusion::execution::memory_pool::{
     MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
 
+use crate::failure::OF_ONE;
+
 /// Hands everything on to the pool of all statements, up to a limit of its own.
 #[derive(Debug)]
 pub struct Capped {
@@ -56,7 +58,7 @@ impl MemoryPool for Capped {
         let within = |used: usize| used.checked_add(additional).filter(|sum| *sum <= self.limit);
         self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).map_err(|used| {
             DataFusionError::ResourcesExhausted(format!(
-                "{} asked for {additional} bytes more, and the statement holds {used} of its {}",
+                "{} asked for {additional} bytes more, {OF_ONE} {used} of its {}",
                 reservation.consumer().name(),
                 self.limit
             ))

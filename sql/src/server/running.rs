@@ -163,10 +163,10 @@ impl Running {
     /// # Errors
     /// When it cannot be run.
     pub async fn rows(mut self, session: &SessionContext, plan: LogicalPlan) -> Result<Rows> {
-        let (own, memory) = (session.clone(), self.shared.limits.memory);
+        let (own, memory) = (session.clone(), self.shared.memory());
         let stream = self
             .work(async move {
-                let told = |cause| of_statement(cause, Some(memory));
+                let told = |cause| of_statement(cause, memory);
                 // Settings are changed here; queries only become a plan.
                 let frame = own.execute_logical_plan(plan).await.map_err(told)?;
                 let context = Arc::new(frame.task_ctx());
@@ -182,7 +182,7 @@ impl Running {
         let schema = stream.schema();
         let (sender, receiver) = channel(AHEAD);
         let most = self.shared.limits.rows;
-        let memory = self.shared.limits.memory;
+        let memory = self.shared.memory();
         let pump = self.shared.work.spawn(pump(stream, sender.clone(), memory, most));
         let pump = AbortOnDropHandle::new(pump);
         let (rows, mut running) = (Arc::clone(&self.rows), self);
@@ -280,12 +280,12 @@ impl Drop for Running {
 async fn pump(
     mut stream: SendableRecordBatchStream,
     sender: Sender<Result<RecordBatch>>,
-    memory: usize,
+    memory: Option<usize>,
     most: u64,
 ) -> Result<bool> {
     let mut rows = 0;
     while let Some(batch) = stream.next().await {
-        let batch = batch.map_err(|cause| of_statement(cause, Some(memory)))?;
+        let batch = batch.map_err(|cause| of_statement(cause, memory))?;
         rows += batch.num_rows() as u64;
         if rows > most {
             return Err(Error::limit(format!("the result has more than the limit of {most} rows"))

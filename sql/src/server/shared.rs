@@ -76,6 +76,11 @@ impl Shared {
         self.project.as_ref()
     }
 
+    /// Bytes that all statements may hold together.
+    pub(super) fn memory(&self) -> Option<usize> {
+        self.options.memory_limit
+    }
+
     /// A session for one connection: settings and a limit of memory of its own, and no files but
     /// those of the project.
     ///

@@ -48,7 +48,7 @@ fn psql_shows_what_there_is() {
     let server = Server::start(project.root(), &[]);
     for (command, parts) in [
         ("SELECT count(*) FROM visits", &["7"][..]),
-        ("SELECT period_start, users FROM mau ORDER BY 1", &["2026-01-01 |     2"]),
+        ("SELECT period_start, users FROM mau ORDER BY 1", &["2026-01-01   |     2"]),
         ("\\conninfo", &["127.0.0.1"]),
         ("\\l", &["Name", "datafusion"]),
         ("\\dn", &["public"]),
