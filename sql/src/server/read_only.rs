@@ -79,7 +79,6 @@ mod tests {
             ("SET datafusion.runtime.memory_limit = '1T'", "memory_limit"),
             ("SET datafusion.execution.target_partitions = 9999", "target_partitions"),
             ("PREPARE p AS SELECT 1", "Prepare"),
-            ("BEGIN", "TransactionStart"),
         ] {
             let plan = session.state().create_logical_plan(sql).await.unwrap();
             let error = read_only(&plan).unwrap_err().to_string();

@@ -136,6 +136,12 @@ pub(super) fn values<S: Clone>(
         ));
     }
     check(&portal.parameter_format, given, "parameter")?;
+    // A NUMERIC would be cut to the type it is compared with, and 1.5 would equal 1.
+    let numeric = |kind: &Option<Type>| *kind == Some(Type::NUMERIC);
+    if portal.statement.parameter_types.iter().any(numeric) {
+        let told = "a parameter cannot be of type numeric; send an integer or a double precision";
+        return Err(errors::error("0A000", told.to_owned()));
+    }
     let wire: Vec<Type> = parameters.iter().map(Parameter::wire).collect::<PgWireResult<_>>()?;
     let data: Vec<Option<&DataType>> = parameters.iter().map(|one| one.data.as_ref()).collect();
     let wire: Vec<Option<&Type>> = wire.iter().map(Some).collect();

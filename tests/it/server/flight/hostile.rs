@@ -19,7 +19,7 @@ use crate::server::inside::{Inside, Set};
 
 #[test]
 fn hostile_statements_are_answered() {
-    let limits = Limits { time: Duration::from_secs(20), memory: 64 << 20, ..Limits::default() };
+    let limits = Limits { time: Duration::from_secs(3), memory: 64 << 20, ..Limits::default() };
     let (_project, inside) = Inside::good_with(Set { limits, ..Set::default() });
     let mut client = client(&inside);
     let many = |what: &str, times: usize| what.repeat(times);
@@ -60,7 +60,7 @@ fn hostile_statements_are_answered() {
             assert!(error.to_string().len() < 5_000, "{shown}");
             println!("{shown}: {error}");
         }
-        assert!(begun.elapsed() < Duration::from_secs(25), "{shown}: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(12), "{shown}: {:?}", begun.elapsed());
         let next = inside.runtime.block_on(ask(&mut client, "SELECT 1 AS n"));
         assert_eq!(csv(&next.unwrap_or_else(|e| panic!("after {shown}: {e}"))), "n\n1\n");
     }

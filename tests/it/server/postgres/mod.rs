@@ -1,4 +1,4 @@
-//! PostgreSQL's protocol over the real program: by tokio-postgres, by psql, by Python's drivers, and
+//! PostgreSQL's protocol over the real program: by tokio-postgres, by Python's drivers, and
 //! byte by byte.
 
 mod access;
@@ -6,7 +6,6 @@ mod catalog;
 mod hostile;
 mod limits;
 mod prepared;
-mod psql;
 mod python;
 mod server;
 mod stops;
