@@ -60,6 +60,8 @@ struct Ground {
     parser: PostgresCompatibilityParser,
     cancels: Arc<Cancels>,
     unknown: Unknown,
+    /// Whether there is a certificate; then nobody is served in the clear.
+    encrypts: bool,
 }
 
 /// Serves until the server stops and the last answer is given.
@@ -67,6 +69,7 @@ struct Ground {
 /// # Errors
 /// When the system gives no random bytes.
 pub async fn serve(shared: Arc<Shared>, listener: TcpListener, tls: Option<Tls>) -> Result<()> {
+    let encrypts = tls.is_some();
     let acceptor = tls.map(|tls| {
         let mut config = rustls::ServerConfig::clone(&tls.config);
         config.alpn_protocols = vec![b"postgresql".to_vec()];
@@ -77,6 +80,7 @@ pub async fn serve(shared: Arc<Shared>, listener: TcpListener, tls: Option<Tls>)
         parser: PostgresCompatibilityParser::new(),
         cancels: Arc::default(),
         unknown: Unknown::new()?,
+        encrypts,
     });
     let strangers = Arc::new(Semaphore::new(STRANGERS));
     let connections = TaskTracker::new();

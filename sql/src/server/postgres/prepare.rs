@@ -20,8 +20,8 @@ use super::session::Session;
 use super::statement::{Prepared, Query, tag, word};
 use super::{Ground, errors, parameters};
 use crate::failure::of_statement;
-use crate::server::Running;
 use crate::server::read_only::read_only;
+use crate::server::{Running, depth};
 
 /// Most bytes of a text: what is longer is nested too deeply for a thread, sooner or later.
 const LONGEST: usize = 1 << 20;
@@ -37,6 +37,7 @@ pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec
     }
     let (ground, sql) = (session.ground_owned(), sql.to_owned());
     let parsed = session.ground().shared.within_time(async move {
+        depth::check(&sql)?;
         let parsed = match asks_catalog(&sql) {
             true => ground.parser.parse(&sql),
             false => Parser::parse_sql(&PostgreSqlDialect {}, &sql),

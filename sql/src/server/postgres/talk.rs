@@ -77,6 +77,10 @@ impl Talk {
 
     async fn introduce(&mut self, socket: &mut Socket, message: In) -> PgWireResult<()> {
         if let In::Startup(startup) = &message {
+            if self.session.ground().encrypts && !socket.is_secure() {
+                let told = "only encrypted connections are served: connect with sslmode=require";
+                return Err(errors::error("28000", told));
+            }
             self.wishes(startup)?;
         }
         let user = |socket: &Socket| socket.metadata().get("user").cloned().unwrap_or_default();

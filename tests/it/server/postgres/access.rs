@@ -3,8 +3,9 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use super::server::{Server, refused};
+use super::server::{Server, client, fails, refused, run};
 use crate::project::Project;
+use crate::server::inside::fixture;
 
 const PASSWORD: &str = "correct horse: battery ä";
 
@@ -109,4 +110,14 @@ fn idle_strangers_are_sent_away() {
     }
     assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
     server.is_well();
+}
+
+#[test]
+fn nobody_is_served_in_the_clear_where_there_is_a_certificate() {
+    let project = Project::good();
+    let path = |name: &str| fixture(name).display().to_string();
+    let (certificate, key) = (path("certificate.pem"), path("key.pem"));
+    let server = Server::start(project.root(), &["--tls-cert", &certificate, "--tls-key", &key]);
+    let clear = run(async { client(&server.config()).await.map(|_| ()) });
+    fails(clear, "28000", &["sslmode=require"]);
 }
