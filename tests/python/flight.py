@@ -72,15 +72,17 @@ def adbc(address):
         assert "VIEW" in connection.adbc_get_table_types()
         info = connection.adbc_get_info()
         assert info["vendor_name"] == "headcount", info
-        cursor.execute("SET headcount.exact_distinct = false")
-        cursor.execute("SHOW headcount.exact_distinct")
-        assert cursor.fetchone()[1] == "false"
+        # The driver asks for rows while we go on; to read them waits until it is set.
+        cursor.execute("SET datafusion.execution.time_zone = '+02:00'")
+        assert cursor.fetchall() == []
+        cursor.execute("SHOW datafusion.execution.time_zone")
+        assert cursor.fetchone()[1] == "+02:00"
         groups = "SELECT plan, count(*) AS n FROM visits GROUP BY plan"
         schema = cursor.adbc_execute_schema(groups)
         assert (schema.names, schema.types) == (["plan", "n"], [pa.string(), pa.int64()])
 
         # Only reading.
-        for sql in ["CREATE TABLE t AS SELECT 1", "DELETE FROM visits", "COPY visits TO '/tmp/x'"]:
+        for sql in ["CREATE TABLE t AS SELECT 1", "DELETE FROM visits", "COPY visits TO '/tmp/x.csv'"]:
             refused(lambda: cursor.execute(sql), "this server only reads")
         rows = pa.table({"a": [1]})
         refused(lambda: cursor.adbc_ingest("t", rows), "refused")

@@ -5,6 +5,10 @@
 //! a tree goes down by a call per link: a chain that is long enough ends the process. So chains are
 //! counted before anything is built, and the threads for queries have stacks that the longest fits
 //! into many times.
+//!
+//! Words such as CASE, CAST and POSITION can begin an expression of their own or be a name. The parser
+//! tries both, and where the text is wrong it tries both at every level: two, for POSITION five times
+//! the work for each, without an end at twenty levels. So these are bounded too.
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -14,6 +18,8 @@ use tokio::runtime::{Builder, Runtime};
 
 /// Most links of chains in one statement.
 const LINKS: usize = 10_000;
+/// Most levels of words that the parser tries twice: what is wrong below is told within a second.
+const LEVELS: usize = 12;
 /// Bytes of the stack of a thread for queries; only what is used is ever taken.
 const STACK: usize = 64 << 20;
 
@@ -30,7 +36,68 @@ pub fn check(sql: &str) -> Result<()> {
         return Err(Error::limit(limit)
             .with("help", "use IN (...) or a table of values for long lists, or ask in parts"));
     }
+    let levels = levels(&tokens);
+    if levels > LEVELS {
+        let limit = format!(
+            "CASE, CAST and the like stand {levels} deep in each other, more than the limit of {LEVELS}"
+        );
+        return Err(Error::limit(limit).with("help", "use WITH for the parts"));
+    }
     Ok(())
+}
+
+/// How deep words that are tried twice stand in each other.
+fn levels(tokens: &[Token]) -> usize {
+    // What is open, and whether it is tried twice.
+    let mut open: Vec<bool> = Vec::new();
+    let (mut now, mut most, mut after_such_a_word) = (0_usize, 0, false);
+    for token in tokens {
+        let opened = match token {
+            Token::Whitespace(_) => continue,
+            Token::Word(word) if word.keyword == Keyword::CASE => Some(true),
+            Token::LParen | Token::LBracket | Token::LBrace => Some(after_such_a_word),
+            _ => None,
+        };
+        let closes = match token {
+            Token::RParen | Token::RBracket | Token::RBrace => true,
+            Token::Word(word) => word.keyword == Keyword::END,
+            _ => false,
+        };
+        if let Some(twice) = opened {
+            open.push(twice);
+            now += usize::from(twice);
+            most = most.max(now);
+        }
+        if closes && open.pop() == Some(true) {
+            now -= 1;
+        }
+        after_such_a_word = is_tried_twice(token);
+    }
+    most
+}
+
+fn is_tried_twice(token: &Token) -> bool {
+    let Token::Word(word) = token else { return false };
+    matches!(
+        word.keyword,
+        Keyword::ARRAY
+            | Keyword::CAST
+            | Keyword::CEIL
+            | Keyword::CONVERT
+            | Keyword::EXISTS
+            | Keyword::EXTRACT
+            | Keyword::FLOOR
+            | Keyword::MAP
+            | Keyword::OVERLAY
+            | Keyword::POSITION
+            | Keyword::SAFE_CAST
+            | Keyword::STRUCT
+            | Keyword::SUBSTR
+            | Keyword::SUBSTRING
+            | Keyword::TRIM
+            | Keyword::TRY_CAST
+            | Keyword::TRY_CONVERT
+    )
 }
 
 fn is_link(token: &Token) -> bool {
@@ -80,7 +147,7 @@ pub fn query_threads(count: usize) -> Result<Runtime> {
 
 #[cfg(test)]
 mod tests {
-    use super::{LINKS, check};
+    use super::{LEVELS, LINKS, check};
 
     #[test]
     fn chains_are_bounded_and_lists_are_not() {
@@ -94,5 +161,17 @@ mod tests {
         }
         check(&format!("SELECT 1{}", " + 1".repeat(LINKS))).unwrap();
         check("SELECT 'no end").unwrap();
+    }
+
+    #[test]
+    fn words_that_are_tried_twice_are_bounded_and_calls_are_not() {
+        for word in ["CASE WHEN true THEN ", "position(", "CAST (", "ARRAY[", "substring(a("] {
+            let error = check(&format!("SELECT {}", word.repeat(LEVELS + 1))).unwrap_err();
+            assert!(error.to_string().contains("limit of 12"), "{word}: {error}");
+            check(&format!("SELECT {}", word.repeat(LEVELS))).unwrap();
+        }
+        for flat in ["CASE WHEN a THEN 1 END + ", "CAST(a AS INT) + ", "ARRAY[1] || ", "a(", "("] {
+            check(&format!("SELECT {}", flat.repeat(40))).unwrap();
+        }
     }
 }

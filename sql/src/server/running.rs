@@ -150,9 +150,9 @@ impl Running {
         &mut self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let task = AbortOnDropHandle::new(self.shared.work.spawn(work));
+        let shared = Arc::clone(&self.shared);
         let done = tokio::select! {
-            done = task => done.unwrap_or_else(|cause| Err(broken(&cause))),
+            done = shared.alone(work) => done,
             ended = self.limits() => Err(self.stopped(ended)),
         };
         done.map_err(|error| self.failed(error))
@@ -298,7 +298,7 @@ async fn pump(
     Ok(true)
 }
 
-fn broken(cause: &tokio::task::JoinError) -> Error {
+pub(super) fn broken(cause: &tokio::task::JoinError) -> Error {
     Error::internal(format!("a statement broke off: {cause}"))
 }
 

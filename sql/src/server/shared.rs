@@ -11,13 +11,15 @@ use engine::active::{Answer, Question};
 use engine::project::Project;
 use engine::store::Store;
 use engine::{Error, Result};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::block_in_place;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::memory::Capped;
 use super::metrics::Metrics;
-use super::running::{About, Protocol, Running};
+use super::running::{About, Protocol, Running, broken};
 use super::{Access, Limits};
 use crate::catalog::{Contents, Listener, register};
 use crate::failure::of_statement;
@@ -129,15 +131,35 @@ impl Shared {
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let task = AbortOnDropHandle::new(self.work.spawn(work));
-        match tokio::time::timeout(self.limits.time, task).await {
-            Ok(Ok(done)) => done,
-            Ok(Err(cause)) => Err(Error::internal(format!("a statement broke off: {cause}"))),
+        match tokio::time::timeout(self.limits.time, self.alone(work)).await {
+            Ok(done) => done,
             Err(_) => Err(Error::limit(format!(
                 "the statement took longer than the limit of {} s to be planned",
                 self.limits.time.as_secs_f64()
             ))),
         }
+    }
+
+    /// Does something on the threads for queries; dropping this gives it up. Planning may compute for
+    /// long without a pause, where nothing can end it: then it has at least a thread to itself, and
+    /// others go on.
+    pub(super) async fn alone<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let given_up = CancellationToken::new();
+        let _gives_up = given_up.clone().drop_guard();
+        let task = AbortOnDropHandle::new(self.work.spawn(async move {
+            block_in_place(|| {
+                Handle::current().block_on(async {
+                    tokio::select! {
+                        done = work => done,
+                        () = given_up.cancelled() => Err(Error::limit("cancelled")),
+                    }
+                })
+            })
+        }));
+        task.await.unwrap_or_else(|cause| Err(broken(&cause)))
     }
 
     /// Lets a connection in, as long as what is returned lives.

@@ -57,6 +57,41 @@ fn get(address: SocketAddr, path: &str) -> Answer {
     ask_with(address, "GET", path, "")
 }
 
+#[test]
+fn it_tells_how_it_is() {
+    let (_project, inside) = Inside::good();
+    let alive = get(inside.http, "/healthz");
+    alive.is(200, &["ok\n"]);
+    for line in [
+        "x-content-type-options: nosniff",
+        "content-security-policy: default-src 'none'; frame-ancestors 'none'",
+        "cache-control: private, no-cache",
+    ] {
+        assert!(alive.head.contains(line), "no {line} in {}", alive.head);
+    }
+    assert!(!alive.head.contains("access-control"), "{}", alive.head);
+    let head = ask_with(inside.http, "HEAD", "/healthz", "");
+    assert_eq!((head.status, head.body.as_str()), (200, ""));
+    get(inside.http, "/api/report").is(200, &["\"users\":2"]);
+    get(inside.http, "/api/report?by=colour").is(400, &[]);
+    let metrics = get(inside.http, "/metrics");
+    metrics.is(
+        200,
+        &[
+            "headcount_statements_total{protocol=\"http\",outcome=\"done\"} 1\n",
+            "headcount_statements_total{protocol=\"http\",outcome=\"failed\"} 1\n",
+            "headcount_statement_seconds_count{protocol=\"http\"} 2\n",
+            "headcount_rows_total{protocol=\"http\"} 9\n",
+            "headcount_running_statements 0\n",
+            "headcount_connections{protocol=\"http\"} ",
+            "headcount_memory_bytes ",
+            "headcount_store_version -1\n",
+            "# EOF\n",
+        ],
+    );
+    assert!(metrics.head.contains("application/openmetrics-text"), "{}", metrics.head);
+}
+
 /// The same question gives the same bytes, whoever asks.
 #[test]
 fn a_report_is_that_of_the_command() {

@@ -7,16 +7,68 @@ use arrow_flight::{
     Action, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightInfo,
 };
 use futures::{StreamExt, TryStreamExt};
+use headcount::server::Limits;
 use prost::Message;
+use tonic::transport::Channel;
 
-use super::{client, fails};
-use crate::server::inside::Inside;
+use super::{Client, ask, client, csv, fails};
+use crate::server::inside::{Inside, Set};
 
 /// Work that does not end by itself.
 const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 3000000) a \
                        CROSS JOIN generate_series(1, 3000000) b WHERE a.value % 7 = b.value % 11";
 /// Rows that do not end.
 const FLOOD: &str = "SELECT value, value * 2 AS twice FROM generate_series(1, 100000000000)";
+
+#[test]
+fn limits_hold_while_rows_stream_and_while_nobody_reads() {
+    let with = |limits: Limits| Inside::good_with(Set { limits, ..Set::default() });
+    let (_project, inside) = with(Limits { time: Duration::from_millis(700), ..Limits::default() });
+    let mut client = client(&inside);
+    let begun = Instant::now();
+    for sql in [ENDLESS, FLOOD] {
+        fails(inside.runtime.block_on(ask(&mut client, sql)), "xhausted", &["than the limit"]);
+    }
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    // Asked for, and never read.
+    let info = inside.runtime.block_on(client.execute(FLOOD.into(), None)).unwrap();
+    let ticket = info.endpoint[0].ticket.clone().unwrap();
+    let unread = inside.runtime.block_on(client.do_get(ticket)).unwrap();
+    inside.wait_for("headcount_running_statements 1", Duration::from_secs(1));
+    inside.wait_for("headcount_running_statements 0", Duration::from_secs(3));
+    drop(unread);
+    let line = "headcount_statements_total{protocol=\"flight\",outcome=\"out_of_time\"} 3";
+    inside.wait_for(line, Duration::from_secs(1));
+
+    let (_project, inside) = with(Limits { rows: 1000, ..Limits::default() });
+    let mut client = super::client(&inside);
+    let rows = |n: u32| format!("SELECT value FROM generate_series(1, {n})");
+    fails(
+        inside.runtime.block_on(ask(&mut client, &rows(1001))),
+        "xhausted",
+        &["limit of 1000 rows"],
+    );
+    assert_eq!(inside.runtime.block_on(ask(&mut client, &rows(1000))).unwrap().num_rows(), 1000);
+
+    let (_project, inside) = with(Limits { memory: 8 << 20, ..Limits::default() });
+    let mut client = super::client(&inside);
+    let sql = "SELECT array_agg(value) FROM generate_series(1, 3000000)";
+    fails(inside.runtime.block_on(ask(&mut client, sql)), "xhausted", &["needs more memory"]);
+    assert_eq!(csv(&inside.runtime.block_on(ask(&mut client, "SELECT 1 AS n")).unwrap()), "n\n1\n");
+
+    let (_project, inside) = with(Limits { connections: 2, ..Limits::default() });
+    let (mut one, _two) = (super::client(&inside), super::client(&inside));
+    inside.runtime.block_on(ask(&mut one, "SELECT 1")).unwrap();
+    inside.wait_for("headcount_connections{protocol=\"flight\"} 2", Duration::from_secs(5));
+    let third = Channel::from_shared(format!("http://{}", inside.flight)).unwrap();
+    let third = inside.runtime.block_on(async {
+        let mut third = Client::new(third.connect_lazy());
+        ask(&mut third, "SELECT 1").await
+    });
+    assert!(third.is_err());
+    inside.runtime.block_on(ask(&mut one, "SELECT 1")).unwrap();
+    inside.wait_for("headcount_refused_connections_total 1", Duration::from_secs(1));
+}
 
 #[test]
 fn what_is_cancelled_stops_within_a_second() {

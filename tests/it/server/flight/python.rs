@@ -20,6 +20,12 @@ fn adbc_reads_what_the_report_says() {
 }
 
 #[test]
+fn adbc_binds_lists_and_is_refused() {
+    let (_project, inside) = Inside::good();
+    ask(&inside, "adbc", &[]);
+}
+
+#[test]
 fn adbc_shows_its_password_over_tls() {
     let (_project, inside) = Inside::good_with(Set { asks: true, tls: true, ..Set::default() });
     let certificate = fixture("certificate.pem").display().to_string();
