@@ -124,7 +124,8 @@ proptest! {
         let (mut first, mut last) = (i64::MIN, i64::MAX);
         if let Some((second, op)) = bounds.0 {
             conditions.push(format!("at {} '{}'", [">=", ">"][op], civil(START + second)));
-            first = START + second;
+            // Behind midnight the day is not whole any more.
+            first = START + second + op as i64;
         }
         if let Some((second, op)) = bounds.1 {
             conditions.push(format!("'{}' {} at", civil(START + second), [">", ">="][op]));
