@@ -179,7 +179,7 @@ async fn rows(session: &SessionContext, sql: &str) -> Vec<String> {
 }
 
 /// Whether a line is the grand total of no rows at all, which DataFusion gives under ROLLUP and
-/// CUBE or leaves out, depending on the number of partitions; our operator leaves it out.
+/// CUBE or leaves out, depending on the number of partitions; our operator always gives it.
 fn is_total_of_nothing(line: &str) -> bool {
     let cells = || line.trim_matches('|').split('|').map(str::trim);
     line.starts_with('|')

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions,
+};
 use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::Schema;
 use datafusion::common::internal_datafusion_err;
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_plan::PhysicalExpr;
-use datafusion::physical_plan::aggregates::evaluate_group_by;
+use datafusion::physical_plan::aggregates::{PhysicalGroupBy, evaluate_group_by};
 
 use super::codes::Coder;
 use super::groups::Groups;
@@ -165,6 +168,27 @@ impl Worker {
         Ok(())
     }
 
+    /// Finds the groups that are there without a row: of every grouping set without columns the
+    /// whole.
+    fn find_wholes(&mut self) -> Result<()> {
+        let aggregates = Arc::clone(&self.aggregates);
+        let group_by = &aggregates.group_by;
+        let (nulls, sets) = (group_by.null_expr().to_vec(), group_by.groups().to_vec());
+        let nothing = PhysicalGroupBy::new(nulls.clone(), nulls, sets, true);
+        let one_row = RecordBatch::try_new_with_options(
+            Arc::new(Schema::empty()),
+            Vec::new(),
+            &RecordBatchOptions::new().with_row_count(Some(1)),
+        )?;
+        let all = evaluate_group_by(&nothing, &one_row)?;
+        for (columns, set) in all.iter().zip(group_by.groups()) {
+            if set.iter().all(|is_null| *is_null) {
+                self.groups_of(columns)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The groups of rows whose group columns are known.
     fn groups_of(&mut self, columns: &[ArrayRef]) -> Result<Codes<u32>> {
         let codes: Vec<Codes<u32>> = self
@@ -212,6 +236,9 @@ impl Worker {
     /// # Errors
     /// When an accumulator fails.
     pub(super) fn finish(mut self) -> Result<RecordBatch> {
+        if !self.started && self.aggregates.group_by.has_grouping_set() {
+            self.find_wholes()?;
+        }
         let mut columns = self.group_columns()?;
         let total = self.groups.len();
         let schema = Arc::clone(&self.aggregates.schema);
@@ -229,9 +256,9 @@ impl Worker {
                 if self.started || total == 0 {
                     other.evaluate(EmitTo::All)?
                 } else {
-                    // The one group of a query without groups, over no rows at all.
+                    // The whole, over no rows at all.
                     let function = &functions.next().ok_or_else(missing)?.function;
-                    function.create_accumulator()?.evaluate()?.to_array()?
+                    function.create_accumulator()?.evaluate()?.to_array_of_size(total)?
                 }
             });
         }
