@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
@@ -97,6 +97,7 @@ pub struct Running {
     /// How long it may take.
     time: Duration,
     cancel: CancellationToken,
+    /// Rows that were sent.
     rows: Arc<AtomicU64>,
     /// How it ended; what is dropped without an ending was not wanted any more.
     ending: Option<Ending>,
@@ -183,9 +184,9 @@ impl Running {
         let (sender, receiver) = channel(AHEAD);
         let most = self.shared.limits.rows;
         let memory = self.shared.memory();
-        let pump = self.shared.work.spawn(pump(stream, sender.clone(), memory, most));
-        let pump = AbortOnDropHandle::new(pump);
-        let (rows, mut running) = (Arc::clone(&self.rows), self);
+        let pump = pump(stream, sender.clone(), Arc::clone(&self.rows), memory, most);
+        let pump = AbortOnDropHandle::new(self.shared.work.spawn(pump));
+        let mut running = self;
         // The keeper of the limits also waits when nobody reads, so that they hold then.
         let keeper = AbortOnDropHandle::new(tokio::spawn(async move {
             let error = tokio::select! {
@@ -208,7 +209,7 @@ impl Running {
                 let _ = sender.send(Err(error)).await;
             }
         }));
-        Rows { schema, receiver, rows, _keeper: keeper }
+        Rows { schema, receiver, _keeper: keeper }
     }
 
     /// Waits until the statement has to end.
@@ -276,24 +277,26 @@ impl Drop for Running {
     }
 }
 
-/// Sends the batches of a stream; true if all of them were sent, false if nobody reads on.
+/// Sends the batches of a stream and counts their rows; true if all of them were sent, false if
+/// nobody reads on.
 async fn pump(
     mut stream: SendableRecordBatchStream,
     sender: Sender<Result<RecordBatch>>,
+    sent: Arc<AtomicU64>,
     memory: Option<usize>,
     most: u64,
 ) -> Result<bool> {
-    let mut rows = 0;
     while let Some(batch) = stream.next().await {
         let batch = batch.map_err(|cause| of_statement(cause, memory))?;
-        rows += batch.num_rows() as u64;
-        if rows > most {
+        let rows = batch.num_rows() as u64;
+        if sent.load(Ordering::Relaxed) + rows > most {
             return Err(Error::limit(format!("the result has more than the limit of {most} rows"))
                 .with("help", "aggregate, add a LIMIT, or have `--row-limit` raised"));
         }
         if sender.send(Ok(batch)).await.is_err() {
             return Ok(false);
         }
+        sent.fetch_add(rows, Ordering::Relaxed);
     }
     Ok(true)
 }
@@ -306,7 +309,6 @@ pub(super) fn broken(cause: &tokio::task::JoinError) -> Error {
 pub struct Rows {
     schema: SchemaRef,
     receiver: Receiver<Result<RecordBatch>>,
-    rows: Arc<AtomicU64>,
     /// Ends with this: dropped before its time it ends the statement.
     _keeper: AbortOnDropHandle<()>,
 }
@@ -322,11 +324,7 @@ impl Stream for Rows {
     type Item = Result<RecordBatch>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let batch = ready!(self.receiver.poll_recv(context));
-        if let Some(Ok(batch)) = &batch {
-            self.rows.fetch_add(batch.num_rows() as u64, Ordering::Relaxed);
-        }
-        Poll::Ready(batch)
+        self.receiver.poll_recv(context)
     }
 }
 
