@@ -99,12 +99,6 @@ def run(options):
     import psycopg
 
     project = data_of(options, "dense").resolve()
-    # Only these dimensions are kept apart: the others have thousands of values.
-    settings = project / "headcount.yaml"
-    text = settings.read_text()
-    if "store: store\n" in text:
-        settings.write_text(text.replace("store: store\n",
-                                         "store: {path: store, dimensions: [plan, stage]}\n"))
     subprocess.run([options.program, "ingest", "--project", project], check=True)
     server = Server(options, project)
     until = time.monotonic() + options.seconds

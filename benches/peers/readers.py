@@ -102,9 +102,6 @@ def main():
             folder = Path(folder)
             program(options.program, "generate", "--events", 200_000, "--users", 20_000, "--months",
                     3, "--files-per-month", 2, "--ids", ids, "-o", folder, "--overwrite")
-            yaml = (folder / "headcount.yaml").read_text()
-            yaml = yaml.replace("store: store", "store: {path: store, dimensions: [plan]}")
-            (folder / "headcount.yaml").write_text(yaml)
             files = sorted((folder / "events").iterdir())
             for file in (files[3:], files):
                 program(options.program, "ingest", "--project", folder, *file)

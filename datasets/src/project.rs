@@ -25,11 +25,12 @@ pub(crate) fn texts(settings: &Settings, summary: &Summary) -> Vec<(String, Stri
 
 fn headcount(settings: &Settings) -> String {
     let user = if settings.scoped { "{column: user_id, scope: installation}" } else { "user_id" };
+    // Namespaces are too many to be kept apart day by day.
     format!(
         "\
 time_zone: UTC
 dictionary: dictionary
-store: store
+store: {{path: store, dimensions: [plan, stage]}}
 sources:
   - name: events
     files: events/*.parquet

@@ -48,12 +48,15 @@ pub(crate) fn rows(world: &World, question: &Question) -> Vec<Row> {
 
 impl Oracle<'_> {
     fn rows(&self) -> Vec<Row> {
-        let from = self.question.from.map_or(self.first, |day| day.number().max(self.first));
-        let to = self.question.to.map_or(self.last, |day| day.number().min(self.last));
+        // Without a bound everything is asked for; no period is longer than a year.
+        let from = self.question.from.map_or(self.first - 366, Day::number);
+        let to = self.question.to.map_or(self.last + 366, Day::number);
+        let period = |day| period(self.question.window, day);
+        let of_data: Vec<Period> = (self.first..=self.last).filter_map(period).collect();
         let mut rows = Vec::new();
         let mut before = None;
         for day in from..=to {
-            let period = period(self.question.window, day);
+            let period = period(day).filter(|period| of_data.contains(period));
             if let Some(period) = period.filter(|_| period != before) {
                 self.rows_of(period, &mut rows);
                 before = Some(period);

@@ -16,6 +16,14 @@ def connect(address, **options):
     return flightsql.connect(f"grpc://{address}", autocommit=True, db_kwargs=options)
 
 
+def lines(address, sql):
+    """Prints the rows of a statement."""
+    with connect(address) as connection, connection.cursor() as cursor:
+        cursor.execute(sql)
+        for row in cursor.fetchall():
+            print(*row, sep="|")
+
+
 def refused(action, *words):
     """The action fails, and says these words."""
     try:

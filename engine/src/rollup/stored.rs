@@ -26,6 +26,9 @@ use crate::{Error, Result};
 /// Pages of 65,536 numbers in a shard.
 const PAGES: usize = 1 << (SHARD_BITS - 16);
 
+/// Most days that trailing windows are told for at once, about 160 years.
+const LONGEST: usize = 60_000;
+
 /// Stored sets of users, by cell.
 #[derive(Debug)]
 pub struct Stored {
@@ -402,6 +405,10 @@ impl Stored {
         asked: &[(usize, &Vec<Vec<u32>>, usize)],
         counts: &mut [Vec<u64>],
     ) -> Result<()> {
+        if asked.iter().any(|(_, days, _)| days.len() > LONGEST) {
+            return Err(Error::limit(format!("a trailing window over more than {LONGEST} days"))
+                .with("help", "ask for fewer years at once"));
+        }
         let needed = self.needed(asked.iter().flat_map(|(_, days, _)| days.iter().flatten()));
         let parts: Result<Vec<Vec<Vec<u64>>>> = self
             .bundles(&needed)
@@ -556,7 +563,8 @@ impl Stored {
 
 /// The containers of a shard's sets, by place of their 65,536 numbers in it.
 fn pages<'a>(shard: &[(u32, &'a [u8])]) -> Result<Vec<Vec<(u32, Container<'a>)>>> {
-    let mut pages = vec![Vec::new(); PAGES];
+    // A set has at most one container for each page.
+    let mut pages: Vec<Vec<_>> = (0..PAGES).map(|_| Vec::with_capacity(shard.len())).collect();
     for (cell, set) in shard {
         containers(set, |high, container| {
             pages[usize::from(high) % PAGES].push((*cell, container));
@@ -594,26 +602,25 @@ fn count(terms: &Terms, sets: &Sets<&[u8]>, marks: &mut [Marks; 3]) -> Result<u6
     Ok(all.len())
 }
 
-/// Active users of `length` days ending on each day, as in the report on raw events: for every
-/// user the last day, and for every day how many users it is the last day of.
+/// Active users of `length` days ending on each day: those who have come, less those who have left.
+///
+/// Days are numbered from `length` on, so that 0 stands for "never" and is too long ago for all of
+/// them. Somebody comes who was not there in the `length` days before, and leaves `length` days
+/// after the last day, unless they came again in time.
 fn trailing(sets: &Sets<Container<'_>>, days: &[Vec<u32>], length: usize) -> Vec<u64> {
-    let mut counts = vec![0u64; days.len()];
-    // The last active day plus one; 0 is never.
-    let mut last_seen = vec![0u32; 1 << 16];
-    let mut users_last_seen = vec![0u32; days.len() + 1];
-    let mut active = 0u64;
+    // The less room it takes, the nearer it stays.
+    let mut last_seen = vec![0u16; 1 << 16];
+    let mut came = vec![0u64; days.len()];
+    // By the number of their last day; who never came before is at 0, and does not matter.
+    let mut left = vec![0u64; days.len() + length];
     for (today, cells) in days.iter().enumerate() {
-        let now = today as u32 + 1;
-        let (mut came, mut fresh) = (0, 0);
+        // There are at most LONGEST days.
+        let (now, too_long_ago) = ((today + length) as u16, today as u16);
         let mut visit = |low: u16| {
-            let last = &mut last_seen[usize::from(low)];
-            let before = std::mem::replace(last, now);
-            let is_fresh = u32::from(before != now);
-            fresh += is_fresh;
-            // Place 0 stands for "never"; what is in it does not matter.
-            let users = &mut users_last_seen[before as usize];
-            *users = users.wrapping_sub(is_fresh);
-            came += u64::from(before == 0 || before as usize + length <= today + 1);
+            let before = std::mem::replace(&mut last_seen[usize::from(low)], now);
+            let comes = u64::from(before <= too_long_ago);
+            left[usize::from(before)] += comes;
+            came[today] += comes;
         };
         for container in cells.iter().flat_map(|cell| sets.of(*cell)) {
             match container {
@@ -623,13 +630,13 @@ fn trailing(sets: &Sets<Container<'_>>, days: &[Vec<u32>], length: usize) -> Vec
                 container => container.each(&mut visit),
             }
         }
-        users_last_seen[now as usize] += fresh;
-        active += came;
-        counts[today] = active;
-        // Who was last active on the first day of today's window is not active tomorrow.
-        if let Some(leaving) = (today + 1).checked_sub(length) {
-            active -= u64::from(users_last_seen[leaving + 1]);
-        }
     }
-    counts
+    last_seen.iter().for_each(|last| left[usize::from(*last)] += 1);
+    left[..length].fill(0);
+    let mut active = 0;
+    let change = |(came, left): (u64, u64)| {
+        active = active + came - left;
+        active
+    };
+    came.into_iter().zip(left).map(change).collect()
 }

@@ -15,6 +15,7 @@
 //! machine still accepts, cancels and stops in time.
 
 pub mod access;
+mod bounded;
 mod credentials;
 pub mod depth;
 pub mod flight;

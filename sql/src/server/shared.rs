@@ -17,6 +17,7 @@ use tokio::task::block_in_place;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::bounded::bound;
 use super::memory::Capped;
 use super::metrics::Metrics;
 use super::running::{About, Protocol, Running, broken};
@@ -96,6 +97,7 @@ impl Shared {
             .map_err(|cause| Error::internal(cause.to_string()))?;
         let session = session_on(&self.options, own)?;
         register(&session, &self.contents())?;
+        bound(&session, self.limits.memory).map_err(|cause| of_statement(cause, None))?;
         Ok(session)
     }
 

@@ -5,8 +5,11 @@
 //! | `flight` | Flight SQL: the client of arrow-flight, ADBC, pyarrow, and nonsense |
 //! | `http` | HTTP, byte by byte |
 //! | `inside` | servers inside of the test's own process |
+//! | `one_answer` | everything, and hears the same |
+//! | `postgres` | PostgreSQL's protocol: tokio-postgres, psql, Python's drivers, and nonsense |
 
 mod flight;
 mod http;
 mod inside;
+mod one_answer;
 mod postgres;

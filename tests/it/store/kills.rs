@@ -21,9 +21,6 @@ fn made() -> TempDir {
     (settings.events, settings.users, settings.months) = (120_000, 8_000, 6);
     (settings.files_per_month, settings.ids, settings.late) = (4, Ids::Uuid, 0.1);
     generate(&settings, &|_| ()).unwrap();
-    let yaml = std::fs::read_to_string(folder.path().join("headcount.yaml")).unwrap();
-    let yaml = yaml.replace("store: store", "store: {path: store, dimensions: [plan]}");
-    std::fs::write(folder.path().join("headcount.yaml"), yaml).unwrap();
     folder
 }
 

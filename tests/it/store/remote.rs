@@ -35,7 +35,9 @@ impl Made {
         (settings.files_per_month, settings.ids, settings.late) = (2, Ids::Uuid, 0.1);
         generate(&settings, &|_| ()).unwrap();
         let yaml = std::fs::read_to_string(project.path("headcount.yaml")).unwrap();
-        project.write("headcount.yaml", yaml.replace("store: store", store));
+        let line = |line| if str::starts_with(line, "store:") { store } else { line };
+        let yaml: Vec<&str> = yaml.lines().map(line).collect();
+        project.write("headcount.yaml", yaml.join("\n"));
         Self { project, bucket: Bucket::new() }
     }
 

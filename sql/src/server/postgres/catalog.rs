@@ -1,34 +1,32 @@
-//! What PostgreSQL's clients look for besides tables: `pg_catalog`, and a few functions.
+//! What PostgreSQL's clients look for besides tables: `pg_catalog`, and its functions.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use arrow::datatypes::DataType;
-use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
 use datafusion::prelude::SessionContext;
-use datafusion::scalar::ScalarValue;
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_postgres::datafusion_pg_catalog::setup_pg_catalog;
 use engine::Result;
 
-use super::startup::VERSION;
+use super::functions::functions;
+use super::settings::Settings;
 use crate::failure::of_statement;
 
 /// The catalog that sessions have; clients call it a database.
 const CATALOG: &str = "datafusion";
 
-/// Adds them to a session.
+/// Adds them to a session of a user.
 ///
 /// # Errors
 /// When the session has no catalog.
-pub(super) fn add(session: &SessionContext) -> Result<()> {
+pub(super) fn add(
+    session: &SessionContext,
+    user: &str,
+    settings: &Arc<Mutex<Settings>>,
+) -> Result<()> {
     setup_pg_catalog(session, CATALOG, EmptyContextProvider)
         .map_err(|cause| of_statement(*cause, None))?;
-    session.register_udf(constant("version", format!("PostgreSQL {VERSION}")));
+    for function in functions(user, settings) {
+        session.register_udf(function);
+    }
     Ok(())
-}
-
-fn constant(name: &str, text: String) -> ScalarUDF {
-    let value = ScalarValue::Utf8(Some(text));
-    let function = Arc::new(move |_: &[ColumnarValue]| Ok(ColumnarValue::Scalar(value.clone())));
-    create_udf(name, Vec::new(), DataType::Utf8, Volatility::Immutable, function)
 }

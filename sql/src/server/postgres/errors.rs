@@ -2,13 +2,14 @@
 
 use std::error::Error as StdError;
 
+use arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
 use engine::{Error, Kind};
 use pgwire::error::{ErrorInfo, PgWireError};
 
 /// Codes of limits and refusals, by what their messages say.
-const BY_MESSAGE: [(&str, &str); 12] = [
+const BY_MESSAGE: [(&str, &str); 13] = [
     ("took longer than the limit", "57014"),
     ("cancelled", "57014"),
     ("the server is stopping", "57P01"),
@@ -21,6 +22,7 @@ const BY_MESSAGE: [(&str, &str); 12] = [
     ("Invalid function", "42883"),
     ("No function matches", "42883"),
     ("No field named", "42703"),
+    ("unrecognized configuration parameter", "42704"),
 ];
 
 /// The error of a statement.
@@ -57,6 +59,8 @@ fn code(error: &Error, message: &str) -> &'static str {
         return code;
     }
     match error.kind() {
+        // Ours, about values: what is wrong with a statement has a cause.
+        Kind::Input if error.source().is_none() => "22000",
         Kind::Input => "42000",
         Kind::Limit => "53000",
         Kind::Io => "58030",
@@ -73,7 +77,14 @@ fn of_cause(error: &Error) -> Option<&'static str> {
             _ => "42703",
         }),
         DataFusionError::NotImplemented(_) => Some("0A000"),
-        DataFusionError::Execution(_) | DataFusionError::ArrowError(..) => Some("22000"),
+        DataFusionError::ArrowError(error, _) => Some(match **error {
+            ArrowError::DivideByZero => "22012",
+            ArrowError::ArithmeticOverflow(_) => "22003",
+            ArrowError::CastError(_) | ArrowError::ParseError(_) => "22P02",
+            _ => "22000",
+        }),
+        DataFusionError::Execution(_) => Some("22000"),
+        DataFusionError::Configuration(_) => Some("22023"),
         _ => None,
     }
 }
@@ -94,6 +105,6 @@ mod tests {
         assert_eq!(info.message, "the statement took longer than the limit of 3 s");
         assert_eq!(info.hint.as_deref(), Some("ask for less"));
         let info = ErrorInfo::from(of(&Error::input("what").with("line", 3)));
-        assert_eq!((info.code.as_str(), info.message.as_str()), ("42000", "what (line: 3)"));
+        assert_eq!((info.code.as_str(), info.message.as_str()), ("22000", "what (line: 3)"));
     }
 }

@@ -1,26 +1,34 @@
 //! PostgreSQL's protocol: for psql, drivers and BI tools.
 //!
 //! ```text
-//! bytes --> pgwire's messages --> Talk: startup, simple and prepared statements --> Running
-//!                                   |  SET, SHOW, transactions: answered by the connection itself
-//!                                 Session: one connection's DataFusion session, settings, cancelling
+//! bytes --> Guard: whole messages --> Talk: startup, simple and prepared statements --> Running
+//!                                       |  SET, SHOW, transactions, cursors: answered by itself
+//!                                     Session: one connection's DataFusion session and settings
 //! ```
 //!
 //! What clients ask of `pg_catalog` is answered by a crate for that ([`catalog`]); its parser also
 //! rewrites what DataFusion does not understand. Transactions are accepted and mean nothing: every
 //! statement reads the store as it is.
 
+mod binary;
 mod cancels;
 mod catalog;
+mod cursors;
 mod errors;
+mod functions;
+mod guard;
 mod parameters;
 mod prepare;
+mod rewritten;
 mod rows;
 mod session;
 mod settings;
 mod startup;
 mod statement;
 mod talk;
+mod text;
+mod words;
+mod written;
 
 use std::io;
 use std::net::SocketAddr;
@@ -34,16 +42,18 @@ use pgwire::api::{ClientInfo, PgWireConnectionState};
 use pgwire::error::{ErrorInfo, PgWireError};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use pgwire::tokio::server::{MaybeTls, PgWireMessageServerCodec, negotiate_tls, process_error};
+use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
-use tokio_util::codec::Framed;
+use tokio_util::codec::{Framed, FramedParts};
 use tokio_util::task::TaskTracker;
 
 use super::incoming::PATIENCE;
 use super::{Shared, Tls};
 use cancels::Cancels;
+use guard::Guard;
 use session::Session;
 use startup::Unknown;
 use statement::Prepared;
@@ -51,6 +61,8 @@ use talk::Talk;
 
 /// Connections that have not said yet who they are.
 const STRANGERS: usize = 64;
+/// How often it is looked whether somebody who waits for an answer is still there.
+const GLANCE: Duration = Duration::from_millis(250);
 /// Time after a failed accept: there are no descriptors left, or something like that.
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -60,8 +72,8 @@ struct Ground {
     parser: PostgresCompatibilityParser,
     cancels: Arc<Cancels>,
     unknown: Unknown,
-    /// Whether there is a certificate; then nobody is served in the clear.
-    encrypts: bool,
+    /// What connections are encrypted with; then they have to be.
+    certificate: Option<Vec<u8>>,
 }
 
 /// Serves until the server stops and the last answer is given.
@@ -69,7 +81,7 @@ struct Ground {
 /// # Errors
 /// When the system gives no random bytes.
 pub async fn serve(shared: Arc<Shared>, listener: TcpListener, tls: Option<Tls>) -> Result<()> {
-    let encrypts = tls.is_some();
+    let certificate = tls.as_ref().map(|tls| tls.certificates.clone());
     let acceptor = tls.map(|tls| {
         let mut config = rustls::ServerConfig::clone(&tls.config);
         config.alpn_protocols = vec![b"postgresql".to_vec()];
@@ -80,7 +92,7 @@ pub async fn serve(shared: Arc<Shared>, listener: TcpListener, tls: Option<Tls>)
         parser: PostgresCompatibilityParser::new(),
         cancels: Arc::default(),
         unknown: Unknown::new()?,
-        encrypts,
+        certificate,
     });
     let strangers = Arc::new(Semaphore::new(STRANGERS));
     let connections = TaskTracker::new();
@@ -118,7 +130,8 @@ async fn accept(
     Ok((stream, from, stranger))
 }
 
-type Socket = Framed<MaybeTls, PgWireMessageServerCodec<Arc<Prepared>>>;
+type Codec = PgWireMessageServerCodec<Arc<Prepared>>;
+type Socket = Framed<Guard<MaybeTls>, Codec>;
 
 /// Answers one client until it leaves, breaks the protocol, or the server stops.
 async fn converse(
@@ -128,13 +141,15 @@ async fn converse(
     acceptor: Option<TlsAcceptor>,
     stranger: OwnedSemaphorePermit,
 ) -> io::Result<()> {
-    let Some(mut socket) = timeout(PATIENCE, negotiate_tls(stream, acceptor)).await?? else {
+    let (stream, twin) = twins(stream)?;
+    let Some(socket) = timeout(PATIENCE, negotiate_tls(stream, acceptor)).await?? else {
         return Ok(());
     };
+    let mut socket = guarded(socket)?;
     let shared = Arc::clone(&ground.shared);
     let cancels = Arc::clone(&ground.cancels);
     let session = Arc::new(Session::new(ground, from));
-    let mut talk = Talk::new(Arc::clone(&session));
+    let mut talk = Talk::new(Arc::clone(&session), socket.is_secure());
     let mut stranger = Some(stranger);
     let introduced = sleep(PATIENCE);
     tokio::pin!(introduced);
@@ -143,6 +158,7 @@ async fn converse(
         if !starting {
             // Whoever has said who it is has a place of its own.
             drop(stranger.take());
+            socket.get_mut().trust();
         }
         let message = tokio::select! {
             message = socket.next() => message,
@@ -152,6 +168,15 @@ async fn converse(
         let message = match message {
             None | Some(Ok(PgWireFrontendMessage::Terminate(_))) => return Ok(()),
             Some(Ok(message)) => message,
+            Some(Err(PgWireError::IoError(cause))) => {
+                return match cause.kind() {
+                    io::ErrorKind::InvalidData => {
+                        let told = errors::error("08P01", cause.to_string());
+                        farewell(&mut socket, told.into()).await
+                    }
+                    _ => Err(cause),
+                };
+            }
             Some(Err(error)) => return farewell(&mut socket, error.into()).await,
         };
         if let PgWireFrontendMessage::CancelRequest(request) = &message {
@@ -163,6 +188,8 @@ async fn converse(
         let heard = tokio::select! {
             heard = talk.hear(&mut socket, message) => heard,
             () = session.stuck() => return Err(io::ErrorKind::TimedOut.into()),
+            // Nobody works for those who have hung up.
+            () = gone(&twin) => return Err(io::ErrorKind::ConnectionAborted.into()),
         };
         if let Err(error) = heard {
             if matches!(error, PgWireError::IoError(_)) {
@@ -176,6 +203,37 @@ async fn converse(
             process_error(&mut socket, PgWireError::UserError(Box::new(info)), extended).await?;
         }
     }
+}
+
+/// A second hold on a connection, which only looks at it.
+fn twins(stream: TcpStream) -> io::Result<(TcpStream, TcpStream)> {
+    let stream = stream.into_std()?;
+    let twin = stream.try_clone()?;
+    Ok((TcpStream::from_std(stream)?, TcpStream::from_std(twin)?))
+}
+
+/// Waits until a client has hung up, whatever it has said before that nobody has read yet.
+async fn gone(twin: &TcpStream) {
+    while let Ok(ready) = twin.ready(Interest::READABLE).await {
+        if ready.is_read_closed() {
+            return;
+        }
+        sleep(GLANCE).await;
+    }
+}
+
+/// Puts a guard before the reader of messages.
+fn guarded(socket: Framed<MaybeTls, Codec>) -> io::Result<Socket> {
+    let secure = socket.is_secure();
+    let FramedParts { io, codec, read_buf, write_buf, .. } = socket.into_parts();
+    if secure && !read_buf.is_empty() {
+        // Somebody in between may have said it.
+        let told = "something was said in the clear before the handshake";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, told));
+    }
+    let mut parts = FramedParts::new(Guard::new(io, read_buf), codec);
+    parts.write_buf = write_buf;
+    Ok(Framed::from_parts(parts))
 }
 
 fn is_starting(socket: &Socket) -> bool {

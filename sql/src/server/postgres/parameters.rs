@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchemaRef, ParamValues};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
-use datafusion_postgres::arrow_pg::datatypes::df::deserialize_parameters_with_server_types;
+use datafusion::scalar::ScalarValue;
 use datafusion_postgres::arrow_pg::datatypes::{
     PG_OID_ALIAS_KEY, into_pg_type, pg_type_for_alias_kind,
 };
@@ -19,8 +19,8 @@ use pgwire::api::Type;
 use pgwire::api::portal::Portal;
 use pgwire::error::PgWireResult;
 
-use super::errors;
 use super::rows::check;
+use super::{binary, errors, text};
 use crate::failure::of_statement;
 
 /// Most parameters of a statement: the protocol counts them in 16 bits.
@@ -36,12 +36,15 @@ pub(super) struct Parameter {
 }
 
 impl Parameter {
-    /// The type that clients are told.
+    /// The type that clients are told; what can be anything is a text.
     pub(super) fn wire(&self) -> PgWireResult<Type> {
         match (&self.alias, &self.data) {
             (Some(alias), _) => Ok(alias.clone()),
+            // No client has unsigned numbers.
+            (None, Some(DataType::UInt8)) => Ok(Type::INT2),
+            (None, Some(DataType::UInt64)) => Ok(Type::INT8),
+            (None, Some(DataType::Null) | None) => Ok(Type::TEXT),
             (None, Some(data)) => into_pg_type(data),
-            (None, None) => Ok(Type::UNKNOWN),
         }
     }
 }
@@ -107,11 +110,19 @@ fn alias(field: &Field) -> Option<Type> {
 }
 
 /// The columns of a plan as they come out: types are only sure once they were made to agree.
+/// Parameters that have no values yet are of these types.
 ///
 /// # Errors
 /// When they cannot be.
-pub(super) fn typed(plan: &LogicalPlan) -> Result<DFSchemaRef> {
-    let agreed = TypeCoercion::new().analyze(plan.clone(), &ConfigOptions::default());
+pub(super) fn typed(plan: &LogicalPlan, types: &[Type]) -> Result<DFSchemaRef> {
+    let mut plan = plan.clone();
+    if !types.is_empty() {
+        let nulls = types.iter().map(null).collect::<Option<Vec<_>>>();
+        let nulls = nulls.ok_or_else(|| Error::internal("a parameter of no type"))?;
+        let open = plan.replace_params_with_values(&ParamValues::from(nulls));
+        plan = open.map_err(|cause| of_statement(cause, None))?;
+    }
+    let agreed = TypeCoercion::new().analyze(plan, &ConfigOptions::default());
     let agreed = agreed.map_err(|cause| of_statement(cause, None))?;
     Ok(Arc::clone(agreed.schema()))
 }
@@ -120,7 +131,8 @@ fn number(name: &str) -> Option<usize> {
     name.strip_prefix('$')?.parse().ok().filter(|at| (1..=MOST).contains(at))
 }
 
-/// The values that were bound.
+/// The values that were bound, in the types that the client says they have: DataFusion knows how a
+/// NUMERIC compares with an integer.
 ///
 /// # Errors
 /// When there are too few or too many, or one is not of its type.
@@ -136,14 +148,89 @@ pub(super) fn values<S: Clone>(
         ));
     }
     check(&portal.parameter_format, given, "parameter")?;
-    // A NUMERIC would be cut to the type it is compared with, and 1.5 would equal 1.
-    let numeric = |kind: &Option<Type>| *kind == Some(Type::NUMERIC);
-    if portal.statement.parameter_types.iter().any(numeric) {
-        let told = "a parameter cannot be of type numeric; send an integer or a double precision";
-        return Err(errors::error("0A000", told.to_owned()));
-    }
-    let wire: Vec<Type> = parameters.iter().map(Parameter::wire).collect::<PgWireResult<_>>()?;
-    let data: Vec<Option<&DataType>> = parameters.iter().map(|one| one.data.as_ref()).collect();
-    let wire: Vec<Option<&Type>> = wire.iter().map(Some).collect();
-    deserialize_parameters_with_server_types(portal, &data, &wire)
+    let types = types(parameters, &portal.statement.parameter_types)?;
+    let values = types.iter().zip(&portal.parameters).enumerate();
+    let values = values.map(|(at, (kind, bytes))| {
+        let Some(bytes) = bytes else {
+            let told = || errors::error("0A000", format!("there is no null {}", kind.name()));
+            return null(kind).ok_or_else(told);
+        };
+        let (binary, number, name) = (portal.parameter_format.is_binary(at), at + 1, kind.name());
+        match binary {
+            true => binary::value(kind, bytes).ok_or_else(|| {
+                let told = format!("incorrect binary data format in bind parameter {number}");
+                errors::error("22P03", told)
+            }),
+            false => text::value(kind, bytes).ok_or_else(|| {
+                let told =
+                    format!("invalid input syntax for type {name} in bind parameter {number}");
+                errors::error("22P02", told)
+            }),
+        }
+    });
+    Ok(ParamValues::from(values.collect::<PgWireResult<Vec<_>>>()?))
+}
+
+/// The types that values come in: those that the client names, or else is told.
+///
+/// # Errors
+/// When values of one cannot be taken.
+pub(super) fn types(parameters: &[Parameter], given: &[Option<Type>]) -> PgWireResult<Vec<Type>> {
+    let one = |(at, parameter): (usize, &Parameter)| {
+        let named = given.get(at).cloned().flatten().filter(|kind| *kind != Type::UNKNOWN);
+        let kind = named.map_or_else(|| parameter.wire(), Ok)?;
+        match arrow_type(&kind) {
+            Some(_) => Ok(kind),
+            None => {
+                let told = format!("parameter ${} cannot be of type {}", at + 1, kind.name());
+                Err(errors::error("0A000", told))
+            }
+        }
+    };
+    parameters.iter().enumerate().map(one).collect()
+}
+
+fn null(kind: &Type) -> Option<ScalarValue> {
+    ScalarValue::try_from(&arrow_type(kind)?).ok()
+}
+
+/// The type that a value of PostgreSQL's is taken as; `None` if it cannot be taken.
+pub(super) fn arrow_type(kind: &Type) -> Option<DataType> {
+    let list = |item: &Type| {
+        Some(DataType::List(Arc::new(Field::new_list_field(arrow_type(item)?, true))))
+    };
+    Some(match *kind {
+        Type::BOOL => DataType::Boolean,
+        Type::INT2 => DataType::Int16,
+        // Numbers of objects are as the catalog has them.
+        Type::INT4 | Type::OID | Type::REGCLASS | Type::REGTYPE | Type::REGPROC => DataType::Int32,
+        Type::INT8 => DataType::Int64,
+        Type::FLOAT4 => DataType::Float32,
+        Type::FLOAT8 => DataType::Float64,
+        Type::NUMERIC => DataType::Decimal128(38, 10),
+        Type::TEXT
+        | Type::VARCHAR
+        | Type::BPCHAR
+        | Type::NAME
+        | Type::CHAR
+        | Type::UUID
+        | Type::JSON => DataType::Utf8,
+        Type::BYTEA => DataType::Binary,
+        Type::DATE => DataType::Date32,
+        Type::TIME => DataType::Time64(TimeUnit::Microsecond),
+        Type::TIMESTAMP => DataType::Timestamp(TimeUnit::Microsecond, None),
+        Type::TIMESTAMPTZ => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        Type::INTERVAL => DataType::Interval(IntervalUnit::MonthDayNano),
+        Type::BOOL_ARRAY => return list(&Type::BOOL),
+        Type::INT2_ARRAY => return list(&Type::INT2),
+        Type::INT4_ARRAY => return list(&Type::INT4),
+        Type::INT8_ARRAY => return list(&Type::INT8),
+        Type::FLOAT4_ARRAY => return list(&Type::FLOAT4),
+        Type::FLOAT8_ARRAY => return list(&Type::FLOAT8),
+        Type::TEXT_ARRAY | Type::VARCHAR_ARRAY => return list(&Type::TEXT),
+        Type::DATE_ARRAY => return list(&Type::DATE),
+        Type::TIMESTAMP_ARRAY => return list(&Type::TIMESTAMP),
+        Type::TIMESTAMPTZ_ARRAY => return list(&Type::TIMESTAMPTZ),
+        _ => return None,
+    })
 }

@@ -18,7 +18,7 @@ use pgwire::error::PgWireResult;
 
 use super::session::Session;
 use super::statement::{Prepared, Query, tag, word};
-use super::{Ground, errors, parameters};
+use super::{Ground, errors, parameters, rewritten};
 use crate::failure::of_statement;
 use crate::server::read_only::read_only;
 use crate::server::{Running, depth};
@@ -38,11 +38,19 @@ pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec
     let (ground, sql) = (session.ground_owned(), sql.to_owned());
     let parsed = session.ground().shared.within_time(async move {
         depth::check(&sql)?;
-        let parsed = match asks_catalog(&sql) {
+        let catalog = asks_catalog(&sql);
+        let parsed = match catalog {
             true => ground.parser.parse(&sql),
             false => Parser::parse_sql(&PostgreSqlDialect {}, &sql),
         };
-        parsed.map_err(no_sql)
+        let mut parsed = parsed.map_err(no_sql)?;
+        for statement in &mut parsed {
+            rewritten::words(statement);
+            if catalog {
+                rewritten::lists(statement);
+            }
+        }
+        Ok(parsed)
     });
     parsed.await.map_err(|error| errors::of(&error))
 }
@@ -55,6 +63,7 @@ pub(super) async fn prepare(session: &Session, statement: Statement) -> PgWireRe
     if let Some(word) = word(&statement)? {
         return Ok(Prepared::Word(word));
     }
+    session.apply().map_err(|error| errors::of(&error))?;
     let context = session.context().map_err(|error| errors::of(&error))?.clone();
     let ground = session.ground_owned();
     let planned = session.ground().shared.within_time(query(ground, context, statement));

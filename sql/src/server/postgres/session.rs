@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use datafusion::execution::FunctionRegistry;
 use datafusion::prelude::SessionContext;
 use engine::{Error, Result};
 use pgwire::error::PgWireResult;
@@ -14,6 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::cancels::Cancel;
 use super::settings::Settings;
 use super::{Ground, catalog, errors};
+use crate::failure::of_statement;
 use crate::server::shared::Connection;
 use crate::server::{About, Protocol, Running};
 
@@ -27,7 +29,7 @@ pub(super) struct Session {
     ground: Arc<Ground>,
     from: SocketAddr,
     cancel: Cancel,
-    settings: Mutex<Settings>,
+    settings: Arc<Mutex<Settings>>,
     begun: Mutex<Instant>,
     inside: OnceLock<Inside>,
 }
@@ -46,7 +48,7 @@ impl Session {
             ground,
             from,
             cancel,
-            settings: Mutex::default(),
+            settings: Arc::default(),
             begun: Mutex::new(Instant::now()),
             inside: OnceLock::new(),
         }
@@ -60,23 +62,27 @@ impl Session {
         Arc::clone(&self.ground)
     }
 
-    /// Changes a setting, for this connection.
+    /// Lets the time zone hold for what DataFusion reads and computes, from the next statement on.
     ///
     /// # Errors
-    /// When it is unknown, or the value is wrong.
-    pub(super) fn set(&self, name: &str, value: Option<&str>) -> PgWireResult<()> {
-        self.settings().set(name, value)?;
-        self.apply();
-        Ok(())
-    }
-
-    /// Lets the time zone hold for what DataFusion reads and computes.
-    fn apply(&self) {
-        let zone = self.settings().zone();
-        if let Some(inside) = self.inside.get() {
-            let state = inside.context.state_ref();
-            state.write().config_mut().options_mut().execution.time_zone = zone;
+    /// When a function cannot be made for it.
+    pub(super) fn apply(&self) -> Result<()> {
+        let zone = Some(self.settings().zone());
+        let state = self.context()?.state_ref();
+        if state.read().config().options().execution.time_zone == zone {
+            return Ok(());
         }
+        let mut state = state.write();
+        state.config_mut().options_mut().execution.time_zone = zone;
+        // now() and others were made for the zone that was.
+        let options = state.config().options();
+        let functions = state.scalar_functions().values();
+        let made = functions.filter_map(|function| function.inner().with_updated_config(options));
+        for function in made.collect::<Vec<_>>() {
+            let told = |cause| of_statement(cause, None);
+            state.register_udf(Arc::new(function)).map_err(told)?;
+        }
+        Ok(())
     }
 
     /// The number and the key that cancel this connection's statement.
@@ -96,10 +102,11 @@ impl Session {
         let shared = &self.ground.shared;
         let connection = shared.connect(Protocol::Postgres, self.from);
         let connection = connection.map_err(|error| errors::of(&error))?;
-        let making = Arc::clone(shared);
+        let (making, settings) = (Arc::clone(shared), Arc::clone(&self.settings));
+        let name = user.to_owned();
         let made = shared.work.spawn(async move {
             let context = making.session()?;
-            catalog::add(&context)?;
+            catalog::add(&context, &name, &settings)?;
             Ok::<_, Error>(context)
         });
         let made = AbortOnDropHandle::new(made).await;
@@ -108,9 +115,7 @@ impl Session {
         let user = if shared.access.asks() { user } else { "" };
         let inside = Inside { user: user.to_owned(), context, _connection: connection };
         let told = |_| errors::error("08P01", "this connection has begun");
-        self.inside.set(inside).map_err(told)?;
-        self.apply();
-        Ok(())
+        self.inside.set(inside).map_err(told)
     }
 
     fn inside(&self) -> Result<&Inside> {
@@ -127,6 +132,7 @@ impl Session {
     /// Before the client was let in.
     pub(super) fn begin(&self, text: &str) -> Result<Running> {
         self.begins();
+        self.apply()?;
         let user = self.inside()?.user.clone();
         let about = About { protocol: Protocol::Postgres, user, text: text.to_owned() };
         let running = self.ground.shared.begin(about, self.cancel.next());

@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use arrow::array::timezone::Tz;
+use engine::calendar::Zone;
 use pgwire::error::PgWireResult;
 use pgwire::types::format::FormatOptions;
 
@@ -68,6 +69,10 @@ const FIXED: [&str; 8] = [
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     values: HashMap<String, String>,
+    /// As they were when the transaction began.
+    before: Option<HashMap<String, String>>,
+    /// Those that were set for the transaction only, with what they were.
+    local: HashMap<String, Option<String>>,
 }
 
 impl Settings {
@@ -101,15 +106,61 @@ impl Settings {
                 timeout(value).ok_or_else(wrong)?;
             }
             "timezone" => {
-                Tz::from_str(value).map_err(|_| wrong())?;
+                zone(value).ok_or_else(wrong)?;
             }
             "extra_float_digits" => {
                 value.parse::<i8>().map_err(|_| wrong())?;
             }
             _ => {}
         }
-        self.values.insert(name, value.to_owned());
+        let value = match name.as_str() {
+            "statement_timeout" => in_words(timeout(value).flatten()),
+            "timezone" => zone(value).ok_or_else(wrong)?,
+            _ => value.to_owned(),
+        };
+        self.values.insert(name, value);
         Ok(())
+    }
+
+    /// Sets one until the transaction ends; where there is none, that is at once.
+    ///
+    /// # Errors
+    /// As [`set`](Self::set).
+    pub(super) fn set_local(&mut self, name: &str, value: Option<&str>) -> PgWireResult<()> {
+        let name = name.to_ascii_lowercase();
+        let was = self.values.get(&name).cloned();
+        self.set(&name, value)?;
+        if self.before.is_some() {
+            self.local.entry(name).or_insert(was);
+        } else {
+            self.put(name, was);
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, name: String, value: Option<String>) {
+        match value {
+            Some(value) => self.values.insert(name, value),
+            None => self.values.remove(&name),
+        };
+    }
+
+    /// A transaction begins.
+    pub(super) fn begin(&mut self) {
+        if self.before.is_none() {
+            self.before = Some(self.values.clone());
+        }
+    }
+
+    /// A transaction ends: what was set in it stays, or does not.
+    pub(super) fn end(&mut self, committed: bool) {
+        let before = self.before.take();
+        for (name, was) in std::mem::take(&mut self.local) {
+            self.put(name, was);
+        }
+        if let Some(before) = before.filter(|_| !committed) {
+            self.values = before;
+        }
     }
 
     /// Gives all their first values again.
@@ -132,9 +183,9 @@ impl Settings {
         self.values.get("statement_timeout").and_then(|value| timeout(value)).flatten()
     }
 
-    /// The time zone, if it was set.
-    pub(super) fn zone(&self) -> Option<String> {
-        self.values.get("timezone").cloned()
+    /// The time zone that instants are read and written in.
+    pub(super) fn zone(&self) -> String {
+        self.values.get("timezone").map_or("UTC", String::as_str).to_owned()
     }
 
     /// How values are written.
@@ -151,8 +202,26 @@ fn known(name: &str) -> PgWireResult<&'static str> {
     })
 }
 
+/// A time zone in its usual spelling, or an offset; `None` if there is no such zone.
+fn zone(value: &str) -> Option<String> {
+    let name = Zone::get(value).map_or_else(|_| value.to_owned(), |zone| zone.name().to_owned());
+    Tz::from_str(&name).is_ok().then_some(name)
+}
+
 fn is_on(value: &str) -> bool {
     ["on", "true", "yes", "1"].contains(&value.to_ascii_lowercase().as_str())
+}
+
+/// A time in the largest unit that it is a whole number of, as PostgreSQL shows it.
+fn in_words(time: Option<Duration>) -> String {
+    let Some(time) = time else { return "0".to_owned() };
+    let milliseconds = time.as_millis();
+    for (unit, factor) in [("h", 3_600_000), ("min", 60_000), ("s", 1000)] {
+        if milliseconds >= factor && milliseconds.is_multiple_of(factor) {
+            return format!("{}{unit}", milliseconds / factor);
+        }
+    }
+    format!("{milliseconds}ms")
 }
 
 /// `None`: it is no time; inside, `None` is no limit. A bare number is milliseconds.
@@ -184,6 +253,8 @@ mod tests {
         settings.set("application_name", None).unwrap();
         assert_eq!(settings.show("application_name").unwrap(), "");
         settings.set("TimeZone", Some("Europe/Berlin")).unwrap();
+        settings.set("timezone", Some("europe/berlin")).unwrap();
+        assert_eq!(settings.show("timezone").unwrap(), "Europe/Berlin");
         settings.reset();
         assert_eq!(settings.show("timezone").unwrap(), "UTC");
         assert!(KNOWN.is_sorted());
@@ -208,14 +279,35 @@ mod tests {
     #[test]
     fn a_time_limit_is_in_milliseconds_or_has_a_unit() {
         let mut settings = Settings::default();
-        for (value, expected) in [
-            ("0", None),
-            ("250", Some(Duration::from_millis(250))),
-            ("2s", Some(Duration::from_secs(2))),
-            ("1min", Some(Duration::from_secs(60))),
+        for (value, expected, shown) in [
+            ("0", None, "0"),
+            ("250", Some(Duration::from_millis(250)), "250ms"),
+            ("2s", Some(Duration::from_secs(2)), "2s"),
+            ("60000", Some(Duration::from_secs(60)), "1min"),
         ] {
             settings.set("statement_timeout", Some(value)).unwrap();
             assert_eq!(settings.timeout(), expected, "{value}");
+            assert_eq!(settings.show("statement_timeout").unwrap(), shown, "{value}");
         }
+    }
+
+    #[test]
+    fn transactions_undo_what_was_set_in_them() {
+        let mut settings = Settings::default();
+        let name = "application_name";
+        let shown = |settings: &Settings| settings.show(name).unwrap();
+        settings.set(name, Some("first")).unwrap();
+        settings.begin();
+        settings.set(name, Some("second")).unwrap();
+        settings.end(false);
+        assert_eq!(shown(&settings), "first");
+        settings.begin();
+        settings.set(name, Some("second")).unwrap();
+        settings.set_local(name, Some("local")).unwrap();
+        assert_eq!(shown(&settings), "local");
+        settings.end(true);
+        assert_eq!(shown(&settings), "second");
+        settings.set_local(name, Some("nowhere")).unwrap();
+        assert_eq!(shown(&settings), "second");
     }
 }

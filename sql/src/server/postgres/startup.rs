@@ -63,9 +63,15 @@ impl ServerParameterProvider for Told {
 }
 
 /// PostgreSQL's handshake with name and password.
-pub(super) fn handshake(session: &Arc<Session>) -> SASLAuthStartupHandler<Told> {
+pub(super) fn handshake(session: &Arc<Session>, secure: bool) -> SASLAuthStartupHandler<Told> {
     let mut scram = ScramAuth::new(Arc::new(Users(Arc::clone(session))));
     scram.set_iterations(ITERATIONS);
+    if let Some(certificate) = session.ground().certificate.as_ref().filter(|_| secure)
+        && let Err(cause) = scram.configure_certificate(certificate)
+    {
+        // Then the password is not bound to it, which only those notice who insist.
+        tracing::debug!(%cause, "no password can be bound to this kind of certificate");
+    }
     SASLAuthStartupHandler::new(Arc::new(Told(Arc::clone(session))))
         .with_scram(scram)
         .with_pid_secret_key_generator(Arc::new(Key(session.key())))

@@ -1,7 +1,10 @@
 //! Statements: those that are planned, and those about the connection itself.
 
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::sql::sqlparser::ast::{Expr, ObjectName, Reset, Set, Statement, Value};
+use datafusion::sql::sqlparser::ast::{
+    CloseCursor, ContextModifier, Declare, Expr, FetchDirection, ObjectName, Reset, Set, Statement,
+    Value, ValueWithSpan,
+};
 use pgwire::error::PgWireResult;
 
 use super::errors;
@@ -33,6 +36,8 @@ pub(super) struct Query {
 pub(super) enum Word {
     /// `None` is the first value.
     Set(String, Option<String>),
+    /// Until the end of the transaction.
+    SetLocal(String, Option<String>),
     ResetAll,
     Show(String),
     Begin,
@@ -40,6 +45,19 @@ pub(super) enum Word {
     Rollback,
     /// Back to a point within a transaction.
     RollbackTo,
+    /// A cursor; with `hold` it outlives its transaction.
+    Declare {
+        name: String,
+        hold: bool,
+        statement: Box<Statement>,
+    },
+    /// The next rows of a cursor; `None` is all of them.
+    Fetch {
+        name: String,
+        most: Option<usize>,
+    },
+    /// `None` is all of them.
+    CloseCursor(Option<String>),
     /// `None` is all of them.
     Deallocate(Option<String>),
     /// Accepted, without an effect.
@@ -63,6 +81,14 @@ pub(super) fn word(statement: &Statement) -> PgWireResult<Option<Word>> {
             let all = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");
             Word::Deallocate((!all).then(|| name.value.clone()))
         }
+        Statement::Declare { stmts } => return declare(stmts).map(Some),
+        Statement::Fetch { name, direction, .. } => {
+            Word::Fetch { name: name.value.clone(), most: most(direction)? }
+        }
+        Statement::Close { cursor: CloseCursor::All } => Word::CloseCursor(None),
+        Statement::Close { cursor: CloseCursor::Specific { name } } => {
+            Word::CloseCursor(Some(name.value.clone()))
+        }
         Statement::Set(set) => return of_set(set),
         Statement::Reset(reset) => match &reset.reset {
             Reset::ALL => Word::ResetAll,
@@ -79,12 +105,14 @@ pub(super) fn word(statement: &Statement) -> PgWireResult<Option<Word>> {
                 "time.zone" => Word::Show("timezone".to_owned()),
                 "transaction.isolation.level" => Word::Show("transaction_isolation".to_owned()),
                 "all" => return Ok(None),
-                name if is_of_the_session(name) => return Ok(None),
                 name => Word::Show(name.to_owned()),
             }
         }
+        Statement::Explain { statement, .. } => match word(statement)? {
+            None => return Ok(None),
+            Some(_) => return Err(errors::error("42601", "only queries are explained")),
+        },
         Statement::Query(_)
-        | Statement::Explain { .. }
         | Statement::ExplainTable { .. }
         | Statement::ShowTables { .. }
         | Statement::ShowColumns { .. }
@@ -98,10 +126,38 @@ pub(super) fn word(statement: &Statement) -> PgWireResult<Option<Word>> {
     }))
 }
 
+fn declare(declared: &[Declare]) -> PgWireResult<Word> {
+    match declared {
+        [Declare { names, hold, for_query: Some(query), .. }] if names.len() == 1 => {
+            let statement = Box::new(Statement::Query(query.clone()));
+            let hold = hold.unwrap_or(false);
+            Ok(Word::Declare { name: names[0].value.clone(), hold, statement })
+        }
+        _ => Err(errors::error("42601", "a cursor is declared for one query")),
+    }
+}
+
+/// How many rows; a cursor only goes forward.
+fn most(direction: &FetchDirection) -> PgWireResult<Option<usize>> {
+    let number = |limit: &ValueWithSpan| {
+        let number = limit.to_string().parse();
+        number.map(Some).map_err(|_| errors::error("55000", "cursor can only scan forward"))
+    };
+    match direction {
+        FetchDirection::All | FetchDirection::ForwardAll => Ok(None),
+        FetchDirection::Next | FetchDirection::Forward { limit: None } => Ok(Some(1)),
+        FetchDirection::Count { limit } | FetchDirection::Forward { limit: Some(limit) } => {
+            number(limit)
+        }
+        _ => Err(errors::error("55000", "cursor can only scan forward")),
+    }
+}
+
 fn of_set(set: &Set) -> PgWireResult<Option<Word>> {
     Ok(Some(match set {
-        Set::SingleAssignment { variable, values, .. } => match plain(variable) {
+        Set::SingleAssignment { scope, variable, values, .. } => match plain(variable) {
             name if is_of_the_session(&name) => return Ok(None),
+            name if *scope == Some(ContextModifier::Local) => Word::SetLocal(name, value(values)),
             name => Word::Set(name, value(values)),
         },
         Set::SetTimeZone { value: zone, .. } => {
@@ -118,7 +174,7 @@ fn of_set(set: &Set) -> PgWireResult<Option<Word>> {
     }))
 }
 
-fn is_of_the_session(name: &str) -> bool {
+pub(super) fn is_of_the_session(name: &str) -> bool {
     OF_THE_SESSION.iter().any(|beginning| name.starts_with(beginning))
 }
 
@@ -175,6 +231,8 @@ mod tests {
         assert_eq!(of("SET TIME ZONE 'UTC'"), set("timezone", Some("UTC")));
         assert_eq!(of("SET datestyle TO DEFAULT"), set("datestyle", None));
         assert_eq!(of("RESET datestyle"), set("datestyle", None));
+        let local = Word::SetLocal("jit".to_owned(), Some("off".to_owned()));
+        assert_eq!(of("SET LOCAL jit = off"), Ok(Some(local)));
         assert_eq!(of("SHOW TIME ZONE"), Ok(Some(Word::Show("timezone".to_owned()))));
         assert_eq!(of("BEGIN READ ONLY"), Ok(Some(Word::Begin)));
         assert_eq!(of("ROLLBACK TO SAVEPOINT a"), Ok(Some(Word::RollbackTo)));
@@ -189,11 +247,15 @@ mod tests {
             "SHOW TABLES",
             "SHOW ALL",
             "SET headcount.exact_distinct = false",
-            "SHOW headcount.exact_distinct",
         ] {
             assert_eq!(of(sql), Ok(None), "{sql}");
         }
-        for sql in ["DROP TABLE a", "INSERT INTO a VALUES (1)", "CREATE VIEW v AS SELECT 1"] {
+        for sql in [
+            "DROP TABLE a",
+            "EXPLAIN DROP TABLE a",
+            "INSERT INTO a VALUES (1)",
+            "CREATE VIEW v AS SELECT 1",
+        ] {
             assert_eq!(of(sql), Err("25006".to_owned()), "{sql}");
         }
     }

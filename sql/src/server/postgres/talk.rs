@@ -1,5 +1,6 @@
 //! Answers to messages, one after the other.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::{SinkExt, StreamExt};
@@ -23,9 +24,10 @@ use pgwire::messages::extendedquery::{
     PortalSuspended, TARGET_TYPE_BYTE_PORTAL, TARGET_TYPE_BYTE_STATEMENT,
 };
 use pgwire::messages::response::{EmptyQueryResponse, ReadyForQuery, TransactionStatus};
-use pgwire::messages::startup::{ParameterStatus, Startup};
+use pgwire::messages::startup::Startup;
 use pgwire::messages::{PgWireBackendMessage as Out, PgWireFrontendMessage as In};
 
+use super::cursors::Cursors;
 use super::prepare::{prepare, prepare_now, statements};
 use super::session::Session;
 use super::startup::{Told, handshake};
@@ -37,16 +39,25 @@ const KEPT: usize = 1000;
 
 /// One side of the conversation: ours.
 pub(super) struct Talk {
-    session: Arc<Session>,
+    pub(super) session: Arc<Session>,
+    pub(super) cursors: Cursors,
     handshake: SASLAuthStartupHandler<Told>,
     passwords: usize,
-    names: std::collections::BTreeSet<String>,
+    pub(super) names: BTreeSet<String>,
+    portals: BTreeSet<String>,
 }
 
 impl Talk {
-    pub(super) fn new(session: Arc<Session>) -> Self {
-        let handshake = handshake(&session);
-        Self { session, handshake, passwords: 0, names: Default::default() }
+    pub(super) fn new(session: Arc<Session>, secure: bool) -> Self {
+        let handshake = handshake(&session, secure);
+        Self {
+            session,
+            cursors: Cursors::default(),
+            handshake,
+            passwords: 0,
+            names: BTreeSet::new(),
+            portals: BTreeSet::new(),
+        }
     }
 
     /// Answers a message.
@@ -77,7 +88,7 @@ impl Talk {
 
     async fn introduce(&mut self, socket: &mut Socket, message: In) -> PgWireResult<()> {
         if let In::Startup(startup) = &message {
-            if self.session.ground().encrypts && !socket.is_secure() {
+            if self.session.ground().certificate.is_some() && !socket.is_secure() {
                 let told = "only encrypted connections are served: connect with sslmode=require";
                 return Err(errors::error("28000", told));
             }
@@ -92,7 +103,16 @@ impl Talk {
             if self.passwords == 2 {
                 self.session.enter(&user(socket)).await?;
             }
-            return self.handshake.on_startup(socket, message).await;
+            let shaken = self.handshake.on_startup(socket, message).await;
+            // The handshake knows another name, which clients leave empty.
+            return shaken.map_err(|error| match error {
+                PgWireError::InvalidPassword(_) => {
+                    let user = user(socket);
+                    let told = format!("password authentication failed for user \"{user}\"");
+                    errors::error("28P01", told)
+                }
+                error => error,
+            });
         }
         if let In::Startup(startup) = &message {
             protocol_negotiation(socket, startup).await?;
@@ -130,11 +150,19 @@ impl Talk {
     }
 
     async fn sync(&mut self, socket: &mut Socket) -> PgWireResult<()> {
-        socket.portal_store().rm_portal(DEFAULT_NAME);
         self.ready(socket).await
     }
 
-    async fn ready(&self, socket: &mut Socket) -> PgWireResult<()> {
+    /// Portals end with their transaction; outside of one, that is now.
+    fn clear_portals(&mut self, socket: &Socket) {
+        if matches!(socket.transaction_status(), TransactionStatus::Idle) {
+            socket.portal_store().clear_portals();
+            self.portals.clear();
+        }
+    }
+
+    async fn ready(&mut self, socket: &mut Socket) -> PgWireResult<()> {
+        self.clear_portals(socket);
         socket.set_state(PgWireConnectionState::ReadyForQuery);
         let ready = ReadyForQuery::new(socket.transaction_status());
         Ok(socket.send(Out::ReadyForQuery(ready)).await?)
@@ -148,6 +176,13 @@ impl Talk {
         }
         for statement in statements {
             let response = match word(&statement)? {
+                Some(Word::Fetch { name, most }) => {
+                    self.refuse_in_failed(socket)?;
+                    let manner = (&Format::UnifiedText, true);
+                    let wanted = (name.as_str(), most);
+                    self.cursors.fetch(socket, &self.session, wanted, manner).await?;
+                    continue;
+                }
                 Some(word) => self.word(socket, &word, &Format::UnifiedText).await?,
                 None => {
                     self.refuse_in_failed(socket)?;
@@ -163,7 +198,7 @@ impl Talk {
         self.ready(socket).await
     }
 
-    async fn answer(&self, socket: &mut Socket, response: Response) -> PgWireResult<()> {
+    async fn answer(&mut self, socket: &mut Socket, response: Response) -> PgWireResult<()> {
         let status = socket.transaction_status();
         match response {
             // Nothing comes, and nothing is described: a setting was made.
@@ -178,6 +213,8 @@ impl Talk {
             }
             Response::TransactionEnd(tag) => {
                 socket.set_transaction_status(status.to_idle_state());
+                self.cursors.transaction_ended();
+                self.clear_portals(socket);
                 send_execution_response(socket, tag).await
             }
             _ => Err(errors::error("XX000", "an answer of no kind")),
@@ -206,9 +243,16 @@ impl Talk {
         match found.len() {
             0 => store.put_empty_statement(&name),
             1 => {
-                let prepared = Arc::new(prepare(&self.session, found.remove(0)).await?);
-                let types = parse.type_oids.iter().map(|oid| Type::from_oid(*oid)).collect();
-                let stored = StoredStatement::new(name.clone(), prepared, types);
+                let mut prepared = prepare(&self.session, found.remove(0)).await?;
+                let types: Vec<_> =
+                    parse.type_oids.iter().map(|oid| Type::from_oid(*oid)).collect();
+                if let Prepared::Query(query) = &mut prepared
+                    && query.parameters.len() < types.len()
+                {
+                    // Those that are named and not used have values as well.
+                    query.parameters.resize(types.len(), parameters::Parameter::default());
+                }
+                let stored = StoredStatement::new(name.clone(), Arc::new(prepared), types);
                 store.put_statement(Arc::new(stored));
             }
             _ => {
@@ -223,6 +267,10 @@ impl Talk {
     async fn bind(&mut self, socket: &mut Socket, bind: &Bind) -> PgWireResult<()> {
         let name = bind.statement_name.as_deref().unwrap_or(DEFAULT_NAME);
         let portal = bind.portal_name.as_deref().unwrap_or(DEFAULT_NAME);
+        if self.portals.len() >= KEPT && !self.portals.contains(portal) {
+            let told = format!("a connection keeps at most {KEPT} portals");
+            return Err(errors::error("53400", told));
+        }
         let store = socket.portal_store();
         match store.get_statement(name) {
             Some(Entry::Value(statement)) => {
@@ -231,6 +279,7 @@ impl Talk {
             Some(Entry::Empty) => store.put_empty_portal(portal),
             None => return Err(PgWireError::StatementNotFound(name.to_owned())),
         }
+        self.portals.insert(portal.to_owned());
         Ok(socket.feed(Out::BindComplete(BindComplete::new())).await?)
     }
 
@@ -254,14 +303,22 @@ impl Talk {
                     let fields = match &*portal.statement.statement {
                         Prepared::Query(query) => {
                             let plan = bound(query, &portal)?;
-                            self.fields(&plan, &portal.result_column_format)?
+                            self.fields(&plan, &[], &portal.result_column_format)?
                         }
-                        Prepared::Word(word) => word_fields(word, &portal.result_column_format),
+                        Prepared::Word(word) => {
+                            self.word_fields(word, &portal.result_column_format)?
+                        }
                     };
                     send_describe_response(socket, &DescribePortalResponse::new(fields)).await
                 }
                 Some(Entry::Empty) => Ok(socket.feed(Out::NoData(NoData::new())).await?),
-                None => Err(PgWireError::PortalNotFound(name.to_owned())),
+                // A cursor is a portal too; psycopg asks what it will give.
+                None => match self.cursors.fields(&self.session, name, &Format::UnifiedText) {
+                    Ok(fields) => {
+                        send_describe_response(socket, &DescribePortalResponse::new(fields)).await
+                    }
+                    Err(_) => Err(PgWireError::PortalNotFound(name.to_owned())),
+                },
             },
             other => Err(PgWireError::InvalidTargetType(other)),
         }
@@ -273,24 +330,21 @@ impl Talk {
     ) -> PgWireResult<(Vec<Type>, Vec<FieldInfo>)> {
         match &*statement.statement {
             Prepared::Query(query) => {
-                let given = &statement.parameter_types;
-                let one = |(at, parameter): (usize, &parameters::Parameter)| {
-                    given.get(at).cloned().flatten().map_or_else(|| parameter.wire(), Ok)
-                };
-                let types = query.parameters.iter().enumerate().map(one);
-                let types = types.collect::<PgWireResult<Vec<_>>>()?;
-                Ok((types, self.fields(&query.plan, &Format::UnifiedText)?))
+                let types = parameters::types(&query.parameters, &statement.parameter_types)?;
+                let fields = self.fields(&query.plan, &types, &Format::UnifiedText)?;
+                Ok((types, fields))
             }
-            Prepared::Word(word) => Ok((Vec::new(), word_fields(word, &Format::UnifiedText))),
+            Prepared::Word(word) => Ok((Vec::new(), self.word_fields(word, &Format::UnifiedText)?)),
         }
     }
 
     fn fields(
         &self,
         plan: &datafusion::logical_expr::LogicalPlan,
+        types: &[Type],
         format: &Format,
     ) -> PgWireResult<Vec<FieldInfo>> {
-        let schema = parameters::typed(plan).map_err(|error| errors::of(&error))?;
+        let schema = parameters::typed(plan, types).map_err(|error| errors::of(&error))?;
         rows::fields(schema.as_arrow(), format, self.session.settings().format())
     }
 
@@ -305,6 +359,11 @@ impl Talk {
         };
         let state = portal.state();
         let mut state = state.lock().await;
+        if let Prepared::Word(Word::Fetch { name, most }) = &*portal.statement.statement {
+            self.refuse_in_failed(socket)?;
+            let manner = (&portal.result_column_format, false);
+            return self.cursors.fetch(socket, &self.session, (name, *most), manner).await;
+        }
         if matches!(*state, PortalExecutionState::Initial) {
             match self.start(socket, &portal).await? {
                 Response::Query(rows) if !rows.row_schema().is_empty() => {
@@ -358,28 +417,32 @@ impl Talk {
         plan: datafusion::logical_expr::LogicalPlan,
         format: &Format,
     ) -> PgWireResult<Response> {
-        let fields = self.fields(&plan, format)?;
+        let fields = self.fields(&plan, &[], format)?;
         let context = self.session.context().map_err(|error| errors::of(&error))?;
         let rows = running.rows(context, plan).await.map_err(|error| errors::of(&error))?;
-        Ok(rows::response(rows, fields, query.tag))
+        let zone = self.session.settings().zone();
+        rows::response(rows, fields, zone, query.tag)
     }
 
     async fn close(&mut self, socket: &mut Socket, close: &Close) -> PgWireResult<()> {
         let name = close.name.as_deref().unwrap_or(DEFAULT_NAME);
         match close.target_type {
             TARGET_TYPE_BYTE_STATEMENT => self.forget(socket, name),
-            TARGET_TYPE_BYTE_PORTAL => socket.portal_store().rm_portal(name),
+            TARGET_TYPE_BYTE_PORTAL => {
+                self.portals.remove(name);
+                socket.portal_store().rm_portal(name);
+            }
             other => return Err(PgWireError::InvalidTargetType(other)),
         }
         Ok(socket.feed(Out::CloseComplete(CloseComplete::new())).await?)
     }
 
-    fn forget(&mut self, socket: &Socket, name: &str) {
+    pub(super) fn forget(&mut self, socket: &Socket, name: &str) {
         self.names.remove(name);
         socket.portal_store().rm_statement(name);
     }
 
-    fn refuse_in_failed(&self, socket: &Socket) -> PgWireResult<()> {
+    pub(super) fn refuse_in_failed(&self, socket: &Socket) -> PgWireResult<()> {
         match socket.transaction_status() {
             TransactionStatus::Error => Err(errors::error(
                 "25P02",
@@ -387,54 +450,6 @@ impl Talk {
             )),
             _ => Ok(()),
         }
-    }
-
-    /// Does what is said about the connection.
-    async fn word(
-        &mut self,
-        socket: &mut Socket,
-        word: &Word,
-        format: &Format,
-    ) -> PgWireResult<Response> {
-        if !matches!(word, Word::Commit | Word::Rollback | Word::RollbackTo) {
-            self.refuse_in_failed(socket)?;
-        }
-        let failed = matches!(socket.transaction_status(), TransactionStatus::Error);
-        Ok(match word {
-            Word::Begin => Response::TransactionStart(Tag::new("BEGIN")),
-            Word::Commit if failed => Response::TransactionEnd(Tag::new("ROLLBACK")),
-            Word::Commit => Response::TransactionEnd(Tag::new("COMMIT")),
-            Word::Rollback => Response::TransactionEnd(Tag::new("ROLLBACK")),
-            Word::RollbackTo => Response::TransactionStart(Tag::new("ROLLBACK")),
-            Word::Nothing(tag) => Response::Execution(Tag::new(tag)),
-            Word::Show(name) => {
-                let value = self.session.settings().show(name)?;
-                rows::setting(name, &value, format)?
-            }
-            Word::Set(name, value) => {
-                self.session.set(name, value.as_deref())?;
-                if let Some(shown) = Told::name(name) {
-                    let value = self.session.settings().show(name)?;
-                    let status = ParameterStatus::new(shown.to_owned(), value);
-                    socket.feed(Out::ParameterStatus(status)).await?;
-                }
-                Response::Execution(Tag::new("SET"))
-            }
-            Word::ResetAll => {
-                self.session.settings().reset();
-                Response::Execution(Tag::new("RESET"))
-            }
-            Word::Deallocate(Some(name)) => {
-                self.forget(socket, name);
-                Response::Execution(Tag::new("DEALLOCATE"))
-            }
-            Word::Deallocate(None) => {
-                for name in std::mem::take(&mut self.names) {
-                    socket.portal_store().rm_statement(&name);
-                }
-                Response::Execution(Tag::new("DEALLOCATE ALL"))
-            }
-        })
     }
 }
 
@@ -450,11 +465,4 @@ fn bound(
     }
     let plan = plan.replace_params_with_values(&values);
     plan.map_err(|cause| errors::of(&crate::failure::of_statement(cause, None)))
-}
-
-fn word_fields(word: &Word, format: &Format) -> Vec<FieldInfo> {
-    match word {
-        Word::Show(name) => rows::setting_field(name, format),
-        _ => Vec::new(),
-    }
 }

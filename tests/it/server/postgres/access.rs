@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use super::psql::psql;
 use super::server::{Server, client, fails, refused, run};
 use crate::project::Project;
 use crate::server::inside::fixture;
@@ -46,6 +47,38 @@ fn a_file_of_users_is_for_its_owner_and_without_passwords() {
     }
 }
 
+#[test]
+fn only_the_right_password_is_let_in() {
+    let (project, users) = with_users();
+    let file = users.path("users").display().to_string();
+    let server = Server::start(project.root(), &["--users", &file]);
+    run(async {
+        let with = |user: &str, password: &str| {
+            let mut config = server.config();
+            config.user(user).password(password);
+            config
+        };
+        let ada = client(&with("ada", PASSWORD)).await.unwrap();
+        let user = ada.query_one("SELECT current_user", &[]).await.unwrap();
+        assert_eq!(user.get::<_, &str>(0), "ada");
+        for (user, password) in [("ada", "other"), ("ada", ""), ("eve", PASSWORD), ("", "x")] {
+            let refused = client(&with(user, password)).await;
+            fails(refused.map(|_| ()), "28P01", &[]);
+        }
+        let mut silent = server.config();
+        silent.user("ada");
+        assert!(client(&silent).await.is_err(), "without a password");
+    });
+    let uri = format!("postgresql://grace:other@{}/headcount", server.postgres);
+    assert_eq!(psql(&uri, &["-Atc", "SELECT count(*) FROM visits"]).out, "7\n");
+    let wrong =
+        psql(&format!("postgresql://grace:x@{}/headcount", server.postgres), &["-c", "\\l"]);
+    assert!(wrong.err.contains("password authentication failed"), "{}", wrong.err);
+    for line in server.said() {
+        assert!(!line.contains("horse") && !line.contains("other"), "{line}");
+    }
+}
+
 /// Whoever is not there is asked in the same way: salt, rounds, and the same salt again.
 #[test]
 fn nobody_learns_who_is_there() {
@@ -72,6 +105,60 @@ fn nobody_learns_who_is_there() {
     assert_eq!(first("eve"), not_there);
     assert_ne!(first("mallory").0, not_there.0);
     assert_eq!(first("ada"), there);
+}
+
+#[test]
+fn certificates_encrypt_and_bad_ones_are_a_refusal_to_start() {
+    let (project, users) = with_users();
+    let folder = Project::empty();
+    let (certificate, key) = certificate(&folder, "good");
+    let (_, other) = self::certificate(&folder, "other");
+    let file = users.path("users").display().to_string();
+    let tls = ["--tls-cert", &certificate, "--tls-key", &key];
+    let server = Server::start(project.root(), &[&tls[..], &["--users", &file]].concat());
+    let uri = |mode: &str| {
+        let port = server.postgres.port();
+        format!(
+            "host=localhost hostaddr=127.0.0.1 port={port} dbname=headcount user=grace \
+             password=other sslmode={mode} sslrootcert={certificate}"
+        )
+    };
+    let asked = "SELECT count(*) FROM visits";
+    for mode in ["prefer", "require", "verify-full"] {
+        let ran = psql(&uri(mode), &["-Atc", asked]);
+        assert_eq!(ran.out, "7\n", "{mode}: {}", ran.err);
+    }
+    // The password is bound to the certificate.
+    let bound = psql(&format!("{} channel_binding=require", uri("require")), &["-Atc", asked]);
+    assert_eq!(bound.out, "7\n", "{}", bound.err);
+    let plain = psql(&uri("disable"), &["-Atc", asked]);
+    assert!(plain.err.contains("encrypted"), "{}", plain.err);
+    drop(server);
+    folder.write("nothing.pem", "nothing");
+    let nothing = folder.path("nothing.pem").display().to_string();
+    for (certificate, key, part) in [
+        (&nothing, &key, "certificate"),
+        (&certificate, &nothing, "private key"),
+        (&certificate, &other, "do not serve"),
+        (&"missing.pem".to_owned(), &key, "no such file"),
+    ] {
+        let error = refused(project.root(), &["--tls-cert", certificate, "--tls-key", key]);
+        assert!(error.contains(part), "no {part:?} in {error}");
+    }
+}
+
+/// A certificate for localhost with its key, made by openssl.
+fn certificate(folder: &Project, name: &str) -> (String, String) {
+    let path = |ending: &str| folder.path(&format!("{name}.{ending}")).display().to_string();
+    let (certificate, key) = (path("pem"), path("key"));
+    let made = Command::new("openssl")
+        .args(["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-batch"])
+        .args(["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"])
+        .args(["-out", &certificate, "-keyout", &key])
+        .output()
+        .expect("these tests need the program openssl");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    (certificate, key)
 }
 
 #[test]

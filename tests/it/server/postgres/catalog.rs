@@ -80,3 +80,48 @@ fn the_jdbc_driver_finds_tables_and_columns() {
     });
     server.is_well();
 }
+
+#[test]
+fn tools_hear_what_they_ask_first() {
+    let project = Project::good();
+    let server = Server::start(project.root(), &[]);
+    run(async {
+        let client = server.client().await;
+        for (sql, expected) in [
+            ("SELECT pg_catalog.version()", "PostgreSQL 16"),
+            ("SELECT version()", "PostgreSQL 16"),
+            ("SHOW server_version", "16"),
+            ("SHOW server_version_num", "16"),
+            ("SHOW standard_conforming_strings", "on"),
+            ("SHOW transaction isolation level", "re"),
+            ("SHOW max_identifier_length", "63"),
+            ("SELECT current_schema()", "public"),
+            ("SELECT pg_catalog.current_schema()", "public"),
+            ("SELECT current_database()", "datafusion"),
+            ("SELECT current_setting('server_version_num')", "16"),
+            ("SELECT current_setting('search_path')", "public"),
+            ("SELECT set_config('application_name', 'x', false)", "x"),
+            ("SELECT pg_backend_pid()", ""),
+            ("SELECT pg_is_in_recovery()", "f"),
+            (
+                "SELECT table_name FROM information_schema.tables WHERE table_name = 'visits'",
+                "visits",
+            ),
+            (
+                "SELECT data_type FROM information_schema.columns WHERE table_name = 'visits' \
+                 AND column_name = 'user_id'",
+                "",
+            ),
+            ("SELECT 'visits'::regclass::oid > 0", "t"),
+            ("SELECT typname FROM pg_type WHERE oid = 20", "int8"),
+            ("SELECT format_type(20, NULL)", "bigint"),
+            ("SELECT obj_description('visits'::regclass::oid, 'pg_class')", "-"),
+            ("SELECT has_table_privilege('visits', 'SELECT')", "t"),
+        ] {
+            let found = rows(&client, sql).await;
+            assert_eq!(found.len(), 1, "{sql}: {found:?}");
+            assert!(found[0].starts_with(expected), "{sql}: {found:?}");
+        }
+    });
+    server.is_well();
+}

@@ -1,18 +1,213 @@
 //! Statements and messages that want to break something: refused or answered, and the server lives.
 
+use std::io::Read;
+use std::time::{Duration, Instant};
+
 use tokio_postgres::Client;
 
 use super::server::{Server, run};
 use super::texts::rows;
+use super::wire::{self, Wire, bind, execute, message, parse, startup, sync};
 use crate::project::Project;
 
 fn small(project: &Project) -> Server {
-    let more = ["--time-limit", "3s", "--statement-memory", "64MiB", "--memory-limit", "128MiB"];
+    let more = ["--time-limit", "20s", "--statement-memory", "64MiB", "--memory-limit", "128MiB"];
     Server::start(project.root(), &more)
+}
+
+#[test]
+fn hostile_statements_are_answered() {
+    let project = Project::good();
+    let server = small(&project);
+    let many = |what: &str, times: usize| what.repeat(times);
+    let statements = [
+        format!("SELECT {}1{}", many("(", 5_000), many(")", 5_000)),
+        format!("SELECT 1{}", many(" + 1", 20_000)),
+        format!("SELECT 1 WHERE {}true", many("NOT ", 5_000)),
+        format!("SELECT {}1", many("- ", 5_000)),
+        format!("{}SELECT 1", many("SELECT 1 UNION ALL ", 3_000)),
+        format!("SELECT {}1{}", many("(SELECT ", 500), many(")", 500)),
+        format!("SELECT {}", many("[", 5_000)),
+        format!("SELECT '{}", many("x", 1 << 20)),
+        format!("SELECT \"{}\"", many("é", 1 << 19)),
+        format!("SELECT 1 IN ({}1)", many("1,", 50_000)),
+        format!("SELECT pg_class.relname FROM pg_class WHERE {}true", many("oid = 1 OR ", 5_000)),
+        many("SELECT 1;", 5_000),
+        many("BEGIN;", 5_000),
+        "SELECT repeat('x', 2000000000)".to_owned(),
+        "SELECT repeat(repeat('x', 100000), 100000)".to_owned(),
+        "SELECT array_agg(a.value) FROM generate_series(1, 100000000) a".to_owned(),
+        "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r"
+            .to_owned(),
+        "SELECT regexp_match(repeat('a', 100000), '(a+)+$')".to_owned(),
+        "SELECT $é, ?, $0, $$ ".to_owned(),
+        "SELECT $1".to_owned(),
+        "\u{feff}\u{202e}SELECT".to_owned(),
+        "SELECT bitmap_count(x'ffffffffffffffffffff')".to_owned(),
+        "SELECT 1 / 0, CAST('x' AS INT), -9223372036854775808 / -1".to_owned(),
+        "SELECT date_bin(INTERVAL '0', now()), to_timestamp(1e300)".to_owned(),
+        "SELECT DATE '0001-01-01', DATE '9999-12-31' + INTERVAL '300000 years'".to_owned(),
+        "SELECT arrow_cast(9223372036854775807, 'Timestamp(Second, None)')".to_owned(),
+        "SELECT arrow_cast(-2147483648, 'Date32'), arrow_cast(1, 'Decimal256(70, 3)')".to_owned(),
+        "SELECT map(['a'], [1]), struct(1, 'a'), [[1]], [struct(1)]".to_owned(),
+        "DECLARE c CURSOR FOR DROP TABLE visits".to_owned(),
+        "PREPARE p AS SELECT 1; EXECUTE p".to_owned(),
+        "DO $$ BEGIN NULL; END $$".to_owned(),
+        "SELECT pg_sleep(1000), pg_read_file('/etc/passwd'), lo_import('/etc/passwd')".to_owned(),
+        "SELECT * FROM '/etc/passwd'".to_owned(),
+        "SELECT * FROM \"/etc/passwd\"".to_owned(),
+        "SELECT * FROM read_csv('/etc/passwd')".to_owned(),
+        "CREATE FUNCTION f() RETURNS INT RETURN 1".to_owned(),
+        "SET datafusion.execution.target_partitions = 100000".to_owned(),
+        "EXPLAIN ANALYZE SELECT count(*) FROM generate_series(1, 100000000000)".to_owned(),
+    ];
+    run(async {
+        let mut client = server.client().await;
+        for sql in statements {
+            let shown: String = sql.chars().take(60).collect();
+            for prepared in [false, true] {
+                let begun = Instant::now();
+                // Some are only slow or large, and may well be answered.
+                let error = match prepared {
+                    true => client.query(&sql, &[]).await.err(),
+                    false => client.simple_query(&sql).await.err(),
+                };
+                assert!(
+                    begun.elapsed() < Duration::from_secs(25),
+                    "{shown}: {:?}",
+                    begun.elapsed()
+                );
+                if let Some(error) = error {
+                    println!("{shown}: {error:?}");
+                    assert!(!format!("{error:?}").contains("root:"), "{shown}: {error:?}");
+                }
+                let _ = client.simple_query("ROLLBACK").await;
+                assert!(alive(&client).await, "after {shown}");
+                client = server.client().await;
+            }
+        }
+    });
+    server.is_well();
 }
 
 async fn alive(client: &Client) -> bool {
     rows(client, "SELECT 7").await == ["7"]
+}
+
+#[test]
+fn broken_messages_harm_nobody() {
+    let project = Project::good();
+    let server = small(&project);
+    let openings: [Vec<u8>; 12] = [
+        Vec::new(),
+        b"GET / HTTP/1.1\r\nhost: here\r\n\r\n".to_vec(),
+        vec![0; 64],
+        vec![0xff; 64],
+        b"\0\0\0\x04".to_vec(),
+        b"\0\0\0\x03\0\0\0\0".to_vec(),
+        b"\0\0\0\x08\0\x03\0\0".to_vec(),
+        b"\0\0\0\x09\0\x02\0\0\0".to_vec(),
+        [&b"\x7f\xff\xff\xff\0\x03\0\0"[..], &vec![b'x'; 1 << 20]].concat(),
+        startup(&[("user", "ada"), ("nonsense", "1")]),
+        startup(&[("database", "x")]),
+        b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03".to_vec(),
+    ];
+    for opening in openings {
+        let mut wire = Wire::silent(server.postgres);
+        wire.bytes(&opening);
+        let _ = wire.0.shutdown(std::net::Shutdown::Write);
+        let mut answer = Vec::new();
+        let _ = wire.0.read_to_end(&mut answer);
+        assert!(answer.len() < 10_000, "{opening:?}");
+    }
+    let steps: [Vec<u8>; 24] = [
+        message('Q', b"SELECT 1"),
+        message('Q', b"\xff\xfe\0"),
+        message('Q', b"SELECT 1\0SELECT 2\0"),
+        b"Q\0\0\0\0".to_vec(),
+        b"Q\0\0\0\x03".to_vec(),
+        b"Q\x7f\xff\xff\xffSELECT".to_vec(),
+        b"Q\xff\xff\xff\xffSELECT".to_vec(),
+        message('?', b"what"),
+        message('\0', b""),
+        message('F', b"\0\0\0\x01\0\0\0\0\0\0"),
+        message('P', b"a\0SELECT 1\0\xff\xff"),
+        message('P', b""),
+        message('B', b"\0\0\xff\xff"),
+        message('B', b"\0\0\0\0\0\x01\x7f\xff\xff\xff"),
+        message('B', b"\0\0\0\0\0\x01\xff\xff\xff\x00\0\0"),
+        message('B', b"\0nobody\0\0\0\0\0\0\0"),
+        message('D', b"X\0"),
+        message('D', b""),
+        message('E', b"\0\0"),
+        message('E', b"nobody\0\0\0\0\0"),
+        message('C', b"Q\0"),
+        message('p', b"secret\0"),
+        message('d', b"data"),
+        startup(&[("user", "ada")]),
+    ];
+    for step in steps {
+        let mut wire = Wire::open(server.postgres);
+        wire.bytes(&step);
+        wire.bytes(&sync());
+        let _ = wire.0.shutdown(std::net::Shutdown::Write);
+        let heard = wire.until_ready();
+        assert!(heard.len() < 10, "{step:?}: {heard:?}");
+    }
+    server.is_well();
+}
+
+#[test]
+fn formats_and_numbers_of_rows_are_looked_at() {
+    let project = Project::good();
+    let server = small(&project);
+    let mut wire = Wire::open(server.postgres);
+    let three = "SELECT 1, 2, 3 FROM generate_series(1, 3)";
+    let with_formats = |formats: &[u16]| {
+        let codes: Vec<u8> = formats.iter().flat_map(|code| code.to_be_bytes()).collect();
+        let count = u16::try_from(formats.len()).unwrap().to_be_bytes();
+        message('B', &[b"\0\0\0\0\0\0", &count[..], &codes].concat())
+    };
+    for (formats, expected) in [
+        (&[][..], "12DDDCZ"),
+        (&[1], "12DDDCZ"),
+        (&[0, 1, 0], "12DDDCZ"),
+        (&[0, 1], "12EZ"),
+        (&[1, 1, 1, 1], "12EZ"),
+    ] {
+        wire.bytes(&[parse(three), with_formats(formats), execute("", 0), sync()].concat());
+        assert_eq!(wire::kinds(&wire.until_ready()), expected, "{formats:?}");
+    }
+    // Any number of rows, and more than there are.
+    for (most, expected) in [
+        (1, "12DsZ"),
+        (3, "12DDDsZ"),
+        (4, "12DDDCZ"),
+        (i32::MAX, "12DDDCZ"),
+        (-1, "12DDDCZ"),
+        (i32::MIN, "12DDDCZ"),
+    ] {
+        wire.bytes(&[parse(three), bind(""), execute("", most), sync()].concat());
+        assert_eq!(wire::kinds(&wire.until_ready()), expected, "{most}");
+    }
+    // Bit by bit in a transaction; a portal does not outlive it.
+    assert_eq!(wire.ask("BEGIN"), "CZ");
+    wire.bytes(&[parse(three), bind("p"), execute("p", 2), sync()].concat());
+    assert_eq!(wire::kinds(&wire.until_ready()), "12DDsZ");
+    wire.bytes(&[execute("p", 2), sync()].concat());
+    assert_eq!(wire::kinds(&wire.until_ready()), "DCZ");
+    assert_eq!(wire.ask("COMMIT"), "CZ");
+    wire.bytes(&[execute("p", 2), sync()].concat());
+    assert_eq!(wire::kinds(&wire.until_ready()), "EZ");
+    // After a mistake nothing is done until the next Sync.
+    wire.bytes(
+        &[parse("SELECT nothing"), bind(""), execute("", 0), parse("SELECT 1"), sync()].concat(),
+    );
+    assert_eq!(wire::kinds(&wire.until_ready()), "EZ");
+    // A statement's text may be empty.
+    wire.bytes(&[parse(" -- nothing"), bind(""), execute("", 0), sync()].concat());
+    assert_eq!(wire::kinds(&wire.until_ready()), "12IZ");
+    server.is_well();
 }
 
 /// A thousand of everything, and then no more.

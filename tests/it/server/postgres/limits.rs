@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use futures::{StreamExt, TryStreamExt};
 use tokio_postgres::NoTls;
 
-use super::server::{Server, fails, run};
+use super::server::{Server, client, fails, run};
 use super::texts::rows;
 use super::wire::{self, Wire};
 use crate::project::{Project, contributions};
@@ -150,4 +150,35 @@ fn only_who_knows_the_key_cancels() {
     assert!(begun.elapsed() > SECOND, "cancelled without the key");
     assert!(wire::error(&heard).iter().any(|field| field.contains("limit of 2 s")));
     server.is_well();
+}
+
+/// Whoever hangs up, or does not read, keeps nobody else from anything.
+#[test]
+fn nobody_works_for_those_who_are_gone() {
+    let project = Project::good();
+    let server = Server::start(
+        project.root(),
+        &["--http", "127.0.0.1:0", "--time-limit", "60s", "--connections", "3"],
+    );
+    for sql in [ENDLESS[0], FLOOD] {
+        let mut gone = Wire::open(server.postgres);
+        gone.say('Q', &[sql.as_bytes(), b"\0"].concat());
+        std::thread::sleep(Duration::from_millis(300));
+        drop(gone);
+    }
+    std::thread::sleep(SECOND);
+    run(async {
+        let clients = [server.client().await, server.client().await, server.client().await];
+        // All places are taken: whoever comes is told so, and may still cancel.
+        fails(client(&server.config()).await.map(|_| ()), "53300", &["3", "--connections"]);
+        let cancel = clients[0].cancel_token();
+        let [one, ..] = clients;
+        let running = tokio::spawn(async move { one.simple_query(ENDLESS[0]).await.map(|_| ()) });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        cancel.cancel_query(NoTls).await.unwrap();
+        fails(running.await.unwrap(), "57014", &["cancel"]);
+    });
+    let said = server.said();
+    let cancelled = said.iter().filter(|line| line.contains("cancelled")).count();
+    assert!(cancelled >= 3, "{said:#?}");
 }

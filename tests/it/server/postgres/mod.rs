@@ -1,4 +1,4 @@
-//! PostgreSQL's protocol over the real program: by tokio-postgres, by Python's drivers, and
+//! PostgreSQL's protocol over the real program: by tokio-postgres, by psql, by Python's drivers, and
 //! byte by byte.
 
 mod access;
@@ -6,8 +6,9 @@ mod catalog;
 mod hostile;
 mod limits;
 mod prepared;
+pub(super) mod psql;
 mod python;
-mod server;
+pub(super) mod server;
 mod stops;
 mod texts;
 mod wire;

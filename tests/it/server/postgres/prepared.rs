@@ -2,9 +2,9 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use tokio_postgres::types::Type;
+use tokio_postgres::types::{ToSql, Type};
 
-use super::server::{Server, run};
+use super::server::{Server, fails, run};
 use crate::project::Project;
 
 #[test]
@@ -44,11 +44,120 @@ fn values_come_in_the_types_that_are_told() {
         assert_eq!((row.get::<_, i16>(7), row.get::<_, i32>(8)), (7, 8));
         assert_eq!(row.get::<_, f32>(9), 0.5);
         assert_eq!(row.columns()[10].type_(), &Type::INT8_ARRAY);
+        let statement = client.prepare("SELECT now(), to_timestamp(0)").await.unwrap();
+        assert!(statement.columns().iter().all(|column| column.type_() == &Type::TIMESTAMPTZ));
         // Told before it runs, and so when it runs.
         let mixed = "SELECT CASE WHEN value = 1 THEN 1 ELSE 2.5 END FROM generate_series(1, 2)";
         let rows = client.query(mixed, &[]).await.unwrap();
         let sum: f64 = rows.iter().map(|row| row.get::<_, f64>(0)).sum();
         assert_eq!(sum, 3.5);
     });
+    server.is_well();
+}
+
+#[test]
+fn parameters_mean_what_they_say() {
+    let project = Project::good();
+    let server = Server::start(project.root(), &[]);
+    run(async {
+        let client = server.client().await;
+        let one = 1_i64;
+        let paid = "paid";
+        let from = UNIX_EPOCH + Duration::from_secs(1_769_904_000); // 2026-02-01
+        for (sql, values, expected) in [
+            ("user_id::BIGINT = $1", &[&one as &(dyn ToSql + Sync)][..], 3),
+            ("user_id::BIGINT = $1 AND plan = $2", &[&one, &paid], 1),
+            ("plan = $1", &[&paid], 3),
+            ("plan = $1", &[&Option::<&str>::None], 0),
+            ("at::TIMESTAMP >= $1", &[&from], 4),
+            ("user_id::BIGINT IN ($1, $2)", &[&1_i64, &2_i64], 5),
+            ("user_id::BIGINT BETWEEN $2 AND $1", &[&2_i64, &1_i64], 5),
+            ("user_id::BIGINT = $1::INT", &[&1_i32], 3),
+            ("user_id::BIGINT + 0.0 = $1::DOUBLE", &[&1.0_f64], 3),
+        ] {
+            let sql = format!("SELECT count(*) FROM visits WHERE {sql}");
+            let row = client.query_one(&sql, values).await;
+            let row = row.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+            assert_eq!(row.get::<_, i64>(0), expected, "{sql}");
+        }
+        let row = client.query_one("SELECT $1", &[&"x"]).await.unwrap();
+        assert_eq!(row.get::<_, &str>(0), "x");
+        let typed = client
+            .prepare_typed("SELECT $1, $2, $3", &[Type::INT4, Type::FLOAT8, Type::BYTEA])
+            .await
+            .unwrap();
+        let row = client.query_one(&typed, &[&4_i32, &0.5_f64, &&[1_u8, 2][..]]).await.unwrap();
+        assert_eq!((row.get::<_, i32>(0), row.get::<_, f64>(1)), (4, 0.5));
+        assert_eq!(row.get::<_, &[u8]>(2), [1, 2]);
+        let limited = client
+            .prepare_typed("SELECT value FROM generate_series(1, 10) LIMIT $1", &[Type::INT8])
+            .await
+            .unwrap();
+        assert_eq!(client.query(&limited, &[&3_i64]).await.unwrap().len(), 3);
+        fails(
+            client.query("SELECT nothing FROM visits WHERE plan = $1", &[&paid]).await,
+            "42703",
+            &[],
+        );
+        fails(client.query("INSERT INTO visits VALUES ($1)", &[&one]).await, "25006", &[]);
+    });
+    server.is_well();
+}
+
+/// A NUMERIC beside an integer is compared as it is.
+#[test]
+fn no_value_loses_anything_on_the_way() {
+    use super::wire::{self, Wire, execute, message, sync};
+    let project = Project::good();
+    let server = Server::start(project.root(), &[]);
+    let mut wire = Wire::open(server.postgres);
+    let mut counts = |oid: u32, condition: &str, format: u16, value: &[u8]| {
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT user_id::BIGINT AS user_id, plan, \
+             at::TIMESTAMP AT TIME ZONE 'UTC' AS at FROM visits) v WHERE {condition}\0"
+        );
+        let parse = message('P', &[b"\0", sql.as_bytes(), b"\0\x01", &oid.to_be_bytes()].concat());
+        let length = u32::try_from(value.len()).unwrap().to_be_bytes();
+        let bind = [b"\0\0\0\x01", &format.to_be_bytes()[..], b"\0\x01", &length, value, b"\0\0"];
+        let bind = message('B', &bind.concat());
+        wire.bytes(&[parse, bind, execute("", 0), sync()].concat());
+        let heard = wire.until_ready();
+        match heard.iter().find(|(kind, _)| *kind == 'D') {
+            Some((_, body)) => String::from_utf8(body[6..].to_vec()).unwrap(),
+            None => wire::error(&heard).into_iter().find(|field| field.starts_with('C')).unwrap(),
+        }
+    };
+    for (oid, condition, format, value, expected) in [
+        // NUMERIC
+        (1700, "user_id = $1", 0, &b"1.5"[..], "0"),
+        (1700, "user_id = $1", 0, b"1.0", "3"),
+        (1700, "user_id < $1", 0, b"1.5", "3"),
+        (1700, "user_id = $1", 1, b"\0\x02\0\0\0\0\0\x01\0\x01\x13\x88", "0"),
+        (1700, "user_id = $1", 1, b"\0\x01\0\0\0\0\0\0\0\x01", "3"),
+        (1700, "user_id = $1", 0, b"NaN", "C22P02"),
+        // INT8, INT4, FLOAT8, TEXT, DATE, TIMESTAMPTZ
+        (20, "user_id = $1", 1, b"\0\0\0\0\0\0\0\x01", "3"),
+        (23, "user_id = $1", 1, b"\0\0\0\x01", "3"),
+        (23, "user_id = $1", 0, b"1", "3"),
+        (23, "user_id = $1", 1, b"\0\0\x01", "C22P03"),
+        (23, "user_id = $1", 0, b"x", "C22P02"),
+        (701, "user_id = $1", 1, b"\x3f\xf8\0\0\0\0\0\0", "0"),
+        (25, "plan = $1", 0, b"paid", "3"),
+        (1043, "plan = $1", 1, b"paid", "3"),
+        (1082, "at::DATE < $1", 0, b"2026-02-01", "3"),
+        (1082, "at::DATE < $1", 1, b"\0\0\x25\x38", "3"),
+        (1184, "at < $1", 0, b"2026-02-01 01:00:00+01", "3"),
+        // Nothing in particular.
+        (0, "user_id = $1", 0, b"1", "3"),
+        (0, "plan = $1", 0, b"paid", "3"),
+        // An array, and one that is none.
+        (1016, "array_has($1, user_id)", 0, b"{1,2}", "5"),
+        (1007, "user_id = ANY($1)", 0, b"{1,2}", "5"),
+        (1016, "array_has($1, user_id)", 0, b"1,2", "C22P02"),
+        // A point.
+        (600, "plan = $1", 0, b"(1,2)", "C0A000"),
+    ] {
+        assert_eq!(counts(oid, condition, format, value), expected, "{oid} {condition} {value:?}");
+    }
     server.is_well();
 }

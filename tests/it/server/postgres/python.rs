@@ -19,3 +19,19 @@ fn psycopg_reads_what_the_report_says() {
     ask(&server, "report", &[&folder.path("report.csv").display().to_string()]);
     server.is_well();
 }
+
+#[test]
+fn psycopg_binds_and_is_refused() {
+    let project = Project::good();
+    let server = Server::start(project.root(), &[]);
+    ask(&server, "psycopg", &[]);
+    server.is_well();
+}
+
+#[test]
+fn sqlalchemy_finds_tables_and_asks() {
+    let project = Project::good();
+    let server = Server::start(project.root(), &[]);
+    ask(&server, "sqlalchemy", &[]);
+    server.is_well();
+}

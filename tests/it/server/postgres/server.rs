@@ -37,10 +37,15 @@ impl Server {
         });
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut server = Self { child, said, postgres: nowhere };
-        let line = server.hears("listening: postgres on ");
-        let address = line.split(' ').nth(3).and_then(|address| address.parse().ok());
-        server.postgres = address.unwrap_or_else(|| panic!("{line}"));
+        server.postgres = server.address("postgres").parse().unwrap();
         server
+    }
+
+    /// Where it serves a protocol.
+    #[track_caller]
+    pub(crate) fn address(&mut self, protocol: &str) -> String {
+        let line = self.hears(&format!("listening: {protocol} on "));
+        line.split(' ').nth(3).unwrap_or_else(|| panic!("{line}")).to_owned()
     }
 
     /// Waits for a line that contains this.

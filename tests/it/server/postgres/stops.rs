@@ -56,3 +56,37 @@ fn what_runs_beyond_the_grace_is_ended() {
     assert!(server.ended(Duration::from_secs(5)).success());
     assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
 }
+
+#[test]
+fn the_log_has_an_object_a_line_and_names_slow_statements() {
+    let project = Project::good();
+    let mut server = Server::start(project.root(), &["--log", "json", "--slow", "300ms"]);
+    run(async {
+        let client = server.client().await;
+        rows(&client, "SELECT count(*) FROM visits").await;
+        rows(&client, "SET statement_timeout = '500ms'").await;
+        let _ = client.simple_query(LONG).await;
+        let _ = client.simple_query("SELECT nothing FROM visits").await;
+    });
+    server.hears("slow statement");
+    server.hears("nothing FROM visits");
+    let said = server.said();
+    let lines: Vec<serde_json::Value> = said
+        .iter()
+        .filter(|line| !line.starts_with("listening"))
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+        .collect();
+    let of = |sql: &str| {
+        let found = lines.iter().find(|line| line["sql"] == sql && line["outcome"] != "planned");
+        found.unwrap_or_else(|| panic!("no {sql} in {lines:#?}"))
+    };
+    let counted = of("SELECT count(*) FROM visits");
+    assert_eq!((&counted["level"], &counted["outcome"]), (&"INFO".into(), &"done".into()));
+    assert_eq!((&counted["protocol"], &counted["rows"]), (&"postgres".into(), &1.into()));
+    let slow = of(LONG);
+    assert_eq!((&slow["level"], &slow["outcome"]), (&"WARN".into(), &"out_of_time".into()));
+    assert_eq!(slow["message"], "slow statement");
+    let failed = of("SELECT nothing FROM visits");
+    assert_eq!(failed["outcome"], "failed");
+    assert!(failed["error"].as_str().unwrap().contains("nothing"));
+}

@@ -58,6 +58,12 @@ impl Wire {
         }
         all
     }
+
+    /// Asks by a text, and gives the kinds of the answers' messages.
+    pub(super) fn ask(&mut self, sql: &str) -> String {
+        self.say('Q', &[sql.as_bytes(), b"\0"].concat());
+        kinds(&self.until_ready())
+    }
 }
 
 /// The kinds of messages, without what may come at any time.
@@ -89,4 +95,24 @@ pub(super) fn startup(parameters: &[(&str, &str)]) -> Vec<u8> {
     body.push(0);
     let length = u32::try_from(body.len() + 4).unwrap();
     [&length.to_be_bytes()[..], &body].concat()
+}
+
+/// Asks for the unnamed statement to be made of a text.
+pub(super) fn parse(sql: &str) -> Vec<u8> {
+    message('P', &[b"\0", sql.as_bytes(), b"\0\0\0"].concat())
+}
+
+/// Makes a portal of the unnamed statement, without values, and with results as texts.
+pub(super) fn bind(portal: &str) -> Vec<u8> {
+    message('B', &[portal.as_bytes(), b"\0\0\0\0\0\0\0\0"].concat())
+}
+
+/// Asks for at most so many rows of a portal.
+pub(super) fn execute(portal: &str, rows: i32) -> Vec<u8> {
+    message('E', &[portal.as_bytes(), b"\0", &rows.to_be_bytes()].concat())
+}
+
+/// Ends a series of messages.
+pub(super) fn sync() -> Vec<u8> {
+    message('S', b"")
 }

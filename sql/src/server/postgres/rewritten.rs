@@ -1,0 +1,182 @@
+//! What PostgreSQL has words for and DataFusion has not, in DataFusion's words.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Array, ArrayElemTypeDef, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, SelectItem, SetExpr, Statement,
+    Value, ValueWithSpan, visit_expressions_mut,
+};
+use pgwire::api::Type;
+use pgwire::types::FromSqlText;
+use pgwire::types::format::FormatOptions;
+
+/// What makes one row of many.
+const AGGREGATES: [&str; 5] = ["count(", "min(", "max(", "sum(", "_agg("];
+
+/// `LIKE ... ESCAPE` with another character than the backslash, and lists that are written as texts.
+pub(super) fn words(statement: &mut Statement) {
+    every(statement, |expression| {
+        if let Expr::Cast { expr, data_type: DataType::Array(_), .. } = expression
+            && let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) =
+                expr.as_ref()
+            && let Some(elements) = elements(text)
+        {
+            **expr = Expr::Array(Array { elem: elements, named: true });
+        }
+        if let Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } =
+            expression
+            && let Some(ValueWithSpan { value: Value::SingleQuotedString(escape), .. }) =
+                escape_char.as_ref()
+            && escape != "\\"
+        {
+            let escape = Value::SingleQuotedString(escape.clone());
+            **pattern = call("like_escape", [(**pattern).clone(), Expr::value(escape)]);
+            *escape_char = None;
+        }
+    });
+}
+
+/// `array(SELECT ...)` as the catalog is asked for it: its lists are in no order, and one of
+/// nothing is NULL. The options of a relation, which are taken apart like that, are never set.
+pub(super) fn lists(statement: &mut Statement) {
+    every(statement, |expression| {
+        if let Expr::CompoundIdentifier(names) = expression
+            && names.last().is_some_and(|name| name.value == "reloptions")
+        {
+            *expression = Expr::Cast {
+                kind: CastKind::Cast,
+                expr: Box::new(Expr::value(Value::Null)),
+                data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(
+                    Box::new(DataType::Text),
+                    None,
+                )),
+                array: false,
+                format: None,
+            };
+            return;
+        }
+        // What is said in JSON about sequences and collations: there are none.
+        if let Expr::Subquery(query) = expression
+            && query.to_string().contains("json_build_object")
+        {
+            *expression = Expr::value(Value::Null);
+            return;
+        }
+        // One row at most, says whoever asks, but not in a way that DataFusion knows.
+        if let Expr::Subquery(query) = expression
+            && let SetExpr::Select(select) = &mut *query.body
+            && let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] =
+                select.projection.as_mut_slice()
+            && select.selection.is_some()
+            && !AGGREGATES.iter().any(|name| item.to_string().contains(name))
+        {
+            *item = call("min", [item.clone()]);
+            return;
+        }
+        let Expr::Function(function) = expression else { return };
+        let FunctionArguments::Subquery(query) = &function.args else { return };
+        if !function.name.to_string().eq_ignore_ascii_case("array") {
+            return;
+        }
+        let mut query = query.clone();
+        let SetExpr::Select(select) = &mut *query.body else { return };
+        let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] =
+            select.projection.as_mut_slice()
+        else {
+            return;
+        };
+        if select.from.iter().any(|from| from.to_string().to_lowercase().contains("unnest")) {
+            *expression = call("make_array", []);
+            return;
+        }
+        *item = call("array_agg", [item.clone()]);
+        query.order_by = None;
+        *expression = Expr::Subquery(query);
+    });
+}
+
+/// The elements of a list such as `{a,"b c",NULL}`, but for an empty one.
+fn elements(text: &str) -> Option<Vec<Expr>> {
+    let format = FormatOptions::default();
+    let texts =
+        Vec::<Option<String>>::from_sql_text(&Type::TEXT_ARRAY, text.as_bytes(), &format).ok()?;
+    let element =
+        |text: Option<String>| Expr::value(text.map_or(Value::Null, Value::SingleQuotedString));
+    (!texts.is_empty()).then(|| texts.into_iter().map(element).collect())
+}
+
+fn every(statement: &mut Statement, mut change: impl FnMut(&mut Expr)) {
+    let _ = visit_expressions_mut(statement, |expression| {
+        change(expression);
+        ControlFlow::<()>::Continue(())
+    });
+}
+
+fn call<const N: usize>(name: &str, arguments: [Expr; N]) -> Expr {
+    let argument = |value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value));
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.into_iter().map(argument).collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::sql::sqlparser::ast::Statement;
+    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
+
+    use super::{lists, words};
+
+    fn after(sql: &str, change: fn(&mut Statement)) -> String {
+        let mut statement = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().remove(0);
+        change(&mut statement);
+        statement.to_string()
+    }
+
+    #[test]
+    fn only_what_is_not_understood_is_written_anew() {
+        for (sql, expected) in [
+            (
+                "SELECT a NOT LIKE $1 || '%' ESCAPE '/'",
+                "SELECT a NOT LIKE like_escape($1 || '%', '/')",
+            ),
+            ("SELECT a ILIKE 'x' ESCAPE ''", "SELECT a ILIKE like_escape('x', '')"),
+            ("SELECT a LIKE 'x' ESCAPE '\\'", "SELECT a LIKE 'x' ESCAPE '\\'"),
+            ("SELECT a LIKE 'x'", "SELECT a LIKE 'x'"),
+            ("SELECT '{1,NULL}'::INT[]", "SELECT ARRAY['1', NULL]::INT[]"),
+            ("SELECT '{}'::INT[]", "SELECT '{}'::INT[]"),
+        ] {
+            assert_eq!(after(sql, words), expected);
+        }
+        for (sql, expected) in [
+            (
+                "SELECT array(SELECT b.n FROM b WHERE b.o = a.o ORDER BY 1) FROM a",
+                "SELECT (SELECT array_agg(b.n) FROM b WHERE b.o = a.o) FROM a",
+            ),
+            (
+                "SELECT a.reloptions || array(SELECT x FROM unnest(a.reloptions) x)",
+                "SELECT CAST(NULL AS TEXT[]) || make_array()",
+            ),
+            ("SELECT (SELECT json_build_object('a', 1) FROM b)", "SELECT NULL"),
+            (
+                "SELECT (SELECT n FROM b WHERE b.o = a.o), (SELECT count(*) FROM b WHERE true)",
+                "SELECT (SELECT min(n) FROM b WHERE b.o = a.o), (SELECT count(*) FROM b WHERE true)",
+            ),
+            ("SELECT array[1]", "SELECT ARRAY[1]"),
+        ] {
+            assert_eq!(after(sql, lists), expected);
+        }
+    }
+}

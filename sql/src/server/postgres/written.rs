@@ -1,0 +1,149 @@
+//! Values as PostgreSQL writes them, where arrow-pg does not: instants without idle zeros and in the
+//! zone of the connection, and infinity by its full name.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Float64Type, Schema, TimeUnit, TimestampMicrosecondType};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use engine::{Error, Result};
+
+/// The rows with the columns that are sent as texts written out where it matters, and with all
+/// instants in `zone`. `is_text` tells the columns that are sent as texts.
+///
+/// # Errors
+/// When a value cannot be written.
+pub(super) fn written(
+    rows: &RecordBatch,
+    is_text: impl Fn(usize) -> bool,
+    zone: &str,
+) -> Result<RecordBatch> {
+    let schema = rows.schema();
+    if !schema.fields().iter().any(|field| matters(field.data_type())) {
+        return Ok(rows.clone());
+    }
+    let mut fields = Vec::with_capacity(schema.fields().len());
+    let mut columns = Vec::with_capacity(schema.fields().len());
+    for (at, (field, column)) in schema.fields().iter().zip(rows.columns()).enumerate() {
+        let column = match field.data_type() {
+            DataType::Timestamp(unit, Some(_)) => {
+                let kind = DataType::Timestamp(*unit, Some(zone.into()));
+                cast(column, &kind).map_err(Error::from)?
+            }
+            _ => Arc::clone(column),
+        };
+        let column = match is_text(at) && matters(field.data_type()) {
+            true => texts(&column)?,
+            false => column,
+        };
+        fields.push(Arc::new(Field::clone(field).with_data_type(column.data_type().clone())));
+        columns.push(column);
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(Error::from)
+}
+
+fn matters(kind: &DataType) -> bool {
+    matches!(kind, DataType::Timestamp(..) | DataType::Float32 | DataType::Float64)
+}
+
+fn texts(column: &ArrayRef) -> Result<ArrayRef> {
+    match column.data_type() {
+        DataType::Timestamp(_, zone) => instants(column, zone.is_some()),
+        _ => numbers(column),
+    }
+}
+
+/// `2026-02-28 12:00:00.25`, and with a zone `2026-02-28 13:00:00.25+01`.
+fn instants(column: &ArrayRef, zoned: bool) -> Result<ArrayRef> {
+    let zone = match column.data_type() {
+        DataType::Timestamp(_, zone) => zone.clone(),
+        _ => None,
+    };
+    // PostgreSQL knows no less than a microsecond.
+    let kind = DataType::Timestamp(TimeUnit::Microsecond, zone);
+    let column = cast(column, &kind).map_err(Error::from)?;
+    let format = if zoned { "%Y-%m-%d %H:%M:%S%.6f%:z" } else { "%Y-%m-%d %H:%M:%S%.6f" };
+    let options = FormatOptions::new()
+        .with_timestamp_format(Some(format))
+        .with_timestamp_tz_format(Some(format));
+    let shown = ArrayFormatter::try_new(&column, &options).map_err(Error::from)?;
+    let values = column.as_primitive::<TimestampMicrosecondType>();
+    let mut text = String::new();
+    let rows = (0..values.len()).map(|row| {
+        if values.is_null(row) {
+            return Ok(None);
+        }
+        text.clear();
+        let broken = |_| Error::input("this instant is beyond what can be written");
+        write!(text, "{}", shown.value(row)).map_err(broken)?;
+        Ok(Some(trimmed(&text)))
+    });
+    let rows = rows.collect::<Result<StringArray>>()?;
+    Ok(Arc::new(rows))
+}
+
+/// Without the zeros behind the seconds, and behind the hours of the zone.
+fn trimmed(text: &str) -> String {
+    let (instant, offset) = match text.char_indices().skip(19).find(|(_, c)| matches!(c, '+' | '-'))
+    {
+        Some((at, _)) => text.split_at(at),
+        None => (text, ""),
+    };
+    let instant = match instant.contains('.') {
+        true => instant.trim_end_matches('0').trim_end_matches('.'),
+        false => instant,
+    };
+    format!("{instant}{}", offset.strip_suffix(":00").unwrap_or(offset))
+}
+
+fn numbers(column: &ArrayRef) -> Result<ArrayRef> {
+    let wide = cast(column, &DataType::Float64).map_err(Error::from)?;
+    let finite = wide.as_primitive::<Float64Type>().iter().flatten().all(f64::is_finite);
+    if finite {
+        return Ok(Arc::clone(column));
+    }
+    let plain = cast(column, &DataType::Utf8).map_err(Error::from)?;
+    let named = plain.as_string::<i32>().iter().map(|text| {
+        text.map(|text| match text {
+            "inf" => "Infinity",
+            "-inf" => "-Infinity",
+            other => other,
+        })
+    });
+    Ok(Arc::new(named.collect::<StringArray>()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch, TimestampNanosecondArray};
+
+    use super::written;
+
+    #[test]
+    fn instants_have_no_idle_zeros_and_the_zone_of_the_connection() {
+        let at = vec![Some(1_772_280_000_250_000_000), None, Some(1_772_280_000_000_000_000)];
+        let bare: ArrayRef = Arc::new(TimestampNanosecondArray::from(at.clone()));
+        let zoned: ArrayRef =
+            Arc::new(TimestampNanosecondArray::from(at).with_timezone("America/New_York"));
+        let numbers: ArrayRef = Arc::new(Float64Array::from(vec![1.5, f64::INFINITY, f64::NAN]));
+        let rows = [("bare", bare), ("zoned", zoned), ("numbers", numbers)];
+        let rows = RecordBatch::try_from_iter_with_nullable(
+            rows.into_iter().map(|(name, column)| (name, column, true)),
+        )
+        .unwrap();
+        let sent = written(&rows, |_| true, "Europe/Berlin").unwrap();
+        let texts = |at: usize| {
+            let column = sent.column(at).as_string::<i32>().iter();
+            column.map(|text| text.unwrap_or("-").to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(texts(0), ["2026-02-28 12:00:00.25", "-", "2026-02-28 12:00:00"]);
+        assert_eq!(texts(1), ["2026-02-28 13:00:00.25+01", "-", "2026-02-28 13:00:00+01"]);
+        assert_eq!(texts(2), ["1.5", "Infinity", "NaN"]);
+        let binary = written(&rows, |_| false, "UTC").unwrap();
+        assert_eq!(binary.column(0).data_type(), rows.column(0).data_type());
+    }
+}

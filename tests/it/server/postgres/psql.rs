@@ -1,0 +1,93 @@
+//! psql, as people call it.
+
+use std::process::Command;
+
+use super::server::Server;
+use crate::project::Project;
+
+/// What psql printed.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// Runs psql; without its own files of settings.
+pub(crate) fn psql(uri: &str, arguments: &[&str]) -> Ran {
+    let output = Command::new("psql")
+        .args(["-X", "-v", "ON_ERROR_STOP=1", "-d", uri])
+        .args(arguments)
+        .env("PGCONNECT_TIMEOUT", "30")
+        .env("LC_ALL", "C.UTF-8")
+        .output()
+        .expect("these tests need the program psql: install the package postgresql-client");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let code = output.status.code().unwrap_or(-1);
+    Ran { code, out: text(&output.stdout), err: text(&output.stderr) }
+}
+
+fn on(server: &Server, arguments: &[&str]) -> Ran {
+    psql(&format!("postgresql://ada@{}/headcount", server.postgres), arguments)
+}
+
+/// psql says this, and complains of nothing.
+#[track_caller]
+fn says(server: &Server, command: &str, parts: &[&str]) -> String {
+    let ran = on(server, &["-c", command]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{command}: {}", ran.out);
+    for part in parts {
+        assert!(ran.out.contains(part), "{command}: no {part:?} in\n{}", ran.out);
+    }
+    ran.out
+}
+
+#[test]
+fn psql_shows_what_there_is() {
+    let project = Project::good();
+    let server = Server::start(project.root(), &[]);
+    for (command, parts) in [
+        ("SELECT count(*) FROM visits", &["7"][..]),
+        ("SELECT period_start, users FROM mau ORDER BY 1", &["2026-01-01   |     2"]),
+        ("\\conninfo", &["127.0.0.1"]),
+        ("\\l", &["Name", "datafusion"]),
+        ("\\dn", &["public"]),
+        ("\\d", &["visits", "smau", "metrics"]),
+        ("\\dt", &["visits"]),
+        ("\\dt v*", &["visits"]),
+        ("\\dv", &["smau"]),
+        ("\\d visits", &["user_id", "text", "plan"]),
+        ("\\d smau", &["period_start", "date", "users", "bigint"]),
+        ("\\d+ visits", &["user_id"]),
+        ("\\df", &["Name"]),
+        ("\\df bitmap_count", &["Name"]),
+        ("\\du", &["Role name"]),
+        ("\\dx", &["Name"]),
+        ("SELECT * FROM visits LIMIT 0", &["user_id", "(0 rows)"]),
+        ("EXPLAIN SELECT count(*) FROM visits", &["plan_type"]),
+        ("SHOW TABLES", &["visits"]),
+        ("SHOW ALL", &["headcount.exact_distinct", "headcount.rollup"]),
+        ("DESCRIBE visits", &["user_id"]),
+        ("\\timing on", &["Timing is on"]),
+        ("BEGIN; SELECT 1; COMMIT", &["1"]),
+    ] {
+        says(&server, command, parts);
+    }
+    let tables = says(&server, "\\dt", &[]);
+    assert!(!tables.contains("smau"), "views are no tables:\n{tables}");
+    let ran = on(&server, &["-Atc", "SELECT DATE '2026-01-31', true, NULL, 1.50"]);
+    assert_eq!(ran.out, "2026-01-31|t||1.5\n", "{}", ran.err);
+    let wrong = on(&server, &["-c", "SELECT * FROM nowhere"]);
+    assert!(
+        wrong.err.contains("no table `nowhere`") && wrong.err.contains("HINT"),
+        "{}",
+        wrong.err
+    );
+    // Many rows, bit by bit.
+    let sql = "SELECT value FROM generate_series(1, 5000)";
+    let ran = on(&server, &["-At", "-v", "FETCH_COUNT=1000", "-c", sql]);
+    assert_eq!(ran.out.lines().count(), 5000, "{}", ran.err);
+    let copied = on(&server, &["-c", "\\copy (SELECT 1) TO '/dev/null'"]);
+    assert!(copied.err.contains("only reads"), "{}", copied.err);
+    server.is_well();
+}
