@@ -215,6 +215,10 @@ impl Running {
     /// Waits until the statement has to end.
     async fn limits(&self) -> Ending {
         let left = self.time.saturating_sub(self.begun.elapsed());
+        // Timers go off a millisecond late, when a short statement may have ended.
+        if left.is_zero() {
+            return Ending::OutOfTime;
+        }
         tokio::select! {
             () = tokio::time::sleep(left) => Ending::OutOfTime,
             () = self.cancel.cancelled() => Ending::Cancelled,
