@@ -48,7 +48,7 @@ pub(crate) fn rows(world: &World, question: &Question) -> Vec<Row> {
 
 impl Oracle<'_> {
     fn rows(&self) -> Vec<Row> {
-        // Without a bound everything is asked for; no period is longer than a year.
+        // Without a bound everything is asked for; a year more on either side is that.
         let from = self.question.from.map_or(self.first - 366, Day::number);
         let to = self.question.to.map_or(self.last + 366, Day::number);
         let period = |day| period(self.question.window, day);

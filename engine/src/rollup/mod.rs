@@ -13,6 +13,7 @@ mod approx;
 mod cell;
 mod cover;
 mod coverage;
+mod days;
 mod exact;
 mod gather;
 mod ingest;

@@ -1,8 +1,8 @@
 //! Cells whose users lie in the store: counted shard by shard, without making sets of them first.
 //!
 //! A shard is a million numbers, so a set of its users is a bitset of 128 KiB that stays in the
-//! cache while everything that is asked of the shard is answered. Trailing windows remember a day
-//! for each user, which is more; they take 65,536 numbers at a time.
+//! cache while everything that is asked of the shard is answered. Trailing windows are told by
+//! [another pass](super::days).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
@@ -12,22 +12,16 @@ use arrow::datatypes::Int32Type;
 use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::cell::{Cell, NO_CELL};
+use super::days::{LONGEST, pages, trailing};
 use super::{Asked, Terms};
 use crate::calendar::{Day, Window, Zone};
 use crate::events::{Granularity, Request};
 use crate::store::{
-    About, Container, DataReader, FIRST_GIVEN, Marks, MonthOf, People, SHARD_BITS, containers,
-    months as month_rows, numbers, users,
+    About, DataReader, FIRST_GIVEN, Marks, MonthOf, People, months as month_rows, numbers, users,
 };
 
 use crate::users::{Sketch, hash_int};
 use crate::{Error, Result};
-
-/// Pages of 65,536 numbers in a shard.
-const PAGES: usize = 1 << (SHARD_BITS - 16);
-
-/// Most days that trailing windows are told for at once, about 160 years.
-const LONGEST: usize = 60_000;
 
 /// Stored sets of users, by cell.
 #[derive(Debug)]
@@ -256,7 +250,7 @@ pub(super) fn granule(
 }
 
 /// Sets by cell: as they are stored, or parts of them.
-struct Sets<T> {
+pub(super) struct Sets<T> {
     /// For each cell where its sets start; one place more for the end.
     starts: Vec<u32>,
     sets: Vec<T>,
@@ -264,7 +258,7 @@ struct Sets<T> {
 
 impl<T: Copy> Sets<T> {
     /// Sets come with their cells, in the order of these.
-    fn new(cells: usize, list: &[(u32, T)]) -> Self {
+    pub(super) fn new(cells: usize, list: &[(u32, T)]) -> Self {
         let mut starts = Vec::with_capacity(cells + 1);
         let mut at = 0;
         for cell in 0..=cells as u32 {
@@ -276,7 +270,7 @@ impl<T: Copy> Sets<T> {
         Self { starts, sets: list.iter().map(|(_, set)| *set).collect() }
     }
 
-    fn of(&self, cell: u32) -> &[T] {
+    pub(super) fn of(&self, cell: u32) -> &[T] {
         let [from, to] = [0, 1].map(|more| self.starts[cell as usize + more] as usize);
         &self.sets[from..to]
     }
@@ -561,19 +555,6 @@ impl Stored {
     }
 }
 
-/// The containers of a shard's sets, by place of their 65,536 numbers in it.
-fn pages<'a>(shard: &[(u32, &'a [u8])]) -> Result<Vec<Vec<(u32, Container<'a>)>>> {
-    // A set has at most one container for each page.
-    let mut pages: Vec<Vec<_>> = (0..PAGES).map(|_| Vec::with_capacity(shard.len())).collect();
-    for (cell, set) in shard {
-        containers(set, |high, container| {
-            pages[usize::from(high) % PAGES].push((*cell, container));
-        })?;
-    }
-    pages.retain(|page| !page.is_empty());
-    Ok(pages)
-}
-
 /// Users of some terms in one shard.
 fn count(terms: &Terms, sets: &Sets<&[u8]>, marks: &mut [Marks; 3]) -> Result<u64> {
     let [all, both, one] = marks;
@@ -600,43 +581,4 @@ fn count(terms: &Terms, sets: &Sets<&[u8]>, marks: &mut [Marks; 3]) -> Result<u6
         all.unite(both);
     }
     Ok(all.len())
-}
-
-/// Active users of `length` days ending on each day: those who have come, less those who have left.
-///
-/// Days are numbered from `length` on, so that 0 stands for "never" and is too long ago for all of
-/// them. Somebody comes who was not there in the `length` days before, and leaves `length` days
-/// after the last day, unless they came again in time.
-fn trailing(sets: &Sets<Container<'_>>, days: &[Vec<u32>], length: usize) -> Vec<u64> {
-    // The less room it takes, the nearer it stays.
-    let mut last_seen = vec![0u16; 1 << 16];
-    let mut came = vec![0u64; days.len()];
-    // By the number of their last day; who never came before is at 0, and does not matter.
-    let mut left = vec![0u64; days.len() + length];
-    for (today, cells) in days.iter().enumerate() {
-        // There are at most LONGEST days.
-        let (now, too_long_ago) = ((today + length) as u16, today as u16);
-        let mut visit = |low: u16| {
-            let before = std::mem::replace(&mut last_seen[usize::from(low)], now);
-            let comes = u64::from(before <= too_long_ago);
-            left[usize::from(before)] += comes;
-            came[today] += comes;
-        };
-        for container in cells.iter().flat_map(|cell| sets.of(*cell)) {
-            match container {
-                Container::Array(array) => {
-                    array.iter().for_each(|low| visit(u16::from_le_bytes(*low)));
-                }
-                container => container.each(&mut visit),
-            }
-        }
-    }
-    last_seen.iter().for_each(|last| left[usize::from(*last)] += 1);
-    left[..length].fill(0);
-    let mut active = 0;
-    let change = |(came, left): (u64, u64)| {
-        active = active + came - left;
-        active
-    };
-    came.into_iter().zip(left).map(change).collect()
 }

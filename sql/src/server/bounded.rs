@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, FieldRef, Float64Type, IntervalMonthDayNano, TimeUnit};
-use arrow::datatypes::{Int64Type, IntervalMonthDayNanoType, IntervalUnit};
+use arrow::datatypes::{
+    DataType, FieldRef, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+    IntervalUnit, TimeUnit,
+};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
@@ -58,7 +60,8 @@ fn bytes(arguments: &[ArrayRef], row: usize) -> f64 {
 fn element(arguments: &[ArrayRef], at: usize, row: usize) -> f64 {
     let one = arguments.get(at).map(|values| values.slice(row, 1).to_data());
     let size = one.and_then(|one| one.get_slice_memory_size().ok()).unwrap_or(0);
-    ELEMENT.max(size as f64)
+    let text = if arguments.len() > at { bytes(&arguments[at..], row) } else { 0.0 };
+    ELEMENT.max(size as f64).max(text)
 }
 
 /// A number, of elements or bytes; 0 for NULL and below it.
@@ -200,8 +203,12 @@ mod tests {
             ("rpad('x', 90000, 'yz')".to_owned(), "rpad('x', 2000000000, 'yz')".to_owned()),
             ("array_repeat(1, 12000)".to_owned(), "list_repeat(1, 13000)".to_owned()),
             (
-                "array_repeat(array_repeat(1, 100), 100)".to_owned(),
+                "array_repeat(array_repeat(1, 90), 90)".to_owned(),
                 "array_repeat(array_repeat(1, 1000), 1000)".to_owned(),
+            ),
+            (
+                "array_repeat(arrow_cast(repeat('x', 90), 'Utf8View'), 900)".to_owned(),
+                "array_repeat(arrow_cast(repeat('x', 900), 'Utf8View'), 900)".to_owned(),
             ),
             ("array_resize([1], 12000, 0)".to_owned(), "list_resize([1], 13000, 0)".to_owned()),
             ("range(0, 12000)".to_owned(), "range(13000)".to_owned()),

@@ -78,12 +78,16 @@ fn numeric(bytes: &mut Bytes) -> Option<ScalarValue> {
     let scale = u32::from(scale);
     let mut value: i128 = 0;
     for at in 0..i32::from(count) {
-        let digit = i128::from(bytes.try_get_i16().ok()?);
+        let digit = bytes.try_get_u16().ok().filter(|digit| *digit < 10_000).map(i128::from)?;
         // How many decimal places to the left of the last one that is shown.
         let places = (i32::from(weight) - at) * 4 + i32::try_from(scale).ok()?;
         value = value.checked_add(match u32::try_from(places) {
             Ok(places) => digit.checked_mul(10_i128.checked_pow(places)?)?,
-            Err(_) => digit / 10_i128.checked_pow(places.unsigned_abs())?,
+            Err(_) => {
+                let hidden = 10_i128.checked_pow(places.unsigned_abs())?;
+                // More digits than are shown would be lost.
+                (digit % hidden == 0).then_some(digit / hidden)?
+            }
         })?;
     }
     if value.unsigned_abs() >= 10_u128.pow(DIGITS) || scale > DIGITS {
@@ -148,7 +152,7 @@ mod tests {
             (Type::FLOAT8, b"\x3f\xf8\0\0\0\0\0\0", "1.5"),
             (Type::TEXT, "grün".as_bytes(), "grün"),
             (Type::DATE, b"\0\0\0\0", "2000-01-01"),
-            // 12.50, -0.07, 12345678, 0, 10000.0001
+            // The first has two zeros that are not shown.
             (Type::NUMERIC, b"\0\x02\0\0\0\0\0\x02\0\x0c\x13\x88", "12.50"),
             (Type::NUMERIC, b"\0\x01\xff\xff\x40\0\0\x02\x02\xbc", "-0.07"),
             (Type::NUMERIC, b"\0\x02\0\x01\0\0\0\0\x04\xd2\x16\x2e", "12345678"),
@@ -187,6 +191,9 @@ mod tests {
             (Type::DATE, b"\x7f\xff\xff\xff"),
             (Type::NUMERIC, b"\0\0\0\0\xc0\0\0\0"),
             (Type::NUMERIC, b"\0\x01\x7f\xff\0\0\0\0\0\x01"),
+            // 12.5005 of which two places are shown, and a digit beyond 9999.
+            (Type::NUMERIC, b"\0\x02\0\0\0\0\0\x02\0\x0c\x13\x8d"),
+            (Type::NUMERIC, b"\0\x01\0\0\0\0\0\0\x27\x10"),
             (Type::INT4_ARRAY, b"\0\0\0\x01\0\0\0\0\0\0\0\x17\x7f\xff\xff\xff\0\0\0\x01"),
             (Type::INT4_ARRAY, b"\0\0\0\x02\0\0\0\0\0\0\0\x17\0\0\0\x01\0\0\0\x01"),
         ] {

@@ -13,6 +13,7 @@ use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use engine::{Error, Kind, Result};
 use pgwire::error::PgWireResult;
 
@@ -23,6 +24,9 @@ use crate::failure::of_statement;
 use crate::server::read_only::read_only;
 use crate::server::{Running, depth};
 
+/// Types that are numbers of objects.
+const OF_OBJECTS: [&str; 6] =
+    ["regclass", "regtype", "regproc", "regprocedure", "regnamespace", "regrole"];
 /// Most bytes of a text: what is longer is nested too deeply for a thread, sooner or later.
 const LONGEST: usize = 1 << 20;
 
@@ -90,7 +94,8 @@ async fn query(
 ) -> Result<Query> {
     let (text, tag) = (statement.to_string(), tag(&statement));
     let plan = match plan(&context, statement.clone()).await {
-        Err(error) if error.kind() == Kind::Input => {
+        // The rules take one row of a query that stands for a value, where several are a mistake.
+        Err(error) if error.kind() == Kind::Input && !rewritten::has_subquery(&statement) => {
             let again = plan(&context, ground.parser.rewrite(statement)).await;
             // The first error speaks of what was written.
             again.map_err(|_| error)?
@@ -111,10 +116,16 @@ fn no_sql(cause: ParserError) -> Error {
     of_statement(DataFusionError::SQL(Box::new(cause), None), None)
 }
 
-/// Whether a text uses names that only PostgreSQL has.
+/// Whether a text uses names that only PostgreSQL has; what stands in quotes is none.
 fn asks_catalog(sql: &str) -> bool {
-    let sql = sql.to_ascii_lowercase();
-    ["pg_", "::reg"].iter().any(|name| sql.contains(name))
+    let Ok(tokens) = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize() else { return false };
+    tokens.iter().any(|token| match token {
+        Token::Word(word) => {
+            let name = word.value.to_ascii_lowercase();
+            name.starts_with("pg_") || OF_OBJECTS.contains(&name.as_str())
+        }
+        _ => false,
+    })
 }
 
 #[cfg(test)]
@@ -126,5 +137,6 @@ mod tests {
         assert!(asks_catalog("SELECT * FROM PG_CLASS"));
         assert!(asks_catalog("select 'events'::regclass"));
         assert!(!asks_catalog("SELECT region FROM users"));
+        assert!(!asks_catalog("SELECT (SELECT users FROM mau) WHERE plan = 'pg_x' -- pg_class"));
     }
 }

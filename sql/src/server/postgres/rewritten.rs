@@ -4,15 +4,12 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Array, ArrayElemTypeDef, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, SelectItem, SetExpr, Statement,
-    Value, ValueWithSpan, visit_expressions_mut,
+    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, SelectItem, SetExpr,
+    Statement, Value, ValueWithSpan, visit_expressions, visit_expressions_mut,
 };
 use pgwire::api::Type;
 use pgwire::types::FromSqlText;
 use pgwire::types::format::FormatOptions;
-
-/// What makes one row of many.
-const AGGREGATES: [&str; 5] = ["count(", "min(", "max(", "sum(", "_agg("];
 
 /// `LIKE ... ESCAPE` with another character than the backslash, and lists that are written as texts.
 pub(super) fn words(statement: &mut Statement) {
@@ -56,38 +53,32 @@ pub(super) fn lists(statement: &mut Statement) {
             };
             return;
         }
-        // What is said in JSON about sequences and collations: there are none.
-        if let Expr::Subquery(query) = expression
-            && query.to_string().contains("json_build_object")
-        {
-            *expression = Expr::value(Value::Null);
-            return;
-        }
-        // One row at most, says whoever asks, but not in a way that DataFusion knows.
-        if let Expr::Subquery(query) = expression
-            && let SetExpr::Select(select) = &mut *query.body
-            && let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] =
-                select.projection.as_mut_slice()
-            && select.selection.is_some()
-            && !AGGREGATES.iter().any(|name| item.to_string().contains(name))
-        {
-            *item = call("min", [item.clone()]);
-            return;
-        }
         let Expr::Function(function) = expression else { return };
         let FunctionArguments::Subquery(query) = &function.args else { return };
         if !function.name.to_string().eq_ignore_ascii_case("array") {
             return;
         }
         let mut query = query.clone();
+        if query.limit_clause.is_some() || query.fetch.is_some() {
+            return;
+        }
         let SetExpr::Select(select) = &mut *query.body else { return };
+        let is_plain = select.distinct.is_none()
+            && select.having.is_none()
+            && matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty());
+        if !is_plain {
+            return;
+        }
         let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] =
             select.projection.as_mut_slice()
         else {
             return;
         };
-        if select.from.iter().any(|from| from.to_string().to_lowercase().contains("unnest")) {
-            *expression = call("make_array", []);
+        let from = select.from.iter().map(ToString::to_string).collect::<String>().to_lowercase();
+        if from.contains("unnest(") {
+            if from.contains("unnest(cast(null as text[]))") {
+                *expression = call("make_array", []);
+            }
             return;
         }
         *item = call("array_agg", [item.clone()]);
@@ -104,6 +95,15 @@ fn elements(text: &str) -> Option<Vec<Expr>> {
     let element =
         |text: Option<String>| Expr::value(text.map_or(Value::Null, Value::SingleQuotedString));
     (!texts.is_empty()).then(|| texts.into_iter().map(element).collect())
+}
+
+/// Whether one value of a statement is a query.
+pub(super) fn has_subquery(statement: &Statement) -> bool {
+    visit_expressions(statement, |expression| match expression {
+        Expr::Subquery(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    })
+    .is_break()
 }
 
 fn every(statement: &mut Statement, mut change: impl FnMut(&mut Expr)) {
@@ -169,11 +169,10 @@ mod tests {
                 "SELECT a.reloptions || array(SELECT x FROM unnest(a.reloptions) x)",
                 "SELECT CAST(NULL AS TEXT[]) || make_array()",
             ),
-            ("SELECT (SELECT json_build_object('a', 1) FROM b)", "SELECT NULL"),
-            (
-                "SELECT (SELECT n FROM b WHERE b.o = a.o), (SELECT count(*) FROM b WHERE true)",
-                "SELECT (SELECT min(n) FROM b WHERE b.o = a.o), (SELECT count(*) FROM b WHERE true)",
-            ),
+            ("SELECT array(SELECT x FROM unnest(a) x)", "SELECT array(SELECT x FROM UNNEST(a) x)"),
+            ("SELECT array(SELECT n FROM b LIMIT 1)", "SELECT array(SELECT n FROM b LIMIT 1)"),
+            ("SELECT array(SELECT DISTINCT n FROM b)", "SELECT array(SELECT DISTINCT n FROM b)"),
+            ("SELECT array(SELECT 1 UNION SELECT 2)", "SELECT array(SELECT 1 UNION SELECT 2)"),
             ("SELECT array[1]", "SELECT ARRAY[1]"),
         ] {
             assert_eq!(after(sql, lists), expected);
