@@ -1,7 +1,5 @@
 //! The sets of all groups, of one exact count and one thread.
 
-use std::hint::black_box;
-
 use arrow::buffer::BooleanBuffer;
 use rayon::iter::{
     IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
@@ -10,10 +8,6 @@ use rayon::iter::{
 use super::numbers::NOBODY;
 use crate::events::Codes;
 use crate::users::SetBuilder;
-
-/// Sets that are fetched at the same time, where there are more than fit into a cache.
-const AHEAD: usize = 64;
-const CACHED: usize = 1 << 12;
 
 /// The sets of all groups.
 #[derive(Debug, Default)]
@@ -46,15 +40,9 @@ impl Sets {
                 }
             }
             (Codes::Rows(groups), None) => {
-                for (numbers, groups) in numbers.chunks(AHEAD).zip(groups.chunks(AHEAD)) {
-                    if self.sets.len() > CACHED {
-                        let touch = |all, group: &u32| all ^ self.sets[*group as usize].touch();
-                        black_box(groups.iter().fold(0, touch));
-                    }
-                    for (number, group) in numbers.iter().zip(groups) {
-                        if *number != NOBODY {
-                            self.sets[*group as usize].push(*number, &mut self.size);
-                        }
+                for (number, group) in numbers.iter().zip(groups) {
+                    if *number != NOBODY {
+                        self.sets[*group as usize].push(*number, &mut self.size);
                     }
                 }
             }

@@ -37,13 +37,6 @@ impl SetBuilder {
         self.tail.push(number);
     }
 
-    /// Reads what [`push`](Self::push) is going to need, and says nothing by it: called for many
-    /// sets in a row, the processor fetches them at the same time.
-    #[inline]
-    pub(crate) fn touch(&self) -> u32 {
-        self.tail.last().copied().unwrap_or_default()
-    }
-
     #[cold]
     fn make_room(&mut self, heap: &mut usize) {
         let before = self.size();
