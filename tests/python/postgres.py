@@ -140,7 +140,18 @@ def sqlalchemy_(address):
     assert "visits" in inspector.get_table_names(), inspector.get_table_names()
     assert "smau" in inspector.get_view_names(), inspector.get_view_names()
     assert inspector.has_table("visits") and not inspector.has_table("nowhere")
-    visits = sqlalchemy.table("visits", sqlalchemy.column("user_id"), sqlalchemy.column("plan"))
+    kinds = {column["name"]: str(column["type"]) for column in inspector.get_columns("smau")}
+    assert kinds["period_start"] == "DATE" and kinds["users"] == "BIGINT", kinds
+    assert kinds["complete"] == "BOOLEAN" and kinds["stage"] == "TEXT", kinds
+    assert inspector.get_pk_constraint("visits")["constrained_columns"] == []
+    for nothing in ("foreign_keys", "indexes", "unique_constraints", "check_constraints"):
+        assert getattr(inspector, "get_" + nothing)("visits") == [], nothing
+    assert inspector.get_table_comment("visits") == {"text": None}
+    everything = sqlalchemy.MetaData()
+    everything.reflect(engine, views=True)
+    assert {"visits", "smau"} <= set(everything.tables), sorted(everything.tables)
+    visits = sqlalchemy.Table("visits", sqlalchemy.MetaData(), autoload_with=engine)
+    assert [column.name for column in visits.columns] == ["at", "user_id", "event", "plan"]
     users = sqlalchemy.func.count(sqlalchemy.distinct(visits.c.user_id))
     query = sqlalchemy.select(visits.c.plan, users).group_by(visits.c.plan).order_by(visits.c.plan)
     with engine.connect() as connection:

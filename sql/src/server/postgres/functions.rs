@@ -17,13 +17,15 @@ use super::settings::Settings;
 use super::startup::VERSION;
 
 /// What is the same whatever it is asked about: nothing has a comment, everything can be seen.
-fn constants() -> [(&'static str, ScalarValue); 29] {
+fn constants() -> [(&'static str, ScalarValue); 31] {
     let (null, empty) = (ScalarValue::Utf8(None), ScalarValue::from(""));
     let (yes, no) = (ScalarValue::from(true), ScalarValue::from(false));
     let (nothing, unknown) = (ScalarValue::Int32(Some(0)), ScalarValue::Int64(None));
     [
+        ("pg_database_size", unknown.clone()),
         ("pg_relation_size", unknown.clone()),
-        ("pg_table_size", unknown),
+        ("pg_table_size", unknown.clone()),
+        ("pg_tablespace_size", unknown),
         ("pg_size_pretty", null.clone()),
         ("col_description", null.clone()),
         ("obj_description", null.clone()),

@@ -6,8 +6,10 @@
 //!                                     Session: one connection's DataFusion session and settings
 //! ```
 //!
-//! What clients ask of `pg_catalog` is answered by a crate for that ([`catalog`]); its parser also
-//! rewrites what DataFusion does not understand. Transactions are accepted and mean nothing: every
+//! What clients ask of `pg_catalog` is answered by a crate for that ([`catalog`]), whose rules also
+//! rewrite what DataFusion does not understand ([`rules`]). Its tables are made those of this server
+//! ([`relations`]); queries in the place of values are joined ([`single`]), and what is asked of
+//! tables without rows is made plain ([`rowless`]). Transactions are accepted and mean nothing: every
 //! statement reads the store as it is.
 
 mod binary;
@@ -17,12 +19,17 @@ mod cursors;
 mod errors;
 mod functions;
 mod guard;
+mod listing;
 mod parameters;
 mod prepare;
+mod relations;
 mod rewritten;
+mod rowless;
 mod rows;
+mod rules;
 mod session;
 mod settings;
+mod single;
 mod startup;
 mod statement;
 mod talk;
@@ -35,7 +42,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
+use datafusion_postgres::datafusion_pg_catalog::pg_catalog::PgCatalogStaticTables;
 use engine::Result;
 use futures::{SinkExt, StreamExt};
 use pgwire::api::{ClientInfo, PgWireConnectionState};
@@ -54,6 +61,7 @@ use super::incoming::PATIENCE;
 use super::{Shared, Tls};
 use cancels::Cancels;
 use guard::Guard;
+use rules::Rules;
 use session::Session;
 use startup::Unknown;
 use statement::Prepared;
@@ -69,7 +77,8 @@ const AGAIN: Duration = Duration::from_millis(100);
 /// What the connections of one address share.
 struct Ground {
     shared: Arc<Shared>,
-    parser: PostgresCompatibilityParser,
+    rules: Rules,
+    tables: Arc<PgCatalogStaticTables>,
     cancels: Arc<Cancels>,
     unknown: Unknown,
     /// What connections are encrypted with; then they have to be.
@@ -79,7 +88,7 @@ struct Ground {
 /// Serves until the server stops and the last answer is given.
 ///
 /// # Errors
-/// When the system gives no random bytes.
+/// When the system gives no random bytes, or the tables of `pg_catalog` cannot be read.
 pub async fn serve(shared: Arc<Shared>, listener: TcpListener, tls: Option<Tls>) -> Result<()> {
     let certificate = tls.as_ref().map(|tls| tls.certificates.clone());
     let acceptor = tls.map(|tls| {
@@ -89,7 +98,8 @@ pub async fn serve(shared: Arc<Shared>, listener: TcpListener, tls: Option<Tls>)
     });
     let ground = Arc::new(Ground {
         shared: Arc::clone(&shared),
-        parser: PostgresCompatibilityParser::new(),
+        rules: Rules::new(),
+        tables: catalog::tables()?,
         cancels: Arc::default(),
         unknown: Unknown::new()?,
         certificate,

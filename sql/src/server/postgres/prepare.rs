@@ -1,8 +1,8 @@
 //! From a text to statements that can be run.
 //!
-//! Most texts are read as they are. What asks for PostgreSQL's catalog is rewritten by
-//! datafusion-postgres first, and so is what cannot be planned otherwise: its rules also change
-//! what some statements mean.
+//! Most texts are read as they are. What asks for PostgreSQL's catalog is rewritten by the rules of
+//! datafusion-postgres first, and so is what cannot be planned otherwise: they also change what
+//! some statements mean.
 
 use std::sync::Arc;
 
@@ -17,7 +17,9 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use engine::{Error, Kind, Result};
 use pgwire::error::PgWireResult;
 
+use super::rowless::rowless;
 use super::session::Session;
+use super::single::single;
 use super::statement::{Prepared, Query, tag, word};
 use super::{Ground, errors, parameters, rewritten};
 use crate::failure::of_statement;
@@ -43,15 +45,16 @@ pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec
     let parsed = session.ground().shared.within_time(async move {
         depth::check(&sql)?;
         let catalog = asks_catalog(&sql);
-        let parsed = match catalog {
-            true => ground.parser.parse(&sql),
-            false => Parser::parse_sql(&PostgreSqlDialect {}, &sql),
-        };
-        let mut parsed = parsed.map_err(no_sql)?;
+        let mut parsed = Parser::parse_sql(&PostgreSqlDialect {}, &sql).map_err(no_sql)?;
+        if catalog {
+            parsed.iter_mut().for_each(rewritten::functions);
+            parsed = parsed.into_iter().map(|statement| ground.rules.apply(statement)).collect();
+        }
         for statement in &mut parsed {
             rewritten::words(statement);
             if catalog {
                 rewritten::lists(statement);
+                rewritten::visible(statement).map_err(no_sql)?;
             }
         }
         Ok(parsed)
@@ -93,14 +96,21 @@ async fn query(
     statement: Statement,
 ) -> Result<Query> {
     let (text, tag) = (statement.to_string(), tag(&statement));
-    let plan = match plan(&context, statement.clone()).await {
-        // The rules take one row of a query that stands for a value, where several are a mistake.
-        Err(error) if error.kind() == Kind::Input && !rewritten::has_subquery(&statement) => {
-            let again = plan(&context, ground.parser.rewrite(statement)).await;
-            // The first error speaks of what was written.
-            again.map_err(|_| error)?
-        }
-        planned => planned?,
+    let plain = {
+        let state = context.state_ref();
+        let state = state.read();
+        rowless(&statement, |name| state.aggregate_functions().contains_key(name))
+    };
+    let plan = match plain {
+        Some(plain) => plan(&context, plain).await?,
+        None => match plan(&context, statement.clone()).await {
+            Err(error) if error.kind() == Kind::Input => {
+                let again = plan(&context, ground.rules.apply(statement)).await;
+                // The first error speaks of what was written.
+                again.map_err(|_| error)?
+            }
+            planned => planned?,
+        },
     };
     read_only(&plan)?;
     let parameters = parameters::of_plan(&plan)?;
@@ -109,7 +119,7 @@ async fn query(
 
 async fn plan(context: &SessionContext, statement: Statement) -> Result<LogicalPlan> {
     let planned = context.state().statement_to_plan(Parsed::Statement(Box::new(statement))).await;
-    planned.map_err(|cause| of_statement(cause, None))
+    planned.and_then(single).map_err(|cause| of_statement(cause, None))
 }
 
 fn no_sql(cause: ParserError) -> Error {

@@ -3,13 +3,18 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Array, ArrayElemTypeDef, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, SelectItem, SetExpr,
-    Statement, Value, ValueWithSpan, visit_expressions, visit_expressions_mut,
+    Array, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, GroupByExpr, Ident, ObjectName, SelectItem, SetExpr, Statement, Value,
+    ValueWithSpan, visit_expressions_mut,
 };
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use pgwire::api::Type;
 use pgwire::types::FromSqlText;
 use pgwire::types::format::FormatOptions;
+
+use super::relations::UNSET;
+use super::rowless::reads_nothing;
 
 /// `LIKE ... ESCAPE` with another character than the backslash, and lists that are written as texts.
 pub(super) fn words(statement: &mut Statement) {
@@ -35,24 +40,9 @@ pub(super) fn words(statement: &mut Statement) {
 }
 
 /// `array(SELECT ...)` as the catalog is asked for it: its lists are in no order, and one of
-/// nothing is NULL. The options of a relation, which are taken apart like that, are never set.
+/// nothing is NULL.
 pub(super) fn lists(statement: &mut Statement) {
     every(statement, |expression| {
-        if let Expr::CompoundIdentifier(names) = expression
-            && names.last().is_some_and(|name| name.value == "reloptions")
-        {
-            *expression = Expr::Cast {
-                kind: CastKind::Cast,
-                expr: Box::new(Expr::value(Value::Null)),
-                data_type: DataType::Array(ArrayElemTypeDef::SquareBracket(
-                    Box::new(DataType::Text),
-                    None,
-                )),
-                array: false,
-                format: None,
-            };
-            return;
-        }
         let Expr::Function(function) = expression else { return };
         let FunctionArguments::Subquery(query) = &function.args else { return };
         if !function.name.to_string().eq_ignore_ascii_case("array") {
@@ -74,9 +64,13 @@ pub(super) fn lists(statement: &mut Statement) {
         else {
             return;
         };
+        if select.from.iter().any(reads_nothing) {
+            *expression = call("make_array", []);
+            return;
+        }
         let from = select.from.iter().map(ToString::to_string).collect::<String>().to_lowercase();
         if from.contains("unnest(") {
-            if from.contains("unnest(cast(null as text[]))") {
+            if UNSET.iter().any(|(_, column)| from.contains(&format!(".{column})"))) {
                 *expression = call("make_array", []);
             }
             return;
@@ -97,13 +91,43 @@ fn elements(text: &str) -> Option<Vec<Expr>> {
     (!texts.is_empty()).then(|| texts.into_iter().map(element).collect())
 }
 
-/// Whether one value of a statement is a query.
-pub(super) fn has_subquery(statement: &Statement) -> bool {
-    visit_expressions(statement, |expression| match expression {
-        Expr::Subquery(_) => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    })
-    .is_break()
+/// Functions by their names, `'pg_catalog.array_in'::regproc`: the catalog has the names, too, and
+/// none of the functions.
+pub(super) fn functions(statement: &mut Statement) {
+    every(statement, |expression| {
+        if let Expr::Cast { expr, data_type, .. } = expression
+            && data_type.to_string().to_lowercase().trim_start_matches("pg_catalog.") == "regproc"
+            && let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(name), .. }) =
+                expr.as_ref()
+        {
+            let name = name.trim_start_matches("pg_catalog.").to_owned();
+            *expression = Expr::value(Value::SingleQuotedString(name));
+        }
+    });
+}
+
+/// `pg_table_is_visible`: whether a relation is found without its schema.
+///
+/// # Errors
+/// Never: the query that it becomes is one.
+pub(super) fn visible(statement: &mut Statement) -> Result<(), ParserError> {
+    const VISIBLE: &str = "SELECT r.oid FROM pg_catalog.pg_class AS r JOIN pg_catalog.pg_namespace \
+        AS s ON s.oid = r.relnamespace WHERE s.nspname IN ('public', 'pg_catalog')";
+    let subquery = Parser::new(&PostgreSqlDialect {}).try_with_sql(VISIBLE)?.parse_query()?;
+    every(statement, |expression| {
+        if let Expr::Function(function) = expression
+            && function.name.to_string().eq_ignore_ascii_case("pg_table_is_visible")
+            && let FunctionArguments::List(arguments) = &function.args
+            && let [FunctionArg::Unnamed(FunctionArgExpr::Expr(oid))] = arguments.args.as_slice()
+        {
+            *expression = Expr::InSubquery {
+                expr: Box::new(oid.clone()),
+                subquery: subquery.clone(),
+                negated: false,
+            };
+        }
+    });
+    Ok(())
 }
 
 fn every(statement: &mut Statement, mut change: impl FnMut(&mut Expr)) {
@@ -137,7 +161,7 @@ mod tests {
     use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
     use datafusion::sql::sqlparser::parser::Parser;
 
-    use super::{lists, words};
+    use super::{functions, lists, visible, words};
 
     fn after(sql: &str, change: fn(&mut Statement)) -> String {
         let mut statement = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().remove(0);
@@ -167,7 +191,11 @@ mod tests {
             ),
             (
                 "SELECT a.reloptions || array(SELECT x FROM unnest(a.reloptions) x)",
-                "SELECT CAST(NULL AS TEXT[]) || make_array()",
+                "SELECT a.reloptions || make_array()",
+            ),
+            (
+                "SELECT array(SELECT f(polname) FROM pg_catalog.pg_policy WHERE a = ANY(b))",
+                "SELECT make_array()",
             ),
             ("SELECT array(SELECT x FROM unnest(a) x)", "SELECT array(SELECT x FROM UNNEST(a) x)"),
             ("SELECT array(SELECT n FROM b LIMIT 1)", "SELECT array(SELECT n FROM b LIMIT 1)"),
@@ -177,5 +205,15 @@ mod tests {
         ] {
             assert_eq!(after(sql, lists), expected);
         }
+        for (sql, expected) in [
+            ("SELECT 'pg_catalog.array_in'::regproc = a", "SELECT 'array_in' = a"),
+            ("SELECT a::regproc, 'a'::regclass", "SELECT a::regproc, 'a'::REGCLASS"),
+        ] {
+            assert_eq!(after(sql, functions), expected);
+        }
+        let sql = "SELECT 1 FROM t WHERE pg_table_is_visible(t.oid) AND pg_type_is_visible(1)";
+        let found = after(sql, |statement| visible(statement).unwrap());
+        assert!(found.starts_with("SELECT 1 FROM t WHERE t.oid IN (SELECT r.oid FROM"), "{found}");
+        assert!(found.ends_with(") AND pg_type_is_visible(1)"), "{found}");
     }
 }

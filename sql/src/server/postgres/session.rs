@@ -103,10 +103,11 @@ impl Session {
         let connection = shared.connect(Protocol::Postgres, self.from);
         let connection = connection.map_err(|error| errors::of(&error))?;
         let (making, settings) = (Arc::clone(shared), Arc::clone(&self.settings));
+        let tables = Arc::clone(&self.ground.tables);
         let name = user.to_owned();
         let made = shared.work.spawn(async move {
             let context = making.session()?;
-            catalog::add(&context, &name, &settings)?;
+            catalog::add(&context, &tables, &name, &settings)?;
             Ok::<_, Error>(context)
         });
         let made = AbortOnDropHandle::new(made).await;

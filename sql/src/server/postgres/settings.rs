@@ -178,6 +178,15 @@ impl Settings {
         Ok(self.values.get(&name).map_or(first, String::as_str).to_owned())
     }
 
+    /// All of them, by name.
+    pub(super) fn all(&self) -> Vec<(String, String)> {
+        let shown = |(name, first): &(&str, &str)| {
+            let value = self.values.get(*name).map_or(*first, String::as_str);
+            ((*name).to_owned(), value.to_owned())
+        };
+        KNOWN.iter().map(shown).collect()
+    }
+
     /// Time for a statement, if there is a limit of the client's own.
     pub(super) fn timeout(&self) -> Option<Duration> {
         self.values.get("statement_timeout").and_then(|value| timeout(value)).flatten()

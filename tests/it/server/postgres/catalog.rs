@@ -47,6 +47,34 @@ const JDBC_SCHEMAS: &str = "SELECT nspname AS \"TABLE_SCHEM\", current_database(
     '^pg_toast_temp_'  OR nspname = replace((pg_catalog.current_schemas(true))[1], 'pg_temp_', \
     'pg_toast_temp_'))  ORDER BY \"TABLE_SCHEM\"";
 
+/// `getPrimaryKeys` and `getIndexInfo` in short: lists are taken apart into composite values.
+const JDBC_KEYS: [&str; 2] = [
+    "SELECT result.COLUMN_NAME, result.KEY_SEQ, (result.KEYS).x FROM (SELECT a.attname AS \
+     COLUMN_NAME, (information_schema._pg_expandarray(i.indkey)).n AS KEY_SEQ, \
+     information_schema._pg_expandarray(i.indkey) AS KEYS, a.attnum AS A_ATTNUM FROM \
+     pg_catalog.pg_class ct JOIN pg_catalog.pg_attribute a ON (ct.oid = a.attrelid) JOIN \
+     pg_catalog.pg_index i ON (a.attrelid = i.indrelid) WHERE ct.relname = 'visits' AND \
+     i.indisprimary) result WHERE result.A_ATTNUM = (result.KEYS).x ORDER BY result.KEY_SEQ",
+    "SELECT trim(both '\"' from pg_catalog.pg_get_indexdef(tmp.CI_OID, tmp.ORDINAL_POSITION, \
+     false)) AS COLUMN_NAME, tmp.NON_UNIQUE FROM (SELECT NOT i.indisunique AS NON_UNIQUE, \
+     (information_schema._pg_expandarray(i.indkey)).n AS ORDINAL_POSITION, ci.oid AS CI_OID FROM \
+     pg_catalog.pg_index i JOIN pg_catalog.pg_class ci ON (ci.oid = i.indexrelid) JOIN \
+     pg_catalog.pg_am am ON (ci.relam = am.oid)) AS tmp ORDER BY NON_UNIQUE",
+];
+
+#[test]
+fn the_jdbc_driver_hears_that_there_are_no_keys() {
+    let project = Project::good();
+    let server = Server::start(project.root(), &[]);
+    run(async {
+        let client = server.client().await;
+        for sql in JDBC_KEYS {
+            assert_eq!(rows(&client, sql).await, Vec::<String>::new(), "{sql}");
+        }
+    });
+    server.is_well();
+}
+
 #[test]
 fn the_jdbc_driver_finds_tables_and_columns() {
     let project = Project::good();

@@ -1,0 +1,182 @@
+//! The tables of `pg_catalog`.
+//!
+//! datafusion-pg-catalog derives tables and columns from the session, and brings the rest as it
+//! was found in a PostgreSQL server: its constraints, its indexes, its functions. Here there are
+//! none of those, so that such tables hold no rows.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
+use arrow::datatypes::DataType;
+use async_trait::async_trait;
+use datafusion::catalog::{SchemaProvider, TableProvider};
+use datafusion::common::TableReference;
+use datafusion::datasource::empty::EmptyTable;
+use datafusion::datasource::{MemTable, TableType, ViewTable, provider_as_source};
+use datafusion::error::Result;
+use datafusion::logical_expr::{LogicalPlanBuilder, cast, col, lit};
+use datafusion::scalar::ScalarValue;
+
+use super::settings::Settings;
+
+/// The schema they are in.
+pub(super) const SCHEMA: &str = "pg_catalog";
+
+/// Tables about what there is not on a server that only reads.
+pub(super) const EMPTY: [&str; 45] = [
+    "pg_aggregate",
+    "pg_attrdef",
+    "pg_collation",
+    "pg_constraint",
+    "pg_conversion",
+    "pg_db_role_setting",
+    "pg_default_acl",
+    "pg_depend",
+    "pg_enum",
+    "pg_event_trigger",
+    "pg_extension",
+    "pg_foreign_data_wrapper",
+    "pg_foreign_server",
+    "pg_foreign_table",
+    "pg_index",
+    "pg_inherits",
+    "pg_init_privs",
+    "pg_largeobject",
+    "pg_largeobject_metadata",
+    "pg_matviews",
+    "pg_partitioned_table",
+    "pg_policy",
+    "pg_proc",
+    "pg_publication",
+    "pg_publication_namespace",
+    "pg_publication_rel",
+    "pg_replication_origin",
+    "pg_replication_slots",
+    "pg_rewrite",
+    "pg_seclabel",
+    "pg_sequence",
+    "pg_shdepend",
+    "pg_shseclabel",
+    "pg_statistic",
+    "pg_statistic_ext",
+    "pg_statistic_ext_data",
+    "pg_subscription",
+    "pg_subscription_rel",
+    "pg_trigger",
+    "pg_ts_config",
+    "pg_ts_config_map",
+    "pg_ts_dict",
+    "pg_ts_parser",
+    "pg_ts_template",
+    "pg_user_mapping",
+];
+
+/// Lists of texts that are never set: datafusion-pg-catalog leaves them out, or has texts there.
+pub(super) const UNSET: [(&str, &str); 8] = [
+    ("pg_attribute", "attacl"),
+    ("pg_attribute", "attoptions"),
+    ("pg_class", "relacl"),
+    ("pg_class", "reloptions"),
+    ("pg_namespace", "nspacl"),
+    ("pg_tablespace", "spcacl"),
+    ("pg_tablespace", "spcoptions"),
+    ("pg_type", "typacl"),
+];
+
+/// All of them, for one connection.
+pub(super) struct Relations {
+    given: Arc<dyn SchemaProvider>,
+    settings: Arc<Mutex<Settings>>,
+}
+
+impl Relations {
+    pub(super) fn new(given: Arc<dyn SchemaProvider>, settings: Arc<Mutex<Settings>>) -> Self {
+        Self { given, settings }
+    }
+
+    fn settings(&self, given: &dyn TableProvider) -> Result<MemTable> {
+        let schema = given.schema();
+        let shown = self.settings.lock().unwrap_or_else(PoisonError::into_inner).all();
+        let column = |values: Vec<String>| Arc::new(StringArray::from(values)) as ArrayRef;
+        let (names, values): (Vec<_>, Vec<_>) = shown.into_iter().unzip();
+        let rows = names.len();
+        let (names, values) = (column(names), column(values));
+        let columns = schema.fields().iter().map(|field| match field.name().as_str() {
+            "name" => Arc::clone(&names),
+            "setting" => Arc::clone(&values),
+            _ => new_null_array(field.data_type(), rows),
+        });
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect())?;
+        MemTable::try_new(schema, vec![vec![batch]])
+    }
+}
+
+/// With the lists that are never set.
+fn widened(name: &str, given: Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>> {
+    let unset: Vec<_> = UNSET.iter().filter(|(table, _)| *table == name).collect();
+    if unset.is_empty() {
+        return Ok(given);
+    }
+    let schema = given.schema();
+    let is_set = |column: &&str| !unset.iter().any(|(_, name)| name == column);
+    let names = schema.fields().iter().map(|field| field.name().as_str());
+    let texts = DataType::new_list(DataType::Utf8, true);
+    let none = |name: &str| cast(lit(ScalarValue::Null), texts.clone()).alias(name);
+    let mut columns: Vec<_> = names.filter(is_set).map(col).collect();
+    columns.extend(unset.iter().map(|(_, column)| none(column)));
+    let table = TableReference::partial(SCHEMA, name);
+    let plan = LogicalPlanBuilder::scan(table, provider_as_source(given), None)?
+        .project(columns)?
+        .build()?;
+    Ok(Arc::new(ViewTable::new(plan, None)))
+}
+
+impl fmt::Debug for Relations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relations").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for Relations {
+    fn table_names(&self) -> Vec<String> {
+        self.given.table_names()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        let Some(given) = self.given.table(name).await? else { return Ok(None) };
+        Ok(Some(match name {
+            empty if EMPTY.contains(&empty) => Arc::new(EmptyTable::new(given.schema())),
+            "pg_settings" => Arc::new(self.settings(given.as_ref())?),
+            _ => widened(name, given)?,
+        }))
+    }
+
+    async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
+        self.given.table_type(name).await
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.given.table_exist(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use datafusion_postgres::datafusion_pg_catalog::pg_catalog::PG_CATALOG_TABLES;
+
+    use super::{EMPTY, UNSET};
+
+    #[test]
+    fn every_table_is_known_and_named_once() {
+        let known: BTreeSet<&str> = PG_CATALOG_TABLES.iter().copied().collect();
+        let empty = BTreeSet::from(EMPTY);
+        assert_eq!(empty.len(), EMPTY.len());
+        for name in UNSET.iter().map(|(table, _)| *table).chain(EMPTY) {
+            assert!(known.contains(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! Queries of tables that hold no rows.
+//!
+//! Clients take apart keys and indexes with functions over lists and composite values, which
+//! DataFusion does not have. There are no keys and no indexes, so that such a `SELECT` keeps the
+//! names of its columns, and their types where they are columns of tables or casts, and has no
+//! rows.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, CaseWhen, CastKind, DataType, Expr, GroupByExpr, Ident, Join, JoinOperator,
+    Query, Select, SelectItem, SetExpr, Statement, TableFactor, TableWithJoins, Value,
+    ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut, visit_expressions,
+};
+
+use super::relations::{EMPTY, SCHEMA};
+
+/// The statement with such queries made plain; `None` if there is none in it. `is_aggregate` tells
+/// functions that have a value of no rows, too.
+pub(super) fn rowless(
+    statement: &Statement,
+    is_aggregate: impl Fn(&str) -> bool,
+) -> Option<Statement> {
+    let mut statement = statement.clone();
+    let mut plain = Plain { is_aggregate, found: false };
+    let _ = VisitMut::visit(&mut statement, &mut plain);
+    plain.found.then_some(statement)
+}
+
+struct Plain<F> {
+    is_aggregate: F,
+    found: bool,
+}
+
+impl<F: Fn(&str) -> bool> VisitorMut for Plain<F> {
+    type Break = ();
+
+    // After the queries within it, which can be what it reads.
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        let never = never(&*query);
+        self.set(&mut query.body, &never);
+        if is_rowless(query) {
+            query.order_by = None;
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+impl<F: Fn(&str) -> bool> Plain<F> {
+    fn set(&mut self, body: &mut SetExpr, never: &Expr) {
+        match body {
+            SetExpr::Select(select) => self.select(select, never),
+            SetExpr::SetOperation { left, right, .. } => {
+                self.set(left, never);
+                self.set(right, never);
+            }
+            _ => {}
+        }
+    }
+
+    fn select(&mut self, select: &mut Select, never: &Expr) {
+        if is_grouped(select) || !select.from.iter().any(reads_nothing) || self.aggregates(select) {
+            return;
+        }
+        self.found = true;
+        let items = std::mem::take(&mut select.projection);
+        let mut used = BTreeSet::new();
+        select.projection =
+            items.into_iter().enumerate().map(|(at, item)| plain(at, item, &mut used)).collect();
+        select.selection = Some(never.clone());
+        select.distinct = None;
+        select.having = None;
+    }
+
+    fn aggregates(&self, select: &Select) -> bool {
+        let mut aggregates = Aggregates { is_aggregate: &self.is_aggregate, depth: 0 };
+        select.having.is_some() || select.projection.visit(&mut aggregates).is_break()
+    }
+}
+
+/// Breaks at an aggregate, but for those of queries within.
+struct Aggregates<'a, F> {
+    is_aggregate: &'a F,
+    depth: usize,
+}
+
+impl<F: Fn(&str) -> bool> Visitor for Aggregates<'_, F> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expression: &Expr) -> ControlFlow<()> {
+        match expression {
+            Expr::Function(function)
+                if self.depth == 0
+                    && function.over.is_none()
+                    && (self.is_aggregate)(&function.name.to_string().to_lowercase()) =>
+            {
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
+
+/// Whether one part of FROM has no rows, whatever it is joined by.
+pub(super) fn reads_nothing(from: &TableWithJoins) -> bool {
+    from.joins.iter().fold(
+        is_nothing(&from.relation),
+        |nothing, Join { relation, join_operator, .. }| match join_operator {
+            JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_) => {
+                nothing || is_nothing(relation)
+            }
+            JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => nothing,
+            _ => nothing && is_nothing(relation),
+        },
+    )
+}
+
+fn is_nothing(table: &TableFactor) -> bool {
+    match table {
+        TableFactor::Table { name, args: None, .. } => {
+            let name = name.to_string().to_lowercase();
+            let name = name.strip_prefix(SCHEMA).and_then(|name| name.strip_prefix('.'));
+            name.is_some_and(|name| EMPTY.contains(&name))
+        }
+        TableFactor::Derived { subquery, .. } => is_rowless(subquery),
+        TableFactor::NestedJoin { table_with_joins, .. } => reads_nothing(table_with_joins),
+        _ => false,
+    }
+}
+
+/// Whether it has no rows because it was made so here.
+fn is_rowless(query: &Query) -> bool {
+    let SetExpr::Select(select) = &*query.body else { return false };
+    let no = match &select.selection {
+        Some(Expr::BinaryOp { left, op: BinaryOperator::And, .. }) => left,
+        Some(selection) => selection,
+        None => return false,
+    };
+    *no == Expr::value(Value::Boolean(false))
+        && !is_grouped(select)
+        && select.from.iter().any(reads_nothing)
+}
+
+fn is_grouped(select: &Select) -> bool {
+    !matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty())
+}
+
+/// A column that DataFusion can plan, of a name that no other has.
+fn plain(at: usize, item: SelectItem, used: &mut BTreeSet<Ident>) -> SelectItem {
+    let (expression, alias) = match item {
+        SelectItem::UnnamedExpr(expression) => {
+            let alias = name(&expression)
+                .filter(|name| used.insert(name.clone()))
+                .unwrap_or_else(|| Ident::with_quote('"', format!("?column?{at}")));
+            (expression, alias)
+        }
+        SelectItem::ExprWithAlias { expr, alias } => (expr, alias),
+        other => return other,
+    };
+    let expr = match expression {
+        // As the value of nothing it is NULL, which columns of the catalog never are.
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => Expr::Case {
+            case_token: AttachedToken::empty(),
+            end_token: AttachedToken::empty(),
+            operand: None,
+            conditions: vec![CaseWhen {
+                condition: Expr::value(Value::Boolean(false)),
+                result: expression,
+            }],
+            else_result: None,
+        },
+        Expr::Cast { data_type, .. } => null(data_type),
+        _ => null(DataType::Text),
+    };
+    SelectItem::ExprWithAlias { expr, alias }
+}
+
+/// What PostgreSQL calls a column without a name.
+fn name(expression: &Expr) -> Option<Ident> {
+    match expression {
+        Expr::Identifier(name) => Some(name.clone()),
+        Expr::CompoundIdentifier(names) => names.last().cloned(),
+        Expr::Cast { expr, .. } => name(expr),
+        Expr::Function(function) => function.name.0.last()?.as_ident().cloned(),
+        _ => None,
+    }
+}
+
+fn null(data_type: DataType) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(Expr::value(Value::Null)),
+        data_type,
+        array: false,
+        format: None,
+    }
+}
+
+/// A condition that never holds, with the parameters of the query: clients give values for them
+/// even where nothing depends on these.
+fn never(query: &Query) -> Expr {
+    let mut used = BTreeSet::new();
+    let _ = visit_expressions(query, |expression| {
+        if let Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) = expression {
+            used.insert(name.clone());
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    let and = |left: Expr, right: Expr| Expr::BinaryOp {
+        left: Box::new(left),
+        op: BinaryOperator::And,
+        right: Box::new(right),
+    };
+    let unset = |name| Expr::IsNull(Box::new(Expr::value(Value::Placeholder(name))));
+    let mut parts: Vec<Expr> = used.into_iter().map(unset).collect();
+    // In pairs, and pairs of pairs: a chain of thousands is nested too deeply.
+    while parts.len() > 1 {
+        let mut rest = parts.into_iter();
+        parts = Vec::new();
+        while let Some(left) = rest.next() {
+            parts.push(match rest.next() {
+                Some(right) => Expr::Nested(Box::new(and(left, right))),
+                None => left,
+            });
+        }
+    }
+    let no = Expr::value(Value::Boolean(false));
+    match parts.pop() {
+        Some(part) => and(no, part),
+        None => no,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+    use datafusion::sql::sqlparser::parser::Parser;
+
+    use super::rowless;
+
+    fn after(sql: &str) -> Option<String> {
+        let statement = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().remove(0);
+        rowless(&statement, |name| name == "count").map(|statement| statement.to_string())
+    }
+
+    #[test]
+    fn names_stay_and_rows_go() {
+        for (sql, expected) in [
+            (
+                "SELECT i.indrelid, unnest(i.indkey) AS n, 1, (i.k).x::INT FROM pg_catalog.pg_index \
+                 AS i JOIN t ON true WHERE i.a = $2 OR i.a = $1 ORDER BY 1",
+                "SELECT CASE WHEN false THEN i.indrelid END AS indrelid, CAST(NULL AS TEXT) AS n, CAST(NULL AS TEXT) AS \
+                 \"?column?2\", CAST(NULL AS INT) AS \"?column?3\" FROM pg_catalog.pg_index AS i JOIN t ON \
+                 true WHERE false AND ($1 IS NULL AND $2 IS NULL)",
+            ),
+            (
+                "SELECT f(a) FROM t, (SELECT f(b) FROM pg_catalog.pg_proc) AS q WHERE a > 1",
+                "SELECT CAST(NULL AS TEXT) AS f FROM t, (SELECT CAST(NULL AS TEXT) AS f FROM \
+                 pg_catalog.pg_proc WHERE false) AS q WHERE false",
+            ),
+            (
+                "SELECT f(a), f(b) FROM pg_catalog.pg_policy",
+                "SELECT CAST(NULL AS TEXT) AS f, CAST(NULL AS TEXT) AS \"?column?1\" FROM \
+                 pg_catalog.pg_policy WHERE false",
+            ),
+            (
+                "SELECT (SELECT count(*) FROM t) AS n FROM pg_catalog.pg_policy",
+                "SELECT CAST(NULL AS TEXT) AS n FROM pg_catalog.pg_policy WHERE false",
+            ),
+            (
+                "SELECT a FROM t UNION SELECT f(b) FROM pg_catalog.pg_policy ORDER BY 1",
+                "SELECT a FROM t UNION SELECT CAST(NULL AS TEXT) AS f FROM pg_catalog.pg_policy \
+                 WHERE false ORDER BY 1",
+            ),
+        ] {
+            assert_eq!(after(sql).as_deref(), Some(expected));
+        }
+    }
+
+    #[test]
+    fn what_has_rows_is_left_alone() {
+        for sql in [
+            "SELECT a FROM t WHERE false",
+            "SELECT a + 1 FROM (SELECT a FROM t WHERE false) AS q",
+            "SELECT a FROM pg_catalog.pg_class",
+            "SELECT a FROM pg_proc",
+            "SELECT count(*) FROM pg_catalog.pg_proc",
+            "SELECT a, count(*) FROM pg_catalog.pg_proc GROUP BY a",
+            "SELECT a FROM t LEFT JOIN pg_catalog.pg_proc ON true",
+            "SELECT a FROM pg_catalog.pg_proc FULL JOIN t ON true",
+        ] {
+            assert_eq!(after(sql), None, "{sql}");
+        }
+    }
+}
