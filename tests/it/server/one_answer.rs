@@ -68,6 +68,7 @@ fn every_way_gives_the_same_answer() {
             let columns =
                 if by_stage { "period_start, stage, users" } else { "period_start, users" };
             let function = format!("SELECT {columns} FROM active_users('month', '{level}')");
+            let named = format!("SELECT {columns} FROM active_users(level => '{level}')");
             let report = |text: &str| {
                 let table = Table::of_csv(text);
                 let names: Vec<&str> = columns.split(", ").collect();
@@ -86,8 +87,10 @@ fn every_way_gives_the_same_answer() {
                 ("report", report(&command.out)),
                 ("view", prompt(view)),
                 ("table function", prompt(&function)),
+                ("table function, named", prompt(&named)),
                 ("COUNT(DISTINCT)", prompt(events)),
                 ("psql, view", postgres(view)),
+                ("psql, table function, named", postgres(&named)),
                 ("psql, COUNT(DISTINCT)", postgres(events)),
                 ("ADBC, table function", adbc(&function)),
                 ("ADBC, COUNT(DISTINCT)", adbc(events)),

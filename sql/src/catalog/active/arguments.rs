@@ -39,7 +39,9 @@ fn placed(arguments: Vec<FunctionArg>) -> Result<Vec<FunctionArg>> {
     let mut named = false;
     for (at, argument) in arguments.into_iter().enumerate() {
         let (place, value) = match argument {
-            FunctionArg::Named { name, arg, .. } => {
+            // PostgreSQL's dialect takes any expression for a name.
+            FunctionArg::Named { name, arg, .. }
+            | FunctionArg::ExprNamed { name: Expr::Identifier(name), arg, .. } => {
                 named = true;
                 let name = name.value.to_lowercase();
                 match PARAMETERS.iter().position(|(known, _)| *known == name) {
