@@ -15,10 +15,11 @@ use datafusion::physical_plan::execution_plan::{
 };
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
-use engine::Error;
 use engine::active::{Question, answer, road_to};
 use engine::events::Overseer;
 use engine::rollup::{Counting, Road};
+use engine::{Error, Kind};
+use rayon::ThreadPoolBuilder;
 
 use super::{Ground, Listener};
 use crate::catalog::dictionary;
@@ -171,6 +172,14 @@ impl ExecutionPlan for ActiveUsersExec {
         let (sender, question, ground) = (builder.tx(), self.question.clone(), self.ground.clone());
         let projection = self.projection.clone();
         let memory = MemoryConsumer::new("ActiveUsersExec").register(context.memory_pool());
+        // Threads of its own: in a pool that all statements share, one that waits for its parts
+        // would take up whole others meanwhile, and be the last to end.
+        let threads = context.session_config().target_partitions();
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|_| "answer".to_owned())
+            .build()
+            .map_err(|cause| external(Error::new(Kind::Io, format!("no threads: {cause}"))))?;
         builder.spawn_blocking(move || {
             let dictionary = dictionary::load(&ground.project).map_err(external)?;
             let statement = Statement {
@@ -178,8 +187,9 @@ impl ExecutionPlan for ActiveUsersExec {
                 memory,
                 wanted: &|| !sender.is_closed(),
             };
-            let answer =
-                answer(&ground.project, &dictionary, &question, &statement).map_err(external)?;
+            let answered =
+                pool.install(|| answer(&ground.project, &dictionary, &question, &statement));
+            let answer = answered.map_err(external)?;
             let mut batch = record_batch(&answer.report).map_err(external)?;
             if let Some(listener) = &ground.listener {
                 listener.answered(answer);

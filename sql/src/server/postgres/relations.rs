@@ -24,7 +24,7 @@ use super::settings::Settings;
 pub(super) const SCHEMA: &str = "pg_catalog";
 
 /// Tables about what there is not on a server that only reads.
-pub(super) const EMPTY: [&str; 45] = [
+pub(super) const EMPTY: [&str; 44] = [
     "pg_aggregate",
     "pg_attrdef",
     "pg_collation",
@@ -65,7 +65,6 @@ pub(super) const EMPTY: [&str; 45] = [
     "pg_subscription_rel",
     "pg_trigger",
     "pg_ts_config",
-    "pg_ts_config_map",
     "pg_ts_dict",
     "pg_ts_parser",
     "pg_ts_template",
