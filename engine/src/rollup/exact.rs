@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::cell::{Cells, UNCOUNTED};
+use super::queue::Queue;
 use super::{CellBook, Terms, Users, evaluate};
 use crate::events::{Batch, Overseer, Request, Scan, Seen, Sink};
 use crate::users::{Key, Numbering, SetBuilder, UserSet};
@@ -13,7 +14,7 @@ use crate::{Error, Result};
 /// Number of shards that users are spread over.
 pub const SHARDS: usize = 64;
 const SHARD_BITS: u32 = SHARDS.trailing_zeros();
-/// A thread hands users over to a shard when it holds this many for it.
+/// A thread hands numbers over to a shard when it holds this many for it.
 const FLUSH: usize = 4 * 1024;
 /// Integer keys serve as their own numbers if they are below this many times the rows ...
 const DENSE_PER_ROW: u64 = 8;
@@ -38,11 +39,17 @@ struct Shard {
 #[derive(Debug, Default)]
 struct Growing {
     numbering: Numbering,
+    sets: GrowingSets,
+    /// Bytes that the overseer was told of.
+    told: usize,
+}
+
+/// Sets of cells while the scan fills them.
+#[derive(Debug, Default)]
+struct GrowingSets {
     sets: Vec<SetBuilder>,
     /// Heap bytes of the sets.
     heap: usize,
-    /// Bytes that the overseer was told of.
-    told: usize,
 }
 
 impl Sets {
@@ -101,7 +108,7 @@ impl Shard {
     }
 }
 
-impl Growing {
+impl GrowingSets {
     #[inline]
     fn insert(&mut self, cell: u32, number: u32) {
         let at = cell as usize;
@@ -111,17 +118,23 @@ impl Growing {
         self.sets[at].push(number, &mut self.heap);
     }
 
+    /// Heap bytes in use.
+    fn size(&self) -> usize {
+        self.heap + self.sets.capacity() * size_of::<SetBuilder>()
+    }
+}
+
+impl Growing {
     /// Tells what the shard takes more than the last time.
     fn tell(&mut self, overseer: &dyn Overseer) -> Result<()> {
-        let places = self.sets.capacity() * size_of::<SetBuilder>();
-        let size = self.heap + places + self.numbering.size();
+        let size = self.sets.size() + self.numbering.size();
         let more = size.saturating_sub(self.told);
         self.told += more;
         overseer.takes(more)
     }
 
     fn finish(self) -> Shard {
-        let sets = self.sets.into_iter().map(SetBuilder::finish);
+        let sets = self.sets.sets.into_iter().map(SetBuilder::finish);
         Shard { numbering: self.numbering, sets: sets.collect() }
     }
 }
@@ -170,21 +183,13 @@ struct Filler<'a> {
 struct Buffer {
     /// (cell, number within the shard): keys that are their own numbers.
     numbers: Vec<(u32, u32)>,
-    /// (cell, scope, key)
-    ints: Vec<(u32, u32, i64)>,
-    /// (cell, scope, key)
-    wides: Vec<(u32, u32, u128)>,
-    /// (cell, scope, end in `bytes`)
-    texts: Vec<(u32, u32, usize)>,
-    bytes: Vec<u8>,
+    /// Keys that get a number.
+    queue: Queue,
 }
 
 impl Buffer {
     fn is_full(&self) -> bool {
-        self.numbers.len() >= FLUSH
-            || self.ints.len() >= FLUSH
-            || self.wides.len() >= FLUSH
-            || self.bytes.len() >= FLUSH * 16
+        self.numbers.len() >= FLUSH || self.queue.is_full()
     }
 }
 
@@ -213,16 +218,8 @@ impl Sink for Filler<'_> {
                 Ok(())
             })?,
             None => batch.users.for_each(wanted, |row, key| {
-                let buffer = &mut buffers[(key.hash() >> (u64::BITS - SHARD_BITS)) as usize];
-                let (cell, scope) = (rows[row], batch.scopes.get(row));
-                match key {
-                    Key::Int(int) => buffer.ints.push((cell, scope, int)),
-                    Key::Wide(wide) => buffer.wides.push((cell, scope, wide)),
-                    Key::Text(bytes) => {
-                        buffer.bytes.extend_from_slice(bytes);
-                        buffer.texts.push((cell, scope, buffer.bytes.len()));
-                    }
-                }
+                let shard = (key.hash() >> (u64::BITS - SHARD_BITS)) as usize;
+                buffers[shard].queue.push(rows[row], batch.scopes.get(row), key);
                 Ok(())
             })?,
         }
@@ -239,27 +236,14 @@ impl Filler<'_> {
     fn flush(&mut self, shard: usize) -> Result<()> {
         let buffer = &mut self.buffers[shard];
         let mut shard = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
+        let Growing { numbering, sets, .. } = &mut *shard;
         for (cell, number) in buffer.numbers.drain(..) {
-            shard.insert(cell, number);
+            sets.insert(cell, number);
         }
-        for (cell, scope, int) in buffer.ints.drain(..) {
-            let key = Key::Int(int);
-            let number = shard.numbering.number(scope, key, key.hash())?;
-            shard.insert(cell, number);
-        }
-        for (cell, scope, wide) in buffer.wides.drain(..) {
-            let key = Key::Wide(wide);
-            let number = shard.numbering.number(scope, key, key.hash())?;
-            shard.insert(cell, number);
-        }
-        let mut from = 0;
-        for (cell, scope, end) in buffer.texts.drain(..) {
-            let key = Key::Text(&buffer.bytes[from..end]);
-            let number = shard.numbering.number(scope, key, key.hash())?;
-            shard.insert(cell, number);
-            from = end;
-        }
-        buffer.bytes.clear();
+        buffer.queue.number(numbering, |cell, number| {
+            sets.insert(cell, number);
+            Ok(())
+        })?;
         shard.tell(self.overseer)
     }
 }

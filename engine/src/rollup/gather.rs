@@ -8,14 +8,13 @@ use std::sync::Mutex;
 
 use super::CellBook;
 use super::cell::{Cell, Cells, NO_CELL};
+use super::queue::Queue;
 use crate::events::{Batch, Overseer, Scan, Sink};
 use crate::store::{PARTS, People, Row, Series, Store, Written, encode, shard_of};
 use crate::users::Key;
 use crate::{Error, Result};
 use rayon::prelude::{IntoParallelIterator, ParallelIterator, ParallelSliceMut};
 
-/// Keys that are waited for before a part of the numbering is locked for them.
-const QUEUE: usize = 4 * 1024;
 /// Bytes that an event in a list takes, with the room that a growing list leaves.
 const EVENT: usize = 6;
 /// Bytes that a cell takes before it has any users.
@@ -59,24 +58,6 @@ pub(super) struct Gather<'a> {
     held: usize,
     /// Events that were counted.
     pub(super) events: u64,
-}
-
-/// Keys on their way to one part of the numbering.
-#[derive(Default)]
-struct Queue {
-    /// (cell, scope, key)
-    ints: Vec<(u32, u32, i64)>,
-    /// (cell, scope, key)
-    wides: Vec<(u32, u32, u128)>,
-    /// (cell, scope, end in `bytes`)
-    texts: Vec<(u32, u32, usize)>,
-    bytes: Vec<u8>,
-}
-
-impl Queue {
-    fn is_full(&self) -> bool {
-        self.ints.len() >= QUEUE || self.wides.len() >= QUEUE || self.bytes.len() >= QUEUE * 16
-    }
 }
 
 impl<'a> Gather<'a> {
@@ -125,30 +106,14 @@ impl<'a> Gather<'a> {
 
     fn flush(&mut self, part: usize) -> Result<()> {
         let Self { queues, given, shared, .. } = self;
-        let queue = &mut queues[part];
-        if queue.ints.is_empty() && queue.wides.is_empty() && queue.texts.is_empty() {
+        if queues[part].is_empty() {
             return Ok(());
         }
         let mut numbering = shared.people.part(part);
-        let mut put = |cell: u32, place: u32| -> Result<()> {
+        queues[part].number(&mut numbering, |cell, place| {
             push(given, cell, People::number(part, place)?);
             Ok(())
-        };
-        for (cell, scope, int) in queue.ints.drain(..) {
-            let key = Key::Int(int);
-            put(cell, numbering.number(scope, key, key.hash())?)?;
-        }
-        for (cell, scope, wide) in queue.wides.drain(..) {
-            let key = Key::Wide(wide);
-            put(cell, numbering.number(scope, key, key.hash())?)?;
-        }
-        let mut from = 0;
-        for (cell, scope, end) in queue.texts.drain(..) {
-            let key = Key::Text(&queue.bytes[from..end]);
-            put(cell, numbering.number(scope, key, key.hash())?)?;
-            from = end;
-        }
-        queue.bytes.clear();
+        })?;
         if numbering.size() > shared.most_people / PARTS {
             return Err(Error::limit(format!(
                 "the numbers of more than {} people do not fit the memory",
@@ -191,16 +156,8 @@ impl Sink for Gather<'_> {
                     push(own, cell, number);
                     return Ok(());
                 }
-                let queue = &mut queues[People::part_of(key.hash())];
                 let scope = if scope == 0 { 0 } else { known(scopes, scan, shared, scope) };
-                match key {
-                    Key::Int(int) => queue.ints.push((cell, scope, int)),
-                    Key::Wide(wide) => queue.wides.push((cell, scope, wide)),
-                    Key::Text(bytes) => {
-                        queue.bytes.extend_from_slice(bytes);
-                        queue.texts.push((cell, scope, queue.bytes.len()));
-                    }
-                }
+                queues[People::part_of(key.hash())].push(cell, scope, key);
                 Ok(())
             },
         )?;

@@ -18,6 +18,7 @@ mod exact;
 mod gather;
 mod ingest;
 mod people;
+mod queue;
 mod road;
 mod rows;
 mod stored;

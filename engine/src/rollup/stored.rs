@@ -12,7 +12,7 @@ use arrow::datatypes::Int32Type;
 use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::cell::{Cell, NO_CELL};
-use super::days::{LONGEST, pages, trailing};
+use super::days::{LONGEST, each_page, trailing};
 use super::{Asked, Terms};
 use crate::calendar::{Day, Window, Zone};
 use crate::events::{Granularity, Request};
@@ -250,29 +250,44 @@ pub(super) fn granule(
 }
 
 /// Sets by cell: as they are stored, or parts of them.
+#[derive(Debug)]
 pub(super) struct Sets<T> {
-    /// For each cell where its sets start; one place more for the end.
+    /// For each cell up to the last one that has a set, where its sets start.
     starts: Vec<u32>,
     sets: Vec<T>,
 }
 
-impl<T: Copy> Sets<T> {
-    /// Sets come with their cells, in the order of these.
-    pub(super) fn new(cells: usize, list: &[(u32, T)]) -> Self {
-        let mut starts = Vec::with_capacity(cells + 1);
-        let mut at = 0;
-        for cell in 0..=cells as u32 {
-            while list.get(at).is_some_and(|(other, _)| *other < cell) {
-                at += 1;
-            }
-            starts.push(at as u32);
+impl<T> Default for Sets<T> {
+    fn default() -> Self {
+        Self { starts: Vec::new(), sets: Vec::new() }
+    }
+}
+
+impl<T> Sets<T> {
+    /// Adds a set to a cell, which is the last one that has any.
+    pub(super) fn push(&mut self, cell: u32, set: T) {
+        if self.starts.len() <= cell as usize {
+            self.starts.resize(cell as usize + 1, self.sets.len() as u32);
         }
-        Self { starts, sets: list.iter().map(|(_, set)| *set).collect() }
+        self.sets.push(set);
     }
 
+    /// Takes all sets out.
+    pub(super) fn clear(&mut self) {
+        self.starts.clear();
+        self.sets.clear();
+    }
+
+    /// Whether no cell has a set.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sets.is_empty()
+    }
+
+    /// The sets of a cell.
+    #[inline]
     pub(super) fn of(&self, cell: u32) -> &[T] {
-        let [from, to] = [0, 1].map(|more| self.starts[cell as usize + more] as usize);
-        &self.sets[from..to]
+        let start = |cell: usize| self.starts.get(cell).map_or(self.sets.len(), |at| *at as usize);
+        &self.sets[start(cell as usize)..start(cell as usize + 1)]
     }
 }
 
@@ -328,7 +343,8 @@ impl Stored {
                 let mut found: Vec<_> =
                     list.iter().map(|(at, place, _)| (*at, *place, 0)).collect();
                 self.each_shard(&bundle, &needed, |shard| {
-                    let sets = Sets::new(needed.len(), shard);
+                    let mut sets = Sets::default();
+                    shard.iter().for_each(|(cell, set)| sets.push(*cell, *set));
                     for ((_, _, terms), found) in list.iter().zip(&mut found) {
                         found.2 += count(terms, &sets, &mut marks)?;
                     }
@@ -411,17 +427,15 @@ impl Stored {
                 let mut found: Vec<Vec<u64>> =
                     asked.iter().map(|(_, days, _)| vec![0; days.len()]).collect();
                 self.each_shard(&bundle, &needed, |shard| {
-                    for page in pages(shard)? {
-                        let sets = Sets::new(needed.len(), &page);
+                    each_page(shard, |sets| {
                         let series: Vec<Vec<u64>> = asked
                             .par_iter()
-                            .map(|(_, days, length)| trailing(&sets, days, *length))
+                            .map(|(_, days, length)| trailing(sets, days, *length))
                             .collect();
                         for (found, more) in found.iter_mut().zip(series) {
                             found.iter_mut().zip(more).for_each(|(found, more)| *found += more);
                         }
-                    }
-                    Ok(())
+                    })
                 })?;
                 Ok(found)
             })

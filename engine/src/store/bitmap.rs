@@ -1,7 +1,7 @@
 //! Stored sets: Roaring bitmaps in the portable format, read where they lie.
 //!
 //! A question looks at each stored set once, so making a bitmap of it in memory first would cost
-//! more than the answer. [`containers`] walks the bytes as they are, and checks what it walks.
+//! more than the answer. [`Containers`] walk the bytes as they are, and check what they walk.
 //!
 //! Format: <https://github.com/RoaringBitmap/RoaringFormatSpec>
 
@@ -47,52 +47,107 @@ pub fn encode(numbers: &[u32]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The containers of a stored set, each with the high half of its numbers, in ascending order.
+#[derive(Clone, Debug)]
+pub struct Containers<'a> {
+    /// High half of the numbers, and how many users less one.
+    headers: &'a [[u8; 4]],
+    /// One bit for each container: whether it has runs.
+    flags: Option<&'a [u8]>,
+    at: usize,
+    rest: &'a [u8],
+}
+
+impl<'a> Containers<'a> {
+    /// Those of a portable bitmap.
+    ///
+    /// # Errors
+    /// When the bytes are not a bitmap; each container is checked when its turn comes.
+    #[inline]
+    pub fn of(bytes: &'a [u8]) -> Result<Self> {
+        let (cookie, rest) = bytes.split_first_chunk::<4>().ok_or_else(broken)?;
+        let word = u32::from_le_bytes(*cookie);
+        let (count, flags, rest) = if word == WITHOUT_RUNS {
+            let (count, rest) = rest.split_first_chunk::<4>().ok_or_else(broken)?;
+            (u32::from_le_bytes(*count) as usize, None, rest)
+        } else if word as u16 == WITH_RUNS {
+            let count = (word >> 16) as usize + 1;
+            let (flags, rest) = rest.split_at_checked(count.div_ceil(8)).ok_or_else(broken)?;
+            (count, Some(flags), rest)
+        } else {
+            return Err(broken());
+        };
+        if count > 1 << 16 {
+            return Err(broken());
+        }
+        let (headers, mut rest) = rest.split_at_checked(count * 4).ok_or_else(broken)?;
+        if flags.is_none() || count >= FEW_CONTAINERS {
+            // Containers follow one another, so their offsets say nothing new.
+            rest = rest.split_at_checked(count * 4).ok_or_else(broken)?.1;
+        }
+        Ok(Self { headers: headers.as_chunks().0, flags, at: 0, rest })
+    }
+
+    /// The high half of the numbers that come next.
+    #[inline]
+    pub fn high(&self) -> Option<u16> {
+        self.headers.get(self.at).map(|[a, b, _, _]| u16::from_le_bytes([*a, *b]))
+    }
+
+    /// Says whether this is the end of the set.
+    ///
+    /// # Errors
+    /// When something is left: numbers out of order, or bytes that belong to no container.
+    #[inline]
+    pub fn end(&self) -> Result<()> {
+        if self.high().is_none() && self.rest.is_empty() { Ok(()) } else { Err(broken()) }
+    }
+
+    #[inline]
+    fn container(&mut self, users: usize) -> Option<Container<'a>> {
+        let has_runs = self.flags.is_some_and(|flags| flags[self.at / 8] >> (self.at % 8) & 1 == 1);
+        let (container, after) = if has_runs {
+            let (runs, after) = self.rest.split_first_chunk::<2>()?;
+            let length = usize::from(u16::from_le_bytes(*runs)) * 4;
+            let (runs, after) = after.split_at_checked(length)?;
+            (Container::Runs(runs.as_chunks().0), after)
+        } else if users <= MOST_IN_ARRAY {
+            let (array, after) = self.rest.split_at_checked(users * 2)?;
+            (Container::Array(array.as_chunks().0), after)
+        } else {
+            let (bits, after) = self.rest.split_first_chunk::<BITSET>()?;
+            (Container::Bits(bits), after)
+        };
+        self.rest = after;
+        Some(container)
+    }
+}
+
+impl<'a> Iterator for Containers<'a> {
+    type Item = Result<(u16, Container<'a>)>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let [a, b, c, d] = self.headers.get(self.at)?;
+        let high = u16::from_le_bytes([*a, *b]);
+        let container = self.container(usize::from(u16::from_le_bytes([*c, *d])) + 1);
+        self.at += 1;
+        Some(container.map(|container| (high, container)).ok_or_else(broken))
+    }
+}
+
 /// Calls `each` with the high half and the container of every 65,536 numbers that hold a user.
 ///
 /// # Errors
 /// When the bytes are cut off or not a bitmap; `each` may have seen some containers then.
 #[inline]
 pub fn containers<'a>(bytes: &'a [u8], mut each: impl FnMut(u16, Container<'a>)) -> Result<()> {
-    let (cookie, rest) = bytes.split_first_chunk::<4>().ok_or_else(broken)?;
-    let word = u32::from_le_bytes(*cookie);
-    let (count, flags, rest) = if word == WITHOUT_RUNS {
-        let (count, rest) = rest.split_first_chunk::<4>().ok_or_else(broken)?;
-        (u32::from_le_bytes(*count) as usize, None, rest)
-    } else if word as u16 == WITH_RUNS {
-        let count = (word >> 16) as usize + 1;
-        let (flags, rest) = rest.split_at_checked(count.div_ceil(8)).ok_or_else(broken)?;
-        (count, Some(flags), rest)
-    } else {
-        return Err(broken());
-    };
-    if count > 1 << 16 {
-        return Err(broken());
-    }
-    let (headers, mut rest) = rest.split_at_checked(count * 4).ok_or_else(broken)?;
-    if flags.is_none() || count >= FEW_CONTAINERS {
-        // Containers follow one another, so their offsets say nothing new.
-        rest = rest.split_at_checked(count * 4).ok_or_else(broken)?.1;
-    }
-    for (at, [a, b, c, d]) in headers.as_chunks().0.iter().enumerate() {
-        let high = u16::from_le_bytes([*a, *b]);
-        let users = usize::from(u16::from_le_bytes([*c, *d])) + 1;
-        let has_runs = flags.is_some_and(|flags| flags[at / 8] >> (at % 8) & 1 == 1);
-        let (container, after) = if has_runs {
-            let (runs, after) = rest.split_first_chunk::<2>().ok_or_else(broken)?;
-            let length = usize::from(u16::from_le_bytes(*runs)) * 4;
-            let (runs, after) = after.split_at_checked(length).ok_or_else(broken)?;
-            (Container::Runs(runs.as_chunks().0), after)
-        } else if users <= MOST_IN_ARRAY {
-            let (array, after) = rest.split_at_checked(users * 2).ok_or_else(broken)?;
-            (Container::Array(array.as_chunks().0), after)
-        } else {
-            let (bits, after) = rest.split_first_chunk::<BITSET>().ok_or_else(broken)?;
-            (Container::Bits(bits), after)
-        };
+    let mut containers = Containers::of(bytes)?;
+    for container in &mut containers {
+        let (high, container) = container?;
         each(high, container);
-        rest = after;
     }
-    if rest.is_empty() { Ok(()) } else { Err(broken()) }
+    containers.end()
 }
 
 /// Calls `each` with every number of a stored set, in ascending order.

@@ -61,7 +61,7 @@ use crate::{Error, Result};
 use delta::Table;
 
 pub use activity::{About, FIRST_GIVEN, Row, SHARD_BITS, Series, shard_of, users};
-pub use bitmap::{Container, containers, encode, numbers};
+pub use bitmap::{Container, Containers, containers, encode, numbers};
 pub use delta::DataFile;
 pub use file::DataReader;
 pub use hash::Digest;

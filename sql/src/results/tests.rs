@@ -88,6 +88,17 @@ NULL  two        NULL  -1.25
     );
 }
 
+/// Separated values are made by several threads.
+#[test]
+fn rows_keep_their_order() {
+    let numbers = batch(&[("n", Arc::new(Int64Array::from_iter_values(0..5_000)))]);
+    let (text, _) = written(Format::Csv, None, &[numbers]);
+    let lines: Vec<&str> = text.lines().collect();
+    let expected: Vec<String> = (0..5_000).map(|n: i64| n.to_string()).collect();
+    assert_eq!(lines[0], "n");
+    assert_eq!(lines[1..], expected);
+}
+
 #[test]
 fn nothing_is_a_result_too() {
     let none = people().slice(0, 0);

@@ -16,7 +16,7 @@ const FIRST: usize = 4;
 /// A tail is at most this long ...
 const TAIL: usize = 1 << 16;
 /// ... and takes at most this part of what the pages take.
-const PART: usize = 4;
+const PART: usize = 8;
 
 /// A [`UserSet`] in the making. It cannot tell who is in it until it is
 /// [finished](Self::finish), and takes several times less time to fill for that.
