@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use engine::project::Project;
 use engine::{Error, Kind, Result};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::{Outcome, args, say};
 use crate::server::access::{Access, entry};
-use crate::server::depth::query_threads;
+use crate::server::depth::threads;
 use crate::server::{Protocol, Shared, Tls, flight, http, postgres};
 
 /// Threads for connections: they only move bytes.
@@ -46,11 +46,8 @@ pub(super) fn run(root: Option<PathBuf>, options: &args::Serve) -> Result<Outcom
     }
     log(options)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let work = query_threads(options.threads.map_or(cores, usize::from))?;
-    let mut builder = Builder::new_multi_thread();
-    builder.worker_threads(CONNECTION_THREADS).thread_name("connection").enable_all();
-    let connections =
-        builder.build().map_err(|cause| Error::new(Kind::Io, format!("no threads: {cause}")))?;
+    let work = threads("query", options.threads.map_or(cores, usize::from))?;
+    let connections = threads("connection", CONNECTION_THREADS)?;
     let session = options.options();
     let limits = options.limits();
     let shared =

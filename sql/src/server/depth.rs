@@ -3,7 +3,7 @@
 //! The parser bounds what stands in parentheses. Chains (`a + b + c`, `a OR b OR c`, one UNION after
 //! the other) it builds in a loop, each link around the one before, and whoever walks or frees such
 //! a tree goes down by a call per link: a chain that is long enough ends the process. So chains are
-//! counted before anything is built, and the threads for queries have stacks that the longest fits
+//! counted before anything is built, and the threads for statements have stacks that the longest fits
 //! into many times.
 //!
 //! Words such as CASE, CAST and POSITION can begin an expression of their own or be a name. The parser
@@ -16,11 +16,14 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use engine::{Error, Kind, Result};
 use tokio::runtime::{Builder, Runtime};
 
-/// Most links of chains in one statement.
-const LINKS: usize = 10_000;
+/// Most links of chains in one statement: planning them takes time by the square of their number,
+/// and cannot be stopped.
+const LINKS: usize = 5_000;
+/// Most tables, joins and set operations in one statement, for the same reason.
+const RELATIONS: usize = 1_000;
 /// Most levels of words that the parser tries twice: what is wrong below is told within a second.
 const LEVELS: usize = 12;
-/// Bytes of the stack of a thread for queries; only what is used is ever taken.
+/// Bytes of the stack of a thread for statements; only what is used is ever taken.
 const STACK: usize = 64 << 20;
 
 /// Refuses a text whose plan could be too deep.
@@ -35,6 +38,14 @@ pub fn check(sql: &str) -> Result<()> {
         let limit = format!("the statement has {links} operators, more than the limit of {LINKS}");
         return Err(Error::limit(limit)
             .with("help", "use IN (...) or a table of values for long lists, or ask in parts"));
+    }
+    let relations = tokens.iter().filter(|token| is_relation(token)).count();
+    if relations > RELATIONS {
+        let limit = format!(
+            "FROM, JOIN, UNION and the like stand {relations} times in the statement, more than the \
+             limit of {RELATIONS}"
+        );
+        return Err(Error::limit(limit).with("help", "use a table of values, or ask in parts"));
     }
     let levels = levels(&tokens);
     if levels > LEVELS {
@@ -100,6 +111,14 @@ fn is_tried_twice(token: &Token) -> bool {
     )
 }
 
+fn is_relation(token: &Token) -> bool {
+    let Token::Word(word) = token else { return false };
+    matches!(
+        word.keyword,
+        Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT | Keyword::JOIN | Keyword::FROM
+    )
+}
+
 fn is_link(token: &Token) -> bool {
     match token {
         Token::Word(word) => matches!(
@@ -115,11 +134,6 @@ fn is_link(token: &Token) -> bool {
                 | Keyword::ILIKE
                 | Keyword::COLLATE
                 | Keyword::AT
-                | Keyword::UNION
-                | Keyword::EXCEPT
-                | Keyword::INTERSECT
-                | Keyword::JOIN
-                | Keyword::FROM
         ),
         // Lists of any length are flat, and so are the names and the values in them.
         Token::Whitespace(_)
@@ -135,31 +149,40 @@ fn is_link(token: &Token) -> bool {
     }
 }
 
-/// Threads that queries can run on.
+/// Threads that statements can be read, rewritten and run on.
 ///
 /// # Errors
 /// When the system gives none.
-pub fn query_threads(count: usize) -> Result<Runtime> {
+pub fn threads(name: &str, count: usize) -> Result<Runtime> {
     let mut builder = Builder::new_multi_thread();
-    builder.worker_threads(count).thread_name("query").thread_stack_size(STACK).enable_all();
+    builder.worker_threads(count).thread_name(name).thread_stack_size(STACK).enable_all();
     builder.build().map_err(|cause| Error::new(Kind::Io, format!("no threads: {cause}")))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{LEVELS, LINKS, check};
+    use super::{LEVELS, LINKS, RELATIONS, check};
 
     #[test]
     fn chains_are_bounded_and_lists_are_not() {
-        let repeated = |what: &str| what.repeat(LINKS + 1);
-        for link in [" + 1", " OR x", " UNION SELECT 1", "::int", "[1]", " JOIN t", " || 'a'"] {
-            let error = check(&format!("SELECT 1{}", repeated(link))).unwrap_err().to_string();
-            assert!(error.contains("limit of 10000"), "{link}: {error}");
+        for (links, limit) in [
+            ([" + 1", " OR x", "::int", "[1]", " || 'a'"].as_slice(), LINKS),
+            (&[" UNION SELECT 1", " JOIN t", " EXCEPT SELECT 1"], RELATIONS),
+        ] {
+            for link in links {
+                let error = check(&format!("SELECT 1{}", link.repeat(limit + 1))).unwrap_err();
+                assert!(
+                    error.to_string().contains(&format!("limit of {limit}")),
+                    "{link}: {error}"
+                );
+            }
+        }
+        for (link, limit) in [(" + 1", LINKS), (" UNION SELECT 1", RELATIONS)] {
+            check(&format!("SELECT 1{}", link.repeat(limit))).unwrap();
         }
         for list in [", 1", ", 'a'", ", t.a", ", (1, 2)", " -- +\n", " WHEN 1 THEN NULL"] {
-            check(&format!("SELECT 1{}", repeated(list))).unwrap();
+            check(&format!("SELECT 1{}", list.repeat(LINKS + 1))).unwrap();
         }
-        check(&format!("SELECT 1{}", " + 1".repeat(LINKS))).unwrap();
         check("SELECT 'no end").unwrap();
     }
 

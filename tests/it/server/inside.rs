@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::project::Project as EngineProject;
-use headcount::server::depth::query_threads;
+use headcount::server::depth::threads;
 use headcount::server::{Access, Limits, Shared, Tls, access, flight, http};
 use headcount::session::Options;
 use tokio::net::TcpListener;
@@ -41,7 +41,7 @@ pub(crate) struct Inside {
 impl Inside {
     pub(crate) fn new(root: &Path, set: Set) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let work = query_threads(2).unwrap();
+        let work = threads("query", 2).unwrap();
         let project = Arc::new(EngineProject::load(root).unwrap());
         let users = Project::empty();
         let access = match set.asks {

@@ -240,6 +240,7 @@ fn the_connection_may_be_lost_at_any_moment() {
     made.well(&["store", "compact"]);
     let compact = made.bucket.requests() - ingest;
     assert!(ingest > 40 && compact > 20, "{ingest} requests, {compact} requests");
+    let mut idle = 0;
     for cut in 0..cuts {
         made.bucket.clear();
         // Waiting for the connection to come back takes seconds, so most are refused.
@@ -257,7 +258,10 @@ fn the_connection_may_be_lost_at_any_moment() {
             made.bucket.trouble_after(after, trouble);
             let ran = made.run(arguments);
             made.bucket.heal();
-            if trouble != Trouble::Unanswered {
+            // Which thread runs out of memory first decides how many files an ingest writes.
+            let is_idle = ran.err.contains("nothing to compact");
+            idle += u64::from(is_idle);
+            if trouble != Trouble::Unanswered && !is_idle {
                 assert_eq!(ran.code, 1, "{when}: {}", ran.err);
                 assert!(ran.err.contains("s3://bucket/some where/store"), "{when}: {}", ran.err);
                 assert!(ran.err.contains("AWS_ACCESS_KEY_ID"), "{when}: {}", ran.err);
@@ -268,6 +272,7 @@ fn the_connection_may_be_lost_at_any_moment() {
             made.assert_complete(&expected, &when);
         }
     }
+    assert!(idle <= cuts / 2, "{idle} of {cuts} times there was nothing to compact");
 }
 
 #[test]

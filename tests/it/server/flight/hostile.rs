@@ -32,6 +32,7 @@ fn hostile_statements_are_answered() {
         format!("SELECT {}1 2{}", many("POSITION(", 40), many(")", 40)),
         format!("SELECT {}1", many("POSITION(", 12)),
         format!("{}SELECT 1", many("SELECT 1 UNION ALL ", 3_000)),
+        format!("{}SELECT 1", many("SELECT 1 UNION ALL ", 1_000)),
         format!("SELECT {}1{}", many("(SELECT ", 500), many(")", 500)),
         format!("SELECT {}", many("[", 5_000)),
         format!("SELECT '{}", many("x", 1 << 20)),
