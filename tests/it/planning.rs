@@ -40,10 +40,13 @@ const GROUPS: [&str; 14] = [
     "uuid",
 ];
 /// What is counted, and what stands beside.
-const AGGREGATES: [&str; 15] = [
+const AGGREGATES: [&str; 18] = [
     "count(DISTINCT dense)",
     "count(DISTINCT dense) FILTER (WHERE stage = 's1')",
     "count(DISTINCT dense) FILTER (WHERE coded <> 'longer than a view holds 2')",
+    "count(DISTINCT dense) FILTER (WHERE stage IS NULL OR length(stage) > 1)",
+    "count(DISTINCT name) FILTER (WHERE stage = 's1')",
+    "count(*) FILTER (WHERE coalesce(coded, 's1') = 's1')",
     "count(DISTINCT sparse)",
     "count(DISTINCT sparse) FILTER (WHERE namespace > 5)",
     "count(DISTINCT unsigned)",
@@ -252,6 +255,23 @@ proptest! {
         prop_assert_eq!(&ours, &plain, "{}", sql);
         prop_assert_eq!(read, plain, "from files: {}", sql);
     }
+}
+
+#[tokio::test]
+async fn there_may_be_more_filters_than_are_told_together() {
+    let rows: Vec<Row> = (0..900).map(|at| (1_767_220_000, at % 4, at % 9, at % 211)).collect();
+    let counts: Vec<String> = (0..150)
+        .map(|at| match at % 3 {
+            0 => format!("count(DISTINCT dense) FILTER (WHERE stage <> 's{}') AS c{at}", at % 4),
+            1 => format!("count(DISTINCT name) FILTER (WHERE dense > {at}) AS c{at}"),
+            _ => format!("sum(namespace) FILTER (WHERE dense < {at}) AS c{at}"),
+        })
+        .collect();
+    let sql = format!("SELECT stage, {} FROM t GROUP BY stage", counts.join(", "));
+    let plain = answer(&context(&rows, 2, false), &sql).await;
+    assert_eq!(answer(&context(&rows, 2, true), &sql).await, plain);
+    let (_folder, files) = files(&rows, 2).await;
+    assert_eq!(answer(&files, &sql).await, plain);
 }
 
 async fn plan(context: &SessionContext, sql: &str) -> String {

@@ -16,34 +16,48 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use engine::{Error, Kind, Result};
 use tokio::runtime::{Builder, Runtime};
 
-/// Most links of chains in one statement: planning them takes time by the square of their number,
-/// and cannot be stopped.
-const LINKS: usize = 5_000;
-/// Most tables, joins and set operations in one statement, for the same reason.
-const RELATIONS: usize = 1_000;
+/// Most links of chains in one statement.
+const LINKS: usize = 1_500;
+/// Most tables, joins and set operations in one statement: planning them takes time by the cube of
+/// their number, and no single step of it can be stopped.
+const RELATIONS: usize = 100;
+/// Planning a chain takes time by the square of its links, for the same reason the squares of all
+/// chains in a statement are no more than that of this one. AND and OR take no such time.
+const CHAIN: usize = 400;
+/// A link that may become a call around the chain before counts for so many: planning calls within
+/// calls takes time by the cube of their number.
+const NESTED: usize = 4;
 /// Most levels of words that the parser tries twice: what is wrong below is told within a second.
 const LEVELS: usize = 12;
 /// Bytes of the stack of a thread for statements; only what is used is ever taken.
 const STACK: usize = 64 << 20;
 
-/// Refuses a text whose plan could be too deep.
+/// Refuses a text whose plan could be too deep, or take too long.
 ///
 /// # Errors
 /// With what there is too much of.
 pub fn check(sql: &str) -> Result<()> {
     // What cannot be cut into tokens cannot be parsed, which the parser tells better.
     let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else { return Ok(()) };
-    let links = tokens.iter().filter(|token| is_link(token)).count();
+    let Chains { links, relations, longest, squares } = Chains::of(&tokens);
     if links > LINKS {
         let limit = format!("the statement has {links} operators, more than the limit of {LINKS}");
         return Err(Error::limit(limit)
             .with("help", "use IN (...) or a table of values for long lists, or ask in parts"));
     }
-    let relations = tokens.iter().filter(|token| is_relation(token)).count();
+    if squares > CHAIN * CHAIN {
+        let limit = format!(
+            "the statement has chains of operators that are too long together (the longest has \
+             {longest}, and one alone may have {CHAIN})"
+        );
+        return Err(
+            Error::limit(limit).with("help", "name parts of them in a WITH, or ask in parts")
+        );
+    }
     if relations > RELATIONS {
         let limit = format!(
-            "FROM, JOIN, UNION and the like stand {relations} times in the statement, more than the \
-             limit of {RELATIONS}"
+            "the statement has {relations} tables, joins and set operations, more than the limit of \
+             {RELATIONS}"
         );
         return Err(Error::limit(limit).with("help", "use a table of values, or ask in parts"));
     }
@@ -55,6 +69,105 @@ pub fn check(sql: &str) -> Result<()> {
         return Err(Error::limit(limit).with("help", "use WITH for the parts"));
     }
     Ok(())
+}
+
+/// What takes time to plan.
+#[derive(Debug, Default)]
+struct Chains {
+    links: usize,
+    relations: usize,
+    /// Links of the longest chain.
+    longest: usize,
+    /// Of the links of each chain.
+    squares: usize,
+}
+
+/// What is open in the text: the whole, or parentheses.
+#[derive(Debug, Default)]
+struct Open {
+    /// Links of the chain so far, with those in parentheses that are part of it.
+    chain: usize,
+    /// The longest chain before it.
+    longest: usize,
+    /// Whether commas part tables.
+    from: bool,
+}
+
+impl Chains {
+    fn of(tokens: &[Token]) -> Self {
+        let mut chains = Self::default();
+        let mut open = vec![Open::default()];
+        for token in tokens {
+            match token {
+                Token::Whitespace(_) => {}
+                Token::LParen | Token::LBracket => open.push(Open::default()),
+                Token::RParen | Token::RBracket if open.len() > 1 => {
+                    let mut closed = open.pop().unwrap_or_default();
+                    chains.end(&mut closed);
+                    if let Some(around) = open.last_mut() {
+                        around.chain += closed.longest;
+                    }
+                }
+                _ => {}
+            }
+            let Some(now) = open.last_mut() else { break };
+            let keyword = match token {
+                Token::Word(word) => word.keyword,
+                _ => Keyword::NoKeyword,
+            };
+            let ends = *token == Token::Comma || ends_a_chain(keyword);
+            if ends {
+                chains.end(now);
+            }
+            let link = usize::from(is_link(token));
+            chains.links += link;
+            if !ends {
+                now.chain += if may_be_a_call(token) { NESTED * link } else { link };
+            }
+            let is_table = is_relation(keyword) || (now.from && *token == Token::Comma);
+            chains.relations += usize::from(is_table);
+            now.from = keyword == Keyword::FROM || (now.from && !is_clause(keyword));
+        }
+        for mut left in open {
+            chains.end(&mut left);
+        }
+        chains
+    }
+
+    fn end(&mut self, open: &mut Open) {
+        let chain = std::mem::take(&mut open.chain);
+        open.longest = open.longest.max(chain);
+        self.longest = self.longest.max(chain);
+        self.squares += chain * chain;
+    }
+}
+
+/// Whether it stands for a function: of lists, of their elements.
+fn may_be_a_call(token: &Token) -> bool {
+    matches!(token, Token::StringConcat | Token::LBracket)
+}
+
+/// Whether what follows is no part of the chain before.
+fn ends_a_chain(keyword: Keyword) -> bool {
+    matches!(keyword, Keyword::AND | Keyword::OR | Keyword::FROM | Keyword::ON)
+        || is_clause(keyword)
+}
+
+/// Whether a list of tables is over.
+fn is_clause(keyword: Keyword) -> bool {
+    matches!(
+        keyword,
+        Keyword::SELECT
+            | Keyword::WHERE
+            | Keyword::GROUP
+            | Keyword::HAVING
+            | Keyword::WINDOW
+            | Keyword::ORDER
+            | Keyword::LIMIT
+            | Keyword::UNION
+            | Keyword::EXCEPT
+            | Keyword::INTERSECT
+    )
 }
 
 /// How deep words that are tried twice stand in each other.
@@ -111,10 +224,9 @@ fn is_tried_twice(token: &Token) -> bool {
     )
 }
 
-fn is_relation(token: &Token) -> bool {
-    let Token::Word(word) = token else { return false };
+fn is_relation(keyword: Keyword) -> bool {
     matches!(
-        word.keyword,
+        keyword,
         Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT | Keyword::JOIN | Keyword::FROM
     )
 }
@@ -161,27 +273,27 @@ pub fn threads(name: &str, count: usize) -> Result<Runtime> {
 
 #[cfg(test)]
 mod tests {
-    use super::{LEVELS, LINKS, RELATIONS, check};
+    use super::{CHAIN, LEVELS, LINKS, NESTED, RELATIONS, check};
 
     #[test]
     fn chains_are_bounded_and_lists_are_not() {
-        for (links, limit) in [
-            ([" + 1", " OR x", "::int", "[1]", " || 'a'"].as_slice(), LINKS),
-            (&[" UNION SELECT 1", " JOIN t", " EXCEPT SELECT 1"], RELATIONS),
-        ] {
+        let bounds = [
+            (LINKS, "limit of 1500", [" OR x", " AND NOT x", " OR a IS NULL"].as_slice()),
+            (CHAIN, "may have 400", &[" + 1", "::int", " + (1 + 1)", " = CASE WHEN a THEN 1 END"]),
+            (CHAIN / NESTED, "may have 400", &["[1]", " || 'a'", " + a[1]", " = [1, 2]"]),
+            (RELATIONS, "limit of 100", &[" UNION SELECT 1", " JOIN t", " FROM t, u WHERE a"]),
+        ];
+        for (most, limit, links) in bounds {
             for link in links {
-                let error = check(&format!("SELECT 1{}", link.repeat(limit + 1))).unwrap_err();
-                assert!(
-                    error.to_string().contains(&format!("limit of {limit}")),
-                    "{link}: {error}"
-                );
+                let error = check(&format!("SELECT 1{}", link.repeat(most + 1))).unwrap_err();
+                assert!(error.to_string().contains(limit), "{link}: {error}");
+                check(&format!("SELECT 1{}", link.repeat(most / 3))).unwrap();
             }
         }
-        for (link, limit) in [(" + 1", LINKS), (" UNION SELECT 1", RELATIONS)] {
-            check(&format!("SELECT 1{}", link.repeat(limit))).unwrap();
-        }
+        let short = format!("{} + 1", ", a + b - c".repeat(400));
+        check(&format!("SELECT 1{short} FROM t WHERE a + b > 1")).unwrap();
         for list in [", 1", ", 'a'", ", t.a", ", (1, 2)", " -- +\n", " WHEN 1 THEN NULL"] {
-            check(&format!("SELECT 1{}", list.repeat(LINKS + 1))).unwrap();
+            check(&format!("SELECT 1{}", list.repeat(9_999))).unwrap();
         }
         check("SELECT 'no end").unwrap();
     }

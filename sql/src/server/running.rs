@@ -19,6 +19,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::bounded::batch_rows;
 use super::read_only::read_only;
 use super::yielding::yielding;
 use super::{Shared, depth};
@@ -165,14 +166,20 @@ impl Running {
     /// When it cannot be run.
     pub async fn rows(mut self, session: &SessionContext, plan: LogicalPlan) -> Result<Rows> {
         let (own, memory) = (session.clone(), self.shared.memory());
+        let most = self.shared.limits.memory;
         let stream = self
             .work(async move {
                 let told = |cause| of_statement(cause, memory);
                 // Settings are changed here; queries only become a plan.
                 let frame = own.execute_logical_plan(plan).await.map_err(told)?;
-                let context = Arc::new(frame.task_ctx());
-                let plan = frame.create_physical_plan().await.map_err(told)?;
-                yielding(plan).and_then(|plan| execute_stream(plan, context)).map_err(told)
+                let (mut state, plan) = frame.into_parts();
+                let plan = state.optimize(&plan).map_err(told)?;
+                let rows = state.config().batch_size();
+                let rows = batch_rows(&plan, most, rows).map_err(told)?;
+                *state.config_mut() = state.config().clone().with_batch_size(rows);
+                let plan = state.query_planner().create_physical_plan(&plan, &state).await;
+                let plan = plan.and_then(yielding).map_err(told)?;
+                execute_stream(plan, state.task_ctx()).map_err(told)
             })
             .await?;
         Ok(self.send(stream))

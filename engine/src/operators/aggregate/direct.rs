@@ -32,6 +32,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 
+use super::filters::only_column;
 use super::periods::Periods;
 use super::plan::Aggregates;
 use crate::events::{BATCH_ROWS, int_bounds};
@@ -67,8 +68,8 @@ type Known = Vec<(usize, ScalarValue)>;
 
 /// What a column of the input is used for.
 enum Use {
-    /// Only as a group column, as it is.
-    Key,
+    /// Only as a group column as it is, or in filters that ask for nothing else: codes will do.
+    Codes,
     /// Only to tell periods.
     Periods(Vec<Periods>),
     /// Anything.
@@ -228,14 +229,25 @@ fn uses(aggregates: &Aggregates, schema: &Schema) -> Vec<Use> {
     let Aggregates { group_by, arguments, exact, others, .. } = aggregates;
     let mut uses: Vec<Option<Use>> = schema.fields().iter().map(|_| None).collect();
     let mut values: Vec<&Arc<dyn PhysicalExpr>> = arguments.iter().collect();
-    values.extend(exact.iter().filter_map(|exact| exact.filter.as_ref()));
-    values.extend(others.iter().flat_map(|other| other.arguments.iter().chain(&other.filter)));
+    values.extend(others.iter().flat_map(|other| &other.arguments));
+    let codes_will_do = |used: &mut Option<Use>| {
+        *used = Some(match used {
+            None | Some(Use::Codes) => Use::Codes,
+            Some(_) => Use::Values,
+        });
+    };
+    let exact = exact.iter().filter_map(|exact| exact.filter.as_ref());
+    for filter in exact.chain(others.iter().filter_map(|other| other.filter.as_ref())) {
+        match only_column(filter) {
+            Some(column) => codes_will_do(&mut uses[column.index()]),
+            None => values.push(filter),
+        }
+    }
     for (expr, _) in group_by.expr() {
         if group_by.has_grouping_set() {
             values.push(expr);
         } else if let Some(column) = expr.downcast_ref::<Column>() {
-            let used = &mut uses[column.index()];
-            *used = Some(if used.is_none() { Use::Key } else { Use::Values });
+            codes_will_do(&mut uses[column.index()]);
         } else if let Some((column, periods)) = expr
             .data_type(schema)
             .ok()
@@ -257,10 +269,10 @@ fn uses(aggregates: &Aggregates, schema: &Schema) -> Vec<Use> {
     uses.into_iter().map(|used| used.unwrap_or(Use::Values)).collect()
 }
 
-/// Texts that are only grouped by are read as codes.
+/// Texts that are only grouped by, or asked for alone in filters, are read as codes.
 fn read_as((field, used): (&Arc<Field>, &Use)) -> Field {
     let field = field.as_ref().clone();
-    if matches!(used, Use::Key) && field.data_type().is_string() {
+    if matches!(used, Use::Codes) && field.data_type().is_string() {
         let codes = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
         return field.with_data_type(codes);
     }

@@ -5,6 +5,7 @@
 //!
 //! * group columns become small codes, and a period is told once for each run of rows in it
 //!   ([`codes`], [`periods`], [`groups`]);
+//! * a filter of one text column is asked once for each text, not for each row ([`filters`]);
 //! * values become numbers, once for the whole query ([`numbers`]), and each group has a set of
 //!   numbers for each exact count ([`SetBuilder`](crate::users::SetBuilder));
 //! * local Parquet files are read without what need not be ([`direct`]);
@@ -18,6 +19,7 @@
 mod codes;
 mod direct;
 mod exec;
+mod filters;
 mod groups;
 mod numbers;
 mod periods;

@@ -13,6 +13,8 @@ use crate::operators::exact::ExactDistinct;
 /// The group columns and the aggregates of one query.
 #[derive(Debug)]
 pub(super) struct Aggregates {
+    /// Columns of the rows that come in.
+    pub(super) input: SchemaRef,
     pub(super) group_by: PhysicalGroupBy,
     /// Expressions whose different values are counted exactly, each once.
     pub(super) arguments: Vec<Arc<dyn PhysicalExpr>>,
@@ -46,6 +48,7 @@ impl Aggregates {
     /// the finished groups.
     pub(super) fn of(raw: &AggregateExec, schema: &SchemaRef) -> Option<Self> {
         let mut aggregates = Self {
+            input: raw.input().schema(),
             group_by: raw.group_expr().clone(),
             arguments: Vec::new(),
             exact: Vec::new(),
@@ -53,7 +56,7 @@ impl Aggregates {
             order: Vec::new(),
             schema: Arc::clone(schema),
         };
-        let columns = raw.group_expr().group_schema(&raw.input().schema()).ok()?;
+        let columns = raw.group_expr().group_schema(&aggregates.input).ok()?;
         if !columns.fields().iter().all(|field| is_codable(field.data_type())) {
             return None;
         }

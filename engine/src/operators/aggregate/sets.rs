@@ -1,6 +1,5 @@
 //! The sets of all groups, of one exact count and one thread.
 
-use arrow::buffer::BooleanBuffer;
 use rayon::iter::{
     IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
 };
@@ -25,32 +24,28 @@ impl Sets {
         }
     }
 
-    /// Adds the number of each row, if there is one and the filter lets it pass, to its group.
-    pub(super) fn take(
-        &mut self,
-        numbers: &[u32],
-        filter: Option<&BooleanBuffer>,
-        groups: &Codes<u32>,
-    ) {
-        match (groups, filter) {
-            (Codes::All(group), None) => {
+    /// Adds the number of each row, if there is one, to its group.
+    pub(super) fn take(&mut self, numbers: &[u32], groups: &Codes<u32>) {
+        match groups {
+            Codes::All(group) => {
                 let set = &mut self.sets[*group as usize];
                 for number in numbers.iter().filter(|number| **number != NOBODY) {
                     set.push(*number, &mut self.size);
                 }
             }
-            (Codes::Rows(groups), None) => {
+            Codes::Rows(groups) => {
                 for (number, group) in numbers.iter().zip(groups) {
-                    if *number != NOBODY {
-                        self.sets[*group as usize].push(*number, &mut self.size);
-                    }
+                    self.push(*number, *group);
                 }
             }
-            (groups, Some(filter)) => {
-                for row in filter.set_indices().filter(|row| numbers[*row] != NOBODY) {
-                    self.sets[groups.get(row) as usize].push(numbers[row], &mut self.size);
-                }
-            }
+        }
+    }
+
+    /// Adds a number, if it is one, to a group.
+    #[inline]
+    pub(super) fn push(&mut self, number: u32, group: u32) {
+        if number != NOBODY {
+            self.sets[group as usize].push(number, &mut self.size);
         }
     }
 

@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions,
-};
-use arrow::buffer::BooleanBuffer;
+use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::Schema;
 use datafusion::common::internal_datafusion_err;
 use datafusion::error::Result;
@@ -15,9 +12,10 @@ use datafusion::physical_plan::PhysicalExpr;
 use datafusion::physical_plan::aggregates::{PhysicalGroupBy, evaluate_group_by};
 
 use super::codes::Coder;
+use super::filters::{Filters, TOGETHER, passing_any};
 use super::groups::Groups;
 use super::numbers::Numbers;
-use super::plan::Aggregates;
+use super::plan::{Aggregates, Exact};
 use super::sets::Sets;
 use crate::events::Codes;
 use crate::operators::external;
@@ -33,6 +31,10 @@ pub(super) struct Worker {
     groups: Groups,
     /// One for each exact count.
     sets: Vec<Sets>,
+    /// Filters, those of the exact counts first.
+    filters: Vec<Filters>,
+    /// The exact counts that have a filter.
+    filtered: Vec<usize>,
     others: Vec<Box<dyn GroupsAccumulator>>,
     /// Scratch: the numbers of a batch, by column.
     found: Vec<Vec<u32>>,
@@ -63,6 +65,15 @@ impl Worker {
             .iter()
             .map(|other| other.function.create_groups_accumulator())
             .collect();
+        let with_filter = |(_, exact): &(usize, &Exact)| exact.filter.is_some();
+        let filtered = aggregates.exact.iter().enumerate().filter(with_filter).map(|(at, _)| at);
+        let filters: Vec<_> = aggregates
+            .exact
+            .iter()
+            .filter_map(|exact| exact.filter.as_ref())
+            .chain(aggregates.others.iter().filter_map(|other| other.filter.as_ref()))
+            .collect();
+        let filters = filters.chunks(TOGETHER).map(|part| Filters::new(part, &aggregates.input));
         Ok(Self {
             started: false,
             aggregates: Arc::clone(aggregates),
@@ -70,6 +81,8 @@ impl Worker {
             coders: coders?,
             groups: Groups::new(expressions.len()),
             sets: aggregates.exact.iter().map(|_| Sets::default()).collect(),
+            filters: filters.collect::<Result<_>>()?,
+            filtered: filtered.collect(),
             others: others?,
             found: numbers.iter().map(|_| Vec::new()).collect(),
             rows: Vec::new(),
@@ -98,53 +111,73 @@ impl Worker {
         let aggregates = Arc::clone(&self.aggregates);
         let evaluate =
             |expr: &Arc<dyn PhysicalExpr>| expr.evaluate(batch)?.into_array(batch.num_rows());
-        let passed = |filter: &Option<Arc<dyn PhysicalExpr>>| -> Result<Option<BooleanArray>> {
-            filter.as_ref().map(|filter| Ok(evaluate(filter)?.as_boolean().clone())).transpose()
-        };
-        // NULL does not pass.
-        let true_rows = |filter: BooleanArray| match filter.nulls() {
-            Some(nulls) => filter.values() & nulls.inner(),
-            None => filter.values().clone(),
-        };
-        let filters: Vec<Option<BooleanBuffer>> = aggregates
-            .exact
-            .iter()
-            .map(|exact| Ok(passed(&exact.filter)?.map(true_rows)))
-            .collect::<Result<_>>()?;
+        // Out of the way while the groups are found.
+        let mut filters = std::mem::take(&mut self.filters);
+        for part in &mut filters {
+            part.ask(batch)?;
+        }
         for (at, argument) in aggregates.arguments.iter().enumerate() {
-            let here = aggregates.exact.iter().zip(&filters).filter(|(e, _)| e.argument == at);
+            let exact = &aggregates.exact;
+            let all = exact.iter().any(|exact| exact.argument == at && exact.filter.is_none());
             // A value that no filter lets pass needs no number.
-            let wanted: Option<Vec<_>> = here.map(|(_, filter)| filter.clone()).collect();
-            let wanted = wanted.and_then(|all| all.into_iter().reduce(|a, b| &a | &b));
+            let wanted = (!all).then(|| {
+                let places = self.filtered.iter().enumerate();
+                let here = places.filter(|(_, place)| exact[**place].argument == at);
+                passing_any(&filters, here.map(|(filter, _)| filter))
+            });
             self.numbers[at]
                 .find(&evaluate(argument)?, wanted.as_ref(), &mut self.found[at])
                 .map_err(external)?;
         }
+        let mut next = self.filtered.len()..;
         let others: Vec<(Vec<ArrayRef>, Option<BooleanArray>)> = aggregates
             .others
             .iter()
             .map(|other| {
                 let values = other.arguments.iter().map(evaluate).collect::<Result<_>>()?;
-                Ok((values, passed(&other.filter)?))
+                let filter = other.filter.as_ref().and_then(|_| next.next());
+                let rows = filter.map(|filter| passing_any(&filters, std::iter::once(filter)));
+                Ok((values, rows.map(|rows| BooleanArray::new(rows, None))))
             })
             .collect::<Result<_>>()?;
         self.for_each_grouping(batch, |worker, groups| {
-            for (at, (exact, filter)) in aggregates.exact.iter().zip(&filters).enumerate() {
-                let (sets, numbers) = (&mut worker.sets[at], &worker.found[exact.argument]);
-                sets.grow(worker.groups.len());
-                sets.take(numbers, filter.as_ref(), groups);
+            let total = worker.groups.len();
+            for (sets, exact) in worker.sets.iter_mut().zip(&aggregates.exact) {
+                sets.grow(total);
+                if exact.filter.is_none() {
+                    sets.take(&worker.found[exact.argument], groups);
+                }
             }
+            worker.take_filtered(&filters, groups);
             if others.is_empty() {
                 return Ok(());
             }
             worker.rows.clear();
             worker.rows.extend((0..batch.num_rows()).map(|row| groups.get(row) as usize));
-            let total = worker.groups.len();
             for (accumulator, (values, filter)) in worker.others.iter_mut().zip(&others) {
                 accumulator.update_batch(values, &worker.rows, filter.as_ref(), total)?;
             }
             Ok(())
-        })
+        })?;
+        self.filters = filters;
+        Ok(())
+    }
+
+    /// Counts the rows that pass the filters of exact counts.
+    fn take_filtered(&mut self, filters: &[Filters], groups: &Codes<u32>) {
+        let exact = &self.aggregates.exact;
+        for (part, places) in filters.iter().zip(self.filtered.chunks(TOGETHER)) {
+            let of_others = u64::MAX.checked_shl(places.len() as u32).unwrap_or(0);
+            for (row, passing) in part.passing().iter().enumerate() {
+                let mut left = passing & !of_others;
+                while left != 0 {
+                    let place = places[left.trailing_zeros() as usize];
+                    let number = self.found[exact[place].argument][row];
+                    self.sets[place].push(number, groups.get(row));
+                    left &= left - 1;
+                }
+            }
+        }
     }
 
     /// Finds the groups of a batch, for each grouping set once.

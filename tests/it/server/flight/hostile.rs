@@ -15,6 +15,7 @@ use prost::Message;
 use tonic::{Code, Status};
 
 use super::{ask, client, csv};
+use crate::server::hostile::statements;
 use crate::server::inside::{Inside, Set};
 
 #[test]
@@ -22,40 +23,7 @@ fn hostile_statements_are_answered() {
     let limits = Limits { time: Duration::from_secs(3), memory: 64 << 20, ..Limits::default() };
     let (_project, inside) = Inside::good_with(Set { limits, ..Set::default() });
     let mut client = client(&inside);
-    let many = |what: &str, times: usize| what.repeat(times);
-    for sql in [
-        format!("SELECT {}1{}", many("(", 5_000), many(")", 5_000)),
-        format!("SELECT 1{}", many(" + 1", 20_000)),
-        format!("SELECT 1 WHERE {}true", many("NOT ", 5_000)),
-        format!("SELECT {}1", many("- ", 5_000)),
-        format!("SELECT CASE {}WHEN 1 THEN 1 END", many("WHEN true THEN CASE ", 500)),
-        format!("SELECT {}1 2{}", many("POSITION(", 40), many(")", 40)),
-        format!("SELECT {}1", many("POSITION(", 12)),
-        format!("{}SELECT 1", many("SELECT 1 UNION ALL ", 3_000)),
-        format!("{}SELECT 1", many("SELECT 1 UNION ALL ", 1_000)),
-        format!("SELECT {}1{}", many("(SELECT ", 500), many(")", 500)),
-        format!("SELECT {}", many("[", 5_000)),
-        format!("SELECT '{}", many("x", 1 << 20)),
-        format!("SELECT \"{}\"", many("é", 1 << 19)),
-        format!("SELECT 1 IN ({}1)", many("1,", 50_000)),
-        format!(
-            "WITH {} SELECT 1",
-            (0..500).map(|n| format!("a{n} AS (SELECT 1)")).collect::<Vec<_>>().join(",")
-        ),
-        "SELECT repeat('x', 2000000000)".to_owned(),
-        "SELECT repeat(repeat('x', 100000), 100000)".to_owned(),
-        "SELECT array_agg(a.value) FROM generate_series(1, 100000000) a".to_owned(),
-        "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r"
-            .to_owned(),
-        "SELECT regexp_match(repeat('a', 100000), '(a+)+$')".to_owned(),
-        "SELECT $é, ?, ?1, $0, $$ ".to_owned(),
-        "\0\u{feff}\u{202e}SELECT".to_owned(),
-        "SELECT bitmap_count(x'ffffffffffffffffffff')".to_owned(),
-        "SELECT hll_count(x'00')".to_owned(),
-        "SELECT 1 / 0, CAST('x' AS INT), -9223372036854775808 / -1".to_owned(),
-        "SELECT date_bin(INTERVAL '0', now()), to_timestamp(1e300)".to_owned(),
-        "SELECT * FROM generate_series(1, 10, 0)".to_owned(),
-    ] {
+    for sql in statements() {
         let shown: String = sql.chars().take(60).collect();
         let begun = Instant::now();
         // Some of these are only slow or large, and may well be answered.

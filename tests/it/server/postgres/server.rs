@@ -103,6 +103,14 @@ impl Server {
         client(&self.config()).await.unwrap()
     }
 
+    /// The most bytes of memory it has had, where the system tells.
+    pub(crate) fn peak(&self) -> Option<usize> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(path).ok()?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        peak.trim().strip_suffix(" kB")?.parse::<usize>().ok().map(|kilobytes| kilobytes << 10)
+    }
+
     /// It answers, and nothing broke on the way.
     #[track_caller]
     pub(crate) fn is_well(&self) {
