@@ -189,12 +189,14 @@ impl Place {
         })
     }
 
-    /// Writes what is missed little if the power goes.
+    /// Writes what is missed little if the power goes: all of it or nothing, but not down to the disk.
     pub(super) fn note(&self, name: &str, text: String) -> Result<()> {
         match self {
             Self::Folder(folder) => {
-                let path = folder.join(name);
-                std::fs::write(&path, text).map_err(|cause| Error::io(&path, cause))
+                let (path, part) = (folder.join(name), folder.join(format!(".{name}.part")));
+                std::fs::write(&part, text)
+                    .and_then(|()| std::fs::rename(&part, &path))
+                    .map_err(|cause| Error::io(&path, cause))
             }
             Self::Remote(remote) => remote.write(name, text.into_bytes()),
         }
