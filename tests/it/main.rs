@@ -30,6 +30,7 @@
 
 mod accuracy;
 mod activity;
+mod answer;
 mod broken;
 mod cli;
 mod exchange;

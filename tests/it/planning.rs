@@ -9,7 +9,6 @@ use arrow::array::{ArrayRef, Float64Array, Int32Array, Int64Array, RecordBatch, 
 use arrow::array::{FixedSizeBinaryArray, StringViewArray, TimestampMicrosecondArray, UInt64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
-use arrow::util::pretty::pretty_format_batches_with_schema;
 use datafusion::datasource::MemTable;
 use datafusion::physical_plan::{ExecutionPlan, collect, displayable};
 use datafusion::prelude::{ParquetReadOptions, SessionContext};
@@ -21,6 +20,8 @@ use proptest::sample::{select, subsequence};
 use proptest::test_runner::Config;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+
+use crate::answer::{lines, sorted};
 
 /// Columns to group by: every kind of code, periods near and far, and what is no code at all.
 const GROUPS: [&str; 14] = [
@@ -169,32 +170,6 @@ async fn files(rows: &[Row], parts: usize) -> (TempDir, SessionContext) {
     (folder, context)
 }
 
-/// The lines of an answer; no rows are no rows, in one batch or in none.
-async fn lines(context: &SessionContext, sql: &str) -> Vec<String> {
-    let frame = context.sql(sql).await.unwrap();
-    let schema = Arc::new(frame.schema().as_arrow().clone());
-    let batches = frame.collect().await.unwrap();
-    let text = pretty_format_batches_with_schema(schema, &batches).unwrap().to_string();
-    text.lines().map(str::to_owned).collect()
-}
-
-/// The lines that every plan gives, sorted.
-async fn answer(context: &SessionContext, sql: &str) -> Vec<String> {
-    let mut lines = lines(context, sql).await;
-    lines.retain(|line| !is_total_of_nothing(line));
-    lines.sort();
-    lines
-}
-
-/// Whether a line is the grand total of no rows at all, which DataFusion gives under ROLLUP and
-/// CUBE or leaves out, depending on the number of partitions; our operator always gives it.
-fn is_total_of_nothing(line: &str) -> bool {
-    let cells = || line.trim_matches('|').split('|').map(str::trim);
-    line.starts_with('|')
-        && cells().next() == Some("")
-        && cells().all(|cell| cell.is_empty() || cell == "0")
-}
-
 fn context(rows: &[Row], parts: usize, planned: bool) -> SessionContext {
     let options = Options { threads: Some(parts), ..Options::default() };
     let context = session(&options).unwrap();
@@ -250,7 +225,7 @@ proptest! {
         let (ours, plain) = (context(&rows, parts, true), context(&rows, parts, false));
         let (ours, read, plain) = Runtime::new().unwrap().block_on(async {
             let (_folder, files) = files(&rows, parts).await;
-            (answer(&ours, &sql).await, answer(&files, &sql).await, answer(&plain, &sql).await)
+            (sorted(&ours, &sql).await, sorted(&files, &sql).await, sorted(&plain, &sql).await)
         });
         prop_assert_eq!(&ours, &plain, "{}", sql);
         prop_assert_eq!(read, plain, "from files: {}", sql);
@@ -268,10 +243,10 @@ async fn there_may_be_more_filters_than_are_told_together() {
         })
         .collect();
     let sql = format!("SELECT stage, {} FROM t GROUP BY stage", counts.join(", "));
-    let plain = answer(&context(&rows, 2, false), &sql).await;
-    assert_eq!(answer(&context(&rows, 2, true), &sql).await, plain);
+    let plain = sorted(&context(&rows, 2, false), &sql).await;
+    assert_eq!(sorted(&context(&rows, 2, true), &sql).await, plain);
     let (_folder, files) = files(&rows, 2).await;
-    assert_eq!(answer(&files, &sql).await, plain);
+    assert_eq!(sorted(&files, &sql).await, plain);
 }
 
 async fn plan(context: &SessionContext, sql: &str) -> String {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::ingest::overlay;
+use super::load::{Loaded, granule, load};
 use super::road::{Road, road};
-use super::stored::{Loaded, granule, load};
 use super::{Counting, Rollup, Sketches, Users};
 use crate::Result;
 use crate::events::{Rejects, Request, Seen};

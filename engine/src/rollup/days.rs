@@ -3,43 +3,11 @@
 //! A day is remembered for each user, which for a whole shard is more than a cache holds; so this
 //! takes a page of 65,536 numbers at a time.
 
-use super::stored::Sets;
-use crate::Result;
-use crate::store::{Container, Containers, SHARD_BITS};
-
-/// Pages of 65,536 numbers in a shard.
-const PAGES: u16 = 1 << (SHARD_BITS - 16);
+use super::pages::Sets;
+use crate::store::Container;
 
 /// Most days that trailing windows are told for at once, about 160 years.
 pub(super) const LONGEST: usize = 60_000;
-
-/// Calls `each` with the parts of a shard's sets in every page that holds anybody. Sets come with
-/// their cells, in the order of these.
-///
-/// # Errors
-/// When a set is broken.
-pub(super) fn each_page<'a>(
-    shard: &[(u32, &'a [u8])],
-    mut each: impl FnMut(&Sets<Container<'a>>),
-) -> Result<()> {
-    let left = shard.iter().map(|(cell, set)| Ok((*cell, Containers::of(set)?)));
-    let mut left: Vec<(u32, Containers<'_>)> = left.collect::<Result<_>>()?;
-    let mut sets = Sets::default();
-    for page in 0..PAGES {
-        sets.clear();
-        for (cell, containers) in &mut left {
-            if containers.high().is_some_and(|high| high % PAGES == page)
-                && let Some(container) = containers.next()
-            {
-                sets.push(*cell, container?.1);
-            }
-        }
-        if !sets.is_empty() {
-            each(&sets);
-        }
-    }
-    left.iter().try_for_each(|(_, containers)| containers.end())
-}
 
 /// Active users of `length` days ending on each day: those who have come, less those who have left.
 ///

@@ -17,6 +17,8 @@ mod days;
 mod exact;
 mod gather;
 mod ingest;
+mod load;
+mod pages;
 mod people;
 mod queue;
 mod road;

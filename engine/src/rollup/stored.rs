@@ -4,291 +4,46 @@
 //! cache while everything that is asked of the shard is answered. Trailing windows are told by
 //! [another pass](super::days).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
-use arrow::array::{AsArray, BinaryViewArray, DictionaryArray};
-use arrow::datatypes::Int32Type;
+use arrow::array::BinaryViewArray;
 use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-use super::cell::{Cell, NO_CELL};
-use super::days::{LONGEST, each_page, trailing};
+use super::cell::NO_CELL;
+use super::days::{LONGEST, trailing};
+use super::pages::{Sets, each_page};
 use super::{Asked, Terms};
-use crate::calendar::{Day, Window, Zone};
-use crate::events::{Granularity, Request};
-use crate::store::{
-    About, DataReader, FIRST_GIVEN, Marks, MonthOf, People, months as month_rows, numbers, users,
-};
-
+use crate::calendar::{Day, Window};
+use crate::events::Granularity;
+use crate::store::{DataReader, FIRST_GIVEN, Marks, MonthOf, People, numbers, users};
 use crate::users::{Sketch, hash_int};
 use crate::{Error, Result};
 
 /// Stored sets of users, by cell.
 #[derive(Debug)]
 pub struct Stored {
-    readers: Vec<DataReader>,
-    groups: Vec<Group>,
+    pub(super) readers: Vec<DataReader>,
+    pub(super) groups: Vec<Group>,
     /// For each cell the first day of its granule.
-    granules: Vec<Day>,
+    pub(super) granules: Vec<Day>,
     /// Files of everybody by month, and what their rows are about.
-    months: Vec<(DataReader, Vec<MonthOf>)>,
+    pub(super) months: Vec<(DataReader, Vec<MonthOf>)>,
     /// Granules that are whole months in which every event is counted, with the number of their
     /// cells: who asks for all of these asks for everybody.
-    whole: BTreeMap<Day, usize>,
-    granularity: Granularity,
+    pub(super) whole: BTreeMap<Day, usize>,
+    pub(super) granularity: Granularity,
 }
 
 /// A row group that holds users of cells.
 #[derive(Debug)]
-struct Group {
-    reader: usize,
-    at: usize,
+pub(super) struct Group {
+    pub(super) reader: usize,
+    pub(super) at: usize,
     /// Cell of each row, or [`NO_CELL`].
-    cells: Vec<u32>,
+    pub(super) cells: Vec<u32>,
     /// Which rows are of which shard.
-    shards: Vec<(u32, Range<usize>)>,
-}
-
-/// What the rows of all files are about.
-pub(super) struct Loaded {
-    pub(super) cells: Vec<Cell>,
-    pub(super) events: Vec<u64>,
-    pub(super) unmapped: BTreeMap<String, u64>,
-    pub(super) users: Stored,
-}
-
-/// Reads what rows are about, and finds the cell of each.
-///
-/// # Errors
-/// When a file is broken.
-pub(super) fn load(
-    [readers, months]: [Vec<DataReader>; 2],
-    stored: &[String],
-    wanted: &[String],
-    request: &Request<'_>,
-    counted: &BTreeSet<String>,
-) -> Result<Loaded> {
-    let tasks: Vec<(usize, usize)> = readers
-        .iter()
-        .enumerate()
-        .flat_map(|(reader, file)| (0..file.groups()).map(move |at| (reader, at)))
-        .filter(|(reader, at)| touches(readers[*reader].bounds(*at, "day"), request))
-        .collect();
-    let places: Result<Vec<usize>> = wanted
-        .iter()
-        .map(|name| {
-            let place = stored.iter().position(|stored| stored == name);
-            place.ok_or_else(|| Error::internal(format!("the store has no dimension `{name}`")))
-        })
-        .collect();
-    let places = places?;
-    let local: Result<Vec<Local>> = tasks
-        .par_iter()
-        .map(|(reader, at)| {
-            let about = About::read(&readers[*reader], *at, stored)?;
-            Ok(Local::new(&about, &places, request))
-        })
-        .collect();
-    let mut register: HashMap<Cell, u32> = HashMap::new();
-    let mut loaded = Loaded {
-        cells: Vec::new(),
-        events: Vec::new(),
-        unmapped: BTreeMap::new(),
-        users: Stored {
-            readers,
-            groups: Vec::new(),
-            granules: Vec::new(),
-            months: Vec::new(),
-            whole: BTreeMap::new(),
-            granularity: request.granularity,
-        },
-    };
-    let mut partial = BTreeSet::new();
-    for ((reader, at), local) in tasks.into_iter().zip(local?) {
-        let numbers: Vec<u32> = local
-            .cells
-            .into_iter()
-            .zip(&local.events)
-            .map(|(cell, events)| {
-                if !counted.contains(&cell.event) {
-                    partial.insert(cell.granule);
-                    *loaded.unmapped.entry(cell.event).or_default() += events;
-                    return NO_CELL;
-                }
-                let next = loaded.cells.len() as u32;
-                let number = *register.entry(cell).or_insert_with_key(|cell| {
-                    loaded.users.granules.push(cell.granule);
-                    loaded.cells.push(cell.clone());
-                    loaded.events.push(0);
-                    next
-                });
-                loaded.events[number as usize] += events;
-                number
-            })
-            .collect();
-        let cell = |row: &u32| numbers.get(*row as usize).copied().unwrap_or(NO_CELL);
-        let cells: Vec<u32> = local.rows.iter().map(cell).collect();
-        if cells.iter().any(|cell| *cell != NO_CELL) {
-            loaded.users.groups.push(Group { reader, at, cells, shards: local.shards });
-        }
-    }
-    if let Granularity::Calendar(window @ (Window::Month | Window::Quarter | Window::Year)) =
-        request.granularity
-    {
-        let is_whole = |granule: Day| {
-            let period = window.at(granule);
-            request.range.start <= request.zone.start_of(period.start)
-                && request.range.end >= request.zone.start_of(period.end.plus(1))
-                && !partial.contains(&granule)
-        };
-        for granule in loaded.users.granules.iter().filter(|granule| is_whole(**granule)) {
-            *loaded.users.whole.entry(*granule).or_default() += 1;
-        }
-        for file in months {
-            let rows = month_rows(&file)?;
-            loaded.users.months.push((file, rows));
-        }
-    }
-    Ok(loaded)
-}
-
-/// Whether a row group may hold rows of the range asked for.
-fn touches((first, last): (i32, i32), request: &Request<'_>) -> bool {
-    let bounds = Day::MIN.number()..=Day::MAX.number();
-    if !bounds.contains(&first) || !bounds.contains(&last) {
-        return true;
-    }
-    let start = |day: i32| request.zone.start_of(Day::new(day));
-    start(last) >= request.range.start && start(first) < request.range.end
-}
-
-/// The rows of one row group, by cells of its own.
-struct Local {
-    cells: Vec<Cell>,
-    events: Vec<u64>,
-    /// Cell of each row, or [`NO_CELL`].
-    rows: Vec<u32>,
-    shards: Vec<(u32, Range<usize>)>,
-}
-
-impl Local {
-    fn new(about: &About, places: &[usize], request: &Request<'_>) -> Self {
-        let texts = about.texts();
-        // Behind the source come the event and the dimensions.
-        let columns: Vec<&DictionaryArray<Int32Type>> =
-            std::iter::once(texts[1]).chain(places.iter().map(|place| texts[2 + place])).collect();
-        let mut clock = DayClock::new(request.granularity, request.zone, &request.range);
-        let mut local = Self {
-            cells: Vec::new(),
-            events: Vec::new(),
-            rows: Vec::with_capacity(about.len()),
-            shards: Vec::new(),
-        };
-        let mut known: HashMap<Vec<i32>, u32> = HashMap::new();
-        let (mut key, mut before) = (Vec::new(), (Vec::new(), NO_CELL));
-        let (days, shards, events) = (about.days(), about.shards(), about.events());
-        for row in 0..about.len() {
-            match local.shards.last_mut() {
-                Some((shard, rows)) if *shard == shards[row] as u32 => rows.end = row + 1,
-                _ => local.shards.push((shards[row] as u32, row..row + 1)),
-            }
-            let Some(granule) = clock.granule(days[row]) else {
-                local.rows.push(NO_CELL);
-                continue;
-            };
-            key.clear();
-            key.push(granule.number());
-            key.extend(columns.iter().map(|column| column.key(row).map_or(-1, |at| at as i32)));
-            if before.0 != key {
-                let next = local.cells.len() as u32;
-                before.1 = *known.entry(key.clone()).or_insert_with(|| {
-                    let mut texts = columns.iter().map(|column| {
-                        Some(column.values().as_string::<i32>().value(column.key(row)?).to_owned())
-                    });
-                    let event = texts.next().flatten().unwrap_or_default();
-                    local.cells.push(Cell { granule, event, dimensions: texts.collect() });
-                    local.events.push(0);
-                    next
-                });
-                before.0.clone_from(&key);
-            }
-            local.rows.push(before.1);
-            local.events[before.1 as usize] += u64::try_from(events[row]).unwrap_or(0);
-        }
-        local
-    }
-}
-
-/// Tells the granule of a day, if it has one and lies in the range.
-struct DayClock<'a> {
-    granularity: Granularity,
-    zone: &'a Zone,
-    range: &'a Range<i64>,
-    known: HashMap<i32, Option<Day>>,
-}
-
-impl<'a> DayClock<'a> {
-    fn new(granularity: Granularity, zone: &'a Zone, range: &'a Range<i64>) -> Self {
-        Self { granularity, zone, range, known: HashMap::new() }
-    }
-
-    fn granule(&mut self, day: i32) -> Option<Day> {
-        let Self { granularity, zone, range, known } = self;
-        *known.entry(day).or_insert_with(|| granule(Day::new(day), *granularity, zone, range))
-    }
-}
-
-/// First day of the granule of a day in a range of instants that starts and ends with days.
-pub(super) fn granule(
-    day: Day,
-    granularity: Granularity,
-    zone: &Zone,
-    range: &Range<i64>,
-) -> Option<Day> {
-    let inside = range.contains(&zone.start_of(day));
-    granularity.granule(day).filter(|_| inside).map(|period| period.start)
-}
-
-/// Sets by cell: as they are stored, or parts of them.
-#[derive(Debug)]
-pub(super) struct Sets<T> {
-    /// For each cell up to the last one that has a set, where its sets start.
-    starts: Vec<u32>,
-    sets: Vec<T>,
-}
-
-impl<T> Default for Sets<T> {
-    fn default() -> Self {
-        Self { starts: Vec::new(), sets: Vec::new() }
-    }
-}
-
-impl<T> Sets<T> {
-    /// Adds a set to a cell, which is the last one that has any.
-    pub(super) fn push(&mut self, cell: u32, set: T) {
-        if self.starts.len() <= cell as usize {
-            self.starts.resize(cell as usize + 1, self.sets.len() as u32);
-        }
-        self.sets.push(set);
-    }
-
-    /// Takes all sets out.
-    pub(super) fn clear(&mut self) {
-        self.starts.clear();
-        self.sets.clear();
-    }
-
-    /// Whether no cell has a set.
-    pub(super) fn is_empty(&self) -> bool {
-        self.sets.is_empty()
-    }
-
-    /// The sets of a cell.
-    #[inline]
-    pub(super) fn of(&self, cell: u32) -> &[T] {
-        let start = |cell: usize| self.starts.get(cell).map_or(self.sets.len(), |at| *at as usize);
-        &self.sets[start(cell as usize)..start(cell as usize + 1)]
-    }
+    pub(super) shards: Vec<(u32, Range<usize>)>,
 }
 
 /// What is asked, the place of a count in it, and what is to be counted there.

@@ -147,31 +147,36 @@ fn parse_uuid(bytes: &[u8]) -> Option<u128> {
     if bytes[8] != b'-' || bytes[13] != b'-' || bytes[18] != b'-' || bytes[23] != b'-' {
         return None;
     }
-    let mut wide = 0u128;
-    let mut bad = 0u8;
-    for (from, to) in [(0, 8), (9, 13), (14, 18), (19, 23), (24, 36)] {
-        let mut part = 0u64;
-        for byte in &bytes[from..to] {
-            let nibble = NIBBLES[usize::from(*byte)];
-            bad |= nibble;
-            part = (part << 4) | u64::from(nibble & 15);
-        }
-        wide = (wide << (4 * (to - from))) | u128::from(part);
+    let four = |at: usize| {
+        u64::from(u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]))
+    };
+    let (mut wide, mut wrong) = (0, 0);
+    for (first, second) in [(0, 4), (9, 14), (19, 24), (28, 32)] {
+        let (value, bad) = hex(four(first) << 32 | four(second));
+        wide = wide << 32 | u128::from(value);
+        wrong |= bad;
     }
-    (bad < 16).then_some(wide)
+    (wrong == 0).then_some(wide)
 }
 
-/// Value of a lower-case hexadecimal digit; 16 for every other byte.
-const NIBBLES: [u8; 256] = {
-    let mut table = [16u8; 256];
-    let mut nibble = 0u8;
-    while nibble < 16 {
-        let byte = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-        table[byte as usize] = nibble;
-        nibble += 1;
-    }
-    table
-};
+/// The value of eight lower-case hexadecimal digits, a byte of a word each, and what is wrong with
+/// them: 0 if nothing is.
+#[inline]
+fn hex(digits: u64) -> (u32, u64) {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // 0x30 to 0x39 are figures, 0x61 to 0x66 letters.
+    let letters = digits >> 6 & ONES;
+    let low = digits & (ONES * 0x0f);
+    let kinds = (digits & (ONES * 0xf0)) ^ (ONES * 0x30 + letters * 0x30);
+    let values = low + letters * 9;
+    // What carries into the upper half of its byte: a figure above 9, a letter above f, and any
+    // letter but the one before a.
+    let above = (values + (ONES - letters) * 6) & (ONES * 0xf0);
+    let before = ((low + letters * 0x0f) ^ (letters * 0x10)) & (ONES * 0x10);
+    let pairs = (values | values >> 4) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
+    ((fours | fours >> 16) as u32, kinds | above | before)
+}
 
 #[cfg(test)]
 mod tests {
@@ -212,7 +217,34 @@ mod tests {
         assert_eq!(Key::of_text(&broken), Key::Text(broken.as_bytes()));
     }
 
+    #[test]
+    fn every_byte_is_a_digit_or_none() {
+        for at in 0..36 {
+            for byte in 0..=u8::MAX {
+                let mut bytes = *b"01234567-89ab-cdef-0f1e-d2c3b4a59687";
+                bytes[at] = byte;
+                let dashes = [8, 13, 18, 23].iter().all(|at| bytes[*at] == b'-');
+                let digits: String =
+                    bytes.iter().filter(|byte| **byte != b'-').map(|b| char::from(*b)).collect();
+                let is_lower = !digits.bytes().any(|byte| byte.is_ascii_uppercase());
+                let value = u128::from_str_radix(&digits, 16).ok();
+                let expected = value.filter(|_| dashes && is_lower && digits.len() == 32);
+                // A sign is none of these.
+                let expected = expected.filter(|_| !digits.contains('+'));
+                assert_eq!(super::parse_uuid(&bytes), expected, "{byte} at {at}");
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn uuids_are_read_as_they_are_printed(wide in any::<u128>()) {
+            let hex = format!("{wide:032x}");
+            let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
+            let text = parts.join("-");
+            prop_assert_eq!(Key::of_text(&text), Key::Wide(wide));
+        }
+
         #[test]
         fn canonical_form_loses_nothing(a in "[-+]?[0-9]{0,21}", b in "[-+]?[0-9]{0,21}") {
             prop_assert_eq!(Key::of_text(&a) == Key::of_text(&b), a == b);

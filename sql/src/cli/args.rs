@@ -71,6 +71,17 @@ pub(super) enum Command {
     },
 }
 
+impl Command {
+    /// The threads that it was given, if it takes a number of them.
+    pub(super) fn threads(&self) -> Option<NonZeroUsize> {
+        match self {
+            Self::Sql(options) => options.threads,
+            Self::Serve(options) => options.threads,
+            _ => None,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Demo {
     /// Where to write the HTML report

@@ -21,7 +21,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use engine::events::Rejects;
 use engine::project::Project;
-use engine::{Error, Result};
+use engine::{Error, Kind, Result};
+use rayon::ThreadPoolBuilder;
 
 use args::{Arguments, Command};
 
@@ -66,6 +67,11 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Result<Outcome> {
+    if let Some(threads) = arguments.command.threads() {
+        // For what goes on beside the threads of a query, such as the writing of its rows.
+        let pool = ThreadPoolBuilder::new().num_threads(threads.get()).build_global();
+        pool.map_err(|cause| Error::new(Kind::Io, format!("no threads: {cause}")))?;
+    }
     let project = arguments.project;
     match arguments.command {
         Command::Demo(options) => demo::run(&options),

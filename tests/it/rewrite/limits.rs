@@ -3,9 +3,10 @@
 use arrow::datatypes::{DataType, TimeUnit};
 
 use super::{
-    DAY, Event, Keys, START, configure, file, ingested, micros, open, plan, project, rows, same,
+    DAY, Event, Keys, START, configure, file, ingested, micros, open, plan, project, same,
     some_events,
 };
+use crate::answer::sorted;
 use crate::project::{GOOD, Project};
 use crate::store::take;
 
@@ -239,7 +240,7 @@ async fn a_broken_store_is_told_with_the_way_past_it() {
     let error = session.sql(BY_MONTH).await.unwrap().collect().await.unwrap_err().to_string();
     assert!(error.contains("SET headcount.rollup = false"), "{error}");
     session.sql("SET headcount.rollup = false").await.unwrap();
-    assert!(!rows(&session, BY_MONTH).await.is_empty());
+    assert!(!sorted(&session, BY_MONTH).await.is_empty());
 }
 
 #[tokio::test]
@@ -252,13 +253,13 @@ async fn views_say_the_road_that_they_take() {
     project.write("events/late.parquet", late());
     let said = plan(&open(&project), sql).await;
     assert!(said.contains("from the store at version 1 and events of 1 new file of"), "{said}");
-    let with = rows(&open(&project), sql).await;
+    let with = sorted(&open(&project), sql).await;
     project.write("events/0.parquet", file(&some_events(), Keys::Dense, &micros(), true));
     let said = plan(&open(&project), sql).await;
     assert!(said.contains("events/0.parquet has changed since it was ingested"), "{said}");
-    assert_eq!(rows(&open(&project), sql).await, with);
+    assert_eq!(sorted(&open(&project), sql).await, with);
     std::fs::remove_dir_all(project.path("store")).unwrap();
     let said = plan(&open(&project), sql).await;
     assert!(said.contains("from events of [visits]"), "{said}");
-    assert_eq!(rows(&open(&project), sql).await, with);
+    assert_eq!(sorted(&open(&project), sql).await, with);
 }

@@ -11,11 +11,11 @@ use arrow::array::{
 };
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit};
-use arrow::util::pretty::pretty_format_batches_with_schema;
 use datafusion::prelude::SessionContext;
 use headcount::catalog::{Contents, register};
 use headcount::session::{Options, session};
 
+use crate::answer::sorted;
 use crate::project::{Project, parquet_in_groups};
 use crate::store::take;
 
@@ -166,30 +166,9 @@ fn open(project: &Project) -> SessionContext {
     session
 }
 
-/// The rows of a statement as text, sorted.
-async fn rows(session: &SessionContext, sql: &str) -> Vec<String> {
-    let frame = session.sql(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-    let schema = Arc::new(frame.schema().as_arrow().clone());
-    let batches = frame.collect().await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-    let text = pretty_format_batches_with_schema(schema, &batches).unwrap().to_string();
-    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-    lines.retain(|line| !is_total_of_nothing(line));
-    lines.sort();
-    lines
-}
-
-/// Whether a line is the grand total of no rows at all, which DataFusion gives under ROLLUP and
-/// CUBE or leaves out, depending on the number of partitions; our operator always gives it.
-fn is_total_of_nothing(line: &str) -> bool {
-    let cells = || line.trim_matches('|').split('|').map(str::trim);
-    line.starts_with('|')
-        && cells().next() == Some("")
-        && cells().all(|cell| cell.is_empty() || cell == "0")
-}
-
 /// What `EXPLAIN` says.
 async fn plan(session: &SessionContext, sql: &str) -> String {
-    rows(session, &format!("EXPLAIN FORMAT INDENT {sql}")).await.join("\n")
+    sorted(session, &format!("EXPLAIN FORMAT INDENT {sql}")).await.join("\n")
 }
 
 /// Rows with the roll-up, by the events, and by DataFusion alone are the same. Returns whether the
@@ -199,10 +178,10 @@ async fn same(project: &Project, sql: &str) -> bool {
     let plan = plan(&session, sql).await;
     let shown = plan.contains("RollupExec");
     assert_eq!(shown, plan.contains("(roll-up of "), "{sql}\n{plan}");
-    let with = rows(&session, sql).await;
+    let with = sorted(&session, sql).await;
     for setting in ["headcount.rollup", "headcount.exact_distinct"] {
         session.sql(&format!("SET {setting} = false")).await.unwrap();
-        assert_eq!(with, rows(&session, sql).await, "{setting}: {sql}\n{plan}");
+        assert_eq!(with, sorted(&session, sql).await, "{setting}: {sql}\n{plan}");
     }
     shown
 }

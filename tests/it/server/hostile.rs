@@ -1,35 +1,48 @@
 //! Statements that want to break something, for every protocol: they are refused or answered, and
 //! the server lives.
 
-/// The statements.
-pub(super) fn statements() -> Vec<String> {
-    let many = |what: &str, times: usize| what.repeat(times);
+/// A statement that wants to break something.
+pub(super) struct Hostile {
+    pub(super) sql: String,
+    /// Whether it must be refused; what is only slow or large may well be answered.
+    pub(super) refused: bool,
+}
+
+impl Hostile {
+    /// As much of it as fits into a message.
+    pub(super) fn shown(&self) -> String {
+        self.sql.chars().take(60).collect()
+    }
+}
+
+/// The statements; a server runs them with 64 MiB for each.
+pub(super) fn statements() -> impl Iterator<Item = Hostile> {
+    let refused = refused().into_iter().map(|sql| Hostile { sql, refused: true });
+    refused.chain(slow_or_large().into_iter().map(|sql| Hostile { sql, refused: false }))
+}
+
+pub(super) fn many(what: &str, times: usize) -> String {
+    what.repeat(times)
+}
+
+fn refused() -> Vec<String> {
     let made = [
         format!("SELECT {}1{}", many("(", 5_000), many(")", 5_000)),
         format!("SELECT 1{}", many(" + 1", 20_000)),
-        format!("SELECT 1{}", many(" + 1", 400)),
-        format!("SELECT [1]{}", many(" || 1", 95)),
         format!("SELECT 1 WHERE {}true", many("NOT ", 5_000)),
         format!("SELECT {}1", many("- ", 5_000)),
         format!("SELECT CASE {}WHEN 1 THEN 1 END", many("WHEN true THEN CASE ", 500)),
         format!("SELECT {}1 2{}", many("POSITION(", 40), many(")", 40)),
         format!("SELECT {}1", many("POSITION(", 12)),
         format!("{}SELECT 1", many("SELECT 1 UNION ALL ", 3_000)),
-        format!("{}SELECT 1 FROM (SELECT 2)", many("SELECT 1 UNION ALL ", 98)),
         format!("SELECT count(*) FROM (SELECT 1) a0{}", many(", (SELECT 1)", 5_000)),
         format!("SELECT {}1{}", many("(SELECT ", 500), many(")", 500)),
         format!("SELECT {}", many("[", 5_000)),
         format!("SELECT '{}", many("x", 1 << 20)),
         format!("SELECT \"{}\"", many("é", 1 << 19)),
-        format!("SELECT 1 IN ({}1)", many("1,", 50_000)),
-        format!(
-            "WITH {} SELECT 1",
-            (0..500).map(|n| format!("a{n} AS (SELECT 1)")).collect::<Vec<_>>().join(",")
-        ),
         format!("SELECT length(concat({}a)) FROM (SELECT repeat('x', 9000000) a)", many("a, ", 99)),
         format!("SELECT {}a FROM (SELECT repeat('x', 9000000) a)", many("a || ", 99)),
         format!("SELECT {}a FROM (SELECT range(0, 900000) a)", many("a || ", 99)),
-        format!("SELECT '{}', value FROM generate_series(1, 9999)", many("x", 1 << 20)),
     ];
     let plain = [
         "SELECT repeat('x', 2000000000)",
@@ -40,25 +53,42 @@ pub(super) fn statements() -> Vec<String> {
         "SELECT regexp_replace(repeat('x', 1000000), '(x)', repeat('\\1', 1000000), 'g')",
         "SELECT array_to_string(range(0, 1000000), repeat('-', 1000000))",
         "SELECT string_agg(n::VARCHAR, repeat('-', 9000000)) FROM generate_series(1, 9999) t(n)",
-        "SELECT max(CASE WHEN n > 1 THEN repeat('x', 9000000) END) FROM generate_series(1, 9999) t(n)",
         "SELECT array_agg(a.value) FROM generate_series(1, 100000000) a",
         "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r",
-        "SELECT regexp_match(repeat('a', 100000), '(a+)+$')",
         "SELECT $é, ?, ?1, $0, $$ ",
         "SELECT $1",
         "\u{feff}\u{202e}SELECT",
         "SELECT bitmap_count(x'ffffffffffffffffffff')",
         "SELECT hll_count(x'00')",
         "SELECT 1 / 0, CAST('x' AS INT), -9223372036854775808 / -1",
+        "SELECT * FROM generate_series(1, 10, 0)",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM \"/etc/passwd\"",
+        "SELECT * FROM read_csv('/etc/passwd')",
+    ];
+    made.into_iter().chain(plain.map(str::to_owned)).collect()
+}
+
+fn slow_or_large() -> Vec<String> {
+    let made = [
+        format!("SELECT 1{}", many(" + 1", 400)),
+        format!("SELECT [1]{}", many(" || 1", 95)),
+        format!("{}SELECT 1 FROM (SELECT 2)", many("SELECT 1 UNION ALL ", 98)),
+        format!("SELECT 1 IN ({}1)", many("1,", 50_000)),
+        format!(
+            "WITH {} SELECT 1",
+            (0..500).map(|n| format!("a{n} AS (SELECT 1)")).collect::<Vec<_>>().join(",")
+        ),
+        format!("SELECT '{}', value FROM generate_series(1, 9999)", many("x", 1 << 20)),
+    ];
+    let plain = [
+        "SELECT max(CASE WHEN n > 1 THEN repeat('x', 9000000) END) FROM generate_series(1, 9999) t(n)",
+        "SELECT regexp_match(repeat('a', 100000), '(a+)+$')",
         "SELECT date_bin(INTERVAL '0', now()), to_timestamp(1e300)",
         "SELECT DATE '0001-01-01', DATE '9999-12-31' + INTERVAL '300000 years'",
         "SELECT arrow_cast(9223372036854775807, 'Timestamp(Second, None)')",
         "SELECT arrow_cast(-2147483648, 'Date32'), arrow_cast(1, 'Decimal256(70, 3)')",
         "SELECT map(['a'], [1]), struct(1, 'a'), [[1]], [struct(1)]",
-        "SELECT * FROM generate_series(1, 10, 0)",
-        "SELECT * FROM '/etc/passwd'",
-        "SELECT * FROM \"/etc/passwd\"",
-        "SELECT * FROM read_csv('/etc/passwd')",
     ];
     made.into_iter().chain(plain.map(str::to_owned)).collect()
 }

@@ -143,17 +143,18 @@ impl<K: Copy> Strangers<K> {
 
     /// The same, those of each shard together.
     fn by_shard(&self, hash: impl Fn(K) -> u64) -> ByShard<K> {
+        let shards: Vec<u8> = self.keys.iter().map(|key| shard(hash(*key)) as u8).collect();
         let mut starts = [0; SHARDS + 1];
-        for key in &self.keys {
-            starts[shard(hash(*key)) + 1] += 1;
+        for shard in &shards {
+            starts[usize::from(*shard) + 1] += 1;
         }
         for at in 0..SHARDS {
             starts[at + 1] += starts[at];
         }
         // What is here now is written over.
         let (mut keys, mut rows, mut next) = (self.keys.clone(), self.rows.clone(), starts);
-        for (key, row) in self.keys.iter().zip(&self.rows) {
-            let place = &mut next[shard(hash(*key))];
+        for (shard, (key, row)) in shards.iter().zip(self.keys.iter().zip(&self.rows)) {
+            let place = &mut next[usize::from(*shard)];
             (keys[*place], rows[*place]) = (*key, *row);
             *place += 1;
         }

@@ -242,7 +242,7 @@ mod tests {
     use arrow::util::pretty::pretty_format_batches;
     use datafusion::prelude::SessionContext;
 
-    use super::bound;
+    use super::{batch_rows, bound};
     use crate::session::{Options, session};
 
     async fn ask(sql: &str) -> Result<usize, String> {
@@ -279,6 +279,25 @@ mod tests {
                 Ok::<_, ()>(pretty_format_batches(&batches).unwrap().to_string())
             };
             assert_eq!(rows(guarded).await, rows(plain).await, "{joined}");
+        }
+    }
+
+    #[tokio::test]
+    async fn long_literals_make_small_batches_wherever_they_stand() {
+        let session = session(&Options::default()).unwrap();
+        let text = |length: usize| format!("'{}'", "x".repeat(length));
+        let long = text(1_000);
+        for (sql, (from, to)) in [
+            ("SELECT 1, 'x'".to_owned(), (8192, 8192)),
+            (format!("SELECT {long}"), (1_900, 2_100)),
+            (format!("SELECT n FROM (VALUES (1)) t(n) WHERE {long} = n"), (1_900, 2_100)),
+            (format!("SELECT (SELECT max({long} || n) FROM (VALUES (1)) t(n))"), (1_900, 2_100)),
+            (format!("SELECT {}", text(1_000_000)), (2, 2)),
+            (format!("SELECT {}", text(3_000_000)), (1, 1)),
+        ] {
+            let plan = session.state().create_logical_plan(&sql).await.unwrap();
+            let rows = batch_rows(&plan, 8 << 20, 8192).unwrap();
+            assert!((from..=to).contains(&rows), "{rows} rows for {:.60}", sql);
         }
     }
 
