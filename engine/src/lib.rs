@@ -23,6 +23,7 @@ pub mod active;
 pub mod project;
 pub mod rollup;
 
+mod counting_sort;
 mod error;
 mod nearest;
 

@@ -16,8 +16,8 @@ use crate::{Error, Result};
 const TEXT: u8 = 0;
 const WIDE: u8 = 1;
 
-/// Keys that are looked up together: as many as a processor can wait for at a time, and some more.
-const TOGETHER: usize = 32;
+/// Keys that are looked up together: some more than a processor can wait for at a time.
+const TOGETHER: usize = 64;
 
 /// Numbers for keys. Kinds of keys have tables of their own, so that integers cost 16 bytes of
 /// table and UUIDs 32, and share one sequence of numbers.
@@ -188,9 +188,13 @@ fn all<K: Copy + Default + PartialEq>(
     numbers: &mut Vec<u32>,
 ) -> Result<()> {
     numbers.clear();
+    let mut places = [0; TOGETHER];
     for keys in keys.chunks(TOGETHER) {
+        for (place, key) in places.iter_mut().zip(keys) {
+            *place = table.place(hash(*key));
+        }
         let from = numbers.len();
-        numbers.extend(keys.iter().map(|key| table.first(*key, hash(*key))));
+        numbers.extend(keys.iter().zip(&places).map(|(key, place)| table.at(*place, *key)));
         for (number, key) in numbers[from..].iter_mut().zip(keys) {
             if *number == FREE {
                 *number = one(table, next, *key, hash(*key), hash)?;

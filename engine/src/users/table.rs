@@ -1,9 +1,10 @@
 //! A hash table of keys of fixed width with their numbers, made for looking up many at a time.
 //!
 //! It is larger than the caches, so whoever looks up one key waits for memory, and whoever looks
-//! up the next one then waits again. [`first`](Table::first) reads one slot and decides nothing
-//! by it: called for many keys in a row, the processor fetches their slots at the same time. With
-//! a third of the slots free most keys lie in their first one.
+//! up the next one then waits again. [`at`](Table::at) reads one slot and decides nothing by it:
+//! called for many keys in a row whose [places](Table::place) are known, it is so little work that
+//! the processor fetches their slots at the same time. With a third of the slots free most keys
+//! lie in their first one.
 
 use std::fmt;
 
@@ -32,10 +33,16 @@ impl<K: Copy + Default + PartialEq> Table<K> {
         self.len
     }
 
-    /// The number of a key if it lies in its first slot; else [`FREE`], which says nothing.
+    /// The slot in which a key with this hash lies first.
     #[inline]
-    pub(super) fn first(&self, key: K, hash: u64) -> u32 {
-        let Some((other, number)) = self.slots.get(self.place(hash)) else { return FREE };
+    pub(super) fn place(&self, hash: u64) -> usize {
+        hash as usize & self.slots.len().wrapping_sub(1) // the low bits, on purpose
+    }
+
+    /// The number of a key if it lies in this slot; else [`FREE`], which says nothing.
+    #[inline]
+    pub(super) fn at(&self, place: usize, key: K) -> u32 {
+        let Some((other, number)) = self.slots.get(place) else { return FREE };
         // Without a branch, which would have to be guessed before the slot is there.
         *number | 0u32.wrapping_sub(u32::from(*other != key))
     }
@@ -74,11 +81,6 @@ impl<K: Copy + Default + PartialEq> Table<K> {
     /// Heap bytes in use.
     pub(super) fn size(&self) -> usize {
         self.slots.capacity() * size_of::<(K, u32)>()
-    }
-
-    #[inline]
-    fn place(&self, hash: u64) -> usize {
-        hash as usize & self.slots.len().wrapping_sub(1) // the low bits, on purpose
     }
 
     /// The slot of a key, or the free one where it belongs.
@@ -131,7 +133,7 @@ mod tests {
             for key in &keys {
                 let fresh = map.len() as u32;
                 let expected = *map.entry(*key).or_insert(fresh);
-                let before = table.first(*key, hash(*key));
+                let before = table.at(table.place(hash(*key)), *key);
                 prop_assert!(before == FREE || before == expected);
                 let (number, is_new) = table.number(*key, hash(*key), fresh, hash);
                 prop_assert_eq!((number, is_new), (expected, map.len() as u32 > fresh));

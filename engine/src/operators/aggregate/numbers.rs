@@ -14,6 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use arrow::array::{Array, ArrayRef};
 use arrow::buffer::{BooleanBuffer, NullBuffer};
 
+use crate::counting_sort::counting_sort;
 use crate::events::Users;
 use crate::operators::column::any_keys;
 use crate::users::{Key, Numbering, hash_bytes, hash_int, hash_wide};
@@ -134,7 +135,7 @@ impl<K> Default for Strangers<K> {
     }
 }
 
-impl<K: Copy> Strangers<K> {
+impl<K: Copy + Default> Strangers<K> {
     #[inline]
     fn push(&mut self, key: K, row: usize) {
         self.keys.push(key);
@@ -144,20 +145,9 @@ impl<K: Copy> Strangers<K> {
     /// The same, those of each shard together.
     fn by_shard(&self, hash: impl Fn(K) -> u64) -> ByShard<K> {
         let shards: Vec<u8> = self.keys.iter().map(|key| shard(hash(*key)) as u8).collect();
-        let mut starts = [0; SHARDS + 1];
-        for shard in &shards {
-            starts[usize::from(*shard) + 1] += 1;
-        }
-        for at in 0..SHARDS {
-            starts[at + 1] += starts[at];
-        }
-        // What is here now is written over.
-        let (mut keys, mut rows, mut next) = (self.keys.clone(), self.rows.clone(), starts);
-        for (shard, (key, row)) in shards.iter().zip(self.keys.iter().zip(&self.rows)) {
-            let place = &mut next[usize::from(*shard)];
-            (keys[*place], rows[*place]) = (*key, *row);
-            *place += 1;
-        }
+        let shards = shards.iter().map(|shard| usize::from(*shard));
+        let (keys, _) = counting_sort(shards.clone().zip(self.keys.iter().copied()), SHARDS);
+        let (rows, starts) = counting_sort(shards.zip(self.rows.iter().copied()), SHARDS);
         ByShard { keys, rows, starts }
     }
 }
@@ -167,7 +157,7 @@ struct ByShard<K> {
     keys: Vec<K>,
     rows: Vec<u32>,
     /// Where each shard starts; one place more for the end.
-    starts: [usize; SHARDS + 1],
+    starts: Vec<usize>,
 }
 
 #[inline]

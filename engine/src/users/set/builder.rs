@@ -6,6 +6,7 @@
 
 use super::page::{Page, page_mut};
 use super::{Repr, UserSet, high, low};
+use crate::counting_sort::counting_sort;
 
 /// A list at most this long stays a list ...
 const LIST: usize = 1024;
@@ -64,10 +65,22 @@ impl SetBuilder {
         *heap = (*heap + self.size()).wrapping_sub(before);
     }
 
-    /// Empties the tail into the pages.
+    /// Empties the tail into the pages: sorted by page first, so that each page is met once and
+    /// stays in the nearest cache meanwhile, unless there are more pages than users.
     fn put_away(&mut self) {
-        for number in self.tail.drain(..) {
-            page_mut(&mut self.pages, high(number), &mut 0).push(low(number), &mut 0);
+        let last = self.tail.iter().max().map_or(0, |number| high(*number));
+        page_mut(&mut self.pages, last, &mut 0);
+        if self.tail.len() < self.pages.len() {
+            for number in self.tail.drain(..) {
+                self.pages[high(number)].push(low(number), &mut 0);
+            }
+            return;
+        }
+        let users = self.tail.iter().map(|number| (high(*number), low(*number)));
+        let (lows, starts) = counting_sort(users, self.pages.len());
+        self.tail.clear();
+        for (page, here) in self.pages.iter_mut().zip(starts.windows(2)) {
+            page.push_all(&lows[here[0]..here[1]]);
         }
     }
 

@@ -72,6 +72,18 @@ impl Page {
         }
     }
 
+    /// [Pushes](Self::push) many users.
+    pub(super) fn push_all(&mut self, lows: &[u16]) {
+        let mut lows = lows.iter();
+        loop {
+            if let Self::Bits(bits) = self {
+                return lows.for_each(|low| bits[usize::from(low >> 6)] |= 1 << (low & 63));
+            }
+            let Some(low) = lows.next() else { return };
+            self.push(*low, &mut 0);
+        }
+    }
+
     #[cold]
     fn push_growing(&mut self, low: u16, heap: &mut usize) {
         let before = self.size();
