@@ -1,4 +1,5 @@
-//! Filling a set of users: pages against Roaring and a hash set, and a sketch beside them.
+//! Filling a set of users: pages against Roaring and a hash set, numberings and a sketch beside
+//! them.
 //!
 //! Each bench checks its answer before it is timed. It shows one set filled by one thread, with
 //! numbers in random order; it does not show scans, many groups or merging.
@@ -10,7 +11,7 @@ use std::collections::HashSet;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use engine::users::{Key, Numbering, Sketch, UserSet, hash_int};
+use engine::users::{Key, Numbering, SetBuilder, Sketch, UserSet, hash_int};
 use headcount_benches::numbers;
 
 /// (values, users): thin and full, few and many.
@@ -30,6 +31,16 @@ fn fill(criterion: &mut Criterion) {
         assert_eq!(pages(), distinct);
         group.bench_function(BenchmarkId::new("pages", &size), |b| b.iter(|| black_box(pages())));
 
+        let builder = || {
+            let mut builder = SetBuilder::default();
+            numbers.iter().for_each(|number| builder.push(*number, &mut 0));
+            builder.finish().len()
+        };
+        assert_eq!(builder(), distinct);
+        group.bench_function(BenchmarkId::new("builder", &size), |b| {
+            b.iter(|| black_box(builder()));
+        });
+
         let hash_set = || numbers.iter().collect::<HashSet<_>>().len() as u64;
         assert_eq!(hash_set(), distinct);
         group.bench_function(BenchmarkId::new("hash set", &size), |b| {
@@ -47,6 +58,19 @@ fn fill(criterion: &mut Criterion) {
         assert_eq!(numbered(), distinct);
         group.bench_function(BenchmarkId::new("numbering", &size), |b| {
             b.iter(|| black_box(numbered()));
+        });
+
+        let ints: Vec<i64> = numbers.iter().map(|number| i64::from(*number)).collect();
+        let together = || {
+            let (mut numbering, mut found) = (Numbering::default(), Vec::new());
+            for ints in ints.chunks(1_000) {
+                numbering.ints(ints, &mut found).expect("few users");
+            }
+            u64::from(numbering.len())
+        };
+        assert_eq!(together(), distinct);
+        group.bench_function(BenchmarkId::new("numbering together", &size), |b| {
+            b.iter(|| black_box(together()));
         });
 
         let sketch = || {

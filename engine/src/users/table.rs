@@ -7,6 +7,7 @@
 //! lie in their first one.
 
 use std::fmt;
+use std::hint::select_unpredictable;
 
 /// Stands in the place of a number where a slot is free; no key gets it.
 pub(super) const FREE: u32 = u32::MAX;
@@ -43,8 +44,8 @@ impl<K: Copy + Default + PartialEq> Table<K> {
     #[inline]
     pub(super) fn at(&self, place: usize, key: K) -> u32 {
         let Some((other, number)) = self.slots.get(place) else { return FREE };
-        // Without a branch, which would have to be guessed before the slot is there.
-        *number | 0u32.wrapping_sub(u32::from(*other != key))
+        // A branch would have to be guessed before the slot is there.
+        select_unpredictable(*other == key, *number, FREE)
     }
 
     /// The number of a key, which is `fresh` if it is new; whether it is. `rehash` is the function
