@@ -14,9 +14,8 @@ const LIST: usize = 1024;
 const PER_PAGE: usize = 4;
 /// Room in a list that gets its first user.
 const FIRST: usize = 4;
-/// A tail is at most this long ...
-const TAIL: usize = 1 << 16;
-/// ... and takes at most this part of what the pages take.
+/// A tail behind pages takes at most this part of what they take: a visit then meets each of their
+/// cache lines about as often, however large the set is.
 const PART: usize = 8;
 
 /// A [`UserSet`] in the making. It cannot tell who is in it until it is
@@ -58,7 +57,7 @@ impl SetBuilder {
             self.put_away();
             let pages: usize = self.pages.iter().map(Page::size).sum();
             let room = self.tail.capacity() * 2;
-            if room <= TAIL && room * size_of::<u32>() <= pages / PART {
+            if room * size_of::<u32>() <= pages / PART {
                 self.tail.reserve_exact(room);
             }
         }
