@@ -36,8 +36,9 @@ def command(options, python, name, way, data, out):
         return ask, answer
     project = ["--project", data, "--format", "csv"]
     if way.name == "report":
-        return [program_of(options), "report", *project, *way.count.split()], out
-    text = sql(question, way, "events")
+        return [program_of(options), "report", "--no-store", *project, *way.count.split()], out
+    # A store that another program of this folder left beside the data must not answer.
+    text = f"SET headcount.rollup = false; {sql(question, way, 'events')}"
     return [program_of(options), "sql", *project, "--threads", options.threads, "-c", text], out
 
 
