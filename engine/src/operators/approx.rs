@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
     Accumulator, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, ReversedUDAF,
     Signature, TypeSignature, Volatility,
 };
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::scalar::ScalarValue;
 
@@ -89,7 +90,7 @@ impl AggregateUDFImpl for ApproxCountDistinct {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let mut groups = ApproxGroups::new(precision(NAME, &args)?)?;
+        let mut groups = ApproxGroups::new(precision(NAME, args.exprs)?)?;
         groups.grow(1);
         Ok(Box::new(Single::new(groups)))
     }
@@ -102,7 +103,7 @@ impl AggregateUDFImpl for ApproxCountDistinct {
         &self,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(ApproxGroups::new(precision(NAME, &args)?)?))
+        Ok(Box::new(ApproxGroups::new(precision(NAME, args.exprs)?)?))
     }
 
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
@@ -134,8 +135,8 @@ pub(super) fn counts_users(name: &str, arguments: &[DataType]) -> Result<()> {
 }
 
 /// The second argument of a function, or the default.
-pub(super) fn precision(name: &str, args: &AccumulatorArgs<'_>) -> Result<u8> {
-    let Some(argument) = args.exprs.get(1) else { return Ok(DEFAULT_PRECISION) };
+pub(super) fn precision(name: &str, arguments: &[Arc<dyn PhysicalExpr>]) -> Result<u8> {
+    let Some(argument) = arguments.get(1) else { return Ok(DEFAULT_PRECISION) };
     let literal = argument.downcast_ref::<Literal>().map(Literal::value);
     let integer = literal.map(|value| value.cast_to(&DataType::Int64)).transpose()?;
     let Some(ScalarValue::Int64(Some(precision))) = integer else {
@@ -169,22 +170,20 @@ impl ApproxGroups {
     /// When the precision is outside 4..=18.
     pub(super) fn new(precision: u8) -> Result<Self> {
         let empty = Sketch::new(precision).map_err(external)?;
-        let header = empty.to_bytes().map_err(external)?;
+        let header = empty.to_bytes();
         Ok(Self { empty, header, sketches: Vec::new(), heap: 0 })
     }
 
-    fn insert(&mut self, group: usize, hash: u64) -> crate::Result<()> {
-        let sketch = &mut self.sketches[group];
-        let before = sketch.size();
-        sketch.insert(hash)?;
-        self.heap = self.heap + sketch.size() - before;
-        Ok(())
+    #[inline]
+    fn insert(&mut self, group: usize, hash: u64) {
+        self.sketches[group].insert_counting(hash, &mut self.heap);
     }
 
     fn merge(&mut self, group: usize, bytes: &[u8]) -> crate::Result<()> {
         // One user, as most states are when partial aggregation is skipped.
         if let Some(hash) = bytes.strip_prefix(&*self.header).and_then(|b| b.try_into().ok()) {
-            return self.insert(group, u64::from_le_bytes(hash));
+            self.insert(group, u64::from_le_bytes(hash));
+            return Ok(());
         }
         let sketch = &mut self.sketches[group];
         let before = sketch.size();
@@ -222,7 +221,8 @@ impl GroupsAccumulator for ApproxGroups {
     ) -> Result<()> {
         self.grow(total_num_groups);
         for_each_key(values, opt_filter, user_keys, |row, key| {
-            self.insert(group_indices[row], key.hash())
+            self.insert(group_indices[row], key.hash());
+            Ok(())
         })
         .map_err(external)
     }
@@ -244,15 +244,16 @@ impl GroupsAccumulator for ApproxGroups {
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
         let sketches = self.take(emit_to);
-        let counts = sketches.iter().map(|sketch| sketch.estimate().users as i64);
-        Ok(Arc::new(counts.collect::<Int64Array>()))
+        let count = |sketch: &Sketch| Ok(sketch.estimate()?.users as i64);
+        let counts: crate::Result<Int64Array> = sketches.iter().map(count).collect();
+        Ok(Arc::new(counts.map_err(external)?))
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
         let sketches = self.take(emit_to);
         let mut writer = state::Writer::new(sketches.len());
         for sketch in sketches {
-            writer.bytes().extend(sketch.to_bytes().map_err(external)?);
+            writer.bytes().extend(sketch.to_bytes());
             writer.end();
         }
         writer.finish()
@@ -281,6 +282,7 @@ impl Peek for ApproxGroups {
     }
 
     fn peek(&self, group: usize) -> Result<ScalarValue> {
-        Ok(ScalarValue::Int64(Some(self.sketch(group).estimate().users as i64)))
+        let estimate = self.sketch(group).estimate().map_err(external)?;
+        Ok(ScalarValue::Int64(Some(estimate.users as i64)))
     }
 }

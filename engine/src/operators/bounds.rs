@@ -49,7 +49,7 @@ pub(super) fn answers(name: &str, args: &ReturnFieldArgs<'_>) -> Result<DataType
 pub(super) fn answer<T>(
     columns: &[ArrayRef],
     read: fn(&[u8]) -> Outcome<T>,
-    estimate: fn(&T, u8) -> Estimate,
+    estimate: fn(&T, u8) -> Outcome<Estimate>,
 ) -> Outcome<ArrayRef> {
     let (column, sigmas) = match columns {
         [column] => (column, None),
@@ -65,7 +65,7 @@ pub(super) fn answer<T>(
             });
             let (Some(sketch), Some(sigma)) = (sketches.get(row)?, sigma) else { return Ok(None) };
             match sigma {
-                1..=3 => Ok(Some(estimate(sketch, sigma as u8))),
+                1..=3 => estimate(sketch, sigma as u8).map(Some),
                 _ => Err(Error::input(format!("sigma must be 1, 2 or 3, not {sigma}"))),
             }
         })

@@ -38,7 +38,7 @@ impl Sketches {
                 union.merge(sketch)?;
             }
         }
-        Ok(union.estimate())
+        union.estimate()
     }
 
     /// Heap bytes in use.
@@ -122,7 +122,8 @@ impl Sink for Sketcher<'_> {
             if at >= self.sketches.len() {
                 self.sketches.resize(at + 1, None);
             }
-            self.sketches[at].get_or_insert_with(|| self.empty.clone()).insert(hash)
+            self.sketches[at].get_or_insert_with(|| self.empty.clone()).insert(hash);
+            Ok(())
         })?;
         self.batches += 1;
         if self.batches.is_multiple_of(SILENT) { self.tell() } else { Ok(()) }

@@ -228,11 +228,9 @@ impl Stored {
                                 let (part, place) = People::place(number);
                                 hashes[part].get(place as usize).copied()
                             };
-                            let inserted = hash
-                                .ok_or_else(|| Error::input("a stored user has no key"))
-                                .and_then(|hash| sketch.insert(hash));
-                            if result.is_ok() {
-                                result = inserted;
+                            match hash {
+                                Some(hash) => sketch.insert(hash),
+                                None => result = Err(Error::input("a stored user has no key")),
                             }
                         })?;
                         result?;

@@ -37,6 +37,7 @@ impl<'a> Key<'a> {
     }
 
     /// The 64-bit hash that every sketch uses: equal keys hash equally on every machine, for ever.
+    #[inline]
     pub fn hash(&self) -> u64 {
         match self {
             Self::Int(int) => hash_int(*int),

@@ -115,7 +115,7 @@ impl Counter {
             Kind::Exact => Filled::Exact(draw.numbers.iter().copied().collect()),
             Kind::Headcount => {
                 let mut sketch = Sketch::new(precision)?;
-                draw.hashes.iter().try_for_each(|hash| sketch.insert(*hash))?;
+                draw.hashes.iter().for_each(|hash| sketch.insert(*hash));
                 Filled::Headcount(sketch)
             }
             Kind::Hll => {
@@ -232,7 +232,7 @@ impl Filled {
         Ok(match self {
             Self::Exact(set) => Guess { users: set.len(), interval: Some((set.len(), set.len())) },
             Self::Headcount(sketch) => {
-                let estimate = sketch.estimate();
+                let estimate = sketch.estimate()?;
                 Guess { users: estimate.users, interval: Some((estimate.low, estimate.high)) }
             }
             Self::Hll(s) => around(s.estimate(), s.lower_bound(SIGMAS), s.upper_bound(SIGMAS)),
@@ -269,7 +269,7 @@ impl Filled {
     pub(super) fn stored(&self) -> Result<usize> {
         Ok(match self {
             Self::Exact(set) => set.to_roaring().serialized_size(),
-            Self::Headcount(sketch) => sketch.to_bytes()?.len(),
+            Self::Headcount(sketch) => sketch.to_bytes().len(),
             Self::Hll(sketch) => sketch.serialize().len(),
             Self::Theta(sketch) => sketch.compact(true).serialize().len(),
             Self::Compact(sketch) => sketch.serialize().len(),

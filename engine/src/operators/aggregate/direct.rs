@@ -226,18 +226,16 @@ fn are_columns<'a>(
 
 /// What each column of the input is used for.
 fn uses(aggregates: &Aggregates, schema: &Schema) -> Vec<Use> {
-    let Aggregates { group_by, arguments, exact, others, .. } = aggregates;
+    let group_by = &aggregates.group_by;
     let mut uses: Vec<Option<Use>> = schema.fields().iter().map(|_| None).collect();
-    let mut values: Vec<&Arc<dyn PhysicalExpr>> = arguments.iter().collect();
-    values.extend(others.iter().flat_map(|other| &other.arguments));
+    let mut values: Vec<&Arc<dyn PhysicalExpr>> = aggregates.arguments().collect();
     let codes_will_do = |used: &mut Option<Use>| {
         *used = Some(match used {
             None | Some(Use::Codes) => Use::Codes,
             Some(_) => Use::Values,
         });
     };
-    let exact = exact.iter().filter_map(|exact| exact.filter.as_ref());
-    for filter in exact.chain(others.iter().filter_map(|other| other.filter.as_ref())) {
+    for filter in aggregates.filters() {
         match only_column(filter) {
             Some(column) => codes_will_do(&mut uses[column.index()]),
             None => values.push(filter),

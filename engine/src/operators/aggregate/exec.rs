@@ -28,7 +28,7 @@ use super::numbers::Numbers;
 use super::plan::Aggregates;
 use super::worker::Worker;
 
-/// Groups rows and counts different values exactly, with other aggregates beside.
+/// Groups rows and counts different values, exactly or by sketches, with other aggregates beside.
 ///
 /// Each partition of the input is aggregated by a thread of its own, all with the same numbers
 /// for the values that are counted; at the end the threads' sets are united. It has one partition
@@ -73,7 +73,7 @@ impl Work {
         self.peak.set_max(size);
         self.reservation.try_resize(size).map_err(|cause| {
             cause.context(
-                "exact counts hold the sets of all groups in memory; with `SET \
+                "counts of users hold the sets of all groups in memory; with `SET \
                  headcount.exact_distinct = false` the aggregation is slower, and spills",
             )
         })
@@ -97,7 +97,7 @@ impl Drop for StopWhenDropped {
 impl DisplayAs for DistinctAggregateExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |items: Vec<String>| items.join(", ");
-        let Aggregates { group_by, arguments, exact, others, .. } = &*self.aggregates;
+        let Aggregates { group_by, exact, approximate, others, .. } = &*self.aggregates;
         let groups = group_by.expr().iter().map(|(expr, name)| match expr.to_string() {
             text if text == *name => text,
             text => format!("{text} as {name}"),
@@ -106,16 +106,20 @@ impl DisplayAs for DistinctAggregateExec {
             Some(filter) => format!("{text} filter ({filter})"),
             None => text,
         };
-        let exact = exact.iter().map(|e| filtered(arguments[e.argument].to_string(), &e.filter));
+        let count = |expr: &Arc<dyn PhysicalExpr>, filter| filtered(expr.to_string(), filter);
+        let exact = exact.counts.iter().map(|c| count(&exact.arguments[c.argument], &c.filter));
+        let approximate =
+            approximate.counts.iter().map(|c| count(&approximate.arguments[c.argument], &c.filter));
         let others = others.iter().map(|o| match o.function.human_display() {
             Some(text) => text.to_owned(),
             None => filtered(o.function.name().to_owned(), &o.filter),
         });
         write!(
             f,
-            "DistinctAggregateExec: gby=[{}], distinct=[{}], aggr=[{}]",
+            "DistinctAggregateExec: gby=[{}], distinct=[{}], approximate=[{}], aggr=[{}]",
             list(groups.collect()),
             list(exact.collect()),
+            list(approximate.collect()),
             list(others.collect()),
         )
     }
@@ -146,12 +150,10 @@ impl ExecutionPlan for DistinctAggregateExec {
         &self,
         f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
     ) -> Result<TreeNodeRecursion> {
-        let Aggregates { group_by, arguments, exact, others, .. } = &*self.aggregates;
-        let groups = group_by.expr().iter().map(|(expr, _)| expr);
-        let exact = exact.iter().filter_map(|exact| exact.filter.as_ref());
-        let others = others.iter().flat_map(|other| other.arguments.iter().chain(&other.filter));
+        let groups = self.aggregates.group_by.expr().iter().map(|(expr, _)| expr);
+        let (arguments, filters) = (self.aggregates.arguments(), self.aggregates.filters());
         let mut recursion = TreeNodeRecursion::Continue;
-        for expr in groups.chain(arguments).chain(exact).chain(others) {
+        for expr in groups.chain(arguments).chain(filters) {
             recursion = recursion.visit_sibling(|| f(expr))?;
         }
         Ok(recursion)
@@ -163,7 +165,7 @@ impl ExecutionPlan for DistinctAggregateExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         assert_eq_or_internal_err!(partition, 0, "the operator has one partition");
-        let columns = self.aggregates.arguments.len();
+        let columns = self.aggregates.exact.arguments.len();
         let numbers: Arc<Vec<Numbers>> =
             Arc::new((0..columns).map(|_| Numbers::default()).collect());
         let work = |partition: usize, share: usize| {

@@ -15,11 +15,20 @@ use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::PhysicalExpr;
 
 /// Filters that are told together, each by a bit.
-pub(super) const TOGETHER: usize = u64::BITS as usize;
+const TOGETHER: usize = u64::BITS as usize;
 
-/// The filters of up to [`TOGETHER`] aggregates.
+/// The filters of a list of aggregates, some of which have one.
 #[derive(Debug)]
 pub(super) struct Filters {
+    /// Places in the list of the aggregates that have a filter.
+    places: Vec<usize>,
+    /// [`TOGETHER`] filters each, but the last.
+    parts: Vec<Together>,
+}
+
+/// Up to [`TOGETHER`] filters.
+#[derive(Debug)]
+struct Together {
     /// Filters that are asked row by row, each with its bit.
     by_row: Vec<(u64, Arc<dyn PhysicalExpr>)>,
     by_value: Vec<ByValue>,
@@ -49,11 +58,64 @@ struct Answers {
 }
 
 impl Filters {
-    /// Filters over batches of a schema. Dictionaries may come in the place of its texts.
+    /// Filters over batches of a schema, one or none for each aggregate. Dictionaries may come in
+    /// the place of the schema's texts.
     ///
     /// # Errors
     /// When an expression is not one over this schema.
-    pub(super) fn new(filters: &[&Arc<dyn PhysicalExpr>], input: &Schema) -> Result<Self> {
+    pub(super) fn new<'a>(
+        filters: impl Iterator<Item = Option<&'a Arc<dyn PhysicalExpr>>>,
+        input: &Schema,
+    ) -> Result<Self> {
+        let there = filters.enumerate().filter_map(|(place, filter)| Some((place, filter?)));
+        let (places, filters): (Vec<_>, Vec<_>) = there.unzip();
+        let parts = filters.chunks(TOGETHER).map(|part| Together::new(part, input));
+        Ok(Self { places, parts: parts.collect::<Result<_>>()? })
+    }
+
+    /// Asks all filters for each row of a batch. NULL does not pass.
+    ///
+    /// # Errors
+    /// When a filter cannot be evaluated.
+    pub(super) fn ask(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.parts.iter_mut().try_for_each(|part| part.ask(batch))
+    }
+
+    /// The rows of the last batch that pass the filter of at least one of the aggregates at
+    /// `which` places.
+    pub(super) fn passing_any(&self, which: impl Fn(usize) -> bool) -> BooleanBuffer {
+        let bits: Vec<u64> = self
+            .places
+            .chunks(TOGETHER)
+            .map(|places| {
+                let which = places.iter().enumerate().filter(|(_, place)| which(**place));
+                which.fold(0, |bits, (at, _)| bits | 1 << at)
+            })
+            .collect();
+        let rows = self.parts.first().map_or(0, |part| part.passing.len());
+        BooleanBuffer::collect_bool(rows, |row| {
+            self.parts.iter().zip(&bits).any(|(part, bits)| part.passing[row] & bits != 0)
+        })
+    }
+
+    /// Calls `each` with every row of the last batch and the place of every aggregate whose filter
+    /// it passes.
+    #[inline]
+    pub(super) fn for_each(&self, mut each: impl FnMut(usize, usize)) {
+        for (part, places) in self.parts.iter().zip(self.places.chunks(TOGETHER)) {
+            for (row, passing) in part.passing.iter().enumerate() {
+                let mut left = *passing;
+                while left != 0 {
+                    each(row, places[left.trailing_zeros() as usize]);
+                    left &= left - 1;
+                }
+            }
+        }
+    }
+}
+
+impl Together {
+    fn new(filters: &[&Arc<dyn PhysicalExpr>], input: &Schema) -> Result<Self> {
         let (mut by_row, mut by_value): (Vec<_>, Vec<ByValue>) = (Vec::new(), Vec::new());
         for (at, filter) in filters.iter().enumerate() {
             let bit = 1 << at;
@@ -75,11 +137,7 @@ impl Filters {
         Ok(Self { by_row, by_value, passing: Vec::new() })
     }
 
-    /// Asks all filters for each row of a batch.
-    ///
-    /// # Errors
-    /// When a filter cannot be evaluated.
-    pub(super) fn ask(&mut self, batch: &RecordBatch) -> Result<()> {
+    fn ask(&mut self, batch: &RecordBatch) -> Result<()> {
         self.passing.clear();
         self.passing.resize(batch.num_rows(), 0);
         mark(&self.by_row, batch, &mut self.passing)?;
@@ -91,12 +149,6 @@ impl Filters {
             }
         }
         Ok(())
-    }
-
-    /// For each row of the last batch, the bits of the filters that it passes; the first filter has
-    /// the lowest. NULL does not pass.
-    pub(super) fn passing(&self) -> &[u64] {
-        &self.passing
     }
 }
 
@@ -164,17 +216,6 @@ fn mark(
     Ok(())
 }
 
-/// The rows of the last batch that pass at least one of some filters; every part but the last holds
-/// [`TOGETHER`].
-pub(super) fn passing_any(parts: &[Filters], which: impl Iterator<Item = usize>) -> BooleanBuffer {
-    let mut bits = vec![0; parts.len()];
-    which.for_each(|filter| bits[filter / TOGETHER] |= 1_u64 << (filter % TOGETHER));
-    let rows = parts.first().map_or(0, |part| part.passing.len());
-    BooleanBuffer::collect_bool(rows, |row| {
-        parts.iter().zip(&bits).any(|(part, bits)| part.passing[row] & bits != 0)
-    })
-}
-
 fn values_and_null(values: &ArrayRef) -> Result<ArrayRef> {
     let keys: Int64Array = (0..values.len() as i64).map(Some).chain([None]).collect();
     Ok(Arc::new(DictionaryArray::try_new(keys, Arc::clone(values))?))
@@ -214,7 +255,7 @@ mod tests {
             Field::new("stage", DataType::Utf8View, true),
         ]);
         let expr = make(col("stage", &schema).unwrap(), &schema);
-        Filters::new(&[&expr], &schema).unwrap()
+        Filters::new([None, Some(&expr)].into_iter(), &schema).unwrap()
     }
 
     /// What passes when texts come as they are, and when they come as codes of a dictionary.
@@ -227,13 +268,18 @@ mod tests {
         let passing = |filter: &mut Filters, stage: ArrayRef| {
             let columns = [("id", Arc::clone(&ids), false), ("stage", stage, true)];
             filter.ask(&RecordBatch::try_from_iter_with_nullable(columns).unwrap()).unwrap();
-            filter.passing().to_vec()
+            let any = filter.passing_any(|place| place == 1);
+            let mut rows = Vec::new();
+            filter.for_each(|row, place| rows.push((row, place)));
+            let expected: Vec<_> = any.set_indices().map(|row| (row, 1)).collect();
+            assert_eq!(rows, expected);
+            any.iter().collect::<Vec<bool>>()
         };
         let by_row = passing(filter, plain);
         for _ in 0..2 {
             assert_eq!(passing(filter, Arc::clone(&coded)), by_row);
         }
-        by_row.iter().map(|bits| *bits == 1).collect()
+        by_row
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Grouping and exact counting in one physical operator.
+//! Grouping and counting in one physical operator.
 //!
 //! DataFusion's own aggregation hashes every row's group, truncates every timestamp, and exchanges
 //! the state of every group between two halves. Here, in the place of both halves,
@@ -7,7 +7,8 @@
 //!   ([`codes`], [`periods`], [`groups`]);
 //! * a filter of one text column is asked once for each text, not for each row ([`filters`]);
 //! * values become numbers, once for the whole query ([`numbers`]), and each group has a set of
-//!   numbers for each exact count ([`SetBuilder`](crate::users::SetBuilder));
+//!   numbers for each exact count ([`SetBuilder`](crate::users::SetBuilder)), or a
+//!   [`Sketch`](crate::users::Sketch) of hashes for each approximate one ([`counts`], [`sets`]);
 //! * local Parquet files are read without what need not be ([`direct`]);
 //! * threads share nothing but the numbers, and unite their sets at the end ([`worker`]).
 //!
@@ -17,11 +18,13 @@
 //! own accumulators count.
 
 mod codes;
+mod counts;
 mod direct;
 mod exec;
 mod filters;
 mod groups;
 mod numbers;
+mod others;
 mod periods;
 mod plan;
 mod rules;

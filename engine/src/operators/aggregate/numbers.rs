@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef};
-use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::buffer::NullBuffer;
 
 use crate::counting_sort::counting_sort;
 use crate::events::Users;
@@ -20,8 +20,6 @@ use crate::operators::column::any_keys;
 use crate::users::{Key, Numbering, hash_bytes, hash_int, hash_wide};
 use crate::{Error, Result};
 
-/// Stands for the number of a null, and of a row that was not asked for.
-pub(super) const NOBODY: u32 = u32::MAX;
 /// Integers below this are their own numbers. Wherever in this range the ids lie, a set takes at
 /// most [some tens of bytes](crate::users::SetBuilder) for each of its users.
 const OWN: u64 = 1 << 28;
@@ -44,35 +42,28 @@ impl Default for Numbers {
 }
 
 impl Numbers {
-    /// Writes the number of each row's value to `numbers`; [`NOBODY`] for nulls and for rows that
-    /// are not `wanted`.
+    /// Writes the number of each row's value to `numbers`. Those of other rows than `rows` mean
+    /// nothing.
     ///
     /// # Errors
     /// When there are more different values than numbers, about two billion.
     pub(super) fn find(
         &self,
         values: &ArrayRef,
-        wanted: Option<&BooleanBuffer>,
+        rows: Option<&NullBuffer>,
         numbers: &mut Vec<u32>,
     ) -> Result<()> {
         numbers.clear();
-        let wanted = wanted.map(|wanted| NullBuffer::new(wanted.clone()));
-        let rows = NullBuffer::union(wanted.as_ref(), values.logical_nulls().as_ref());
-        let rows = rows.filter(|rows| rows.null_count() > 0);
-        if rows.as_ref().is_some_and(|rows| rows.null_count() == rows.len()) {
-            numbers.resize(values.len(), NOBODY);
-            return Ok(());
-        }
         let users = any_keys(values)?;
-        if let (Users::Ints(ints), None) = (&users, &rows) {
+        if let (Users::Ints(ints), None) = (&users, rows) {
             // Negative integers are huge here.
             if ints.iter().fold(0, |all, int| all | *int as u64) < OWN {
                 numbers.extend(ints.iter().map(|int| own(*int as u64)));
                 return Ok(());
             }
         }
-        numbers.resize(values.len(), NOBODY);
-        let wanted = |row| rows.as_ref().is_none_or(|rows| rows.is_valid(row));
+        numbers.resize(values.len(), 0);
+        let wanted = |row| rows.is_none_or(|rows| rows.is_valid(row));
         let (mut ints, mut wides) = (Strangers::default(), Strangers::default());
         let mut texts: Strangers<&[u8]> = Strangers::default();
         users.for_each(wanted, |row, key| {
@@ -190,16 +181,15 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{ArrayRef, Int64Array, StringArray};
-    use arrow::buffer::BooleanBuffer;
+    use arrow::buffer::NullBuffer;
     use proptest::prelude::{any, prop_assert_eq, prop_oneof, proptest};
 
-    use super::{NOBODY, Numbers, OWN};
+    use super::{Numbers, OWN};
 
     /// Equal values have equal numbers, and no others have.
     fn check<K: Clone + Eq + std::hash::Hash>(numbers: &[u32], keys: &[Option<K>]) {
         let (mut by_key, mut by_number) = (HashMap::new(), HashMap::new());
         for (number, key) in numbers.iter().zip(keys) {
-            assert_eq!(*number == NOBODY, key.is_none());
             if let Some(key) = key {
                 assert_eq!(by_key.entry(key.clone()).or_insert(*number), number);
                 assert!(by_number.entry(*number).or_insert_with(|| key.clone()) == key);
@@ -218,11 +208,11 @@ mod tests {
             let (mut of_ints, mut of_texts, mut part) = (vec![], vec![], vec![]);
             for batch in &batches {
                 let array: ArrayRef = Arc::new(Int64Array::from(batch.clone()));
-                ints.find(&array, None, &mut part).unwrap();
+                ints.find(&array, array.nulls(), &mut part).unwrap();
                 of_ints.extend(&part);
                 let words = batch.iter().map(|int| int.map(|int| format!("u{int}")));
                 let array: ArrayRef = Arc::new(words.collect::<StringArray>());
-                texts.find(&array, None, &mut part).unwrap();
+                texts.find(&array, array.nulls(), &mut part).unwrap();
                 of_texts.extend(&part);
             }
             let keys: Vec<Option<i64>> = batches.into_iter().flatten().collect();
@@ -238,9 +228,11 @@ mod tests {
     fn rows_that_nobody_wants_get_no_number() {
         let array: ArrayRef = Arc::new(Int64Array::from(vec![1, -1, 2, -2]));
         let (numbers, mut found) = (Numbers::default(), Vec::new());
-        let wanted = BooleanBuffer::from(vec![true, false, false, true]);
-        numbers.find(&array, Some(&wanted), &mut found).unwrap();
-        assert_eq!((found[1], found[2]), (NOBODY, NOBODY));
-        assert!(found[0] != NOBODY && found[3] != NOBODY);
+        let rows = NullBuffer::from(vec![true, false, false, true]);
+        numbers.find(&array, Some(&rows), &mut found).unwrap();
+        assert_eq!(found.len(), 4);
+        assert!(found[0] != found[3]);
+        let given: u32 = numbers.shards.iter().map(|shard| shard.lock().unwrap().len()).sum();
+        assert_eq!(given, 1);
     }
 }

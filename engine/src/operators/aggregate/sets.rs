@@ -1,17 +1,18 @@
-//! The sets of all groups, of one exact count and one thread.
+//! The sets of all groups, of one count and one thread.
 
+use arrow::buffer::NullBuffer;
 use rayon::iter::{
     IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
 };
 
-use super::numbers::NOBODY;
+use super::counts::GroupSet;
+use crate::Result;
 use crate::counting_sort::counting_sort;
 use crate::events::Codes;
-use crate::users::SetBuilder;
 
 /// From this many groups on, their sets do not fit into the caches together.
 const MANY: usize = 1 << 12;
-/// Numbers that wait for a visit to the sets of many groups ...
+/// Ids that wait for a visit to the sets of many groups ...
 const WAITING: usize = 1 << 20;
 /// ... and the stretches of groups that they are sorted by.
 const STRETCHES: usize = 1 << 10;
@@ -21,94 +22,103 @@ const STRETCHES: usize = 1 << 10;
 /// Many small sets lie all over the memory, so whoever puts rows into them in the order in which
 /// they come waits for memory at each. There, rows wait until there are enough for each stretch of
 /// groups to be worth a visit.
-#[derive(Debug, Default)]
-pub(super) struct Sets {
-    sets: Vec<SetBuilder>,
+#[derive(Debug)]
+pub(super) struct Sets<S: GroupSet> {
+    /// What a group's set is before its first row.
+    empty: S,
+    sets: Vec<S>,
     /// Heap bytes of all sets.
     size: usize,
-    /// Numbers that are in no set yet, with their groups.
-    waiting: Vec<(u32, u32)>,
+    /// Ids that are in no set yet, with their groups.
+    waiting: Vec<(u32, S::Id)>,
 }
 
-impl Sets {
+impl<S: GroupSet> Sets<S> {
+    /// Sets of no group yet.
+    pub(super) fn new(empty: S) -> Self {
+        Self { empty, sets: Vec::new(), size: 0, waiting: Vec::new() }
+    }
+
     /// Makes room for groups `0..groups`.
     pub(super) fn grow(&mut self, groups: usize) {
         if self.sets.len() < groups {
-            self.sets.resize_with(groups, SetBuilder::default);
+            self.sets.resize(groups, self.empty.clone());
         }
     }
 
-    /// Adds the number of each row, if there is one, to its group.
-    pub(super) fn take(&mut self, numbers: &[u32], groups: &Codes<u32>) {
-        match groups {
-            Codes::All(group) => {
+    /// Adds the id of each row, or of these rows, to its group.
+    pub(super) fn take(&mut self, ids: &[S::Id], rows: Option<&NullBuffer>, groups: &Codes<u32>) {
+        match (groups, rows) {
+            (_, Some(rows)) => {
+                rows.valid_indices().for_each(|row| self.push(ids[row], groups.get(row)));
+            }
+            (Codes::All(group), None) => {
                 let set = &mut self.sets[*group as usize];
-                for number in numbers.iter().filter(|number| **number != NOBODY) {
-                    set.push(*number, &mut self.size);
-                }
+                ids.iter().for_each(|id| set.push(*id, &mut self.size));
             }
-            Codes::Rows(groups) if self.sets.len() < MANY => {
-                for (number, group) in numbers.iter().zip(groups) {
-                    self.push(*number, *group);
-                }
-            }
-            Codes::Rows(groups) => {
-                if self.waiting.len() + groups.len() > WAITING {
-                    self.put_away();
-                }
-                let rows = groups.iter().zip(numbers).filter(|(_, number)| **number != NOBODY);
-                self.waiting.extend(rows.map(|(group, number)| (*group, *number)));
+            (Codes::Rows(groups), None) => {
+                ids.iter().zip(groups).for_each(|(id, group)| self.push(*id, *group));
             }
         }
     }
 
-    /// Adds a number, if it is one, to a group.
+    /// Adds an id to a group.
     #[inline]
-    pub(super) fn push(&mut self, number: u32, group: u32) {
-        if number != NOBODY {
-            self.sets[group as usize].push(number, &mut self.size);
+    pub(super) fn push(&mut self, id: S::Id, group: u32) {
+        if self.sets.len() < MANY {
+            self.sets[group as usize].push(id, &mut self.size);
+            return;
         }
+        if self.waiting.len() == WAITING {
+            self.put_away();
+        }
+        self.waiting.push((group, id));
     }
 
-    /// Puts the numbers that wait into their sets, stretch after stretch.
+    /// Puts the ids that wait into their sets, stretch after stretch.
     fn put_away(&mut self) {
         let length = self.sets.len().div_ceil(STRETCHES).next_power_of_two();
         let waiting = self.waiting.drain(..);
         let waiting = waiting.as_slice().iter().map(|row| (row.0 as usize / length, *row));
-        for (group, number) in counting_sort(waiting, STRETCHES).0 {
-            self.sets[group as usize].push(number, &mut self.size);
+        for (group, id) in counting_sort(waiting, STRETCHES).0 {
+            self.sets[group as usize].push(id, &mut self.size);
         }
     }
 
     /// Adds the sets of another thread; `groups` says which group each of its groups is here.
     /// There is room for all of them.
-    pub(super) fn merge(&mut self, mut other: Self, groups: &[usize]) {
+    ///
+    /// # Errors
+    /// When sets cannot be united.
+    pub(super) fn merge(&mut self, mut other: Self, groups: &[usize]) -> Result<()> {
         self.put_away();
         other.put_away();
         self.size += other.size;
-        let mut arriving: Vec<Option<SetBuilder>> = Vec::new();
+        let mut arriving: Vec<Option<S>> = Vec::new();
         arriving.resize_with(self.sets.len(), || None);
         for (group, set) in groups.iter().zip(other.sets) {
             arriving[*group] = Some(set);
         }
-        self.sets.par_iter_mut().zip(arriving).for_each(|(set, arriving)| {
-            if let Some(arriving) = arriving {
-                set.absorb(arriving);
-            }
-        });
+        self.sets.par_iter_mut().zip(arriving).try_for_each(|(set, arriving)| match arriving {
+            Some(arriving) => set.absorb(arriving),
+            None => Ok(()),
+        })
     }
 
     /// How many are in each group's set.
-    pub(super) fn finish(mut self) -> Vec<i64> {
+    ///
+    /// # Errors
+    /// When a set cannot tell.
+    pub(super) fn finish(mut self) -> Result<Vec<i64>> {
         self.put_away();
-        self.sets.into_par_iter().map(|set| set.finish().len() as i64).collect()
+        self.sets.into_par_iter().map(|set| Ok(set.count()? as i64)).collect()
     }
 
     /// Heap bytes in use.
     pub(super) fn size(&self) -> usize {
         self.size
-            + self.sets.capacity() * size_of::<SetBuilder>()
-            + self.waiting.capacity() * size_of::<(u32, u32)>()
+            + self.sets.capacity() * size_of::<S>()
+            + self.waiting.capacity() * size_of::<(u32, S::Id)>()
     }
 }
 
@@ -116,56 +126,78 @@ impl Sets {
 mod tests {
     use std::collections::{BTreeSet, HashMap};
 
-    use super::{MANY, NOBODY, Sets, WAITING};
+    use arrow::buffer::NullBuffer;
+
+    use super::super::counts::GroupSet;
+    use super::{MANY, Sets, WAITING};
     use crate::events::Codes;
+    use crate::users::{SetBuilder, Sketch, hash_int};
 
     /// Spreads numbers over 32 bits.
     fn scatter(number: usize) -> u32 {
         (number as u32).wrapping_mul(2_654_435_761)
     }
 
-    /// Counts rows batch by batch in the threads of a query, beside a hash map.
-    fn check(groups: usize, rows: usize, threads: usize) {
+    /// Counts rows batch by batch in the threads of a query, beside sets of numbers that `count`
+    /// counts; `id` is what stands for a number.
+    fn check<S: GroupSet>(
+        empty: &S,
+        id: fn(u32) -> S::Id,
+        count: impl Fn(&BTreeSet<u32>) -> u64,
+        [groups, rows, threads]: [usize; 3],
+    ) {
         let mut expected: HashMap<u32, BTreeSet<u32>> = HashMap::new();
-        let mut whole = Sets::default();
+        let mut whole = Sets::new(empty.clone());
         for thread in 0..threads {
-            let mut sets = Sets::default();
+            let mut sets = Sets::new(empty.clone());
             for batch in (0..rows).collect::<Vec<_>>().chunks(8_000) {
                 let group = |row: &usize| scatter(row * 3 + thread) % groups as u32;
-                let number = |row: &usize| match scatter(row / 2) % 1_000 {
-                    0 => NOBODY,
-                    number => number,
-                };
+                let number = |row: &usize| scatter(row / 2) % 1_000;
                 let (batch_groups, numbers): (Vec<_>, Vec<_>) =
                     batch.iter().map(|row| (group(row), number(row))).unzip();
-                for (group, number) in batch_groups.iter().zip(&numbers) {
-                    if *number != NOBODY {
+                // In every second batch, a number in a thousand stands for nobody.
+                let present = numbers.iter().map(|number| *number != 0);
+                let present = (batch[0] % 16_000 == 0).then(|| NullBuffer::from_iter(present));
+                for (row, (group, number)) in batch_groups.iter().zip(&numbers).enumerate() {
+                    if present.as_ref().is_none_or(|present| present.is_valid(row)) {
                         expected.entry(*group).or_default().insert(*number);
                     }
                 }
                 sets.grow(groups);
-                sets.take(&numbers, &Codes::Rows(batch_groups));
-                let room: usize = sets.sets.iter().map(crate::users::SetBuilder::size).sum();
-                assert_eq!(sets.size, room);
+                let ids: Vec<S::Id> = numbers.into_iter().map(id).collect();
+                sets.take(&ids, present.as_ref(), &Codes::Rows(batch_groups));
+                let heap: usize = sets.sets.iter().map(S::size).sum();
+                assert_eq!(sets.size, heap);
+                assert!(sets.size() >= heap + sets.waiting.len() * size_of::<(u32, S::Id)>());
             }
-            sets.take(&[thread as u32, NOBODY], &Codes::All(1));
-            expected.entry(1).or_default().insert(thread as u32);
+            sets.take(&[id(thread as u32)], None, &Codes::All(1));
+            let one_is_there = NullBuffer::from(vec![true, false]);
+            sets.take(&[id(70_000), id(80_000)], Some(&one_is_there), &Codes::All(1));
+            expected.entry(1).or_default().extend([thread as u32, 70_000]);
             whole.grow(groups);
-            whole.merge(sets, &(0..groups).collect::<Vec<_>>());
+            whole.merge(sets, &(0..groups).collect::<Vec<_>>()).unwrap();
         }
-        let counts = whole.finish();
+        let counts = whole.finish().unwrap();
         assert_eq!(counts.len(), groups);
-        for (group, count) in counts.iter().enumerate() {
-            let expected = expected.get(&(group as u32)).map_or(0, BTreeSet::len);
-            assert_eq!(*count, expected as i64, "group {group}");
+        for (group, counted) in counts.iter().enumerate() {
+            let expected = expected.get(&(group as u32)).map_or(0, &count);
+            assert_eq!(*counted, expected as i64, "group {group}");
         }
     }
 
     #[test]
     fn every_row_comes_into_its_set() {
-        check(7, 20_000, 2);
-        // Rows wait, to the end and not so long.
-        check(MANY, 20_000, 2);
-        check(MANY + 1_000, WAITING + 50_000, 2);
+        // From MANY groups on rows wait, to the end and not so long.
+        for sizes in [[7, 20_000, 2], [MANY, 20_000, 2], [MANY + 1_000, WAITING + 50_000, 2]] {
+            check(&SetBuilder::default(), |number| number, |set| set.len() as u64, sizes);
+            let empty = Sketch::new(10).unwrap();
+            let hash = |number: u32| hash_int(number.into());
+            let of_all = |set: &BTreeSet<u32>| {
+                let mut sketch = empty.clone();
+                set.iter().for_each(|number| sketch.insert(hash(*number)));
+                sketch.estimate().unwrap().users
+            };
+            check(&empty, |number| hash_int(number.into()), of_all, sizes);
+        }
     }
 }

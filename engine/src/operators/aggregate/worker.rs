@@ -2,55 +2,45 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::Schema;
 use datafusion::common::internal_datafusion_err;
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
-use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
-use datafusion::physical_plan::PhysicalExpr;
 use datafusion::physical_plan::aggregates::{PhysicalGroupBy, evaluate_group_by};
 
 use super::codes::Coder;
-use super::filters::{Filters, TOGETHER, passing_any};
+use super::counts::Counts;
 use super::groups::Groups;
 use super::numbers::Numbers;
-use super::plan::{Aggregates, Exact};
-use super::sets::Sets;
+use super::others::Others;
+use super::plan::{Aggregates, Kind};
 use crate::events::Codes;
 use crate::operators::external;
+use crate::users::{SetBuilder, Sketch};
 
 /// The state of one thread.
 pub(super) struct Worker {
     /// Whether it has seen a row.
     started: bool,
     aggregates: Arc<Aggregates>,
-    /// One for each column that is counted exactly; shared with the other threads.
-    numbers: Arc<Vec<Numbers>>,
     coders: Vec<Coder>,
     groups: Groups,
-    /// One for each exact count.
-    sets: Vec<Sets>,
-    /// Filters, those of the exact counts first.
-    filters: Vec<Filters>,
-    /// The exact counts that have a filter.
-    filtered: Vec<usize>,
-    others: Vec<Box<dyn GroupsAccumulator>>,
-    /// Scratch: the numbers of a batch, by column.
-    found: Vec<Vec<u32>>,
-    /// Scratch: the group of each row.
-    rows: Vec<usize>,
+    exact: Counts<SetBuilder>,
+    approximate: Counts<Sketch>,
+    others: Others,
     /// The memory that all this has been granted.
     granted: Vec<MemoryReservation>,
 }
 
 impl Worker {
-    /// A thread that has seen nothing.
+    /// A thread that has seen nothing; `numbers` are those of the columns that are counted exactly,
+    /// shared with the other threads.
     ///
     /// # Errors
     /// When a group column or an aggregate cannot be served.
     pub(super) fn new(aggregates: &Arc<Aggregates>, numbers: &Arc<Vec<Numbers>>) -> Result<Self> {
-        let group_by = &aggregates.group_by;
+        let Aggregates { input, group_by, exact, approximate, .. } = &**aggregates;
         let fields = aggregates.schema.fields().iter();
         let mut expressions = group_by.input_exprs();
         // The number of the grouping set is a column too; `evaluate_group_by` makes it.
@@ -60,34 +50,22 @@ impl Worker {
             .zip(fields)
             .map(|(expr, field)| Coder::new(expr, field.data_type()))
             .collect();
-        let others: Result<Vec<_>> = aggregates
-            .others
-            .iter()
-            .map(|other| other.function.create_groups_accumulator())
-            .collect();
-        let with_filter = |(_, exact): &(usize, &Exact)| exact.filter.is_some();
-        let filtered = aggregates.exact.iter().enumerate().filter(with_filter).map(|(at, _)| at);
-        let filters: Vec<_> = aggregates
-            .exact
-            .iter()
-            .filter_map(|exact| exact.filter.as_ref())
-            .chain(aggregates.others.iter().filter_map(|other| other.filter.as_ref()))
-            .collect();
-        let filters = filters.chunks(TOGETHER).map(|part| Filters::new(part, &aggregates.input));
+        let hashes = Arc::new(vec![(); approximate.arguments.len()]);
         Ok(Self {
             started: false,
             aggregates: Arc::clone(aggregates),
-            numbers: Arc::clone(numbers),
             coders: coders?,
             groups: Groups::new(expressions.len()),
-            sets: aggregates.exact.iter().map(|_| Sets::default()).collect(),
-            filters: filters.collect::<Result<_>>()?,
-            filtered: filtered.collect(),
-            others: others?,
-            found: numbers.iter().map(|_| Vec::new()).collect(),
-            rows: Vec::new(),
+            exact: Counts::new(exact, numbers, input)?,
+            approximate: Counts::new(approximate, &hashes, input)?,
+            others: Others::new(aggregates)?,
             granted: Vec::new(),
         })
+    }
+
+    /// Keeps granted memory until the worker is gone.
+    pub(super) fn hold(&mut self, granted: MemoryReservation) {
+        self.granted.push(granted);
     }
 
     /// Counts a batch.
@@ -99,85 +77,15 @@ impl Worker {
             return Ok(());
         }
         self.started = true;
-        self.take_rows(batch)
-    }
-
-    /// Keeps granted memory until the worker is gone.
-    pub(super) fn hold(&mut self, granted: MemoryReservation) {
-        self.granted.push(granted);
-    }
-
-    fn take_rows(&mut self, batch: &RecordBatch) -> Result<()> {
-        let aggregates = Arc::clone(&self.aggregates);
-        let evaluate =
-            |expr: &Arc<dyn PhysicalExpr>| expr.evaluate(batch)?.into_array(batch.num_rows());
-        // Out of the way while the groups are found.
-        let mut filters = std::mem::take(&mut self.filters);
-        for part in &mut filters {
-            part.ask(batch)?;
-        }
-        for (at, argument) in aggregates.arguments.iter().enumerate() {
-            let exact = &aggregates.exact;
-            let all = exact.iter().any(|exact| exact.argument == at && exact.filter.is_none());
-            // A value that no filter lets pass needs no number.
-            let wanted = (!all).then(|| {
-                let places = self.filtered.iter().enumerate();
-                let here = places.filter(|(_, place)| exact[**place].argument == at);
-                passing_any(&filters, here.map(|(filter, _)| filter))
-            });
-            self.numbers[at]
-                .find(&evaluate(argument)?, wanted.as_ref(), &mut self.found[at])
-                .map_err(external)?;
-        }
-        let mut next = self.filtered.len()..;
-        let others: Vec<(Vec<ArrayRef>, Option<BooleanArray>)> = aggregates
-            .others
-            .iter()
-            .map(|other| {
-                let values = other.arguments.iter().map(evaluate).collect::<Result<_>>()?;
-                let filter = other.filter.as_ref().and_then(|_| next.next());
-                let rows = filter.map(|filter| passing_any(&filters, std::iter::once(filter)));
-                Ok((values, rows.map(|rows| BooleanArray::new(rows, None))))
-            })
-            .collect::<Result<_>>()?;
+        self.exact.read(batch)?;
+        self.approximate.read(batch)?;
+        self.others.read(batch)?;
         self.for_each_grouping(batch, |worker, groups| {
             let total = worker.groups.len();
-            for (sets, exact) in worker.sets.iter_mut().zip(&aggregates.exact) {
-                sets.grow(total);
-                if exact.filter.is_none() {
-                    sets.take(&worker.found[exact.argument], groups);
-                }
-            }
-            worker.take_filtered(&filters, groups);
-            if others.is_empty() {
-                return Ok(());
-            }
-            worker.rows.clear();
-            worker.rows.extend((0..batch.num_rows()).map(|row| groups.get(row) as usize));
-            for (accumulator, (values, filter)) in worker.others.iter_mut().zip(&others) {
-                accumulator.update_batch(values, &worker.rows, filter.as_ref(), total)?;
-            }
-            Ok(())
-        })?;
-        self.filters = filters;
-        Ok(())
-    }
-
-    /// Counts the rows that pass the filters of exact counts.
-    fn take_filtered(&mut self, filters: &[Filters], groups: &Codes<u32>) {
-        let exact = &self.aggregates.exact;
-        for (part, places) in filters.iter().zip(self.filtered.chunks(TOGETHER)) {
-            let of_others = u64::MAX.checked_shl(places.len() as u32).unwrap_or(0);
-            for (row, passing) in part.passing().iter().enumerate() {
-                let mut left = passing & !of_others;
-                while left != 0 {
-                    let place = places[left.trailing_zeros() as usize];
-                    let number = self.found[exact[place].argument][row];
-                    self.sets[place].push(number, groups.get(row));
-                    left &= left - 1;
-                }
-            }
-        }
+            worker.exact.take(groups, total);
+            worker.approximate.take(groups, total);
+            worker.others.take(batch.num_rows(), groups, total)
+        })
     }
 
     /// Finds the groups of a batch, for each grouping set once.
@@ -254,14 +162,9 @@ impl Worker {
             Codes::All(group) => vec![group as usize; theirs],
         };
         let total = self.groups.len();
-        for (ours, theirs) in self.sets.iter_mut().zip(std::mem::take(&mut other.sets)) {
-            ours.grow(total);
-            ours.merge(theirs, &rows);
-        }
-        for (ours, theirs) in self.others.iter_mut().zip(&mut other.others) {
-            ours.merge_batch(&theirs.state(EmitTo::All)?, &rows, total)?;
-        }
-        Ok(())
+        self.exact.merge(other.exact, &rows, total)?;
+        self.approximate.merge(other.approximate, &rows, total)?;
+        self.others.merge(other.others, &rows, total)
     }
 
     /// The answer: a row for each group.
@@ -274,28 +177,24 @@ impl Worker {
         }
         let mut columns = self.group_columns()?;
         let total = self.groups.len();
-        let schema = Arc::clone(&self.aggregates.schema);
-        let mut exact = std::mem::take(&mut self.sets).into_iter();
-        let mut others = std::mem::take(&mut self.others).into_iter();
-        let mut functions = self.aggregates.others.iter();
-        let missing = || internal_datafusion_err!("an aggregate is missing");
-        for is_exact in &self.aggregates.order {
-            columns.push(if *is_exact {
-                let mut sets = exact.next().ok_or_else(missing)?;
-                sets.grow(total);
-                Arc::new(Int64Array::from(sets.finish()))
-            } else {
-                let mut other = others.next().ok_or_else(missing)?;
-                if self.started || total == 0 {
-                    other.evaluate(EmitTo::All)?
-                } else {
-                    // The whole, over no rows at all.
-                    let function = &functions.next().ok_or_else(missing)?.function;
-                    function.create_accumulator()?.evaluate()?.to_array_of_size(total)?
-                }
-            });
+        let mut exact = self.exact.finish(total)?.into_iter();
+        let mut approximate = self.approximate.finish(total)?.into_iter();
+        let others = if self.started || total == 0 {
+            self.others.finish()
+        } else {
+            self.others.of_nothing(total)
+        };
+        let mut others = others?.into_iter();
+        for kind in &self.aggregates.order {
+            let column = match kind {
+                Kind::Exact => exact.next(),
+                Kind::Approximate => approximate.next(),
+                Kind::Other => others.next(),
+            };
+            columns
+                .push(column.ok_or_else(|| internal_datafusion_err!("an aggregate is missing"))?);
         }
-        Ok(RecordBatch::try_new(schema, columns)?)
+        Ok(RecordBatch::try_new(Arc::clone(&self.aggregates.schema), columns)?)
     }
 
     fn group_columns(&self) -> Result<Vec<ArrayRef>> {
@@ -305,9 +204,10 @@ impl Worker {
 
     /// Heap bytes in use, without the numbers that all threads share.
     pub(super) fn size(&self) -> usize {
-        self.sets.iter().map(Sets::size).sum::<usize>()
+        self.exact.size()
+            + self.approximate.size()
+            + self.others.size()
             + self.groups.size()
             + self.coders.iter().map(Coder::size).sum::<usize>()
-            + self.others.iter().map(|other| other.size()).sum::<usize>()
     }
 }

@@ -12,7 +12,6 @@ use datafusion::logical_expr::{AggregateUDF, Documentation, EmitTo, GroupsAccumu
 use datafusion::scalar::ScalarValue;
 
 use super::super::approx::{ApproxGroups, counts_users, precision};
-use super::super::external;
 use super::super::function::{Aggregate, arguments, as_they_are, names};
 use super::super::single::Peek;
 use super::SKETCHES;
@@ -51,7 +50,7 @@ pub(super) fn function() -> AggregateUDF {
             _ => plan_err!("{NAME} takes one or two arguments, not {}", types.len()),
         },
         coerce: as_they_are,
-        nothing: |args| Ok(AggGroups(ApproxGroups::new(precision(NAME, args)?)?)),
+        nothing: |args| Ok(AggGroups(ApproxGroups::new(precision(NAME, args.exprs)?)?)),
         // Only the arguments tell the precision that an empty sketch would have.
         default: |_| Ok(ScalarValue::LargeBinary(None)),
     })
@@ -84,7 +83,7 @@ impl GroupsAccumulator for AggGroups {
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
         let mut answers = LargeBinaryBuilder::new();
         for sketch in self.0.take(emit_to) {
-            answers.append_value(sketch.to_bytes().map_err(external)?);
+            answers.append_value(sketch.to_bytes());
         }
         Ok(Arc::new(answers.finish()))
     }
@@ -112,7 +111,7 @@ impl Peek for AggGroups {
     }
 
     fn peek(&self, group: usize) -> Result<ScalarValue> {
-        let bytes = self.0.sketch(group).to_bytes().map_err(external)?;
+        let bytes = self.0.sketch(group).to_bytes();
         Ok(ScalarValue::LargeBinary(Some(bytes)))
     }
 }

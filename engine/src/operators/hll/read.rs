@@ -60,7 +60,10 @@ pub(super) fn count() -> ScalarUDF {
         answer: |columns| {
             let [column] = columns else { return Err(other_columns()) };
             let mut sketches = Values::of(column, Sketch::from_bytes)?;
-            let count = |row| Ok(sketches.get(row)?.map(|sketch| sketch.estimate().users as i64));
+            let count = |row| {
+                let estimate = sketches.get(row)?.map(|sketch| sketch.estimate()).transpose()?;
+                Ok(estimate.map(|estimate| estimate.users as i64))
+            };
             Ok(Arc::new((0..column.len()).map(count).collect::<Outcome<Int64Array>>()?))
         },
     })

@@ -72,13 +72,13 @@ impl Part for Union {
 
     fn write(&self, bytes: &mut Vec<u8>) -> Outcome<()> {
         if let Some(sketch) = &self.0 {
-            bytes.extend(sketch.to_bytes()?);
+            bytes.extend(sketch.to_bytes());
         }
         Ok(())
     }
 
     fn count(&self) -> Outcome<u64> {
-        Ok(self.0.as_ref().map_or(0, |sketch| sketch.estimate().users))
+        self.0.as_ref().map_or(Ok(0), |sketch| Ok(sketch.estimate()?.users))
     }
 
     fn size(&self) -> usize {

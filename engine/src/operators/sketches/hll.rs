@@ -162,7 +162,7 @@ pub(super) fn bounds() -> ScalarUDF {
         signature: arguments(&[1, 2]),
         documentation: &ABOUT_BOUNDS,
         answers: |args| bounds::answers(BOUNDS, args),
-        answer: |columns| bounds::answer(columns, read, within),
+        answer: |columns| bounds::answer(columns, read, |sketch, sigma| Ok(within(sketch, sigma))),
     })
 }
 

@@ -1,0 +1,259 @@
+//! The counts of different values of one kind, exact or approximate, in one thread.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch};
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::Schema;
+use datafusion::error::Result;
+
+use super::filters::Filters;
+use super::numbers::Numbers;
+use super::plan::Distinct;
+use super::sets::Sets;
+use crate::Result as Outcome;
+use crate::events::{Codes, Users};
+use crate::operators::column::user_keys;
+use crate::operators::external;
+use crate::users::{SetBuilder, Sketch, hash_int};
+
+/// The set that a group is counted by.
+pub(super) trait GroupSet: Clone + Debug + Send {
+    /// What stands for a value in it.
+    type Id: Copy + Debug + Default + Send;
+    /// What tells the ids of a column's values; all threads share it.
+    type Ids: Debug;
+
+    /// Writes the id of each row's value; what those of other rows than `rows` are does not matter.
+    ///
+    /// # Errors
+    /// When there are too many values.
+    fn find(
+        ids: &Self::Ids,
+        values: &ArrayRef,
+        rows: Option<&NullBuffer>,
+        found: &mut Vec<Self::Id>,
+    ) -> Outcome<()>;
+
+    /// Adds a value. `heap` changes by what [`size`](Self::size) changes.
+    fn push(&mut self, id: Self::Id, heap: &mut usize);
+
+    /// Adds everything in another set.
+    ///
+    /// # Errors
+    /// When it is of another kind.
+    fn absorb(&mut self, other: Self) -> Outcome<()>;
+
+    /// How many different values are in it.
+    ///
+    /// # Errors
+    /// When this cannot be told.
+    fn count(self) -> Outcome<u64>;
+
+    /// Heap bytes in use.
+    #[cfg(test)]
+    fn size(&self) -> usize;
+}
+
+/// An exact set, of numbers.
+impl GroupSet for SetBuilder {
+    type Id = u32;
+    type Ids = Numbers;
+
+    fn find(
+        numbers: &Numbers,
+        values: &ArrayRef,
+        rows: Option<&NullBuffer>,
+        found: &mut Vec<u32>,
+    ) -> Outcome<()> {
+        numbers.find(values, rows, found)
+    }
+
+    #[inline]
+    fn push(&mut self, number: u32, heap: &mut usize) {
+        self.push(number, heap);
+    }
+
+    fn absorb(&mut self, other: Self) -> Outcome<()> {
+        self.absorb(other);
+        Ok(())
+    }
+
+    fn count(self) -> Outcome<u64> {
+        Ok(self.finish().len())
+    }
+
+    #[cfg(test)]
+    fn size(&self) -> usize {
+        self.size()
+    }
+}
+
+/// An approximate set, of hashes.
+impl GroupSet for Sketch {
+    type Id = u64;
+    type Ids = ();
+
+    fn find(
+        (): &(),
+        values: &ArrayRef,
+        rows: Option<&NullBuffer>,
+        found: &mut Vec<u64>,
+    ) -> Outcome<()> {
+        found.clear();
+        match user_keys(values)? {
+            Users::Ints(ints) => found.extend(ints.iter().map(|int| hash_int(*int))),
+            users => {
+                found.resize(values.len(), 0);
+                let wanted = |row| rows.is_none_or(|rows| rows.is_valid(row));
+                users.for_each(wanted, |row, key| {
+                    found[row] = key.hash();
+                    Ok(())
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn push(&mut self, hash: u64, heap: &mut usize) {
+        self.insert_counting(hash, heap);
+    }
+
+    fn absorb(&mut self, mut other: Self) -> Outcome<()> {
+        if self.size() < other.size() {
+            std::mem::swap(self, &mut other);
+        }
+        self.merge(&other)
+    }
+
+    fn count(self) -> Outcome<u64> {
+        Ok(self.estimate()?.users)
+    }
+
+    #[cfg(test)]
+    fn size(&self) -> usize {
+        self.size()
+    }
+}
+
+/// The counts of one kind.
+pub(super) struct Counts<S: GroupSet> {
+    distinct: Arc<Distinct<S>>,
+    /// One for each column that is counted.
+    ids: Arc<Vec<S::Ids>>,
+    filters: Filters,
+    /// One for each count.
+    sets: Vec<Sets<S>>,
+    /// Scratch: what each column has in a batch.
+    found: Vec<Found<S::Id>>,
+}
+
+/// The ids of the values of a batch.
+#[derive(Debug)]
+struct Found<I> {
+    ids: Vec<I>,
+    /// The rows that have one, if not all do.
+    rows: Option<NullBuffer>,
+}
+
+impl<S: GroupSet> Counts<S> {
+    /// Counts that have seen nothing; `input` are the columns of batches.
+    ///
+    /// # Errors
+    /// When a filter is not one over these columns.
+    pub(super) fn new(
+        distinct: &Arc<Distinct<S>>,
+        ids: &Arc<Vec<S::Ids>>,
+        input: &Schema,
+    ) -> Result<Self> {
+        let filters = distinct.counts.iter().map(|count| count.filter.as_ref());
+        let sets = distinct.counts.iter().map(|count| Sets::new(count.empty.clone()));
+        let found = distinct.arguments.iter().map(|_| Found { ids: Vec::new(), rows: None });
+        Ok(Self {
+            distinct: Arc::clone(distinct),
+            ids: Arc::clone(ids),
+            filters: Filters::new(filters, input)?,
+            sets: sets.collect(),
+            found: found.collect(),
+        })
+    }
+
+    /// Reads what is to be counted of a batch.
+    ///
+    /// # Errors
+    /// When an expression fails.
+    pub(super) fn read(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.filters.ask(batch)?;
+        let Distinct { arguments, counts } = &*self.distinct;
+        for (at, (argument, found)) in arguments.iter().zip(&mut self.found).enumerate() {
+            let values = argument.evaluate(batch)?.into_array(batch.num_rows())?;
+            // A value that no filter lets pass needs no id.
+            let all = counts.iter().any(|count| count.argument == at && count.filter.is_none());
+            let wanted = (!all).then(|| {
+                NullBuffer::new(self.filters.passing_any(|count| counts[count].argument == at))
+            });
+            let rows = NullBuffer::union(wanted.as_ref(), values.logical_nulls().as_ref());
+            found.rows = rows.filter(|rows| rows.null_count() > 0);
+            if found.rows.as_ref().is_some_and(|rows| rows.null_count() == rows.len()) {
+                // Also the column of NULLs without a type, in which nothing can be found.
+                found.ids.clear();
+                found.ids.resize(values.len(), S::Id::default());
+            } else {
+                S::find(&self.ids[at], &values, found.rows.as_ref(), &mut found.ids)
+                    .map_err(external)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts the rows that were read; there are groups `0..total`.
+    pub(super) fn take(&mut self, groups: &Codes<u32>, total: usize) {
+        let counts = &self.distinct.counts;
+        for (sets, count) in self.sets.iter_mut().zip(counts) {
+            sets.grow(total);
+            if count.filter.is_none() {
+                let Found { ids, rows } = &self.found[count.argument];
+                sets.take(ids, rows.as_ref(), groups);
+            }
+        }
+        self.filters.for_each(|row, count| {
+            let Found { ids, rows } = &self.found[counts[count].argument];
+            if rows.as_ref().is_none_or(|rows| rows.is_valid(row)) {
+                self.sets[count].push(ids[row], groups.get(row));
+            }
+        });
+    }
+
+    /// Adds the counts of another thread; `groups` says which of groups `0..total` each of its
+    /// groups is here.
+    ///
+    /// # Errors
+    /// When sets cannot be united.
+    pub(super) fn merge(&mut self, other: Self, groups: &[usize], total: usize) -> Result<()> {
+        for (ours, theirs) in self.sets.iter_mut().zip(other.sets) {
+            ours.grow(total);
+            ours.merge(theirs, groups).map_err(external)?;
+        }
+        Ok(())
+    }
+
+    /// For each count its column, of groups `0..total`.
+    ///
+    /// # Errors
+    /// When a set cannot tell how many are in it.
+    pub(super) fn finish(self, total: usize) -> Result<Vec<ArrayRef>> {
+        let counts = self.sets.into_iter().map(|mut sets| {
+            sets.grow(total);
+            let column: ArrayRef = Arc::new(Int64Array::from(sets.finish().map_err(external)?));
+            Ok(column)
+        });
+        counts.collect()
+    }
+
+    /// Heap bytes in use, without what all threads share.
+    pub(super) fn size(&self) -> usize {
+        self.sets.iter().map(Sets::size).sum()
+    }
+}
