@@ -41,7 +41,7 @@ const GROUPS: [&str; 14] = [
     "uuid",
 ];
 /// What is counted, and what stands beside.
-const AGGREGATES: [&str; 18] = [
+const AGGREGATES: [&str; 21] = [
     "count(DISTINCT dense)",
     "count(DISTINCT dense) FILTER (WHERE stage = 's1')",
     "count(DISTINCT dense) FILTER (WHERE coded <> 'longer than a view holds 2')",
@@ -55,12 +55,20 @@ const AGGREGATES: [&str; 18] = [
     "count(DISTINCT uuid)",
     "count(DISTINCT coded)",
     "count(DISTINCT ts)",
+    "approx_count_distinct(dense)",
+    "approx_count_distinct(name, 5) FILTER (WHERE stage = 's1')",
+    "approx_count_distinct(unsigned, 4)",
     "count(*)",
     "count(stage) FILTER (WHERE dense % 2 = 0)",
     "sum(namespace)",
     "max(name)",
     "avg(dense)",
 ];
+
+/// Ways to group by columns. In the last one every expression stands twice, and is planned as a
+/// column of its own.
+const GROUPINGS: [&str; 5] =
+    ["{}", "ROLLUP ({})", "CUBE ({})", "GROUPING SETS (({}), ())", "GROUPING SETS (({}), ({}))"];
 
 /// A row: instant, stage, namespace, person; 0 stands for NULL in the last three.
 type Row = (i64, u32, u32, u32);
@@ -206,13 +214,22 @@ proptest! {
         parts in 1usize..4,
         groups in subsequence(GROUPS.to_vec(), 0..=3),
         aggregates in subsequence(AGGREGATES.to_vec(), 1..=6),
-        grouping in select(vec!["{}", "ROLLUP ({})", "CUBE ({})", "GROUPING SETS (({}), ())"]),
+        grouping in select(GROUPINGS.to_vec()),
+        named in any::<bool>(),
         filtered in any::<bool>(),
         having in any::<bool>(),
     ) {
-        let keys = groups.join(", ");
-        let mut sql = format!("SELECT {}", [groups.clone(), aggregates.clone()].concat().join(", "));
-        sql += " FROM t";
+        let names: Vec<String> = (0..groups.len()).map(|at| format!("g{at}")).collect();
+        let from = if named {
+            let columns = groups.iter().zip(&names).map(|(expr, name)| format!(", {expr} AS {name}"));
+            format!("(SELECT *{} FROM t)", columns.collect::<String>())
+        } else {
+            "t".to_owned()
+        };
+        let keys = if named { names.join(", ") } else { groups.join(", ") };
+        let columns = [vec![keys.as_str()], aggregates.clone()].concat();
+        let columns: Vec<&str> = columns.into_iter().filter(|column| !column.is_empty()).collect();
+        let mut sql = format!("SELECT {} FROM {from}", columns.join(", "));
         if filtered {
             sql += " WHERE namespace <> 2";
         }
@@ -269,6 +286,18 @@ async fn the_plan_shows_and_can_be_switched_off() {
         assert!(plan_on.contains("DistinctAggregateExec"), "{sql}\n{plan_on}");
         assert!(!plan(&off, sql).await.contains("Distinct"), "{sql}");
     }
+    // Expressions of a subquery move into the operator, if that evaluates none of them more often.
+    for (counted, moves) in [
+        ("count(DISTINCT dense)", true),
+        ("approx_count_distinct(dense) FILTER (WHERE stage = 's1')", true),
+        ("count(DISTINCT dense) FILTER (WHERE month > '2026-01-01')", false),
+        ("count(DISTINCT month)", false),
+    ] {
+        let named = "SELECT date_trunc('month', ts) AS month, stage, dense FROM t";
+        let sql = format!("SELECT month, {counted} FROM ({named}) GROUP BY month");
+        let plan = plan(&on, &sql).await;
+        assert_eq!(plan.contains("gby=[date_trunc"), moves, "{sql}\n{plan}");
+    }
     // What is no count of different values stays as it was.
     for sql in ["SELECT stage, sum(DISTINCT dense) FROM t GROUP BY stage", "SELECT count(*) FROM t"]
     {
@@ -324,6 +353,16 @@ async fn timestamps_that_statistics_tell_are_not_read() {
     let (_folder, context) = files(&rows, 2).await;
     for (sql, without) in [
         ("SELECT date_trunc('month', ts), stage, count(DISTINCT dense) FROM t GROUP BY 1, 2", 10),
+        (
+            "SELECT date_trunc('month', ts), stage, approx_count_distinct(dense) FROM t \
+             GROUP BY GROUPING SETS ((date_trunc('month', ts)), (date_trunc('month', ts), stage))",
+            10,
+        ),
+        (
+            "SELECT month, stage, count(DISTINCT dense) FROM \
+             (SELECT date_trunc('month', ts) AS month, * FROM t) GROUP BY ROLLUP (month, stage)",
+            10,
+        ),
         ("SELECT date_trunc('month', ts), ts, count(DISTINCT dense) FROM t GROUP BY 1, 2", 0),
         ("SELECT date_trunc('month', ts), max(ts), count(DISTINCT dense) FROM t GROUP BY 1", 0),
     ] {

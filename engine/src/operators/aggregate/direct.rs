@@ -242,9 +242,7 @@ fn uses(aggregates: &Aggregates, schema: &Schema) -> Vec<Use> {
         }
     }
     for (expr, _) in group_by.expr() {
-        if group_by.has_grouping_set() {
-            values.push(expr);
-        } else if let Some(column) = expr.downcast_ref::<Column>() {
+        if let Some(column) = expr.downcast_ref::<Column>() {
             codes_will_do(&mut uses[column.index()]);
         } else if let Some((column, periods)) = expr
             .data_type(schema)

@@ -50,7 +50,7 @@ impl Groups {
     ///
     /// # Errors
     /// When there are 2^32 - 1 groups.
-    pub(super) fn find(&mut self, columns: &[Codes<u32>], rows: usize) -> Result<Codes<u32>> {
+    pub(super) fn find(&mut self, columns: &[&Codes<u32>], rows: usize) -> Result<Codes<u32>> {
         let mut groups = Codes::All(0);
         if rows == 0 {
             return Ok(groups);
@@ -171,6 +171,7 @@ mod tests {
                     Codes::All(constant),
                     Codes::Rows(part.iter().map(|row| row.2).collect()),
                 ];
+                let columns: Vec<_> = columns.iter().collect();
                 let found = groups.find(&columns, part.len()).unwrap();
                 for (at, row) in part.iter().enumerate() {
                     let next = known.len() as u32;

@@ -3,9 +3,14 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::projection::update_expr;
+use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::PhysicalExpr;
 use datafusion::physical_plan::aggregates::{AggregateExec, PhysicalGroupBy};
+use datafusion::physical_plan::projection::ProjectionExec;
 
 use super::codes::is_codable;
 use crate::operators::approx::{ApproxCountDistinct, precision};
@@ -106,6 +111,57 @@ impl Aggregates {
         })
     }
 
+    /// The same over the rows that a projection reads, if nothing is evaluated more often by that.
+    ///
+    /// A subquery that names its columns, or an expression of several grouping sets, comes as such a
+    /// projection; behind it, a truncated timestamp could not be told from any other number.
+    pub(super) fn below(&self, projection: &ProjectionExec) -> Option<Self> {
+        let mut uses = vec![0; projection.expr().len()];
+        let groups = self.group_by.expr().iter().map(|(expr, _)| expr);
+        for expr in groups.chain(self.arguments()).chain(self.filters()) {
+            let count = |expr: &Arc<dyn PhysicalExpr>| {
+                if let Some(column) = expr.downcast_ref::<Column>() {
+                    uses[column.index()] += 1;
+                }
+                Ok(TreeNodeRecursion::Continue)
+            };
+            expr.apply(count).ok()?;
+        }
+        let once = projection.expr().iter().zip(uses).all(|(projected, uses)| {
+            projected.expr.is::<Column>() || (uses <= 1 && !is_volatile(&projected.expr))
+        });
+        if !once {
+            return None;
+        }
+        let inline =
+            |expr: &Arc<dyn PhysicalExpr>| update_expr(expr, projection.expr(), true).ok()?;
+        let filter = |filter: &Option<Arc<dyn PhysicalExpr>>| match filter {
+            Some(filter) => inline(filter).map(Some),
+            None => Some(None),
+        };
+        let groups = self.group_by.expr().iter();
+        let groups = groups.map(|(expr, name)| Some((inline(expr)?, name.clone())));
+        let others = self.others.iter().map(|other| {
+            let arguments: Option<Vec<_>> = other.arguments.iter().map(inline).collect();
+            let (arguments, filter) = (arguments?, filter(&other.filter)?);
+            Some(Other { function: Arc::clone(&other.function), arguments, filter })
+        });
+        Some(Self {
+            input: projection.input().schema(),
+            group_by: PhysicalGroupBy::new(
+                groups.collect::<Option<_>>()?,
+                self.group_by.null_expr().to_vec(),
+                self.group_by.groups().to_vec(),
+                self.group_by.has_grouping_set(),
+            ),
+            exact: Arc::new(self.exact.map(inline, filter)?),
+            approximate: Arc::new(self.approximate.map(inline, filter)?),
+            others: others.collect::<Option<_>>()?,
+            order: self.order.clone(),
+            schema: Arc::clone(&self.schema),
+        })
+    }
+
     /// What is aggregated.
     pub(super) fn arguments(&self) -> impl Iterator<Item = &Arc<dyn PhysicalExpr>> {
         let counted = self.exact.arguments.iter().chain(&self.approximate.arguments);
@@ -122,6 +178,24 @@ impl Aggregates {
 impl<S> Default for Distinct<S> {
     fn default() -> Self {
         Self { arguments: Vec::new(), counts: Vec::new() }
+    }
+}
+
+impl<S: Clone> Distinct<S> {
+    /// The same with other expressions, if each has one.
+    fn map(
+        &self,
+        argument: impl Fn(&Arc<dyn PhysicalExpr>) -> Option<Arc<dyn PhysicalExpr>>,
+        filter: impl Fn(&Option<Arc<dyn PhysicalExpr>>) -> Option<Option<Arc<dyn PhysicalExpr>>>,
+    ) -> Option<Self> {
+        let counts = self.counts.iter().map(|count| {
+            let (argument, empty) = (count.argument, count.empty.clone());
+            Some(Count { argument, filter: filter(&count.filter)?, empty })
+        });
+        Some(Self {
+            arguments: self.arguments.iter().map(argument).collect::<Option<_>>()?,
+            counts: counts.collect::<Option<_>>()?,
+        })
     }
 }
 

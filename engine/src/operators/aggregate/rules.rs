@@ -14,6 +14,7 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
 use super::exec::DistinctAggregateExec;
@@ -135,8 +136,13 @@ fn replacement(last: &AggregateExec) -> Option<Arc<dyn ExecutionPlan>> {
         return None;
     }
     let schema: SchemaRef = last.schema();
-    let aggregates = Aggregates::of(first, &schema)?;
-    Some(Arc::new(DistinctAggregateExec::new(Arc::new(aggregates), Arc::clone(first.input()))))
+    let (mut aggregates, mut input) = (Aggregates::of(first, &schema)?, first.input());
+    while let Some(projection) = input.downcast_ref::<ProjectionExec>()
+        && let Some(below) = aggregates.below(projection)
+    {
+        (aggregates, input) = (below, projection.input());
+    }
+    Some(Arc::new(DistinctAggregateExec::new(Arc::new(aggregates), Arc::clone(input))))
 }
 
 /// The rules that make a physical plan, with ours among them.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::Schema;
 use datafusion::common::internal_datafusion_err;
 use datafusion::error::Result;
@@ -19,6 +19,10 @@ use crate::events::Codes;
 use crate::operators::external;
 use crate::users::{SetBuilder, Sketch};
 
+/// For each group column the code that stands in every row, as those of columns that are not in the
+/// set do, or `None` for what the row has.
+type GroupingSet = Vec<Option<Codes<u32>>>;
+
 /// The state of one thread.
 pub(super) struct Worker {
     /// Whether it has seen a row.
@@ -26,6 +30,7 @@ pub(super) struct Worker {
     aggregates: Arc<Aggregates>,
     coders: Vec<Coder>,
     groups: Groups,
+    grouping_sets: Arc<Vec<GroupingSet>>,
     exact: Counts<SetBuilder>,
     approximate: Counts<Sketch>,
     others: Others,
@@ -50,12 +55,15 @@ impl Worker {
             .zip(fields)
             .map(|(expr, field)| Coder::new(expr, field.data_type()))
             .collect();
+        let mut coders = coders?;
+        let grouping_sets = grouping_sets(group_by, &mut coders)?;
         let hashes = Arc::new(vec![(); approximate.arguments.len()]);
         Ok(Self {
             started: false,
             aggregates: Arc::clone(aggregates),
-            coders: coders?,
+            coders,
             groups: Groups::new(expressions.len()),
+            grouping_sets: Arc::new(grouping_sets),
             exact: Counts::new(exact, numbers, input)?,
             approximate: Counts::new(approximate, &hashes, input)?,
             others: Others::new(aggregates)?,
@@ -94,16 +102,15 @@ impl Worker {
         batch: &RecordBatch,
         mut each: impl FnMut(&mut Self, &Codes<u32>) -> Result<()>,
     ) -> Result<()> {
-        let aggregates = Arc::clone(&self.aggregates);
-        let group_by = &aggregates.group_by;
-        if !group_by.has_grouping_set() {
-            let codes: Vec<Codes<u32>> =
-                self.coders.iter_mut().map(|coder| coder.codes(batch)).collect::<Result<_>>()?;
-            let groups = self.groups.find(&codes, batch.num_rows()).map_err(external)?;
-            return each(self, &groups);
-        }
-        for columns in evaluate_group_by(group_by, batch)? {
-            let groups = self.groups_of(&columns)?;
+        let columns = self.aggregates.group_by.expr().len();
+        let coders = self.coders[..columns].iter_mut();
+        let codes: Vec<Codes<u32>> =
+            coders.map(|coder| coder.codes(batch)).collect::<Result<_>>()?;
+        for set in &*Arc::clone(&self.grouping_sets) {
+            let columns = set.iter().enumerate();
+            let columns: Vec<&Codes<u32>> =
+                columns.map(|(at, fixed)| fixed.as_ref().unwrap_or_else(|| &codes[at])).collect();
+            let groups = self.groups.find(&columns, batch.num_rows()).map_err(external)?;
             each(self, &groups)?;
         }
         Ok(())
@@ -112,33 +119,13 @@ impl Worker {
     /// Finds the groups that are there without a row: of every grouping set without columns the
     /// whole.
     fn find_wholes(&mut self) -> Result<()> {
-        let aggregates = Arc::clone(&self.aggregates);
-        let group_by = &aggregates.group_by;
-        let (nulls, sets) = (group_by.null_expr().to_vec(), group_by.groups().to_vec());
-        let nothing = PhysicalGroupBy::new(nulls.clone(), nulls, sets, true);
-        let one_row = RecordBatch::try_new_with_options(
-            Arc::new(Schema::empty()),
-            Vec::new(),
-            &RecordBatchOptions::new().with_row_count(Some(1)),
-        )?;
-        let all = evaluate_group_by(&nothing, &one_row)?;
-        for (columns, set) in all.iter().zip(group_by.groups()) {
-            if set.iter().all(|is_null| *is_null) {
-                self.groups_of(columns)?;
+        for set in &*self.grouping_sets {
+            let columns: Option<Vec<&Codes<u32>>> = set.iter().map(Option::as_ref).collect();
+            if let Some(columns) = columns {
+                self.groups.find(&columns, 1).map_err(external)?;
             }
         }
         Ok(())
-    }
-
-    /// The groups of rows whose group columns are known.
-    fn groups_of(&mut self, columns: &[ArrayRef]) -> Result<Codes<u32>> {
-        let codes: Vec<Codes<u32>> = self
-            .coders
-            .iter_mut()
-            .zip(columns)
-            .map(|(coder, column)| Ok(Codes::Rows(coder.codes_of(column)?)))
-            .collect::<Result<_>>()?;
-        self.groups.find(&codes, columns.first().map_or(0, Array::len)).map_err(external)
     }
 
     /// Adds everything that another thread knows.
@@ -155,12 +142,14 @@ impl Worker {
         if !other.started {
             return Ok(());
         }
-        let columns = other.group_columns()?;
-        let theirs = other.groups.len();
-        let rows: Vec<usize> = match self.groups_of(&columns)? {
-            Codes::Rows(groups) => groups.iter().map(|group| *group as usize).collect(),
-            Codes::All(group) => vec![group as usize; theirs],
-        };
+        let (columns, theirs) = (other.group_columns()?, other.groups.len());
+        let codes = self.coders.iter_mut().zip(&columns);
+        let codes: Vec<Codes<u32>> = codes
+            .map(|(coder, column)| Ok(Codes::Rows(coder.codes_of(column)?)))
+            .collect::<Result<_>>()?;
+        let groups = self.groups.find(&codes.iter().collect::<Vec<_>>(), theirs);
+        let groups = groups.map_err(external)?;
+        let rows: Vec<usize> = (0..theirs).map(|row| groups.get(row) as usize).collect();
         let total = self.groups.len();
         self.exact.merge(other.exact, &rows, total)?;
         self.approximate.merge(other.approximate, &rows, total)?;
@@ -210,4 +199,30 @@ impl Worker {
             + self.groups.size()
             + self.coders.iter().map(Coder::size).sum::<usize>()
     }
+}
+
+/// The grouping sets of a query; one if it has only GROUP BY.
+fn grouping_sets(group_by: &PhysicalGroupBy, coders: &mut [Coder]) -> Result<Vec<GroupingSet>> {
+    if !group_by.has_grouping_set() {
+        return Ok(vec![vec![None; coders.len()]]);
+    }
+    // What DataFusion makes of a row of which nothing is known.
+    let (nulls, sets) = (group_by.null_expr().to_vec(), group_by.groups().to_vec());
+    let nothing = PhysicalGroupBy::new(nulls.clone(), nulls, sets, true);
+    let one_row = RecordBatch::try_new_with_options(
+        Arc::new(Schema::empty()),
+        Vec::new(),
+        &RecordBatchOptions::new().with_row_count(Some(1)),
+    )?;
+    let fixed = evaluate_group_by(&nothing, &one_row)?;
+    let sets = fixed.iter().zip(group_by.groups()).map(|(columns, is_null)| {
+        let columns = columns.iter().zip(coders.iter_mut()).enumerate();
+        // The column behind those of the query is the number of the set.
+        let columns = columns.map(|(at, (column, coder))| match is_null.get(at) {
+            Some(false) => Ok(None),
+            Some(true) | None => Ok(Some(Codes::All(coder.codes_of(column)?[0]))),
+        });
+        columns.collect()
+    });
+    sets.collect()
 }
