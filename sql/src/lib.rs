@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod cli;
 pub mod failure;
 pub mod functions;
+pub mod given_up;
 pub mod question;
 pub mod report;
 pub mod results;

@@ -58,7 +58,7 @@ pub struct Contents {
 impl Contents {
     fn ground(&self) -> Option<Ground> {
         let project = Arc::clone(self.project.as_ref()?);
-        Some(Ground { project, listener: self.listener.clone() })
+        Some(Ground::new(project, self.listener.clone()))
     }
 
     /// The table that answers a question; `None` without a project.

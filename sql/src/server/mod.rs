@@ -28,6 +28,7 @@ pub mod postgres;
 pub mod read_only;
 pub mod running;
 pub mod shared;
+mod stoppable;
 pub mod tls;
 mod yielding;
 

@@ -21,9 +21,11 @@ use super::bounded::bound;
 use super::memory::Capped;
 use super::metrics::Metrics;
 use super::running::{About, Protocol, Running, broken};
+use super::stoppable::stoppable;
 use super::{Access, Limits};
 use crate::catalog::{Contents, Listener, register};
 use crate::failure::of_statement;
+use crate::given_up::until;
 use crate::session::{Options, runtime, session_on};
 
 /// The ground that all connections stand on.
@@ -98,6 +100,7 @@ impl Shared {
         let session = session_on(&self.options, own)?;
         register(&session, &self.contents())?;
         bound(&session, self.limits.memory).map_err(|cause| of_statement(cause, None))?;
+        stoppable(&session);
         Ok(session)
     }
 
@@ -143,8 +146,8 @@ impl Shared {
     }
 
     /// Does something on the threads for queries; dropping this gives it up. Planning may compute for
-    /// long without a pause, where nothing can end it: then it has at least a thread to itself, and
-    /// others go on.
+    /// long without a pause, and then ends at its [next step](super::stoppable): meanwhile it has a
+    /// thread to itself, and others go on.
     pub(super) async fn alone<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
@@ -152,14 +155,7 @@ impl Shared {
         let given_up = CancellationToken::new();
         let _gives_up = given_up.clone().drop_guard();
         let task = AbortOnDropHandle::new(self.work.spawn(async move {
-            block_in_place(|| {
-                Handle::current().block_on(async {
-                    tokio::select! {
-                        done = work => done,
-                        () = given_up.cancelled() => Err(Error::limit("cancelled")),
-                    }
-                })
-            })
+            block_in_place(|| Handle::current().block_on(until(given_up, work)))
         }));
         task.await.unwrap_or_else(|cause| Err(broken(&cause)))
     }

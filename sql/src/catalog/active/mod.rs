@@ -20,6 +20,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use engine::active::{Answer, Level, Question};
 use engine::project::Project;
+use tokio::sync::Semaphore;
 
 use crate::report::schema;
 
@@ -45,11 +46,24 @@ pub trait Listener: fmt::Debug + Send + Sync {
     fn answered(&self, answer: Answer);
 }
 
+/// Answers that a session works on at a time. Each has as many threads as a statement may; two, so
+/// that one reads its definitions while the other counts.
+const AT_ONCE: usize = 2;
+
 /// What an answer needs besides its question.
 #[derive(Clone, Debug)]
 pub(super) struct Ground {
     pub(super) project: Arc<Project>,
     pub(super) listener: Option<Arc<dyn Listener>>,
+    /// The session's answers take turns: a join of dozens of views would else work on all of them
+    /// together, and take the memory of all of them.
+    turns: Arc<Semaphore>,
+}
+
+impl Ground {
+    pub(super) fn new(project: Arc<Project>, listener: Option<Arc<dyn Listener>>) -> Self {
+        Self { project, listener, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
 }
 
 /// The names of the views.

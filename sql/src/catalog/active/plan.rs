@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::common::internal_err;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
@@ -24,6 +26,7 @@ use rayon::ThreadPoolBuilder;
 use super::{Ground, Listener};
 use crate::catalog::dictionary;
 use crate::failure::external;
+use crate::given_up::is_given_up;
 use crate::report::record_batch;
 
 /// Answers one question when it is executed.
@@ -70,6 +73,9 @@ impl ActiveUsersExec {
     /// What the answer will come from. Nobody but a reader of the plan asks for it, so the look at
     /// store and files is taken here.
     fn road(&self) -> String {
+        if is_given_up() {
+            return "wherever it is (cancelled)".to_owned();
+        }
         let project = &self.ground.project;
         let road = dictionary::load(project)
             .and_then(|dictionary| road_to(project, &dictionary, &self.question));
@@ -172,37 +178,57 @@ impl ExecutionPlan for ActiveUsersExec {
         let (sender, question, ground) = (builder.tx(), self.question.clone(), self.ground.clone());
         let projection = self.projection.clone();
         let memory = MemoryConsumer::new("ActiveUsersExec").register(context.memory_pool());
-        // Threads of its own: in a pool that all statements share, one that waits for its parts
-        // would take up whole others meanwhile, and be the last to end.
         let threads = context.session_config().target_partitions();
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .thread_name(|_| "answer".to_owned())
-            .build()
-            .map_err(|cause| external(Error::new(Kind::Io, format!("no threads: {cause}"))))?;
-        builder.spawn_blocking(move || {
-            let dictionary = dictionary::load(&ground.project).map_err(external)?;
-            let statement = Statement {
-                listener: ground.listener.as_deref(),
-                memory,
-                wanted: &|| !sender.is_closed(),
-            };
-            let answered =
-                pool.install(|| answer(&ground.project, &dictionary, &question, &statement));
-            let answer = answered.map_err(external)?;
-            let mut batch = record_batch(&answer.report).map_err(external)?;
-            if let Some(listener) = &ground.listener {
-                listener.answered(answer);
-            }
-            if let Some(places) = &projection {
-                batch = batch.project(places)?;
-            }
-            // Nobody may be left who wants it.
-            let _ = sender.blocking_send(Ok(batch));
-            Ok(())
+        builder.spawn(async move {
+            let turn = Arc::clone(&ground.turns).acquire_owned().await;
+            let turn = turn.map_err(|cause| DataFusionError::External(cause.into()))?;
+            let answered = SpawnedTask::spawn_blocking(move || {
+                let _turn = turn;
+                let wanted = || !sender.is_closed();
+                let Some(batch) = batch(&ground, &question, threads, memory, &wanted)? else {
+                    return Ok(());
+                };
+                let batch = match &projection {
+                    Some(places) => batch.project(places)?,
+                    None => batch,
+                };
+                // Nobody may be left who wants it.
+                let _ = sender.blocking_send(Ok(batch));
+                Ok(())
+            });
+            answered.join_unwind().await.map_err(|cause| DataFusionError::External(cause.into()))?
         });
         Ok(builder.build())
     }
+}
+
+/// The rows that answer a question, unless they are not wanted any more before the work begins.
+fn batch(
+    ground: &Ground,
+    question: &Question,
+    threads: usize,
+    memory: MemoryReservation,
+    wanted: &(dyn Fn() -> bool + Sync),
+) -> Result<Option<RecordBatch>> {
+    let dictionary = dictionary::load(&ground.project).map_err(external)?;
+    if !wanted() {
+        return Ok(None);
+    }
+    // Threads of its own: in a pool that all statements share, one that waits for its parts
+    // would take up whole others meanwhile, and be the last to end.
+    let pool = ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|_| "answer".to_owned())
+        .build()
+        .map_err(|cause| external(Error::new(Kind::Io, format!("no threads: {cause}"))))?;
+    let statement = Statement { listener: ground.listener.as_deref(), memory, wanted };
+    let answered = pool.install(|| answer(&ground.project, &dictionary, question, &statement));
+    let answer = answered.map_err(external)?;
+    let batch = record_batch(&answer.report).map_err(external)?;
+    if let Some(listener) = &ground.listener {
+        listener.answered(answer);
+    }
+    Ok(Some(batch))
 }
 
 /// Oversees an answer for the statement that waits for it.
