@@ -1,7 +1,7 @@
 //! The part of a physical plan that answers a question.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -36,6 +36,8 @@ pub(super) struct ActiveUsersExec {
     ground: Ground,
     projection: Option<Vec<usize>>,
     properties: Arc<PlanProperties>,
+    /// What the answer will come from, once somebody has asked.
+    road: OnceLock<String>,
 }
 
 impl ActiveUsersExec {
@@ -60,6 +62,7 @@ impl ActiveUsersExec {
             ground: ground.clone(),
             projection: projection.cloned(),
             properties: Arc::new(properties),
+            road: OnceLock::new(),
         })
     }
 
@@ -71,11 +74,15 @@ impl ActiveUsersExec {
 
 impl ActiveUsersExec {
     /// What the answer will come from. Nobody but a reader of the plan asks for it, so the look at
-    /// store and files is taken here.
-    fn road(&self) -> String {
+    /// store and files is taken here: once, although EXPLAIN writes the plan after every rule.
+    fn road(&self) -> &str {
         if is_given_up() {
-            return "wherever it is (cancelled)".to_owned();
+            return "wherever it is (cancelled)";
         }
+        self.road.get_or_init(|| self.find_road())
+    }
+
+    fn find_road(&self) -> String {
         let project = &self.ground.project;
         let road = dictionary::load(project)
             .and_then(|dictionary| road_to(project, &dictionary, &self.question));
