@@ -25,17 +25,18 @@ use crate::given_up::is_given_up;
 pub(super) fn stoppable(session: &SessionContext) {
     let state = session.state_ref();
     let mut state = state.write();
-    let analyzing =
-        state.analyzer().rules.iter().map(|rule| Arc::new(Stoppable(Arc::clone(rule))) as _);
-    let logical = state.optimizers().iter().map(|rule| Arc::new(Stoppable(Arc::clone(rule))) as _);
-    let physical =
-        state.physical_optimizers().iter().map(|rule| Arc::new(Stoppable(Arc::clone(rule))) as _);
-    let stoppable = SessionStateBuilder::new_from_existing(state.clone())
-        .with_analyzer_rules(analyzing.collect())
-        .with_optimizer_rules(logical.collect())
-        .with_physical_optimizer_rules(physical.collect())
-        .build();
-    *state = stoppable;
+    // Each in its place: an analyzer has more than its rules.
+    let mut builder = SessionStateBuilder::new_from_existing(state.clone());
+    for rule in builder.analyzer().iter_mut().flat_map(|analyzer| &mut analyzer.rules) {
+        *rule = Arc::new(Stoppable(Arc::clone(rule)));
+    }
+    for rule in builder.optimizer().iter_mut().flat_map(|optimizer| &mut optimizer.rules) {
+        *rule = Arc::new(Stoppable(Arc::clone(rule)));
+    }
+    for rule in builder.physical_optimizers().iter_mut().flat_map(|physical| &mut physical.rules) {
+        *rule = Arc::new(Stoppable(Arc::clone(rule)));
+    }
+    *state = builder.build();
 }
 
 /// A rule that does nothing any more once the statement is given up.
