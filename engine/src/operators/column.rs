@@ -104,7 +104,10 @@ fn is_integer_inside(data_type: &DataType) -> bool {
 
 /// Whether [`any_keys`] gives integers for this type.
 pub(super) fn is_int(data_type: &DataType) -> bool {
-    data_type.is_integer() || is_integer_inside(data_type)
+    match data_type {
+        DataType::Dictionary(_, values) => is_int(values),
+        other => other.is_integer() || is_integer_inside(other),
+    }
 }
 
 /// Unsigned integers by their bits; the upper half of the range becomes negative.

@@ -9,21 +9,20 @@ use arrow::datatypes::Schema;
 use datafusion::error::Result;
 
 use super::filters::Filters;
-use super::numbers::Numbers;
 use super::plan::Distinct;
 use super::sets::Sets;
 use crate::Result as Outcome;
 use crate::events::{Codes, Users};
 use crate::operators::column::user_keys;
 use crate::operators::external;
-use crate::users::{SetBuilder, Sketch, hash_int};
+use crate::users::{Sketch, hash_int};
 
 /// The set that a group is counted by.
 pub(super) trait GroupSet: Clone + Debug + Send {
     /// What stands for a value in it.
     type Id: Copy + Debug + Default + Send;
     /// What tells the ids of a column's values; all threads share it.
-    type Ids: Debug;
+    type Ids: Debug + Sync;
 
     /// Writes the id of each row's value; what those of other rows than `rows` are does not matter.
     ///
@@ -37,57 +36,26 @@ pub(super) trait GroupSet: Clone + Debug + Send {
     ) -> Outcome<()>;
 
     /// Adds a value. `heap` changes by what [`size`](Self::size) changes.
-    fn push(&mut self, id: Self::Id, heap: &mut usize);
+    ///
+    /// # Errors
+    /// When there are too many values.
+    fn push(&mut self, id: Self::Id, ids: &Self::Ids, heap: &mut usize) -> Outcome<()>;
 
     /// Adds everything in another set.
     ///
     /// # Errors
-    /// When it is of another kind.
-    fn absorb(&mut self, other: Self) -> Outcome<()>;
+    /// When it is of another kind, or there are too many values.
+    fn absorb(&mut self, other: Self, ids: &Self::Ids) -> Outcome<()>;
 
     /// How many different values are in it.
     ///
     /// # Errors
     /// When this cannot be told.
-    fn count(self) -> Outcome<u64>;
+    fn count(self, ids: &Self::Ids) -> Outcome<u64>;
 
     /// Heap bytes in use.
     #[cfg(test)]
     fn size(&self) -> usize;
-}
-
-/// An exact set, of numbers.
-impl GroupSet for SetBuilder {
-    type Id = u32;
-    type Ids = Numbers;
-
-    fn find(
-        numbers: &Numbers,
-        values: &ArrayRef,
-        rows: Option<&NullBuffer>,
-        found: &mut Vec<u32>,
-    ) -> Outcome<()> {
-        numbers.find(values, rows, found)
-    }
-
-    #[inline]
-    fn push(&mut self, number: u32, heap: &mut usize) {
-        self.push(number, heap);
-    }
-
-    fn absorb(&mut self, other: Self) -> Outcome<()> {
-        self.absorb(other);
-        Ok(())
-    }
-
-    fn count(self) -> Outcome<u64> {
-        Ok(self.finish().len())
-    }
-
-    #[cfg(test)]
-    fn size(&self) -> usize {
-        self.size()
-    }
 }
 
 /// An approximate set, of hashes.
@@ -117,18 +85,19 @@ impl GroupSet for Sketch {
     }
 
     #[inline]
-    fn push(&mut self, hash: u64, heap: &mut usize) {
+    fn push(&mut self, hash: u64, (): &(), heap: &mut usize) -> Outcome<()> {
         self.insert_counting(hash, heap);
+        Ok(())
     }
 
-    fn absorb(&mut self, mut other: Self) -> Outcome<()> {
+    fn absorb(&mut self, mut other: Self, (): &()) -> Outcome<()> {
         if self.size() < other.size() {
             std::mem::swap(self, &mut other);
         }
         self.merge(&other)
     }
 
-    fn count(self) -> Outcome<u64> {
+    fn count(self, (): &()) -> Outcome<u64> {
         Ok(self.estimate()?.users)
     }
 
@@ -209,21 +178,30 @@ impl<S: GroupSet> Counts<S> {
     }
 
     /// Counts the rows that were read; there are groups `0..total`.
-    pub(super) fn take(&mut self, groups: &Codes<u32>, total: usize) {
-        let counts = &self.distinct.counts;
-        for (sets, count) in self.sets.iter_mut().zip(counts) {
+    ///
+    /// # Errors
+    /// When there are too many values.
+    pub(super) fn take(&mut self, groups: &Codes<u32>, total: usize) -> Result<()> {
+        let Self { distinct, ids: of, filters, sets, found } = self;
+        let counts = &distinct.counts;
+        for (sets, count) in sets.iter_mut().zip(counts) {
             sets.grow(total);
             if count.filter.is_none() {
-                let Found { ids, rows } = &self.found[count.argument];
-                sets.take(ids, rows.as_ref(), groups);
+                let Found { ids, rows } = &found[count.argument];
+                let of = &of[count.argument];
+                sets.take(ids, rows.as_ref(), groups, of).map_err(external)?;
             }
         }
-        self.filters.for_each(|row, count| {
-            let Found { ids, rows } = &self.found[counts[count].argument];
-            if rows.as_ref().is_none_or(|rows| rows.is_valid(row)) {
-                self.sets[count].push(ids[row], groups.get(row));
-            }
-        });
+        filters
+            .for_each(|row, count| {
+                let argument = counts[count].argument;
+                let Found { ids, rows } = &found[argument];
+                if rows.as_ref().is_none_or(|rows| rows.is_valid(row)) {
+                    sets[count].push(ids[row], groups.get(row), &of[argument])?;
+                }
+                Ok(())
+            })
+            .map_err(external)
     }
 
     /// Adds the counts of another thread; `groups` says which of groups `0..total` each of its
@@ -232,9 +210,10 @@ impl<S: GroupSet> Counts<S> {
     /// # Errors
     /// When sets cannot be united.
     pub(super) fn merge(&mut self, other: Self, groups: &[usize], total: usize) -> Result<()> {
-        for (ours, theirs) in self.sets.iter_mut().zip(other.sets) {
+        let sets = self.sets.iter_mut().zip(other.sets);
+        for ((ours, theirs), count) in sets.zip(&self.distinct.counts) {
             ours.grow(total);
-            ours.merge(theirs, groups).map_err(external)?;
+            ours.merge(theirs, groups, &self.ids[count.argument]).map_err(external)?;
         }
         Ok(())
     }
@@ -244,9 +223,10 @@ impl<S: GroupSet> Counts<S> {
     /// # Errors
     /// When a set cannot tell how many are in it.
     pub(super) fn finish(self, total: usize) -> Result<Vec<ArrayRef>> {
-        let counts = self.sets.into_iter().map(|mut sets| {
+        let counts = self.sets.into_iter().zip(&self.distinct.counts).map(|(mut sets, count)| {
             sets.grow(total);
-            let column: ArrayRef = Arc::new(Int64Array::from(sets.finish().map_err(external)?));
+            let counted = sets.finish(&self.ids[count.argument]).map_err(external)?;
+            let column: ArrayRef = Arc::new(Int64Array::from(counted));
             Ok(column)
         });
         counts.collect()

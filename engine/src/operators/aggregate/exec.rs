@@ -165,9 +165,9 @@ impl ExecutionPlan for DistinctAggregateExec {
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
         assert_eq_or_internal_err!(partition, 0, "the operator has one partition");
-        let columns = self.aggregates.exact.arguments.len();
-        let numbers: Arc<Vec<Numbers>> =
-            Arc::new((0..columns).map(|_| Numbers::default()).collect());
+        let counted = self.aggregates.exact.arguments.iter();
+        let numbers = counted.map(|c| Ok(Numbers::new(&c.data_type(&self.aggregates.input)?)));
+        let numbers: Arc<Vec<Numbers>> = Arc::new(numbers.collect::<Result<_>>()?);
         let work = |partition: usize, share: usize| {
             let name = format!("DistinctAggregateExec[{partition}]");
             Ok::<_, DataFusionError>(Work {

@@ -101,16 +101,20 @@ impl Filters {
     /// Calls `each` with every row of the last batch and the place of every aggregate whose filter
     /// it passes.
     #[inline]
-    pub(super) fn for_each(&self, mut each: impl FnMut(usize, usize)) {
+    pub(super) fn for_each<E>(
+        &self,
+        mut each: impl FnMut(usize, usize) -> Result<(), E>,
+    ) -> Result<(), E> {
         for (part, places) in self.parts.iter().zip(self.places.chunks(TOGETHER)) {
             for (row, passing) in part.passing.iter().enumerate() {
                 let mut left = *passing;
                 while left != 0 {
-                    each(row, places[left.trailing_zeros() as usize]);
+                    each(row, places[left.trailing_zeros() as usize])?;
                     left &= left - 1;
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -237,6 +241,7 @@ fn true_rows(passes: &ArrayRef) -> BooleanBuffer {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
     use std::sync::Arc;
 
     use arrow::array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray};
@@ -270,7 +275,11 @@ mod tests {
             filter.ask(&RecordBatch::try_from_iter_with_nullable(columns).unwrap()).unwrap();
             let any = filter.passing_any(|place| place == 1);
             let mut rows = Vec::new();
-            filter.for_each(|row, place| rows.push((row, place)));
+            let pushed = filter.for_each(|row, place| {
+                rows.push((row, place));
+                Ok::<(), Infallible>(())
+            });
+            pushed.unwrap();
             let expected: Vec<_> = any.set_indices().map(|row| (row, 1)).collect();
             assert_eq!(rows, expected);
             any.iter().collect::<Vec<bool>>()

@@ -6,8 +6,8 @@
 //! * group columns become small codes, and a period is told once for each run of rows in it
 //!   ([`codes`], [`periods`], [`groups`]);
 //! * a filter of one text column is asked once for each text, not for each row ([`filters`]);
-//! * values become numbers, once for the whole query ([`numbers`]), and each group has a set of
-//!   numbers for each exact count ([`SetBuilder`](crate::users::SetBuilder)), or a
+//! * each group has an [`ExactSet`](exact_set::ExactSet) for each exact count, of numbers that
+//!   values are given once for the whole query ([`numbers`]), and a
 //!   [`Sketch`](crate::users::Sketch) of hashes for each approximate one ([`counts`], [`sets`]);
 //! * local Parquet files are read without what need not be ([`direct`]);
 //! * threads share nothing but the numbers, and unite their sets at the end ([`worker`]).
@@ -20,6 +20,7 @@
 mod codes;
 mod counts;
 mod direct;
+mod exact_set;
 mod exec;
 mod filters;
 mod groups;

@@ -2,27 +2,34 @@
 //!
 //! A set of numbers is fast where the numbers are dense. So an integer from 0 up to [`OWN`] is
 //! its own number, without a look at anything, and every other value gets the next free number
-//! when it is first seen. Each value is thus numbered once for the whole query, not once for each
-//! group and thread; and because whole keys are compared, nothing is ever hashed into an answer.
+//! when it is first asked for. Each value is thus numbered once for the whole query, not once for
+//! each group and thread; and because whole keys are compared, nothing is ever hashed into an
+//! answer.
 //!
-//! Both kinds share the 32 bits by turns of a page (65,536 numbers): even pages are integers that
-//! stand for themselves, odd pages are values that were given a number.
+//! It goes in two steps. A column becomes [integers](Numbers::find), of which most already are
+//! [numbers](Numbers::known); the others, large integers and negative ones, [get](Numbers::give)
+//! theirs when a set has so many of them that it wants numbers.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use arrow::array::{Array, ArrayRef};
 use arrow::buffer::NullBuffer;
+use arrow::datatypes::DataType;
 
 use crate::counting_sort::counting_sort;
 use crate::events::Users;
-use crate::operators::column::any_keys;
+use crate::operators::column::{any_keys, is_int};
 use crate::users::{Key, Numbering, hash_bytes, hash_int, hash_wide};
 use crate::{Error, Result};
 
 /// Integers below this are their own numbers. Wherever in this range the ids lie, a set takes at
 /// most [some tens of bytes](crate::users::SetBuilder) for each of its users.
 const OWN: u64 = 1 << 28;
+/// Numbers that are given start here, before their pages are [turned].
+const GIVEN: u64 = 1 << 31;
+/// Numbers end here.
+const END: u64 = 1 << 32;
 /// Keys are spread over this many tables, so that threads seldom wait for each other.
 const SHARDS: usize = 64;
 const SHARD_BITS: u32 = SHARDS.trailing_zeros();
@@ -30,20 +37,22 @@ const SHARD_BITS: u32 = SHARDS.trailing_zeros();
 /// The numbers of all values of one column.
 #[derive(Debug)]
 pub(super) struct Numbers {
+    /// Integers below this are numbers.
+    known: u64,
     shards: Vec<Mutex<Numbering>>,
     size: AtomicUsize,
 }
 
-impl Default for Numbers {
-    fn default() -> Self {
-        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { shards, size: AtomicUsize::new(0) }
-    }
-}
-
 impl Numbers {
-    /// Writes the number of each row's value to `numbers`. Those of other rows than `rows` mean
-    /// nothing.
+    /// Numbers for a column of this type.
+    pub(super) fn new(data_type: &DataType) -> Self {
+        let known = if is_int(data_type) { OWN } else { END };
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { known, shards, size: AtomicUsize::new(0) }
+    }
+
+    /// Writes an integer for each row's value, equal where values are equal. What those of other
+    /// rows than `rows` are does not matter.
     ///
     /// # Errors
     /// When there are more different values than numbers, about two billion.
@@ -51,58 +60,72 @@ impl Numbers {
         &self,
         values: &ArrayRef,
         rows: Option<&NullBuffer>,
-        numbers: &mut Vec<u32>,
+        found: &mut Vec<i64>,
     ) -> Result<()> {
-        numbers.clear();
+        found.clear();
         let users = any_keys(values)?;
-        if let (Users::Ints(ints), None) = (&users, rows) {
-            // Negative integers are huge here.
-            if ints.iter().fold(0, |all, int| all | *int as u64) < OWN {
-                numbers.extend(ints.iter().map(|int| own(*int as u64)));
-                return Ok(());
-            }
+        if let Users::Ints(ints) = &users {
+            found.extend_from_slice(ints);
+            return Ok(());
         }
-        numbers.resize(values.len(), 0);
+        found.resize(values.len(), 0);
         let wanted = |row| rows.is_none_or(|rows| rows.is_valid(row));
         let (mut ints, mut wides) = (Strangers::default(), Strangers::default());
         let mut texts: Strangers<&[u8]> = Strangers::default();
         users.for_each(wanted, |row, key| {
             match key {
-                Key::Int(int) if (int as u64) < OWN => numbers[row] = own(int as u64),
+                Key::Int(int) if (int as u64) < OWN => found[row] = int,
                 Key::Int(int) => ints.push(int, row),
                 Key::Wide(wide) => wides.push(wide, row),
                 Key::Text(bytes) => texts.push(bytes, row),
             }
             Ok(())
         })?;
-        self.visit(&ints.by_shard(hash_int), numbers, Numbering::ints)?;
-        self.visit(&wides.by_shard(hash_wide), numbers, Numbering::wides)?;
-        self.visit(&texts.by_shard(hash_bytes), numbers, Numbering::texts)
+        ints.find(self, hash_int, Numbering::ints, found)?;
+        wides.find(self, hash_wide, Numbering::wides, found)?;
+        texts.find(self, hash_bytes, Numbering::texts, found)
     }
 
-    /// Visits every shard once, with all that is its own.
+    /// The number that an integer of this column is, if it needs none.
+    #[inline]
+    pub(super) fn known(&self, int: i64) -> Option<u32> {
+        let int = int as u64; // negative integers are huge here
+        (int < self.known).then(|| turned(int as u32))
+    }
+
+    /// Calls `each` with the number of every one of these integers, in another order.
+    ///
+    /// # Errors
+    /// When there are more different values than numbers, about two billion.
+    pub(super) fn give(&self, ints: &[i64], mut each: impl FnMut(u32)) -> Result<()> {
+        let (ints, starts) = by_shard(ints, &shards(ints, hash_int));
+        self.visit(&ints, &starts, Numbering::ints, |_, given| each(turned(given as u32)))
+    }
+
+    /// Visits every shard once, with all keys that are its own; `each` gets the places and numbers
+    /// of the keys, before pages are turned.
     fn visit<K>(
         &self,
-        strangers: &ByShard<K>,
-        numbers: &mut [u32],
+        keys: &[K],
+        starts: &[usize],
         number: impl Fn(&mut Numbering, &[K], &mut Vec<u32>) -> Result<()>,
+        mut each: impl FnMut(usize, u64),
     ) -> Result<()> {
         let mut locals = Vec::new();
-        for shard in 0..SHARDS {
-            let these = strangers.starts[shard]..strangers.starts[shard + 1];
-            if these.is_empty() {
+        for (shard, (table, range)) in self.shards.iter().zip(starts.windows(2)).enumerate() {
+            let keys = &keys[range[0]..range[1]];
+            if keys.is_empty() {
                 continue;
             }
             {
-                let shard = self.shards[shard].lock();
-                let mut numbering = shard.unwrap_or_else(PoisonError::into_inner);
+                let mut numbering = table.lock().unwrap_or_else(PoisonError::into_inner);
                 let size = numbering.size();
-                number(&mut numbering, &strangers.keys[these.clone()], &mut locals)?;
+                number(&mut numbering, keys, &mut locals)?;
                 // A table may make room before it finds that the key is known.
                 self.size.fetch_add(numbering.size() - size, Ordering::Relaxed);
             }
-            for (row, local) in strangers.rows[these].iter().zip(&locals) {
-                numbers[*row as usize] = given(*local, shard)?;
+            for (place, local) in (range[0]..).zip(&locals) {
+                each(place, given(*local, shard)?);
             }
         }
         Ok(())
@@ -133,46 +156,50 @@ impl<K: Copy + Default> Strangers<K> {
         self.rows.push(row as u32); // a batch has far fewer rows than 2^32
     }
 
-    /// The same, those of each shard together.
-    fn by_shard(&self, hash: impl Fn(K) -> u64) -> ByShard<K> {
-        let shards: Vec<u8> = self.keys.iter().map(|key| shard(hash(*key)) as u8).collect();
-        let shards = shards.iter().map(|shard| usize::from(*shard));
-        let (keys, _) = counting_sort(shards.clone().zip(self.keys.iter().copied()), SHARDS);
-        let (rows, starts) = counting_sort(shards.zip(self.rows.iter().copied()), SHARDS);
-        ByShard { keys, rows, starts }
+    /// Writes the integer of each value into its row.
+    fn find(
+        &self,
+        numbers: &Numbers,
+        hash: impl Fn(K) -> u64,
+        number: impl Fn(&mut Numbering, &[K], &mut Vec<u32>) -> Result<()>,
+        found: &mut [i64],
+    ) -> Result<()> {
+        let shards = shards(&self.keys, hash);
+        let (rows, _) = by_shard(&self.rows, &shards);
+        let (keys, starts) = by_shard(&self.keys, &shards);
+        numbers.visit(&keys, &starts, number, |at, given| found[rows[at] as usize] = given as i64)
     }
 }
 
-/// Values and their rows, in the order of shards.
-struct ByShard<K> {
-    keys: Vec<K>,
-    rows: Vec<u32>,
-    /// Where each shard starts; one place more for the end.
-    starts: Vec<usize>,
+/// The shard of each key.
+fn shards<K: Copy>(keys: &[K], hash: impl Fn(K) -> u64) -> Vec<u8> {
+    keys.iter().map(|key| (hash(*key) >> (u64::BITS - SHARD_BITS)) as u8).collect()
 }
 
-#[inline]
-fn shard(hash: u64) -> usize {
-    (hash >> (u64::BITS - SHARD_BITS)) as usize
+/// The items in the order of their shards, and where each shard starts; one place more for the end.
+fn by_shard<T: Copy + Default>(items: &[T], shards: &[u8]) -> (Vec<T>, Vec<usize>) {
+    let shards = shards.iter().map(|shard| usize::from(*shard));
+    counting_sort(shards.zip(items.iter().copied()), SHARDS)
 }
 
-/// The number of an integer below [`OWN`].
+/// A value that a shard has numbered, among those of all shards.
 #[inline]
-fn own(int: u64) -> u32 {
-    ((int >> 16) << 17 | (int & 0xffff)) as u32
-}
-
-/// The number of the value that a shard has numbered.
-#[inline]
-fn given(local: u32, shard: usize) -> Result<u32> {
-    let number = u64::from(local) << SHARD_BITS | shard as u64;
-    if number >= (1 << 31) - (1 << 16) {
+fn given(local: u32, shard: usize) -> Result<u64> {
+    let given = GIVEN + (u64::from(local) << SHARD_BITS | shard as u64);
+    if given >= END - (1 << 16) {
         return Err(Error::limit(
             "more than 2 billion different values that are not small integers",
         )
         .with("help", "count them in parts that have no value in common, and add"));
     }
-    Ok(((number >> 16) << 17 | 1 << 16 | (number & 0xffff)) as u32)
+    Ok(given)
+}
+
+/// Turns pages (of 65,536 numbers) so that small and given integers take turns: those of the lower
+/// half become the even ones. A set has an entry for each page below its last.
+#[inline]
+fn turned(int: u32) -> u32 {
+    u32::from(((int >> 16) as u16).rotate_left(1)) << 16 | (int & 0xffff)
 }
 
 #[cfg(test)]
@@ -180,11 +207,12 @@ mod tests {
     use std::collections::HashMap;
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use arrow::array::{Array, ArrayRef, Int64Array, StringArray};
     use arrow::buffer::NullBuffer;
+    use arrow::datatypes::DataType;
     use proptest::prelude::{any, prop_assert_eq, prop_oneof, proptest};
 
-    use super::{Numbers, OWN};
+    use super::{END, GIVEN, Numbers, OWN};
 
     /// Equal values have equal numbers, and no others have.
     fn check<K: Clone + Eq + std::hash::Hash>(numbers: &[u32], keys: &[Option<K>]) {
@@ -197,42 +225,68 @@ mod tests {
         }
     }
 
+    /// The number of each row.
+    fn numbered(numbers: &Numbers, array: &ArrayRef) -> Vec<u32> {
+        let mut found = Vec::new();
+        numbers.find(array, array.nulls(), &mut found).unwrap();
+        let number = |int: i64| {
+            numbers.known(int).unwrap_or_else(|| {
+                let mut given = None;
+                numbers.give(&[int], |number| given = Some(number)).unwrap();
+                given.unwrap()
+            })
+        };
+        found.into_iter().map(number).collect()
+    }
+
     proptest! {
         #[test]
         fn equal_values_and_only_they_share_a_number(
             batches in proptest::collection::vec(proptest::collection::vec(proptest::option::of(
-                prop_oneof![0..300i64, -5..5i64, OWN as i64 - 3..OWN as i64 + 3, any::<i64>()]
+                prop_oneof![
+                    0..300i64, -5..5i64, OWN as i64 - 3..OWN as i64 + 3,
+                    GIVEN as i64 - 3..GIVEN as i64 + 3, END as i64 - 3..END as i64 + 3, any::<i64>()
+                ]
             ), 0..200), 0..5),
         ) {
-            let (ints, texts) = (Numbers::default(), Numbers::default());
-            let (mut of_ints, mut of_texts, mut part) = (vec![], vec![], vec![]);
+            let kinds = [DataType::Int64, DataType::Utf8, DataType::Utf8];
+            let [ints, digits, words] = kinds.map(|kind| Numbers::new(&kind));
+            let (mut of_ints, mut of_digits, mut of_words) = (vec![], vec![], vec![]);
             for batch in &batches {
                 let array: ArrayRef = Arc::new(Int64Array::from(batch.clone()));
-                ints.find(&array, array.nulls(), &mut part).unwrap();
-                of_ints.extend(&part);
-                let words = batch.iter().map(|int| int.map(|int| format!("u{int}")));
-                let array: ArrayRef = Arc::new(words.collect::<StringArray>());
-                texts.find(&array, array.nulls(), &mut part).unwrap();
-                of_texts.extend(&part);
+                of_ints.extend(numbered(&ints, &array));
+                let texts = |text: fn(i64) -> String| -> ArrayRef {
+                    Arc::new(batch.iter().map(|int| int.map(text)).collect::<StringArray>())
+                };
+                of_digits.extend(numbered(&digits, &texts(|int| int.to_string())));
+                // Every third is an integer, a UUID, or neither.
+                of_words.extend(numbered(&words, &texts(|int| match int.rem_euclid(3) {
+                    0 => int.to_string(),
+                    1 => format!("00000000-0000-4000-{:04x}-{:012x}", int as u64 >> 48, int << 16 >> 16 & 0xffff_ffff_ffff),
+                    _ => format!("u{int}"),
+                })));
             }
             let keys: Vec<Option<i64>> = batches.into_iter().flatten().collect();
             check(&of_ints, &keys);
-            check(&of_texts, &keys);
-            let counted: usize =
-                texts.shards.iter().map(|shard| shard.lock().unwrap().size()).sum();
-            prop_assert_eq!(texts.size() - Numbers::default().size(), counted);
+            check(&of_digits, &keys);
+            check(&of_words, &keys);
+            for numbers in [ints, digits, words] {
+                let counted: usize =
+                    numbers.shards.iter().map(|shard| shard.lock().unwrap().size()).sum();
+                prop_assert_eq!(numbers.size() - Numbers::new(&DataType::Int64).size(), counted);
+            }
         }
     }
 
     #[test]
     fn rows_that_nobody_wants_get_no_number() {
-        let array: ArrayRef = Arc::new(Int64Array::from(vec![1, -1, 2, -2]));
-        let (numbers, mut found) = (Numbers::default(), Vec::new());
+        let array: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c", "d"]));
+        let (numbers, mut found) = (Numbers::new(array.data_type()), Vec::new());
         let rows = NullBuffer::from(vec![true, false, false, true]);
         numbers.find(&array, Some(&rows), &mut found).unwrap();
         assert_eq!(found.len(), 4);
         assert!(found[0] != found[3]);
         let given: u32 = numbers.shards.iter().map(|shard| shard.lock().unwrap().len()).sum();
-        assert_eq!(given, 1);
+        assert_eq!(given, 2);
     }
 }

@@ -13,9 +13,10 @@ use datafusion::physical_plan::aggregates::{AggregateExec, PhysicalGroupBy};
 use datafusion::physical_plan::projection::ProjectionExec;
 
 use super::codes::is_codable;
+use super::exact_set::ExactSet;
 use crate::operators::approx::{ApproxCountDistinct, precision};
 use crate::operators::exact::ExactDistinct;
-use crate::users::{SetBuilder, Sketch};
+use crate::users::Sketch;
 
 /// The group columns and the aggregates of one query.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub(super) struct Aggregates {
     /// Columns of the rows that come in.
     pub(super) input: SchemaRef,
     pub(super) group_by: PhysicalGroupBy,
-    pub(super) exact: Arc<Distinct<SetBuilder>>,
+    pub(super) exact: Arc<Distinct<ExactSet>>,
     pub(super) approximate: Arc<Distinct<Sketch>>,
     pub(super) others: Vec<Other>,
     /// For each aggregate in the order of the query, of which kind the next one is.
@@ -82,7 +83,7 @@ impl Aggregates {
             let kind = function.fun().inner();
             order.push(match arguments.as_slice() {
                 [argument] if kind.is::<ExactDistinct>() => {
-                    exact.add(argument, filter, SetBuilder::default());
+                    exact.add(argument, filter, ExactSet::default());
                     Kind::Exact
                 }
                 [argument, ..] if kind.is::<ApproxCountDistinct>() => {

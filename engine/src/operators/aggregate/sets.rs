@@ -46,43 +46,55 @@ impl<S: GroupSet> Sets<S> {
         }
     }
 
-    /// Adds the id of each row, or of these rows, to its group.
-    pub(super) fn take(&mut self, ids: &[S::Id], rows: Option<&NullBuffer>, groups: &Codes<u32>) {
+    /// Adds the id of each row, or of these rows, to its group; `of` is what the ids are of.
+    ///
+    /// # Errors
+    /// When there are too many values.
+    pub(super) fn take(
+        &mut self,
+        ids: &[S::Id],
+        rows: Option<&NullBuffer>,
+        groups: &Codes<u32>,
+        of: &S::Ids,
+    ) -> Result<()> {
         match (groups, rows) {
             (_, Some(rows)) => {
-                rows.valid_indices().for_each(|row| self.push(ids[row], groups.get(row)));
+                rows.valid_indices().try_for_each(|row| self.push(ids[row], groups.get(row), of))
             }
             (Codes::All(group), None) => {
                 let set = &mut self.sets[*group as usize];
-                ids.iter().for_each(|id| set.push(*id, &mut self.size));
+                ids.iter().try_for_each(|id| set.push(*id, of, &mut self.size))
             }
             (Codes::Rows(groups), None) => {
-                ids.iter().zip(groups).for_each(|(id, group)| self.push(*id, *group));
+                ids.iter().zip(groups).try_for_each(|(id, group)| self.push(*id, *group, of))
             }
         }
     }
 
     /// Adds an id to a group.
+    ///
+    /// # Errors
+    /// When there are too many values.
     #[inline]
-    pub(super) fn push(&mut self, id: S::Id, group: u32) {
+    pub(super) fn push(&mut self, id: S::Id, group: u32, of: &S::Ids) -> Result<()> {
         if self.sets.len() < MANY {
-            self.sets[group as usize].push(id, &mut self.size);
-            return;
+            return self.sets[group as usize].push(id, of, &mut self.size);
         }
         if self.waiting.len() == WAITING {
-            self.put_away();
+            self.put_away(of)?;
         }
         self.waiting.push((group, id));
+        Ok(())
     }
 
     /// Puts the ids that wait into their sets, stretch after stretch.
-    fn put_away(&mut self) {
+    fn put_away(&mut self, of: &S::Ids) -> Result<()> {
         let length = self.sets.len().div_ceil(STRETCHES).next_power_of_two();
         let waiting = self.waiting.drain(..);
         let waiting = waiting.as_slice().iter().map(|row| (row.0 as usize / length, *row));
-        for (group, id) in counting_sort(waiting, STRETCHES).0 {
-            self.sets[group as usize].push(id, &mut self.size);
-        }
+        let sorted = counting_sort(waiting, STRETCHES).0;
+        let mut sorted = sorted.into_iter();
+        sorted.try_for_each(|(group, id)| self.sets[group as usize].push(id, of, &mut self.size))
     }
 
     /// Adds the sets of another thread; `groups` says which group each of its groups is here.
@@ -90,9 +102,9 @@ impl<S: GroupSet> Sets<S> {
     ///
     /// # Errors
     /// When sets cannot be united.
-    pub(super) fn merge(&mut self, mut other: Self, groups: &[usize]) -> Result<()> {
-        self.put_away();
-        other.put_away();
+    pub(super) fn merge(&mut self, mut other: Self, groups: &[usize], of: &S::Ids) -> Result<()> {
+        self.put_away(of)?;
+        other.put_away(of)?;
         self.size += other.size;
         let mut arriving: Vec<Option<S>> = Vec::new();
         arriving.resize_with(self.sets.len(), || None);
@@ -100,7 +112,7 @@ impl<S: GroupSet> Sets<S> {
             arriving[*group] = Some(set);
         }
         self.sets.par_iter_mut().zip(arriving).try_for_each(|(set, arriving)| match arriving {
-            Some(arriving) => set.absorb(arriving),
+            Some(arriving) => set.absorb(arriving, of),
             None => Ok(()),
         })
     }
@@ -109,9 +121,9 @@ impl<S: GroupSet> Sets<S> {
     ///
     /// # Errors
     /// When a set cannot tell.
-    pub(super) fn finish(mut self) -> Result<Vec<i64>> {
-        self.put_away();
-        self.sets.into_par_iter().map(|set| Ok(set.count()? as i64)).collect()
+    pub(super) fn finish(mut self, of: &S::Ids) -> Result<Vec<i64>> {
+        self.put_away(of)?;
+        self.sets.into_par_iter().map(|set| Ok(set.count(of)? as i64)).collect()
     }
 
     /// Heap bytes in use.
@@ -127,11 +139,14 @@ mod tests {
     use std::collections::{BTreeSet, HashMap};
 
     use arrow::buffer::NullBuffer;
+    use arrow::datatypes::DataType;
 
     use super::super::counts::GroupSet;
+    use super::super::exact_set::ExactSet;
+    use super::super::numbers::Numbers;
     use super::{MANY, Sets, WAITING};
     use crate::events::Codes;
-    use crate::users::{SetBuilder, Sketch, hash_int};
+    use crate::users::{Sketch, hash_int};
 
     /// Spreads numbers over 32 bits.
     fn scatter(number: usize) -> u32 {
@@ -142,6 +157,7 @@ mod tests {
     /// counts; `id` is what stands for a number.
     fn check<S: GroupSet>(
         empty: &S,
+        of: &S::Ids,
         id: fn(u32) -> S::Id,
         count: impl Fn(&BTreeSet<u32>) -> u64,
         [groups, rows, threads]: [usize; 3],
@@ -165,19 +181,19 @@ mod tests {
                 }
                 sets.grow(groups);
                 let ids: Vec<S::Id> = numbers.into_iter().map(id).collect();
-                sets.take(&ids, present.as_ref(), &Codes::Rows(batch_groups));
+                sets.take(&ids, present.as_ref(), &Codes::Rows(batch_groups), of).unwrap();
                 let heap: usize = sets.sets.iter().map(S::size).sum();
                 assert_eq!(sets.size, heap);
                 assert!(sets.size() >= heap + sets.waiting.len() * size_of::<(u32, S::Id)>());
             }
-            sets.take(&[id(thread as u32)], None, &Codes::All(1));
+            sets.take(&[id(thread as u32)], None, &Codes::All(1), of).unwrap();
             let one_is_there = NullBuffer::from(vec![true, false]);
-            sets.take(&[id(70_000), id(80_000)], Some(&one_is_there), &Codes::All(1));
+            sets.take(&[id(70_000), id(80_000)], Some(&one_is_there), &Codes::All(1), of).unwrap();
             expected.entry(1).or_default().extend([thread as u32, 70_000]);
             whole.grow(groups);
-            whole.merge(sets, &(0..groups).collect::<Vec<_>>()).unwrap();
+            whole.merge(sets, &(0..groups).collect::<Vec<_>>(), of).unwrap();
         }
-        let counts = whole.finish().unwrap();
+        let counts = whole.finish(of).unwrap();
         assert_eq!(counts.len(), groups);
         for (group, counted) in counts.iter().enumerate() {
             let expected = expected.get(&(group as u32)).map_or(0, &count);
@@ -189,7 +205,13 @@ mod tests {
     fn every_row_comes_into_its_set() {
         // From MANY groups on rows wait, to the end and not so long.
         for sizes in [[7, 20_000, 2], [MANY, 20_000, 2], [MANY + 1_000, WAITING + 50_000, 2]] {
-            check(&SetBuilder::default(), |number| number, |set| set.len() as u64, sizes);
+            let exact = |id| {
+                let (empty, of) = (ExactSet::default(), Numbers::new(&DataType::Int64));
+                check(&empty, &of, id, |set| set.len() as u64, sizes);
+            };
+            exact(i64::from);
+            exact(|number| -1 - i64::from(number));
+            exact(|number| i64::from(number) << (number % 2 * 32));
             let empty = Sketch::new(10).unwrap();
             let hash = |number: u32| hash_int(number.into());
             let of_all = |set: &BTreeSet<u32>| {
@@ -197,7 +219,7 @@ mod tests {
                 set.iter().for_each(|number| sketch.insert(hash(*number)));
                 sketch.estimate().unwrap().users
             };
-            check(&empty, |number| hash_int(number.into()), of_all, sizes);
+            check(&empty, &(), |number| hash_int(number.into()), of_all, sizes);
         }
     }
 }

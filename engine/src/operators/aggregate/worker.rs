@@ -11,13 +11,14 @@ use datafusion::physical_plan::aggregates::{PhysicalGroupBy, evaluate_group_by};
 
 use super::codes::Coder;
 use super::counts::Counts;
+use super::exact_set::ExactSet;
 use super::groups::Groups;
 use super::numbers::Numbers;
 use super::others::Others;
 use super::plan::{Aggregates, Kind};
 use crate::events::Codes;
 use crate::operators::external;
-use crate::users::{SetBuilder, Sketch};
+use crate::users::Sketch;
 
 /// For each group column the code that stands in every row, as those of columns that are not in the
 /// set do, or `None` for what the row has.
@@ -31,7 +32,7 @@ pub(super) struct Worker {
     coders: Vec<Coder>,
     groups: Groups,
     grouping_sets: Arc<Vec<GroupingSet>>,
-    exact: Counts<SetBuilder>,
+    exact: Counts<ExactSet>,
     approximate: Counts<Sketch>,
     others: Others,
     /// The memory that all this has been granted.
@@ -90,8 +91,8 @@ impl Worker {
         self.others.read(batch)?;
         self.for_each_grouping(batch, |worker, groups| {
             let total = worker.groups.len();
-            worker.exact.take(groups, total);
-            worker.approximate.take(groups, total);
+            worker.exact.take(groups, total)?;
+            worker.approximate.take(groups, total)?;
             worker.others.take(batch.num_rows(), groups, total)
         })
     }

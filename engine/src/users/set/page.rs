@@ -1,9 +1,13 @@
 //! A page: the users of one stretch of 65,536 numbers.
 
+use std::hint::black_box;
+
 /// A page with up to this many users is a sorted list; a longer list is slower to fill.
 const LIST: usize = 256;
 /// 64-bit words of a bitset page.
 pub(super) const WORDS: usize = 1024;
+/// Cache lines of a bitset page, of 64 bytes each.
+const LINES: usize = WORDS / 8;
 /// The list of a builder's page ends here, where it takes half as much as a bitset.
 const TAIL: usize = 2048;
 /// A list up to this long is sorted by comparing, a longer one by way of a bitset.
@@ -77,6 +81,10 @@ impl Page {
         let mut lows = lows.iter();
         loop {
             if let Self::Bits(bits) = self {
+                if lows.len() >= LINES / 2 {
+                    // A processor fetches lines that are read in order before it is asked to.
+                    black_box(bits.iter().step_by(WORDS / LINES).fold(0, |all, word| all | word));
+                }
                 return lows.for_each(|low| bits[usize::from(low >> 6)] |= 1 << (low & 63));
             }
             let Some(low) = lows.next() else { return };
