@@ -17,7 +17,7 @@ use super::settings::Settings;
 use super::startup::VERSION;
 
 /// What is the same whatever it is asked about: nothing has a comment, everything can be seen.
-fn constants() -> [(&'static str, ScalarValue); 31] {
+fn constants() -> [(&'static str, ScalarValue); 32] {
     let (null, empty) = (ScalarValue::Utf8(None), ScalarValue::from(""));
     let (yes, no) = (ScalarValue::from(true), ScalarValue::from(false));
     let (nothing, unknown) = (ScalarValue::Int32(Some(0)), ScalarValue::Int64(None));
@@ -45,6 +45,7 @@ fn constants() -> [(&'static str, ScalarValue); 31] {
         ("pg_function_is_visible", yes.clone()),
         ("pg_opclass_is_visible", yes.clone()),
         ("pg_operator_is_visible", yes.clone()),
+        ("pg_opfamily_is_visible", yes.clone()),
         ("pg_type_is_visible", yes.clone()),
         ("has_column_privilege", yes.clone()),
         ("has_function_privilege", yes),

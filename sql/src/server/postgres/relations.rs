@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, Schema};
 use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::common::TableReference;
@@ -24,8 +24,10 @@ use super::settings::Settings;
 pub(super) const SCHEMA: &str = "pg_catalog";
 
 /// Tables about what there is not on a server that only reads.
-pub(super) const EMPTY: [&str; 44] = [
+pub(super) const EMPTY: [&str; 51] = [
     "pg_aggregate",
+    "pg_amop",
+    "pg_amproc",
     "pg_attrdef",
     "pg_collation",
     "pg_constraint",
@@ -42,9 +44,13 @@ pub(super) const EMPTY: [&str; 44] = [
     "pg_index",
     "pg_inherits",
     "pg_init_privs",
+    "pg_language",
     "pg_largeobject",
     "pg_largeobject_metadata",
     "pg_matviews",
+    "pg_opclass",
+    "pg_opfamily",
+    "pg_parameter_acl",
     "pg_partitioned_table",
     "pg_policy",
     "pg_proc",
@@ -69,19 +75,69 @@ pub(super) const EMPTY: [&str; 44] = [
     "pg_ts_parser",
     "pg_ts_template",
     "pg_user_mapping",
+    "pg_user_mappings",
 ];
 
-/// Lists of texts that are never set: datafusion-pg-catalog leaves them out, or has texts there.
-pub(super) const UNSET: [(&str, &str); 8] = [
-    ("pg_attribute", "attacl"),
-    ("pg_attribute", "attoptions"),
-    ("pg_class", "relacl"),
-    ("pg_class", "reloptions"),
-    ("pg_namespace", "nspacl"),
-    ("pg_tablespace", "spcacl"),
-    ("pg_tablespace", "spcoptions"),
-    ("pg_type", "typacl"),
+/// What would be in a column that is never set.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unset {
+    Id,
+    Text,
+    Texts,
+}
+
+/// Columns that datafusion-pg-catalog leaves out, or has texts in where lists of them belong. Nobody
+/// sets them here.
+pub(super) const UNSET: [(&str, &str, Unset); 22] = [
+    ("pg_attribute", "attacl", Unset::Texts),
+    ("pg_attribute", "attoptions", Unset::Texts),
+    ("pg_cast", "tableoid", Unset::Id),
+    ("pg_class", "relacl", Unset::Texts),
+    ("pg_class", "reloptions", Unset::Texts),
+    ("pg_class", "tableoid", Unset::Id),
+    ("pg_collation", "colliculocale", Unset::Text),
+    ("pg_constraint", "tableoid", Unset::Id),
+    ("pg_conversion", "tableoid", Unset::Id),
+    ("pg_foreign_data_wrapper", "tableoid", Unset::Id),
+    ("pg_foreign_server", "tableoid", Unset::Id),
+    ("pg_language", "tableoid", Unset::Id),
+    ("pg_namespace", "nspacl", Unset::Texts),
+    ("pg_opclass", "tableoid", Unset::Id),
+    ("pg_opfamily", "tableoid", Unset::Id),
+    ("pg_rewrite", "tableoid", Unset::Id),
+    ("pg_settings", "boot_val", Unset::Text),
+    ("pg_tablespace", "spcacl", Unset::Texts),
+    ("pg_tablespace", "spcoptions", Unset::Texts),
+    ("pg_trigger", "tableoid", Unset::Id),
+    ("pg_type", "tableoid", Unset::Id),
+    ("pg_type", "typacl", Unset::Texts),
 ];
+
+/// Tables of the [`EMPTY`] ones that it lacks, with their columns.
+const LACKING: [(&str, &[(&str, Unset)]); 2] = [
+    ("pg_parameter_acl", &[("oid", Unset::Id), ("parname", Unset::Text), ("paracl", Unset::Texts)]),
+    (
+        "pg_user_mappings",
+        &[
+            ("umid", Unset::Id),
+            ("srvid", Unset::Id),
+            ("srvname", Unset::Text),
+            ("umuser", Unset::Id),
+            ("usename", Unset::Text),
+            ("umoptions", Unset::Texts),
+        ],
+    ),
+];
+
+impl Unset {
+    fn data_type(self) -> DataType {
+        match self {
+            Self::Id => DataType::Int32,
+            Self::Text => DataType::Utf8,
+            Self::Texts => DataType::new_list(DataType::Utf8, true),
+        }
+    }
+}
 
 /// All of them, for one connection.
 pub(super) struct Relations {
@@ -111,24 +167,33 @@ impl Relations {
     }
 }
 
-/// With the lists that are never set.
+/// With the columns that are never set.
 fn widened(name: &str, given: Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>> {
-    let unset: Vec<_> = UNSET.iter().filter(|(table, _)| *table == name).collect();
+    let unset: Vec<_> = UNSET.iter().filter(|(table, ..)| *table == name).collect();
     if unset.is_empty() {
         return Ok(given);
     }
     let schema = given.schema();
-    let is_set = |column: &&str| !unset.iter().any(|(_, name)| name == column);
+    let is_set = |column: &&str| !unset.iter().any(|(_, name, _)| name == column);
     let names = schema.fields().iter().map(|field| field.name().as_str());
-    let texts = DataType::new_list(DataType::Utf8, true);
-    let none = |name: &str| cast(lit(ScalarValue::Null), texts.clone()).alias(name);
     let mut columns: Vec<_> = names.filter(is_set).map(col).collect();
-    columns.extend(unset.iter().map(|(_, column)| none(column)));
+    columns.extend(
+        unset.iter().map(|(_, column, unset)| {
+            cast(lit(ScalarValue::Null), unset.data_type()).alias(*column)
+        }),
+    );
     let table = TableReference::partial(SCHEMA, name);
     let plan = LogicalPlanBuilder::scan(table, provider_as_source(given), None)?
         .project(columns)?
         .build()?;
     Ok(Arc::new(ViewTable::new(plan, None)))
+}
+
+/// A table that is lacking.
+fn lacking(name: &str) -> Option<EmptyTable> {
+    let (_, columns) = LACKING.iter().find(|(table, _)| *table == name)?;
+    let fields = columns.iter().map(|(name, unset)| Field::new(*name, unset.data_type(), true));
+    Some(EmptyTable::new(Arc::new(Schema::new(fields.collect::<Vec<_>>()))))
 }
 
 impl fmt::Debug for Relations {
@@ -140,24 +205,33 @@ impl fmt::Debug for Relations {
 #[async_trait]
 impl SchemaProvider for Relations {
     fn table_names(&self) -> Vec<String> {
-        self.given.table_names()
+        let mut names = self.given.table_names();
+        names.extend(LACKING.iter().map(|(name, _)| (*name).to_owned()));
+        names
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if let Some(lacking) = lacking(name) {
+            return Ok(Some(Arc::new(lacking)));
+        }
         let Some(given) = self.given.table(name).await? else { return Ok(None) };
-        Ok(Some(match name {
-            empty if EMPTY.contains(&empty) => Arc::new(EmptyTable::new(given.schema())),
+        let given = match name {
             "pg_settings" => Arc::new(self.settings(given.as_ref())?),
-            _ => widened(name, given)?,
+            _ => given,
+        };
+        let widened = widened(name, given)?;
+        Ok(Some(match EMPTY.contains(&name) {
+            true => Arc::new(EmptyTable::new(widened.schema())),
+            false => widened,
         }))
     }
 
     async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
-        self.given.table_type(name).await
+        Ok(self.table(name).await?.map(|table| table.table_type()))
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.given.table_exist(name)
+        lacking(name).is_some() || self.given.table_exist(name)
     }
 }
 
@@ -167,15 +241,17 @@ mod tests {
 
     use datafusion_postgres::datafusion_pg_catalog::pg_catalog::PG_CATALOG_TABLES;
 
-    use super::{EMPTY, UNSET};
+    use super::{EMPTY, LACKING, UNSET};
 
     #[test]
     fn every_table_is_known_and_named_once() {
         let known: BTreeSet<&str> = PG_CATALOG_TABLES.iter().copied().collect();
         let empty = BTreeSet::from(EMPTY);
         assert_eq!(empty.len(), EMPTY.len());
-        for name in UNSET.iter().map(|(table, _)| *table).chain(EMPTY) {
-            assert!(known.contains(name), "{name}");
+        let lacking = LACKING.map(|(name, _)| name);
+        for name in UNSET.iter().map(|(table, ..)| *table).chain(EMPTY) {
+            assert!(known.contains(name) != lacking.contains(&name), "{name}");
         }
+        assert!(lacking.iter().all(|name| empty.contains(name)));
     }
 }

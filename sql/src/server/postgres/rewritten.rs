@@ -70,7 +70,7 @@ pub(super) fn lists(statement: &mut Statement) {
         }
         let from = select.from.iter().map(ToString::to_string).collect::<String>().to_lowercase();
         if from.contains("unnest(") {
-            if UNSET.iter().any(|(_, column)| from.contains(&format!(".{column})"))) {
+            if UNSET.iter().any(|(_, column, _)| from.contains(&format!(".{column})"))) {
                 *expression = call("make_array", []);
             }
             return;

@@ -76,6 +76,20 @@ fn psql_shows_what_there_is() {
     ] {
         says(&server, command, parts);
     }
+    // What there is not: an empty list, with details too.
+    let lists = [
+        "a", "Ac", "Af", "Ao", "Ap", "c", "d", "D", "dp", "E", "es", "et", "eu", "ew", "F", "i",
+        "L", "m", "o", "O", "rds", "Rp", "Rs", "s", "X", "y",
+    ];
+    let commands: Vec<String> =
+        lists.iter().flat_map(|list| [format!("\\d{list}"), format!("\\d{list}+")]).collect();
+    // psql itself takes some empty lists for failures, and goes on only if it is told to.
+    let mut arguments = vec!["-v", "ON_ERROR_STOP=0"];
+    arguments.extend(commands.iter().flat_map(|command| ["-c", command]));
+    arguments.extend(["-c", "SELECT 'the end'"]);
+    let ran = on(&server, &arguments);
+    assert!(ran.out.contains("the end") && !ran.err.contains("ERROR"), "{}", ran.err);
+    says(&server, "\\dconfig+ *", &["application_name"]);
     let tables = says(&server, "\\dt", &[]);
     assert!(!tables.contains("smau"), "views are no tables:\n{tables}");
     let ran = on(&server, &["-Atc", "SELECT DATE '2026-01-31', true, NULL, 1.50"]);
