@@ -21,15 +21,15 @@ use crate::users::{Sketch, hash_int};
 pub(super) trait GroupSet: Clone + Debug + Send {
     /// What stands for a value in it.
     type Id: Copy + Debug + Default + Send;
-    /// What tells the ids of a column's values; all threads share it.
-    type Ids: Debug + Sync;
+    /// What all threads share about the values of a column.
+    type Shared: Debug + Sync;
 
     /// Writes the id of each row's value; what those of other rows than `rows` are does not matter.
     ///
     /// # Errors
     /// When there are too many values.
     fn find(
-        ids: &Self::Ids,
+        shared: &Self::Shared,
         values: &ArrayRef,
         rows: Option<&NullBuffer>,
         found: &mut Vec<Self::Id>,
@@ -39,19 +39,19 @@ pub(super) trait GroupSet: Clone + Debug + Send {
     ///
     /// # Errors
     /// When there are too many values.
-    fn push(&mut self, id: Self::Id, ids: &Self::Ids, heap: &mut usize) -> Outcome<()>;
+    fn push(&mut self, id: Self::Id, shared: &Self::Shared, heap: &mut usize) -> Outcome<()>;
 
     /// Adds everything in another set.
     ///
     /// # Errors
     /// When it is of another kind, or there are too many values.
-    fn absorb(&mut self, other: Self, ids: &Self::Ids) -> Outcome<()>;
+    fn absorb(&mut self, other: Self, shared: &Self::Shared) -> Outcome<()>;
 
     /// How many different values are in it.
     ///
     /// # Errors
     /// When this cannot be told.
-    fn count(self, ids: &Self::Ids) -> Outcome<u64>;
+    fn count(self, shared: &Self::Shared) -> Outcome<u64>;
 
     /// Heap bytes in use.
     #[cfg(test)]
@@ -61,7 +61,7 @@ pub(super) trait GroupSet: Clone + Debug + Send {
 /// An approximate set, of hashes.
 impl GroupSet for Sketch {
     type Id = u64;
-    type Ids = ();
+    type Shared = ();
 
     fn find(
         (): &(),
@@ -111,7 +111,7 @@ impl GroupSet for Sketch {
 pub(super) struct Counts<S: GroupSet> {
     distinct: Arc<Distinct<S>>,
     /// One for each column that is counted.
-    ids: Arc<Vec<S::Ids>>,
+    shared: Arc<Vec<S::Shared>>,
     filters: Filters,
     /// One for each count.
     sets: Vec<Sets<S>>,
@@ -134,7 +134,7 @@ impl<S: GroupSet> Counts<S> {
     /// When a filter is not one over these columns.
     pub(super) fn new(
         distinct: &Arc<Distinct<S>>,
-        ids: &Arc<Vec<S::Ids>>,
+        shared: &Arc<Vec<S::Shared>>,
         input: &Schema,
     ) -> Result<Self> {
         let filters = distinct.counts.iter().map(|count| count.filter.as_ref());
@@ -142,7 +142,7 @@ impl<S: GroupSet> Counts<S> {
         let found = distinct.arguments.iter().map(|_| Found { ids: Vec::new(), rows: None });
         Ok(Self {
             distinct: Arc::clone(distinct),
-            ids: Arc::clone(ids),
+            shared: Arc::clone(shared),
             filters: Filters::new(filters, input)?,
             sets: sets.collect(),
             found: found.collect(),
@@ -170,7 +170,7 @@ impl<S: GroupSet> Counts<S> {
                 found.ids.clear();
                 found.ids.resize(values.len(), S::Id::default());
             } else {
-                S::find(&self.ids[at], &values, found.rows.as_ref(), &mut found.ids)
+                S::find(&self.shared[at], &values, found.rows.as_ref(), &mut found.ids)
                     .map_err(external)?;
             }
         }
@@ -182,14 +182,14 @@ impl<S: GroupSet> Counts<S> {
     /// # Errors
     /// When there are too many values.
     pub(super) fn take(&mut self, groups: &Codes<u32>, total: usize) -> Result<()> {
-        let Self { distinct, ids: of, filters, sets, found } = self;
+        let Self { distinct, shared, filters, sets, found } = self;
         let counts = &distinct.counts;
         for (sets, count) in sets.iter_mut().zip(counts) {
             sets.grow(total);
             if count.filter.is_none() {
                 let Found { ids, rows } = &found[count.argument];
-                let of = &of[count.argument];
-                sets.take(ids, rows.as_ref(), groups, of).map_err(external)?;
+                let shared = &shared[count.argument];
+                sets.take(ids, rows.as_ref(), groups, shared).map_err(external)?;
             }
         }
         filters
@@ -197,7 +197,7 @@ impl<S: GroupSet> Counts<S> {
                 let argument = counts[count].argument;
                 let Found { ids, rows } = &found[argument];
                 if rows.as_ref().is_none_or(|rows| rows.is_valid(row)) {
-                    sets[count].push(ids[row], groups.get(row), &of[argument])?;
+                    sets[count].push(ids[row], groups.get(row), &shared[argument])?;
                 }
                 Ok(())
             })
@@ -213,7 +213,7 @@ impl<S: GroupSet> Counts<S> {
         let sets = self.sets.iter_mut().zip(other.sets);
         for ((ours, theirs), count) in sets.zip(&self.distinct.counts) {
             ours.grow(total);
-            ours.merge(theirs, groups, &self.ids[count.argument]).map_err(external)?;
+            ours.merge(theirs, groups, &self.shared[count.argument]).map_err(external)?;
         }
         Ok(())
     }
@@ -225,7 +225,7 @@ impl<S: GroupSet> Counts<S> {
     pub(super) fn finish(self, total: usize) -> Result<Vec<ArrayRef>> {
         let counts = self.sets.into_iter().zip(&self.distinct.counts).map(|(mut sets, count)| {
             sets.grow(total);
-            let counted = sets.finish(&self.ids[count.argument]).map_err(external)?;
+            let counted = sets.finish(&self.shared[count.argument]).map_err(external)?;
             let column: ArrayRef = Arc::new(Int64Array::from(counted));
             Ok(column)
         });

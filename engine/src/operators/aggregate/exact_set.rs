@@ -68,7 +68,7 @@ impl ExactSet {
 
 impl GroupSet for ExactSet {
     type Id = i64;
-    type Ids = Numbers;
+    type Shared = Numbers;
 
     fn find(
         numbers: &Numbers,

@@ -46,7 +46,7 @@ impl<S: GroupSet> Sets<S> {
         }
     }
 
-    /// Adds the id of each row, or of these rows, to its group; `of` is what the ids are of.
+    /// Adds the id of each row, or of these rows, to its group.
     ///
     /// # Errors
     /// When there are too many values.
@@ -55,18 +55,18 @@ impl<S: GroupSet> Sets<S> {
         ids: &[S::Id],
         rows: Option<&NullBuffer>,
         groups: &Codes<u32>,
-        of: &S::Ids,
+        shared: &S::Shared,
     ) -> Result<()> {
         match (groups, rows) {
-            (_, Some(rows)) => {
-                rows.valid_indices().try_for_each(|row| self.push(ids[row], groups.get(row), of))
-            }
+            (_, Some(rows)) => rows
+                .valid_indices()
+                .try_for_each(|row| self.push(ids[row], groups.get(row), shared)),
             (Codes::All(group), None) => {
                 let set = &mut self.sets[*group as usize];
-                ids.iter().try_for_each(|id| set.push(*id, of, &mut self.size))
+                ids.iter().try_for_each(|id| set.push(*id, shared, &mut self.size))
             }
             (Codes::Rows(groups), None) => {
-                ids.iter().zip(groups).try_for_each(|(id, group)| self.push(*id, *group, of))
+                ids.iter().zip(groups).try_for_each(|(id, group)| self.push(*id, *group, shared))
             }
         }
     }
@@ -76,25 +76,26 @@ impl<S: GroupSet> Sets<S> {
     /// # Errors
     /// When there are too many values.
     #[inline]
-    pub(super) fn push(&mut self, id: S::Id, group: u32, of: &S::Ids) -> Result<()> {
+    pub(super) fn push(&mut self, id: S::Id, group: u32, shared: &S::Shared) -> Result<()> {
         if self.sets.len() < MANY {
-            return self.sets[group as usize].push(id, of, &mut self.size);
+            return self.sets[group as usize].push(id, shared, &mut self.size);
         }
         if self.waiting.len() == WAITING {
-            self.put_away(of)?;
+            self.put_away(shared)?;
         }
         self.waiting.push((group, id));
         Ok(())
     }
 
     /// Puts the ids that wait into their sets, stretch after stretch.
-    fn put_away(&mut self, of: &S::Ids) -> Result<()> {
+    fn put_away(&mut self, shared: &S::Shared) -> Result<()> {
         let length = self.sets.len().div_ceil(STRETCHES).next_power_of_two();
         let waiting = self.waiting.drain(..);
         let waiting = waiting.as_slice().iter().map(|row| (row.0 as usize / length, *row));
         let sorted = counting_sort(waiting, STRETCHES).0;
         let mut sorted = sorted.into_iter();
-        sorted.try_for_each(|(group, id)| self.sets[group as usize].push(id, of, &mut self.size))
+        sorted
+            .try_for_each(|(group, id)| self.sets[group as usize].push(id, shared, &mut self.size))
     }
 
     /// Adds the sets of another thread; `groups` says which group each of its groups is here.
@@ -102,9 +103,14 @@ impl<S: GroupSet> Sets<S> {
     ///
     /// # Errors
     /// When sets cannot be united.
-    pub(super) fn merge(&mut self, mut other: Self, groups: &[usize], of: &S::Ids) -> Result<()> {
-        self.put_away(of)?;
-        other.put_away(of)?;
+    pub(super) fn merge(
+        &mut self,
+        mut other: Self,
+        groups: &[usize],
+        shared: &S::Shared,
+    ) -> Result<()> {
+        self.put_away(shared)?;
+        other.put_away(shared)?;
         self.size += other.size;
         let mut arriving: Vec<Option<S>> = Vec::new();
         arriving.resize_with(self.sets.len(), || None);
@@ -112,7 +118,7 @@ impl<S: GroupSet> Sets<S> {
             arriving[*group] = Some(set);
         }
         self.sets.par_iter_mut().zip(arriving).try_for_each(|(set, arriving)| match arriving {
-            Some(arriving) => set.absorb(arriving, of),
+            Some(arriving) => set.absorb(arriving, shared),
             None => Ok(()),
         })
     }
@@ -121,9 +127,9 @@ impl<S: GroupSet> Sets<S> {
     ///
     /// # Errors
     /// When a set cannot tell.
-    pub(super) fn finish(mut self, of: &S::Ids) -> Result<Vec<i64>> {
-        self.put_away(of)?;
-        self.sets.into_par_iter().map(|set| Ok(set.count(of)? as i64)).collect()
+    pub(super) fn finish(mut self, shared: &S::Shared) -> Result<Vec<i64>> {
+        self.put_away(shared)?;
+        self.sets.into_par_iter().map(|set| Ok(set.count(shared)? as i64)).collect()
     }
 
     /// Heap bytes in use.
@@ -157,7 +163,7 @@ mod tests {
     /// counts; `id` is what stands for a number.
     fn check<S: GroupSet>(
         empty: &S,
-        of: &S::Ids,
+        shared: &S::Shared,
         id: fn(u32) -> S::Id,
         count: impl Fn(&BTreeSet<u32>) -> u64,
         [groups, rows, threads]: [usize; 3],
@@ -181,19 +187,20 @@ mod tests {
                 }
                 sets.grow(groups);
                 let ids: Vec<S::Id> = numbers.into_iter().map(id).collect();
-                sets.take(&ids, present.as_ref(), &Codes::Rows(batch_groups), of).unwrap();
+                sets.take(&ids, present.as_ref(), &Codes::Rows(batch_groups), shared).unwrap();
                 let heap: usize = sets.sets.iter().map(S::size).sum();
                 assert_eq!(sets.size, heap);
                 assert!(sets.size() >= heap + sets.waiting.len() * size_of::<(u32, S::Id)>());
             }
-            sets.take(&[id(thread as u32)], None, &Codes::All(1), of).unwrap();
+            sets.take(&[id(thread as u32)], None, &Codes::All(1), shared).unwrap();
             let one_is_there = NullBuffer::from(vec![true, false]);
-            sets.take(&[id(70_000), id(80_000)], Some(&one_is_there), &Codes::All(1), of).unwrap();
+            sets.take(&[id(70_000), id(80_000)], Some(&one_is_there), &Codes::All(1), shared)
+                .unwrap();
             expected.entry(1).or_default().extend([thread as u32, 70_000]);
             whole.grow(groups);
-            whole.merge(sets, &(0..groups).collect::<Vec<_>>(), of).unwrap();
+            whole.merge(sets, &(0..groups).collect::<Vec<_>>(), shared).unwrap();
         }
-        let counts = whole.finish(of).unwrap();
+        let counts = whole.finish(shared).unwrap();
         assert_eq!(counts.len(), groups);
         for (group, counted) in counts.iter().enumerate() {
             let expected = expected.get(&(group as u32)).map_or(0, &count);
@@ -206,8 +213,8 @@ mod tests {
         // From MANY groups on rows wait, to the end and not so long.
         for sizes in [[7, 20_000, 2], [MANY, 20_000, 2], [MANY + 1_000, WAITING + 50_000, 2]] {
             let exact = |id| {
-                let (empty, of) = (ExactSet::default(), Numbers::new(&DataType::Int64));
-                check(&empty, &of, id, |set| set.len() as u64, sizes);
+                let (empty, shared) = (ExactSet::default(), Numbers::new(&DataType::Int64));
+                check(&empty, &shared, id, |set| set.len() as u64, sizes);
             };
             exact(i64::from);
             exact(|number| -1 - i64::from(number));
