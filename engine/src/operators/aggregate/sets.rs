@@ -30,7 +30,15 @@ pub(super) struct Sets<S: GroupSet> {
     /// Heap bytes of all sets.
     size: usize,
     /// Ids that are in no set yet, with their groups.
-    waiting: Vec<(u32, S::Id)>,
+    waiting: Vec<Waiting<S::Id>>,
+}
+
+/// An id of a group, without bytes between the two.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, packed(4))]
+struct Waiting<I: Copy> {
+    group: u32,
+    id: I,
 }
 
 impl<S: GroupSet> Sets<S> {
@@ -83,7 +91,7 @@ impl<S: GroupSet> Sets<S> {
         if self.waiting.len() == WAITING {
             self.put_away(shared)?;
         }
-        self.waiting.push((group, id));
+        self.waiting.push(Waiting { group, id });
         Ok(())
     }
 
@@ -91,11 +99,12 @@ impl<S: GroupSet> Sets<S> {
     fn put_away(&mut self, shared: &S::Shared) -> Result<()> {
         let length = self.sets.len().div_ceil(STRETCHES).next_power_of_two();
         let waiting = self.waiting.drain(..);
-        let waiting = waiting.as_slice().iter().map(|row| (row.0 as usize / length, *row));
+        let waiting = waiting.as_slice().iter().map(|row| (row.group as usize / length, *row));
         let sorted = counting_sort(waiting, STRETCHES).0;
         let mut sorted = sorted.into_iter();
-        sorted
-            .try_for_each(|(group, id)| self.sets[group as usize].push(id, shared, &mut self.size))
+        sorted.try_for_each(|Waiting { group, id }| {
+            self.sets[group as usize].push(id, shared, &mut self.size)
+        })
     }
 
     /// Adds the sets of another thread; `groups` says which group each of its groups is here.
@@ -136,7 +145,7 @@ impl<S: GroupSet> Sets<S> {
     pub(super) fn size(&self) -> usize {
         self.size
             + self.sets.capacity() * size_of::<S>()
-            + self.waiting.capacity() * size_of::<(u32, S::Id)>()
+            + self.waiting.capacity() * size_of::<Waiting<S::Id>>()
     }
 }
 
@@ -150,7 +159,7 @@ mod tests {
     use super::super::counts::GroupSet;
     use super::super::exact_set::ExactSet;
     use super::super::numbers::Numbers;
-    use super::{MANY, Sets, WAITING};
+    use super::{MANY, Sets, WAITING, Waiting};
     use crate::events::Codes;
     use crate::users::{Sketch, hash_int};
 
@@ -190,7 +199,7 @@ mod tests {
                 sets.take(&ids, present.as_ref(), &Codes::Rows(batch_groups), shared).unwrap();
                 let heap: usize = sets.sets.iter().map(S::size).sum();
                 assert_eq!(sets.size, heap);
-                assert!(sets.size() >= heap + sets.waiting.len() * size_of::<(u32, S::Id)>());
+                assert!(sets.size() >= heap + sets.waiting.len() * size_of::<Waiting<S::Id>>());
             }
             sets.take(&[id(thread as u32)], None, &Codes::All(1), shared).unwrap();
             let one_is_there = NullBuffer::from(vec![true, false]);
