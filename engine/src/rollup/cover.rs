@@ -52,7 +52,7 @@ impl Rollup {
             entries.append(&mut more);
         }
         let Loaded { cells, events, unmapped, users } =
-            load([readers, months], store.dimensions(), dimensions, request, counted)?;
+            load([readers, months], dimensions, request, counted)?;
         let users = match counting {
             Counting::Exact => Users::Stored(users),
             Counting::Approx(precision) => {

@@ -3,6 +3,8 @@
 //! A day is remembered for each user, which for a whole shard is more than a cache holds; so this
 //! takes a page of 65,536 numbers at a time.
 
+use std::hint::black_box;
+
 use super::pages::Sets;
 use crate::store::Container;
 
@@ -29,7 +31,11 @@ pub(super) fn trailing(sets: &Sets<Container<'_>>, days: &[Vec<u32>], length: us
             left[usize::from(before)] += comes;
             came[today] += comes;
         };
-        for container in cells.iter().flat_map(|cell| sets.of(*cell)) {
+        let containers = || cells.iter().flat_map(|cell| sets.of(*cell));
+        // Containers of a page are short and lie far from each other: half of the time would go by
+        // waiting for one after the other.
+        black_box(containers().fold(0, |all, container| all | container.touch()));
+        for container in containers() {
             match container {
                 Container::Array(array) => {
                     array.iter().for_each(|low| visit(u16::from_le_bytes(*low)));

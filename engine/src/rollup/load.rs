@@ -9,10 +9,10 @@ use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use super::cell::{Cell, NO_CELL};
 use super::stored::{Group, Stored};
+use crate::Result;
 use crate::calendar::{Day, Window, Zone};
 use crate::events::{Granularity, Request};
-use crate::store::{About, DataReader, months as month_rows};
-use crate::{Error, Result};
+use crate::store::{About, DataReader};
 
 /// What the rows of all files are about.
 pub(super) struct Loaded {
@@ -28,8 +28,7 @@ pub(super) struct Loaded {
 /// When a file is broken.
 pub(super) fn load(
     [readers, months]: [Vec<DataReader>; 2],
-    stored: &[String],
-    wanted: &[String],
+    dimensions: &[String],
     request: &Request<'_>,
     counted: &BTreeSet<String>,
 ) -> Result<Loaded> {
@@ -39,19 +38,11 @@ pub(super) fn load(
         .flat_map(|(reader, file)| (0..file.groups()).map(move |at| (reader, at)))
         .filter(|(reader, at)| touches(readers[*reader].bounds(*at, "day"), request))
         .collect();
-    let places: Result<Vec<usize>> = wanted
-        .iter()
-        .map(|name| {
-            let place = stored.iter().position(|stored| stored == name);
-            place.ok_or_else(|| Error::internal(format!("the store has no dimension `{name}`")))
-        })
-        .collect();
-    let places = places?;
     let local: Result<Vec<Local>> = tasks
         .par_iter()
         .map(|(reader, at)| {
-            let about = About::read(&readers[*reader], *at, stored)?;
-            Ok(Local::new(&about, &places, request))
+            let about = About::read(&readers[*reader], *at, dimensions)?;
+            Ok(Local::new(&about, request))
         })
         .collect();
     let mut register: HashMap<Cell, u32> = HashMap::new();
@@ -63,7 +54,7 @@ pub(super) fn load(
             readers,
             groups: Vec::new(),
             granules: Vec::new(),
-            months: Vec::new(),
+            months,
             whole: BTreeMap::new(),
             granularity: request.granularity,
         },
@@ -93,8 +84,10 @@ pub(super) fn load(
             .collect();
         let cell = |row: &u32| numbers.get(*row as usize).copied().unwrap_or(NO_CELL);
         let cells: Vec<u32> = local.rows.iter().map(cell).collect();
-        if cells.iter().any(|cell| *cell != NO_CELL) {
-            loaded.users.groups.push(Group { reader, at, cells, shards: local.shards });
+        let present: Vec<u32> = numbers.into_iter().filter(|cell| *cell != NO_CELL).collect();
+        if !present.is_empty() {
+            let shards = local.shards;
+            loaded.users.groups.push(Group { reader, at, cells, present, shards });
         }
     }
     if let Granularity::Calendar(window @ (Window::Month | Window::Quarter | Window::Year)) =
@@ -108,10 +101,6 @@ pub(super) fn load(
         };
         for granule in loaded.users.granules.iter().filter(|granule| is_whole(**granule)) {
             *loaded.users.whole.entry(*granule).or_default() += 1;
-        }
-        for file in months {
-            let rows = month_rows(&file)?;
-            loaded.users.months.push((file, rows));
         }
     }
     Ok(loaded)
@@ -137,11 +126,9 @@ struct Local {
 }
 
 impl Local {
-    fn new(about: &About, places: &[usize], request: &Request<'_>) -> Self {
-        let texts = about.texts();
+    fn new(about: &About, request: &Request<'_>) -> Self {
         // Behind the source come the event and the dimensions.
-        let columns: Vec<&DictionaryArray<Int32Type>> =
-            std::iter::once(texts[1]).chain(places.iter().map(|place| texts[2 + place])).collect();
+        let columns: Vec<&DictionaryArray<Int32Type>> = about.texts().split_off(1);
         let mut clock = DayClock::new(request.granularity, request.zone, &request.range);
         let mut local = Self {
             cells: Vec::new(),
@@ -189,17 +176,25 @@ struct DayClock<'a> {
     granularity: Granularity,
     zone: &'a Zone,
     range: &'a Range<i64>,
-    known: HashMap<i32, Option<Day>>,
+    /// What was told last, a place for each rest of a day by [`CLOCK`].
+    known: [(Option<i32>, Option<Day>); CLOCK],
 }
+
+/// Days of a month, which come again and again, have places of their own.
+const CLOCK: usize = 32;
 
 impl<'a> DayClock<'a> {
     fn new(granularity: Granularity, zone: &'a Zone, range: &'a Range<i64>) -> Self {
-        Self { granularity, zone, range, known: HashMap::new() }
+        Self { granularity, zone, range, known: [(None, None); CLOCK] }
     }
 
     fn granule(&mut self, day: i32) -> Option<Day> {
         let Self { granularity, zone, range, known } = self;
-        *known.entry(day).or_insert_with(|| granule(Day::new(day), *granularity, zone, range))
+        let place = &mut known[day.rem_euclid(CLOCK as i32) as usize];
+        if place.0 != Some(day) {
+            *place = (Some(day), granule(Day::new(day), *granularity, zone, range));
+        }
+        place.1
     }
 }
 

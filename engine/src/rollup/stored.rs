@@ -16,7 +16,9 @@ use super::pages::{Sets, each_page};
 use super::{Asked, Terms};
 use crate::calendar::{Day, Window};
 use crate::events::Granularity;
-use crate::store::{DataReader, FIRST_GIVEN, Marks, MonthOf, People, numbers, users};
+use crate::store::{
+    DataReader, FIRST_GIVEN, Marks, MonthOf, People, months as month_rows, numbers, users,
+};
 use crate::users::{Sketch, hash_int};
 use crate::{Error, Result};
 
@@ -27,8 +29,8 @@ pub struct Stored {
     pub(super) groups: Vec<Group>,
     /// For each cell the first day of its granule.
     pub(super) granules: Vec<Day>,
-    /// Files of everybody by month, and what their rows are about.
-    pub(super) months: Vec<(DataReader, Vec<MonthOf>)>,
+    /// Files of everybody by month.
+    pub(super) months: Vec<DataReader>,
     /// Granules that are whole months in which every event is counted, with the number of their
     /// cells: who asks for all of these asks for everybody.
     pub(super) whole: BTreeMap<Day, usize>,
@@ -42,6 +44,8 @@ pub(super) struct Group {
     pub(super) at: usize,
     /// Cell of each row, or [`NO_CELL`].
     pub(super) cells: Vec<u32>,
+    /// The cells that rows are of.
+    pub(super) present: Vec<u32>,
     /// Which rows are of which shard.
     pub(super) shards: Vec<(u32, Range<usize>)>,
 }
@@ -111,12 +115,16 @@ impl Stored {
         for (at, place, users) in parts?.into_iter().flatten() {
             counts[at][place] += users;
         }
-        let whole: Result<Vec<(usize, usize, u64)>> = everybody
-            .into_par_iter()
-            .map(|(at, place, granules)| Ok((at, place, self.everybody(&granules)?)))
-            .collect();
-        for (at, place, users) in whole? {
-            counts[at][place] += users;
+        if !everybody.is_empty() {
+            let rows: Vec<Vec<MonthOf>> =
+                self.months.iter().map(month_rows).collect::<Result<_>>()?;
+            let whole: Result<Vec<(usize, usize, u64)>> = everybody
+                .into_par_iter()
+                .map(|(at, place, granules)| Ok((at, place, self.everybody(&rows, &granules)?)))
+                .collect();
+            for (at, place, users) in whole? {
+                counts[at][place] += users;
+            }
         }
         if !trailing.is_empty() {
             self.trailing(&trailing, &mut counts)?;
@@ -138,14 +146,14 @@ impl Stored {
         all.then(|| counts.into_keys().collect())
     }
 
-    /// Everybody who did anything in these granules, from the sets by month.
-    fn everybody(&self, granules: &[Day]) -> Result<u64> {
+    /// Everybody who did anything in these granules, from the sets by month, which `rows` tells.
+    fn everybody(&self, rows: &[Vec<MonthOf>], granules: &[Day]) -> Result<u64> {
         let granule = |month: Day| match self.granularity {
             Granularity::Calendar(window) => window.at(month).start,
             Granularity::MonthEnd => month,
         };
         let mut shards: BTreeMap<u32, Vec<(&DataReader, &MonthOf)>> = BTreeMap::new();
-        for (file, rows) in &self.months {
+        for (file, rows) in self.months.iter().zip(rows) {
             for row in rows.iter().filter(|row| granules.contains(&granule(row.month))) {
                 shards.entry(row.shard).or_default().push((file, row));
             }
@@ -260,9 +268,7 @@ impl Stored {
 
     /// The row groups that hold needed cells, in bundles that have no shard in common.
     fn bundles(&self, needed: &[bool]) -> Vec<Bundle> {
-        let is_needed = |group: &Group| {
-            group.cells.iter().any(|cell| *cell != NO_CELL && needed[*cell as usize])
-        };
+        let is_needed = |group: &Group| group.present.iter().any(|cell| needed[*cell as usize]);
         let mut groups: Vec<(u32, u32, usize)> = self
             .groups
             .iter()

@@ -20,7 +20,6 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
 use super::delta::{DataFile, write};
@@ -224,16 +223,19 @@ fn stats(rows: &[Row]) -> String {
 
 fn properties(level: i32) -> Result<WriterProperties> {
     let level = ZstdLevel::try_new(level).map_err(|cause| Error::internal(cause.to_string()))?;
-    let users = ColumnPath::from("users");
-    Ok(WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
+    let mut properties = WriterProperties::builder()
+        // Days, texts and shards: codes in runs, which are small as they are, and read sooner.
+        .set_compression(Compression::UNCOMPRESSED)
         .set_max_row_group_row_count(None)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_offset_index_disabled(true)
-        .set_column_dictionary_enabled(users.clone(), false)
-        .set_column_encoding(users.clone(), Encoding::PLAIN)
-        .set_column_statistics_enabled(users, EnabledStatistics::None)
-        .build())
+        .set_column_dictionary_enabled("users".into(), false)
+        .set_column_encoding("users".into(), Encoding::PLAIN)
+        .set_column_statistics_enabled("users".into(), EnabledStatistics::None);
+    for column in ["users", "user_count", "event_count"] {
+        properties = properties.set_column_compression(column.into(), Compression::ZSTD(level));
+    }
+    Ok(properties.build())
 }
 
 fn with_dictionaries(schema: &Schema) -> Schema {
@@ -301,32 +303,25 @@ pub struct About {
     dimensions: usize,
 }
 
+/// Columns of [`About`] behind the dimensions.
+const COUNTS: [&str; 2] = ["shard", "event_count"];
+
 impl About {
-    /// Reads it.
+    /// Reads it, with these dimensions, in their order.
     ///
     /// # Errors
     /// When the file is broken.
     pub fn read(file: &DataReader, group: usize, dimensions: &[String]) -> Result<Self> {
-        let names: Vec<&str> = BEFORE
-            .iter()
-            .copied()
-            .chain(["shard", "user_count", "event_count"])
-            .chain(dimensions.iter().map(String::as_str))
-            .collect();
+        let dimension_names = dimensions.iter().map(String::as_str);
+        let names: Vec<&str> = BEFORE.into_iter().chain(dimension_names).chain(COUNTS).collect();
         let batch = file.read(group, &names)?;
-        let order: Vec<&str> = BEFORE
-            .iter()
-            .copied()
-            .chain(dimensions.iter().map(String::as_str))
-            .chain(["shard", "user_count", "event_count"])
-            .collect();
         let columns =
-            order.iter().map(|name| batch.schema_ref().index_of(name).map_err(Error::from));
+            names.iter().map(|name| batch.schema_ref().index_of(name).map_err(Error::from));
         let batch = batch.project(&columns.collect::<Result<Vec<_>>>()?)?;
         let about = Self { batch, dimensions: dimensions.len() };
         let nulls = |at: usize| about.batch.column(at).logical_null_count();
         let count = about.batch.num_columns();
-        let needed = (0..BEFORE.len()).chain(count - 3..count);
+        let needed = (0..BEFORE.len()).chain(count - COUNTS.len()..count);
         if needed.map(nulls).sum::<usize>() > 0 {
             return Err(file.broken("a row says too little"));
         }
@@ -350,12 +345,7 @@ impl About {
 
     /// The shard of each row.
     pub fn shards(&self) -> &[i32] {
-        self.count_column(3).as_primitive::<Int32Type>().values()
-    }
-
-    /// Users of each row.
-    pub fn users(&self) -> &[i64] {
-        self.count_column(2).as_primitive::<Int64Type>().values()
+        self.count_column(2).as_primitive::<Int32Type>().values()
     }
 
     /// Events of each row.
@@ -395,6 +385,16 @@ pub fn users(file: &DataReader, group: usize) -> Result<BinaryViewArray> {
     let batch = file.read(group, &["users"])?;
     let users = batch.column(0).as_binary_view_opt().filter(|users| users.null_count() == 0);
     users.cloned().ok_or_else(|| file.broken("a row without users"))
+}
+
+/// How many users the sets of the rows of a row group have, as the file says.
+///
+/// # Errors
+/// When the file is broken.
+pub(super) fn user_counts(file: &DataReader, group: usize) -> Result<Int64Array> {
+    let batch = file.read(group, &["user_count"])?;
+    let counts = batch.column(0).as_primitive_opt().filter(|counts| counts.null_count() == 0);
+    counts.cloned().ok_or_else(|| file.broken("a row without a number of users"))
 }
 
 /// The type in which a column is read: texts as dictionaries, sets without copying them.

@@ -163,6 +163,20 @@ pub fn numbers(bytes: &[u8], mut each: impl FnMut(u32)) -> Result<()> {
 }
 
 impl Container<'_> {
+    /// A byte of it, if it has any: who reads those of many containers, one after the other, has
+    /// the processor fetch all of these at a time.
+    #[inline]
+    pub fn touch(&self) -> u8 {
+        match self {
+            Self::Array(array) => {
+                let ends = [array.first(), array.last()];
+                ends.into_iter().flatten().fold(0, |all, [low, _]| all | low)
+            }
+            Self::Bits(bits) => bits[0],
+            Self::Runs(runs) => runs.first().map_or(0, |[low, ..]| *low),
+        }
+    }
+
     /// Calls `each` with the low half of every number, in ascending order.
     #[inline]
     pub fn each(&self, each: &mut impl FnMut(u16)) {

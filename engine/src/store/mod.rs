@@ -55,7 +55,9 @@ use arrow::record_batch::RecordBatch;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::{StructField, StructType};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
-use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+use rayon::prelude::{
+    IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator,
+};
 
 use crate::{Error, Result};
 use delta::Table;
@@ -116,7 +118,15 @@ impl Store {
             place.check()?;
             return Ok(None);
         }
-        let activity = Table::load(&place.within(ACTIVITY), version)?;
+        // The newest versions of the tables mostly belong together: all are read at once.
+        let places = SIDES.map(|(name, _)| place.within(name));
+        let newest = || match version {
+            None => places.par_iter().map(|place| Table::load(place, None).ok()).collect(),
+            Some(_) => vec![None, None, None],
+        };
+        let (activity, newest) =
+            rayon::join(|| Table::load(&place.within(ACTIVITY), version), newest);
+        let activity = activity?;
         let format = activity.property(FORMAT_KEY)?.unwrap_or_default();
         if format != FORMAT {
             return Err(Error::input(format!("the store has format `{format}`, not `{FORMAT}`"))
@@ -129,11 +139,14 @@ impl Store {
             return Err(Error::input("the table `activity` lacks columns").with("file", place));
         }
         let last = columns.len() - activity::AFTER.len();
-        let side = |(name, note): &(&str, &str)| -> Result<(u64, Files)> {
-            let noted = activity.noted(note)?;
-            Ok((noted, Table::load(&place.within(name), Some(noted))?.files()?))
+        let side = |(at, newest): (usize, Option<Table>)| -> Result<(u64, Files)> {
+            let noted = activity.noted(SIDES[at].1)?;
+            let newest = newest.filter(|table| table.version() == noted).map(Ok);
+            let table = newest.unwrap_or_else(|| Table::load(&places[at], Some(noted)))?;
+            Ok((noted, table.files()?))
         };
-        let sides: Vec<(u64, Files)> = SIDES.par_iter().map(side).collect::<Result<_>>()?;
+        let sides: Vec<(u64, Files)> =
+            newest.into_par_iter().enumerate().map(side).collect::<Result<_>>()?;
         let sides: [(u64, Files); 3] =
             sides.try_into().map_err(|_| Error::internal("a side table is missing"))?;
         let [(users_at, users), (files_at, files), (months_at, months)] = sides;
@@ -282,14 +295,18 @@ impl Store {
     }
 
     fn read_ledger(&self) -> Result<Vec<Entry>> {
-        let mut entries = Vec::new();
-        for file in self.files.values() {
-            each_batch(&self.place.within(FILES), file, |batch| {
+        let place = self.place.within(FILES);
+        let files: Vec<&DataFile> = self.files.values().collect();
+        let read = |file: &&DataFile| {
+            let mut entries = Vec::new();
+            each_batch(&place, file, |batch| {
                 entries.extend(ledger::read(batch)?);
                 Ok(())
             })?;
-        }
-        Ok(entries)
+            Ok(entries)
+        };
+        let entries: Vec<Vec<Entry>> = files.par_iter().map(read).collect::<Result<_>>()?;
+        Ok(entries.into_iter().flatten().collect())
     }
 }
 

@@ -71,27 +71,31 @@ pub(super) fn of_rows(rows: &[Row]) -> Result<Vec<RecordBatch>> {
 /// # Errors
 /// When the file is broken.
 pub fn months(file: &DataReader) -> Result<Vec<MonthOf>> {
-    let mut rows = Vec::new();
-    for group in 0..file.groups() {
-        let batch = file.read(group, &["month", "shard", "user_count"])?;
-        let broken = || file.broken("a row says too little");
-        let column = |at: usize| -> Result<&ArrayRef> {
-            let column = batch.column(at);
-            if column.null_count() > 0 { Err(broken()) } else { Ok(column) }
-        };
-        let month = column(0)?.as_primitive_opt::<Date32Type>().ok_or_else(broken)?;
-        let shard = column(1)?.as_primitive_opt::<Int32Type>().ok_or_else(broken)?;
-        let count = column(2)?.as_primitive_opt::<Int64Type>().ok_or_else(broken)?;
-        for row in 0..batch.num_rows() {
-            rows.push(MonthOf {
-                month: Day::new(month.value(row)),
-                shard: shard.value(row) as u32,
-                user_count: u64::try_from(count.value(row)).map_err(|_| broken())?,
-                place: (group, row),
-            });
-        }
-    }
-    Ok(rows)
+    let groups: Result<Vec<Vec<MonthOf>>> =
+        (0..file.groups()).into_par_iter().map(|group| months_of(file, group)).collect();
+    Ok(groups?.into_iter().flatten().collect())
+}
+
+fn months_of(file: &DataReader, group: usize) -> Result<Vec<MonthOf>> {
+    let batch = file.read(group, &["month", "shard", "user_count"])?;
+    let broken = || file.broken("a row says too little");
+    let column = |at: usize| -> Result<&ArrayRef> {
+        let column = batch.column(at);
+        if column.null_count() > 0 { Err(broken()) } else { Ok(column) }
+    };
+    let month = column(0)?.as_primitive_opt::<Date32Type>().ok_or_else(broken)?;
+    let shard = column(1)?.as_primitive_opt::<Int32Type>().ok_or_else(broken)?;
+    let count = column(2)?.as_primitive_opt::<Int64Type>().ok_or_else(broken)?;
+    let rows = 0..batch.num_rows();
+    rows.map(|row| {
+        Ok(MonthOf {
+            month: Day::new(month.value(row)),
+            shard: shard.value(row) as u32,
+            user_count: u64::try_from(count.value(row)).map_err(|_| broken())?,
+            place: (group, row),
+        })
+    })
+    .collect()
 }
 
 /// Batches of the table as if they were in a file.

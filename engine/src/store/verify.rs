@@ -6,7 +6,7 @@ use std::fmt;
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 use roaring::RoaringBitmap;
 
-use super::activity::{About, FIRST_GIVEN, SHARD_BITS, users};
+use super::activity::{About, FIRST_GIVEN, SHARD_BITS, user_counts, users};
 use super::delta::{DataFile, broken_logs};
 use super::place::Place;
 use super::{ACTIVITY, DataReader, MONTHS, PARTS, People, Store, months};
@@ -174,11 +174,11 @@ impl Store {
         let mut rows = 0;
         for group in 0..reader.groups() {
             let about = About::read(&reader, group, &self.dimensions)?;
-            let sets = users(&reader, group)?;
+            let (sets, counts) = (users(&reader, group)?, user_counts(&reader, group)?);
             rows += about.len() as u64;
             for row in 0..about.len() {
                 part.sets += 1;
-                let count = u64::try_from(about.users()[row]).unwrap_or(0);
+                let count = u64::try_from(counts.value(row)).unwrap_or(0);
                 let events = u64::try_from(about.events()[row]).unwrap_or(0);
                 let shard = about.shards()[row] as u32;
                 *part.events.entry(about.series(row).source).or_default() += events;
