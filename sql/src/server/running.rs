@@ -19,7 +19,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::bounded::batch_rows;
+use super::bounded::{batch_rows, bound_plan, share};
 use super::read_only::read_only;
 use super::yielding::yielding;
 use super::{Shared, depth};
@@ -173,12 +173,14 @@ impl Running {
                 // Settings are changed here; queries only become a plan.
                 let frame = own.execute_logical_plan(plan).await.map_err(told)?;
                 let (mut state, plan) = frame.into_parts();
-                let plan = state.optimize(&plan).map_err(told)?;
+                let plan = state.optimize(&plan).and_then(|plan| share(plan, most));
+                let plan = plan.map_err(told)?;
                 let rows = state.config().batch_size();
                 let rows = batch_rows(&plan, most, rows).map_err(told)?;
                 *state.config_mut() = state.config().clone().with_batch_size(rows);
                 let plan = state.query_planner().create_physical_plan(&plan, &state).await;
-                let plan = plan.and_then(yielding).map_err(told)?;
+                let plan = plan.and_then(|plan| bound_plan(yielding(plan)?, most, rows));
+                let plan = plan.map_err(told)?;
                 execute_stream(plan, state.task_ctx()).map_err(told)
             })
             .await?;

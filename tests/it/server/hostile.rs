@@ -43,6 +43,16 @@ fn refused() -> Vec<String> {
         format!("SELECT length(concat({}a)) FROM (SELECT repeat('x', 9000000) a)", many("a, ", 99)),
         format!("SELECT {}a FROM (SELECT repeat('x', 9000000) a)", many("a || ", 99)),
         format!("SELECT {}a FROM (SELECT range(0, 900000) a)", many("a || ", 99)),
+        format!(
+            "SELECT length({}t{}) FROM (SELECT repeat('x', 1000) || n AS t \
+             FROM generate_series(1, 9999) m(n))",
+            many("encode(", 20),
+            many(", 'hex')", 20)
+        ),
+        format!(
+            "SELECT {}1 FROM generate_series(1, 9999) t(n)",
+            many("length(upper(repeat('x', 1500 + n % 9))) + ", 60)
+        ),
     ];
     let plain = [
         "SELECT repeat('x', 2000000000)",
@@ -54,6 +64,15 @@ fn refused() -> Vec<String> {
         "SELECT array_to_string(range(0, 1000000), repeat('-', 1000000))",
         "SELECT string_agg(n::VARCHAR, repeat('-', 9000000)) FROM generate_series(1, 9999) t(n)",
         "SELECT array_agg(a.value) FROM generate_series(1, 100000000) a",
+        "SELECT length(to_char(TIMESTAMP '2026-01-01', repeat('%c', 1000000) || n)) \
+         FROM generate_series(1, 9999) t(n)",
+        "SELECT max(length(s || n)) FROM (SELECT string_agg(repeat('x', 1000), '') AS s \
+         FROM generate_series(1, 10000)) a, generate_series(1, 99999) t(n)",
+        "SELECT max(length(t || n)) FROM (SELECT t, unnest(range(0, 100000)) AS n \
+         FROM (SELECT repeat('x', 1000000) AS t))",
+        "SELECT max(s) FROM (SELECT sum(n) OVER () AS s FROM generate_series(1, 20000000) t(n))",
+        "SELECT max(cardinality(a)) FROM (SELECT array_agg(n) OVER (ORDER BY n) AS a \
+         FROM generate_series(1, 99999) t(n))",
         "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r",
         "SELECT $é, ?, ?1, $0, $$ ",
         "SELECT $1",

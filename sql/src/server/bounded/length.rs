@@ -1,6 +1,6 @@
 //! How many bytes the values of a call take, at most.
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{
     DataType, Float64Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
@@ -14,11 +14,13 @@ pub(super) type Length = fn(&Arguments) -> f64;
 
 /// Bytes of an element of a list, at least.
 const ELEMENT: f64 = 8.0;
+/// Bytes of a text as a view, besides its own.
+const VIEW: f64 = 16.0;
 /// Bytes of an element as text, at most, if it is no text itself.
 const WRITTEN: f64 = 40.0;
 
 /// The functions of SQL whose values may take far more than their arguments.
-pub(super) const LENGTHS: [(&str, Length); 21] = [
+pub(super) const LENGTHS: [(&str, Length); 24] = [
     ("repeat", |call| call.each(|row| row.bytes(0) * row.number(1))),
     ("lpad", |call| call.each(|row| row.number(1))),
     ("rpad", |call| call.each(|row| row.number(1))),
@@ -33,6 +35,11 @@ pub(super) const LENGTHS: [(&str, Length); 21] = [
         call.each(|row| row.bytes(0) + (2.0 * row.bytes(0) + 1.0) * row.bytes(2))
     }),
     ("overlay", sum),
+    // Two letters for each byte; calls within calls double again and again.
+    ("encode", |call| call.each(|row| 2.0 * row.bytes(0))),
+    // A pattern of two letters stands for up to 35.
+    ("to_char", |call| call.each(|row| 18.0 * row.bytes(1))),
+    ("string_to_array", |call| call.each(|row| row.bytes(0) * (1.0 + VIEW))),
     ("concat", sum),
     ("concat_ws", |call| {
         call.each(|row| (0..row.count()).map(|at| row.bytes(0) + row.bytes(at)).sum())
@@ -175,8 +182,43 @@ fn microseconds(step: &ArrayRef) -> f64 {
     f64::from(months) * 28.0 * DAY + f64::from(days) * DAY + nanoseconds as f64 / 1e3
 }
 
+/// Whether values of a type may be of any length.
+pub(super) fn is_long(data_type: &DataType) -> bool {
+    !(data_type.is_primitive()
+        || matches!(data_type, DataType::Null | DataType::Boolean | DataType::FixedSizeBinary(_)))
+}
+
+/// Bytes of all values of a batch, without those that a slice leaves out.
+pub(super) fn bytes_of(batch: &RecordBatch) -> f64 {
+    batch.columns().iter().map(bytes).sum()
+}
+
+/// Bytes of the longest value of an array.
+pub(super) fn longest(array: &ArrayRef) -> f64 {
+    fn widest<T: Copy + Into<i64>>(offsets: &[T]) -> f64 {
+        let lengths = offsets.windows(2).map(|ends| ends[1].into() - ends[0].into());
+        lengths.max().unwrap_or(0) as f64
+    }
+    let of_views = |views: &[u128]| views.iter().map(|view| *view as u32).max().unwrap_or(0);
+    match array.data_type() {
+        DataType::Utf8View => f64::from(of_views(array.as_string_view().views())),
+        DataType::BinaryView => f64::from(of_views(array.as_binary_view().views())),
+        DataType::Utf8 => widest(array.as_string::<i32>().value_offsets()),
+        DataType::LargeUtf8 => widest(array.as_string::<i64>().value_offsets()),
+        DataType::Binary => widest(array.as_binary::<i32>().value_offsets()),
+        DataType::LargeBinary => widest(array.as_binary::<i64>().value_offsets()),
+        other => match other.primitive_width() {
+            Some(width) => width as f64,
+            None => {
+                let lengths = (0..array.len()).map(|at| bytes(&array.slice(at, 1)));
+                lengths.fold(0.0, f64::max)
+            }
+        },
+    }
+}
+
 /// Bytes of all values of an array, without those that a slice leaves out.
-fn bytes(array: &ArrayRef) -> f64 {
+pub(super) fn bytes(array: &ArrayRef) -> f64 {
     let of_views = |views: &[u128]| views.iter().map(|view| f64::from(*view as u32)).sum();
     match array.data_type() {
         DataType::Utf8View => of_views(array.as_string_view().views()),
@@ -198,7 +240,9 @@ fn bytes(array: &ArrayRef) -> f64 {
     }
 }
 
-fn elements(array: &ArrayRef) -> f64 {
+/// How many elements there are in lists and in the lists in them; values that are no lists count
+/// themselves.
+pub(super) fn elements(array: &ArrayRef) -> f64 {
     inside(array).map_or(array.len() as f64, |values| elements(&values))
 }
 

@@ -4,8 +4,14 @@
 //!   are), and so does the operator `||`. What they may make is a part of a statement's memory.
 //! * A literal is written once for each row of a batch by whoever puts it beside a column: the longer
 //!   the longest literal is, the smaller are the batches ([`batch_rows`]).
+//! * What operators make of the values of a batch is bounded in the plan ([`bound_plan`]).
 
 mod length;
+mod plan;
+mod watched;
+mod windows;
+
+pub(super) use plan::bound_plan;
 
 use std::sync::Arc;
 
@@ -69,6 +75,50 @@ pub(super) fn batch_rows(plan: &LogicalPlan, memory: usize, rows: usize) -> Resu
         })
     })?;
     Ok((memory / PART / longest.max(1)).clamp(1, rows.max(1)))
+}
+
+/// The same plan, in which the guarded functions have parts of a statement's memory that do not
+/// come to more than all of it, also if each value is copied by every other expression.
+///
+/// # Errors
+/// When the plan cannot be walked.
+pub(super) fn share(plan: LogicalPlan, memory: usize) -> Result<LogicalPlan> {
+    let (mut made, mut is_guarded) = (0, false);
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::ScalarFunction(call) = expr {
+                    is_guarded |= call.func.inner().is::<Bounded>();
+                }
+                let is_given = matches!(expr, Expr::Column(_) | Expr::Literal(..) | Expr::Alias(_));
+                made += usize::from(!is_given);
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    if !is_guarded || made <= PART {
+        return Ok(plan);
+    }
+    let less = |mut expr: Expr| {
+        if let Expr::ScalarFunction(call) = &mut expr {
+            let bounded = call.func.inner().downcast_ref::<Bounded>();
+            if let Some(less) = bounded.map(|bounded| bounded.with_part(memory / made)) {
+                call.func = less;
+                return Ok(Transformed::yes(expr));
+            }
+        }
+        Ok(Transformed::no(expr))
+    };
+    let shared = plan
+        .transform_up_with_subqueries(|node| node.map_expressions(|expr| expr.transform_up(less)));
+    shared.map(|shared| shared.data)
+}
+
+/// The error for values that are more than the part of a statement's memory that they may take.
+fn exhausted(who: &str, bytes: f64, most: usize, memory: usize) -> DataFusionError {
+    DataFusionError::ResourcesExhausted(format!(
+        "{who} asked for {bytes:.0} bytes more, {most} at most, {OF_ONE} 0 of its {memory}"
+    ))
 }
 
 /// Puts guards where nobody called a function by its name: operators, and functions that stand for
@@ -184,6 +234,14 @@ struct Bounded {
     memory: usize,
 }
 
+impl Bounded {
+    fn with_part(&self, most: usize) -> Arc<ScalarUDF> {
+        let Self { inner, length, memory, .. } = self;
+        let (inner, length, memory) = (Arc::clone(inner), *length, *memory);
+        Arc::new(ScalarUDF::new_from_impl(Self { inner, length, most, memory }))
+    }
+}
+
 // The guard changes no value.
 impl PartialEq for Bounded {
     fn eq(&self, other: &Self) -> bool {
@@ -227,11 +285,7 @@ impl ScalarUDFImpl for Bounded {
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let length = (self.length)(&Arguments::of(&arguments)?);
         if length > self.most as f64 {
-            let (name, memory) = (self.name(), self.memory);
-            return Err(DataFusionError::ResourcesExhausted(format!(
-                "{name} asked for {length} bytes more, which may be a quarter of it, {OF_ONE} 0 of \
-                 its {memory}"
-            )));
+            return Err(exhausted(self.name(), length, self.most, self.memory));
         }
         self.inner.invoke_with_args(arguments)
     }
