@@ -2,19 +2,17 @@
 
 use std::sync::{Arc, Mutex};
 
-use datafusion::common::config::ExtensionOptions;
 use datafusion::prelude::SessionContext;
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::{
     PgCatalogSchemaProvider, PgCatalogStaticTables,
 };
 use datafusion_postgres::datafusion_pg_catalog::setup_pg_catalog;
-use engine::operators::Planning;
 use engine::{Error, Result};
 
 use super::functions::functions;
 use super::listing::Listing;
-use super::relations::{OwnSettings, Relations, SCHEMA};
+use super::relations::{Relations, SCHEMA};
 use super::settings::Settings;
 use crate::failure::of_statement;
 
@@ -43,14 +41,7 @@ pub(super) fn add(
     setup_pg_catalog(session, CATALOG, EmptyContextProvider).map_err(|cause| told(*cause))?;
     let listing = Listing::new(session.state().catalog_list());
     let given = PgCatalogSchemaProvider::try_new(listing, Arc::clone(tables), EmptyContextProvider);
-    // The session holds its catalogs, so these must not hold the session.
-    let state = session.state_weak_ref();
-    let own: OwnSettings = Box::new(move || {
-        let Some(state) = state.upgrade() else { return Vec::new() };
-        let entries = Planning::of(state.read().config().options()).entries();
-        entries.into_iter().filter_map(|entry| Some((entry.key, entry.value?))).collect()
-    });
-    let relations = Relations::new(Arc::new(given.map_err(told)?), Arc::clone(settings), own);
+    let relations = Relations::new(Arc::new(given.map_err(told)?), Arc::clone(settings));
     let none = || Error::internal("the session has no catalog");
     let catalog = session.catalog(CATALOG).ok_or_else(none)?;
     catalog.register_schema(SCHEMA, Arc::new(relations)).map_err(told)?;

@@ -143,25 +143,16 @@ impl Unset {
 pub(super) struct Relations {
     given: Arc<dyn SchemaProvider>,
     settings: Arc<Mutex<Settings>>,
-    own: OwnSettings,
 }
 
-/// Names and values of Headcount's own settings, as they are in the session now.
-pub(super) type OwnSettings = Box<dyn Fn() -> Vec<(String, String)> + Send + Sync>;
-
 impl Relations {
-    pub(super) fn new(
-        given: Arc<dyn SchemaProvider>,
-        settings: Arc<Mutex<Settings>>,
-        own: OwnSettings,
-    ) -> Self {
-        Self { given, settings, own }
+    pub(super) fn new(given: Arc<dyn SchemaProvider>, settings: Arc<Mutex<Settings>>) -> Self {
+        Self { given, settings }
     }
 
     fn settings(&self, given: &dyn TableProvider) -> Result<MemTable> {
         let schema = given.schema();
-        let mut shown = self.settings.lock().unwrap_or_else(PoisonError::into_inner).all();
-        shown.extend((self.own)());
+        let shown = self.settings.lock().unwrap_or_else(PoisonError::into_inner).all();
         let column = |values: Vec<String>| Arc::new(StringArray::from(values)) as ArrayRef;
         let (names, values): (Vec<_>, Vec<_>) = shown.into_iter().unzip();
         let rows = names.len();

@@ -89,7 +89,7 @@ fn psql_shows_what_there_is() {
     arguments.extend(["-c", "SELECT 'the end'"]);
     let ran = on(&server, &arguments);
     assert!(ran.out.contains("the end") && !ran.err.contains("ERROR"), "{}", ran.err);
-    says(&server, "\\dconfig+ *", &["application_name", "headcount.rollup"]);
+    says(&server, "\\dconfig+ *", &["application_name"]);
     let tables = says(&server, "\\dt", &[]);
     assert!(!tables.contains("smau"), "views are no tables:\n{tables}");
     let ran = on(&server, &["-Atc", "SELECT DATE '2026-01-31', true, NULL, 1.50"]);
