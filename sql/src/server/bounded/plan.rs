@@ -53,7 +53,8 @@ pub(in crate::server) fn bound_plan(
         let bounded = if is_join(&*node) {
             join(&node, memory, rows)?
         } else if let Some(windows) = windows(&*node) {
-            let windows = Arc::new(Windows::new(windows, memory)?);
+            let values = values_made(&*node, &node.children()[0].schema())?;
+            let windows = Arc::new(Windows::new(windows, values, memory)?);
             let input = watched(node.children()[0], &windows, Windows::input);
             let node = over(&node, vec![Arc::new(input)])?;
             Some(Arc::new(watched(&node, &windows, Windows::output)) as _)
@@ -216,14 +217,19 @@ fn join(
     rows: usize,
 ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
     let children = node.children();
-    let copies = |side: &&Arc<dyn ExecutionPlan>| {
-        side.schema().fields().iter().any(|field| is_copied(field.data_type()))
+    let values = values_made(&**node, &node.schema())?;
+    // Expressions copy views, too.
+    let copies = if values > 0 { is_long } else { is_copied };
+    let side = |side: &&Arc<dyn ExecutionPlan>| {
+        side.schema().fields().iter().any(|field| copies(field.data_type()))
     };
-    if !children.iter().any(copies) {
+    if !children.iter().any(side) {
         return Ok(None);
     }
     let small = SMALL.min(rows);
-    let repeats = Arc::new(Repeats { memory, rows: small as f64, sides: Mutex::default() });
+    let (rows_made, times) = (small as f64, values.max(1) as f64);
+    let sides = Mutex::default();
+    let repeats = Arc::new(Repeats { memory, copies, rows: rows_made, times, sides });
     // What lies below makes its batches as before.
     let left = watched(children[0], &repeats, |repeats, _, _| repeats.side(0)).with_batches(rows);
     let right = watched(children[1], &repeats, |repeats, _, _| repeats.side(1)).with_batches(rows);
@@ -234,8 +240,11 @@ fn join(
 /// What both sides of a join have shown so far.
 struct Repeats {
     memory: usize,
-    /// Rows of its batches.
+    /// Whether values of a type are copied.
+    copies: fn(&DataType) -> bool,
+    /// Rows of its batches, and how often it copies them.
     rows: f64,
+    times: f64,
     /// Rows of either side, and the longest of all.
     sides: Mutex<[(f64, f64); 2]>,
 }
@@ -250,14 +259,14 @@ impl Repeats {
     }
 
     fn see(&self, at: usize, batch: &RecordBatch) -> Result<()> {
-        let columns = batch.columns().iter().filter(|column| is_copied(column.data_type()));
+        let columns = batch.columns().iter().filter(|column| (self.copies)(column.data_type()));
         let row: f64 = columns.map(longest).sum();
         let mut sides = self.sides.lock().unwrap_or_else(PoisonError::into_inner);
         sides[at].0 += batch.num_rows() as f64;
         sides[at].1 = sides[at].1.max(row);
         let [(left, left_row), (right, right_row)] = *sides;
         let rows = (left * right + left + right).min(self.rows);
-        let made = rows * (left_row + right_row);
+        let made = rows * (left_row + right_row) * self.times;
         if made > (self.memory / PART) as f64 {
             return Err(exhausted("a join", made, self.memory / PART, self.memory));
         }
@@ -371,6 +380,13 @@ mod tests {
             let long = long(bytes);
             format!("SELECT max(t || {letter}) FROM {long} a {on}")
         };
+        let filtered = |bytes: usize| {
+            format!(
+                "SELECT count(*) FROM (SELECT arrow_cast(repeat('x', CAST(value * {bytes} AS INT)), \
+                 'Utf8View') AS t FROM generate_series(1, 1)) a \
+                 JOIN generate_series(1, 9000) b ON upper(CASE WHEN b.value > 5 THEN t END) < 'a'"
+            )
+        };
         let row = |bytes: usize, rows: usize| {
             format!(
                 "SELECT max(length(t || {letter})) FROM (SELECT t, unnest(range(0, {rows})) AS \
@@ -412,6 +428,7 @@ mod tests {
                 joined(50_000, "JOIN generate_series(1, 90000) ON value > length(t)"),
                 "a join",
             ),
+            (filtered(100), filtered(50_000), "a join"),
             (row(1_000, 1_000), row(100_000, 1_000), "a row"),
             (first(100), first(100_000), "a window"),
             (encoded(3), encoded(12), "encode"),

@@ -29,6 +29,8 @@ pub(super) struct Windows {
     partition_by: Vec<Arc<dyn PhysicalExpr>>,
     /// Bytes of the results of a row, if they are numbers.
     results: f64,
+    /// How often values are copied at a time.
+    copies: f64,
     memory: usize,
     held: Mutex<HashMap<usize, Arc<Held>>>,
 }
@@ -36,8 +38,6 @@ pub(super) struct Windows {
 /// Rows that window functions have taken and not handed on.
 struct Held {
     reservation: MemoryReservation,
-    /// Bytes of the results of a row, if they are numbers.
-    results: f64,
     rows: Mutex<Kept>,
 }
 
@@ -54,15 +54,22 @@ struct Kept {
 }
 
 impl Windows {
-    /// Of the functions of one operator.
+    /// Of the functions of one operator, whose arguments hold `computed` values of any length that
+    /// are made of a row.
     ///
     /// # Errors
     /// When one does not know what it gives.
-    pub(super) fn new(windows: &[Arc<dyn WindowExpr>], memory: usize) -> Result<Self> {
+    pub(super) fn new(
+        windows: &[Arc<dyn WindowExpr>],
+        computed: usize,
+        memory: usize,
+    ) -> Result<Self> {
         let partition_by = windows.first().map_or_else(Vec::new, |w| w.partition_by().to_vec());
         let held = Mutex::default();
         let results = (RESULT * windows.len()) as f64;
-        let mut new = Self { values: 0, gathered: 0, partition_by, results, memory, held };
+        // Batches are copied into one when all are there, and so are the results of partitions.
+        let copies = 2.0 + computed as f64;
+        let mut new = Self { values: 0, gathered: 0, partition_by, results, copies, memory, held };
         for window in windows {
             match window.field()?.data_type() {
                 DataType::List(_) | DataType::LargeList(_) | DataType::LargeUtf8 => {
@@ -82,12 +89,13 @@ impl Windows {
     /// Looks at the rows that are handed on. Begins before [`input`](Self::input) does.
     pub(super) fn output(self: &Arc<Self>, partition: usize, context: &TaskContext) -> Watching {
         let reservation = MemoryConsumer::new("window").register(context.memory_pool());
-        let held = Arc::new(Held { reservation, results: self.results, rows: Mutex::default() });
+        let (windows, held) = (Arc::clone(self), Held { reservation, rows: Mutex::default() });
+        let held = Arc::new(held);
         self.held().insert(partition, Arc::clone(&held));
         // Whoever asks for the next batch is done with the last.
         let mut last = 0;
         Box::new(move |batch| {
-            held.give(std::mem::replace(&mut last, batch.num_rows()))?;
+            windows.give(&held, std::mem::replace(&mut last, batch.num_rows()))?;
             Ok(vec![batch])
         })
     }
@@ -117,7 +125,7 @@ impl Windows {
         if made > self.memory as f64 {
             return Err(exhausted("a window", made, self.memory, self.memory));
         }
-        held.reserve(&kept)
+        self.reserve(held, &kept)
     }
 
     /// Notes how large partitions are, which come one after the other.
@@ -140,20 +148,17 @@ impl Windows {
         }
         Ok(())
     }
-}
 
-impl Held {
-    fn give(&self, rows: usize) -> Result<()> {
-        let mut kept = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+    fn give(&self, held: &Held, rows: usize) -> Result<()> {
+        let mut kept = held.rows.lock().unwrap_or_else(PoisonError::into_inner);
         let part = if kept.rows > 0.0 { (rows as f64 / kept.rows).min(1.0) } else { 0.0 };
         kept.bytes -= kept.bytes * part;
         kept.rows -= kept.rows * part;
-        self.reserve(&kept)
+        self.reserve(held, &kept)
     }
 
-    /// Batches are copied into one when all are there, and so are the results of partitions.
-    fn reserve(&self, kept: &Kept) -> Result<()> {
-        let bytes = 2.0 * (kept.bytes + kept.rows * self.results);
-        self.reservation.try_resize(bytes as usize)
+    fn reserve(&self, held: &Held, kept: &Kept) -> Result<()> {
+        let bytes = self.copies * (kept.bytes + kept.rows * self.results);
+        held.reservation.try_resize(bytes as usize)
     }
 }
