@@ -50,6 +50,14 @@ fn refused() -> Vec<String> {
             many(", 'hex')", 20)
         ),
         format!(
+            "SELECT {} FROM (SELECT string_agg(repeat('x', 1000), '') AS s \
+             FROM generate_series(1, 10000))",
+            (1..=60)
+                .map(|at| format!("count(DISTINCT reverse(substr(s, {at})))"))
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+        format!(
             "SELECT {}1 FROM generate_series(1, 9999) t(n)",
             many("length(upper(repeat('x', 1500 + n % 9))) + ", 60)
         ),

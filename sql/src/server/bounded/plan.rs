@@ -20,14 +20,10 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_expr::window::WindowExpr;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, ReplaceChildrenOptions};
-use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::{
     CrossJoinExec, HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec,
 };
-use datafusion::physical_plan::projection::ProjectionExec;
-use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::unnest::UnnestExec;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 
@@ -142,12 +138,8 @@ fn pieces(node: &dyn ExecutionPlan, memory: usize) -> Result<Option<Pieces>> {
             let most = unnested_at_most(batch, &lists);
             if most <= (memory / PART) as f64 { most } else { unnested(batch, &lists) }
         })
-    } else if node.is::<ProjectionExec>()
-        || node.is::<FilterExec>()
-        || node.is::<AggregateExec>()
-        || node.is::<SortExec>()
-    {
-        let values = values_made(node, &node.children()[0].schema())?;
+    } else if let [input] = node.children()[..] {
+        let values = values_made(node, &input.schema())?;
         if values == 0 {
             return Ok(None);
         }
@@ -335,6 +327,7 @@ mod tests {
         for sql in [
             format!("SELECT upper(t), t || 'a', CASE WHEN n > 9 THEN t END, n FROM {many}"),
             format!("SELECT upper(t) AS u, count(*), sum(n) FROM {many} GROUP BY u"),
+            format!("SELECT l, count(DISTINCT upper(t)), max(lower(t)) FROM {many} GROUP BY l"),
             format!("SELECT n FROM {many} WHERE reverse(upper(t)) = repeat('X', 7)"),
             format!("SELECT t, n FROM {many} ORDER BY upper(t) DESC, n LIMIT 50"),
             format!("SELECT a.t, b.n FROM {few} a JOIN {few} b ON a.l = b.l"),
@@ -404,6 +397,12 @@ mod tests {
             let call = (0..times).fold("t".to_owned(), |call, _| format!("encode({call}, 'hex')"));
             format!("SELECT length({call}) FROM {}", long(1_000))
         };
+        let counted = |times: usize| {
+            let count = |at| format!("count(DISTINCT reverse(substr(t, {at})))");
+            let counts: Vec<String> = (1..=times).map(count).collect();
+            let text = "string_agg(repeat('x', 1000), '') AS t FROM generate_series(1, 100)";
+            format!("SELECT {} FROM (SELECT {text})", counts.join(", "))
+        };
         let lists = |rows: usize| {
             format!(
                 "SELECT max(cardinality(a)) FROM (SELECT array_agg(value) OVER (ORDER BY value) \
@@ -432,6 +431,7 @@ mod tests {
             (row(1_000, 1_000), row(100_000, 1_000), "a row"),
             (first(100), first(100_000), "a window"),
             (encoded(3), encoded(12), "encode"),
+            (counted(2), counted(60), "a row"),
             (lists(300), lists(20_000), "a window"),
             (sums("", 100_000), sums("", 1_000_000), "window"),
             (
