@@ -6,7 +6,7 @@ use crate::calendar::{Day, TimeUnit, Zone};
 use crate::events::{DEPLOYMENT, Source, Value};
 use crate::metric::yaml::{Value as Yaml, View, load};
 use crate::metric::{Paths, Problem, Problems, Severity};
-use crate::store::Place;
+use crate::place::Place;
 use crate::{Error, Result};
 
 /// Name of the file that makes a folder a project.

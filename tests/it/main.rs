@@ -32,6 +32,7 @@ mod accuracy;
 mod activity;
 mod answer;
 mod broken;
+mod bucket;
 mod cli;
 mod exchange;
 mod laws;

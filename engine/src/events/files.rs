@@ -1,9 +1,15 @@
-//! From the names in a project to the files on disk, their formats and compressions.
+//! From the names in a project to the files of this machine and of object stores, their formats and
+//! compressions.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
 
+use glob::{MatchOptions, Pattern};
+
+use crate::place::{Chunks, Digest, Object, Remote, is_address};
 use crate::{Error, Result};
 
 /// Format of an event file, told by its name.
@@ -34,12 +40,14 @@ pub enum Compression {
 /// One file of events.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventFile {
-    /// Where it lies.
+    /// Where it lies: a path, or an address in an object store.
     pub path: PathBuf,
     /// What it holds.
     pub format: Format,
     /// What it is wrapped in.
     pub compression: Compression,
+    /// The object, if it lies in an object store.
+    pub object: Option<Object>,
 }
 
 impl EventFile {
@@ -58,14 +66,21 @@ impl EventFile {
             "ndjson" | "jsonl" | "json" => Format::Ndjson,
             _ => return None,
         };
-        Some(Self { path: path.to_owned(), format, compression })
+        Some(Self { path: path.to_owned(), format, compression, object: None })
+    }
+
+    fn of_object(object: Object) -> Option<Self> {
+        let file = Self::of_path(object.address().as_ref())?;
+        Some(Self { object: Some(object), ..file })
     }
 
     /// Finds the files of a source: `patterns` are files, folders (searched to any depth) or
-    /// globs; relative ones start at `base`. Sorted by path, each file once.
+    /// globs, here or in an object store; relative ones start at `base`. Sorted by path, each file
+    /// once.
     ///
     /// # Errors
-    /// When a pattern matches no event file, or names a file of unknown format.
+    /// When a pattern matches no event file, or names a file of unknown format, or an object store
+    /// cannot be asked.
     pub fn find(base: &Path, patterns: &[String]) -> Result<Vec<Self>> {
         Self::matching(base, patterns, true)
     }
@@ -81,23 +96,17 @@ impl EventFile {
     fn matching(base: &Path, patterns: &[String], needed: bool) -> Result<Vec<Self>> {
         let mut files = Vec::new();
         for pattern in patterns {
-            if pattern.contains("://") {
-                return Err(Error::input("object-store addresses are not read yet")
-                    .with("file", pattern)
-                    .with("help", "copy the files to a local folder"));
-            }
             let before = files.len();
-            let path = base.join(pattern);
-            if path.is_dir() {
+            let path = if is_address(pattern) { pattern.into() } else { base.join(pattern) };
+            if is_address(pattern) {
+                in_object_store(pattern, &mut files)?;
+            } else if path.is_dir() {
                 in_folder(&path, &mut files)?;
             } else if path.is_file() {
                 files.push(Self::of_path(&path).ok_or_else(|| unknown_format(&path))?);
             } else {
                 let text = path.to_string_lossy();
-                let bad = |cause: glob::PatternError| {
-                    Error::input(format!("bad pattern: {cause}")).with("file", &text)
-                };
-                for found in glob::glob(&text).map_err(bad)? {
+                for found in glob::glob(&text).map_err(|cause| bad_pattern(&cause, &text))? {
                     let found = found.map_err(|cause| {
                         let path = cause.path().to_owned();
                         Error::io(&path, cause.into())
@@ -121,12 +130,71 @@ impl EventFile {
         Ok(files)
     }
 
+    fn open(&self) -> Result<File> {
+        File::open(&self.path).map_err(|cause| Error::io(&self.path, cause))
+    }
+
+    /// Size in bytes, and when it was last changed in nanoseconds since 1970, both as of now. Of
+    /// objects the time is told to the second.
+    ///
+    /// # Errors
+    /// When it is not there any more.
+    pub(crate) fn stamp(&self) -> Result<(u64, i64)> {
+        if let Some(object) = &self.object {
+            let now = object.now()?.ok_or_else(|| {
+                Error::input("the object is not there any more").with("file", self.path.display())
+            })?;
+            return Ok((now.size(), now.modified()));
+        }
+        let failed = |cause| Error::io(&self.path, cause);
+        let metadata = std::fs::metadata(&self.path).map_err(failed)?;
+        let modified = metadata.modified().map_err(failed)?;
+        let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Ok((metadata.len(), i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)))
+    }
+
+    /// What its content is known by.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn digest(&self) -> Result<Digest> {
+        match &self.object {
+            Some(object) => object.digest(),
+            None => Ok(Digest::of_file(&self.path)?.0),
+        }
+    }
+
+    /// Bytes of a Parquet file.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub(super) fn size(&self) -> Result<u64> {
+        match &self.object {
+            Some(object) => Ok(object.size()),
+            None => Ok(self.stamp()?.0),
+        }
+    }
+
+    /// A Parquet file of which these bytes will be read.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or an object's bytes cannot be had.
+    pub(super) fn fetch(&self, ranges: &[Range<u64>]) -> Result<Chunks> {
+        match &self.object {
+            Some(object) => object.fetch(ranges),
+            None => Ok(Chunks::File(self.open()?)),
+        }
+    }
+
     /// Opens a text file and takes its wrapping off.
     ///
     /// # Errors
     /// When the file cannot be opened.
     pub fn open_text(&self) -> Result<Box<dyn Read + Send>> {
-        let file = File::open(&self.path).map_err(|cause| Error::io(&self.path, cause))?;
+        let file: Box<dyn Read + Send> = match &self.object {
+            Some(object) => Box::new(object.open()?),
+            None => Box::new(self.open()?),
+        };
         let file = BufReader::with_capacity(1 << 20, file);
         Ok(match self.compression {
             Compression::Plain => Box::new(file),
@@ -154,6 +222,47 @@ fn in_folder(folder: &Path, files: &mut Vec<EventFile>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Finds objects by the rules for paths: the whole name of an object may match, or that of a folder
+/// around it.
+fn in_object_store(address: &str, files: &mut Vec<EventFile>) -> Result<()> {
+    let (bucket, name) = Remote::bucket_of(address)?;
+    let parts: Vec<&str> = name.split('/').filter(|part| !part.is_empty()).collect();
+    let is_fixed = |part: &&&str| !part.contains(['*', '?', '[']);
+    let fixed = parts.iter().take_while(is_fixed).count();
+    let unknown = |object: &Object| unknown_format(object.address().as_ref());
+    if fixed == parts.len() && !parts.is_empty() {
+        // Names are chosen freely: this may be an object and a folder of others.
+        if let Some(object) = bucket.object(&parts.join("/"))? {
+            let error = unknown(&object);
+            files.push(EventFile::of_object(object).ok_or(error)?);
+            return Ok(());
+        }
+    }
+    let pattern = Pattern::new(&parts.join("/")).map_err(|cause| bad_pattern(&cause, address))?;
+    let options = MatchOptions { require_literal_separator: true, ..MatchOptions::new() };
+    for object in bucket.objects(&parts[..fixed].join("/"))? {
+        let name = object.name();
+        let whole_bucket = parts.is_empty().then_some(0).into_iter();
+        let ends = name.match_indices('/').map(|(at, _)| at).chain([name.len()]);
+        let ends = whole_bucket.chain(ends);
+        let mut folders = ends.filter(|end| pattern.matches_with(&name[..*end], options));
+        let Some(end) = folders.next() else { continue };
+        let is_whole = end == name.len() && object.size() > 0;
+        let is_hidden =
+            name[end..].split('/').any(|part| part.starts_with('.') || part.starts_with('_'));
+        match EventFile::of_object(object.clone()) {
+            Some(file) if !is_hidden => files.push(file),
+            None if is_whole => return Err(unknown(&object)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn bad_pattern(cause: &glob::PatternError, pattern: &str) -> Error {
+    Error::input(format!("bad pattern: {cause}")).with("file", pattern)
 }
 
 fn unknown_format(path: &Path) -> Error {

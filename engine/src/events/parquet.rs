@@ -1,6 +1,5 @@
 //! Parquet files: which columns, which row groups, and what their statistics already tell.
 
-use std::fs::File;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit as ArrowUnit};
@@ -16,6 +15,7 @@ use parquet::file::statistics::Statistics;
 use super::files::EventFile;
 use super::{Source, Users};
 use crate::calendar::{TimeUnit, Zone};
+use crate::place::{column_ranges, footer};
 use crate::{Error, Result};
 
 /// Rows per batch: large enough that the work per batch vanishes, small enough for the cache.
@@ -45,14 +45,12 @@ impl ParquetFile {
     /// # Errors
     /// When the file is broken.
     pub(super) fn open(file: &EventFile, source: &Source, coded: &[&str]) -> Result<Self> {
-        let input = File::open(&file.path).map_err(|cause| Error::io(&file.path, cause))?;
         let broken = |cause: parquet::errors::ParquetError| broken(file, &cause);
-        // The schema that Arrow writers embed is left out: it would fix types we want to choose.
-        let options = || ArrowReaderOptions::new();
-        let plain = ArrowReaderMetadata::load(&input, options()).map_err(broken)?;
+        let options = ArrowReaderOptions::new();
+        let plain = footer(file.size()?, &options, |part| file.fetch(part))?.map_err(broken)?;
         let schema = reading_schema(plain.schema(), source, coded);
         // A schema that the reader refuses is no fault of the file: read it as it is then.
-        let wanted = options().with_schema(schema);
+        let wanted = options.with_schema(schema);
         let metadata = ArrowReaderMetadata::try_new(Arc::clone(plain.metadata()), wanted)
             .unwrap_or_else(|_| plain.clone());
         let groups = plain
@@ -77,15 +75,13 @@ impl ParquetFile {
         group: usize,
         columns: &[String],
     ) -> Result<ParquetRecordBatchReader> {
-        let path = &self.file.path;
-        let input = File::open(path).map_err(|cause| Error::io(path, cause))?;
-        let builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(input, self.metadata.clone());
         // By place, not by path: a dot in a column's name is no step into a struct.
         let fields = self.schema().fields().iter().enumerate();
         let wanted = fields.filter(|(_, f)| columns.contains(f.name())).map(|(place, _)| place);
-        let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
-        builder
+        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), wanted);
+        let ranges = column_ranges(self.metadata.metadata().row_group(group), &mask);
+        let input = self.file.fetch(&ranges)?;
+        ParquetRecordBatchReaderBuilder::new_with_metadata(input, self.metadata.clone())
             .with_projection(mask)
             .with_row_groups(vec![group])
             .with_batch_size(BATCH_ROWS)

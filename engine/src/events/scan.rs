@@ -109,6 +109,24 @@ impl Scan {
     /// # Errors
     /// When files are missing or broken, or a column is missing or of a type that cannot serve.
     pub fn open(base: &Path, sources: &[Source], dimensions: &[String]) -> Result<Self> {
+        let mut files = Vec::new();
+        for (at, source) in sources.iter().enumerate() {
+            let found = EventFile::find(base, &source.files);
+            let found = found.map_err(|error| error.with("source", &source.name))?;
+            files.extend(found.into_iter().map(|file| (at, file)));
+        }
+        Self::of_files(sources, files, dimensions)
+    }
+
+    /// As [`open`](Self::open), of these files, each with the place of its source.
+    ///
+    /// # Errors
+    /// When a file is broken, or a column is missing or of a type that cannot serve.
+    pub fn of_files(
+        sources: &[Source],
+        files: Vec<(usize, EventFile)>,
+        dimensions: &[String],
+    ) -> Result<Self> {
         let mut scan = Self {
             sources: sources.to_vec(),
             dimensions: dimensions.to_vec(),
@@ -118,33 +136,32 @@ impl Scan {
             books: dimensions.iter().map(|_| Book::default()).collect(),
             scopes: Book::default(),
         };
-        for (at, source) in sources.iter().enumerate() {
+        for (at, file) in files {
+            let source = &sources[at];
             let name = |error: Error| error.with("source", &source.name);
             let columns = scan.columns(source, true);
             let coded: Vec<&str> = columns[2..].iter().map(String::as_str).collect();
-            for file in EventFile::find(base, &source.files).map_err(name)? {
-                if file.format == Format::Parquet {
-                    let opened = ParquetFile::open(&file, source, &coded).map_err(name)?;
-                    let schema = opened.schema();
-                    let names: Vec<String> =
-                        schema.fields().iter().map(|field| field.name().clone()).collect();
-                    check_columns(&file, &columns, &names).map_err(name)?;
-                    let user = schema.field_with_name(&source.user)?.data_type();
-                    if Users::form(user).is_none() {
-                        return Err(Error::input(format!(
-                            "a column of type {user} cannot identify users"
-                        ))
-                        .with("file", file.path.display())
-                        .with("column", &source.user)
-                        .with("source", &source.name)
-                        .with("help", "use integers, texts or 16-byte binary"));
-                    }
-                    scan.parquet.push((at, opened));
-                } else {
-                    let names = text::columns(&file, &columns).map_err(name)?;
-                    check_columns(&file, &columns, &names).map_err(name)?;
-                    scan.text.push((at, file));
+            if file.format == Format::Parquet {
+                let opened = ParquetFile::open(&file, source, &coded).map_err(name)?;
+                let schema = opened.schema();
+                let names: Vec<String> =
+                    schema.fields().iter().map(|field| field.name().clone()).collect();
+                check_columns(&file, &columns, &names).map_err(name)?;
+                let user = schema.field_with_name(&source.user)?.data_type();
+                if Users::form(user).is_none() {
+                    return Err(Error::input(format!(
+                        "a column of type {user} cannot identify users"
+                    ))
+                    .with("file", file.path.display())
+                    .with("column", &source.user)
+                    .with("source", &source.name)
+                    .with("help", "use integers, texts or 16-byte binary"));
                 }
+                scan.parquet.push((at, opened));
+            } else {
+                let names = text::columns(&file, &columns).map_err(name)?;
+                check_columns(&file, &columns, &names).map_err(name)?;
+                scan.text.push((at, file));
             }
         }
         Ok(scan)

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::calendar::TimeUnit;
 use crate::events::{EventFile, Source, Value};
+use crate::place::Digest;
 use crate::project::Project;
-use crate::store::{Digest, Entry, Store};
+use crate::store::{Entry, Store};
 use crate::{Error, Result};
 
 /// How a file stands to the store.
@@ -30,7 +30,7 @@ pub struct Found {
     pub source: usize,
     /// The file.
     pub file: EventFile,
-    /// Path, relative to the project if it lies in it.
+    /// Path, relative to the project if it lies in it; or address.
     pub name: String,
     /// Bytes.
     pub size: u64,
@@ -64,13 +64,16 @@ pub fn find(project: &Project, ledger: &[Entry], hasty: bool) -> Result<Vec<Foun
         .par_iter()
         .map(|(at, file)| {
             let source = &project.sources[*at];
-            let name = name(project, &file.path);
-            let (size, modified) = stamp(&file.path)?;
+            let name = name(project, file);
+            let (size, modified) = match &file.object {
+                Some(object) => (object.size(), object.modified()),
+                None => file.stamp()?,
+            };
             let same = named.get(&(source.name.as_str(), name.as_str())).copied();
             let same = same.filter(|e| hasty && e.size == size && e.modified == modified);
             let digest = match same {
                 Some(entry) => entry.digest,
-                None => Digest::of_file(&file.path)?.0,
+                None => file.digest()?,
             };
             let (source, file, standing) = (*at, file.clone(), Standing::New);
             Ok(Found { source, file, name, size, modified, digest, standing })
@@ -168,16 +171,11 @@ pub fn check_settings(project: &Project, store: &Store) -> Result<()> {
     Ok(())
 }
 
-/// Size and time of a file.
-pub(super) fn stamp(path: &Path) -> Result<(u64, i64)> {
-    let metadata = std::fs::metadata(path).map_err(|cause| Error::io(path, cause))?;
-    let modified = metadata.modified().map_err(|cause| Error::io(path, cause))?;
-    let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok((metadata.len(), i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)))
-}
-
-fn name(project: &Project, path: &Path) -> String {
+fn name(project: &Project, file: &EventFile) -> String {
+    if file.object.is_some() {
+        return file.path.to_string_lossy().into_owned();
+    }
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let (root, path): (PathBuf, PathBuf) = (absolute(&project.root), absolute(path));
+    let (root, path): (PathBuf, PathBuf) = (absolute(&project.root), absolute(&file.path));
     path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().into_owned()
 }

@@ -7,14 +7,13 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::CellBook;
-use super::coverage::{Found, Standing, check_settings, find, settings, stamp};
+use super::coverage::{Found, Standing, check_settings, find, settings};
 use super::gather::{Gather, List, Shared, rows};
 use crate::calendar::Window;
 use crate::events::{Granularity, Overseer, Rejects, Request, Scan, Seen};
+use crate::place::{Digest, is_address};
 use crate::project::Project;
-use crate::store::{
-    DataReader, Digest, Entry, Lock, People, Store, Written, dimensions_of, rejects,
-};
+use crate::store::{DataReader, Entry, Lock, People, Store, Written, dimensions_of, rejects};
 use crate::{Error, Result};
 
 /// Bytes that an ingest takes unless told otherwise.
@@ -162,7 +161,10 @@ fn select(found: Vec<Found>, named: &[PathBuf]) -> Result<Vec<Found>> {
     if named.is_empty() {
         return Ok(found);
     }
-    let full = |path: &Path| std::fs::canonicalize(path).map_err(|cause| Error::io(path, cause));
+    let full = |path: &Path| match is_address(&path.to_string_lossy()) {
+        true => Ok(path.to_owned()),
+        false => std::fs::canonicalize(path).map_err(|cause| Error::io(path, cause)),
+    };
     let mut wanted = Vec::new();
     for path in named {
         wanted.push((full(path)?, path, false));
@@ -198,12 +200,9 @@ fn open(project: &Project, store: &Store, files: Vec<Found>) -> Result<Opened> {
     files
         .into_par_iter()
         .map(|file| {
-            let mut source = project.sources[file.source].clone();
-            // The scan starts relative paths at the project, where this one does not start.
-            let path = std::path::absolute(&file.file.path)
-                .map_err(|cause| Error::io(&file.file.path, cause))?;
-            source.files = vec![path.to_string_lossy().into_owned()];
-            let scan = Scan::open(&project.root, &[source], store.dimensions())?;
+            let source = project.sources[file.source].clone();
+            let files = vec![(0, file.file.clone())];
+            let scan = Scan::of_files(&[source], files, store.dimensions())?;
             Ok((file, scan))
         })
         .collect()
@@ -324,7 +323,7 @@ impl Read<'_> {
             lists.append(&mut own);
             events += counted;
         }
-        if stamp(&file.file.path)? != (file.size, file.modified) {
+        if file.file.stamp()? != (file.size, file.modified) {
             return Err(Error::input("the file was changed while it was read")
                 .with("file", file.file.path.display())
                 .with("help", "run the command again when nobody writes to it"));

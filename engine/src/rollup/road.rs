@@ -8,8 +8,9 @@ use std::sync::Arc;
 use super::coverage::{Found, Standing, check_settings, find, gone, settings};
 use crate::calendar::{Day, Zone};
 use crate::events::Source;
+use crate::place::Digest;
 use crate::project::Project;
-use crate::store::{Digest, Entry, Store};
+use crate::store::{Entry, Store};
 use crate::{Error, Result};
 
 /// The road to the answer of a question about all sources.

@@ -24,8 +24,8 @@ use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
 use super::delta::{DataFile, write};
 use super::file::DataReader;
-use super::place::Place;
 use crate::calendar::Day;
+use crate::place::Place;
 use crate::{Error, Result};
 
 /// A shard holds this many consecutive numbers, as a power of two.

@@ -16,10 +16,7 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ensure_table_uri};
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
-use super::chunks::Chunks;
-use super::hash::Digest;
-use super::place::Place;
-use super::wait::wait;
+use crate::place::{Chunks, Digest, Place, wait};
 use crate::{Error, Kind, Result};
 
 /// Ending of data files.

@@ -17,11 +17,8 @@ use parquet::file::statistics::Statistics;
 
 use super::activity::reading_type;
 use super::delta::DataFile;
-use super::place::Place;
+use crate::place::{Place, column_ranges, footer};
 use crate::{Error, Result};
-
-/// Bytes at the end of a file that are fetched at first: most footers are shorter.
-const FOOTER: u64 = 64 << 10;
 
 /// A data file, opened.
 #[derive(Clone, Debug)]
@@ -43,7 +40,9 @@ impl DataReader {
     /// When it is not there, or broken.
     pub(super) fn open(place: &Place, file: &DataFile) -> Result<Self> {
         let failed = |cause: ParquetError| broken(&place.address(&file.name), &cause.to_string());
-        let plain = footer(place, file)?.map_err(failed)?;
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let fetch = |ranges: &[Range<u64>]| place.fetch(&file.name, file.size, ranges);
+        let plain = footer(file.size, &options, fetch)?.map_err(failed)?;
         let fields = plain.schema().fields().iter().map(|field| {
             Field::new(field.name(), reading_type(field.data_type()), field.is_nullable())
         });
@@ -129,13 +128,9 @@ impl DataReader {
         let fields = metadata.schema().fields().iter().enumerate();
         let wanted = fields.filter(|(_, f)| columns.contains(&f.name().as_str()));
         let mask = ProjectionMask::roots(metadata.parquet_schema(), wanted.map(|(at, _)| at));
-        let parts = metadata.metadata().row_group(group).columns().iter().enumerate();
-        let parts = parts.filter(|(at, _)| mask.leaf_included(*at)).map(|(_, part)| {
-            let (start, length) = part.byte_range();
-            start..start + length
-        });
+        let parts = column_ranges(metadata.metadata().row_group(group), &mask);
         // Opened anew each time: threads that share a file would share its place in it.
-        let chunks = place.fetch(&data.name, data.size, &parts.collect::<Vec<_>>())?;
+        let chunks = place.fetch(&data.name, data.size, &parts)?;
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, metadata.clone());
         let rows = usize::try_from(metadata.metadata().row_group(group).num_rows()).unwrap_or(0);
         let reader = builder
@@ -152,24 +147,6 @@ impl DataReader {
             (1, _) => Ok(batches.remove(0)),
             (_, Some(first)) => Ok(concat_batches(&first.schema(), &batches)?),
             (_, None) => Err(self.broken("an empty row group")),
-        }
-    }
-}
-
-/// What a file says of itself, at its end.
-fn footer(place: &Place, file: &DataFile) -> Result<Result<ArrowReaderMetadata, ParquetError>> {
-    let mut length = FOOTER.min(file.size);
-    loop {
-        let end: Range<u64> = file.size - length..file.size;
-        let chunks = place.fetch(&file.name, file.size, &[end])?;
-        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        match ArrowReaderMetadata::load(&chunks, options) {
-            Err(ParquetError::NeedMoreData(more))
-                if more as u64 > length && more as u64 <= file.size =>
-            {
-                length = more as u64;
-            }
-            done => return Ok(done),
         }
     }
 }

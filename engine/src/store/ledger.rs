@@ -6,9 +6,9 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray, TimestampM
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, TimeUnit, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 
-use super::hash::Digest;
 use crate::calendar::Day;
 use crate::events::{Reason, Rejects};
+use crate::place::Digest;
 use crate::{Error, Result};
 
 /// An ingested file of events.
@@ -177,7 +177,7 @@ mod tests {
     use super::{Entry, Reject, read, write};
     use crate::calendar::Day;
     use crate::events::Reason;
-    use crate::store::Digest;
+    use crate::place::Digest;
 
     #[test]
     fn entries_survive_the_way_through_a_batch() {

@@ -7,7 +7,7 @@
 
 use std::fs::{File, TryLockError};
 
-use super::place::Place;
+use crate::place::Place;
 use crate::{Error, Result};
 
 /// The right to write to a store; given back when dropped.

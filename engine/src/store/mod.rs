@@ -30,21 +30,16 @@
 
 mod activity;
 mod bitmap;
-mod chunks;
 mod delta;
 mod file;
-mod hash;
 mod ledger;
 mod lock;
 mod marks;
 mod months;
 mod people;
-mod place;
-mod remote;
 mod table;
 mod upkeep;
 mod verify;
-mod wait;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +54,7 @@ use rayon::prelude::{
     IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator,
 };
 
+use crate::place::Place;
 use crate::{Error, Result};
 use delta::Table;
 
@@ -66,14 +62,11 @@ pub use activity::{About, FIRST_GIVEN, Row, SHARD_BITS, Series, shard_of, users}
 pub use bitmap::{Container, Containers, containers, encode, numbers};
 pub use delta::DataFile;
 pub use file::DataReader;
-pub use hash::Digest;
 pub use ledger::{Entry, Reject, rejects};
 pub use lock::Lock;
 pub use marks::Marks;
 pub use months::{MonthOf, months};
 pub use people::{PARTS, People};
-pub use place::{Item, Place};
-pub use remote::{Remote, use_variables};
 pub use upkeep::Swept;
 pub use verify::{Fault, Verified};
 pub use write::Written;

@@ -7,8 +7,8 @@ use arrow::datatypes::Schema;
 use object_store::ObjectStore;
 
 use super::delta::Table;
-use super::place::Place;
 use super::{ACTIVITY, Store, USERS, activity};
+use crate::place::Place;
 use crate::users::{Key, Space};
 use crate::{Error, Result};
 

@@ -8,10 +8,10 @@ use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 use super::activity::{About, Row, Series, users};
 use super::bitmap::{encode, numbers};
 use super::delta::DataFile;
-use super::place::{Item, Place};
 use super::write::{SMALL, by_name};
 use super::{FILES, Store, USERS, each_batch, ledger};
 use crate::calendar::Day;
+use crate::place::{Item, Place};
 use crate::{Error, Result};
 
 /// What a sweep did.

@@ -8,9 +8,9 @@ use roaring::RoaringBitmap;
 
 use super::activity::{About, FIRST_GIVEN, SHARD_BITS, user_counts, users};
 use super::delta::{DataFile, broken_logs};
-use super::place::Place;
 use super::{ACTIVITY, DataReader, MONTHS, PARTS, People, Store, months};
 use crate::calendar::{Day, Window};
+use crate::place::Place;
 use crate::{Error, Kind, Result};
 
 /// What is wrong with a store.

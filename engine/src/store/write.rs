@@ -12,8 +12,8 @@ use super::activity::{Row, Series, write_rows};
 use super::delta::{self, DataFile, Table};
 use super::ledger::{self, Entry};
 use super::people::People;
-use super::place::Place;
 use super::{ACTIVITY, FILES, Files, MONTHS, SIDES, Store, USERS, months};
+use crate::place::Place;
 use crate::{Error, Result};
 
 /// Data files that one process can write for one version.

@@ -72,6 +72,7 @@ async fn view(
             path: path.into(),
             format: Format::Parquet,
             compression: Compression::Plain,
+            object: None,
         })
         .collect();
     let table: Arc<dyn TableProvider> = if files.is_empty() {

@@ -10,8 +10,10 @@ use datafusion::datasource::listing::{
 };
 use datafusion::execution::SessionState;
 use datafusion::execution::cache::cache_manager::FileStatisticsCache;
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::prelude::ParquetReadOptions;
 use engine::events::EventFile;
+use engine::place::is_address;
 use engine::{Error, Result};
 
 use super::files::Columns;
@@ -38,7 +40,7 @@ impl ParquetFiles {
         let mut columns = Columns::default();
         let mut opened = Vec::with_capacity(files.len());
         for file in files {
-            let address = address(&file.path)?;
+            let address = address(state, file)?;
             let schema = options.infer_schema(state, &address).await.map_err(|cause| {
                 let cause = of_statement(cause, None);
                 Error::input(format!("broken file: {cause}"))
@@ -72,12 +74,20 @@ impl ParquetFiles {
     }
 }
 
-/// The address of a file. Every special character is encoded: `[` in a name is no pattern here.
-fn address(path: &Path) -> Result<ListingTableUrl> {
-    if let Some(address) = path.to_str().filter(|path| path.contains("://")) {
-        return ListingTableUrl::parse(address).map_err(|cause| of_statement(cause, None));
+/// The address of a file, which the session can read from then on. Every special character is
+/// encoded: `[` in a name is no pattern here.
+fn address(state: &SessionState, file: &EventFile) -> Result<ListingTableUrl> {
+    let refused = |cause| of_statement(cause, None);
+    if let Some(object) = &file.object {
+        let (bucket, client) = object.client()?;
+        let bucket = ObjectStoreUrl::parse(bucket).map_err(refused)?;
+        state.runtime_env().register_object_store(bucket.as_ref(), client);
+        return ListingTableUrl::parse(object.url()?).map_err(refused);
     }
-    let path = path.canonicalize().map_err(|cause| Error::io(path, cause))?;
+    if let Some(address) = file.path.to_str().filter(|path| is_address(path)) {
+        return ListingTableUrl::parse(address).map_err(refused);
+    }
+    let path = file.path.canonicalize().map_err(|cause| Error::io(&file.path, cause))?;
     let mut address = String::from("file://");
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
@@ -86,5 +96,5 @@ fn address(path: &Path) -> Result<ListingTableUrl> {
             _ => address.push_str(&format!("%{byte:02X}")),
         }
     }
-    ListingTableUrl::parse(&address).map_err(|cause| of_statement(cause, None))
+    ListingTableUrl::parse(&address).map_err(refused)
 }

@@ -97,7 +97,7 @@ async fn what_cannot_be_a_table_is_told() {
         ("[ac].*", &["Parquet files and text files", "a.parquet"]),
         ("none.parquet", &["no event files here", "none.parquet"]),
         ("notes.txt", &["unknown file format", "notes.txt"]),
-        ("s3://bucket/a.parquet", &["object-store addresses are not read yet"]),
+        ("ftp://host/a.parquet", &["`ftp` addresses are not known here"]),
         ("nothing", &["no table `nothing`"]),
     ] {
         let error = ask(&session, &format!("SELECT * FROM '{table}'")).await.unwrap_err();

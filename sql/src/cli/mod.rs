@@ -54,7 +54,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let known = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    engine::store::use_variables(known);
+    engine::place::use_variables(known);
     match run(arguments) {
         Ok(outcome) => ExitCode::from(outcome.code()),
         // Whoever reads our output has seen enough: `headcount report | head`.

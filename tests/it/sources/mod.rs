@@ -3,6 +3,7 @@
 
 mod forms;
 mod places;
+mod remote;
 mod texts;
 mod times;
 mod users;

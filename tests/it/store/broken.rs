@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::store::{Place, Store};
+use engine::place::Place;
+use engine::store::Store;
 
 use super::take;
 use crate::project::{GOOD, Project};

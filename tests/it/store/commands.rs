@@ -142,7 +142,7 @@ fn wrong_calls_end_with_what_to_do() {
     project.write("headcount.yaml", format!("{}store: ftp://host/store\n", GOOD[0].1));
     let ran = project.run(&["ingest"]);
     assert_eq!(ran.code, 1);
-    assert!(ran.err.contains("no store can lie at a `ftp` address"), "{}", ran.err);
+    assert!(ran.err.contains("`ftp` addresses are not known here"), "{}", ran.err);
     assert!(!project.path("ftp:").exists());
 }
 

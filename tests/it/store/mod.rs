@@ -1,7 +1,6 @@
 //! The store: what it keeps is what the events say, whatever happens on the way.
 
 mod broken;
-mod bucket;
 mod commands;
 mod fixture;
 mod kills;
@@ -12,9 +11,10 @@ use std::path::Path;
 
 use engine::active::{Answer, Question, answer, answer_from_events};
 use engine::metric::Dictionary;
+use engine::place::Place;
 use engine::project::Project;
 use engine::rollup::{DEFAULT_MEMORY, Ingested, Watch, ingest};
-use engine::store::{Place, Store};
+use engine::store::Store;
 
 /// Ingests what is new in a project, as a library.
 pub(crate) fn take(root: &Path) -> Ingested {

@@ -9,9 +9,9 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use datasets::{Ids, Settings, generate};
-use engine::store::Digest;
+use engine::place::Digest;
 
-use super::bucket::{Bucket, Trouble};
+use crate::bucket::{Bucket, Trouble};
 use crate::project::{Project, Ran, run_in};
 
 const STORE: &str = "store: {path: store, dimensions: [plan]}";
@@ -86,6 +86,30 @@ impl Made {
         assert!(info.contains("events:     20000, and 0 rejected\n"), "{when}: {info}");
         self.assert_right(expected, when);
     }
+}
+
+#[test]
+fn google_keeps_what_others_keep() {
+    let made = Made::new(&REMOTE.replace("s3:", "gs:"));
+    let run = |arguments: &[&str]| {
+        let mut command = crate::project::program(made.project.root());
+        made.bucket.point_google(&mut command);
+        Ran::of(command.args(arguments).output().unwrap())
+    };
+    let expected = made.expected();
+    for arguments in [INGEST.as_slice(), &["store", "compact", "--sweep"], &["store", "verify"]] {
+        let ran = run(arguments);
+        assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.err);
+        let ran = run(&REPORT);
+        assert_eq!((ran.code, ran.out), (0, expected.clone()), "{}", ran.err);
+    }
+    assert!(run(&["ingest"]).err.contains("0 events of 0 files"));
+    let info = run(&["store", "info"]).out;
+    assert!(info.contains("store:      gs://bucket/some where/store\n"), "{info}");
+    made.bucket.clear();
+    made.bucket.forget();
+    let ran = run(&["ingest"]);
+    assert!(ran.err.contains("has written over what it was told to keep"), "{}", ran.err);
 }
 
 fn names(folder: &Path) -> BTreeSet<String> {
@@ -346,5 +370,5 @@ fn what_is_out_of_reach_is_told_with_what_to_do() {
     let ran = run_in(project.root(), &["ingest"]);
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("headcount.yaml"), "{}", ran.err);
-    assert!(ran.err.contains("no store can lie at a `ftp` address"), "{}", ran.err);
+    assert!(ran.err.contains("`ftp` addresses are not known here"), "{}", ran.err);
 }

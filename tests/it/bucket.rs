@@ -1,5 +1,6 @@
-//! An object store of the kind of S3, on this machine and in memory, with trouble on request: as
-//! much of the protocol as a store needs, path style, without a look at signatures.
+//! An object store of the kind of S3 or Google Cloud Storage, which speak nearly the same, on this
+//! machine and in memory, with trouble on request: as much of the protocols as the program needs, path
+//! style, without a look at signatures.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
@@ -9,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use engine::calendar::Day;
+use engine::place::Digest;
 
 const BUCKET: &str = "bucket";
 const KEY: &str = "the-key";
@@ -17,13 +19,15 @@ const PAGE: usize = 20;
 
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(crate) enum Trouble {
     /// This one and all later ones are refused, as when credentials expire.
     Refused,
     /// The connection is cut before anything happens, now and from now on.
     Cut,
     /// It is done, but the connection is cut before the answer; later ones are well.
     Unanswered,
+    /// Before it is answered, other content takes the place of all that is there.
+    Replaced(&'static [u8]),
 }
 
 #[derive(Default)]
@@ -41,13 +45,13 @@ struct State {
 
 /// A bucket; its server runs until the process ends.
 #[derive(Clone)]
-pub(super) struct Bucket {
+pub(crate) struct Bucket {
     port: u16,
     state: Arc<(Mutex<State>, Condvar)>,
 }
 
 impl Bucket {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let bucket = Self { port: listener.local_addr().unwrap().port(), state: Arc::default() };
         let server = bucket.clone();
@@ -61,7 +65,7 @@ impl Bucket {
     }
 
     /// Points a program to this server.
-    pub(super) fn point(&self, command: &mut Command) {
+    pub(crate) fn point(&self, command: &mut Command) {
         command
             .env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port))
             .env("AWS_ALLOW_HTTP", "true")
@@ -69,55 +73,70 @@ impl Bucket {
             .env("AWS_SECRET_ACCESS_KEY", "secret");
     }
 
+    /// Points a program to this server as to Google's.
+    pub(crate) fn point_google(&self, command: &mut Command) {
+        let account = format!(
+            "{{\"gcs_base_url\": \"http://127.0.0.1:{}\", \"disable_oauth\": true, \
+             \"client_email\": \"\", \"private_key\": \"\", \"private_key_id\": \"\"}}",
+            self.port
+        );
+        command.env("GOOGLE_SERVICE_ACCOUNT_KEY", account).env("GOOGLE_ALLOW_HTTP", "true");
+    }
+
     /// Requests so far.
-    pub(super) fn requests(&self) -> u64 {
+    pub(crate) fn requests(&self) -> u64 {
         self.lock().requests
     }
 
     /// Trouble begins after so many requests more.
-    pub(super) fn trouble_after(&self, requests: u64, trouble: Trouble) {
+    pub(crate) fn trouble_after(&self, requests: u64, trouble: Trouble) {
         let mut state = self.lock();
         state.trouble = Some((state.requests + requests, trouble));
     }
 
     /// Trouble ends.
-    pub(super) fn heal(&self) {
+    pub(crate) fn heal(&self) {
         self.lock().trouble = None;
     }
 
     /// Every answer takes so long.
-    pub(super) fn slow(&self, delay: Duration) {
+    pub(crate) fn slow(&self, delay: Duration) {
         self.lock().delay = delay;
     }
 
     /// `If-None-Match` is ignored, as by older servers.
-    pub(super) fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.lock().is_forgetful = true;
     }
 
     /// Two writers of a key that ends so will meet there.
-    pub(super) fn meet_at(&self, key: &str) {
+    pub(crate) fn meet_at(&self, key: &str) {
         self.lock().meeting = Some((key.to_owned(), 2, 0));
     }
 
     /// Everything that is there was written so much earlier.
-    pub(super) fn age(&self, by: Duration) {
+    pub(crate) fn age(&self, by: Duration) {
         for (_, time) in self.lock().objects.values_mut() {
             *time -= by.as_secs();
         }
     }
 
     /// Names of everything that is there.
-    pub(super) fn keys(&self) -> BTreeSet<String> {
+    pub(crate) fn keys(&self) -> BTreeSet<String> {
         self.lock().objects.keys().cloned().collect()
     }
 
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.lock().objects.clear();
     }
 
+    /// Puts an object there.
+    pub(crate) fn write(&self, key: &str, content: impl AsRef<[u8]>) {
+        self.lock().objects.insert(key.to_owned(), (content.as_ref().to_vec(), now()));
+    }
+
     /// Changes a byte of an object.
-    pub(super) fn flip(&self, key: &str) {
+    pub(crate) fn flip(&self, key: &str) {
         let mut state = self.lock();
         let bytes = &mut state.objects.get_mut(key).unwrap().0;
         let middle = bytes.len() / 2;
@@ -138,8 +157,11 @@ impl Bucket {
                 state.requests += 1;
                 let number = state.requests;
                 let trouble = state.trouble.filter(|(after, _)| number > *after);
-                if matches!(trouble, Some((_, Trouble::Unanswered))) {
+                if let Some((_, Trouble::Unanswered | Trouble::Replaced(_))) = trouble {
                     state.trouble = None;
+                }
+                if let Some((_, Trouble::Replaced(content))) = trouble {
+                    state.objects.values_mut().for_each(|(bytes, _)| *bytes = content.to_vec());
                 }
                 trouble.map(|(_, trouble)| trouble)
             };
@@ -150,7 +172,7 @@ impl Bucket {
                     self.answer(&request);
                     return;
                 }
-                None => self.answer(&request),
+                Some(Trouble::Replaced(_)) | None => self.answer(&request),
             };
             let delay = self.lock().delay;
             std::thread::sleep(delay);
@@ -161,7 +183,8 @@ impl Bucket {
     }
 
     fn answer(&self, request: &Request) -> Answer {
-        if !request.header("authorization").contains(&format!("Credential={KEY}/")) {
+        let who = request.header("authorization");
+        if who.starts_with("AWS4") && !who.contains(&format!("Credential={KEY}/")) {
             return Answer::error(403, "InvalidAccessKeyId");
         }
         let path = request.path.trim_start_matches('/');
@@ -172,6 +195,10 @@ impl Bucket {
         let key = decoded(key);
         match request.method.as_str() {
             "PUT" => self.put(request, key),
+            "DELETE" => {
+                self.lock().objects.remove(&key);
+                Answer { status: 204, ..Answer::page(String::new()) }
+            }
             "POST" => self.delete(&String::from_utf8_lossy(&request.body)),
             _ if key.is_empty() => self.list(&request.query),
             _ => self.get(request, &key),
@@ -191,13 +218,15 @@ impl Bucket {
             let limit = Duration::from_secs(10);
             state = self.state.1.wait_timeout_while(state, limit, is_alone).unwrap().0;
         }
-        let keeps = request.header("if-none-match") == "*" && !state.is_forgetful;
+        let must_be_new = request.header("if-none-match") == "*"
+            || request.header("x-goog-if-generation-match") == "0";
+        let keeps = must_be_new && !state.is_forgetful;
         if keeps && state.objects.contains_key(&key) {
             return Answer::error(412, "PreconditionFailed");
         }
-        let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-        state.objects.insert(key, (request.body.clone(), time));
-        Answer { status: 200, headers: vec!["ETag: \"1\"".to_owned()], body: Vec::new() }
+        state.objects.insert(key, (request.body.clone(), now()));
+        let headers = vec![format!("ETag: {}", tag(&request.body))];
+        Answer { status: 200, headers, body: Vec::new() }
     }
 
     fn delete(&self, body: &str) -> Answer {
@@ -215,7 +244,12 @@ impl Bucket {
         let Some((bytes, time)) = state.objects.get(key) else {
             return Answer::error(404, "NoSuchKey");
         };
-        let mut headers = vec![format!("Last-Modified: {}", date(*time)), "ETag: \"1\"".to_owned()];
+        let wanted = request.header("if-match");
+        if !wanted.is_empty() && wanted != tag(bytes) {
+            return Answer::error(412, "PreconditionFailed");
+        }
+        let mut headers =
+            vec![format!("Last-Modified: {}", date(*time)), format!("ETag: {}", tag(bytes))];
         let range = request.header("range");
         let Some((from, to)) = range.strip_prefix("bytes=").and_then(|range| range.split_once('-'))
         else {
@@ -246,9 +280,10 @@ impl Bucket {
             match rest.split_once('/').filter(|_| !delimiter.is_empty()) {
                 Some((part, _)) => _ = parts.insert(format!("{prefix}{part}/")),
                 None => told.push_str(&format!(
-                    "<Contents><Key>{key}</Key><Size>{}</Size><ETag>\"1\"</ETag>\
+                    "<Contents><Key>{key}</Key><Size>{}</Size><ETag>{}</ETag>\
                      <LastModified>{}</LastModified></Contents>",
                     bytes.len(),
+                    tag(bytes),
                     stamp(*time)
                 )),
             }
@@ -326,6 +361,15 @@ impl Answer {
         }
         stream.write_all(&bytes)
     }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// What tells contents apart.
+fn tag(bytes: &[u8]) -> String {
+    format!("\"{}\"", Digest::of_bytes(bytes))
 }
 
 fn decoded(text: &str) -> String {

@@ -1,8 +1,14 @@
-//! Where a store lies: in a folder of this machine, or in an object store. Everything else in the
-//! store is written against this.
+//! Where files lie: in folders of this machine, or in object stores. A store is written against
+//! [`Place`]; files of events are read as [objects](Object) where they are none of this machine.
 //!
 //! In a folder, a file is written under another name, brought down to the disk and renamed; an
 //! object store needs none of that.
+
+mod chunks;
+mod hash;
+mod object;
+mod remote;
+mod wait;
 
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -13,10 +19,18 @@ use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 
-use super::chunks::Chunks;
-use super::hash::Digest;
-use super::remote::Remote;
 use crate::{Error, Result};
+
+pub(crate) use chunks::{Chunks, column_ranges, footer};
+pub use hash::Digest;
+pub use object::Object;
+pub use remote::{Remote, use_variables};
+pub(crate) use wait::wait;
+
+/// Whether a text is an address in an object store, not a path.
+pub fn is_address(text: &str) -> bool {
+    text.contains("://")
+}
 
 /// Where a store, or a part of one, lies.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -45,7 +59,7 @@ impl Place {
     /// # Errors
     /// When no store can lie at such an address.
     pub fn parse(root: &Path, text: &str) -> Result<Self> {
-        match text.contains("://") {
+        match is_address(text) {
             true => Ok(Self::Remote(Remote::parse(text)?)),
             false => Ok(Self::Folder(root.join(text))),
         }
@@ -60,7 +74,7 @@ impl Place {
     }
 
     /// Makes the folder, if it is one and not there.
-    pub(super) fn make(&self) -> Result<()> {
+    pub(crate) fn make(&self) -> Result<()> {
         match self {
             Self::Folder(folder) => {
                 std::fs::create_dir_all(folder).map_err(|cause| Error::io(folder, cause))
@@ -70,7 +84,7 @@ impl Place {
     }
 
     /// A part of it.
-    pub(super) fn within(&self, name: &str) -> Self {
+    pub(crate) fn within(&self, name: &str) -> Self {
         match self {
             Self::Folder(folder) => Self::Folder(folder.join(name)),
             Self::Remote(remote) => Self::Remote(remote.within(name)),
@@ -78,7 +92,7 @@ impl Place {
     }
 
     /// Path or address of something in it, for people.
-    pub(super) fn address(&self, name: &str) -> String {
+    pub(crate) fn address(&self, name: &str) -> String {
         match self {
             Self::Folder(folder) => folder.join(name).display().to_string(),
             Self::Remote(remote) => remote.address(name),
@@ -86,7 +100,7 @@ impl Place {
     }
 
     /// Tells a place where nothing is from one that cannot be reached.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         match self {
             Self::Folder(_) => Ok(()),
             Self::Remote(remote) => remote.check(),
@@ -94,7 +108,7 @@ impl Place {
     }
 
     /// Whether there is something of this name.
-    pub(super) fn holds(&self, name: &str) -> Result<bool> {
+    pub(crate) fn holds(&self, name: &str) -> Result<bool> {
         match self {
             Self::Folder(folder) => Ok(folder.join(name).is_file()),
             Self::Remote(remote) => Ok(remote.head(name)?.is_some()),
@@ -102,7 +116,7 @@ impl Place {
     }
 
     /// When something was written: milliseconds since 1970.
-    pub(super) fn modified(&self, name: &str) -> Result<i64> {
+    pub(crate) fn modified(&self, name: &str) -> Result<i64> {
         match self {
             Self::Folder(folder) => {
                 let path = folder.join(name);
@@ -117,7 +131,7 @@ impl Place {
     }
 
     /// All bytes of something small.
-    pub(super) fn read(&self, name: &str) -> Result<Bytes> {
+    pub(crate) fn read(&self, name: &str) -> Result<Bytes> {
         match self {
             Self::Folder(folder) => {
                 let path = folder.join(name);
@@ -129,7 +143,7 @@ impl Place {
     }
 
     /// A data file of which these bytes will be read.
-    pub(super) fn fetch(&self, name: &str, size: u64, ranges: &[Range<u64>]) -> Result<Chunks> {
+    pub(crate) fn fetch(&self, name: &str, size: u64, ranges: &[Range<u64>]) -> Result<Chunks> {
         match self {
             Self::Folder(folder) => Ok(Chunks::File(open(&folder.join(name))?)),
             Self::Remote(remote) => {
@@ -141,7 +155,7 @@ impl Place {
     }
 
     /// A data file of which everything will be read, with its digest; `None` if there is none.
-    pub(super) fn fetch_all(&self, name: &str) -> Result<Option<(Chunks, Digest, u64)>> {
+    pub(crate) fn fetch_all(&self, name: &str) -> Result<Option<(Chunks, Digest, u64)>> {
         match self {
             Self::Folder(folder) => {
                 let path = folder.join(name);
@@ -159,7 +173,7 @@ impl Place {
     }
 
     /// Digest and size of something; `None` if there is nothing.
-    pub(super) fn digest(&self, name: &str) -> Result<Option<(Digest, u64)>> {
+    pub(crate) fn digest(&self, name: &str) -> Result<Option<(Digest, u64)>> {
         match self {
             Self::Folder(folder) => {
                 let path = folder.join(name);
@@ -173,7 +187,7 @@ impl Place {
     }
 
     /// Writes all bytes, so that they stay, or nothing.
-    pub(super) fn write(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
+    pub(crate) fn write(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
         let folder = match self {
             Self::Folder(folder) => folder,
             Self::Remote(remote) => return remote.write(name, bytes),
@@ -190,7 +204,7 @@ impl Place {
     }
 
     /// Writes what is missed little if the power goes: all of it or nothing, but not down to the disk.
-    pub(super) fn note(&self, name: &str, text: String) -> Result<()> {
+    pub(crate) fn note(&self, name: &str, text: String) -> Result<()> {
         match self {
             Self::Folder(folder) => {
                 let (path, part) = (folder.join(name), folder.join(format!(".{name}.part")));
@@ -203,7 +217,7 @@ impl Place {
     }
 
     /// Brings down to the disk what somebody else has written.
-    pub(super) fn keep(&self, name: &str) -> Result<()> {
+    pub(crate) fn keep(&self, name: &str) -> Result<()> {
         match self {
             Self::Folder(folder) => {
                 let path = folder.join(name);
@@ -214,7 +228,7 @@ impl Place {
     }
 
     /// Everything that lies right here, but not in parts of it, by name.
-    pub(super) fn list(&self) -> Result<Vec<Item>> {
+    pub(crate) fn list(&self) -> Result<Vec<Item>> {
         let mut items = match self {
             Self::Folder(folder) => list(folder).map_err(|cause| Error::io(folder, cause))?,
             Self::Remote(remote) => remote.list()?,
@@ -223,7 +237,7 @@ impl Place {
         Ok(items)
     }
 
-    pub(super) fn delete(&self, name: &str) -> Result<()> {
+    pub(crate) fn delete(&self, name: &str) -> Result<()> {
         match self {
             Self::Folder(folder) => {
                 let path = folder.join(name);
@@ -234,7 +248,7 @@ impl Place {
     }
 
     /// Copies something into a file of this machine; returns its bytes.
-    pub(super) fn copy_out(&self, name: &str, to: &Path) -> Result<u64> {
+    pub(crate) fn copy_out(&self, name: &str, to: &Path) -> Result<u64> {
         match self {
             Self::Folder(folder) => {
                 let from = folder.join(name);
@@ -293,9 +307,9 @@ mod tests {
             assert_eq!(place.within("users").address("x"), format!("{address}/users/x"));
         }
         for (address, what) in [
-            ("ftp://host/a", "no store can lie at a `ftp` address"),
-            ("http://host/a", "no store can lie at a `http` address"),
-            ("s3:///a", "not an address"),
+            ("ftp://host/a", "`ftp` addresses are not known here"),
+            ("http://host/a", "`http` addresses are not known here"),
+            ("s3:///a", "not an address of an object store"),
         ] {
             let error = at(address).unwrap_err().to_string();
             assert!(error.contains(what) && error.contains("s3://bucket/path"), "{error}");

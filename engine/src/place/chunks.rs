@@ -1,17 +1,60 @@
-//! The bytes of a data file as the Parquet reader wants them: a file of this machine, or what was
+//! The bytes of a Parquet file as its reader wants them: a file of this machine, or what was
 //! fetched of an object.
 
 use std::fs::File;
 use std::io::{BufReader, Read};
+use std::ops::Range;
 
 use bytes::buf::Reader;
 use bytes::{Buf, Bytes};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
-/// Bytes of a data file.
+/// Bytes at the end of a file that are fetched at first: most footers are shorter.
+const FOOTER: u64 = 64 << 10;
+/// Every Parquet file is longer than this.
+const LEAST: u64 = 12;
+
+/// What a file of so many bytes says of itself, at its end. `fetch` gets parts of it.
+///
+/// # Errors
+/// Those of `fetch`; within, that the file is broken.
+pub(crate) fn footer(
+    size: u64,
+    options: &ArrowReaderOptions,
+    fetch: impl Fn(&[Range<u64>]) -> crate::Result<Chunks>,
+) -> crate::Result<Result<ArrowReaderMetadata>> {
+    if size < LEAST {
+        return Ok(Err(ParquetError::EOF(format!("{size} bytes are no Parquet file"))));
+    }
+    let mut length = FOOTER.min(size);
+    loop {
+        let end: Range<u64> = size - length..size;
+        match ArrowReaderMetadata::load(&fetch(&[end])?, options.clone()) {
+            Err(ParquetError::NeedMoreData(more))
+                if more as u64 > length && more as u64 <= size =>
+            {
+                length = more as u64;
+            }
+            done => return Ok(done),
+        }
+    }
+}
+
+/// Where the columns of a mask lie in a row group.
+pub(crate) fn column_ranges(group: &RowGroupMetaData, mask: &ProjectionMask) -> Vec<Range<u64>> {
+    let columns = group.columns().iter().enumerate();
+    let wanted = columns.filter(|(at, _)| mask.leaf_included(*at));
+    let range = |(start, length): (u64, u64)| start..start + length;
+    wanted.map(|(_, column)| range(column.byte_range())).collect()
+}
+
+/// Bytes of a Parquet file.
 #[derive(Debug)]
-pub(super) enum Chunks {
+pub(crate) enum Chunks {
     File(File),
     /// How long the whole is, and the parts that are here, each with its place.
     Fetched(u64, Vec<(u64, Bytes)>),
@@ -68,7 +111,7 @@ impl ChunkReader for Chunks {
 
 /// Reads on from a place.
 #[derive(Debug)]
-pub(super) enum Reading {
+pub(crate) enum Reading {
     File(BufReader<File>),
     Fetched(Reader<Bytes>),
 }

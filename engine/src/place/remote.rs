@@ -23,8 +23,9 @@ use object_store::{
 };
 use url::Url;
 
+use super::Item;
 use super::hash::{Digest, Hashing};
-use super::place::Item;
+use super::object::Object;
 use super::wait::wait;
 use crate::{Error, Kind, Result};
 
@@ -35,7 +36,7 @@ const TIMEOUT: (&str, &str) = ("timeout", "120 seconds");
 const LONGEST: usize = 600;
 /// Beginnings of the variables that clients look into.
 const VARIABLES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
-/// Addresses that a store may have, and what its clients look into.
+/// Addresses that a place may have, and what its clients look into.
 const SCHEMES: [(&str, &str); 5] = [
     ("s3", "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL"),
     ("s3a", "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL"),
@@ -69,56 +70,91 @@ impl Remote {
     /// The place at an address.
     ///
     /// # Errors
-    /// When no store can lie there.
-    pub(super) fn parse(text: &str) -> Result<Self> {
+    /// When it is none, or of a kind that is not known.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
         let wrong = |what: String| {
             Error::input(what).with("file", text).with(
                 "help",
-                "a store lies in a local folder or at s3://bucket/path, gs://bucket/path, \
+                "use a folder of this machine, s3://bucket/path, gs://bucket/path, \
                  az://container/path or abfss://container@account.dfs.core.windows.net/path",
             )
         };
         let no_address =
-            |cause: &dyn fmt::Display| wrong(format!("not an address of a store: {cause}"));
+            |cause: &dyn fmt::Display| wrong(format!("not an address of an object store: {cause}"));
         let url = Url::parse(text).map_err(|cause| no_address(&cause))?;
         if SCHEMES.iter().all(|(scheme, _)| *scheme != url.scheme()) {
-            return Err(wrong(format!("no store can lie at a `{}` address", url.scheme())));
+            return Err(wrong(format!("`{}` addresses are not known here", url.scheme())));
         }
         let (_, prefix) = ObjectStoreScheme::parse(&url).map_err(|cause| no_address(&cause))?;
         Ok(Self { url: text.trim_end_matches('/').to_owned(), prefix, client: Arc::default() })
     }
 
+    /// The whole bucket of an address, and what the address says behind it.
+    ///
+    /// # Errors
+    /// When it is none, or of a kind that is not known.
+    pub(crate) fn bucket_of(text: &str) -> Result<(Self, &str)> {
+        let start = text.find("://").map_or(0, |at| at + "://".len());
+        let end = text[start..].find('/').map_or(text.len(), |at| start + at);
+        Ok((Self::parse(&text[..end])?, text[end..].trim_start_matches('/')))
+    }
+
+    /// The object of this name, as it is now.
+    pub(crate) fn object(&self, name: &str) -> Result<Option<Object>> {
+        let path = self.parsed_path(name)?;
+        match wait(self.client()?.head(&path))? {
+            Ok(found) => Ok(Some(Object::new(self, found))),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(cause) => Err(self.failed(name, cause)),
+        }
+    }
+
+    /// All objects below a folder, at any depth.
+    pub(crate) fn objects(&self, folder: &str) -> Result<Vec<Object>> {
+        let path = self.parsed_path(folder)?;
+        let found = self.client()?.list(Some(&path)).map_ok(|found| Object::new(self, found));
+        wait(found.try_collect())?.map_err(|cause| self.failed(folder, cause))
+    }
+
+    /// The path of an object whose name others have chosen: it is taken as it is.
+    fn parsed_path(&self, name: &str) -> Result<Path> {
+        Path::parse(name).map_err(|cause| {
+            Error::input(format!("no object can have this name: {cause}"))
+                .with("file", self.address(name))
+        })
+    }
+
     /// The address of something in it.
-    pub(super) fn address(&self, name: &str) -> String {
+    pub(crate) fn address(&self, name: &str) -> String {
         format!("{}/{name}", self.url)
     }
 
     /// A part of it.
-    pub(super) fn within(&self, name: &str) -> Self {
+    pub(crate) fn within(&self, name: &str) -> Self {
         let client = Arc::clone(&self.client);
         Self { url: self.address(name), prefix: self.path(name), client }
     }
 
     /// The client, and the address of what it is a client of.
-    pub(super) fn bucket(&self) -> Result<(String, Arc<dyn ObjectStore>)> {
+    pub(crate) fn bucket(&self) -> Result<(String, Arc<dyn ObjectStore>)> {
         let url = self.parsed()?;
         let bucket = format!("{}://{}", url.scheme(), url.authority());
         Ok((bucket, Arc::clone(self.client()?)))
     }
 
     /// The log of the table that lies here.
-    pub(super) fn log(&self) -> Result<LogStoreRef> {
+    pub(crate) fn log(&self) -> Result<LogStoreRef> {
         let client = Arc::clone(self.client()?);
         let table = Arc::new(PrefixStore::new(Arc::clone(&client), self.prefix.clone()));
         Ok(default_logstore(table, client, &self.parsed()?, &StorageConfig::default()))
     }
 
     /// Whether the bucket can be reached.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         self.list().map(drop)
     }
 
-    pub(super) fn head(&self, name: &str) -> Result<Option<Item>> {
+    pub(crate) fn head(&self, name: &str) -> Result<Option<Item>> {
         let (client, path) = (self.client()?, self.path(name));
         match wait(client.head(&path))? {
             Ok(found) => Ok(Some(item(name, &found))),
@@ -127,7 +163,7 @@ impl Remote {
         }
     }
 
-    pub(super) fn read(&self, name: &str) -> Result<Option<Bytes>> {
+    pub(crate) fn read(&self, name: &str) -> Result<Option<Bytes>> {
         let (client, path) = (self.client()?, self.path(name));
         match wait(async { client.get(&path).await?.bytes().await })? {
             Ok(bytes) => Ok(Some(bytes)),
@@ -136,19 +172,19 @@ impl Remote {
         }
     }
 
-    pub(super) fn read_ranges(&self, name: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+    pub(crate) fn read_ranges(&self, name: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let (client, path) = (self.client()?, self.path(name));
         wait(client.get_ranges(&path, ranges))?.map_err(|cause| self.failed(name, cause))
     }
 
-    pub(super) fn write(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
+    pub(crate) fn write(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
         let (client, path) = (self.client()?, self.path(name));
         let written = wait(client.put(&path, PutPayload::from(bytes)))?;
         written.map(drop).map_err(|cause| self.failed(name, cause))
     }
 
     /// Looks whether the store keeps what is there when it is told to.
-    pub(super) fn try_to_overwrite(&self, name: &str) -> Result<()> {
+    pub(crate) fn try_to_overwrite(&self, name: &str) -> Result<()> {
         let (client, path) = (self.client()?, self.path(name));
         // The first one may succeed, but not the second.
         for _ in 0..2 {
@@ -168,7 +204,7 @@ impl Remote {
     }
 
     /// Everything that lies right here, but not in parts of it.
-    pub(super) fn list(&self) -> Result<Vec<Item>> {
+    pub(crate) fn list(&self) -> Result<Vec<Item>> {
         let client = self.client()?;
         let listed = wait(client.list_with_delimiter(Some(&self.prefix)))?;
         let listed = listed.map_err(|cause| self.failed("", cause))?;
@@ -176,13 +212,13 @@ impl Remote {
         Ok(listed.objects.iter().map(|found| item(&name(&found.location), found)).collect())
     }
 
-    pub(super) fn delete(&self, name: &str) -> Result<()> {
+    pub(crate) fn delete(&self, name: &str) -> Result<()> {
         let (client, path) = (self.client()?, self.path(name));
         wait(client.delete(&path))?.map_err(|cause| self.failed(name, cause))
     }
 
     /// Digest and size; `None` if there is nothing.
-    pub(super) fn digest(&self, name: &str) -> Result<Option<(Digest, u64)>> {
+    pub(crate) fn digest(&self, name: &str) -> Result<Option<(Digest, u64)>> {
         let mut hashing = Hashing::default();
         let found = self.each_chunk(name, |chunk| {
             hashing.write(chunk);
@@ -192,7 +228,7 @@ impl Remote {
     }
 
     /// Copies an object into a file of this machine.
-    pub(super) fn copy_out(&self, name: &str, to: &Local) -> Result<u64> {
+    pub(crate) fn copy_out(&self, name: &str, to: &Local) -> Result<u64> {
         let failed = |cause| Error::io(to, cause);
         let mut file = File::create(to).map_err(failed)?;
         let mut size = 0;
@@ -204,7 +240,7 @@ impl Remote {
     }
 
     /// The error for what should be there.
-    pub(super) fn missing(&self, name: &str) -> Error {
+    pub(crate) fn missing(&self, name: &str) -> Error {
         Error::input("no such object").with("file", self.address(name))
     }
 
@@ -235,12 +271,12 @@ impl Remote {
         name.split('/').fold(self.prefix.clone(), |path, part| path.join(part))
     }
 
-    fn parsed(&self) -> Result<Url> {
+    pub(super) fn parsed(&self) -> Result<Url> {
         Url::parse(&format!("{}/", self.url))
             .map_err(|cause| Error::internal(format!("{} is no address: {cause}", self.url)))
     }
 
-    fn client(&self) -> Result<&Arc<dyn ObjectStore>> {
+    pub(super) fn client(&self) -> Result<&Arc<dyn ObjectStore>> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
@@ -252,11 +288,12 @@ impl Remote {
     }
 
     /// The error for a request that came to nothing.
-    pub(super) fn failed(&self, name: &str, cause: object_store::Error) -> Error {
+    pub(crate) fn failed(&self, name: &str, cause: object_store::Error) -> Error {
         let what = match &cause {
             object_store::Error::NotFound { .. } => "no such bucket or object",
             object_store::Error::PermissionDenied { .. }
             | object_store::Error::Unauthenticated { .. } => "the object store refuses access",
+            object_store::Error::Precondition { .. } => "the object was changed while it was read",
             _ => "the object store cannot be used",
         };
         // Servers answer with pages of XML.
@@ -270,7 +307,7 @@ impl Remote {
     }
 
     /// What to do when it cannot be used.
-    pub(super) fn help(&self) -> String {
+    pub(crate) fn help(&self) -> String {
         let scheme = self.url.split(':').next().unwrap_or_default();
         let known = SCHEMES.iter().find(|(name, _)| *name == scheme);
         format!(

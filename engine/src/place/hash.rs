@@ -31,16 +31,21 @@ impl Digest {
     /// # Errors
     /// When the file cannot be read.
     pub fn of_file(path: &Path) -> Result<(Self, u64)> {
-        let failed = |cause| Error::io(path, cause);
-        let mut file = File::open(path).map_err(failed)?;
+        File::open(path).and_then(Self::of_reader).map_err(|cause| Error::io(path, cause))
+    }
+
+    /// Digest of everything that a reader gives, and how many bytes that is.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn of_reader(mut reader: impl Read) -> std::io::Result<(Self, u64)> {
         let mut hashing = Hashing::default();
         let mut chunk = vec![0; CHUNK];
         loop {
-            let read = file.read(&mut chunk).map_err(failed)?;
-            if read == 0 {
-                return Ok(hashing.finish());
+            match reader.read(&mut chunk)? {
+                0 => return Ok(hashing.finish()),
+                read => hashing.write(&chunk[..read]),
             }
-            hashing.write(&chunk[..read]);
         }
     }
 
@@ -54,7 +59,7 @@ impl Digest {
 }
 
 /// The digest of bytes that come piece by piece.
-pub(super) struct Hashing {
+pub(crate) struct Hashing {
     hashers: [XxHash3_64; 2],
     size: u64,
 }
@@ -66,7 +71,7 @@ impl Default for Hashing {
 }
 
 impl Hashing {
-    pub(super) fn write(&mut self, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
         self.size += bytes.len() as u64;
         for hasher in &mut self.hashers {
             hasher.write(bytes);
@@ -74,7 +79,7 @@ impl Hashing {
     }
 
     /// The digest, and how many bytes there were.
-    pub(super) fn finish(self) -> (Digest, u64) {
+    pub(crate) fn finish(self) -> (Digest, u64) {
         let [high, low] = self.hashers.map(|hasher| hasher.finish());
         (Digest(u128::from(high) << 64 | u128::from(low)), self.size)
     }

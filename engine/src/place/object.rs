@@ -1,0 +1,162 @@
+//! An object that was found in an object store. Whatever is read of it is of that very object: if
+//! it was replaced meanwhile, reading fails.
+
+use std::io::Read;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryFutureExt};
+use object_store::path::Path;
+use object_store::{
+    GetOptions, GetResult, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, coalesce_ranges,
+};
+
+use super::chunks::Chunks;
+use super::hash::Digest;
+use super::remote::Remote;
+use super::wait::wait;
+use crate::{Error, Kind, Result};
+
+const NANOS: i64 = 1_000_000_000;
+
+/// An object as it was when it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    bucket: Remote,
+    path: Path,
+    size: u64,
+    modified: i64,
+    /// What the object store calls this content.
+    tag: Option<String>,
+}
+
+impl Object {
+    pub(super) fn new(bucket: &Remote, found: ObjectMeta) -> Self {
+        // Lists tell milliseconds, answers about one object only seconds.
+        let modified = found.last_modified.timestamp().saturating_mul(NANOS);
+        let (path, size, tag) = (found.location, found.size, found.e_tag);
+        Self { bucket: bucket.clone(), path, size, modified, tag }
+    }
+
+    /// Its name in the bucket.
+    pub fn name(&self) -> &str {
+        self.path.as_ref()
+    }
+
+    /// Its address, for people.
+    pub fn address(&self) -> String {
+        self.bucket.address(self.name())
+    }
+
+    /// Its address as programs want it, with special characters encoded.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn url(&self) -> Result<String> {
+        let mut url = self.bucket.parsed()?;
+        let no_path = |()| Error::internal(format!("{} has no path", self.address()));
+        let parts = self.name().split('/');
+        url.path_segments_mut().map_err(no_path)?.clear().extend(parts);
+        Ok(url.into())
+    }
+
+    /// The client of its bucket, and the bucket's address.
+    ///
+    /// # Errors
+    /// When there can be no client.
+    pub fn client(&self) -> Result<(String, Arc<dyn ObjectStore>)> {
+        self.bucket.bucket()
+    }
+
+    /// Bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// When it was written, in nanoseconds since 1970, to the second.
+    pub fn modified(&self) -> i64 {
+        self.modified
+    }
+
+    /// The object that has its name now, if there is one.
+    ///
+    /// # Errors
+    /// When the object store cannot be asked.
+    pub(crate) fn now(&self) -> Result<Option<Self>> {
+        self.bucket.object(self.name())
+    }
+
+    /// These bytes of it, as a Parquet reader wants them.
+    ///
+    /// # Errors
+    /// When they cannot be had, or the object was replaced.
+    pub(crate) fn fetch(&self, ranges: &[Range<u64>]) -> Result<Chunks> {
+        let client = self.bucket.client()?;
+        let fetched = |range: Range<u64>| {
+            let options = GetOptions { range: Some(range.into()), ..self.same() };
+            client.get_opts(&self.path, options).and_then(GetResult::bytes)
+        };
+        let parts = wait(coalesce_ranges(ranges, fetched, OBJECT_STORE_COALESCE_DEFAULT))?;
+        let parts = parts.map_err(|cause| self.bucket.failed(self.name(), cause))?;
+        let starts = ranges.iter().map(|range| range.start);
+        Ok(Chunks::Fetched(self.size, starts.zip(parts).collect()))
+    }
+
+    /// All of it, from its beginning to its end.
+    ///
+    /// # Errors
+    /// When it cannot be had, or was replaced.
+    pub(crate) fn open(&self) -> Result<impl Read + Send + use<>> {
+        let client = self.bucket.client()?;
+        let found = wait(client.get_opts(&self.path, self.same()))?;
+        let found = found.map_err(|cause| self.bucket.failed(self.name(), cause))?;
+        Ok(Reading { pieces: found.into_stream(), piece: Bytes::new() })
+    }
+
+    /// What it is known by.
+    ///
+    /// # Errors
+    /// When it cannot be read, or was replaced.
+    pub(crate) fn digest(&self) -> Result<Digest> {
+        let (digest, size) = Digest::of_reader(self.open()?).map_err(|cause| {
+            Error::new(Kind::Io, cause.to_string())
+                .with("file", self.address())
+                .with("help", self.bucket.help())
+        })?;
+        match size == self.size {
+            true => Ok(digest),
+            false => {
+                Err(Error::new(Kind::Io, format!("{size} bytes came instead of {}", self.size))
+                    .with("file", self.address()))
+            }
+        }
+    }
+
+    /// Asks for this very object.
+    fn same(&self) -> GetOptions {
+        GetOptions { if_match: self.tag.clone(), ..GetOptions::default() }
+    }
+}
+
+/// An object on its way.
+struct Reading {
+    pieces: BoxStream<'static, object_store::Result<Bytes>>,
+    piece: Bytes,
+}
+
+impl Read for Reading {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        while self.piece.is_empty() {
+            let next = wait(self.pieces.next()).map_err(std::io::Error::other)?;
+            let Some(next) = next else { return Ok(0) };
+            self.piece = next.map_err(|cause| {
+                std::io::Error::other(format!("the object store cannot be used: {cause}"))
+            })?;
+        }
+        let length = buffer.len().min(self.piece.len());
+        self.piece.copy_to_slice(&mut buffer[..length]);
+        Ok(length)
+    }
+}
