@@ -17,3 +17,5 @@ pub mod results;
 pub mod script;
 pub mod server;
 pub mod session;
+
+mod unchanged;

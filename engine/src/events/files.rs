@@ -2,7 +2,7 @@
 //! compressions.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, ErrorKind, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -37,7 +37,7 @@ pub enum Compression {
     Zstd,
 }
 
-/// One file of events.
+/// One file of events, as it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventFile {
     /// Where it lies: a path, or an address in an object store.
@@ -46,13 +46,18 @@ pub struct EventFile {
     pub format: Format,
     /// What it is wrapped in.
     pub compression: Compression,
+    /// Bytes.
+    pub size: u64,
+    /// When it was last changed, in nanoseconds since 1970; of objects as
+    /// [they tell it](Object::modified).
+    pub modified: i64,
     /// The object, if it lies in an object store.
     pub object: Option<Object>,
 }
 
-impl EventFile {
-    /// Tells format and compression by the file's name; `None` for names that say neither.
-    pub fn of_path(path: &Path) -> Option<Self> {
+impl Format {
+    /// Tells format and compression by a file's name; `None` for names that say neither.
+    pub fn of_path(path: &Path) -> Option<(Self, Compression)> {
         let name = path.file_name()?.to_str()?.to_ascii_lowercase();
         let (stem, compression) = match name.rsplit_once('.') {
             Some((stem, "gz")) => (stem, Compression::Gzip),
@@ -60,18 +65,31 @@ impl EventFile {
             _ => (name.as_str(), Compression::Plain),
         };
         let format = match stem.rsplit_once('.')?.1 {
-            "parquet" | "pq" => Format::Parquet,
-            "csv" => Format::Csv { delimiter: b',' },
-            "tsv" => Format::Csv { delimiter: b'\t' },
-            "ndjson" | "jsonl" | "json" => Format::Ndjson,
+            "parquet" | "pq" => Self::Parquet,
+            "csv" => Self::Csv { delimiter: b',' },
+            "tsv" => Self::Csv { delimiter: b'\t' },
+            "ndjson" | "jsonl" | "json" => Self::Ndjson,
             _ => return None,
         };
-        Some(Self { path: path.to_owned(), format, compression, object: None })
+        Some((format, compression))
+    }
+}
+
+impl EventFile {
+    /// The file at a path; `None` if its name says nothing of its format.
+    fn of_path(path: &Path) -> Result<Option<Self>> {
+        let Some((format, compression)) = Format::of_path(path) else { return Ok(None) };
+        let (size, modified) = stamp(path).map_err(|cause| Error::io(path, cause))?;
+        let path = path.to_owned();
+        Ok(Some(Self { path, format, compression, size, modified, object: None }))
     }
 
+    /// The same of an object.
     fn of_object(object: Object) -> Option<Self> {
-        let file = Self::of_path(object.address().as_ref())?;
-        Some(Self { object: Some(object), ..file })
+        let path = PathBuf::from(object.address());
+        let (format, compression) = Format::of_path(&path)?;
+        let (size, modified, object) = (object.size(), object.modified(), Some(object));
+        Some(Self { path, format, compression, size, modified, object })
     }
 
     /// Finds the files of a source: `patterns` are files, folders (searched to any depth) or
@@ -103,7 +121,7 @@ impl EventFile {
             } else if path.is_dir() {
                 in_folder(&path, &mut files)?;
             } else if path.is_file() {
-                files.push(Self::of_path(&path).ok_or_else(|| unknown_format(&path))?);
+                files.push(Self::of_path(&path)?.ok_or_else(|| unknown_format(&path))?);
             } else {
                 let text = path.to_string_lossy();
                 for found in glob::glob(&text).map_err(|cause| bad_pattern(&cause, &text))? {
@@ -114,7 +132,8 @@ impl EventFile {
                     if found.is_dir() {
                         in_folder(&found, &mut files)?;
                     } else {
-                        files.push(Self::of_path(&found).ok_or_else(|| unknown_format(&found))?);
+                        let file = Self::of_path(&found)?;
+                        files.push(file.ok_or_else(|| unknown_format(&found))?);
                     }
                 }
             }
@@ -134,23 +153,27 @@ impl EventFile {
         File::open(&self.path).map_err(|cause| Error::io(&self.path, cause))
     }
 
-    /// Size in bytes, and when it was last changed in nanoseconds since 1970, both as of now. Of
-    /// objects the time is told to the second.
+    /// Makes sure that it is still what was found, or gone.
     ///
     /// # Errors
-    /// When it is not there any more.
-    pub(crate) fn stamp(&self) -> Result<(u64, i64)> {
-        if let Some(object) = &self.object {
-            let now = object.now()?.ok_or_else(|| {
-                Error::input("the object is not there any more").with("file", self.path.display())
-            })?;
-            return Ok((now.size(), now.modified()));
+    /// When something else has taken its place, or nobody can tell.
+    pub(crate) fn check_unchanged(&self) -> Result<()> {
+        let now = match &self.object {
+            Some(object) => object.now()?.map(|now| (now.size(), now.modified())),
+            None => match stamp(&self.path) {
+                Ok(now) => Some(now),
+                Err(cause) if cause.kind() == ErrorKind::NotFound => None,
+                Err(cause) => return Err(Error::io(&self.path, cause)),
+            },
+        };
+        match now {
+            Some(now) if now != (self.size, self.modified) => {
+                Err(Error::input("the file was changed while it was read")
+                    .with("file", self.path.display())
+                    .with("help", "run the command again when nobody writes to it"))
+            }
+            _ => Ok(()),
         }
-        let failed = |cause| Error::io(&self.path, cause);
-        let metadata = std::fs::metadata(&self.path).map_err(failed)?;
-        let modified = metadata.modified().map_err(failed)?;
-        let since = modified.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Ok((metadata.len(), i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)))
     }
 
     /// What its content is known by.
@@ -161,17 +184,6 @@ impl EventFile {
         match &self.object {
             Some(object) => object.digest(),
             None => Ok(Digest::of_file(&self.path)?.0),
-        }
-    }
-
-    /// Bytes of a Parquet file.
-    ///
-    /// # Errors
-    /// When it is not there.
-    pub(super) fn size(&self) -> Result<u64> {
-        match &self.object {
-            Some(object) => Ok(object.size()),
-            None => Ok(self.stamp()?.0),
         }
     }
 
@@ -206,6 +218,13 @@ impl EventFile {
     }
 }
 
+/// Size in bytes and time of the last change, in nanoseconds since 1970, of a file of this machine.
+fn stamp(path: &Path) -> std::io::Result<(u64, i64)> {
+    let metadata = std::fs::metadata(path)?;
+    let since = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ok((metadata.len(), i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)))
+}
+
 fn in_folder(folder: &Path, files: &mut Vec<EventFile>) -> Result<()> {
     let entries = std::fs::read_dir(folder).map_err(|cause| Error::io(folder, cause))?;
     for entry in entries {
@@ -217,7 +236,7 @@ fn in_folder(folder: &Path, files: &mut Vec<EventFile>) -> Result<()> {
         }
         if path.is_dir() {
             in_folder(&path, files)?;
-        } else if let Some(file) = EventFile::of_path(&path) {
+        } else if let Some(file) = EventFile::of_path(&path)? {
             files.push(file);
         }
     }

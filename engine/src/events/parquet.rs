@@ -47,7 +47,7 @@ impl ParquetFile {
     pub(super) fn open(file: &EventFile, source: &Source, coded: &[&str]) -> Result<Self> {
         let broken = |cause: parquet::errors::ParquetError| broken(file, &cause);
         let options = ArrowReaderOptions::new();
-        let plain = footer(file.size()?, &options, |part| file.fetch(part))?.map_err(broken)?;
+        let plain = footer(file.size, &options, |part| file.fetch(part))?.map_err(broken)?;
         let schema = reading_schema(plain.schema(), source, coded);
         // A schema that the reader refuses is no fault of the file: read it as it is then.
         let wanted = options.with_schema(schema);

@@ -5,7 +5,7 @@
 //! where they say that none lies in the range, nothing of it is.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -173,9 +173,9 @@ impl Scan {
     }
 
     /// Files that will be read.
-    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        let parquet = self.parquet.iter().map(|(_, opened)| &opened.file.path);
-        parquet.chain(self.text.iter().map(|(_, file)| &file.path))
+    fn files(&self) -> impl Iterator<Item = &EventFile> {
+        let parquet = self.parquet.iter().map(|(_, opened)| &opened.file);
+        parquet.chain(self.text.iter().map(|(_, file)| file))
     }
 
     /// The largest user key, if the statistics of all files say that every key is a non-negative
@@ -195,7 +195,8 @@ impl Scan {
     /// Reads everything once, with one sink for each thread of the current rayon pool.
     ///
     /// # Errors
-    /// The first error of a file or a sink; the other threads stop soon after.
+    /// The first error of a file or a sink, and the other threads stop soon after; or that a file
+    /// was changed meanwhile.
     pub fn run<S: Sink>(
         &self,
         request: &Request<'_>,
@@ -244,6 +245,7 @@ impl Scan {
             seen.widen(part.first, part.last);
             seen.rejects.merge(&part.rejects);
         }
+        self.files().try_for_each(EventFile::check_unchanged)?;
         Ok((sinks, seen))
     }
 

@@ -17,6 +17,7 @@ use super::chunks::Chunks;
 use super::hash::Digest;
 use super::remote::Remote;
 use super::wait::wait;
+use crate::users::hash_bytes;
 use crate::{Error, Kind, Result};
 
 const NANOS: i64 = 1_000_000_000;
@@ -34,9 +35,12 @@ pub struct Object {
 
 impl Object {
     pub(super) fn new(bucket: &Remote, found: ObjectMeta) -> Self {
-        // Lists tell milliseconds, answers about one object only seconds.
-        let modified = found.last_modified.timestamp().saturating_mul(NANOS);
         let (path, size, tag) = (found.location, found.size, found.e_tag);
+        // Lists tell milliseconds, answers about one object only seconds; some lists have no quotes
+        // around the tag.
+        let second = found.last_modified.timestamp().saturating_mul(NANOS);
+        let content = tag.as_ref().map_or(0, |tag| hash_bytes(tag.trim_matches('"').as_bytes()));
+        let modified = second.saturating_add((content % NANOS as u64) as i64);
         Self { bucket: bucket.clone(), path, size, modified, tag }
     }
 
@@ -75,17 +79,22 @@ impl Object {
         self.size
     }
 
-    /// When it was written, in nanoseconds since 1970, to the second.
+    /// When it was written, in nanoseconds since 1970, to the second: what is below tells contents
+    /// apart that were written in the same one.
     pub fn modified(&self) -> i64 {
         self.modified
     }
 
-    /// The object that has its name now, if there is one.
+    /// The object that has its name now, if there is one; where reading asks for this very object,
+    /// it is this one.
     ///
     /// # Errors
     /// When the object store cannot be asked.
     pub(crate) fn now(&self) -> Result<Option<Self>> {
-        self.bucket.object(self.name())
+        match &self.tag {
+            Some(_) => Ok(Some(self.clone())),
+            None => self.bucket.object(self.name()),
+        }
     }
 
     /// These bytes of it, as a Parquet reader wants them.

@@ -32,10 +32,6 @@ pub struct Found {
     pub file: EventFile,
     /// Path, relative to the project if it lies in it; or address.
     pub name: String,
-    /// Bytes.
-    pub size: u64,
-    /// When it was last changed, in nanoseconds since 1970.
-    pub modified: i64,
     /// What it is known by.
     pub digest: Digest,
     /// How it stands to the store.
@@ -65,18 +61,14 @@ pub fn find(project: &Project, ledger: &[Entry], hasty: bool) -> Result<Vec<Foun
         .map(|(at, file)| {
             let source = &project.sources[*at];
             let name = name(project, file);
-            let (size, modified) = match &file.object {
-                Some(object) => (object.size(), object.modified()),
-                None => file.stamp()?,
-            };
             let same = named.get(&(source.name.as_str(), name.as_str())).copied();
-            let same = same.filter(|e| hasty && e.size == size && e.modified == modified);
+            let same = same.filter(|e| hasty && (e.size, e.modified) == (file.size, file.modified));
             let digest = match same {
                 Some(entry) => entry.digest,
                 None => file.digest()?,
             };
             let (source, file, standing) = (*at, file.clone(), Standing::New);
-            Ok(Found { source, file, name, size, modified, digest, standing })
+            Ok(Found { source, file, name, digest, standing })
         })
         .collect();
     let mut found = found?;

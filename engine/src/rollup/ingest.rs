@@ -219,8 +219,11 @@ fn batches(opened: Opened, memory: u64) -> Vec<Opened> {
     let mut batches: Vec<Opened> = Vec::new();
     let mut room = 0;
     for (file, scan) in opened {
-        let rows =
-            scan.known_rows().max(if scan.known_rows() > 0 { 0 } else { file.size / TEXT_ROW });
+        let rows = scan.known_rows().max(if scan.known_rows() > 0 {
+            0
+        } else {
+            file.file.size / TEXT_ROW
+        });
         let size = rows.saturating_mul(BATCH_ROW);
         if batches.is_empty() || size > room {
             batches.push(Vec::new());
@@ -323,11 +326,6 @@ impl Read<'_> {
             lists.append(&mut own);
             events += counted;
         }
-        if file.file.stamp()? != (file.size, file.modified) {
-            return Err(Error::input("the file was changed while it was read")
-                .with("file", file.file.path.display())
-                .with("help", "run the command again when nobody writes to it"));
-        }
         Ok((lists, events, seen))
     }
 }
@@ -346,8 +344,8 @@ fn entry(
         settings: settings(project, source, store.dimensions()),
         name: file.name.clone(),
         digest,
-        size: file.size,
-        modified: file.modified,
+        size: file.file.size,
+        modified: file.file.modified,
         events,
         first: seen.first,
         last: seen.last,

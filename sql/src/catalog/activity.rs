@@ -5,22 +5,22 @@
 //! no others. Several rows may be about the same thing, when files of events came one after the
 //! other, and people are spread over shards: the union of `users` counts, and `event_count` adds.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
 use datafusion::common::Column;
 use datafusion::datasource::empty::EmptyTable;
+use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionState;
-use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, ScalarUDF, lit};
 use datafusion::scalar::ScalarValue;
-use engine::events::{Compression, EventFile, Format};
 use engine::project::Project;
 use engine::store::Store;
 use engine::{Error, Result};
 
-use super::parquet::ParquetFiles;
+use super::parquet::{ParquetFiles, local, reach};
 use crate::failure::of_statement;
 
 /// The name of the table.
@@ -61,24 +61,22 @@ async fn view(
     function: &ScalarUDF,
 ) -> Result<Arc<dyn TableProvider>> {
     let refused = |cause| of_statement(cause, None);
-    if let Some((address, client)) = store.object_store()? {
-        let address = ObjectStoreUrl::parse(address).map_err(refused)?;
-        state.runtime_env().register_object_store(address.as_ref(), client);
-    }
-    let files: Vec<EventFile> = store
-        .activity_files()
-        .into_iter()
-        .map(|path| EventFile {
-            path: path.into(),
-            format: Format::Parquet,
-            compression: Compression::Plain,
-            object: None,
-        })
-        .collect();
+    let is_remote = match store.object_store()? {
+        None => false,
+        Some(client) => reach(state, client).map(|()| true)?,
+    };
+    let files = store.activity_files().into_iter().map(|path| {
+        let address = match is_remote {
+            true => ListingTableUrl::parse(&path).map_err(refused)?,
+            false => local(path.as_ref())?,
+        };
+        Ok((path.into(), address))
+    });
+    let files: Vec<(PathBuf, ListingTableUrl)> = files.collect::<Result<_>>()?;
     let table: Arc<dyn TableProvider> = if files.is_empty() {
         Arc::new(EmptyTable::new(Arc::new(store.activity_schema())))
     } else {
-        Arc::new(ParquetFiles::open(state, &files).await?.table(|_| true)?)
+        Arc::new(ParquetFiles::open(state, files).await?.table(|_| true)?)
     };
     let plan = LogicalPlanBuilder::scan(NAME, provider_as_source(table), None).map_err(refused)?;
     let column = |name: &str| Expr::Column(Column::from_name(name));

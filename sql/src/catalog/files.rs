@@ -1,6 +1,6 @@
 //! Files of one format as one table.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
@@ -9,7 +9,7 @@ use datafusion::execution::SessionState;
 use engine::events::{EventFile, Format};
 use engine::{Error, Result};
 
-use super::parquet::ParquetFiles;
+use super::parquet::{ParquetFiles, address};
 use super::text::TextFiles;
 
 /// Opened files of one kind.
@@ -34,7 +34,12 @@ impl Files {
         let is_parquet = |file: &EventFile| file.format == Format::Parquet;
         let all = files.iter().filter(|file| is_parquet(file)).count();
         if all == files.len() {
-            return Ok(Self::Parquet(ParquetFiles::open(state, &files).await?));
+            let opened = files.into_iter().map(|file| {
+                let address = address(state, &file)?;
+                Ok((file.path, address))
+            });
+            let opened = opened.collect::<Result<_>>()?;
+            return Ok(Self::Parquet(ParquetFiles::open(state, opened).await?));
         }
         match files.iter().find(|file| is_parquet(file)) {
             None => Ok(Self::Text(TextFiles::open(files, wanted)?)),
@@ -60,7 +65,7 @@ impl Files {
 #[derive(Debug, Default)]
 pub(super) struct Columns {
     fields: Vec<Field>,
-    files: Vec<EventFile>,
+    files: Vec<PathBuf>,
 }
 
 impl Columns {
@@ -68,22 +73,22 @@ impl Columns {
     ///
     /// # Errors
     /// When a column has another type than in the files before.
-    pub(super) fn add(&mut self, file: &EventFile, schema: &Schema) -> Result<()> {
+    pub(super) fn add(&mut self, path: &Path, schema: &Schema) -> Result<()> {
         for field in schema.fields() {
             let Some(at) = self.fields.iter().position(|known| known.name() == field.name()) else {
                 self.fields.push(field.as_ref().clone());
-                self.files.push(file.clone());
+                self.files.push(path.to_owned());
                 continue;
             };
             let known = &self.fields[at];
             if known.data_type() != field.data_type() {
-                let other = self.files[at].path.display();
+                let other = self.files[at].display();
                 return Err(Error::input(format!(
                     "this column is {} here and {} in {other}",
                     field.data_type(),
                     known.data_type()
                 ))
-                .with("file", file.path.display())
+                .with("file", path.display())
                 .with("column", field.name())
                 .with("help", "query the files apart, by their paths, and cast"));
             }

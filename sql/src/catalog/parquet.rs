@@ -11,9 +11,9 @@ use datafusion::datasource::listing::{
 use datafusion::execution::SessionState;
 use datafusion::execution::cache::cache_manager::FileStatisticsCache;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::object_store::ObjectStore;
 use datafusion::prelude::ParquetReadOptions;
 use engine::events::EventFile;
-use engine::place::is_address;
 use engine::{Error, Result};
 
 use super::files::Columns;
@@ -32,26 +32,26 @@ impl ParquetFiles {
     ///
     /// # Errors
     /// When a file cannot be read, or their columns have different types.
-    pub(super) async fn open(state: &SessionState, files: &[EventFile]) -> Result<Self> {
+    pub(super) async fn open(
+        state: &SessionState,
+        files: Vec<(PathBuf, ListingTableUrl)>,
+    ) -> Result<Self> {
         // The names were looked at already; DataFusion shall take every file that it is given.
         let options = ParquetReadOptions::default()
             .file_extension("")
             .to_listing_options(state.config(), state.default_table_options());
         let mut columns = Columns::default();
-        let mut opened = Vec::with_capacity(files.len());
-        for file in files {
-            let address = address(state, file)?;
-            let schema = options.infer_schema(state, &address).await.map_err(|cause| {
+        for (path, address) in &files {
+            let schema = options.infer_schema(state, address).await.map_err(|cause| {
                 let cause = of_statement(cause, None);
                 Error::input(format!("broken file: {cause}"))
-                    .with("file", file.path.display())
+                    .with("file", path.display())
                     .with("help", "replace or remove the file")
             })?;
-            columns.add(file, &schema)?;
-            opened.push((file.path.clone(), address));
+            columns.add(path, &schema)?;
         }
         let statistics = state.runtime_env().cache_manager.get_file_statistic_cache();
-        Ok(Self { options, schema: columns.schema(), files: opened, statistics })
+        Ok(Self { options, schema: columns.schema(), files, statistics })
     }
 
     /// Where they lie.
@@ -74,20 +74,36 @@ impl ParquetFiles {
     }
 }
 
-/// The address of a file, which the session can read from then on. Every special character is
-/// encoded: `[` in a name is no pattern here.
-fn address(state: &SessionState, file: &EventFile) -> Result<ListingTableUrl> {
-    let refused = |cause| of_statement(cause, None);
-    if let Some(object) = &file.object {
-        let (bucket, client) = object.client()?;
-        let bucket = ObjectStoreUrl::parse(bucket).map_err(refused)?;
-        state.runtime_env().register_object_store(bucket.as_ref(), client);
-        return ListingTableUrl::parse(object.url()?).map_err(refused);
-    }
-    if let Some(address) = file.path.to_str().filter(|path| is_address(path)) {
-        return ListingTableUrl::parse(address).map_err(refused);
-    }
-    let path = file.path.canonicalize().map_err(|cause| Error::io(&file.path, cause))?;
+/// The address of a file, which the session can read from then on.
+///
+/// # Errors
+/// When it is gone, or there can be no client for its object store.
+pub(super) fn address(state: &SessionState, file: &EventFile) -> Result<ListingTableUrl> {
+    let Some(object) = &file.object else { return local(&file.path) };
+    reach(state, object.client()?)?;
+    ListingTableUrl::parse(object.url()?).map_err(|cause| of_statement(cause, None))
+}
+
+/// Lets a session read from an object store.
+///
+/// # Errors
+/// When its address is none.
+pub(super) fn reach(
+    state: &SessionState,
+    (address, client): (String, Arc<dyn ObjectStore>),
+) -> Result<()> {
+    let address = ObjectStoreUrl::parse(address).map_err(|cause| of_statement(cause, None))?;
+    state.runtime_env().register_object_store(address.as_ref(), client);
+    Ok(())
+}
+
+/// The address of a file of this machine. Every special character is encoded: `[` in a name is no
+/// pattern here.
+///
+/// # Errors
+/// When there is no such file.
+pub(super) fn local(path: &Path) -> Result<ListingTableUrl> {
+    let path = path.canonicalize().map_err(|cause| Error::io(path, cause))?;
     let mut address = String::from("file://");
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
@@ -96,5 +112,5 @@ fn address(state: &SessionState, file: &EventFile) -> Result<ListingTableUrl> {
             _ => address.push_str(&format!("%{byte:02X}")),
         }
     }
-    ListingTableUrl::parse(&address).map_err(refused)
+    ListingTableUrl::parse(&address).map_err(|cause| of_statement(cause, None))
 }

@@ -11,7 +11,7 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::TableType;
 use datafusion::prelude::SessionContext;
 use engine::Error;
-use engine::events::{EventFile, Source, Value};
+use engine::events::{Format, Source, Value};
 use engine::project::Project;
 
 use super::active::{Ground, view, views};
@@ -110,7 +110,7 @@ fn named(error: Error, source: &str) -> DataFusionError {
 
 /// Whether a name can only be meant as one of files.
 fn is_path(name: &str) -> bool {
-    name.contains(['/', '*', '?']) || EventFile::of_path(name.as_ref()).is_some()
+    name.contains(['/', '*', '?']) || Format::of_path(name.as_ref()).is_some()
 }
 
 /// The columns that a source must have.

@@ -49,7 +49,7 @@ impl TextFiles {
                     ));
             }
             let fields = names.iter().map(|name| Field::new(name, DataType::Utf8, true));
-            columns.add(&file, &Schema::new(fields.collect::<Vec<_>>()))?;
+            columns.add(&file.path, &Schema::new(fields.collect::<Vec<_>>()))?;
             opened.push((file, names));
         }
         Ok(Self { schema: columns.schema(), files: opened })

@@ -176,7 +176,7 @@ Examples:
   headcount ingest events/2026-03.parquet             only this one
   headcount ingest --memory-limit 512MB               take fewer files together")]
 pub(super) struct Ingest {
-    /// Files or folders of the project's sources [default: all that are new]
+    /// Files, folders or objects of the project's sources [default: all that are new]
     #[arg(value_name = "FILES")]
     pub(super) files: Vec<PathBuf>,
     /// Memory to take, such as 4GB or 512MiB [default: 1GiB]

@@ -11,7 +11,6 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
 use engine::{Error, Result};
 use futures::{Stream, StreamExt};
@@ -24,6 +23,7 @@ use super::read_only::read_only;
 use super::yielding::yielding;
 use super::{Shared, depth};
 use crate::failure::of_statement;
+use crate::unchanged;
 
 /// Batches that wait for a client; a query that is further ahead waits itself.
 const AHEAD: usize = 2;
@@ -181,7 +181,7 @@ impl Running {
                 let plan = state.query_planner().create_physical_plan(&plan, &state).await;
                 let plan = plan.and_then(|plan| bound_plan(yielding(plan)?, most, rows));
                 let plan = plan.map_err(told)?;
-                execute_stream(plan, state.task_ctx()).map_err(told)
+                unchanged::rows(plan, state.task_ctx()).map_err(told)
             })
             .await?;
         Ok(self.send(stream))

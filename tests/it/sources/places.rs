@@ -136,3 +136,30 @@ sources:
     let answer = project.ask(&engine::active::Question::default());
     assert_eq!(answer.report.rows[0].users, 2);
 }
+
+/// No number is made of a file that somebody writes to meanwhile.
+#[test]
+fn files_that_change_while_they_are_read() {
+    for (name, content) in [
+        ("events.csv", csv(&events(), ',').into_bytes()),
+        ("events.ndjson", ndjson(&events()).into_bytes()),
+        ("events.parquet", parquet(&columns(&events()))),
+    ] {
+        let files = project(name, FIELDS);
+        files.write(name, &content);
+        let project = engine::project::Project::load(files.root()).unwrap();
+        let dictionary = engine::metric::Dictionary::load(&project.dictionary).unwrap();
+        let question = engine::active::Question::default();
+        let ask = |during: &(dyn Fn() + Sync)| {
+            engine::active::answer(&project, &dictionary, &question, &|_: u64, _: u64| during())
+        };
+        let expected = ask(&|| ()).unwrap().report.rows;
+        let told = ask(&|| files.write(name, [content.as_slice(), b"\n"].concat())).unwrap_err();
+        let told = told.to_string();
+        assert!(told.contains("was changed while it was read") && told.contains(name), "{told}");
+        // What is gone was read before.
+        files.write(name, &content);
+        let answer = ask(&|| _ = std::fs::remove_file(files.path(name))).unwrap();
+        assert_eq!(answer.report.rows, expected, "{name}");
+    }
+}

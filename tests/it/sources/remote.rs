@@ -122,9 +122,16 @@ fn every_format_and_any_name() {
             let counted = well(&bucket, &project, &["sql", "--format", "csv", "-c", &count]);
             assert_eq!(counted, "n\n120\n", "{name}");
         }
-        // From the store, and from the store with what lies beside it.
         well(&bucket, &project, &["ingest"]);
         assert_eq!(well(&bucket, &project, &REPORT), expected, "{name}");
+    }
+    // Other content of the same size, within the same second.
+    let (bucket, project) = (Bucket::new(), project("s3://bucket/a.csv", FIELDS));
+    for month in ["2026-01", "2026-02", "2026-03"] {
+        let moved = text.replace("2026-02", month);
+        bucket.write("a.csv", &moved);
+        assert_eq!(well(&bucket, &project, &REPORT), self::expected(&moved), "{month}");
+        run(&bucket, &project, &["ingest"]);
     }
 }
 

@@ -11,7 +11,6 @@ use arrow::record_batch::RecordBatch;
 use comfy_table::Table;
 use datafusion::common::TableReference;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SessionContext;
 use engine::project::Project;
 use engine::{Error, Result};
@@ -28,6 +27,7 @@ use crate::functions::{Function, functions, page, told};
 use crate::results::{Format, Out, Writer};
 use crate::script::{Statement, statements};
 use crate::session::{Options, session};
+use crate::unchanged;
 
 /// Where a text of statements comes from.
 #[derive(Clone, Debug)]
@@ -201,7 +201,7 @@ impl Shell {
         let plan = frame.create_physical_plan().await.map_err(told)?;
         watch.plan(&plan);
         let schema = plan.schema();
-        let mut stream = execute_stream(plan, context).map_err(told)?;
+        let mut stream = unchanged::rows(plan, context).map_err(told)?;
         let mut batch = next(&mut stream).await.transpose().map_err(told)?;
         if schema.fields().is_empty() {
             while batch.is_some() {
