@@ -21,7 +21,7 @@ from pathlib import Path
 from deltalake import DeltaTable
 from pyroaring import BitMap
 
-ROOT = Path(__file__).resolve().parents[2]
+from harness import program_of
 
 
 def program(path, *arguments):
@@ -95,8 +95,9 @@ def check(folder):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--program", default=ROOT / "target" / "release" / "headcount")
+    parser.add_argument("--program", type=Path, help="headcount, if it is not to be built")
     options = parser.parse_args()
+    options.program = program_of(options)
     for ids in ("dense", "uuid"):
         with tempfile.TemporaryDirectory() as folder:
             folder = Path(folder)

@@ -10,12 +10,11 @@ their All rows, and stops at the first difference.
 import argparse
 import csv
 import io
-import os
 import subprocess
 import sys
 from pathlib import Path
 
-from harness import ROOT, environment_of
+from harness import ROOT, environment_of, program_of
 
 QUERY = """
 SELECT date_trunc('month', occurred_at)::DATE, repository, component, count(DISTINCT author)
@@ -35,6 +34,7 @@ def ask_duckdb():
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, default=Path("/tmp/headcount-peers"))
+    parser.add_argument("--program", type=Path, help="headcount, if it is not to be built")
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     python = environment_of(options.work)
@@ -42,10 +42,9 @@ def main():
         [python, __file__, "--ask"], check=True, capture_output=True, text=True).stdout
     expected = {tuple(row[:3]): int(row[3]) for row in csv.reader(io.StringIO(rows))}
 
-    program = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release/headcount"
     report = subprocess.run(
-        [program, "report", "--project", ROOT / "datasets/contributions", "--level", "total",
-         "--by", "repository,component", "--format", "csv"],
+        [program_of(options), "report", "--project", ROOT / "datasets/contributions",
+         "--level", "total", "--by", "repository,component", "--format", "csv"],
         check=True, capture_output=True, text=True).stdout
     # Rows with nobody in them are there for comparison with the month before.
     answered = {

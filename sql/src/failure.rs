@@ -81,7 +81,13 @@ fn exhausted(message: &str, memory: Option<usize>) -> Error {
         _ if first.contains(OF_ONE) => Error::limit(format!(
             "the query needs more memory than one statement may hold: {first}"
         ))
-        .with("help", format!("have `--statement-memory` raised, {less}")),
+        .with(
+            "help",
+            format!(
+                "have the limit raised (`--statement-memory` of a server, `--memory-limit` of \
+                 `headcount sql`), {less}"
+            ),
+        ),
         Some(bytes) => Error::limit(format!(
             "the query needs more memory than the limit of {}: {first}",
             bytes_in_words(bytes)

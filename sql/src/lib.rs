@@ -18,4 +18,5 @@ pub mod script;
 pub mod server;
 pub mod session;
 
+mod bounded;
 mod unchanged;

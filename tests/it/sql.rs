@@ -155,6 +155,39 @@ fn limits_and_settings_hold() {
     }
 }
 
+/// What operators and functions make of a batch counts, as on servers.
+#[test]
+fn the_limit_of_memory_holds_for_what_no_pool_hears_of() {
+    let sums = |rows: u64| {
+        format!(
+            "SELECT count(*) AS n, max(s) AS s FROM (SELECT sum(value) OVER () AS s \
+             FROM generate_series(1, {rows}))"
+        )
+    };
+    let texts = |bytes: u64| {
+        format!(
+            "SELECT max(length(t || value)) AS n FROM (SELECT string_agg(repeat('x', 1000), '') AS \
+             t FROM generate_series(1, {bytes} / 1000)), generate_series(1, 2000)"
+        )
+    };
+    let limit = ["--memory-limit", "64MB", "--format", "csv"];
+    for (little, expected, much) in [
+        (sums(1000), "n,s\n1000,500500\n", sums(20_000_000)),
+        (texts(4000), "n\n4004\n", texts(8_000_000)),
+        ("SELECT length(repeat('x', 9)) AS n".to_owned(), "n\n9\n", {
+            "SELECT length(repeat('x', 60000000)) AS n".to_owned()
+        }),
+    ] {
+        assert_eq!(ask(&little, &limit[2..]).out, expected);
+        let ran = ask(&little, &limit);
+        assert_eq!((ran.code, ran.out.as_str()), (0, expected), "{}", ran.err);
+        fails(&ask(&much, &limit), &["more memory than", "--memory-limit"]);
+    }
+    // Settings and views are no queries.
+    let ran = ask("SET datafusion.execution.batch_size = 100; SHOW headcount.rollup", &limit);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+}
+
 #[test]
 fn commands_of_the_prompt_work_in_scripts() {
     let ran = ask("\\d", &["--format", "csv"]);

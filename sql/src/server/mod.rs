@@ -15,7 +15,6 @@
 //! machine still accepts, cancels and stops in time.
 
 pub mod access;
-mod bounded;
 mod credentials;
 pub mod depth;
 pub mod flight;

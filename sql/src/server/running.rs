@@ -18,10 +18,10 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::bounded::{batch_rows, bound_plan, share};
 use super::read_only::read_only;
 use super::yielding::yielding;
 use super::{Shared, depth};
+use crate::bounded::plan_of;
 use crate::failure::of_statement;
 use crate::unchanged;
 
@@ -172,16 +172,9 @@ impl Running {
                 let told = |cause| of_statement(cause, memory);
                 // Settings are changed here; queries only become a plan.
                 let frame = own.execute_logical_plan(plan).await.map_err(told)?;
-                let (mut state, plan) = frame.into_parts();
-                let plan = state.optimize(&plan).and_then(|plan| share(plan, most));
-                let plan = plan.map_err(told)?;
-                let rows = state.config().batch_size();
-                let rows = batch_rows(&plan, most, rows).map_err(told)?;
-                *state.config_mut() = state.config().clone().with_batch_size(rows);
-                let plan = state.query_planner().create_physical_plan(&plan, &state).await;
-                let plan = plan.and_then(|plan| bound_plan(yielding(plan)?, most, rows));
-                let plan = plan.map_err(told)?;
-                unchanged::rows(plan, state.task_ctx()).map_err(told)
+                let (plan, context) = plan_of(frame, most).await.map_err(told)?;
+                let plan = yielding(plan).map_err(told)?;
+                unchanged::rows(plan, context).map_err(told)
             })
             .await?;
         Ok(self.send(stream))

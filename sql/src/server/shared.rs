@@ -17,12 +17,12 @@ use tokio::task::block_in_place;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::bounded::bound;
 use super::memory::Capped;
 use super::metrics::Metrics;
 use super::running::{About, Protocol, Running, broken};
 use super::stoppable::stoppable;
 use super::{Access, Limits};
+use crate::bounded::bound;
 use crate::catalog::{Contents, Listener, register};
 use crate::failure::of_statement;
 use crate::given_up::until;

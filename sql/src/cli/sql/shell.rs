@@ -21,6 +21,7 @@ use super::super::{Outcome, output_error, say};
 use super::commands::{Command, HELP};
 use super::heard::Heard;
 use super::watch::Watch;
+use crate::bounded::{bound, plan_of};
 use crate::catalog::{Contents, register};
 use crate::failure::of_statement;
 use crate::functions::{Function, functions, page, told};
@@ -70,6 +71,9 @@ impl Shell {
             runtime.worker_threads(threads);
         }
         let session = session(options)?;
+        if let Some(memory) = options.memory_limit {
+            bound(&session, memory).map_err(|cause| of_statement(cause, None))?;
+        }
         let heard = Arc::new(Heard::default());
         let listener = Arc::clone(&heard) as _;
         let contents = Contents {
@@ -197,8 +201,13 @@ impl Shell {
         let told = |cause| of_statement(cause, self.memory);
         let mut watch = Watch::begin(&self.heard);
         let frame = self.session.sql(sql).await.map_err(told)?;
-        let context = Arc::new(frame.task_ctx());
-        let plan = frame.create_physical_plan().await.map_err(told)?;
+        let (plan, context) = match self.memory {
+            Some(memory) => plan_of(frame, memory).await.map_err(told)?,
+            None => {
+                let context = Arc::new(frame.task_ctx());
+                (frame.create_physical_plan().await.map_err(told)?, context)
+            }
+        };
         watch.plan(&plan);
         let schema = plan.schema();
         let mut stream = unchanged::rows(plan, context).map_err(told)?;

@@ -40,7 +40,7 @@ const SMALL: usize = 1024;
 ///
 /// # Errors
 /// When the plan cannot be put together again.
-pub(in crate::server) fn bound_plan(
+pub(super) fn bound_plan(
     plan: Arc<dyn ExecutionPlan>,
     memory: usize,
     rows: usize,
@@ -277,7 +277,7 @@ mod tests {
     use datafusion::prelude::SessionContext;
 
     use super::bound_plan;
-    use crate::server::bounded::{bound, share};
+    use crate::bounded::{bound, share};
     use crate::session::{Options, session};
 
     const MEMORY: usize = 4 << 20;

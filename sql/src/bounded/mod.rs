@@ -5,13 +5,13 @@
 //! * A literal is written once for each row of a batch by whoever puts it beside a column: the longer
 //!   the longest literal is, the smaller are the batches ([`batch_rows`]).
 //! * What operators make of the values of a batch is bounded in the plan ([`bound_plan`]).
+//!
+//! Servers do so for every statement, and the prompt where it has a limit of memory.
 
 mod length;
 mod plan;
 mod watched;
 mod windows;
-
-pub(super) use plan::bound_plan;
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use datafusion::common::DFSchema;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::execution::FunctionRegistry;
+use datafusion::execution::{FunctionRegistry, TaskContext};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
@@ -29,10 +29,12 @@ use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, LogicalPlan, Operator, ReturnFieldArgs, ScalarFunctionArgs,
     ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
-use datafusion::prelude::SessionContext;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::{DataFrame, SessionContext};
 use datafusion::scalar::ScalarValue;
 
 use self::length::{Arguments, LENGTHS, Length};
+use self::plan::bound_plan;
 use crate::failure::OF_ONE;
 
 /// A value is copied on its way to the client: it may take this part of a statement's memory.
@@ -44,7 +46,7 @@ const JOINED: &str = "||";
 ///
 /// # Errors
 /// When a function cannot be put back.
-pub(super) fn bound(session: &SessionContext, memory: usize) -> Result<()> {
+pub(crate) fn bound(session: &SessionContext, memory: usize) -> Result<()> {
     let state = session.state_ref();
     let mut state = state.write();
     let guards = Guards { memory };
@@ -57,12 +59,29 @@ pub(super) fn bound(session: &SessionContext, memory: usize) -> Result<()> {
     state.register_function_rewrite(Arc::new(guards))
 }
 
+/// The plan of a statement, in a session [with guards](bound), that makes no more of anything than
+/// `memory` holds, and what it runs in.
+///
+/// # Errors
+/// When there can be no plan.
+pub(crate) async fn plan_of(
+    statement: DataFrame,
+    memory: usize,
+) -> Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)> {
+    let (mut state, plan) = statement.into_parts();
+    let plan = share(state.optimize(&plan)?, memory)?;
+    let rows = batch_rows(&plan, memory, state.config().batch_size())?;
+    *state.config_mut() = state.config().clone().with_batch_size(rows);
+    let plan = state.query_planner().create_physical_plan(&plan, &state).await?;
+    Ok((bound_plan(plan, memory, rows)?, state.task_ctx()))
+}
+
 /// Rows of a batch in which the literals of a plan, written once for each row, take no more than
 /// values may; at most `rows`.
 ///
 /// # Errors
 /// When the plan cannot be walked.
-pub(super) fn batch_rows(plan: &LogicalPlan, memory: usize, rows: usize) -> Result<usize> {
+fn batch_rows(plan: &LogicalPlan, memory: usize, rows: usize) -> Result<usize> {
     let mut longest = 0;
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
@@ -82,7 +101,7 @@ pub(super) fn batch_rows(plan: &LogicalPlan, memory: usize, rows: usize) -> Resu
 ///
 /// # Errors
 /// When the plan cannot be walked.
-pub(super) fn share(plan: LogicalPlan, memory: usize) -> Result<LogicalPlan> {
+fn share(plan: LogicalPlan, memory: usize) -> Result<LogicalPlan> {
     let (mut made, mut is_guarded) = (0, false);
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
