@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// Two seeds make two hashes of 64 bits that have nothing to do with each other.
 const SEEDS: [u64; 2] = [0x6865_6164_636f_756e, 0x7374_6f72_6531_3238];
 /// Bytes that are read at a time.
-const CHUNK: usize = 1 << 20;
+pub(super) const CHUNK: usize = 1 << 20;
 
 /// Digest of some bytes: XXH3 with two seeds. Printed as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,7 +38,7 @@ impl Digest {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub(crate) fn of_reader(mut reader: impl Read) -> std::io::Result<(Self, u64)> {
+    pub(super) fn of_reader(mut reader: impl Read) -> std::io::Result<(Self, u64)> {
         let mut hashing = Hashing::default();
         let mut chunk = vec![0; CHUNK];
         loop {
@@ -59,7 +59,7 @@ impl Digest {
 }
 
 /// The digest of bytes that come piece by piece.
-pub(crate) struct Hashing {
+struct Hashing {
     hashers: [XxHash3_64; 2],
     size: u64,
 }
@@ -71,7 +71,7 @@ impl Default for Hashing {
 }
 
 impl Hashing {
-    pub(crate) fn write(&mut self, bytes: &[u8]) {
+    fn write(&mut self, bytes: &[u8]) {
         self.size += bytes.len() as u64;
         for hasher in &mut self.hashers {
             hasher.write(bytes);
@@ -79,7 +79,7 @@ impl Hashing {
     }
 
     /// The digest, and how many bytes there were.
-    pub(crate) fn finish(self) -> (Digest, u64) {
+    fn finish(self) -> (Digest, u64) {
         let [high, low] = self.hashers.map(|hasher| hasher.finish());
         (Digest(u128::from(high) << 64 | u128::from(low)), self.size)
     }

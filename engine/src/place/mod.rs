@@ -7,6 +7,7 @@
 mod chunks;
 mod hash;
 mod object;
+mod reading;
 mod remote;
 mod wait;
 

@@ -1,13 +1,10 @@
 //! An object that was found in an object store. Whatever is read of it is of that very object: if
 //! it was replaced meanwhile, reading fails.
 
-use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
-use futures::stream::BoxStream;
-use futures::{StreamExt, TryFutureExt};
+use futures::TryFutureExt;
 use object_store::path::Path;
 use object_store::{
     GetOptions, GetResult, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, coalesce_ranges,
@@ -15,10 +12,11 @@ use object_store::{
 
 use super::chunks::Chunks;
 use super::hash::Digest;
+use super::reading::Reading;
 use super::remote::Remote;
 use super::wait::wait;
 use crate::users::hash_bytes;
-use crate::{Error, Kind, Result};
+use crate::{Error, Result};
 
 const NANOS: i64 = 1_000_000_000;
 
@@ -117,11 +115,10 @@ impl Object {
     ///
     /// # Errors
     /// When it cannot be had, or was replaced.
-    pub(crate) fn open(&self) -> Result<impl Read + Send + use<>> {
+    pub(crate) fn open(&self) -> Result<Reading> {
         let client = self.bucket.client()?;
         let found = wait(client.get_opts(&self.path, self.same()))?;
-        let found = found.map_err(|cause| self.bucket.failed(self.name(), cause))?;
-        Ok(Reading { pieces: found.into_stream(), piece: Bytes::new() })
+        found.map(Reading::new).map_err(|cause| self.bucket.failed(self.name(), cause))
     }
 
     /// What it is known by.
@@ -129,43 +126,13 @@ impl Object {
     /// # Errors
     /// When it cannot be read, or was replaced.
     pub(crate) fn digest(&self) -> Result<Digest> {
-        let (digest, size) = Digest::of_reader(self.open()?).map_err(|cause| {
-            Error::new(Kind::Io, cause.to_string())
-                .with("file", self.address())
-                .with("help", self.bucket.help())
-        })?;
-        match size == self.size {
-            true => Ok(digest),
-            false => {
-                Err(Error::new(Kind::Io, format!("{size} bytes came instead of {}", self.size))
-                    .with("file", self.address()))
-            }
-        }
+        let digest = Digest::of_reader(self.open()?);
+        let digest = digest.map_err(|cause| self.bucket.broken_off(self.name(), cause))?;
+        Ok(digest.0)
     }
 
     /// Asks for this very object.
     fn same(&self) -> GetOptions {
         GetOptions { if_match: self.tag.clone(), ..GetOptions::default() }
-    }
-}
-
-/// An object on its way.
-struct Reading {
-    pieces: BoxStream<'static, object_store::Result<Bytes>>,
-    piece: Bytes,
-}
-
-impl Read for Reading {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        while self.piece.is_empty() {
-            let next = wait(self.pieces.next()).map_err(std::io::Error::other)?;
-            let Some(next) = next else { return Ok(0) };
-            self.piece = next.map_err(|cause| {
-                std::io::Error::other(format!("the object store cannot be used: {cause}"))
-            })?;
-        }
-        let length = buffer.len().min(self.piece.len());
-        self.piece.copy_to_slice(&mut buffer[..length]);
-        Ok(length)
     }
 }

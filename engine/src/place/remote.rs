@@ -8,7 +8,7 @@
 use std::fmt;
 use std::fs::File;
 use std::hash::{Hash, Hasher};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::ops::Range;
 use std::path::Path as Local;
 use std::sync::{Arc, OnceLock};
@@ -24,8 +24,9 @@ use object_store::{
 use url::Url;
 
 use super::Item;
-use super::hash::{Digest, Hashing};
+use super::hash::{CHUNK, Digest};
 use super::object::Object;
+use super::reading::Reading;
 use super::wait::wait;
 use crate::{Error, Kind, Result};
 
@@ -71,7 +72,7 @@ impl Remote {
     ///
     /// # Errors
     /// When it is none, or of a kind that is not known.
-    pub(crate) fn parse(text: &str) -> Result<Self> {
+    pub(super) fn parse(text: &str) -> Result<Self> {
         let wrong = |what: String| {
             Error::input(what).with("file", text).with(
                 "help",
@@ -125,12 +126,12 @@ impl Remote {
     }
 
     /// The address of something in it.
-    pub(crate) fn address(&self, name: &str) -> String {
+    pub(super) fn address(&self, name: &str) -> String {
         format!("{}/{name}", self.url)
     }
 
     /// A part of it.
-    pub(crate) fn within(&self, name: &str) -> Self {
+    pub(super) fn within(&self, name: &str) -> Self {
         let client = Arc::clone(&self.client);
         Self { url: self.address(name), prefix: self.path(name), client }
     }
@@ -150,11 +151,11 @@ impl Remote {
     }
 
     /// Whether the bucket can be reached.
-    pub(crate) fn check(&self) -> Result<()> {
+    pub(super) fn check(&self) -> Result<()> {
         self.list().map(drop)
     }
 
-    pub(crate) fn head(&self, name: &str) -> Result<Option<Item>> {
+    pub(super) fn head(&self, name: &str) -> Result<Option<Item>> {
         let (client, path) = (self.client()?, self.path(name));
         match wait(client.head(&path))? {
             Ok(found) => Ok(Some(item(name, &found))),
@@ -163,7 +164,7 @@ impl Remote {
         }
     }
 
-    pub(crate) fn read(&self, name: &str) -> Result<Option<Bytes>> {
+    pub(super) fn read(&self, name: &str) -> Result<Option<Bytes>> {
         let (client, path) = (self.client()?, self.path(name));
         match wait(async { client.get(&path).await?.bytes().await })? {
             Ok(bytes) => Ok(Some(bytes)),
@@ -172,12 +173,12 @@ impl Remote {
         }
     }
 
-    pub(crate) fn read_ranges(&self, name: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+    pub(super) fn read_ranges(&self, name: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let (client, path) = (self.client()?, self.path(name));
         wait(client.get_ranges(&path, ranges))?.map_err(|cause| self.failed(name, cause))
     }
 
-    pub(crate) fn write(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
+    pub(super) fn write(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
         let (client, path) = (self.client()?, self.path(name));
         let written = wait(client.put(&path, PutPayload::from(bytes)))?;
         written.map(drop).map_err(|cause| self.failed(name, cause))
@@ -204,7 +205,7 @@ impl Remote {
     }
 
     /// Everything that lies right here, but not in parts of it.
-    pub(crate) fn list(&self) -> Result<Vec<Item>> {
+    pub(super) fn list(&self) -> Result<Vec<Item>> {
         let client = self.client()?;
         let listed = wait(client.list_with_delimiter(Some(&self.prefix)))?;
         let listed = listed.map_err(|cause| self.failed("", cause))?;
@@ -212,58 +213,58 @@ impl Remote {
         Ok(listed.objects.iter().map(|found| item(&name(&found.location), found)).collect())
     }
 
-    pub(crate) fn delete(&self, name: &str) -> Result<()> {
+    pub(super) fn delete(&self, name: &str) -> Result<()> {
         let (client, path) = (self.client()?, self.path(name));
         wait(client.delete(&path))?.map_err(|cause| self.failed(name, cause))
     }
 
     /// Digest and size; `None` if there is nothing.
-    pub(crate) fn digest(&self, name: &str) -> Result<Option<(Digest, u64)>> {
-        let mut hashing = Hashing::default();
-        let found = self.each_chunk(name, |chunk| {
-            hashing.write(chunk);
-            Ok(())
-        })?;
-        Ok(found.then(|| hashing.finish()))
+    pub(super) fn digest(&self, name: &str) -> Result<Option<(Digest, u64)>> {
+        let Some(reading) = self.open(name)? else { return Ok(None) };
+        let digest = Digest::of_reader(reading).map_err(|cause| self.broken_off(name, cause))?;
+        Ok(Some(digest))
     }
 
     /// Copies an object into a file of this machine.
-    pub(crate) fn copy_out(&self, name: &str, to: &Local) -> Result<u64> {
+    pub(super) fn copy_out(&self, name: &str, to: &Local) -> Result<u64> {
         let failed = |cause| Error::io(to, cause);
+        let mut reading = self.open(name)?.ok_or_else(|| self.missing(name))?;
         let mut file = File::create(to).map_err(failed)?;
-        let mut size = 0;
-        let found = self.each_chunk(name, |chunk| {
-            size += chunk.len() as u64;
-            file.write_all(chunk).map_err(failed)
-        })?;
-        if found { Ok(size) } else { Err(self.missing(name)) }
+        let (mut chunk, mut size) = (vec![0; CHUNK], 0);
+        loop {
+            match reading.read(&mut chunk).map_err(|cause| self.broken_off(name, cause))? {
+                0 => return Ok(size),
+                read => {
+                    file.write_all(&chunk[..read]).map_err(failed)?;
+                    size += read as u64;
+                }
+            }
+        }
     }
 
     /// The error for what should be there.
-    pub(crate) fn missing(&self, name: &str) -> Error {
+    pub(super) fn missing(&self, name: &str) -> Error {
         Error::input("no such object").with("file", self.address(name))
     }
 
-    /// Reads an object piece by piece; false if there is none.
-    fn each_chunk(
-        &self,
-        name: &str,
-        mut each: impl FnMut(&Bytes) -> Result<()> + Send,
-    ) -> Result<bool> {
+    /// All of an object; `None` if there is none.
+    fn open(&self, name: &str) -> Result<Option<Reading>> {
         let (client, path) = (self.client()?, self.path(name));
-        let read = async {
-            let mut chunks = client.get(&path).await?.into_stream();
-            while let Some(chunk) = chunks.try_next().await? {
-                if let Err(error) = each(&chunk) {
-                    return Ok(Err(error));
-                }
-            }
-            Ok(Ok(()))
-        };
-        match wait(read)? {
-            Ok(done) => done.map(|()| true),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
+        match wait(client.get(&path))? {
+            Ok(found) => Ok(Some(Reading::new(found))),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(cause) => Err(self.failed(name, cause)),
+        }
+    }
+
+    /// The error for an object that did not come to its end.
+    pub(super) fn broken_off(&self, name: &str, cause: std::io::Error) -> Error {
+        match cause.downcast() {
+            Ok(cause) => self.failed(name, cause),
+            Err(cause) => Error::new(Kind::Io, cause.to_string())
+                .with("file", self.address(name))
+                .with("help", self.help())
+                .caused_by(cause),
         }
     }
 
@@ -288,7 +289,7 @@ impl Remote {
     }
 
     /// The error for a request that came to nothing.
-    pub(crate) fn failed(&self, name: &str, cause: object_store::Error) -> Error {
+    pub(super) fn failed(&self, name: &str, cause: object_store::Error) -> Error {
         let what = match &cause {
             object_store::Error::NotFound { .. } => "no such bucket or object",
             object_store::Error::PermissionDenied { .. }

@@ -1,0 +1,83 @@
+//! An object on its way, as something that can be read.
+
+use std::io::{Error, ErrorKind, Read, Result};
+
+use bytes::{Buf, Bytes};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use object_store::GetResult;
+
+use super::wait::wait;
+
+/// All of an object, from its beginning to its end; with as many bytes as were told, or an error.
+pub(crate) struct Reading {
+    pieces: BoxStream<'static, object_store::Result<Bytes>>,
+    piece: Bytes,
+    /// Bytes that are still to come.
+    left: u64,
+}
+
+impl Reading {
+    /// What comes for a request for all of an object.
+    pub(super) fn new(found: GetResult) -> Self {
+        let left = found.meta.size;
+        Self { pieces: found.into_stream(), piece: Bytes::new(), left }
+    }
+}
+
+impl Read for Reading {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        while self.piece.is_empty() {
+            let next = wait(self.pieces.next()).map_err(Error::other)?;
+            let Some(piece) = next.transpose().map_err(Error::other)? else {
+                return match self.left {
+                    0 => Ok(0),
+                    left => Err(unexpected(&format!("{left} bytes did not come"))),
+                };
+            };
+            let left = self.left.checked_sub(piece.len() as u64);
+            self.left = left.ok_or_else(|| unexpected("more bytes came than were told"))?;
+            self.piece = piece;
+        }
+        let length = buffer.len().min(self.piece.len());
+        self.piece.copy_to_slice(&mut buffer[..length]);
+        Ok(length)
+    }
+}
+
+fn unexpected(what: &str) -> Error {
+    Error::new(ErrorKind::UnexpectedEof, format!("the object is not as long as was told: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use bytes::Bytes;
+    use futures::{StreamExt, stream};
+
+    use super::Reading;
+
+    #[test]
+    fn an_object_has_as_many_bytes_as_were_told() {
+        let read = |size: u64, is_broken_off: bool| {
+            let pieces = ["ab", "", "cde"].map(|piece| Ok(Bytes::from(piece)));
+            let broken = is_broken_off.then_some(Err(object_store::Error::NotImplemented {
+                operation: "reading on".to_owned(),
+                implementer: "a test".to_owned(),
+            }));
+            let pieces = stream::iter(pieces.into_iter().chain(broken)).boxed();
+            let mut text = String::new();
+            let mut reading = Reading { pieces, piece: Bytes::new(), left: size };
+            reading.read_to_string(&mut text).map(|_| text)
+        };
+        assert_eq!(read(5, false).unwrap(), "abcde");
+        for (size, told) in [(6, "1 bytes did not come"), (4, "more bytes came")] {
+            let error = read(size, false).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        }
+        // What the client says of it can still be told apart.
+        let error = read(5, true).unwrap_err();
+        assert!(error.downcast::<object_store::Error>().is_ok());
+    }
+}
