@@ -1,8 +1,8 @@
 //! Filling a set of users: pages against Roaring and a hash set, numberings and a sketch beside
-//! them.
+//! them. And uniting the sets of a store, in either format, against Roaring.
 //!
-//! Each bench checks its answer before it is timed. It shows one set filled by one thread, with
-//! numbers in random order; it does not show scans, many groups or merging.
+//! Each bench checks its answer before it is timed. It shows one set filled or united by one thread,
+//! with numbers in random order; it does not show scans, many groups or files.
 
 #![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a bench may panic")]
@@ -11,8 +11,10 @@ use std::collections::HashSet;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use engine::store::{Marks, encode, pack};
 use engine::users::{Key, Numbering, SetBuilder, Sketch, UserSet, hash_int};
 use headcount_benches::numbers;
+use roaring::RoaringBitmap;
 
 /// (values, users): thin and full, few and many.
 const SIZES: [(usize, u32); 4] =
@@ -85,5 +87,51 @@ fn fill(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, fill);
+/// Sets of a shard, and users of each.
+const STORED: [(usize, usize); 3] = [(2_000, 40), (1_000, 400), (200, 4_000)];
+
+fn unite(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("unite");
+    group.sample_size(10);
+    for (count, users) in STORED {
+        let sets: Vec<Vec<u8>> = (0..count as u64)
+            .map(|seed| {
+                let mut set = numbers(users, 1 << 20, seed + 1);
+                set.sort_unstable();
+                set.dedup();
+                encode(&set).expect("ascending numbers")
+            })
+            .collect();
+        let packed: Vec<_> = sets.iter().map(|set| pack(set).expect("one shard")).collect();
+        let size = format!("{count} sets of {users} users");
+        group.throughput(Throughput::Elements((count * users) as u64));
+
+        let bitmap = || {
+            let mut all = RoaringBitmap::new();
+            for set in &sets {
+                all |= RoaringBitmap::deserialize_from(set.as_slice()).expect("a bitmap");
+            }
+            all.len()
+        };
+        let expected = bitmap();
+        group.bench_function(BenchmarkId::new("bitmap", &size), |b| b.iter(|| black_box(bitmap())));
+
+        let marks = |sets: &mut dyn Iterator<Item = &[u8]>| {
+            let mut marks = Marks::default();
+            sets.for_each(|set| marks.add(set).expect("a set"));
+            marks.len()
+        };
+        let roaring = || marks(&mut sets.iter().map(Vec::as_slice));
+        assert_eq!(roaring(), expected);
+        group.bench_function(BenchmarkId::new("roaring", &size), |b| {
+            b.iter(|| black_box(roaring()));
+        });
+
+        let packed = || marks(&mut packed.iter().map(|set| &**set));
+        assert_eq!(packed(), expected);
+        group.bench_function(BenchmarkId::new("packed", &size), |b| b.iter(|| black_box(packed())));
+    }
+}
+
+criterion_group!(benches, fill, unite);
 criterion_main!(benches);

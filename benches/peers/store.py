@@ -4,7 +4,8 @@
     python3 benches/peers/store.py [--work DIR] [--program FILE] [--repeats 5] [--targets]
 
 The peer is embedded ClickHouse on disk: an AggregatingMergeTree of groupBitmap states by day, event
-and plan. Measured are the ingest (dense ids; UUIDs for Headcount alone, because groupBitmap takes
+and plan. Headcount's store is measured as it is by default, with sets that others read, and with
+packed sets. Measured are the ingest (dense ids; UUIDs for Headcount alone, because groupBitmap takes
 no text), the size on disk, users by month and stage, by month, in the 28 days up to every day
 (stages and total), and one late file of 100,000 events with the report after it. All in turns, each
 run a process of its own. Answers are checked before times are shown: against the generator's truth,
@@ -37,6 +38,14 @@ QUERIES = {
     "store-mau": ["--window", "month", "--level", "total"],
     "store-trailing": ["--window", "trailing_28d", "--level", "stage,total"],
 }
+# Projects of Headcount: which events, and how sets are kept.
+IDS_AND_SETS = {
+    "headcount-dense": ("dense", "roaring"),
+    "headcount-packed": ("dense", "packed"),
+    "headcount-uuid": ("uuid", "roaring"),
+}
+# Headcount's stores of dense ids that are asked, and their projects.
+STORES = {"headcount": "headcount-dense", "headcount packed": "headcount-packed"}
 SAYS = {
     "ingest": "all events into an empty store; size of the store",
     "store-smau": "users by month and stage, process start excluded",
@@ -98,11 +107,15 @@ class Bench:
                               f"differ from {source}{first}")
 
 
-def project(bench, name, ids):
+def project(bench, name):
     """A project on the same event files, which has a store of its own."""
+    ids, sets = IDS_AND_SETS[name]
     folder = bench.work / name
     (folder / "events").mkdir(parents=True)
-    shutil.copy(bench.data[ids] / "headcount.yaml", folder)
+    text = (bench.data[ids] / "headcount.yaml").read_text()
+    lines = [line for line in text.splitlines() if not line.startswith("store:")]
+    lines.append(f"store: {{path: store, dimensions: [plan], sets: {sets}}}")
+    (folder / "headcount.yaml").write_text("\n".join(lines) + "\n")
     shutil.copytree(bench.data[ids] / "dictionary", folder / "dictionary")
     for path in bench.events(ids):
         link(path, folder / "events" / path.name)
@@ -148,7 +161,7 @@ def measure_ingest(bench, lines):
             else:
                 name = line.replace(" ", "-")
                 shutil.rmtree(bench.work / name, ignore_errors=True)
-                project(bench, name, line.split()[1])
+                project(bench, name)
                 bench.run("ingest", line, bench.headcount("ingest", name))
 
 
@@ -174,14 +187,18 @@ def measure_queries(bench, engines):
         if "clickhouse" in engines:
             bench.run("empty", "clickhouse", bench.clickhouse("empty"))
         for question, arguments in QUERIES.items():
-            if "headcount" in engines:
-                report = bench.headcount("report", "headcount-dense", "--format", "csv", *arguments)
-                bench.run(question, "headcount", report, "headcount.csv")
-                keep(bench, question, "headcount")
+            for line, name in stores(engines):
+                report = bench.headcount("report", name, "--format", "csv", *arguments)
+                bench.run(question, line, report, f"{line}.csv")
+                keep(bench, question, line)
             if "clickhouse" in engines:
                 do = question.removeprefix("store-")
                 bench.run(question, "clickhouse", bench.clickhouse(do))
                 keep(bench, question, "clickhouse")
+
+
+def stores(engines):
+    return STORES.items() if "headcount" in engines else []
 
 
 def keep(bench, question, line):
@@ -195,22 +212,22 @@ def keep(bench, question, line):
 def measure_late(bench, engines):
     late = bench.work / "late.parquet"
     for _ in range(bench.options.repeats):
-        if "headcount" in engines:
+        for line, name in stores(engines):
             copy = bench.work / "headcount-late"
             shutil.rmtree(copy, ignore_errors=True)
-            shutil.copytree(bench.work / "headcount-dense", copy, copy_function=link_events)
+            shutil.copytree(bench.work / name, copy, copy_function=link_events)
             link(late, copy / "events/late.parquet")
-            first = bench.run("late", "headcount ingest", bench.headcount("ingest", copy.name))
+            first = bench.run("late", f"{line} ingest", bench.headcount("ingest", copy.name))
             report = bench.headcount("report", copy.name, "--format", "csv",
                                      *QUERIES["store-smau"])
-            second = bench.run("late", "headcount report", report, "headcount.csv")
+            second = bench.run("late", f"{line} report", report, f"{line}.csv")
             bench.runs.append({
-                "question": "late", "line": "headcount",
+                "question": "late", "line": line,
                 "seconds": first["seconds"] + second["seconds"],
                 "cpu_seconds": first["cpu_seconds"] + second["cpu_seconds"],
                 "peak_mb": max(first["peak_mb"], second["peak_mb"]),
             })
-            keep(bench, "late", "headcount")
+            keep(bench, "late", line)
         if "clickhouse" in engines:
             copy = bench.work / "clickhouse-late"
             shutil.rmtree(copy, ignore_errors=True)
@@ -227,22 +244,22 @@ def link_events(source, target):
         shutil.copy2(source, target)
 
 
-def check_answers(bench, engines):
+def check_answers(bench, lines):
     files = f"{bench.data['dense']}/events/*.parquet"
     bench.unmeasured("expect", files, bench.work / "late.parquet", out="expect")
     raw = "DuckDB on the raw events"
-    for line in engines:
+    for line in lines:
         for question, level in [("store-smau", "stage"), ("store-mau", "total")]:
             expected = truth(bench.data["dense"], level)
             bench.check(question, line, bench.answers[question, line], expected, "the truth")
         for question, name in [("store-trailing", "trailing"), ("late", "late")]:
             expected = read_answer(bench.work / f"expect.csv-{name}.csv")
             bench.check(question, line, bench.answers[question, line], expected, raw)
-    if len(engines) == 2:
+    for line in lines[1:]:
         for question in [*QUERIES, "late"]:
-            mine, other = (bench.answers[question, line] for line in ["headcount", "clickhouse"])
-            bench.check(question, "headcount", mine, other, "ClickHouse")
-            bench.check(question, "clickhouse", other, mine, "Headcount")
+            one, other = (bench.answers[question, line] for line in [lines[0], line])
+            bench.check(question, lines[0], one, other, line)
+            bench.check(question, line, other, one, lines[0])
 
 
 def table(bench, question, lines, size):
@@ -250,7 +267,8 @@ def table(bench, question, lines, size):
     rows = []
     for line in lines:
         seconds = bench.median(question, line, "seconds")
-        start = bench.median("empty", line, "seconds") if question.startswith("store-") else 0.0
+        start = bench.median("empty", line.split()[0], "seconds")
+        start = start if question.startswith("store-") else 0.0
         best = min(run["seconds"] for run in bench.runs
                    if run["question"] == question and run["line"] == line)
         rows.append({
@@ -287,7 +305,7 @@ def main():
     generate(options, "dense", LATE_EVENTS, options.seed + 1, late)
     bench.unmeasured("prepare", f"{late}/events/*.parquet")
 
-    lines = ["headcount dense", "headcount uuid"] if with_headcount else []
+    lines = [name.replace("-", " ") for name in IDS_AND_SETS] if with_headcount else []
     if "clickhouse" in options.engines:
         lines += ["clickhouse", "clickhouse by file"]
     measure_ingest(bench, lines)
@@ -295,13 +313,15 @@ def main():
     measure_queries(bench, options.engines)
     measure_late(bench, options.engines)
     write_csv(options.work / "store-runs.csv", bench.runs)
-    check_answers(bench, options.engines)
+    asked = [line for line, _ in stores(options.engines)]
+    asked += [engine for engine in options.engines if engine == "clickhouse"]
+    check_answers(bench, asked)
     if bench.wrong:
         sys.exit("Not every answer is right, so no times are shown.\n* " + "\n* ".join(bench.wrong))
 
     rows = table(bench, "ingest", lines, size)
     for question in [*QUERIES, "late"]:
-        rows += table(bench, question, options.engines, size)
+        rows += table(bench, question, asked, size)
     for question, says in SAYS.items():
         shown = [{key: value for key, value in row.items() if key != "question"}
                  for row in rows if row["question"] == question]

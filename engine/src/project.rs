@@ -7,6 +7,7 @@ use crate::events::{DEPLOYMENT, Source, Value};
 use crate::metric::yaml::{Value as Yaml, View, load};
 use crate::metric::{Paths, Problem, Problems, Severity};
 use crate::place::Place;
+use crate::store::SetFormat;
 use crate::{Error, Result};
 
 /// Name of the file that makes a folder a project.
@@ -32,6 +33,8 @@ pub struct Project {
     pub store: Place,
     /// Dimensions that the roll-up keeps apart; all of them if `None`.
     pub store_dimensions: Option<Vec<String>>,
+    /// How the roll-up keeps sets of users.
+    pub store_sets: SetFormat,
 }
 
 impl Project {
@@ -101,22 +104,28 @@ fn read(root: &Path, view: &View<'_>) -> Project {
             }
         }
     }
-    let store = store(root, view, &sources);
+    let (store, store_dimensions, store_sets) = store(root, view, &sources);
     Project {
         root: root.to_owned(),
         zone: zone(view, "time_zone"),
         no_events_after: view.day_of("no_events_after"),
         sources,
         dictionary: dictionary(root, view),
-        store: store.0,
-        store_dimensions: store.1,
+        store,
+        store_dimensions,
+        store_sets,
     }
 }
 
-/// `store: DIR`, `store: s3://bucket/path`, or `store: {path: DIR, dimensions: [plan]}`.
-fn store(root: &Path, view: &View<'_>, sources: &[Source]) -> (Place, Option<Vec<String>>) {
+/// `store: DIR`, `store: s3://bucket/path`, or `store: {path: DIR, dimensions: [plan], sets: packed}`.
+fn store(
+    root: &Path,
+    view: &View<'_>,
+    sources: &[Source],
+) -> (Place, Option<Vec<String>>, SetFormat) {
     let default = Place::Folder(root.join("store"));
-    let Some(part) = view.get("store") else { return (default, None) };
+    let roaring = SetFormat::Roaring;
+    let Some(part) = view.get("store") else { return (default, None, roaring) };
     let place = |part: &View<'_>| {
         part.text().and_then(|text| match Place::parse(root, text) {
             Ok(place) => Some(place),
@@ -127,9 +136,9 @@ fn store(root: &Path, view: &View<'_>, sources: &[Source]) -> (Place, Option<Vec
         })
     };
     if part.node().as_map().is_none() {
-        return (place(&part).unwrap_or(default), None);
+        return (place(&part).unwrap_or(default), None, roaring);
     }
-    part.only(&["path", "dimensions"]);
+    part.only(&["path", "dimensions", "sets"]);
     let path = part.get("path").and_then(|part| place(&part)).unwrap_or(default);
     let dimensions = part.get("dimensions").map(|list| {
         let mut names: Vec<String> =
@@ -142,7 +151,15 @@ fn store(root: &Path, view: &View<'_>, sources: &[Source]) -> (Place, Option<Vec
         names.dedup();
         names
     });
-    (path, dimensions)
+    let sets = part.text_of("sets").map(|name| {
+        let known = SetFormat::ALL.into_iter().find(|sets| sets.name() == name);
+        if let (None, Some(sets)) = (known, part.get("sets")) {
+            let message = format!("sets are kept `roaring` or `packed`, not `{name}`");
+            sets.error(message, None);
+        }
+        known.unwrap_or_default()
+    });
+    (path, dimensions, sets.unwrap_or_default())
 }
 
 fn zone(view: &View<'_>, key: &str) -> Zone {

@@ -48,16 +48,16 @@ impl<T> Sets<T> {
     }
 }
 
-/// Calls `each` with the parts of a shard's sets in every page that holds anybody. Sets come with
-/// their cells, in the order of these.
+/// Calls `each` with the parts of a shard's sets in every page that holds anybody. Sets come as
+/// portable bitmaps with their cells, in the order of these.
 ///
 /// # Errors
 /// When a set is broken.
-pub(super) fn each_page<'a>(
-    shard: &[(u32, &'a [u8])],
+pub(super) fn each_page<'a, B: AsRef<[u8]>>(
+    shard: &'a [(u32, B)],
     mut each: impl FnMut(&Sets<Container<'a>>),
 ) -> Result<()> {
-    let left = shard.iter().map(|(cell, set)| Ok((*cell, Containers::of(set)?)));
+    let left = shard.iter().map(|(cell, set)| Ok((*cell, Containers::of(set.as_ref())?)));
     let mut left: Vec<(u32, Containers<'_>)> = left.collect::<Result<_>>()?;
     let mut sets = Sets::default();
     for page in 0..PAGES {

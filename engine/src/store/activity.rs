@@ -5,6 +5,7 @@
 //! it would be tiny): a question about some months reads the row groups of these months, and two
 //! threads never need the same one.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,12 +25,15 @@ use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
 use super::delta::{DataFile, write};
 use super::file::DataReader;
+use super::packed::{SetFormat, pack};
 use crate::calendar::Day;
 use crate::place::Place;
 use crate::{Error, Result};
 
 /// A shard holds this many consecutive numbers, as a power of two.
 pub const SHARD_BITS: u32 = 20;
+/// The bits of a number that tell users of a shard apart.
+pub(super) const SHARD_MASK: u32 = (1 << SHARD_BITS) - 1;
 /// Number of the first shard of users with numbers that the store gave; the shards below are of
 /// users whose keys are their numbers.
 pub const FIRST_GIVEN: u32 = 1 << (u32::BITS - SHARD_BITS);
@@ -87,7 +91,7 @@ pub(super) fn schema(dimensions: &[String]) -> Schema {
     Schema::new(fields)
 }
 
-/// Writes rows as data files, several at a time. Rows come back sorted.
+/// Writes rows as data files, several at a time, as [`to_bytes`] does. Rows come back sorted.
 ///
 /// # Errors
 /// When the disk or the object store refuses.
@@ -96,7 +100,7 @@ pub(super) fn write_rows(
     dimensions: &[String],
     series: &[Series],
     rows: &mut [Row],
-    level: i32,
+    format: (SetFormat, i32),
     number: &(dyn Fn() -> String + Sync),
 ) -> Result<Vec<DataFile>> {
     sort(series, rows);
@@ -105,17 +109,18 @@ pub(super) fn write_rows(
         .into_par_iter()
         .map(|range| {
             let rows = &rows[range];
-            write(place, to_bytes(dimensions, series, rows, level)?, stats(rows), number())
+            write(place, to_bytes(dimensions, series, rows, format)?, stats(rows), number())
         })
         .collect()
 }
 
-/// Rows as the bytes of one data file. They must be [sorted](sort).
+/// Rows as the bytes of one data file, with sets in this format, at this level of compression. They
+/// must be [sorted](sort).
 pub(super) fn to_bytes(
     dimensions: &[String],
     series: &[Series],
     rows: &[Row],
-    level: i32,
+    (sets, level): (SetFormat, i32),
 ) -> Result<Vec<u8>> {
     let broken = |cause: parquet::errors::ParquetError| {
         Error::internal(format!("a data file cannot be written: {cause}"))
@@ -123,14 +128,14 @@ pub(super) fn to_bytes(
     // Texts are handed over as dictionaries, and written as the texts they are.
     let schema = Arc::new(with_dictionaries(&schema(dimensions)));
     let options = ArrowWriterOptions::new()
-        .with_properties(properties(level)?)
+        .with_properties(properties(sets, level)?)
         .with_skip_arrow_metadata(true);
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new_with_options(&mut bytes, Arc::clone(&schema), options)
         .map_err(broken)?;
     let texts = Texts::new(dimensions.len(), series);
     for group in cut(rows, SMALL_GROUP) {
-        writer.write(&batch(&schema, &texts, &rows[group])?).map_err(broken)?;
+        writer.write(&batch(&schema, &texts, &rows[group], sets)?).map_err(broken)?;
         writer.flush().map_err(broken)?;
     }
     writer.close().map_err(broken)?;
@@ -147,7 +152,7 @@ pub(super) fn in_memory(
     let schema = Arc::new(with_dictionaries(&schema(dimensions)));
     let texts = Texts::new(dimensions.len(), series);
     let groups = cut(rows, SMALL_GROUP).into_iter().map(|group| {
-        let batch = batch(&schema, &texts, &rows[group])?;
+        let batch = batch(&schema, &texts, &rows[group], SetFormat::Roaring)?;
         let fields = schema.fields().iter().map(|field| {
             Field::new(field.name(), reading_type(field.data_type()), field.is_nullable())
         });
@@ -221,7 +226,7 @@ fn stats(rows: &[Row]) -> String {
     }
 }
 
-fn properties(level: i32) -> Result<WriterProperties> {
+fn properties(sets: SetFormat, level: i32) -> Result<WriterProperties> {
     let level = ZstdLevel::try_new(level).map_err(|cause| Error::internal(cause.to_string()))?;
     let mut properties = WriterProperties::builder()
         // Days, texts and shards: codes in runs, which are small as they are, and read sooner.
@@ -232,7 +237,10 @@ fn properties(level: i32) -> Result<WriterProperties> {
         .set_column_dictionary_enabled("users".into(), false)
         .set_column_encoding("users".into(), Encoding::PLAIN)
         .set_column_statistics_enabled("users".into(), EnabledStatistics::None);
-    for column in ["users", "user_count", "event_count"] {
+    let counts = ["user_count", "event_count"];
+    // Packed sets have nothing left to compress.
+    let sets = (sets == SetFormat::Roaring).then_some("users");
+    for column in counts.into_iter().chain(sets) {
         properties = properties.set_column_compression(column.into(), Compression::ZSTD(level));
     }
     Ok(properties.build())
@@ -278,7 +286,7 @@ impl Texts {
     }
 }
 
-fn batch(schema: &SchemaRef, texts: &Texts, rows: &[Row]) -> Result<RecordBatch> {
+fn batch(schema: &SchemaRef, texts: &Texts, rows: &[Row], sets: SetFormat) -> Result<RecordBatch> {
     let days: Date32Array = rows.iter().map(|row| Some(row.day.number())).collect();
     let mut columns: Vec<ArrayRef> = vec![Arc::new(days)];
     for (values, keys) in &texts.0 {
@@ -291,7 +299,11 @@ fn batch(schema: &SchemaRef, texts: &Texts, rows: &[Row]) -> Result<RecordBatch>
         Ok(Arc::new(counts.map_err(|_| Error::limit("a count beyond 2^63"))?))
     };
     columns.push(Arc::new(rows.iter().map(|r| Some(r.shard as i32)).collect::<Int32Array>()));
-    columns.push(Arc::new(BinaryArray::from_iter_values(rows.iter().map(|row| &row.users))));
+    let sets: Vec<Cow<'_, [u8]>> = match sets {
+        SetFormat::Roaring => rows.iter().map(|row| Cow::Borrowed(row.users.as_slice())).collect(),
+        SetFormat::Packed => rows.iter().map(|row| pack(&row.users)).collect::<Result<_>>()?,
+    };
+    columns.push(Arc::new(BinaryArray::from_iter_values(sets)));
     columns.push(counts(|row| row.user_count)?);
     columns.push(counts(|row| row.event_count)?);
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
@@ -377,7 +389,7 @@ impl About {
     }
 }
 
-/// The sets of the rows of a row group.
+/// The sets of the rows of a row group, as they are stored.
 ///
 /// # Errors
 /// When the file is broken.

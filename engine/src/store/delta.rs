@@ -10,7 +10,7 @@ use std::fmt;
 use deltalake_core::kernel::transaction::{
     CommitBuilder, CommitProperties, TableReference, TransactionError,
 };
-use deltalake_core::kernel::{Action, Add, Remove, StructField, Transaction};
+use deltalake_core::kernel::{Action, Add, MetadataExt, Remove, StructField, Transaction};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ensure_table_uri};
@@ -155,7 +155,7 @@ impl Table {
         Ok(state.metadata().id().to_owned())
     }
 
-    /// A property that the table was made with.
+    /// A property of the table.
     pub(super) fn property(&self, key: &str) -> Result<Option<String>> {
         let state = self.delta.snapshot().map_err(|cause| failed(&self.place, cause))?;
         Ok(state.metadata().configuration().get(key).cloned())
@@ -176,8 +176,8 @@ impl Table {
         Ok(noted.map_err(failed)?.and_then(|version| u64::try_from(version).ok()).unwrap_or(0))
     }
 
-    /// Commits the next version: exactly the files of `wanted`, and `notes`. All of it becomes
-    /// visible at once, or nothing does.
+    /// Commits the next version: exactly the files of `wanted`, `notes`, and a property of the table
+    /// that changes. All of it becomes visible at once, or nothing does.
     ///
     /// # Errors
     /// When another process has committed since this one read the log, and when the log cannot be
@@ -187,9 +187,17 @@ impl Table {
         wanted: &BTreeMap<String, DataFile>,
         notes: &[(&str, u64)],
         rearranges: bool,
+        property: Option<(&str, &str)>,
     ) -> Result<u64> {
         let present = self.files()?;
         let mut actions = Vec::new();
+        if let Some((key, value)) = property {
+            let state = self.delta.snapshot().map_err(|cause| failed(&self.place, cause))?;
+            let changed = state.metadata().clone().add_config_key(key.to_owned(), value.to_owned());
+            actions.push(Action::Metadata(
+                changed.map_err(|cause| failed(&self.place, cause.into()))?,
+            ));
+        }
         // The engine has no clock; the last commit is as late as it knows.
         let now = self.place.within(LOG).modified(&log_file(self.version()))?;
         for file in present.values().filter(|file| !wanted.contains_key(&file.name)) {

@@ -1,96 +1,33 @@
 //! Sets of users as one bit for each number: what stored sets are united in.
 
-use super::{Container, SHARD_BITS, containers};
+use super::activity::{SHARD_BITS, SHARD_MASK};
+use super::packed;
+use super::{Container, containers};
 use crate::Result;
 
-/// 64-bit words of 65,536 numbers.
-const WORDS: usize = 1_024;
-/// Pages of 65,536 numbers in a shard.
-const PAGES: usize = 1 << (SHARD_BITS - 16);
-
-/// A set of users of 65,536 numbers.
-#[derive(Clone, Debug)]
-struct Page(Box<[u64; WORDS]>);
-
-impl Default for Page {
-    fn default() -> Self {
-        Self(Box::new([0; WORDS]))
-    }
-}
-
-impl Page {
-    /// How many users.
-    fn len(&self) -> u64 {
-        self.0.iter().map(|word| u64::from(word.count_ones())).sum()
-    }
-
-    /// Whether nobody is in it.
-    fn is_empty(&self) -> bool {
-        self.0.iter().all(|word| *word == 0)
-    }
-
-    /// Takes everybody out.
-    fn clear(&mut self) {
-        self.0.fill(0);
-    }
-
-    /// Adds a container of these numbers.
-    #[inline]
-    fn add(&mut self, container: Container<'_>) {
-        match container {
-            Container::Array(array) => {
-                for low in array {
-                    let low = u16::from_le_bytes(*low);
-                    self.0[usize::from(low >> 6)] |= 1 << (low & 63);
-                }
-            }
-            Container::Bits(bits) => {
-                for (word, more) in self.0.iter_mut().zip(bits.as_chunks().0) {
-                    *word |= u64::from_le_bytes(*more);
-                }
-            }
-            Container::Runs(runs) => {
-                for [a, b, c, d] in runs {
-                    let first = u32::from(u16::from_le_bytes([*a, *b]));
-                    let more = u32::from(u16::from_le_bytes([*c, *d]));
-                    for low in first..=(first + more).min(u32::from(u16::MAX)) {
-                        self.0[(low >> 6) as usize] |= 1 << (low & 63);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Adds everybody of another set.
-    fn unite(&mut self, other: &Self) {
-        self.0.iter_mut().zip(other.0.iter()).for_each(|(ours, theirs)| *ours |= theirs);
-    }
-
-    /// Keeps only those who are in another set too.
-    fn keep(&mut self, other: &Self) {
-        self.0.iter_mut().zip(other.0.iter()).for_each(|(ours, theirs)| *ours &= theirs);
-    }
-}
+/// 64-bit words of a shard, and of a page of 65,536 numbers in it.
+const WORDS: usize = 1 << (SHARD_BITS - 6);
+const PAGE: usize = 1 << 10;
 
 /// A set of users of a shard. The upper bits of numbers are the shard's own and do not matter.
 #[derive(Clone, Debug)]
-pub struct Marks(Vec<Page>);
+pub struct Marks(Box<[u64; WORDS]>);
 
 impl Default for Marks {
     fn default() -> Self {
-        Self(vec![Page::default(); PAGES])
+        Self(Box::new([0; WORDS]))
     }
 }
 
 impl Marks {
     /// How many users.
     pub fn len(&self) -> u64 {
-        self.0.iter().map(Page::len).sum()
+        self.0.iter().map(|word| u64::from(word.count_ones())).sum()
     }
 
     /// Whether nobody is in it.
     pub fn is_empty(&self) -> bool {
-        self.0.iter().all(Page::is_empty)
+        self.0.iter().all(|word| *word == 0)
     }
 
     /// Adds a stored set.
@@ -98,28 +35,36 @@ impl Marks {
     /// # Errors
     /// When its bytes are broken.
     pub fn add(&mut self, set: &[u8]) -> Result<()> {
-        containers(set, |high, container| self.0[usize::from(high) % PAGES].add(container))
+        if packed::is_packed(set) {
+            return packed::each(set, |number| {
+                self.0[((number & SHARD_MASK) >> 6) as usize] |= 1 << (number & 63);
+            });
+        }
+        let (pages, _) = self.0.as_chunks_mut();
+        containers(set, |high, container| {
+            add(&mut pages[usize::from(high) % (WORDS / PAGE)], container);
+        })
     }
 
     /// Takes everybody out.
     pub fn clear(&mut self) {
-        self.0.iter_mut().for_each(Page::clear);
+        self.0.fill(0);
     }
 
     /// Adds everybody of another set.
     pub fn unite(&mut self, other: &Self) {
-        self.0.iter_mut().zip(&other.0).for_each(|(ours, theirs)| ours.unite(theirs));
+        self.0.iter_mut().zip(other.0.iter()).for_each(|(ours, theirs)| *ours |= theirs);
     }
 
     /// Keeps only those who are in another set too.
     pub fn keep(&mut self, other: &Self) {
-        self.0.iter_mut().zip(&other.0).for_each(|(ours, theirs)| ours.keep(theirs));
+        self.0.iter_mut().zip(other.0.iter()).for_each(|(ours, theirs)| *ours &= theirs);
     }
 
     /// Everybody's number, ascending, with `base` for the bits that are the shard's own.
     pub fn numbers(&self, base: u32) -> Vec<u32> {
         let mut numbers = Vec::with_capacity(usize::try_from(self.len()).unwrap_or(0));
-        for (at, word) in self.0.iter().flat_map(|page| page.0.iter()).enumerate() {
+        for (at, word) in self.0.iter().enumerate() {
             let mut word = *word;
             while word != 0 {
                 numbers.push(base | (at as u32) << 6 | word.trailing_zeros());
@@ -127,6 +72,25 @@ impl Marks {
             }
         }
         numbers
+    }
+}
+
+/// Marks the users of a container.
+#[inline]
+fn add(page: &mut [u64; PAGE], container: Container<'_>) {
+    match container {
+        Container::Array(array) => {
+            for low in array {
+                let low = u16::from_le_bytes(*low);
+                page[usize::from(low >> 6)] |= 1 << (low & 63);
+            }
+        }
+        Container::Bits(bits) => {
+            for (word, more) in page.iter_mut().zip(bits.as_chunks().0) {
+                *word |= u64::from_le_bytes(*more);
+            }
+        }
+        runs => runs.each(&mut |low| page[usize::from(low >> 6)] |= 1 << (low & 63)),
     }
 }
 

@@ -10,9 +10,10 @@
 //! | `months` | everybody who did anything in a month, in one shard: the union of `activity` | `month, shard, users, user_count` |
 //! | `files` | a file of events that was ingested | `source, name, hash, size, modified_ns, events, rejected, first, last, rejects, settings` |
 //!
-//! `users` is a Roaring bitmap in the portable format. Several rows may be about the same thing,
-//! when files came one after the other: their union counts. Different shards hold different
-//! people, so counts of shards add.
+//! `users` is a Roaring bitmap in the portable format, or, in `activity` and if the project wants
+//! it so, a [packed](SetFormat::Packed) set. Several rows may be about the same thing, when files
+//! came one after the other: their union counts. Different shards hold different people, so counts
+//! of shards add.
 //!
 //! **Exactly once.** A version of the store is a version of `activity`. Its commit notes (as Delta
 //! application transactions, `headcount.users` and so on) which versions of the three other tables
@@ -36,6 +37,7 @@ mod ledger;
 mod lock;
 mod marks;
 mod months;
+mod packed;
 mod people;
 mod table;
 mod upkeep;
@@ -66,13 +68,13 @@ pub use ledger::{Entry, Reject, rejects};
 pub use lock::Lock;
 pub use marks::Marks;
 pub use months::{MonthOf, months};
+pub use packed::{SetFormat, pack, portable};
 pub use people::{PARTS, People};
 pub use upkeep::Swept;
 pub use verify::{Fault, Verified};
 pub use write::Written;
 
-/// Version of the layout that this program writes and reads.
-const FORMAT: &str = "1";
+/// The property of tables that holds the version of the store's layout.
 const FORMAT_KEY: &str = "headcount.format";
 const ACTIVITY: &str = "activity";
 const USERS: &str = "users";
@@ -89,6 +91,7 @@ type Files = BTreeMap<String, DataFile>;
 pub struct Store {
     place: Place,
     dimensions: Vec<String>,
+    sets: SetFormat,
     version: u64,
     activity: Files,
     users: Files,
@@ -121,11 +124,12 @@ impl Store {
             rayon::join(|| Table::load(&place.within(ACTIVITY), version), newest);
         let activity = activity?;
         let format = activity.property(FORMAT_KEY)?.unwrap_or_default();
-        if format != FORMAT {
-            return Err(Error::input(format!("the store has format `{format}`, not `{FORMAT}`"))
+        let sets = SetFormat::ALL.into_iter().find(|sets| sets.number() == format);
+        let sets = sets.ok_or_else(|| {
+            Error::input(format!("the store has format `{format}`, which is unknown here"))
                 .with("file", place)
-                .with("help", "use the version of headcount that made it, or a newer one"));
-        }
+                .with("help", "use the version of headcount that made it, or a newer one")
+        })?;
         let columns = activity.columns()?;
         let around = activity::BEFORE.len() + activity::AFTER.len();
         if columns.len() < around {
@@ -146,6 +150,7 @@ impl Store {
         let mut store = Self {
             place: place.clone(),
             dimensions: columns[activity::BEFORE.len()..last].to_vec(),
+            sets,
             version: activity.version(),
             activity: activity.files()?,
             users,
@@ -167,11 +172,11 @@ impl Store {
         place.make()
     }
 
-    /// Opens the store, or makes an empty one. `dimensions` only matter to a new one.
+    /// Opens the store, or makes an empty one. `dimensions` and `sets` only matter to a new one.
     ///
     /// # Errors
     /// When the place cannot be written, or a dimension has the name of another column.
-    pub fn create(place: &Place, dimensions: &[String]) -> Result<Self> {
+    pub fn create(place: &Place, dimensions: &[String], sets: SetFormat) -> Result<Self> {
         let taken = activity::BEFORE.iter().chain(&activity::AFTER);
         if let Some(name) = taken.into_iter().find(|name| dimensions.iter().any(|d| d == *name)) {
             return Err(Error::input(format!("a dimension called `{name}` cannot be stored"))
@@ -188,7 +193,7 @@ impl Store {
             let part = place.within(name);
             if !Table::exists(&part)? {
                 part.make()?;
-                let format = [(FORMAT_KEY, FORMAT.to_owned())];
+                let format = [(FORMAT_KEY, sets.number().to_owned())];
                 Table::create(&part, fields(&schema)?, comment, &format)?;
             }
         }
@@ -211,6 +216,11 @@ impl Store {
     /// The dimensions that it keeps apart.
     pub fn dimensions(&self) -> &[String] {
         &self.dimensions
+    }
+
+    /// How its sets of users lie.
+    pub fn sets(&self) -> SetFormat {
+        self.sets
     }
 
     /// The files of events that were ingested.

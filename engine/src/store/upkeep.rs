@@ -5,11 +5,12 @@ use std::path::Path;
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
-use super::activity::{About, Row, Series, users};
+use super::activity::{self, About, Row, Series, user_counts, users};
 use super::bitmap::{encode, numbers};
-use super::delta::DataFile;
-use super::write::{SMALL, by_name};
-use super::{FILES, Store, USERS, each_batch, ledger};
+use super::delta::{self, DataFile};
+use super::packed::{SetFormat, portable};
+use super::write::{FAST, SMALL, by_name};
+use super::{ACTIVITY, DataReader, FILES, Store, USERS, each_batch, ledger};
 use crate::calendar::Day;
 use crate::place::{Item, Place};
 use crate::{Error, Result};
@@ -27,17 +28,21 @@ pub struct Swept {
 
 impl Store {
     /// Makes a version with the same content in fewer files: the rows of each shard united, at the
-    /// best compression. False if there was nothing to do.
+    /// best compression, with sets in this format. False if there was nothing to do.
     ///
     /// # Errors
     /// When the disk refuses, or another process has made a version meanwhile.
-    pub fn compact(&mut self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<bool> {
-        if self.files.len() < 2 {
+    pub fn compact(
+        &mut self,
+        sets: SetFormat,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<bool> {
+        if self.files.is_empty() || self.files.len() == 1 && self.sets == sets {
             return Ok(false);
         }
         self.pass_by_leftovers()?;
         let (series, mut rows) = self.united(progress)?;
-        let written = self.write_at(&series, &mut rows, SMALL)?;
+        let written = self.write_as((sets, SMALL), &series, &mut rows)?;
         let mut users = self.users.clone();
         if users.len() > 1 {
             let mut batches = Vec::new();
@@ -54,7 +59,7 @@ impl Store {
         let file = self.write_batches(FILES, &batch, &self.next_number(), SMALL)?;
         let files = BTreeMap::from([(file.name.clone(), file)]);
         let (activity, months) = (by_name(written.activity), by_name(written.months));
-        self.publish(activity, [users, files, months], true)?;
+        self.publish(activity, [users, files, months], Some(sets))?;
         Ok(true)
     }
 
@@ -97,10 +102,10 @@ impl Store {
     }
 
     /// Copies this version out of the log's keeping: a folder of plain Parquet files for each
-    /// table, each row once. Returns files and bytes.
+    /// table, each row once, with sets that others can read. Returns files and bytes.
     ///
     /// # Errors
-    /// When the folder exists already, or the disk or the object store refuses.
+    /// When the folder exists already, a data file is broken, or the disk or the object store refuses.
     pub fn export(&self, to: &Path) -> Result<(u64, u64)> {
         if to.exists() {
             return Err(Error::input("there is something in this place already")
@@ -109,43 +114,57 @@ impl Store {
         }
         let (mut count, mut bytes) = (0, 0);
         for (table, files) in self.tables() {
-            let folder = to.join(table);
+            let (from, folder) = (self.place.within(table), to.join(table));
             std::fs::create_dir_all(&folder).map_err(|cause| Error::io(&folder, cause))?;
-            for name in files.keys() {
-                bytes += self.place.within(table).copy_out(name, &folder.join(name))?;
+            for file in files.values() {
+                // What has changed since it was written is not handed on.
+                file.sound(&from)?;
                 count += 1;
+                bytes += match (table, self.sets) {
+                    (ACTIVITY, SetFormat::Packed) => {
+                        self.export_portable(file, &Place::Folder(folder.clone()))?
+                    }
+                    _ => from.copy_out(&file.name, &folder.join(&file.name))?,
+                };
             }
         }
         Ok((count, bytes))
     }
 
+    /// Writes a data file of `activity` once more, with sets that others can read.
+    fn export_portable(&self, file: &DataFile, to: &Place) -> Result<u64> {
+        let reader = DataReader::open(&self.place.within(ACTIVITY), file)?;
+        let (mut places, mut rows) = (BTreeMap::new(), Vec::new());
+        self.each_row(&reader, &mut places, |row| {
+            let users = portable(&row.users)?.into_owned();
+            rows.push(Row { users, ..row });
+            Ok(())
+        })?;
+        let format = (SetFormat::Roaring, FAST);
+        let bytes = activity::to_bytes(&self.dimensions, &in_order(places), &rows, format)?;
+        let number = file.name.split('-').next().unwrap_or_default();
+        Ok(delta::write(to, bytes, file.stats.clone(), number)?.size)
+    }
+
     /// All rows, with those that are about the same thing made one.
     fn united(&self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<(Vec<Series>, Vec<Row>)> {
-        let mut places: BTreeMap<Series, u32> = BTreeMap::new();
+        let mut places = BTreeMap::new();
         // By shard, day and series: sets, and events.
-        type Parts = BTreeMap<(u32, i32, u32), (Vec<Vec<u8>>, u64)>;
+        type Parts = BTreeMap<(u32, Day, u32), (Vec<Vec<u8>>, u64)>;
         let mut parts = Parts::new();
         let readers = self.readers()?;
         let total: u64 = self.activity.values().map(DataFile::rows).sum();
         let mut done = 0;
         for reader in &readers {
-            for group in 0..reader.groups() {
-                let about = About::read(reader, group, &self.dimensions)?;
-                let users = users(reader, group)?;
-                for row in 0..about.len() {
-                    let next = places.len() as u32;
-                    let place = *places.entry(about.series(row)).or_insert(next);
-                    let key = (about.shards()[row] as u32, about.days()[row], place);
-                    let part = parts.entry(key).or_default();
-                    part.0.push(users.value(row).to_vec());
-                    part.1 += u64::try_from(about.events()[row]).unwrap_or(0);
-                }
-                done += about.len() as u64;
-                progress(done, total);
-            }
+            self.each_row(reader, &mut places, |row| {
+                let part = parts.entry((row.shard, row.day, row.series)).or_default();
+                part.0.push(row.users);
+                part.1 += row.event_count;
+                done += 1;
+                Ok(())
+            })?;
+            progress(done, total);
         }
-        let mut series: Vec<(Series, u32)> = places.into_iter().collect();
-        series.sort_unstable_by_key(|(_, place)| *place);
         let rows: Result<Vec<Row>> = parts
             .into_iter()
             .map(|((shard, day, series), (sets, event_count))| {
@@ -158,10 +177,42 @@ impl Store {
                     all.dedup();
                 }
                 let user_count = all.len() as u64;
-                let day = Day::new(day);
                 Ok(Row { shard, day, series, users: encode(&all)?, user_count, event_count })
             })
             .collect();
-        Ok((series.into_iter().map(|(series, _)| series).collect(), rows?))
+        Ok((in_order(places), rows?))
     }
+
+    /// Calls `each` with every row of a data file, with its set as it lies there; `places` gets the
+    /// series that it did not have.
+    fn each_row(
+        &self,
+        reader: &DataReader,
+        places: &mut BTreeMap<Series, u32>,
+        mut each: impl FnMut(Row) -> Result<()>,
+    ) -> Result<()> {
+        for group in 0..reader.groups() {
+            let about = About::read(reader, group, &self.dimensions)?;
+            let (sets, counts) = (users(reader, group)?, user_counts(reader, group)?);
+            for at in 0..about.len() {
+                let next = places.len() as u32;
+                each(Row {
+                    shard: about.shards()[at] as u32,
+                    day: Day::new(about.days()[at]),
+                    series: *places.entry(about.series(at)).or_insert(next),
+                    users: sets.value(at).to_vec(),
+                    user_count: u64::try_from(counts.value(at)).unwrap_or(0),
+                    event_count: u64::try_from(about.events()[at]).unwrap_or(0),
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Series in the order of their places.
+fn in_order(places: BTreeMap<Series, u32>) -> Vec<Series> {
+    let mut series: Vec<(Series, u32)> = places.into_iter().collect();
+    series.sort_unstable_by_key(|(_, place)| *place);
+    series.into_iter().map(|(series, _)| series).collect()
 }

@@ -8,7 +8,7 @@ use roaring::RoaringBitmap;
 
 use super::activity::{About, FIRST_GIVEN, SHARD_BITS, user_counts, users};
 use super::delta::{DataFile, broken_logs};
-use super::{ACTIVITY, DataReader, MONTHS, PARTS, People, Store, months};
+use super::{ACTIVITY, DataReader, MONTHS, PARTS, People, Store, months, portable};
 use crate::calendar::{Day, Window};
 use crate::place::Place;
 use crate::{Error, Kind, Result};
@@ -182,10 +182,10 @@ impl Store {
                 let events = u64::try_from(about.events()[row]).unwrap_or(0);
                 let shard = about.shards()[row] as u32;
                 *part.events.entry(about.series(row).source).or_default() += events;
-                let bitmap = match RoaringBitmap::deserialize_from(sets.value(row)) {
+                let bitmap = match bitmap(sets.value(row)) {
                     Ok(bitmap) => bitmap,
                     Err(cause) => {
-                        part.fault(format!("row {rows}: not a bitmap: {cause}"));
+                        part.fault(format!("row {rows}: {cause}"));
                         continue;
                     }
                 };
@@ -211,14 +211,20 @@ fn read_months(place: &Place, file: &DataFile, told: &mut Months) -> Result<()> 
     for row in months(&reader)? {
         let (group, at) = row.place;
         let sets = users(&reader, group)?;
-        let bitmap = RoaringBitmap::deserialize_from(sets.value(at));
-        let bitmap = bitmap.map_err(|cause| reader.broken(&format!("not a bitmap: {cause}")))?;
+        let bitmap = bitmap(sets.value(at)).map_err(|cause| reader.broken(&cause))?;
         if bitmap.len() != row.user_count {
             return Err(reader.broken("a set has not as many users as its row says"));
         }
         *told.entry((row.month, row.shard)).or_default() |= bitmap;
     }
     Ok(())
+}
+
+/// A stored set, or what is wrong with it.
+fn bitmap(set: &[u8]) -> Result<RoaringBitmap, String> {
+    let portable = portable(set).map_err(|_| "not a packed set")?;
+    let bitmap = RoaringBitmap::deserialize_from(&*portable);
+    bitmap.map_err(|cause| format!("not a bitmap: {cause}"))
 }
 
 /// What is wrong with a file that cannot be understood. One that cannot be read is no fault of the

@@ -11,15 +11,16 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use super::activity::{Row, Series, write_rows};
 use super::delta::{self, DataFile, Table};
 use super::ledger::{self, Entry};
+use super::packed::SetFormat;
 use super::people::People;
-use super::{ACTIVITY, FILES, Files, MONTHS, SIDES, Store, USERS, months};
+use super::{ACTIVITY, FILES, FORMAT_KEY, Files, MONTHS, SIDES, Store, USERS, months};
 use crate::place::Place;
 use crate::{Error, Result};
 
 /// Data files that one process can write for one version.
 const MOST_FILES: u64 = 1_000_000;
 /// Compression of what is written in a hurry, and of what is written to stay.
-const FAST: i32 = 3;
+pub(super) const FAST: i32 = 3;
 pub(super) const SMALL: i32 = 9;
 
 /// Data files that were written and belong to no version yet.
@@ -43,22 +44,22 @@ impl Store {
     /// # Errors
     /// When the disk refuses.
     pub fn write(&self, series: &[Series], rows: &mut [Row]) -> Result<Written> {
-        self.write_at(series, rows, FAST)
+        self.write_as((self.sets, FAST), series, rows)
     }
 
-    pub(super) fn write_at(
+    pub(super) fn write_as(
         &self,
+        format: (SetFormat, i32),
         series: &[Series],
         rows: &mut [Row],
-        level: i32,
     ) -> Result<Written> {
         if rows.is_empty() {
             return Ok(Written::default());
         }
         let place = self.place.within(ACTIVITY);
         let number = || self.next_number();
-        let activity = write_rows(&place, &self.dimensions, series, rows, level, &number)?;
-        let months = self.write_batches(MONTHS, &months::of_rows(rows)?, &number(), level)?;
+        let activity = write_rows(&place, &self.dimensions, series, rows, format, &number)?;
+        let months = self.write_batches(MONTHS, &months::of_rows(rows)?, &number(), format.1)?;
         Ok(Written { activity, months: vec![months] })
     }
 
@@ -88,25 +89,27 @@ impl Store {
         let batch = [ledger::write(&entries)?];
         let file = self.write_batches(FILES, &batch, &self.next_number(), FAST)?;
         files.insert(file.name.clone(), file);
-        self.publish(activity, [users, files, months], false)?;
+        self.publish(activity, [users, files, months], None)?;
         people.saved();
         self.ledger.extend(entries);
         Ok(self.version)
     }
 
-    /// The commits, `activity` last: it makes the others visible.
+    /// The commits, `activity` last: it makes the others visible. `rearranged` says how the sets of
+    /// all files lie, if these are the same rows in other files.
     pub(super) fn publish(
         &mut self,
         activity: Files,
         sides: [Files; 3],
-        rearranges: bool,
+        rearranged: Option<SetFormat>,
     ) -> Result<()> {
+        let rearranges = rearranged.is_some();
         let mut notes = self.notes;
         let before = [&self.users, &self.files, &self.months];
         for (at, ((name, _), wanted)) in SIDES.into_iter().zip(&sides).enumerate() {
             if wanted != before[at] {
                 let mut table = Table::load(&self.place.within(name), None)?;
-                notes[at] = table.commit(wanted, &[], rearranges)?;
+                notes[at] = table.commit(wanted, &[], rearranges, None)?;
             }
         }
         let mut table = Table::load(&self.place.within(ACTIVITY), None)?;
@@ -115,7 +118,10 @@ impl Store {
         }
         let noted: Vec<(&str, u64)> =
             SIDES.iter().zip(notes).map(|((_, note), version)| (*note, version)).collect();
-        self.version = table.commit(&activity, &noted, rearranges)?;
+        let sets = rearranged.filter(|sets| *sets != self.sets);
+        let property = sets.map(|sets| (FORMAT_KEY, sets.number()));
+        self.version = table.commit(&activity, &noted, rearranges, property)?;
+        self.sets = sets.unwrap_or(self.sets);
         (self.activity, self.notes) = (activity, notes);
         [self.users, self.files, self.months] = sides;
         Ok(())

@@ -18,11 +18,21 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// `store-1` was made by ingesting `january.csv`, then `february.csv`; `expected.csv` is the report
-/// on the events. How to make the next one stands in its README.
 #[test]
 fn the_first_store() {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/store-1");
+    is_read("store-1");
+}
+
+/// The first with packed sets.
+#[test]
+fn the_second_store() {
+    is_read("store-2");
+}
+
+/// A fixture was made by ingesting `january.csv`, then `february.csv`; `expected.csv` is the report
+/// on the events. How to make the next one stands in the README of the first.
+fn is_read(name: &str) {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures").join(name);
     let project = Project::empty();
     copy(&fixture, project.root());
     let expected = std::fs::read_to_string(fixture.join("expected.csv")).unwrap();

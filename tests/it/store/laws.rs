@@ -1,13 +1,14 @@
 //! Random events in random files, ingested in random order with late ones, twice-given ones and
-//! compactions between: store, events and slow twin agree on every row.
+//! compactions to either format of sets between: store, events and slow twin agree on every row.
 
 use std::fmt::Write as _;
 
 use engine::active::Question;
 use engine::calendar::Zone;
 use engine::rollup::Counting;
+use engine::store::SetFormat;
 use proptest::collection::vec;
-use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert_eq, proptest};
+use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, proptest};
 use proptest::sample::select;
 
 use super::{assert_same, assert_sound, open, take, take_with};
@@ -50,7 +51,7 @@ enum Step {
     Ingest,
     /// With so little memory that nothing is taken together.
     IngestSmall,
-    Compact,
+    Compact(SetFormat),
     /// A file that is there already is copied under another name.
     Twice,
 }
@@ -61,7 +62,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         Step::File,
         Step::Ingest,
         Step::IngestSmall,
-        Step::Compact,
+        Step::Compact(SetFormat::Roaring),
+        Step::Compact(SetFormat::Packed),
         Step::Twice,
     ]);
     vec(step, 1..8)
@@ -97,14 +99,16 @@ proptest! {
         keys in select(vec![Keys::Dense, Keys::Texts, Keys::Uuids, Keys::Mixed]),
         faults in any::<bool>(),
         scoped in any::<bool>(),
+        sets in select(SetFormat::ALL.to_vec()),
         steps in steps(),
     ) {
         let project = world.project(None);
         std::fs::remove_file(project.path("events.csv")).unwrap();
         let scope = if scoped { "{column: user, scope: region}" } else { "user" };
         project.write("headcount.yaml", format!(
-            "time_zone: {}\nsources:\n  - {{name: events, files: \"events/*\", time: at, user: {scope}, \
-             event: event, dimensions: [plan, region]}}\n", world.zone.name()));
+            "time_zone: {}\nstore: {{sets: {}}}\nsources:\n  - {{name: events, files: \"events/*\", \
+             time: at, user: {scope}, event: event, dimensions: [plan, region]}}\n",
+            world.zone.name(), sets.name()));
         let parts = steps.iter().filter(|step| matches!(step, Step::File)).count() + 1;
         let mut there = 0;
         let mut arrive = |project: &Project| {
@@ -121,10 +125,12 @@ proptest! {
                 Step::File => arrive(&project),
                 Step::Ingest => { take(project.root()); }
                 Step::IngestSmall => { take_with(project.root(), 16 << 20); }
-                Step::Compact if project.path("store").is_dir() => {
-                    open(project.root()).compact(&|_, _| ()).unwrap();
+                Step::Compact(sets) if project.path("store").is_dir() => {
+                    let mut store = open(project.root());
+                    store.compact(*sets, &|_, _| ()).unwrap();
+                    prop_assert!(store.sets() == *sets || store.ledger().is_empty());
                 }
-                Step::Compact => {}
+                Step::Compact(_) => {}
                 Step::Twice => {
                     std::fs::copy(project.path("events/0.csv"), project.path("events/copy.csv"))
                         .unwrap();
