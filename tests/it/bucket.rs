@@ -40,6 +40,8 @@ struct State {
     /// Writers of a key that ends so wait for each other: how many are wanted, and are there.
     meeting: Option<(String, usize, usize)>,
     delay: Duration,
+    /// Requests for Parquet files that wait for their answers, and most of them so far.
+    waiting: (usize, usize),
     is_forgetful: bool,
 }
 
@@ -102,6 +104,11 @@ impl Bucket {
     /// Every answer takes so long.
     pub(crate) fn slow(&self, delay: Duration) {
         self.lock().delay = delay;
+    }
+
+    /// Most requests for Parquet files that waited at the same time, since this was last asked.
+    pub(crate) fn most_at_once(&self) -> usize {
+        std::mem::take(&mut self.lock().waiting.1)
     }
 
     /// `If-None-Match` is ignored, as by older servers.
@@ -174,8 +181,15 @@ impl Bucket {
                 }
                 Some(Trouble::Replaced(_)) | None => self.answer(&request),
             };
-            let delay = self.lock().delay;
+            let parquet = usize::from(request.path.ends_with(".parquet"));
+            let delay = {
+                let mut state = self.lock();
+                let (now, most) = state.waiting;
+                state.waiting = (now + parquet, most.max(now + parquet));
+                state.delay
+            };
             std::thread::sleep(delay);
+            self.lock().waiting.0 -= parquet;
             if answer.write(&request.method, &mut stream).is_err() {
                 return;
             }

@@ -155,6 +155,21 @@ impl Place {
         }
     }
 
+    /// Data files of which these bytes will be read, fetched at the same time. On this machine there
+    /// is nothing to be fetched.
+    pub(crate) fn fetch_many(
+        &self,
+        wanted: &[(&str, u64, &[Range<u64>])],
+    ) -> Result<Option<Vec<Chunks>>> {
+        let Self::Remote(remote) = self else { return Ok(None) };
+        let parts: Vec<_> = wanted.iter().map(|(name, _, ranges)| (*name, *ranges)).collect();
+        let chunks =
+            wanted.iter().zip(remote.read_many(&parts)?).map(|((_, size, ranges), parts)| {
+                Chunks::Fetched(*size, ranges.iter().map(|range| range.start).zip(parts).collect())
+            });
+        Ok(Some(chunks.collect()))
+    }
+
     /// A data file of which everything will be read, with its digest; `None` if there is none.
     pub(crate) fn fetch_all(&self, name: &str) -> Result<Option<(Chunks, Digest, u64)>> {
         match self {

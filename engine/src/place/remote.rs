@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{
@@ -29,6 +29,9 @@ use super::object::Object;
 use super::reading::Reading;
 use super::wait::wait;
 use crate::{Error, Kind, Result};
+
+/// Things of which parts are fetched at the same time.
+const AT_ONCE: usize = 32;
 
 /// How long one request may take, unless a variable such as `AWS_TIMEOUT` says otherwise: enough
 /// for a large data file on a slow line.
@@ -176,6 +179,21 @@ impl Remote {
     pub(super) fn read_ranges(&self, name: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let (client, path) = (self.client()?, self.path(name));
         wait(client.get_ranges(&path, ranges))?.map_err(|cause| self.failed(name, cause))
+    }
+
+    /// Ranges of several things, fetched at the same time.
+    pub(super) fn read_many(&self, wanted: &[(&str, &[Range<u64>])]) -> Result<Vec<Vec<Bytes>>> {
+        let client = self.client()?;
+        let requests: Vec<_> = wanted
+            .iter()
+            .enumerate()
+            .map(|(at, (name, ranges))| {
+                let (client, path, ranges) = (client.clone(), self.path(name), ranges.to_vec());
+                async move { client.get_ranges(&path, &ranges).await.map_err(|cause| (at, cause)) }
+            })
+            .collect();
+        let all = stream::iter(requests).buffered(AT_ONCE).try_collect();
+        wait(all)?.map_err(|(at, cause)| self.failed(wanted[at].0, cause))
     }
 
     pub(super) fn write(&self, name: &str, bytes: Vec<u8>) -> Result<()> {

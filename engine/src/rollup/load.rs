@@ -38,6 +38,8 @@ pub(super) fn load(
         .flat_map(|(reader, file)| (0..file.groups()).map(move |at| (reader, at)))
         .filter(|(reader, at)| touches(readers[*reader].bounds(*at, "day"), request))
         .collect();
+    let groups = tasks.iter().map(|(reader, at)| (&readers[*reader], *at));
+    DataReader::fetch_ahead(groups, &About::columns(dimensions))?;
     let local: Result<Vec<Local>> = tasks
         .par_iter()
         .map(|(reader, at)| {

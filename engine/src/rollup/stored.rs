@@ -50,6 +50,9 @@ pub(super) struct Group {
     pub(super) shards: Vec<(u32, Range<usize>)>,
 }
 
+/// Most bytes of sets that are fetched at the same time, unless a bundle has more.
+const AHEAD: u64 = 64 << 20;
+
 /// What is asked, the place of a count in it, and what is to be counted there.
 type Place<'a> = (usize, usize, &'a Terms);
 
@@ -95,29 +98,26 @@ impl Stored {
                 bundles.into_iter().map(move |bundle| (list.as_slice(), bundle, needed.clone()))
             })
             .collect();
-        let parts: Result<Vec<Vec<(usize, usize, u64)>>> = tasks
-            .into_par_iter()
-            .map(|(list, bundle, needed)| {
-                let mut marks = [Marks::default(), Marks::default(), Marks::default()];
-                let mut found: Vec<_> =
-                    list.iter().map(|(at, place, _)| (*at, *place, 0)).collect();
-                self.each_shard(&bundle, &needed, |shard| {
-                    let mut sets = Sets::default();
-                    shard.iter().for_each(|(cell, set)| sets.push(*cell, *set));
-                    for ((_, _, terms), found) in list.iter().zip(&mut found) {
-                        found.2 += count(terms, &sets, &mut marks)?;
-                    }
-                    Ok(())
-                })?;
-                Ok(found)
-            })
-            .collect();
-        for (at, place, users) in parts?.into_iter().flatten() {
+        let work = |(list, bundle, needed): &(&[Place<'_>], Bundle, Vec<bool>)| {
+            let mut marks = [Marks::default(), Marks::default(), Marks::default()];
+            let mut found: Vec<(usize, usize, u64)> =
+                list.iter().map(|(at, place, _)| (*at, *place, 0)).collect();
+            self.each_shard(bundle, needed, |shard| {
+                let mut sets = Sets::default();
+                shard.iter().for_each(|(cell, set)| sets.push(*cell, *set));
+                for ((_, _, terms), found) in list.iter().zip(&mut found) {
+                    found.2 += count(terms, &sets, &mut marks)?;
+                }
+                Ok(())
+            })?;
+            Ok(found)
+        };
+        let parts = self.each_bundle(&tasks, |(_, bundle, _)| bundle, work)?;
+        for (at, place, users) in parts.into_iter().flatten() {
             counts[at][place] += users;
         }
         if !everybody.is_empty() {
-            let rows: Vec<Vec<MonthOf>> =
-                self.months.iter().map(month_rows).collect::<Result<_>>()?;
+            let rows = month_rows(&self.months)?;
             let whole: Result<Vec<(usize, usize, u64)>> = everybody
                 .into_par_iter()
                 .map(|(at, place, granules)| Ok((at, place, self.everybody(&rows, &granules)?)))
@@ -183,28 +183,24 @@ impl Stored {
                 .with("help", "ask for fewer years at once"));
         }
         let needed = self.needed(asked.iter().flat_map(|(_, days, _)| days.iter().flatten()));
-        let parts: Result<Vec<Vec<Vec<u64>>>> = self
-            .bundles(&needed)
-            .into_par_iter()
-            .map(|bundle| {
-                let mut found: Vec<Vec<u64>> =
-                    asked.iter().map(|(_, days, _)| vec![0; days.len()]).collect();
-                self.each_shard(&bundle, &needed, |shard| {
-                    let shard = shard.iter().map(|(cell, set)| Ok((*cell, portable(set)?)));
-                    each_page(&shard.collect::<Result<Vec<_>>>()?, |sets| {
-                        let series: Vec<Vec<u64>> = asked
-                            .par_iter()
-                            .map(|(_, days, length)| trailing(sets, days, *length))
-                            .collect();
-                        for (found, more) in found.iter_mut().zip(series) {
-                            found.iter_mut().zip(more).for_each(|(found, more)| *found += more);
-                        }
-                    })
-                })?;
-                Ok(found)
-            })
-            .collect();
-        for part in parts? {
+        let work = |bundle: &Bundle| {
+            let mut found: Vec<Vec<u64>> =
+                asked.iter().map(|(_, days, _)| vec![0; days.len()]).collect();
+            self.each_shard(bundle, &needed, |shard| {
+                let shard = shard.iter().map(|(cell, set)| Ok((*cell, portable(set)?)));
+                each_page(&shard.collect::<Result<Vec<_>>>()?, |sets| {
+                    let series: Vec<Vec<u64>> = asked
+                        .par_iter()
+                        .map(|(_, days, length)| trailing(sets, days, *length))
+                        .collect();
+                    for (found, more) in found.iter_mut().zip(series) {
+                        found.iter_mut().zip(more).for_each(|(found, more)| *found += more);
+                    }
+                })
+            })?;
+            Ok(found)
+        };
+        for part in self.each_bundle(&self.bundles(&needed), |bundle| bundle, work)? {
             for ((at, _, _), more) in asked.iter().zip(part) {
                 counts[*at].iter_mut().zip(more).for_each(|(count, more)| *count += more);
             }
@@ -291,6 +287,33 @@ impl Stored {
             end = end.max(Some(last));
         }
         bundles
+    }
+
+    /// Does the work of tasks, each of which reads the sets of a bundle. Where sets lie in an object
+    /// store, those of many bundles are fetched at the same time.
+    fn each_bundle<T: Sync, R: Send>(
+        &self,
+        mut tasks: &[T],
+        bundle: impl Fn(&T) -> &Bundle,
+        work: impl Fn(&T) -> Result<R> + Sync,
+    ) -> Result<Vec<R>> {
+        let group = |at: &usize| (&self.readers[self.groups[*at].reader], self.groups[*at].at);
+        let mut results = Vec::with_capacity(tasks.len());
+        while !tasks.is_empty() {
+            let mut bytes = 0;
+            let mut fits = |task: &T| {
+                let groups = bundle(task).iter().map(group);
+                bytes += groups.map(|(file, at)| file.to_fetch(at, "users")).sum::<u64>();
+                bytes <= AHEAD
+            };
+            let count = tasks.iter().position(|task| !fits(task)).unwrap_or(tasks.len()).max(1);
+            let (now, later) = tasks.split_at(count);
+            DataReader::fetch_ahead(now.iter().flat_map(&bundle).map(group), &["users"])?;
+            let done: Result<Vec<R>> = now.par_iter().map(&work).collect();
+            results.append(&mut done?);
+            tasks = later;
+        }
+        Ok(results)
     }
 
     /// Reads the sets of a bundle and calls `each` with those of every shard, in the order of

@@ -324,8 +324,7 @@ impl About {
     /// # Errors
     /// When the file is broken.
     pub fn read(file: &DataReader, group: usize, dimensions: &[String]) -> Result<Self> {
-        let dimension_names = dimensions.iter().map(String::as_str);
-        let names: Vec<&str> = BEFORE.into_iter().chain(dimension_names).chain(COUNTS).collect();
+        let names = Self::columns(dimensions);
         let batch = file.read(group, &names)?;
         let columns =
             names.iter().map(|name| batch.schema_ref().index_of(name).map_err(Error::from));
@@ -338,6 +337,12 @@ impl About {
             return Err(file.broken("a row says too little"));
         }
         Ok(about)
+    }
+
+    /// The columns that are read for it.
+    pub fn columns(dimensions: &[String]) -> Vec<&str> {
+        let dimensions = dimensions.iter().map(String::as_str);
+        BEFORE.into_iter().chain(dimensions).chain(COUNTS).collect()
     }
 
     /// Number of rows.

@@ -1,7 +1,8 @@
 //! A data file opened for reading, and rows in memory that read like one.
 
+use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::AsArray;
 use arrow::compute::{concat_batches, max, min};
@@ -17,14 +18,19 @@ use parquet::file::statistics::Statistics;
 
 use super::activity::reading_type;
 use super::delta::DataFile;
-use crate::place::{Place, column_ranges, footer};
+use crate::place::{Chunks, Place, column_ranges, footer};
 use crate::{Error, Result};
 
 /// A data file, opened.
 #[derive(Clone, Debug)]
 pub struct DataReader {
     input: Input,
+    /// What was fetched before it is read.
+    ahead: Arc<Mutex<HashMap<Parts, Chunks>>>,
 }
+
+/// A row group, and where the bytes lie that are wanted of it.
+type Parts = (usize, Vec<Range<u64>>);
 
 #[derive(Clone, Debug)]
 enum Input {
@@ -50,12 +56,16 @@ impl DataReader {
         let options = ArrowReaderOptions::new().with_schema(schema);
         let metadata = ArrowReaderMetadata::try_new(Arc::clone(plain.metadata()), options);
         let metadata = metadata.map_err(failed)?;
-        Ok(Self { input: Input::Stored(place.clone(), file.clone(), metadata) })
+        Ok(Self::of(Input::Stored(place.clone(), file.clone(), metadata)))
     }
 
     /// Row groups that are in no file yet.
     pub(super) fn of_batches(groups: Vec<RecordBatch>) -> Self {
-        Self { input: Input::Memory(groups) }
+        Self::of(Input::Memory(groups))
+    }
+
+    fn of(input: Input) -> Self {
+        Self { input, ahead: Arc::default() }
     }
 
     /// Number of row groups.
@@ -108,6 +118,42 @@ impl DataReader {
         }
     }
 
+    /// Fetches some columns of row groups of one table that will be read next, all at the same
+    /// time, if they lie in an object store; each waits in memory until it is [read](Self::read).
+    ///
+    /// # Errors
+    /// When they cannot be had.
+    pub fn fetch_ahead<'a>(
+        groups: impl Iterator<Item = (&'a Self, usize)>,
+        columns: &[&str],
+    ) -> Result<()> {
+        let mut wanted = Vec::new();
+        for (reader, group) in groups {
+            if let Input::Stored(place @ Place::Remote(_), file, metadata) = &reader.input {
+                let (_, parts) = parts(metadata, group, columns);
+                wanted.push((reader, place, file, group, parts));
+            }
+        }
+        let Some((_, place, ..)) = wanted.first() else { return Ok(()) };
+        let ranges = wanted.iter().map(|(_, _, f, _, parts)| (f.name.as_str(), f.size, &**parts));
+        let fetched = place.fetch_many(&ranges.collect::<Vec<_>>())?.unwrap_or_default();
+        for ((reader, _, _, group, parts), chunks) in wanted.into_iter().zip(fetched) {
+            let mut ahead = reader.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+            ahead.insert((group, parts), chunks);
+        }
+        Ok(())
+    }
+
+    /// Bytes that have to be fetched to read a column of a row group; none on this machine.
+    pub fn to_fetch(&self, group: usize, column: &str) -> u64 {
+        match &self.input {
+            Input::Stored(Place::Remote(_), _, metadata) => {
+                parts(metadata, group, &[column]).1.iter().map(|part| part.end - part.start).sum()
+            }
+            _ => 0,
+        }
+    }
+
     /// The error for a file that cannot be trusted.
     pub fn broken(&self, what: &str) -> Error {
         match &self.input {
@@ -125,12 +171,14 @@ impl DataReader {
         columns: &[&str],
     ) -> Result<RecordBatch> {
         let failed = |cause: ParquetError| self.broken(&cause.to_string());
-        let fields = metadata.schema().fields().iter().enumerate();
-        let wanted = fields.filter(|(_, f)| columns.contains(&f.name().as_str()));
-        let mask = ProjectionMask::roots(metadata.parquet_schema(), wanted.map(|(at, _)| at));
-        let parts = column_ranges(metadata.metadata().row_group(group), &mask);
-        // Opened anew each time: threads that share a file would share its place in it.
-        let chunks = place.fetch(&data.name, data.size, &parts)?;
+        let (mask, parts) = parts(metadata, group, columns);
+        let key = (group, parts);
+        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        let chunks = match ahead {
+            Some(chunks) => chunks,
+            // Opened anew each time: threads that share a file would share its place in it.
+            None => place.fetch(&data.name, data.size, &key.1)?,
+        };
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, metadata.clone());
         let rows = usize::try_from(metadata.metadata().row_group(group).num_rows()).unwrap_or(0);
         let reader = builder
@@ -149,6 +197,19 @@ impl DataReader {
             (_, None) => Err(self.broken("an empty row group")),
         }
     }
+}
+
+/// Some columns of a row group, and where they lie.
+fn parts(
+    metadata: &ArrowReaderMetadata,
+    group: usize,
+    columns: &[&str],
+) -> (ProjectionMask, Vec<Range<u64>>) {
+    let fields = metadata.schema().fields().iter().enumerate();
+    let wanted = fields.filter(|(_, f)| columns.contains(&f.name().as_str()));
+    let mask = ProjectionMask::roots(metadata.parquet_schema(), wanted.map(|(at, _)| at));
+    let ranges = column_ranges(metadata.metadata().row_group(group), &mask);
+    (mask, ranges)
 }
 
 fn bounds(group: &RowGroupMetaData, column: &str) -> Option<(i32, i32)> {

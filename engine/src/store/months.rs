@@ -17,6 +17,9 @@ use super::{DataReader, FIRST_GIVEN, Marks, SHARD_BITS, encode};
 use crate::calendar::{Day, Window};
 use crate::{Error, Result};
 
+/// Columns that say what a row is about.
+const COLUMNS: [&str; 3] = ["month", "shard", "user_count"];
+
 /// Users of one shard in one month.
 #[derive(Clone, Debug)]
 pub struct MonthOf {
@@ -66,18 +69,22 @@ pub(super) fn of_rows(rows: &[Row]) -> Result<Vec<RecordBatch>> {
         .collect()
 }
 
-/// What the rows of a file of the table are about.
+/// What the rows of each file of the table are about.
 ///
 /// # Errors
-/// When the file is broken.
-pub fn months(file: &DataReader) -> Result<Vec<MonthOf>> {
-    let groups: Result<Vec<Vec<MonthOf>>> =
-        (0..file.groups()).into_par_iter().map(|group| months_of(file, group)).collect();
-    Ok(groups?.into_iter().flatten().collect())
+/// When a file is broken.
+pub fn months(files: &[DataReader]) -> Result<Vec<Vec<MonthOf>>> {
+    let groups = files.iter().flat_map(|file| (0..file.groups()).map(move |group| (file, group)));
+    DataReader::fetch_ahead(groups, &COLUMNS)?;
+    let read = |file: &DataReader| -> Result<Vec<MonthOf>> {
+        let groups = (0..file.groups()).into_par_iter().map(|group| months_of(file, group));
+        Ok(groups.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    };
+    files.iter().map(read).collect()
 }
 
 fn months_of(file: &DataReader, group: usize) -> Result<Vec<MonthOf>> {
-    let batch = file.read(group, &["month", "shard", "user_count"])?;
+    let batch = file.read(group, &COLUMNS)?;
     let broken = || file.broken("a row says too little");
     let column = |at: usize| -> Result<&ArrayRef> {
         let column = batch.column(at);

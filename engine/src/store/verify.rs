@@ -208,7 +208,7 @@ type Months = BTreeMap<(Day, u32), RoaringBitmap>;
 
 fn read_months(place: &Place, file: &DataFile, told: &mut Months) -> Result<()> {
     let reader = DataReader::open(place, file)?;
-    for row in months(&reader)? {
+    for row in months(std::slice::from_ref(&reader))?.into_iter().flatten() {
         let (group, at) = row.place;
         let sets = users(&reader, group)?;
         let bitmap = bitmap(sets.value(at)).map_err(|cause| reader.broken(&cause))?;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use engine::calendar::Day;
 use engine::project::Project;
-use engine::store::{About, Lock, SetFormat, Store};
+use engine::store::{About, DataReader, Lock, SetFormat, Store};
 use engine::{Error, Result};
 
 use super::progress::Progress;
@@ -57,6 +57,8 @@ struct Month {
 fn info(store: &Store) -> Result<Outcome> {
     let mut months: BTreeMap<(String, i32, u8), Month> = BTreeMap::new();
     for reader in store.readers()? {
+        let groups = (0..reader.groups()).map(|group| (&reader, group));
+        DataReader::fetch_ahead(groups, &About::columns(store.dimensions()))?;
         for group in 0..reader.groups() {
             let about = About::read(&reader, group, store.dimensions())?;
             for row in 0..about.len() {

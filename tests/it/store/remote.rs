@@ -112,6 +112,30 @@ fn google_keeps_what_others_keep() {
     assert!(ran.err.contains("has written over what it was told to keep"), "{}", ran.err);
 }
 
+/// Whoever waits for one answer after the other waits for long.
+#[test]
+fn what_a_question_needs_is_fetched_at_the_same_time() {
+    let made = Made::new(REMOTE);
+    let expected = made.expected();
+    // Many files, for parts of files as small as these are read together.
+    for name in names(&made.project.path("events")) {
+        made.well(&["ingest", &format!("events/{name}")]);
+    }
+    made.bucket.slow(Duration::from_millis(50));
+    let at_once = |arguments: &[&str]| {
+        made.bucket.most_at_once();
+        let ran =
+            Ran::of(made.program().env("RAYON_NUM_THREADS", "1").args(arguments).output().unwrap());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        (ran.out, made.bucket.most_at_once())
+    };
+    let (report, most) = at_once(&REPORT);
+    assert!(report == expected, "another report");
+    assert!(most > 6, "{most} requests at the same time");
+    let (_, most) = at_once(&["report", "--level", "total"]);
+    assert!(most > 6, "{most} requests at the same time");
+}
+
 fn names(folder: &Path) -> BTreeSet<String> {
     let entries = std::fs::read_dir(folder).unwrap();
     entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
@@ -146,6 +170,9 @@ fn a_bucket_holds_what_a_folder_holds() {
     for made in [&local, &remote] {
         made.well(&["store", "compact"]);
         made.assert_complete(&expected, "after compacting");
+        let trailing = ["report", "--format", "csv", "--window", "trailing_7d", "--by", "plan"];
+        let raw = made.well(&[trailing.as_slice(), &["--no-store"]].concat());
+        assert_eq!(made.well(&trailing), raw);
         made.well(&["store", "export", "-o", "copy"]);
     }
     for part in ["activity", "users", "months", "files"] {
