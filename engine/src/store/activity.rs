@@ -128,7 +128,7 @@ pub(super) fn to_bytes(
     // Texts are handed over as dictionaries, and written as the texts they are.
     let schema = Arc::new(with_dictionaries(&schema(dimensions)));
     let options = ArrowWriterOptions::new()
-        .with_properties(properties(sets, level)?)
+        .with_properties(properties(level)?)
         .with_skip_arrow_metadata(true);
     let mut bytes = Vec::new();
     let mut writer = ArrowWriter::try_new_with_options(&mut bytes, Arc::clone(&schema), options)
@@ -226,7 +226,7 @@ fn stats(rows: &[Row]) -> String {
     }
 }
 
-fn properties(sets: SetFormat, level: i32) -> Result<WriterProperties> {
+fn properties(level: i32) -> Result<WriterProperties> {
     let level = ZstdLevel::try_new(level).map_err(|cause| Error::internal(cause.to_string()))?;
     let mut properties = WriterProperties::builder()
         // Days, texts and shards: codes in runs, which are small as they are, and read sooner.
@@ -237,10 +237,8 @@ fn properties(sets: SetFormat, level: i32) -> Result<WriterProperties> {
         .set_column_dictionary_enabled("users".into(), false)
         .set_column_encoding("users".into(), Encoding::PLAIN)
         .set_column_statistics_enabled("users".into(), EnabledStatistics::None);
-    let counts = ["user_count", "event_count"];
-    // Packed sets have nothing left to compress.
-    let sets = (sets == SetFormat::Roaring).then_some("users");
-    for column in counts.into_iter().chain(sets) {
+    // Small sets are much alike, packed or not.
+    for column in ["users", "user_count", "event_count"] {
         properties = properties.set_column_compression(column.into(), Compression::ZSTD(level));
     }
     Ok(properties.build())
