@@ -31,7 +31,7 @@ impl Store {
     /// best compression, with sets in this format. False if there was nothing to do.
     ///
     /// # Errors
-    /// When the disk refuses, or another process has made a version meanwhile.
+    /// When a data file has changed since it was written, the disk refuses, or another process has made a version meanwhile.
     pub fn compact(
         &mut self,
         sets: SetFormat,
@@ -152,11 +152,14 @@ impl Store {
         // By shard, day and series: sets, and events.
         type Parts = BTreeMap<(u32, Day, u32), (Vec<Vec<u8>>, u64)>;
         let mut parts = Parts::new();
-        let readers = self.readers()?;
+        let place = self.place.within(ACTIVITY);
         let total: u64 = self.activity.values().map(DataFile::rows).sum();
         let mut done = 0;
-        for reader in &readers {
-            self.each_row(reader, &mut places, |row| {
+        for file in self.activity.values() {
+            // What has changed since it was written would get a new digest, and be believed.
+            file.sound(&place)?;
+            let reader = DataReader::open(&place, file)?;
+            self.each_row(&reader, &mut places, |row| {
                 let part = parts.entry((row.shard, row.day, row.series)).or_default();
                 part.0.push(row.users);
                 part.1 += row.event_count;

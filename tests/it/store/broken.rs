@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use engine::place::Place;
-use engine::store::Store;
+use engine::store::{SetFormat, Store};
 
 use super::take;
 use crate::project::{GOOD, Project};
@@ -60,4 +60,35 @@ fn a_flipped_byte_is_found() {
     let ran = project.run(&["store", "verify"]);
     assert_eq!(ran.code, 1);
     assert!(ran.out.contains("fault: "), "{}", ran.out);
+}
+
+/// What is compacted gets new digests: it must be what was written.
+#[test]
+fn a_flipped_byte_is_not_carried_on() {
+    let project = Project::good();
+    project.write("headcount.yaml", GOOD[0].1.replace("events.csv", "\"*.csv\""));
+    take(project.root());
+    project.write("late.csv", GOOD[4].1.replace("2026-", "2025-"));
+    take(project.root());
+    let mut all = Vec::new();
+    files(&project.path("store/activity"), &mut all);
+    all.retain(|path| path.extension().is_some_and(|ending| ending == "parquet"));
+    assert_eq!(all.len(), 2);
+    let mut store = super::open(project.root());
+    for path in all {
+        let bytes = std::fs::read(&path).unwrap();
+        for at in (0..bytes.len()).step_by(37) {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1;
+            std::fs::write(&path, &flipped).unwrap();
+            let error = store.compact(SetFormat::Packed, &|_, _| ()).unwrap_err().to_string();
+            assert!(error.contains("changed since it was written"), "{error}");
+            let copy = project.path("copy");
+            let error = store.export(&copy).unwrap_err().to_string();
+            assert!(error.contains("changed since it was written"), "{error}");
+            std::fs::remove_dir_all(copy).unwrap();
+        }
+        std::fs::write(&path, &bytes).unwrap();
+    }
+    assert!(store.compact(SetFormat::Packed, &|_, _| ()).unwrap());
 }
