@@ -105,6 +105,14 @@ pub fn hash_int(int: i64) -> u64 {
     x ^ (x >> 33)
 }
 
+/// The integer whose [`hash_int`] is `hash`: its steps undone from the last to the first, the
+/// factors being the inverses modulo 2^64.
+pub fn int_of_hash(hash: u64) -> i64 {
+    let mut x = (hash ^ (hash >> 33)).wrapping_mul(0x9cb4_b2f8_1293_37db);
+    x = (x ^ (x >> 33)).wrapping_mul(0x4f74_430c_22a5_4005);
+    (x ^ (x >> 33) ^ SEED) as i64
+}
+
 /// Hash of 16 bytes: both halves through [`hash_int`], one after the other.
 #[inline]
 pub fn hash_wide(wide: u128) -> u64 {
@@ -183,7 +191,14 @@ fn hex(digits: u64) -> (u32, u64) {
 mod tests {
     use proptest::prelude::{any, prop_assert_eq, proptest};
 
-    use super::Key;
+    use super::{Key, hash_int, int_of_hash};
+
+    proptest! {
+        #[test]
+        fn an_integer_can_be_found_from_its_hash(int in any::<i64>()) {
+            prop_assert_eq!(int_of_hash(hash_int(int)), int);
+        }
+    }
 
     #[test]
     fn only_the_printed_form_of_a_number_is_that_number() {

@@ -1,7 +1,8 @@
 //! What the figures say, in words. Nothing in here is known beforehand: every word follows from
 //! the lines.
 
-use super::counter::{Counter, Kind};
+use counters::{Counter, Kind};
+
 use super::line::{Line, Part};
 use super::{Measured, Node};
 use crate::report::figures::figure;

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use counters::{Counter, Guess, Kind};
 use engine::Result;
 use engine::active::{Count, Level, Row};
 use engine::rollup::Person;
 
-use super::counter::{Counter, Guess, Kind};
 use super::line::{Line, Part};
-use super::people::Draw;
+use super::people::{People, Random};
 use super::trials::{Misses, Trials, median};
 use super::{Node, Settings};
 
@@ -21,11 +21,13 @@ pub(super) struct Levels<'a> {
     settings: &'a Settings<'a>,
     levels: BTreeMap<Level, Vec<Trials>>,
     nodes: BTreeMap<Counter, Vec<Node>>,
+    random: Random,
 }
 
 impl<'a> Levels<'a> {
     pub(super) fn new(settings: &'a Settings<'a>) -> Self {
-        Self { settings, levels: BTreeMap::new(), nodes: BTreeMap::new() }
+        let random = Random::new(settings.seed);
+        Self { settings, levels: BTreeMap::new(), nodes: BTreeMap::new(), random }
     }
 
     /// Measures every counter on the users of a row. A row without users has no relative error
@@ -34,7 +36,9 @@ impl<'a> Levels<'a> {
         if people.is_empty() {
             return Ok(());
         }
-        let draw = Draw::of(people);
+        // In any order: people come sorted by the engine's hash, which would make its own sketch
+        // and sets faster than they are.
+        let draw = People::real(people).draw(people.len() as u64, &mut self.random);
         let tried = self.levels.entry(row.level).or_insert_with(|| {
             let counters = Counter::all(&self.settings.precisions, &Kind::ALL);
             let part = Part::Level(row.level);
@@ -44,7 +48,7 @@ impl<'a> Levels<'a> {
             let error = trials.fill(&draw, self.settings.clock)?;
             if trials.counter.kind == Kind::Headcount {
                 let nodes = self.nodes.entry(trials.counter).or_default();
-                nodes.push(Node { users: draw.len(), error });
+                nodes.push(Node { users: draw.users(), error });
             }
         }
         Ok(())

@@ -1,8 +1,7 @@
 //! The figures: one line for each counter and size, level or report.
 
+use counters::Counter;
 use engine::active::Level;
-
-use super::counter::Counter;
 
 /// What the sets of a line are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

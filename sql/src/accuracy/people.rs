@@ -1,44 +1,13 @@
 //! Users to draw sets from.
 
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, Int64Array};
+use counters::Draw;
 use engine::rollup::Person;
 use engine::users::hash_int;
 use engine::{Error, Result};
 
-/// Rows that DataFusion hands to an aggregate at a time.
-const BATCH: usize = 8192;
-
 /// Everybody, in an order that every draw changes.
 pub(super) struct People {
     people: Vec<Person>,
-}
-
-/// A set of users in the forms in which counters take them, each user once.
-pub(super) struct Draw {
-    pub(super) numbers: Vec<u32>,
-    pub(super) hashes: Vec<u64>,
-    pub(super) batches: Vec<ArrayRef>,
-}
-
-impl Draw {
-    /// These users, in this order.
-    pub(super) fn of(people: &[Person]) -> Self {
-        let batch = |people: &[Person]| -> ArrayRef {
-            Arc::new(people.iter().map(|person| person.hash as i64).collect::<Int64Array>())
-        };
-        Self {
-            numbers: people.iter().map(|person| person.number).collect(),
-            hashes: people.iter().map(|person| person.hash).collect(),
-            batches: people.chunks(BATCH).map(batch).collect(),
-        }
-    }
-
-    /// How many users there are.
-    pub(super) fn len(&self) -> u64 {
-        self.numbers.len() as u64
-    }
 }
 
 impl People {

@@ -1,9 +1,9 @@
 //! Sets of one size after the other, drawn at random.
 
+use counters::{Counter, Kind};
 use engine::Result;
 
 use super::Settings;
-use super::counter::{Counter, Kind};
 use super::line::{Line, Part};
 use super::people::{People, Random};
 use super::trials::Trials;

@@ -9,14 +9,15 @@ use std::time::Duration;
 use arrow::array::AsArray;
 use arrow::array::RecordBatch;
 use arrow::datatypes::UInt64Type;
+use counters::{Draw, Filled};
 use datasets::{Ids, generate};
+use engine::Result;
 use engine::active::{Level, Question, answer, members};
 use engine::metric::Dictionary;
 use engine::project::Project;
 use engine::users::Key;
 
 use super::advice::{bytes, percent, time};
-use super::counter::Filled;
 use super::line::Part;
 use super::people::{People, Random};
 use super::trials::Trials;
@@ -40,6 +41,14 @@ fn settings(precisions: &[u8], sizes: &[u64], trials: u32) -> Settings<'static> 
 
 fn question(levels: &[Level]) -> Question {
     Question { levels: levels.iter().copied().collect(), ..Question::default() }
+}
+
+fn fill(counter: Counter, draw: &Draw) -> Filled {
+    counter.fill(draw, &|| Duration::ZERO).unwrap().0
+}
+
+fn merge(one: &Filled, other: &Filled) -> Result<Filled> {
+    Ok(one.merge(other, &|| Duration::ZERO)?.0)
 }
 
 fn text(measured: &Measured, format: Format) -> String {
@@ -193,7 +202,7 @@ fn draws_are_sets_of_different_users_that_a_seed_repeats() {
         let mut people = People::invented(1_000).unwrap();
         let mut random = Random::new(seed);
         let sizes = [1, 10, 999, 1_000, 5_000];
-        sizes.map(|size| people.draw(size, &mut random).numbers)
+        sizes.map(|size| people.draw(size, &mut random).numbers().to_vec())
     };
     let sets = draw(1);
     assert_eq!(sets.each_ref().map(Vec::len), [1, 10, 999, 1_000, 1_000]);
@@ -245,7 +254,7 @@ async fn datafusion_counts_as_its_sql_does() {
     for size in [1, 200, 300, 20_000] {
         let draw = people.draw(size, &mut Random::new(size));
         let batches = draw
-            .batches
+            .batches()
             .iter()
             .map(|hashes| RecordBatch::try_from_iter([("hash", Arc::clone(hashes))]).unwrap());
         let session = session(&Options::default()).unwrap();
@@ -254,9 +263,9 @@ async fn datafusion_counts_as_its_sql_does() {
         let sql = "SELECT approx_distinct(hash) FROM drawn";
         let answer = session.sql(sql).await.unwrap().collect().await.unwrap();
         let users = answer[0].column(0).as_primitive::<UInt64Type>().value(0);
-        let filled = counter.fill(&draw).unwrap();
+        let filled = fill(counter, &draw);
         assert_eq!(filled.guess().unwrap().users, users, "{size}");
-        let twice = filled.merged(&counter.fill(&draw).unwrap()).unwrap();
+        let twice = merge(&filled, &fill(counter, &draw)).unwrap();
         assert_eq!(twice.guess().unwrap().users, users, "merged {size}");
     }
 }
@@ -266,16 +275,16 @@ fn unions_count_every_user_once() {
     let mut people = People::invented(50_000).unwrap();
     let mut random = Random::new(5);
     let (one, other) = (people.draw(4_000, &mut random), people.draw(9_000, &mut random));
-    let both: HashSet<u32> = one.numbers.iter().chain(&other.numbers).copied().collect();
+    let both: HashSet<u32> = one.numbers().iter().chain(other.numbers()).copied().collect();
     for counter in Counter::all(&[4, 12], &Kind::ALL) {
-        let (a, b) = (counter.fill(&one).unwrap(), counter.fill(&other).unwrap());
-        let guess = a.merged(&b).unwrap().guess().unwrap();
+        let (a, b) = (fill(counter, &one), fill(counter, &other));
+        let guess = merge(&a, &b).unwrap().guess().unwrap();
         let off = (guess.users as f64 / both.len() as f64 - 1.0).abs();
         let sigma = 1.04 / 2_f64.powi(counter.precision.unwrap_or(30).into()).sqrt();
         assert!(off <= 4.0 * sigma, "{counter}: {guess:?} of {}", both.len());
         assert!(a.memory().unwrap() > 0 && a.stored().unwrap() > 0, "{counter}");
-        let exact = Counter::EXACT.fill(&one).unwrap();
-        assert_eq!(a.merged(&exact).is_ok(), matches!(a, Filled::Exact(_)), "{counter}");
+        let exact = fill(Counter::EXACT, &one);
+        assert_eq!(merge(&a, &exact).is_ok(), matches!(a, Filled::Exact(_)), "{counter}");
     }
     let kinds: BTreeSet<(Kind, Option<u8>)> =
         Counter::all(&[4], &Kind::ALL).into_iter().map(|c| (c.kind, c.precision)).collect();

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
+use counters::{Counter, Draw, Filled, Guess};
 use engine::Result;
 
-use super::counter::{Counter, Filled, Guess};
 use super::line::{Errors, Line, Part};
-use super::people::Draw;
 
 /// The trials of one counter.
 pub(super) struct Trials {
@@ -44,14 +43,14 @@ impl Trials {
 
     /// Fills a set, asks it, and returns its estimate against its size.
     pub(super) fn fill(&mut self, draw: &Draw, clock: &dyn Fn() -> Duration) -> Result<f64> {
-        let (filled, took) = timed(clock, || self.counter.fill(draw))?;
+        let (filled, took) = self.counter.fill(draw, clock)?;
         self.fill.push(took);
         self.sets += 1;
-        self.users += draw.len();
-        self.largest = self.largest.max(draw.len());
+        self.users += draw.users();
+        self.largest = self.largest.max(draw.users());
         self.memory += filled.memory()? as u64;
         self.stored += filled.stored()? as u64;
-        let error = self.misses.add(draw.len(), filled.guess()?);
+        let error = self.misses.add(draw.users(), filled.guess()?);
         self.last = Some(filled);
         Ok(error)
     }
@@ -65,7 +64,7 @@ impl Trials {
         clock: &dyn Fn() -> Duration,
     ) -> Result<u64> {
         let Some(last) = &self.last else { return Ok(0) };
-        let (both, took) = timed(clock, || last.merged(other))?;
+        let (both, took) = last.merge(other, clock)?;
         self.merge.push(took);
         let guess = both.guess()?;
         let users = users.unwrap_or(guess.users);
@@ -141,13 +140,4 @@ pub(super) fn median(times: &mut [Duration]) -> f64 {
         count if count % 2 == 1 => at(count / 2),
         count => (at(count / 2 - 1) + at(count / 2)) / 2.0,
     }
-}
-
-fn timed<T>(
-    clock: &dyn Fn() -> Duration,
-    work: impl FnOnce() -> Result<T>,
-) -> Result<(T, Duration)> {
-    let start = clock();
-    let done = work()?;
-    Ok((done, clock().saturating_sub(start)))
 }
