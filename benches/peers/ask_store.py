@@ -3,9 +3,16 @@ in embedded ClickHouse on disk. Not run by hand: store.py starts it.
 
     ask_store.py WORK STORE OUT THREADS DO [FILES...]
 
-DO is `empty` (open the store, ask nothing), `ingest` (one INSERT for all files), `ingest-by-file`,
-`smau`, `mau`, `trailing`, `late` (ingest FILES into the store as it stands, then `smau`) or `size`.
-Answers go into the file OUT as CSV, written by ClickHouse.
+DO is one of these; answers go into the file OUT as CSV, written by ClickHouse:
+
+    empty                   open the store, ask nothing
+    ingest                  one INSERT for all FILES, which also writes the union of every month
+    ingest-daily            the same without unions of months
+    ingest-by-file          an INSERT for each of FILES, with unions of months
+    smau, trailing          answer from the states of days
+    mau, mau-daily          answer from the unions of months, or from the states of days
+    late-QUESTION           ingest FILES into the store as it is, then answer QUESTION
+    size                    bytes on disk
 
 `prepare` and `expect` are no part of what is measured: DuckDB makes one late file out of FILES and
 the list of events and stages; and counts, from the raw events, what the stores should answer.
@@ -23,6 +30,17 @@ CREATE TABLE IF NOT EXISTS rollup.activity (
     users AggregateFunction(groupBitmap, UInt32)
 ) ENGINE = AggregatingMergeTree ORDER BY (day, event, plan)
 """
+# As in Headcount's store: the union of every month, kept up to date by every INSERT.
+MONTHS = """
+CREATE TABLE IF NOT EXISTS rollup.months (
+    month Date, users AggregateFunction(groupBitmap, UInt32)
+) ENGINE = AggregatingMergeTree ORDER BY month
+"""
+TO_MONTHS = """
+CREATE MATERIALIZED VIEW IF NOT EXISTS rollup.to_months TO rollup.months AS
+SELECT toStartOfMonth(day) AS month, groupBitmapMergeState(users) AS users
+FROM rollup.activity GROUP BY month
+"""
 INSERT = """
 INSERT INTO rollup.activity
 SELECT toDate(ts), event, plan, groupBitmapState(user_id) FROM {files} GROUP BY 1, 2, 3
@@ -33,8 +51,10 @@ STAGED = "(SELECT day, transform(event, {events}, {stages}, '') AS stage, users 
          "FROM rollup.activity)"
 SMAU = "SELECT toStartOfMonth(day) AS day, stage, groupBitmapMerge(users) AS users FROM {staged} " \
        "GROUP BY 1, 2"
-MAU = "SELECT toStartOfMonth(day) AS day, '' AS stage, groupBitmapMerge(users) AS users " \
-      "FROM rollup.activity GROUP BY 1, 2"
+MAU = "SELECT month AS day, '' AS stage, groupBitmapMerge(users) AS users " \
+      "FROM rollup.months GROUP BY 1, 2"
+MAU_DAILY = "SELECT toStartOfMonth(day) AS day, '' AS stage, groupBitmapMerge(users) AS users " \
+            "FROM rollup.activity GROUP BY 1, 2"
 # First one set for each stage (and all of them) and day, then 28 of these for each answer. A window
 # is faster here than sending every day's set to 28 groups. Every stage is used every day.
 TRAILING = """
@@ -43,7 +63,7 @@ SELECT day, stage, groupBitmapMerge(state) OVER
 FROM (SELECT day, stage, groupBitmapMergeState(users) AS state FROM {staged}
       GROUP BY GROUPING SETS ((day, stage), (day)))
 """
-QUERIES = {"smau": SMAU, "mau": MAU, "trailing": TRAILING}
+QUERIES = {"smau": SMAU, "mau": MAU, "mau-daily": MAU_DAILY, "trailing": TRAILING}
 
 
 class Store:
@@ -54,9 +74,12 @@ class Store:
         self.session = session.Session(folder)
         self.work, self.out, self.threads = Path(work), out, threads
 
+    def create(self, months):
+        for text in ["CREATE DATABASE IF NOT EXISTS rollup", TABLE,
+                     *([MONTHS, TO_MONTHS] if months else [])]:
+            self.session.query(text)
+
     def ingest(self, files):
-        self.session.query("CREATE DATABASE IF NOT EXISTS rollup")
-        self.session.query(TABLE)
         insert = INSERT.format(files=clickhouse_files(files, "dense"), threads=self.threads)
         self.session.query(insert)
 
@@ -93,6 +116,9 @@ def expect(files, late, out, threads):
     texts = {
         "late": f"SELECT {MONTH['duckdb']}::DATE AS day, stage, count(DISTINCT user_id) AS users "
                 f"FROM read_parquet(['{files}', '{late}']) GROUP BY 1, 2",
+        "late-mau": f"SELECT {MONTH['duckdb']}::DATE AS day, '' AS stage, "
+                    "count(DISTINCT user_id) AS users "
+                    f"FROM read_parquet(['{files}', '{late}']) GROUP BY 1",
         "trailing": f"SELECT last_day({day}) AS day, coalesce(stage, '') AS stage, "
                     f"count(DISTINCT user_id) AS users FROM '{files}' "
                     f"WHERE {day} > last_day({day}) - 28 "
@@ -115,13 +141,14 @@ def main():
         store.session.query("SELECT 1")
     elif do == "size":
         store.size()
-    elif do in ("ingest", "ingest-by-file"):
+    elif do.startswith("ingest"):
+        store.create(months=do != "ingest-daily")
         together = f"{files[0].rsplit('/', 1)[0]}/*.parquet"
-        for part in [together] if do == "ingest" else files:
+        for part in files if do == "ingest-by-file" else [together]:
             store.ingest(part)
-    elif do == "late":
+    elif do.startswith("late-"):
         store.ingest(*files)
-        store.answer("smau")
+        store.answer(do.removeprefix("late-"))
     else:
         store.answer(do)
 

@@ -4,17 +4,20 @@
     python3 benches/peers/store.py [--work DIR] [--program FILE] [--repeats 5] [--targets]
 
 The peer is embedded ClickHouse on disk: an AggregatingMergeTree of groupBitmap states by day, event
-and plan. Headcount's store is measured as it is by default, with sets that others read, and with
-packed sets. Measured are the ingest (dense ids; UUIDs for Headcount alone, because groupBitmap takes
-no text), the size on disk, users by month and stage, by month, in the 28 days up to every day
-(stages and total), and one late file of 100,000 events with the report after it. All in turns, each
-run a process of its own. Answers are checked before times are shown: against the generator's truth,
+and plan, and one of the union of every month, which a materialised view keeps up to date, because
+Headcount's store has such a table too. "clickhouse daily" is a store without the unions: it answers
+users by month from the states of days. Headcount's store is measured as it is by default, with sets
+that others read, and with packed sets. Measured are the ingest (dense ids; UUIDs for Headcount
+alone, because groupBitmap takes no text), the size on disk, users by month and stage, by month, in
+the 28 days up to every day (stages and total), and one late file of 100,000 events with a report
+after it: by month and stage, or by month. All in turns, each run a process of its own. Answers are checked before times are shown: against the generator's truth,
 against DuckDB on the raw events, and against each other.
 
 Queries are shown without the start of their process: the median of an empty run is subtracted. For
 Headcount that is `headcount --version`; for ClickHouse it is Python that loads chdb and opens the
 store, so opening the store counts for Headcount and not for ClickHouse. Ingest and the late file
-are shown whole. Late is two processes for Headcount (ingest, report) and one for ClickHouse. Writes
+are shown whole. Late is two processes for Headcount (ingest, report) and one for ClickHouse.
+Headcount's ingest waits until its files are on the disk (fsync); ClickHouse's does not. Writes
 store.csv, store.md and store-runs.csv into DIR.
 """
 
@@ -44,8 +47,25 @@ IDS_AND_SETS = {
     "headcount-packed": ("dense", "packed"),
     "headcount-uuid": ("uuid", "roaring"),
 }
+# A late file, and the query after it.
+LATE = {"late": "store-smau", "late-mau": "store-mau"}
 # Headcount's stores of dense ids that are asked, and their projects.
 STORES = {"headcount": "headcount-dense", "headcount packed": "headcount-packed"}
+# ClickHouse's stores, and how each is filled.
+CLICKHOUSE = {
+    "clickhouse": "ingest",
+    "clickhouse daily": "ingest-daily",
+    "clickhouse by file": "ingest-by-file",
+}
+# ClickHouse's stores that are asked. The one without unions of months is the same as the other but
+# for questions by month, and for late files, which have to change the unions too.
+ASKED = {
+    "store-smau": ["clickhouse"],
+    "store-mau": ["clickhouse", "clickhouse daily"],
+    "store-trailing": ["clickhouse"],
+    "late": ["clickhouse", "clickhouse daily"],
+    "late-mau": ["clickhouse", "clickhouse daily"],
+}
 SAYS = {
     "ingest": "all events into an empty store; size of the store",
     "store-smau": "users by month and stage, process start excluded",
@@ -53,6 +73,7 @@ SAYS = {
     "store-trailing": "users in the 28 days up to every day, each stage and the total, process "
                       "start excluded",
     "late": f"a late file of {LATE_EVENTS:,} events and the report by month and stage after it",
+    "late-mau": f"a late file of {LATE_EVENTS:,} events and the report by month after it",
 }
 
 
@@ -80,8 +101,9 @@ class Bench:
     def headcount(self, command, project, *arguments):
         return [self.options.program, command, "--project", self.work / project, *arguments]
 
-    def unmeasured(self, do, *files, out="clickhouse"):
-        subprocess.run(list(map(str, self.clickhouse(do, *files, out=out))), check=True)
+    def unmeasured(self, do, *files, store="clickhouse", out="clickhouse"):
+        command = self.clickhouse(do, *files, store=store, out=out)
+        subprocess.run(list(map(str, command)), check=True)
 
     def run(self, question, line, command, out=None):
         """One measured run; a failure ends the comparison, for the runs after it need its store."""
@@ -152,29 +174,32 @@ def measure_ingest(bench, lines):
         warm(bench.data[ids])
     for _ in range(bench.options.repeats):
         for line in lines:
-            if line.startswith("clickhouse"):
-                # What is kept is the store of one INSERT: in a state that queries like best.
-                store = "clickhouse" if line == "clickhouse" else "clickhouse-by-file"
-                do = "ingest" if line == "clickhouse" else "ingest-by-file"
-                shutil.rmtree(bench.work / store, ignore_errors=True)
-                bench.run("ingest", line, bench.clickhouse(do, *bench.events(), store=store))
+            name = folder_of(line)
+            shutil.rmtree(bench.work / name, ignore_errors=True)
+            if line in CLICKHOUSE:
+                do = CLICKHOUSE[line]
+                bench.run("ingest", line, bench.clickhouse(do, *bench.events(), store=name))
             else:
-                name = line.replace(" ", "-")
-                shutil.rmtree(bench.work / name, ignore_errors=True)
                 project(bench, name)
                 bench.run("ingest", line, bench.headcount("ingest", name))
+
+
+def folder_of(line):
+    return line.replace(" ", "-")
 
 
 def sizes(bench, lines):
     """Megabytes on disk: ClickHouse's active parts, every file of Headcount's store."""
     found = {}
-    if "clickhouse" in lines:
-        bench.unmeasured("size", out="size")
-        with open(bench.work / "size.csv", newline="") as file:
-            found["clickhouse"] = int(next(csv.DictReader(file))["bytes"]) / 1e6
     for line in lines:
-        if line.startswith("headcount"):
-            store = bench.work / line.replace(" ", "-") / "store"
+        if line in CLICKHOUSE:
+            # Parts of many INSERTs would still be merged in the background: no size to compare.
+            if line != "clickhouse by file":
+                bench.unmeasured("size", store=folder_of(line), out="size")
+                with open(bench.work / "size.csv", newline="") as file:
+                    found[line] = int(next(csv.DictReader(file))["bytes"]) / 1e6
+        else:
+            store = bench.work / folder_of(line) / "store"
             files = [path for path in store.rglob("*") if path.is_file()]
             found[line] = sum(path.stat().st_size for path in files) / 1e6
     return found
@@ -191,14 +216,23 @@ def measure_queries(bench, engines):
                 report = bench.headcount("report", name, "--format", "csv", *arguments)
                 bench.run(question, line, report, f"{line}.csv")
                 keep(bench, question, line)
-            if "clickhouse" in engines:
-                do = question.removeprefix("store-")
-                bench.run(question, "clickhouse", bench.clickhouse(do))
-                keep(bench, question, "clickhouse")
+            for line in peers(question, engines):
+                bench.run(question, line, bench.clickhouse(clickhouse_query(question, line),
+                                                           store=folder_of(line), out=line))
+                keep(bench, question, line)
 
 
 def stores(engines):
     return STORES.items() if "headcount" in engines else []
+
+
+def peers(question, engines):
+    return ASKED[question] if "clickhouse" in engines else []
+
+
+def clickhouse_query(question, line):
+    name = question.removeprefix("store-")
+    return f"{name}-daily" if (name, line) == ("mau", "clickhouse daily") else name
 
 
 def keep(bench, question, line):
@@ -218,22 +252,24 @@ def measure_late(bench, engines):
             shutil.copytree(bench.work / name, copy, copy_function=link_events)
             link(late, copy / "events/late.parquet")
             first = bench.run("late", f"{line} ingest", bench.headcount("ingest", copy.name))
-            report = bench.headcount("report", copy.name, "--format", "csv",
-                                     *QUERIES["store-smau"])
-            second = bench.run("late", f"{line} report", report, f"{line}.csv")
-            bench.runs.append({
-                "question": "late", "line": line,
-                "seconds": first["seconds"] + second["seconds"],
-                "cpu_seconds": first["cpu_seconds"] + second["cpu_seconds"],
-                "peak_mb": max(first["peak_mb"], second["peak_mb"]),
-            })
-            keep(bench, "late", line)
-        if "clickhouse" in engines:
-            copy = bench.work / "clickhouse-late"
-            shutil.rmtree(copy, ignore_errors=True)
-            shutil.copytree(bench.work / "clickhouse", copy, symlinks=True)
-            bench.run("late", "clickhouse", bench.clickhouse("late", late, store=copy.name))
-            keep(bench, "late", "clickhouse")
+            for question, query in LATE.items():
+                report = bench.headcount("report", copy.name, "--format", "csv", *QUERIES[query])
+                second = bench.run(question, f"{line} report", report, f"{line}.csv")
+                bench.runs.append({
+                    "question": question, "line": line,
+                    "seconds": first["seconds"] + second["seconds"],
+                    "cpu_seconds": first["cpu_seconds"] + second["cpu_seconds"],
+                    "peak_mb": max(first["peak_mb"], second["peak_mb"]),
+                })
+                keep(bench, question, line)
+        for question, query in LATE.items():
+            for line in peers(question, engines):
+                copy = bench.work / "clickhouse-late"
+                shutil.rmtree(copy, ignore_errors=True)
+                shutil.copytree(bench.work / folder_of(line), copy, symlinks=True)
+                do = f"late-{clickhouse_query(query, line)}"
+                bench.run(question, line, bench.clickhouse(do, late, store=copy.name, out=line))
+                keep(bench, question, line)
 
 
 def link_events(source, target):
@@ -244,22 +280,24 @@ def link_events(source, target):
         shutil.copy2(source, target)
 
 
-def check_answers(bench, lines):
+def check_answers(bench):
     files = f"{bench.data['dense']}/events/*.parquet"
     bench.unmeasured("expect", files, bench.work / "late.parquet", out="expect")
     raw = "DuckDB on the raw events"
-    for line in lines:
-        for question, level in [("store-smau", "stage"), ("store-mau", "total")]:
-            expected = truth(bench.data["dense"], level)
-            bench.check(question, line, bench.answers[question, line], expected, "the truth")
-        for question, name in [("store-trailing", "trailing"), ("late", "late")]:
-            expected = read_answer(bench.work / f"expect.csv-{name}.csv")
-            bench.check(question, line, bench.answers[question, line], expected, raw)
-    for line in lines[1:]:
-        for question in [*QUERIES, "late"]:
-            one, other = (bench.answers[question, line] for line in [lines[0], line])
-            bench.check(question, lines[0], one, other, line)
-            bench.check(question, line, other, one, lines[0])
+    expected = {
+        "store-smau": (truth(bench.data["dense"], "stage"), "the truth"),
+        "store-mau": (truth(bench.data["dense"], "total"), "the truth"),
+        "store-trailing": (read_answer(bench.work / "expect.csv-trailing.csv"), raw),
+        "late": (read_answer(bench.work / "expect.csv-late.csv"), raw),
+        "late-mau": (read_answer(bench.work / "expect.csv-late-mau.csv"), raw),
+    }
+    first = {}
+    for (question, line), answer in bench.answers.items():
+        bench.check(question, line, answer, *expected[question])
+        other, one = first.setdefault(question, (line, answer))
+        if other != line:
+            bench.check(question, other, one, answer, line)
+            bench.check(question, line, answer, one, other)
 
 
 def table(bench, question, lines, size):
@@ -306,22 +344,20 @@ def main():
     bench.unmeasured("prepare", f"{late}/events/*.parquet")
 
     lines = [name.replace("-", " ") for name in IDS_AND_SETS] if with_headcount else []
-    if "clickhouse" in options.engines:
-        lines += ["clickhouse", "clickhouse by file"]
+    lines += CLICKHOUSE if "clickhouse" in options.engines else []
     measure_ingest(bench, lines)
     size = sizes(bench, lines)
     measure_queries(bench, options.engines)
     measure_late(bench, options.engines)
     write_csv(options.work / "store-runs.csv", bench.runs)
-    asked = [line for line, _ in stores(options.engines)]
-    asked += [engine for engine in options.engines if engine == "clickhouse"]
-    check_answers(bench, asked)
+    check_answers(bench)
     if bench.wrong:
         sys.exit("Not every answer is right, so no times are shown.\n* " + "\n* ".join(bench.wrong))
 
     rows = table(bench, "ingest", lines, size)
-    for question in [*QUERIES, "late"]:
-        rows += table(bench, question, asked, size)
+    for question in ASKED:
+        asked = [line for line, _ in stores(options.engines)]
+        rows += table(bench, question, asked + peers(question, options.engines), size)
     for question, says in SAYS.items():
         shown = [{key: value for key, value in row.items() if key != "question"}
                  for row in rows if row["question"] == question]
