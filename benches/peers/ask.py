@@ -3,7 +3,8 @@
     ask.py QUESTION LABEL DATA OUT THREADS
 
 Writes the answer as CSV with a header into the file OUT, by the engine's own writer, so that no
-rows pass through Python. `ask.py --versions` prints the engines' versions as JSON.
+rows pass through Python. `ask.py --versions` prints the engines' versions as JSON; `ask.py --start
+ENGINE` starts an engine and asks it for nothing but the number 1.
 """
 
 import json
@@ -62,6 +63,21 @@ ENGINES = {
 }
 
 
+def start(engine):
+    if engine == "clickhouse":
+        import chdb
+        chdb.query("SELECT 1")
+    elif engine == "duckdb":
+        import duckdb
+        duckdb.connect().execute("SELECT 1").fetchall()
+    elif engine == "datafusion":
+        from datafusion import SessionContext
+        SessionContext().sql("SELECT 1").collect()
+    else:
+        import polars
+        polars.select(polars.lit(1))
+
+
 def versions():
     from importlib.metadata import version
     import chdb
@@ -75,6 +91,9 @@ def versions():
 def main():
     if sys.argv[1:] == ["--versions"]:
         print(json.dumps(versions()))
+        return
+    if sys.argv[1] == "--start":
+        start(sys.argv[2])
         return
     name, label, data, out, threads = sys.argv[1:]
     question = QUESTIONS[name]

@@ -74,11 +74,25 @@ def ask_all(options, python, name, ways):
     return runs, wrong
 
 
+def measure_starts(options, python, engines):
+    """The median time that each engine takes to start, which is part of all its runs."""
+    starts = {engine: [] for engine in engines}
+    for _ in range(options.repeats):
+        for engine, runs in starts.items():
+            command = ([program_of(options), "--version"] if engine == "headcount"
+                       else [python, HERE / "ask.py", "--start", engine])
+            run = measured(options, command, str(options.work / "start"))
+            if run["failure"]:
+                sys.exit(f"{engine} does not start: {run['failure']}")
+            runs.append(run)
+    return {engine: median(runs, "seconds") for engine, runs in starts.items()}
+
+
 def median(runs, key):
     return statistics.median(run[key] for run in runs)
 
 
-def rows_of(name, ways, runs, wrong):
+def rows_of(name, ways, runs, wrong, starts):
     """The table of one question: a line for each way, ratios against the first of Headcount."""
     by_label = {way.label: [run for run in runs if run["line"] == way.label] for way in ways}
     own = next((by_label[way.label] for way in ways
@@ -88,13 +102,14 @@ def rows_of(name, ways, runs, wrong):
         row = {"question": name, "line": way.label, "kind": way.kind}
         mine = by_label[way.label]
         if way.label in wrong:
-            row |= dict.fromkeys(["best_s", "median_s", "cpu_s", "peak_mb", "time_ratio",
-                                  "memory_ratio", "rms_error_pct"], "")
+            row |= dict.fromkeys(["best_s", "median_s", "start_s", "cpu_s", "peak_mb",
+                                  "time_ratio", "memory_ratio", "rms_error_pct"], "")
             rows.append(row | {"note": ": ".join(wrong[way.label])})
             continue
         row |= {
             "best_s": f"{min(run['seconds'] for run in mine):.2f}",
             "median_s": f"{median(mine, 'seconds'):.2f}",
+            "start_s": f"{starts[way.engine]:.2f}",
             "cpu_s": f"{median(mine, 'cpu_seconds'):.2f}",
             "peak_mb": f"{median(mine, 'peak_mb'):.0f}",
             "time_ratio": ratio(own, mine, "seconds"),
@@ -130,6 +145,9 @@ def main():
     for ids in {QUESTIONS[name].ids for name in options.questions}:
         data_of(options, ids)
 
+    engines = {way.engine for name in options.questions
+               for way in chosen(QUESTIONS[name], options.engines)}
+    starts = measure_starts(options, python, sorted(engines))
     rows, runs, bad = [], [], False
     texts = ["# Headcount and its peers", *lines]
     for name in options.questions:
@@ -144,7 +162,7 @@ def main():
             section += [f"* {label} {': '.join(why)}" for label, why in wrong.items()]
         else:
             runs += new
-            table = rows_of(name, ways, new, wrong)
+            table = rows_of(name, ways, new, wrong, starts)
             rows += table
             section.append(markdown([without(row, "question") for row in table]))
         texts += section
