@@ -4,10 +4,10 @@
     python3 benches/peers/clients.py [--clients 32] [--seconds 120] [--work DIR] [--program FILE]
 
 Generates events, rolls them up, starts the server on this machine, and lets the clients ask the
-monthly questions of a report, each as fast as it is answered. Every answer is held against the
-first one to the same question. Beside them one client asks for something that never ends, which the
-time limit has to stop. Told are answers, errors, the median and the 95th percentile of the time to
-an answer by question, and the memory of the server. It shows many clients on few processors; it
+monthly questions of a report, each as fast as it is answered. Every answer is compared with the
+first one to the same question. One more client runs a query that never ends, which the time limit
+has to stop. Printed are answers, errors, the median and the 95th percentile of the time to an
+answer by question, and the memory of the server. It shows many clients on few processors; it
 does not show a network.
 """
 
@@ -53,7 +53,7 @@ class Server:
                 break
         else:
             sys.exit("the server does not start")
-        # The log is read away, so that the server never waits for its reader.
+        # The log is read and dropped, because a full pipe would block the server.
         threading.Thread(target=lambda: list(self.process.stderr), daemon=True).start()
 
     def peak_mb(self):
@@ -77,7 +77,7 @@ def client(psycopg, port, seed, until, times, errors, first):
                 times[name].append(time.monotonic() - begun)
                 if not rows or first.setdefault(name, rows) != rows:
                     errors.append(f"{name}: the answer differs from the first one")
-    except Exception as error:  # whatever ends a client is told
+    except Exception as error:  # every failure of a client is reported
         errors.append(f"client {seed}: {error}")
 
 

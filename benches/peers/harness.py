@@ -30,7 +30,7 @@ def add_options(parser):
                         help="a run that takes more is stopped and shown as failed "
                              "[default: the machine's memory less 2 GB]")
     parser.add_argument("--targets", nargs="?", type=Path, const=HERE / "targets.csv",
-                        metavar="FILE", help="compare with asked ratios [when bare: targets.csv]")
+                        metavar="FILE", help="compare with target ratios [without FILE: targets.csv]")
 
 
 def memory_mb():
@@ -77,7 +77,7 @@ def generate(options, ids, events, seed, folder):
 
 
 def warm(folder):
-    """Reads all event files once, so that the first engine pays no disk for the others."""
+    """Reads all event files once, so that no engine waits for the disk."""
     for path in sorted((folder / "events").iterdir()):
         with open(path, "rb") as file:
             while file.read(1 << 24):

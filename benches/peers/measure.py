@@ -1,4 +1,4 @@
-"""Runs one command and writes down what it took. Not run by hand: harness.py starts it.
+"""Runs one command and records its time and memory. Not run by hand: harness.py starts it.
 
     measure.py RESULT OUT SECONDS MEGABYTES THREADS COMMAND...
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Reads the store of generated events with other people's tools, and gets the known numbers.
+"""Reads the store of generated events with independent tools and checks its numbers.
 
 The Delta log and the Parquet files are read by the `deltalake` package, the sets by `pyroaring`;
-nothing of Headcount takes part. What comes out is held against `truth/truth.csv`, which the
-generator's own code has counted.
+no code of Headcount is used. The results are compared with `truth/truth.csv`, which the generator
+has counted.
 
     python3 -m venv .venv && .venv/bin/pip install -r benches/peers/requirements.txt
     .venv/bin/python benches/peers/readers.py

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The real data set on a second road: every number of Headcount's report against DuckDB.
+"""Every number of Headcount's report on the real data set, compared with DuckDB's.
 
     python3 benches/peers/real.py [--work DIR]
 
@@ -46,7 +46,7 @@ def main():
         [program_of(options), "report", "--project", ROOT / "datasets/contributions",
          "--level", "total", "--by", "repository,component", "--format", "csv"],
         check=True, capture_output=True, text=True).stdout
-    # Rows with nobody in them are there for comparison with the month before.
+    # Headcount also has rows without users, which show the change from the month before.
     answered = {
         (row["period_start"], row["repository"], row["component"]): int(row["users"])
         for row in csv.DictReader(io.StringIO(report)) if row["users"] != "0"

@@ -1,4 +1,4 @@
-"""What was asked of Headcount (targets.csv) against what was measured."""
+"""Compares the measured ratios with the targets in targets.csv."""
 
 import csv
 
@@ -22,8 +22,8 @@ def rivals(target, rows):
 
 
 def compare(targets, rows):
-    """What was asked of the questions in `rows`, what came out, and whether it is met. The best
-    of a kind is the fastest for the time and the smallest for the memory, line by line."""
+    """For each target of the questions in `rows`: the measured ratio, and whether it is met. The
+    best of a kind is the fastest for the time and the smallest for the memory."""
     results = []
     for target in targets:
         here = [row for row in rows if row["question"] == target["question"]]
@@ -45,5 +45,5 @@ def compare(targets, rows):
 
 
 def numbers(rows, column):
-    """What was measured; too small to be seen is not measured."""
+    """The measured values. A zero is left out: the time was too short to measure."""
     return [float(row[column]) for row in rows if row[column] and float(row[column]) > 0]
