@@ -18,6 +18,7 @@ use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use engine::Error;
 use futures::{StreamExt, TryStreamExt, stream};
 
+use crate::catalog::SCHEME;
 use crate::failure::external;
 
 /// Files that are looked at together.
@@ -87,7 +88,8 @@ fn is_same(found: &ObjectMeta, now: &ObjectMeta) -> bool {
 }
 
 fn changed(place: &ObjectStoreUrl, path: &Path) -> DataFusionError {
-    let place = place.as_str().trim_start_matches("file://");
+    let place = place.as_str();
+    let place = place.strip_prefix(SCHEME).unwrap_or(place).trim_start_matches("file://");
     external(
         Error::input("the file was changed while it was read")
             .with("file", format!("{place}{path}"))

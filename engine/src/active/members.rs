@@ -28,8 +28,8 @@ pub fn members(
     };
     let people = People::of(exact, scan)?;
     for (row, terms) in sets(project, dictionary, question, &counted.dimensions, &counted.rollup)? {
-        each(&row, &people.members(&terms))?;
+        each(&row, &people.members(&terms)?)?;
     }
     let cells = (0..counted.rollup.cells.len() as u32).collect();
-    Ok(people.members(&vec![vec![cells]]))
+    people.members(&vec![vec![cells]])
 }

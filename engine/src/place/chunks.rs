@@ -61,6 +61,14 @@ pub(crate) enum Chunks {
 }
 
 impl Chunks {
+    /// The parts that were fetched, each with its place.
+    pub(crate) fn fetched(&self) -> &[(u64, Bytes)] {
+        match self {
+            Self::File(_) => &[],
+            Self::Fetched(_, parts) => parts,
+        }
+    }
+
     /// What is here from a place on.
     fn from(size: u64, parts: &[(u64, Bytes)], start: u64) -> Result<Bytes> {
         let part = parts.iter().find_map(|(at, bytes)| {

@@ -13,7 +13,7 @@ mod wait;
 
 use std::fmt;
 use std::fs::{File, Metadata};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -143,16 +143,14 @@ impl Place {
         }
     }
 
-    /// A data file of which these bytes will be read.
+    /// These bytes of a data file of `size` bytes.
     pub(crate) fn fetch(&self, name: &str, size: u64, ranges: &[Range<u64>]) -> Result<Chunks> {
-        match self {
-            Self::Folder(folder) => Ok(Chunks::File(open(&folder.join(name))?)),
-            Self::Remote(remote) => {
-                let starts = ranges.iter().map(|range| range.start);
-                let parts = starts.zip(remote.read_ranges(name, ranges)?).collect();
-                Ok(Chunks::Fetched(size, parts))
-            }
-        }
+        let bytes = match self {
+            Self::Folder(folder) => read_ranges(&folder.join(name), ranges)?,
+            Self::Remote(remote) => remote.read_ranges(name, ranges)?,
+        };
+        let starts = ranges.iter().map(|range| range.start);
+        Ok(Chunks::Fetched(size, starts.zip(bytes).collect()))
     }
 
     /// Data files of which these bytes will be read, fetched at the same time. On this machine there
@@ -286,6 +284,25 @@ impl fmt::Display for Place {
 
 fn open(path: &Path) -> Result<File> {
     File::open(path).map_err(|cause| Error::io(path, cause))
+}
+
+/// Opened anew each time: threads that share a file would share its place in it.
+fn read_ranges(path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+    let failed = |cause| Error::io(path, cause);
+    let mut file = open(path)?;
+    let mut read = |range: &Range<u64>| {
+        let length = range.end.saturating_sub(range.start);
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
+        file.seek(SeekFrom::Start(range.start)).map_err(failed)?;
+        (&file).take(length).read_to_end(&mut bytes).map_err(failed)?;
+        if bytes.len() as u64 != length {
+            return Err(Error::input("broken data file: it is cut off")
+                .with("file", path.display())
+                .with("help", "`headcount store verify` lists everything that is broken"));
+        }
+        Ok(Bytes::from(bytes))
+    };
+    ranges.iter().map(&mut read).collect()
 }
 
 fn list(folder: &Path) -> std::io::Result<Vec<Item>> {

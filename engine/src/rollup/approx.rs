@@ -3,7 +3,7 @@
 use super::cell::{Cells, UNCOUNTED};
 use super::{CellBook, Terms, Users};
 use crate::events::{Batch, Overseer, Request, Scan, Seen, Sink};
-use crate::users::{Estimate, Key, Sketch, hash_bytes, hash_int};
+use crate::users::{Estimate, Sketch, hash_scope};
 use crate::{Error, Result};
 
 /// Batches between two looks at what the sketches take: a look goes through all of them.
@@ -116,7 +116,7 @@ impl Sink for Sketcher<'_> {
         batch.users.for_each(wanted, |row, key| {
             let hash = match batch.scopes.get(row) {
                 0 => key.hash(),
-                scope => scoped(&mut self.scopes, self.scan, scope, key),
+                scope => key.hash_in(scope_hash(&mut self.scopes, self.scan, scope)?),
             };
             let at = rows[row] as usize;
             if at >= self.sketches.len() {
@@ -130,11 +130,12 @@ impl Sink for Sketcher<'_> {
     }
 }
 
-/// The hash of a key within a scope. `scopes` begins with one entry, for no scope.
-pub(super) fn scoped(scopes: &mut Vec<u64>, scan: &Scan, scope: u32, key: Key<'_>) -> u64 {
+/// The hash of a scope of the scan. `scopes` begins with one entry, for no scope.
+pub(super) fn scope_hash(scopes: &mut Vec<u64>, scan: &Scan, scope: u32) -> Result<u64> {
     while scopes.len() <= scope as usize {
-        let label = scan.scopes.label(scopes.len() as u32).unwrap_or_default();
-        scopes.push(hash_bytes(label.as_bytes()));
+        let name = scan.scopes.label(scopes.len() as u32);
+        let name = name.ok_or_else(|| Error::internal("a scope without a name"))?;
+        scopes.push(hash_scope(&name));
     }
-    hash_int((scopes[scope as usize].rotate_left(17) ^ key.hash()) as i64)
+    Ok(scopes[scope as usize])
 }

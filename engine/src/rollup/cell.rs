@@ -44,7 +44,8 @@ impl<'a> CellBook<'a> {
         if let Some(cell) = self.cells.read().unwrap_or_else(PoisonError::into_inner).get(key) {
             return Ok(*cell);
         }
-        let event = scan.events.label(key[1]).unwrap_or_default();
+        let event = scan.events.label(key[1]);
+        let event = event.ok_or_else(|| Error::internal("an event without a name"))?;
         let mut cells = self.cells.write().unwrap_or_else(PoisonError::into_inner);
         let next = cells.len() as u32;
         if next >= UNCOUNTED - 1 {

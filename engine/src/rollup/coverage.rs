@@ -1,4 +1,12 @@
 //! Which files of a project the store has, which are new, and which are not what they were.
+//!
+//! A file is known by the digest of its content. `ingest` computes it for every file. Reports and
+//! SQL do not read files that they need not: they take a file for an ingested one if its source,
+//! name, size and time of modification (in nanoseconds; for an object the second and a hash of its
+//! entity tag) are those of the ledger. A file that was replaced by other content of the same size
+//! and was given the same time of modification is therefore not noticed by them. That is so if two
+//! writes fall into one tick of the file system's clock, and if a copy keeps times; `ingest`, and
+//! [`changed`] behind `headcount store verify --events`, notice it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -92,6 +100,16 @@ pub fn find(project: &Project, ledger: &[Entry], hasty: bool) -> Result<Vec<Foun
     Ok(found)
 }
 
+/// Names of files whose content is not what was ingested under their name, found by reading all of
+/// them.
+///
+/// # Errors
+/// When files cannot be read.
+pub fn changed(project: &Project, ledger: &[Entry]) -> Result<Vec<String>> {
+    let found = find(project, ledger, false)?.into_iter();
+    Ok(found.filter(|file| file.standing == Standing::Changed).map(|file| file.name).collect())
+}
+
 /// Files of the ledger that lie nowhere in the project any more, neither content nor name.
 pub fn gone<'a>(project: &Project, ledger: &'a [Entry], found: &[Found]) -> Vec<&'a Entry> {
     let source = |file: &Found| project.sources[file.source].name.as_str();
@@ -107,32 +125,73 @@ pub fn gone<'a>(project: &Project, ledger: &'a [Entry], found: &[Found]) -> Vec<
 }
 
 /// What a source and its project say of columns and times, as far as the store keeps it.
-pub(super) fn settings(project: &Project, source: &Source, dimensions: &[String]) -> String {
-    let kept = dimensions.iter().filter_map(|name| Some((name, source.dimension(name)?)));
-    let told = |value: &Value| match value {
-        Value::Column(name) => format!("column {name}"),
-        Value::Const(text) => format!("always {text}"),
-    };
-    let kept: Vec<String> = kept.map(|(name, v)| format!("{name}: {}", told(&v))).collect();
-    let unit = match source.time_unit {
-        None => "none",
-        Some(TimeUnit::Second) => "s",
-        Some(TimeUnit::Millisecond) => "ms",
-        Some(TimeUnit::Microsecond) => "us",
-        Some(TimeUnit::Nanosecond) => "ns",
-    };
-    let bound = project.no_events_after.map_or_else(|| "none".to_owned(), |day| day.to_string());
-    format!(
-        "time zone: {}, no_events_after: {bound}, time: {}, unit: {unit}, zone: {}, user: {}, \
-         scope: {}, event: {}, dimensions: [{}]",
-        project.zone.name(),
-        source.time,
-        source.time_zone.name(),
-        source.user,
-        source.scope.as_deref().unwrap_or("none"),
-        told(&source.event),
-        kept.join(", "),
-    )
+pub(super) struct Settings {
+    /// As the ledger has it since it has codes. What is in it may be called otherwise some day, but
+    /// never here.
+    pub(super) code: String,
+    /// As earlier versions wrote it into the ledger.
+    old: String,
+}
+
+impl Settings {
+    pub(super) fn of(project: &Project, source: &Source, dimensions: &[String]) -> Self {
+        let kept = dimensions.iter().filter_map(|name| Some((name, source.dimension(name)?)));
+        let kept: Vec<(&String, Value)> = kept.collect();
+        let unit = match source.time_unit {
+            None => "none",
+            Some(TimeUnit::Second) => "s",
+            Some(TimeUnit::Millisecond) => "ms",
+            Some(TimeUnit::Microsecond) => "us",
+            Some(TimeUnit::Nanosecond) => "ns",
+        };
+        let bound = project.no_events_after.map(|day| day.to_string());
+        let bound = bound.as_deref().unwrap_or("none");
+        let (zone, time_zone) = (project.zone.name(), source.time_zone.name());
+        let (time, user) = (&source.time, &source.user);
+        let coded = |value: &Value| match value {
+            Value::Column(name) => format!("column:{}", escaped(name)),
+            Value::Const(text) => format!("const:{}", escaped(text)),
+        };
+        let scope = source
+            .scope
+            .as_ref()
+            .map_or_else(|| "none".to_owned(), |name| format!("column:{}", escaped(name)));
+        let mut code = format!(
+            "1;zone={};until={bound};time={};unit={unit};time_zone={};user={};scope={scope};event={}",
+            escaped(zone),
+            escaped(time),
+            escaped(time_zone),
+            escaped(user),
+            coded(&source.event),
+        );
+        for (name, value) in &kept {
+            code.push_str(&format!(";dimension:{}={}", escaped(name), coded(value)));
+        }
+        let told = |value: &Value| match value {
+            Value::Column(name) => format!("column {name}"),
+            Value::Const(text) => format!("always {text}"),
+        };
+        let kept: Vec<String> = kept.iter().map(|(n, v)| format!("{n}: {}", told(v))).collect();
+        // The form of stores that exist: never to be changed.
+        let old = format!(
+            "time zone: {zone}, no_events_after: {bound}, time: {time}, unit: {unit}, \
+             zone: {time_zone}, user: {user}, scope: {}, event: {}, dimensions: [{}]",
+            source.scope.as_deref().unwrap_or("none"),
+            told(&source.event),
+            kept.join(", "),
+        );
+        Self { code, old }
+    }
+
+    /// Whether an entry of the ledger was read so.
+    pub(super) fn are_of(&self, entry: &Entry) -> bool {
+        entry.settings == self.code || entry.settings == self.old
+    }
+}
+
+/// A text in which nothing separates the parts of a code.
+fn escaped(text: &str) -> String {
+    text.replace('%', "%25").replace(';', "%3B").replace('=', "%3D").replace(':', "%3A")
 }
 
 /// Checks that what was ingested was read as the project reads it now.
@@ -140,10 +199,10 @@ pub(super) fn settings(project: &Project, source: &Source, dimensions: &[String]
 /// # Errors
 /// When the settings of a source have changed, with both in the message.
 pub fn check_settings(project: &Project, store: &Store) -> Result<()> {
-    let now: BTreeMap<&str, String> = project
+    let now: BTreeMap<&str, Settings> = project
         .sources
         .iter()
-        .map(|source| (source.name.as_str(), settings(project, source, store.dimensions())))
+        .map(|source| (source.name.as_str(), Settings::of(project, source, store.dimensions())))
         .collect();
     for entry in store.ledger() {
         let now = now.get(entry.source.as_str()).ok_or_else(|| {
@@ -151,10 +210,13 @@ pub fn check_settings(project: &Project, store: &Store) -> Result<()> {
                 .with("file", store.place())
                 .with("help", "name the source as before, or ingest into a new store")
         })?;
-        if *now != entry.settings {
+        if !now.are_of(entry) {
+            let is_old = entry.settings.starts_with("time zone: ");
             return Err(Error::input(format!(
-                "the source `{}` was ingested with other settings: {} (now: {now})",
-                entry.source, entry.settings
+                "the source `{}` was ingested with other settings: {} (now: {})",
+                entry.source,
+                entry.settings,
+                if is_old { &now.old } else { &now.code }
             ))
             .with("file", store.place())
             .with("help", "set them back, or delete the store and ingest again"));

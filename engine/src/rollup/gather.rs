@@ -156,7 +156,7 @@ impl Sink for Gather<'_> {
                     push(own, cell, number);
                     return Ok(());
                 }
-                let scope = if scope == 0 { 0 } else { known(scopes, scan, shared, scope) };
+                let scope = if scope == 0 { 0 } else { known(scopes, scan, shared, scope)? };
                 queues[People::part_of(key.hash())].push(cell, scope, key);
                 Ok(())
             },
@@ -192,12 +192,13 @@ fn push(lists: &mut Vec<Vec<u32>>, cell: u32, number: u32) {
 }
 
 /// The numbering's code of a scope of the scan.
-fn known(scopes: &mut Vec<u32>, scan: &Scan, shared: &Shared<'_>, scope: u32) -> u32 {
+fn known(scopes: &mut Vec<u32>, scan: &Scan, shared: &Shared<'_>, scope: u32) -> Result<u32> {
     while scopes.len() <= scope as usize {
-        let label = scan.scopes.label(scopes.len() as u32).unwrap_or_default();
+        let label = scan.scopes.label(scopes.len() as u32);
+        let label = label.ok_or_else(|| Error::internal("a scope without a name"))?;
         scopes.push(shared.people.scope(&label));
     }
-    scopes[scope as usize]
+    Ok(scopes[scope as usize])
 }
 
 /// Lists, each with its source, as rows of the store.

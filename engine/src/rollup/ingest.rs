@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::CellBook;
-use super::coverage::{Found, Standing, check_settings, find, settings};
+use super::coverage::{Found, Settings, Standing, check_settings, find};
 use super::gather::{Gather, List, Shared, rows};
 use crate::calendar::Window;
 use crate::events::{Granularity, Overseer, Rejects, Request, Scan, Seen};
@@ -348,7 +348,7 @@ fn entry(
     let digest: Digest = file.digest;
     Ok(Entry {
         source: source.name.clone(),
-        settings: settings(project, source, store.dimensions()),
+        settings: Settings::of(project, source, store.dimensions()).code,
         name: file.name.clone(),
         digest,
         size: file.file.size,

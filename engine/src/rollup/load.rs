@@ -140,7 +140,7 @@ impl Local {
         };
         let mut known: HashMap<Vec<i32>, u32> = HashMap::new();
         let (mut key, mut before) = (Vec::new(), (Vec::new(), NO_CELL));
-        let (days, shards, events) = (about.days(), about.shards(), about.events());
+        let (days, shards) = (about.days(), about.shards());
         for row in 0..about.len() {
             match local.shards.last_mut() {
                 Some((shard, rows)) if *shard == shards[row] as u32 => rows.end = row + 1,
@@ -167,7 +167,7 @@ impl Local {
                 before.0.clone_from(&key);
             }
             local.rows.push(before.1);
-            local.events[before.1 as usize] += u64::try_from(events[row]).unwrap_or(0);
+            local.events[before.1 as usize] += about.events(row);
         }
         local
     }

@@ -35,7 +35,7 @@ use crate::users::{Estimate, UserSet};
 pub use approx::Sketches;
 pub use cell::{Cell, CellBook};
 pub use cover::Covered;
-pub use coverage::{Found, Standing, check_settings, find, gone};
+pub use coverage::{Found, Standing, changed, check_settings, find, gone};
 pub use exact::{SHARDS, Sets};
 pub use ingest::{DEFAULT_MEMORY, Ingested, LEAST_MEMORY, Watch, ingest};
 pub use people::{People, Person};

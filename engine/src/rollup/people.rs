@@ -28,17 +28,19 @@ impl<'a> People<'a> {
     /// Looks up the key of every user.
     ///
     /// # Errors
-    /// When there are more users than numbers.
+    /// When there are more users than numbers, or a user has no key.
     pub fn of(sets: &'a Sets, scan: &Scan) -> Result<Self> {
         let mut scopes = vec![0];
         let mut numbered = Vec::new();
         for numbering in sets.numberings() {
             let keys = numbering.keys();
             let mut shard = Vec::with_capacity(numbering.len() as usize);
-            for (scope, key) in (0..numbering.len()).map_while(|number| keys.get(number)) {
+            for number in 0..numbering.len() {
+                let (scope, key) =
+                    keys.get(number).ok_or_else(|| Error::internal("a number without a key"))?;
                 let hash = match scope {
                     0 => key.hash(),
-                    scope => approx::scoped(&mut scopes, scan, scope, key),
+                    scope => key.hash_in(approx::scope_hash(&mut scopes, scan, scope)?),
                 };
                 shard.push(Person { number: 0, hash });
             }
@@ -55,19 +57,25 @@ impl<'a> People<'a> {
     }
 
     /// The users of some terms, in the order of their hashes.
-    pub fn members(&self, terms: &Terms) -> Vec<Person> {
+    ///
+    /// # Errors
+    /// When a user has no key.
+    pub fn members(&self, terms: &Terms) -> Result<Vec<Person>> {
         let mut people = Vec::new();
         for (shard, numbered) in self.numbered.iter().enumerate() {
-            let set = self.sets.evaluated(shard, terms);
-            people.extend(set.iter().filter_map(|local| {
-                if !self.sets.is_dense() {
-                    return numbered.get(local as usize).copied();
-                }
-                let number = Sets::dense_key(shard, local);
-                Some(Person { number, hash: Key::Int(number.into()).hash() })
-            }));
+            for local in self.sets.evaluated(shard, terms).iter() {
+                people.push(match self.sets.is_dense() {
+                    false => *numbered
+                        .get(local as usize)
+                        .ok_or_else(|| Error::internal("a user without a key"))?,
+                    true => {
+                        let number = Sets::dense_key(shard, local);
+                        Person { number, hash: Key::Int(number.into()).hash() }
+                    }
+                });
+            }
         }
         people.sort_unstable_by_key(|person| person.hash);
-        people
+        Ok(people)
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::coverage::{Found, Standing, check_settings, find, gone, settings};
+use super::coverage::{Found, Settings, Standing, check_settings, find, gone};
 use crate::calendar::{Day, Zone};
 use crate::events::Source;
 use crate::place::Digest;
@@ -98,8 +98,8 @@ pub fn kept(project: &Project, source: &Source) -> Result<Option<Kept>> {
     let Some(store) = Store::open(&project.store, None)? else { return Ok(None) };
     let mut ledger = store.ledger().to_vec();
     ledger.retain(|entry| entry.source == source.name);
-    let now = settings(project, source, store.dimensions());
-    let is_whole = |entry: &Entry| entry.settings == now && entry.rejected() == 0;
+    let now = Settings::of(project, source, store.dimensions());
+    let is_whole = |entry: &Entry| now.are_of(entry) && entry.rejected() == 0;
     let first = ledger.iter().filter_map(|entry| entry.first).min();
     let last = ledger.iter().filter_map(|entry| entry.last).max();
     let (Some(first), Some(last)) = (first, last) else { return Ok(None) };

@@ -213,8 +213,8 @@ impl Stored {
     /// # Errors
     /// When a set is broken.
     pub(super) fn sketches(&self, empty: &Sketch, people: &People) -> Result<Vec<Option<Sketch>>> {
-        let hashes: Vec<Vec<u64>> =
-            (0..crate::store::PARTS).into_par_iter().map(|part| people.hashes(part)).collect();
+        let parts = (0..crate::store::PARTS).into_par_iter();
+        let hashes: Vec<Vec<u64>> = parts.map(|part| people.hashes(part)).collect::<Result<_>>()?;
         let parts: Result<Vec<HashMap<u32, Sketch>>> = self
             .groups
             .par_iter()

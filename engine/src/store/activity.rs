@@ -23,6 +23,7 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
+use super::checksums::finish;
 use super::delta::{DataFile, write};
 use super::file::DataReader;
 use super::packed::{SetFormat, pack};
@@ -130,16 +131,14 @@ pub(super) fn to_bytes(
     let options = ArrowWriterOptions::new()
         .with_properties(properties(level)?)
         .with_skip_arrow_metadata(true);
-    let mut bytes = Vec::new();
-    let mut writer = ArrowWriter::try_new_with_options(&mut bytes, Arc::clone(&schema), options)
+    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&schema), options)
         .map_err(broken)?;
     let texts = Texts::new(dimensions.len(), series);
     for group in cut(rows, SMALL_GROUP) {
         writer.write(&batch(&schema, &texts, &rows[group], sets)?).map_err(broken)?;
         writer.flush().map_err(broken)?;
     }
-    writer.close().map_err(broken)?;
-    Ok(bytes)
+    finish(writer).map_err(broken)
 }
 
 /// Rows as if they were in a file.
@@ -334,6 +333,9 @@ impl About {
         if needed.map(nulls).sum::<usize>() > 0 {
             return Err(file.broken("a row says too little"));
         }
+        if let Some(row) = about.signed_events().iter().position(|events| *events < 0) {
+            return Err(file.broken(&format!("row {row} of row group {group} has negative events")));
+        }
         Ok(about)
     }
 
@@ -363,8 +365,13 @@ impl About {
         self.count_column(2).as_primitive::<Int32Type>().values()
     }
 
-    /// Events of each row.
-    pub fn events(&self) -> &[i64] {
+    /// Events of a row.
+    pub fn events(&self, row: usize) -> u64 {
+        // Reading has refused negative ones.
+        self.signed_events()[row].unsigned_abs()
+    }
+
+    fn signed_events(&self) -> &[i64] {
         self.count_column(1).as_primitive::<Int64Type>().values()
     }
 
@@ -406,10 +413,12 @@ pub fn users(file: &DataReader, group: usize) -> Result<BinaryViewArray> {
 ///
 /// # Errors
 /// When the file is broken.
-pub(super) fn user_counts(file: &DataReader, group: usize) -> Result<Int64Array> {
+pub(super) fn user_counts(file: &DataReader, group: usize) -> Result<Vec<u64>> {
+    let broken = || file.broken("a row without a number of users");
     let batch = file.read(group, &["user_count"])?;
-    let counts = batch.column(0).as_primitive_opt().filter(|counts| counts.null_count() == 0);
-    counts.cloned().ok_or_else(|| file.broken("a row without a number of users"))
+    let counts = batch.column(0).as_primitive_opt::<Int64Type>().ok_or_else(broken)?;
+    let count = |count: Option<i64>| count.and_then(|count| u64::try_from(count).ok());
+    counts.iter().map(|each| count(each).ok_or_else(broken)).collect()
 }
 
 /// The type in which a column is read: texts as dictionaries, sets without copying them.
@@ -418,5 +427,46 @@ pub(super) fn reading_type(data_type: &DataType) -> DataType {
         DataType::Utf8 => text_type(),
         DataType::Binary => DataType::BinaryView,
         other => other.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array};
+    use arrow::record_batch::RecordBatch;
+
+    use super::{About, Row, Series, in_memory, user_counts};
+    use crate::calendar::Day;
+    use crate::store::{DataReader, encode};
+
+    /// A store's rows of one user and one event, one of the counts negative.
+    #[test]
+    fn a_negative_count_is_an_error() {
+        let series =
+            [Series { source: "a".to_owned(), event: "b".to_owned(), dimensions: Vec::new() }];
+        let users = encode(&[7]).unwrap();
+        let row = Row {
+            shard: 0,
+            day: Day::new(20_000),
+            series: 0,
+            users,
+            user_count: 1,
+            event_count: 1,
+        };
+        let sound = in_memory(&[], &series, &mut [row]).unwrap();
+        let names = ["day", "source", "event", "shard", "users", "user_count", "event_count"];
+        let batch = sound.read(0, &names).unwrap();
+        let with = |column: &str| {
+            let at = batch.schema_ref().index_of(column).unwrap();
+            let mut columns = batch.columns().to_vec();
+            columns[at] = Arc::new(Int64Array::from(vec![-1])) as ArrayRef;
+            DataReader::of_batches(vec![RecordBatch::try_new(batch.schema(), columns).unwrap()])
+        };
+        assert_eq!(About::read(&sound, 0, &[]).unwrap().events(0), 1);
+        assert_eq!(user_counts(&sound, 0).unwrap(), [1]);
+        assert!(About::read(&with("event_count"), 0, &[]).is_err());
+        assert!(user_counts(&with("user_count"), 0).is_err());
     }
 }

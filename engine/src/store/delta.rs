@@ -2,7 +2,8 @@
 //! version. The log is `deltalake`'s; the files are our own.
 //!
 //! The name of a data file ends with the digest of its bytes: a flipped byte is found, and what a
-//! killed process left is never mistaken for something else.
+//! killed process left is never mistaken for something else. Before it stands the checksum of the
+//! footer, which has [those of the other parts](super::checksums).
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -16,6 +17,7 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ensure_table_uri};
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
+use super::checksums::footer_text;
 use crate::place::{Chunks, Digest, Place, wait};
 use crate::{Error, Kind, Result};
 
@@ -31,18 +33,13 @@ pub struct DataFile {
     pub name: String,
     /// Bytes.
     pub size: u64,
+    /// Rows.
+    pub rows: u64,
     /// Delta's statistics, as JSON: at least the number of rows.
     pub stats: String,
 }
 
 impl DataFile {
-    /// Rows in the file, as the log has it.
-    pub fn rows(&self) -> u64 {
-        let number = self.stats.split_once("\"numRecords\":").map_or("", |(_, rest)| rest);
-        let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
-        number[..end].parse().unwrap_or(0)
-    }
-
     /// What is wrong with its bytes, which should lie in this place.
     pub(super) fn fault(&self, place: &Place) -> Result<Option<String>> {
         Ok(match place.digest(&self.name)? {
@@ -76,8 +73,16 @@ impl DataFile {
 
     /// The digest that the file's name says.
     pub fn digest(&self) -> Option<Digest> {
-        Digest::parse(self.name.strip_suffix(ENDING)?.rsplit_once('-')?.1)
+        Digest::parse(split_name(&self.name)?.1)
     }
+}
+
+/// The checksum of the footer, if there is one, and the digest in the name of a data file.
+pub(super) fn split_name(name: &str) -> Option<(Option<&str>, &str)> {
+    let (rest, digest) = name.strip_suffix(ENDING)?.rsplit_once('-')?;
+    // The numbers before it are shorter.
+    let checksum = rest.rsplit_once('-').filter(|(_, text)| text.len() == 16);
+    Some((checksum.map(|(_, text)| text), digest))
 }
 
 /// A table at one of its versions.
@@ -85,6 +90,7 @@ impl DataFile {
 pub(super) struct Table {
     place: Place,
     delta: DeltaTable,
+    version: u64,
 }
 
 impl Table {
@@ -128,12 +134,13 @@ impl Table {
             }
         })?;
         loaded.map_err(|cause| failed(place, cause))?;
-        Ok(Self { place: place.clone(), delta })
+        let version = delta.version().ok_or_else(|| broken(place, "it has no version"))?;
+        Ok(Self { place: place.clone(), delta, version })
     }
 
     /// The version that was read.
     pub(super) fn version(&self) -> u64 {
-        self.delta.version().unwrap_or(0)
+        self.version
     }
 
     /// The data files of the version, by name.
@@ -142,11 +149,13 @@ impl Table {
         let log = state.snapshot().try_log_data().map_err(|cause| failed(&self.place, cause))?;
         let file = |view: deltalake_core::kernel::LogicalFileView| {
             let name = view.path().into_owned();
-            let size = u64::try_from(view.size()).unwrap_or(0);
-            let stats = view.stats().unwrap_or_default();
-            (name.clone(), DataFile { name, size, stats })
+            let unreadable = |what: &str| broken(&self.place, &format!("{what} of {name}"));
+            let size = u64::try_from(view.size()).map_err(|_| unreadable("the size"))?;
+            let stats = view.stats().ok_or_else(|| unreadable("the statistics"))?;
+            let rows = rows(&stats).ok_or_else(|| unreadable("the number of rows"))?;
+            Ok((name.clone(), DataFile { name, size, rows, stats }))
         };
-        Ok(log.iter().map(file).collect())
+        log.iter().map(file).collect()
     }
 
     /// The id that the table was made with.
@@ -173,11 +182,12 @@ impl Table {
         let state = self.delta.snapshot().map_err(failed)?;
         let log = self.delta.log_store();
         let noted = wait(state.transaction_version(log.as_ref(), name))?;
-        Ok(noted.map_err(failed)?.and_then(|version| u64::try_from(version).ok()).unwrap_or(0))
+        let noted = noted.map_err(failed)?.unwrap_or(0);
+        u64::try_from(noted).map_err(|_| broken(&self.place, &format!("the version {noted}")))
     }
 
-    /// Commits the next version: exactly the files of `wanted`, `notes`, and a property of the table
-    /// that changes. All of it becomes visible at once, or nothing does.
+    /// Commits the next version: exactly the files of `wanted`, `notes`, and properties of the
+    /// table that change. All of it becomes visible at once, or nothing does.
     ///
     /// # Errors
     /// When another process has committed since this one read the log, and when the log cannot be
@@ -187,16 +197,19 @@ impl Table {
         wanted: &BTreeMap<String, DataFile>,
         notes: &[(&str, u64)],
         rearranges: bool,
-        property: Option<(&str, &str)>,
+        properties: &[(&str, String)],
     ) -> Result<u64> {
         let present = self.files()?;
         let mut actions = Vec::new();
-        if let Some((key, value)) = property {
+        if !properties.is_empty() {
             let state = self.delta.snapshot().map_err(|cause| failed(&self.place, cause))?;
-            let changed = state.metadata().clone().add_config_key(key.to_owned(), value.to_owned());
-            actions.push(Action::Metadata(
-                changed.map_err(|cause| failed(&self.place, cause.into()))?,
-            ));
+            let mut changed = state.metadata().clone();
+            for (key, value) in properties {
+                changed = changed
+                    .add_config_key((*key).to_owned(), value.clone())
+                    .map_err(|cause| failed(&self.place, cause.into()))?;
+            }
+            actions.push(Action::Metadata(changed));
         }
         // The engine has no clock; the last commit is as late as it knows.
         let now = self.place.within(LOG).modified(&log_file(self.version()))?;
@@ -207,11 +220,14 @@ impl Table {
             actions.push(Action::Add(self.add(file, !rearranges)?));
         }
         let transactions = notes.iter().map(|(name, version)| {
-            Transaction::new(name, i64::try_from(*version).unwrap_or(i64::MAX))
+            let version = i64::try_from(*version);
+            let version = version.map_err(|_| Error::limit("a version beyond 2^63"))?;
+            Ok(Transaction::new(name, version))
         });
+        let transactions: Vec<Transaction> = transactions.collect::<Result<_>>()?;
         // No retry inside: what was written belongs to the version that was read.
         let properties = CommitProperties::default()
-            .with_application_transactions(transactions.collect())
+            .with_application_transactions(transactions)
             .with_max_retries(0)
             .with_cleanup_expired_logs(Some(false));
         let operation = DeltaOperation::Write {
@@ -235,6 +251,7 @@ impl Table {
         };
         seal(&self.place, version)?;
         wait(self.delta.load_version(version))?.map_err(|cause| failed(&self.place, cause))?;
+        self.version = version;
         Ok(version)
     }
 
@@ -253,7 +270,8 @@ impl Table {
         Ok(Add {
             path: file.name.clone(),
             partition_values: HashMap::new(),
-            size: i64::try_from(file.size).unwrap_or(i64::MAX),
+            size: i64::try_from(file.size)
+                .map_err(|_| Error::limit("a data file of more than 2^63 bytes"))?,
             modification_time: self.place.modified(&file.name)?,
             data_change,
             stats: Some(file.stats.clone()),
@@ -294,8 +312,8 @@ fn bare(place: &Place) -> Result<DeltaTable> {
     table.and_then(DeltaTableBuilder::build).map_err(|cause| failed(place, cause))
 }
 
-/// Writes a data file so that it stays. `number` stands before the digest of its content in its
-/// name, and puts the files of a table in an order.
+/// Writes a data file so that it stays. Its name has `number`, which puts the files of a table in
+/// an order, the checksum of its footer, and the digest of its content.
 ///
 /// # Errors
 /// When the disk or the object store refuses; nothing is left behind then.
@@ -305,11 +323,20 @@ pub(super) fn write(
     stats: String,
     number: impl fmt::Display,
 ) -> Result<DataFile> {
+    let unsound = |what| Error::internal(format!("a data file without {what}"));
+    let rows = rows(&stats).ok_or_else(|| unsound("a number of rows"))?;
+    let footer = footer_text(&bytes).ok_or_else(|| unsound("a footer"))?;
     let digest = Digest::of_bytes(&bytes);
-    let name = format!("{number}-{digest}{ENDING}");
+    let name = format!("{number}-{footer}-{digest}{ENDING}");
     let size = bytes.len() as u64;
     place.write(&name, bytes)?;
-    Ok(DataFile { name, size, stats })
+    Ok(DataFile { name, size, rows, stats })
+}
+
+/// The number of rows in Delta's statistics.
+fn rows(stats: &str) -> Option<u64> {
+    let (_, number) = stats.split_once("\"numRecords\":")?;
+    number[..number.find([',', '}'])?].trim().parse().ok()
 }
 
 /// Makes sure that a commit stays, and writes the digest of its log file beside it.
@@ -365,6 +392,13 @@ pub(super) fn conflict(place: &Place) -> Error {
     Error::new(Kind::Io, "another process has changed the store meanwhile")
         .with("file", place)
         .with("help", "nothing was lost or counted twice; run the command again")
+}
+
+/// The error for a log that has changed since it was written.
+pub(super) fn broken(place: &Place, what: &str) -> Error {
+    Error::input(format!("the log of the store is broken: {what}"))
+        .with("file", place)
+        .with("help", "`headcount store verify` lists what is broken; ingest into a new store")
 }
 
 fn failed(place: &Place, cause: DeltaTableError) -> Error {

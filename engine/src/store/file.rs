@@ -17,6 +17,7 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
 use super::activity::reading_type;
+use super::checksums::{Checksums, check_footer, footer_in};
 use super::delta::DataFile;
 use crate::place::{Chunks, Place, column_ranges, footer};
 use crate::{Error, Result};
@@ -25,6 +26,8 @@ use crate::{Error, Result};
 #[derive(Clone, Debug)]
 pub struct DataReader {
     input: Input,
+    /// Those of its columns, if it was written with any.
+    checksums: Option<Arc<Checksums>>,
     /// What was fetched before it is read.
     ahead: Arc<Mutex<HashMap<Parts, Chunks>>>,
 }
@@ -47,7 +50,13 @@ impl DataReader {
     pub(super) fn open(place: &Place, file: &DataFile) -> Result<Self> {
         let failed = |cause: ParquetError| broken(&place.address(&file.name), &cause.to_string());
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-        let fetch = |ranges: &[Range<u64>]| place.fetch(&file.name, file.size, ranges);
+        let fetch = |ranges: &[Range<u64>]| {
+            let chunks = place.fetch(&file.name, file.size, ranges)?;
+            // Checked before anything in it is believed; if it is not all here, more is fetched.
+            let end = chunks.fetched().last().and_then(|(_, end)| footer_in(end));
+            end.map_or(Ok(None), |end| check_footer(&file.name, end)).map_err(failed)?;
+            Ok(chunks)
+        };
         let plain = footer(file.size, &options, fetch)?.map_err(failed)?;
         let fields = plain.schema().fields().iter().map(|field| {
             Field::new(field.name(), reading_type(field.data_type()), field.is_nullable())
@@ -56,7 +65,11 @@ impl DataReader {
         let options = ArrowReaderOptions::new().with_schema(schema);
         let metadata = ArrowReaderMetadata::try_new(Arc::clone(plain.metadata()), options);
         let metadata = metadata.map_err(failed)?;
-        Ok(Self::of(Input::Stored(place.clone(), file.clone(), metadata)))
+        let checksums = match Checksums::of_footer(&file.name) {
+            None => None,
+            Some(_) => Some(Arc::new(Checksums::of(metadata.metadata()).map_err(failed)?)),
+        };
+        Ok(Self { checksums, ..Self::of(Input::Stored(place.clone(), file.clone(), metadata)) })
     }
 
     /// Row groups that are in no file yet.
@@ -65,7 +78,7 @@ impl DataReader {
     }
 
     fn of(input: Input) -> Self {
-        Self { input, ahead: Arc::default() }
+        Self { input, checksums: None, ahead: Arc::default() }
     }
 
     /// Number of row groups.
@@ -176,11 +189,16 @@ impl DataReader {
         let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
         let chunks = match ahead {
             Some(chunks) => chunks,
-            // Opened anew each time: threads that share a file would share its place in it.
             None => place.fetch(&data.name, data.size, &key.1)?,
         };
+        if let Some(checksums) = &self.checksums {
+            for (start, bytes) in chunks.fetched() {
+                checksums.check(*start, bytes).map_err(failed)?;
+            }
+        }
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, metadata.clone());
-        let rows = usize::try_from(metadata.metadata().row_group(group).num_rows()).unwrap_or(0);
+        let rows = usize::try_from(metadata.metadata().row_group(group).num_rows())
+            .map_err(|_| self.broken("a row group with a negative number of rows"))?;
         let reader = builder
             .with_projection(mask)
             .with_row_groups(vec![group])
@@ -190,6 +208,10 @@ impl DataReader {
         let mut batches = Vec::new();
         for batch in reader {
             batches.push(batch.map_err(|cause| self.broken(&cause.to_string()))?);
+        }
+        let read: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        if read != rows {
+            return Err(self.broken(&format!("{read} rows in a row group of {rows}")));
         }
         match (batches.len(), batches.first()) {
             (1, _) => Ok(batches.remove(0)),

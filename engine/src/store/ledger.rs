@@ -16,7 +16,7 @@ use crate::{Error, Result};
 pub struct Entry {
     /// Name of the source it belongs to.
     pub source: String,
-    /// What the source said of its columns and times; other words are another reading.
+    /// What the source said of its columns and times, as a code; another code is another reading.
     pub settings: String,
     /// Path, relative to the project if it lies in it.
     pub name: String,
@@ -126,6 +126,12 @@ pub(super) fn read(batch: &RecordBatch) -> Result<Vec<Entry>> {
         let column = column(name)?.as_primitive_opt::<TimestampMicrosecondType>();
         column.ok_or_else(broken)
     };
+    for name in schema().fields().iter().map(|field| field.name()) {
+        let may_be_null = matches!(name.as_str(), "first" | "last" | "rejected");
+        if !may_be_null && column(name)?.null_count() > 0 {
+            return Err(broken());
+        }
+    }
     let (source, name, hash) = (text("source")?, text("name")?, text("hash")?);
     let (rejects, settings) = (text("rejects")?, text("settings")?);
     let (size, modified, events) = (number("size")?, number("modified_ns")?, number("events")?);
@@ -148,11 +154,41 @@ pub(super) fn read(batch: &RecordBatch) -> Result<Vec<Entry>> {
         .collect()
 }
 
-/// `no user, 2026-01-05: 3; no time: 1`
+/// What stands in the table for a reason; never to be changed.
+fn code(reason: Reason) -> &'static str {
+    match reason {
+        Reason::TimeMissing => "time_missing",
+        Reason::TimeUnreadable => "time_unreadable",
+        Reason::TimeBefore1970 => "time_before_1970",
+        Reason::TimeAfterBound => "time_after_bound",
+        Reason::UserMissing => "user_missing",
+        Reason::ScopeMissing => "scope_missing",
+        Reason::EventMissing => "event_missing",
+    }
+}
+
+/// What stood there before there were codes, in the order of [`Reason::ALL`]; never to be changed.
+const OLD_REASONS: [&str; 7] = [
+    "no time",
+    "unreadable time",
+    "time before 1970",
+    "time after no_events_after",
+    "no user",
+    "no scope for the user",
+    "no event name",
+];
+
+fn reason(text: &str) -> Option<Reason> {
+    let old = OLD_REASONS.into_iter().zip(Reason::ALL);
+    let codes = Reason::ALL.into_iter().map(|reason| (code(reason), reason));
+    codes.chain(old).find(|(known, _)| *known == text).map(|(_, reason)| reason)
+}
+
+/// `user_missing, 2026-01-05: 3; time_missing: 1`
 fn write_rejects(rejects: &[Reject]) -> String {
     let texts = rejects.iter().map(|Reject { reason, day, rows }| match day {
-        Some(day) => format!("{reason}, {day}: {rows}"),
-        None => format!("{reason}: {rows}"),
+        Some(day) => format!("{}, {day}: {rows}", code(*reason)),
+        None => format!("{}: {rows}", code(*reason)),
     });
     texts.collect::<Vec<_>>().join("; ")
 }
@@ -162,22 +198,37 @@ fn read_rejects(text: &str) -> Option<Vec<Reject>> {
     parts
         .map(|part| {
             let (what, rows) = part.rsplit_once(": ")?;
-            let (reason, day) = match what.split_once(", ") {
-                Some((reason, day)) => (reason, Some(day.parse().ok()?)),
+            let (text, day) = match what.split_once(", ") {
+                Some((text, day)) => (text, Some(day.parse().ok()?)),
                 None => (what, None),
             };
-            let reason = Reason::ALL.into_iter().find(|known| known.to_string() == reason)?;
-            Some(Reject { reason, day, rows: rows.parse().ok()? })
+            Some(Reject { reason: reason(text)?, day, rows: rows.parse().ok()? })
         })
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, Reject, read, write};
+    use super::{Entry, Reject, read, read_rejects, write, write_rejects};
     use crate::calendar::Day;
     use crate::events::Reason;
     use crate::place::Digest;
+
+    /// Stores for ever hold these texts, however people are told of the reasons.
+    #[test]
+    fn reasons_are_codes_and_once_were_words() {
+        let codes = "time_missing: 1; time_unreadable: 1; time_before_1970: 1; \
+                     time_after_bound: 1; user_missing: 1; scope_missing: 1; event_missing: 1";
+        let old = "no time: 1; unreadable time: 1; time before 1970: 1; \
+                   time after no_events_after: 1; no user: 1; no scope for the user: 1; \
+                   no event name: 1";
+        let rejects = Reason::ALL.map(|reason| Reject { reason, day: None, rows: 1 });
+        assert_eq!(write_rejects(&rejects), codes);
+        for text in [codes, old] {
+            assert_eq!(read_rejects(text).as_deref(), Some(rejects.as_slice()));
+        }
+        assert_eq!(read_rejects("no reason: 1"), None);
+    }
 
     #[test]
     fn entries_survive_the_way_through_a_batch() {

@@ -26,11 +26,19 @@
 //! on some network file systems, a commit on a version that is no longer the newest fails, and
 //! nothing has happened.
 //!
+//! **What has changed since it was written is an error**, not another answer. The names of data
+//! files have the checksums of their footers, these have [those of the other parts](Checksums), and
+//! the newest commit has one of everything that the logs of the version say. Each is checked by
+//! whoever reads the part. Versions and data files that earlier programs have made have no such
+//! checksums; [`Store::compact`] makes them. [`Store::verify`] also compares the digests of whole
+//! files.
+//!
 //! **Older versions** stay readable as long as their data files are there: nothing but
 //! [`Store::sweep`] deletes one.
 
 mod activity;
 mod bitmap;
+mod checksums;
 mod delta;
 mod file;
 mod ledger;
@@ -39,6 +47,7 @@ mod marks;
 mod months;
 mod packed;
 mod people;
+mod state;
 mod table;
 mod upkeep;
 mod verify;
@@ -59,9 +68,11 @@ use rayon::prelude::{
 use crate::place::Place;
 use crate::{Error, Result};
 use delta::Table;
+use state::STATE_KEY;
 
 pub use activity::{About, FIRST_GIVEN, Row, SHARD_BITS, Series, shard_of, users};
 pub use bitmap::{Container, Containers, containers, encode, numbers};
+pub use checksums::{Checksums, footer_in, footer_length};
 pub use delta::DataFile;
 pub use file::DataReader;
 pub use ledger::{Entry, Reject, rejects};
@@ -99,6 +110,8 @@ pub struct Store {
     months: Files,
     /// Versions of [`SIDES`].
     notes: [u64; 3],
+    /// Id of the table `users`, which is made with it and stays.
+    space: String,
     ledger: Vec<Entry>,
     /// Data files written so far, to tell them apart.
     written: AtomicU64,
@@ -136,17 +149,17 @@ impl Store {
             return Err(Error::input("the table `activity` lacks columns").with("file", place));
         }
         let last = columns.len() - activity::AFTER.len();
-        let side = |(at, newest): (usize, Option<Table>)| -> Result<(u64, Files)> {
+        let side = |(at, newest): (usize, Option<Table>)| -> Result<(u64, Files, String)> {
             let noted = activity.noted(SIDES[at].1)?;
             let newest = newest.filter(|table| table.version() == noted).map(Ok);
             let table = newest.unwrap_or_else(|| Table::load(&places[at], Some(noted)))?;
-            Ok((noted, table.files()?))
+            Ok((noted, table.files()?, table.id()?))
         };
-        let sides: Vec<(u64, Files)> =
+        let sides: Vec<(u64, Files, String)> =
             newest.into_par_iter().enumerate().map(side).collect::<Result<_>>()?;
-        let sides: [(u64, Files); 3] =
+        let sides: [(u64, Files, String); 3] =
             sides.try_into().map_err(|_| Error::internal("a side table is missing"))?;
-        let [(users_at, users), (files_at, files), (months_at, months)] = sides;
+        let [(users_at, users, space), (files_at, files, _), (months_at, months, _)] = sides;
         let mut store = Self {
             place: place.clone(),
             dimensions: columns[activity::BEFORE.len()..last].to_vec(),
@@ -157,9 +170,11 @@ impl Store {
             files,
             months,
             notes: [users_at, files_at, months_at],
+            space,
             ledger: Vec::new(),
             written: AtomicU64::new(0),
         };
+        store.check_state(activity.property(STATE_KEY)?.as_deref())?;
         store.ledger = store.read_ledger()?;
         Ok(Some(store))
     }
@@ -251,7 +266,7 @@ impl Store {
 
     /// People in the numbering.
     pub fn numbered(&self) -> u64 {
-        self.users.values().map(DataFile::rows).sum()
+        self.users.values().map(|file| file.rows).sum()
     }
 
     /// Opens all data files of `activity`.

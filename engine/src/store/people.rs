@@ -10,11 +10,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow::array::{ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 
 use crate::events::Book;
-use crate::users::{Key, Numbering, hash_bytes, hash_int};
+use crate::users::{Key, Numbering, hash_scope};
 use crate::{Error, Result};
 
 /// Number of parts.
@@ -104,6 +104,9 @@ impl People {
         let kinds = column("kind")?.as_string_opt::<i32>().ok_or_else(broken)?;
         let keys = column("key")?.as_binary_opt::<i32>().ok_or_else(broken)?;
         let numbers = column("number")?.as_primitive_opt::<Int64Type>().ok_or_else(broken)?;
+        if kinds.null_count() + keys.null_count() + numbers.null_count() > 0 {
+            return Err(broken());
+        }
         for row in 0..batch.num_rows() {
             let bytes = keys.value(row);
             let key = match kinds.value(row) {
@@ -145,9 +148,12 @@ impl People {
             let (mut scopes, mut kinds) = (Vec::new(), Vec::new());
             let (mut keys, mut numbers) = (Vec::<Vec<u8>>::new(), Vec::new());
             for place in from..to {
-                let (scope, key) =
-                    known.get(place).ok_or_else(|| Error::internal("a number without a key"))?;
-                scopes.push(labels.get(scope as usize).and_then(Option::as_deref));
+                let (scope, key) = known.get(place).ok_or_else(no_key)?;
+                let label = labels.get(scope as usize).and_then(Option::as_deref);
+                scopes.push(match scope {
+                    0 => None,
+                    _ => Some(label.ok_or_else(no_scope)?),
+                });
                 let (kind, bytes) = match key {
                     Key::Int(int) => (INTEGER, int.to_string().into_bytes()),
                     Key::Wide(wide) => (UUID, wide.to_be_bytes().to_vec()),
@@ -177,22 +183,33 @@ impl People {
     }
 
     /// The hash that sketches use, of every number of a part, by place.
-    pub fn hashes(&self, part: usize) -> Vec<u64> {
+    ///
+    /// # Errors
+    /// When a number has no key, or a key belongs to a scope without a name.
+    pub fn hashes(&self, part: usize) -> Result<Vec<u64>> {
         let labels = self.scopes.labels();
+        let scopes: Vec<Option<u64>> =
+            labels.iter().map(|label| label.as_deref().map(hash_scope)).collect();
         let numbering = self.part(part);
         let keys = numbering.keys();
-        let hash = |(scope, key): (u32, Key<'_>)| match labels
-            .get(scope as usize)
-            .and_then(Option::as_deref)
-        {
-            None => key.hash(),
-            Some(label) => {
-                let scope = hash_bytes(label.as_bytes());
-                hash_int((scope.rotate_left(17) ^ key.hash()) as i64)
+        let hash = |place: u32| {
+            let (scope, key) = keys.get(place).ok_or_else(no_key)?;
+            if scope == 0 {
+                return Ok(key.hash());
             }
+            let scope = scopes.get(scope as usize).copied().flatten().ok_or_else(no_scope)?;
+            Ok(key.hash_in(scope))
         };
-        (0..numbering.len()).filter_map(|place| keys.get(place)).map(hash).collect()
+        (0..numbering.len()).map(hash).collect()
     }
+}
+
+fn no_key() -> Error {
+    Error::internal("a number without a key")
+}
+
+fn no_scope() -> Error {
+    Error::internal("a key in a scope without a name")
 }
 
 /// Columns of the table.
@@ -218,6 +235,16 @@ mod tests {
             let (part, place) = People::place(number);
             prop_assert_eq!(People::number(part, place).unwrap(), number);
         }
+    }
+
+    #[test]
+    fn a_key_in_an_unknown_scope_has_no_hash() {
+        let people = People::default();
+        let key = Key::Int(-1);
+        let part = People::part_of(key.hash());
+        people.part(part).number(7, key, key.hash()).unwrap();
+        assert!(people.hashes(part).is_err());
+        assert!(people.fresh().is_err());
     }
 
     #[test]
@@ -259,7 +286,7 @@ mod tests {
         assert_eq!(give(&second, 20_000, 30_000), more);
         assert!(second.fresh().unwrap().is_empty());
         for part in 0..PARTS {
-            assert_eq!(first.hashes(part), second.hashes(part));
+            assert_eq!(first.hashes(part).unwrap(), second.hashes(part).unwrap());
         }
         let mut holes = People::default();
         assert!(late.iter().any(|batch| holes.read(batch).is_err()));

@@ -43,14 +43,13 @@ impl Store {
     /// Names the numbering: the id of the table `users`, which is made with it and stays.
     ///
     /// # Errors
-    /// When the table cannot be read, or has no such id.
+    /// When the table has no such id.
     pub fn space(&self) -> Result<Space> {
-        let place = self.place.within(USERS);
-        let id = Table::load(&place, Some(self.notes[0]))?.id()?;
+        let id = &self.space;
         match Key::of_text(&id.to_ascii_lowercase()) {
             Key::Wide(id) => Ok(Space(id.to_be_bytes())),
             _ => Err(Error::input(format!("the id of this table is `{id}`, and no UUID"))
-                .with("file", place)),
+                .with("file", self.place.within(USERS))),
         }
     }
 }

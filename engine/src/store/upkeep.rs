@@ -7,6 +7,7 @@ use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use super::activity::{self, About, Row, Series, user_counts, users};
 use super::bitmap::{encode, numbers};
+use super::checksums::Checksums;
 use super::delta::{self, DataFile};
 use super::packed::{SetFormat, portable};
 use super::write::{FAST, SMALL, by_name};
@@ -37,14 +38,19 @@ impl Store {
         sets: SetFormat,
         progress: &(dyn Fn(u64, u64) + Sync),
     ) -> Result<bool> {
-        if self.files.is_empty() || self.files.len() == 1 && self.sets == sets {
+        // Files of earlier versions have no checksums, and get them.
+        let checked = self
+            .tables()
+            .iter()
+            .all(|(_, files)| files.keys().all(|name| Checksums::of_footer(name).is_some()));
+        if self.files.is_empty() || self.files.len() == 1 && self.sets == sets && checked {
             return Ok(false);
         }
         self.pass_by_leftovers()?;
         let (series, mut rows) = self.united(progress)?;
         let written = self.write_as((sets, SMALL), &series, &mut rows)?;
         let mut users = self.users.clone();
-        if users.len() > 1 {
+        if users.len() > 1 || !checked && !users.is_empty() {
             let mut batches = Vec::new();
             for file in self.users.values() {
                 each_batch(&self.place.within(USERS), file, |batch| {
@@ -153,7 +159,7 @@ impl Store {
         type Parts = BTreeMap<(u32, Day, u32), (Vec<Vec<u8>>, u64)>;
         let mut parts = Parts::new();
         let place = self.place.within(ACTIVITY);
-        let total: u64 = self.activity.values().map(DataFile::rows).sum();
+        let total: u64 = self.activity.values().map(|file| file.rows).sum();
         let mut done = 0;
         for file in self.activity.values() {
             // What has changed since it was written would get a new digest, and be believed.
@@ -204,8 +210,8 @@ impl Store {
                     day: Day::new(about.days()[at]),
                     series: *places.entry(about.series(at)).or_insert(next),
                     users: sets.value(at).to_vec(),
-                    user_count: u64::try_from(counts.value(at)).unwrap_or(0),
-                    event_count: u64::try_from(about.events()[at]).unwrap_or(0),
+                    user_count: counts[at],
+                    event_count: about.events(at),
                 })?;
             }
         }

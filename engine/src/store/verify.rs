@@ -83,7 +83,7 @@ impl Store {
             }
         };
         verified.numbered = known.iter().map(|count| u64::from(*count)).sum();
-        let total: u64 = self.activity.values().map(DataFile::rows).sum();
+        let total: u64 = self.activity.values().map(|file| file.rows).sum();
         let done = std::sync::atomic::AtomicU64::new(0);
         let sound = |file: &&DataFile| !broken.contains(&file.name);
         let files: Vec<&DataFile> = self.activity.values().filter(sound).collect();
@@ -92,8 +92,8 @@ impl Store {
             .into_par_iter()
             .map(|file| {
                 let part = self.read_sets(&place, file, &known);
-                let rows = done.fetch_add(file.rows(), std::sync::atomic::Ordering::Relaxed);
-                progress(rows + file.rows(), total);
+                let rows = done.fetch_add(file.rows, std::sync::atomic::Ordering::Relaxed);
+                progress(rows + file.rows, total);
                 part
             })
             .collect::<Result<_>>()?;
@@ -178,8 +178,7 @@ impl Store {
             rows += about.len() as u64;
             for row in 0..about.len() {
                 part.sets += 1;
-                let count = u64::try_from(counts.value(row)).unwrap_or(0);
-                let events = u64::try_from(about.events()[row]).unwrap_or(0);
+                let (count, events) = (counts[row], about.events(row));
                 let shard = about.shards()[row] as u32;
                 *part.events.entry(about.series(row).source).or_default() += events;
                 let bitmap = match bitmap(sets.value(row)) {
@@ -196,8 +195,8 @@ impl Store {
                 *part.months.entry((month, shard)).or_default() |= bitmap;
             }
         }
-        if rows != file.rows() {
-            part.fault(format!("{rows} rows, but the log says {}", file.rows()));
+        if rows != file.rows {
+            part.fault(format!("{rows} rows, but the log says {}", file.rows));
         }
         Ok(())
     }

@@ -9,10 +9,12 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
 use super::activity::{Row, Series, write_rows};
+use super::checksums::finish;
 use super::delta::{self, DataFile, Table};
 use super::ledger::{self, Entry};
 use super::packed::SetFormat;
 use super::people::People;
+use super::state::{STATE_KEY, State};
 use super::{ACTIVITY, FILES, FORMAT_KEY, Files, MONTHS, SIDES, Store, USERS, months};
 use crate::place::Place;
 use crate::{Error, Result};
@@ -109,7 +111,7 @@ impl Store {
         for (at, ((name, _), wanted)) in SIDES.into_iter().zip(&sides).enumerate() {
             if wanted != before[at] {
                 let mut table = Table::load(&self.place.within(name), None)?;
-                notes[at] = table.commit(wanted, &[], rearranges, None)?;
+                notes[at] = table.commit(wanted, &[], rearranges, &[])?;
             }
         }
         let mut table = Table::load(&self.place.within(ACTIVITY), None)?;
@@ -118,11 +120,19 @@ impl Store {
         }
         let noted: Vec<(&str, u64)> =
             SIDES.iter().zip(notes).map(|((_, note), version)| (*note, version)).collect();
-        let sets = rearranged.filter(|sets| *sets != self.sets);
-        let property = sets.map(|sets| (FORMAT_KEY, sets.number()));
-        self.version = table.commit(&activity, &noted, rearranges, property)?;
-        self.sets = sets.unwrap_or(self.sets);
-        (self.activity, self.notes) = (activity, notes);
+        let sets = rearranged.unwrap_or(self.sets);
+        let [users, files, months] = &sides;
+        let state = State {
+            version: self.version + 1,
+            dimensions: &self.dimensions,
+            sets,
+            space: &self.space,
+            notes,
+            tables: [&activity, users, files, months],
+        };
+        let properties = [(FORMAT_KEY, sets.number().to_owned()), (STATE_KEY, state.to_string())];
+        self.version = table.commit(&activity, &noted, rearranges, &properties)?;
+        (self.sets, self.activity, self.notes) = (sets, activity, notes);
         [self.users, self.files, self.months] = sides;
         Ok(())
     }
@@ -187,9 +197,8 @@ impl Store {
             .build();
         let options =
             ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        let mut bytes = Vec::new();
         let mut writer =
-            ArrowWriter::try_new_with_options(&mut bytes, schema, options).map_err(broken)?;
+            ArrowWriter::try_new_with_options(Vec::new(), schema, options).map_err(broken)?;
         for batch in batches {
             writer.write(batch).map_err(broken)?;
             if table == MONTHS {
@@ -197,7 +206,7 @@ impl Store {
                 writer.flush().map_err(broken)?;
             }
         }
-        writer.close().map_err(broken)?;
+        let bytes = finish(writer).map_err(broken)?;
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         let stats = format!("{{\"numRecords\":{rows}}}");
         delta::write(&self.place.within(table), bytes, stats, number)

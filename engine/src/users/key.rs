@@ -46,6 +46,12 @@ impl<'a> Key<'a> {
         }
     }
 
+    /// The hash that every sketch uses of a key within a scope, by [`hash_scope`] of that one.
+    #[inline]
+    pub fn hash_in(&self, scope: u64) -> u64 {
+        hash_int((scope.rotate_left(17) ^ self.hash()) as i64)
+    }
+
     /// Appends the key: 0 and 8 bytes of an integer, 1 and 16 bytes of a UUID, or 2, 4 bytes of
     /// length and the bytes of anything else. All little-endian.
     pub fn write(&self, bytes: &mut Vec<u8>) {
@@ -124,6 +130,11 @@ pub fn hash_wide(wide: u128) -> u64 {
 #[inline]
 pub fn hash_bytes(bytes: &[u8]) -> u64 {
     XxHash3_64::oneshot_with_seed(SEED, bytes)
+}
+
+/// Hash of a scope, by its name, for [`Key::hash_in`].
+pub fn hash_scope(name: &str) -> u64 {
+    hash_bytes(name.as_bytes())
 }
 
 /// The integer that prints as exactly these bytes.
@@ -220,6 +231,20 @@ mod tests {
             let expected = int.map_or(Key::Text(text.as_bytes()), Key::Int);
             assert_eq!(Key::of_text(text), expected, "{text}");
         }
+    }
+
+    /// Sketches in stores and files hold these for ever.
+    #[test]
+    fn hashes_stay() {
+        let scope = super::hash_scope("installation 7");
+        let keys = [Key::Int(42), Key::Wide(7 << 70), Key::Text(b"somebody")];
+        let hashes = keys.map(|key| (key.hash(), key.hash_in(scope)));
+        let expected = [
+            (14_950_967_663_401_744_141, 1_093_341_210_764_985_397),
+            (8_597_726_190_775_055_354, 18_417_766_783_242_733_740),
+            (15_733_216_238_794_699_173, 3_565_499_432_646_851_872),
+        ];
+        assert_eq!(hashes, expected);
     }
 
     #[test]

@@ -15,7 +15,7 @@ mod sketch;
 mod table;
 
 pub use bitmap::{Bitmap, Operation, Space};
-pub use key::{Key, hash_bytes, hash_int, hash_wide, int_of_hash};
+pub use key::{Key, hash_bytes, hash_int, hash_scope, hash_wide, int_of_hash};
 pub use numbering::{Keys, Numbering};
 pub use set::{SetBuilder, UserSet};
 pub use sketch::{DEFAULT_PRECISION, Estimate, PRECISIONS, Sketch};

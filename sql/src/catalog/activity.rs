@@ -4,6 +4,9 @@
 //! It is a view of the store's Parquet files, so that a question about some days and columns reads
 //! no others. Several rows may be about the same thing, when files of events came one after the
 //! other, and people are spread over shards: the union of `users` counts, and `event_count` adds.
+//!
+//! DataFusion reads the files through [`Checked`], under an address of its own, so that what has
+//! changed since it was written is an error.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,12 +17,16 @@ use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::listing::ListingTableUrl;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::SessionState;
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, ScalarUDF, lit};
+use datafusion::object_store::ObjectStore;
+use datafusion::object_store::local::LocalFileSystem;
 use datafusion::scalar::ScalarValue;
 use engine::project::Project;
 use engine::store::Store;
 use engine::{Error, Result};
 
+use super::checked::{Checked, SCHEME};
 use super::parquet::{ParquetFiles, local, reach};
 use crate::failure::of_statement;
 
@@ -61,15 +68,23 @@ async fn view(
     function: &ScalarUDF,
 ) -> Result<Arc<dyn TableProvider>> {
     let refused = |cause| of_statement(cause, None);
-    let is_remote = match store.object_store()? {
-        None => false,
-        Some(client) => reach(state, client).map(|()| true)?,
-    };
+    let remote = store.object_store()?;
+    let is_remote = remote.is_some();
+    let (place, client) = remote.unwrap_or_else(|| {
+        (String::from("file://"), Arc::new(LocalFileSystem::new()) as Arc<dyn ObjectStore>)
+    });
+    let place = format!("{SCHEME}{place}");
+    let url = ObjectStoreUrl::parse(&place).map_err(refused)?;
+    // What is there already knows the checksums of files that were read before.
+    if state.runtime_env().object_store(&url).is_err() {
+        reach(state, (place, Arc::new(Checked::new(client))))?;
+    }
     let files = store.activity_files().into_iter().map(|path| {
         let address = match is_remote {
             true => ListingTableUrl::parse(&path).map_err(refused)?,
             false => local(path.as_ref())?,
         };
+        let address = ListingTableUrl::parse(format!("{SCHEME}{address}")).map_err(refused)?;
         Ok((path.into(), address))
     });
     let files: Vec<(PathBuf, ListingTableUrl)> = files.collect::<Result<_>>()?;

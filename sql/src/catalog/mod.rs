@@ -15,6 +15,7 @@
 
 mod active;
 mod activity;
+mod checked;
 mod dictionary;
 mod files;
 mod parquet;
@@ -38,6 +39,7 @@ use active::{ActiveUsers, Ground, NamedArguments};
 use schema::{Definitions, Public};
 
 pub use active::Listener;
+pub(crate) use checked::SCHEME;
 pub use rollup::RollupRule;
 
 /// The schema in which the dictionary's tables are always found.

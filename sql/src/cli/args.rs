@@ -197,6 +197,9 @@ pub(super) enum Store {
         /// An older version
         #[arg(long, value_name = "N")]
         version: Option<u64>,
+        /// Also read all files of events, and compare them with what was ingested
+        #[arg(long)]
+        events: bool,
     },
     /// Unite what came file by file; every answer stays the same
     Compact {

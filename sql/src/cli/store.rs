@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use engine::calendar::Day;
 use engine::project::Project;
-use engine::store::{About, DataReader, Lock, SetFormat, Store};
+use engine::rollup::changed;
+use engine::store::{About, DataReader, Fault, Lock, SetFormat, Store};
 use engine::{Error, Result};
 
 use super::progress::Progress;
@@ -22,7 +23,7 @@ const SAFE: Duration = Duration::from_hours(24);
 pub(super) fn run(root: &Path, command: &args::Store) -> Result<Outcome> {
     let project = Project::load(root)?;
     let version = match command {
-        args::Store::Info { version } | args::Store::Verify { version } => *version,
+        args::Store::Info { version } | args::Store::Verify { version, .. } => *version,
         args::Store::Export { version, .. } => *version,
         args::Store::Compact { .. } => None,
     };
@@ -40,7 +41,7 @@ pub(super) fn run(root: &Path, command: &args::Store) -> Result<Outcome> {
     })?;
     match command {
         args::Store::Info { .. } => info(&store),
-        args::Store::Verify { .. } => verify(&store),
+        args::Store::Verify { events, .. } => verify(&store, events.then_some(&project)),
         args::Store::Compact { sweep, .. } => compact(store, project.store_sets, *sweep),
         args::Store::Export { output, .. } => export(&store, output),
     }
@@ -67,7 +68,7 @@ fn info(store: &Store) -> Result<Outcome> {
                 let entry = months.entry((source, year, month)).or_default();
                 entry.days.insert(about.days()[row]);
                 entry.sets += 1;
-                entry.events += u64::try_from(about.events()[row]).unwrap_or(0);
+                entry.events += about.events(row);
             }
         }
     }
@@ -115,11 +116,18 @@ fn tell(
     Ok(())
 }
 
-fn verify(store: &Store) -> Result<Outcome> {
-    let verified = {
+/// Verifies the store, and if `events` is a project, that its files are those that were ingested.
+fn verify(store: &Store, events: Option<&Project>) -> Result<Outcome> {
+    let mut verified = {
         let progress = Progress::new("verifying");
         store.verify(&|done, total| progress.at(done, total))?
     };
+    if let Some(project) = events {
+        verified.faults.extend(changed(project, store.ledger())?.into_iter().map(|file| Fault {
+            file: Some(file),
+            what: "this file of events has changed since it was ingested".to_owned(),
+        }));
+    }
     let mut out = BufWriter::new(stdout().lock());
     let mut lines = vec![format!(
         "version {}: {} files, {} bytes, {} sets, {} events, {} people with numbers",

@@ -1,5 +1,6 @@
 //! What `ingest`, `store` and `report` say and do.
 
+use super::take;
 use crate::project::{GOOD, Project};
 
 fn info(project: &Project) -> String {
@@ -255,4 +256,39 @@ fn a_project_is_named_by_a_relative_path() {
     assert!(ran.err.contains("  events.csv: 7 events"), "{}", ran.err);
     assert_eq!(run("report").out, expected);
     assert!(project.run(&["ingest"]).err.contains("nothing to do:\n  events.csv\n"));
+}
+
+/// Reports trust the time of a file; whoever reads its content does not.
+#[test]
+fn content_under_the_same_name_size_and_time_is_found_by_reading_it() {
+    let project = Project::good();
+    take(project.root());
+    let path = project.path("events.csv");
+    let modified = path.metadata().unwrap().modified().unwrap();
+    let before = project.run(&["report", "--format", "csv"]);
+    let text = std::fs::read_to_string(&path).unwrap();
+    project.write("events.csv", text.replace(",3,", ",1,"));
+    std::fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    let report = project.run(&["report", "--format", "csv"]);
+    assert_eq!((report.code, report.out), (before.code, before.out));
+    let plain = project.run(&["store", "verify"]);
+    assert_eq!(plain.code, 0, "{}", plain.out);
+    let ran = project.run(&["store", "verify", "--events"]);
+    assert_eq!(ran.code, 1, "{}", ran.out);
+    let fault = "fault: events.csv: this file of events has changed since it was ingested";
+    assert!(ran.out.contains(fault), "{}", ran.out);
+    assert_eq!(project.run(&["ingest"]).code, 1);
+}
+
+/// Stores for ever hold this text.
+#[test]
+fn settings_are_a_code() {
+    let project = Project::good();
+    take(project.root());
+    let store = super::open(project.root());
+    assert_eq!(
+        store.ledger()[0].settings,
+        "1;zone=UTC;until=none;time=at;unit=none;time_zone=UTC;user=user_id;scope=none;\
+         event=column:event;dimension:plan=column:plan"
+    );
 }

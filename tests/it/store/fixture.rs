@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use engine::store::{Checksums, SetFormat};
+
 use super::{assert_sound, take};
 use crate::project::{Project, run_in};
 
@@ -56,4 +58,40 @@ fn is_read(name: &str) {
     // Nothing but the store is needed.
     std::fs::remove_dir_all(project.path("events")).unwrap();
     assert_eq!(run_in(project.root(), &report).out, raw.out);
+}
+
+/// Statistics that cannot be read are no number of rows.
+#[test]
+fn unreadable_statistics_are_an_error() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/store-1");
+    let project = Project::empty();
+    copy(&fixture, project.root());
+    let log = project.path("store/users/_delta_log/00000000000000000001.json");
+    let text = std::fs::read_to_string(&log).unwrap();
+    std::fs::write(&log, text.replace("numRecords", "numRecord5")).unwrap();
+    let ran = project.run(&["store", "info"]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    assert!(ran.err.contains("the number of rows of "), "{}", ran.err);
+}
+
+/// Compaction gives checksums to a store that has none, though it is small already.
+#[test]
+fn compaction_makes_checksums() {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/store-1");
+    let project = Project::empty();
+    copy(&fixture, project.root());
+    let has = |has: bool| {
+        let store = super::open(project.root());
+        let mut files = store.activity();
+        assert!(files.all(|file| Checksums::of_footer(&file.name).is_some() == has));
+    };
+    has(false);
+    for done in [true, false] {
+        assert_eq!(
+            super::open(project.root()).compact(SetFormat::Roaring, &|_, _| ()).unwrap(),
+            done
+        );
+        has(true);
+    }
+    assert_sound(project.root());
 }

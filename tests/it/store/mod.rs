@@ -3,6 +3,7 @@
 mod broken;
 mod commands;
 mod fixture;
+mod flips;
 mod kills;
 mod laws;
 mod remote;

@@ -1,0 +1,72 @@
+//! A checksum over what the logs of a version say, so that a log that has changed since it was
+//! written is an error and no other answer.
+//!
+//! Every commit of `activity` has it as a property of the table, behind the version that it is
+//! about. A version that an earlier program has made has none of its own, and is read unchecked.
+
+use std::fmt;
+
+use super::packed::SetFormat;
+use super::{Files, Store};
+use crate::users::hash_bytes;
+use crate::{Result, store::delta::broken};
+
+/// The property of `activity`.
+pub(super) const STATE_KEY: &str = "headcount.state";
+
+/// Everything that a store takes from its logs.
+pub(super) struct State<'a> {
+    pub(super) version: u64,
+    pub(super) dimensions: &'a [String],
+    pub(super) sets: SetFormat,
+    pub(super) space: &'a str,
+    pub(super) notes: [u64; 3],
+    pub(super) tables: [&'a Files; 4],
+}
+
+impl State<'_> {
+    fn checksum(&self) -> u64 {
+        let Self { version, dimensions, sets, space, notes, tables } = self;
+        // The names of files have the checksums of what is in them. Lengths come first, so that no
+        // two states print alike.
+        let mut text = format!("{version} {} {space} {notes:?} {dimensions:?}", sets.number());
+        for files in tables {
+            text.push_str(&format!("; {}", files.len()));
+            for file in files.values() {
+                text.push_str(&format!(" {:?} {} {}", file.name, file.size, file.rows));
+            }
+        }
+        hash_bytes(text.as_bytes())
+    }
+}
+
+impl fmt::Display for State<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{:016x}", self.version, self.checksum())
+    }
+}
+
+impl Store {
+    /// Checks that the logs say what they said when this version was made, given the property.
+    pub(super) fn check_state(&self, noted: Option<&str>) -> Result<()> {
+        let Some(noted) = noted else { return Ok(()) };
+        let unreadable = || broken(&self.place, &format!("the checksum `{noted}`"));
+        let (version, _) = noted.split_once(':').ok_or_else(unreadable)?;
+        let version: u64 = version.parse().map_err(|_| unreadable())?;
+        if version < self.version {
+            return Ok(());
+        }
+        let state = State {
+            version: self.version,
+            dimensions: &self.dimensions,
+            sets: self.sets,
+            space: &self.space,
+            notes: self.notes,
+            tables: [&self.activity, &self.users, &self.files, &self.months],
+        };
+        match state.to_string() == noted {
+            true => Ok(()),
+            false => Err(broken(&self.place, "it has changed since it was written")),
+        }
+    }
+}

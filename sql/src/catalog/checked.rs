@@ -1,0 +1,168 @@
+//! The data files of a store as DataFusion reads them: every part that a query uses is compared with
+//! its checksum. Files that have none are handed on as they are.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use datafusion::object_store::path::Path;
+use datafusion::object_store::{
+    self, CopyOptions, GetOptions, GetRange, GetResult, GetResultPayload, ListResult,
+    MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions,
+    PutPayload, PutResult, Result,
+};
+use engine::Error;
+use engine::store::{Checksums, footer_length};
+use futures::stream::BoxStream;
+use futures::{StreamExt, stream};
+
+/// What stands before the scheme of an address whose files are checked.
+pub(crate) const SCHEME: &str = "store+";
+/// Bytes at the end of a file that are fetched at first: most footers are shorter.
+const FOOTER: u64 = 64 << 10;
+/// Files whose checksums are remembered at most.
+const MOST: usize = 4096;
+
+/// An object store, read only, with a look at the checksums of data files.
+#[derive(Debug)]
+pub(super) struct Checked {
+    inner: Arc<dyn ObjectStore>,
+    /// Sizes and checksums. What has a name never changes, unless it breaks.
+    known: Mutex<HashMap<Path, (u64, Arc<Checksums>)>>,
+}
+
+impl Checked {
+    pub(super) fn new(inner: Arc<dyn ObjectStore>) -> Self {
+        Self { inner, known: Mutex::default() }
+    }
+
+    /// The size and the checksums of a file; `None` if it has none.
+    async fn checksums(&self, path: &Path) -> Result<Option<(u64, Arc<Checksums>)>> {
+        let name = path.filename().unwrap_or_default();
+        if Checksums::of_footer(name).is_none() {
+            return Ok(None);
+        }
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known().get(path) {
+            return Ok(Some(known.clone()));
+        }
+        let size = self.inner.head(path).await?.size;
+        let mut end = self.inner.get_range(path, size.saturating_sub(FOOTER)..size).await?;
+        let cut_off = || broken(path, "it is cut off");
+        let length = footer_length(&end).filter(|length| *length as u64 <= size);
+        let length = length.ok_or_else(cut_off)?;
+        if length > end.len() {
+            end = self.inner.get_range(path, size - length as u64..size).await?;
+        }
+        let footer = end.slice(end.len().checked_sub(length).ok_or_else(cut_off)?..);
+        let checksums = Checksums::read(name, size, &footer);
+        let checksums = Arc::new(checksums.map_err(|cause| broken(path, &cause.to_string()))?);
+        let mut known = known();
+        if known.len() >= MOST {
+            known.clear();
+        }
+        known.insert(path.clone(), (size, Arc::clone(&checksums)));
+        Ok(Some((size, checksums)))
+    }
+}
+
+/// A range of bytes that were read from `start` on and around it.
+fn cut(path: &Path, start: u64, bytes: &Bytes, range: &Range<u64>) -> Result<Bytes> {
+    let offset = |at: u64| usize::try_from(at.checked_sub(start)?).ok();
+    let place = offset(range.start).zip(offset(range.end));
+    let place = place.filter(|(from, to)| from <= to && *to <= bytes.len());
+    place.map(|(from, to)| bytes.slice(from..to)).ok_or_else(|| broken(path, "it is cut off"))
+}
+
+fn broken(path: &Path, what: &str) -> object_store::Error {
+    let error = Error::input(format!("broken data file: {what}"))
+        .with("file", path)
+        .with("help", "`headcount store verify` lists what is broken; ingest into a new store");
+    object_store::Error::Generic { store: "store", source: Box::new(error) }
+}
+
+#[async_trait]
+impl ObjectStore for Checked {
+    async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
+        if options.head {
+            return self.inner.get_opts(path, options).await;
+        }
+        let Some((size, checksums)) = self.checksums(path).await? else {
+            return self.inner.get_opts(path, options).await;
+        };
+        let range = options.range.as_ref().map_or(Ok(0..size), |range| range.as_range(size));
+        let range = range.map_err(|cause| broken(path, &cause.to_string()))?;
+        let around = checksums.around(&range);
+        let options = GetOptions { range: Some(GetRange::Bounded(around.clone())), ..options };
+        let found = self.inner.get_opts(path, options).await?;
+        let (meta, attributes) = (found.meta.clone(), found.attributes.clone());
+        let bytes = found.bytes().await?;
+        checksums.check(around.start, &bytes).map_err(|e| broken(path, &e.to_string()))?;
+        let bytes = cut(path, around.start, &bytes, &range)?;
+        let payload = GetResultPayload::Stream(stream::once(async { Ok(bytes) }).boxed());
+        Ok(GetResult { payload, meta, range, attributes })
+    }
+
+    async fn get_ranges(&self, path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let Some((_, checksums)) = self.checksums(path).await? else {
+            return self.inner.get_ranges(path, ranges).await;
+        };
+        let around: Vec<Range<u64>> = ranges.iter().map(|range| checksums.around(range)).collect();
+        let found = self.inner.get_ranges(path, &around).await?;
+        let parts = around.iter().zip(&found).zip(ranges);
+        parts
+            .map(|((around, bytes), range)| {
+                let checked = checksums.check(around.start, bytes);
+                checked.map_err(|cause| broken(path, &cause.to_string()))?;
+                cut(path, around.start, bytes, range)
+            })
+            .collect()
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn put_opts(&self, _: &Path, _: PutPayload, _: PutOptions) -> Result<PutResult> {
+        Err(read_only("put_opts"))
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        _: &Path,
+        _: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        Err(read_only("put_multipart_opts"))
+    }
+
+    fn delete_stream(
+        &self,
+        _: BoxStream<'static, Result<Path>>,
+    ) -> BoxStream<'static, Result<Path>> {
+        stream::once(async { Err(read_only("delete_stream")) }).boxed()
+    }
+
+    async fn copy_opts(&self, _: &Path, _: &Path, _: CopyOptions) -> Result<()> {
+        Err(read_only("copy_opts"))
+    }
+}
+
+fn read_only(operation: &str) -> object_store::Error {
+    object_store::Error::NotImplemented {
+        operation: operation.to_owned(),
+        implementer: "a store that is only read".to_owned(),
+    }
+}
+
+impl fmt::Display for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} with checksums", self.inner)
+    }
+}
