@@ -142,7 +142,8 @@ fn is_in_brackets(text: &str, at: usize) -> bool {
         let start = span.start.index();
         match event {
             Event::SequenceEnd | Event::MappingEnd => {
-                if open.pop() == Some(true) && closing_bracket(&letters, start) >= at {
+                let is_bracket = open.pop() == Some(true);
+                if is_bracket && closing_bracket(&letters, start) >= at {
                     return true;
                 }
             }
