@@ -1,5 +1,6 @@
 //! A project on disk: `headcount.yaml` with its time zone, sources, dictionary and store.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::calendar::{Day, TimeUnit, Zone};
@@ -7,7 +8,7 @@ use crate::events::{DEPLOYMENT, Source, Value};
 use crate::metric::yaml::{Value as Yaml, View, load};
 use crate::metric::{Paths, Problem, Problems, Severity};
 use crate::place::Place;
-use crate::store::SetFormat;
+use crate::store::{SetFormat, dimensions_of};
 use crate::{Error, Result};
 
 /// Name of the file that makes a folder a project.
@@ -35,6 +36,8 @@ pub struct Project {
     pub store_dimensions: Option<Vec<String>>,
     /// How the roll-up keeps sets of users.
     pub store_sets: SetFormat,
+    /// Lines of the project file by path of keys, `sources[0].time`.
+    pub(crate) lines: BTreeMap<String, usize>,
 }
 
 impl Project {
@@ -80,6 +83,19 @@ impl Project {
         }
         (project, problems.into_vec())
     }
+
+    /// The line of the project file in which a path of keys stands, or that of the nearest key
+    /// above it; 0 if none of them is there.
+    pub(crate) fn line_of(&self, key: &str) -> usize {
+        let mut key = key;
+        loop {
+            match (self.lines.get(key), key.rfind(['.', '['])) {
+                (Some(line), _) => return *line,
+                (None, Some(end)) => key = &key[..end],
+                (None, None) => return 0,
+            }
+        }
+    }
 }
 
 fn is_error(problem: &Problem) -> bool {
@@ -114,6 +130,18 @@ fn read(root: &Path, view: &View<'_>) -> Project {
         store,
         store_dimensions,
         store_sets,
+        lines: view.lines(),
+    }
+}
+
+/// What to say to those who ask for a dimension that is not there.
+pub(crate) fn known_dimensions(sources: &[Source]) -> String {
+    match dimensions_of(sources) {
+        none if none.is_empty() => {
+            "no source has any; name columns under `dimensions:` of a source in headcount.yaml"
+                .to_owned()
+        }
+        known => format!("the dimensions are: {}", known.join(", ")),
     }
 }
 
@@ -145,7 +173,8 @@ fn store(
             part.texts_of("dimensions").into_iter().map(str::to_owned).collect();
         let has = |name: &String| sources.iter().any(|source| source.dimension(name).is_some());
         if let Some(name) = names.iter().find(|name| !has(name)) {
-            list.error(format!("no source has a dimension `{name}`"), None);
+            let help = known_dimensions(sources);
+            list.error(format!("no source has a dimension `{name}`"), Some(&help));
         }
         names.sort();
         names.dedup();
@@ -231,6 +260,7 @@ fn source(view: &View<'_>) -> Option<Source> {
     }
     let name = name.to_owned();
     Some(Source {
+        key: view.key().to_owned(),
         name,
         files,
         time,

@@ -60,6 +60,13 @@ fn a_new_project_works_as_it_stands() {
     let check = home.run(&["check", "--project", "my/project"]);
     assert_eq!((check.code, check.err.as_str()), (0, ""), "{}", check.out);
     assert!(check.out.contains("no errors"), "{}", check.out);
+    let by = ["report", "--project", "my/project", "--format", "csv", "--by", "plan,deployment"];
+    let by = home.run(&by);
+    assert_eq!((by.code, by.err.as_str()), (0, ""));
+    let values = Table::of_csv(&by.out).lines(&["plan", "deployment"]);
+    for pair in [" ", " saas", " self_managed", "free ", "ultimate self_managed"] {
+        assert!(values.iter().any(|line| line == pair), "no {pair:?} in\n{}", by.out);
+    }
     let report = home.run(&["report", "--project", "my/project", "--format", "csv"]);
     assert_eq!((report.code, report.err.as_str()), (0, ""));
     // The total of the starter's first month, recounted from its file.

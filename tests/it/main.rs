@@ -9,6 +9,7 @@
 //! | `laws` | are the rows of random data those of the slow twin in `oracle`? |
 //! | `planning` | does planning COUNT(DISTINCT) onto our operator change no answer? |
 //! | `real` | are the answers on the real data those of plain DataFusion? |
+//! | `recount` | are the reports of random projects those of a recount in plain Python? |
 //! | `rejects` | are rows that cannot be counted told by reason, and the others counted? |
 //! | `rewrite` | does the roll-up in the place of events change no answer of SQL? |
 //! | `server` | do clients of every protocol get the same answers, within the limits? |
@@ -41,6 +42,7 @@ mod planning;
 mod project;
 mod python;
 mod real;
+mod recount;
 mod rejects;
 mod rewrite;
 mod server;

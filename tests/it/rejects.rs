@@ -29,13 +29,16 @@ const FAULTS: [Fault; 16] = [
     (GOOD_TIME, Some("7"), None, "no event name"),
     (GOOD_TIME, Some("8"), None, "no event name"),
 ];
-const TOLD: [(&str, u64); 6] = [
-    ("no time", 2),
-    ("unreadable time", 4),
-    ("time before 1970", 2),
-    ("time after no_events_after", 3),
-    ("no user", 3),
-    ("no event name", 2),
+/// Reason, rows, and the first of them: its place among all rows, and what it says.
+type Told = (&'static str, u64, u64, &'static str);
+
+const TOLD: [Told; 6] = [
+    ("no time", 2, 0, "`at` is empty"),
+    ("unreadable time", 4, 4, "`at` is \"last tuesday\""),
+    ("time before 1970", 2, 12, "`at` is \"1969-12-31T23:59:59Z\""),
+    ("time after no_events_after", 3, 15, "`at` is \"2026-04-01T00:00:00Z\""),
+    ("no user", 3, 18, "`user_id` is empty"),
+    ("no event name", 2, 21, "`event` is empty"),
 ];
 
 /// The good rows as `[time, user, event, plan]`.
@@ -69,18 +72,23 @@ fn report(project: &Project) -> Ran {
     project.run(&["report", "--format", "csv", "--level", "total,combined,action", "--by", "plan"])
 }
 
+/// `place` says how the place of a row is told.
 #[track_caller]
-fn check(file: &str, bytes: impl AsRef<[u8]>, told: &[(&str, u64)]) {
+fn check(file: &str, bytes: impl AsRef<[u8]>, told: &[Told], place: fn(u64) -> String) {
     let clean = report(&Project::good());
     assert_eq!((clean.code, clean.err.as_str()), (0, ""));
     let project = project(file, bytes);
-    for ran in [report(&project), project.run(&["check"])] {
+    for ran in [report(&project), project.run(&["check"]), project.run(&["ingest"])] {
         assert_eq!(ran.code, 3, "{file}: {}\n{}", ran.err, ran.out);
-        let total: u64 = told.iter().map(|(_, rows)| rows).sum();
+        let total: u64 = told.iter().map(|told| told.1).sum();
         assert!(ran.err.contains(&format!("rejected {total} rows")), "{file}: {}", ran.err);
-        for (reason, rows) in told {
-            let line = format!("visits: {reason}: {rows} rows (first file: {file})");
-            assert!(ran.err.contains(&line), "{file}: no {line:?} in\n{}", ran.err);
+        assert!(!ran.err.contains("nothing could be counted"), "{file}: {}", ran.err);
+        for (reason, rows, first, says) in told {
+            let rows = if *rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
+            let start = format!("  visits: {reason}: {rows}, the first in ");
+            let end = format!("{file}, {}: {says}", place(*first));
+            let is_it = |line: &str| line.starts_with(&start) && line.ends_with(&end);
+            assert!(ran.err.lines().any(is_it), "{file}: no {start:?} {end:?} in\n{}", ran.err);
         }
     }
     assert_eq!(report(&project).out, clean.out, "{file}: the numbers of the good rows");
@@ -91,7 +99,9 @@ fn faulty_rows_of_csv_are_told_and_left_out() {
     let field = |value: Option<&str>| value.unwrap_or_default().to_owned();
     let line = |row: &[Option<&'static str>; 4]| row.map(field).join(",");
     let lines: Vec<String> = mixed().iter().map(line).collect();
-    check("faulty.csv", format!("at,user_id,event,plan\n{}\n", lines.join("\n")), &TOLD);
+    check("faulty.csv", format!("at,user_id,event,plan\n{}\n", lines.join("\n")), &TOLD, |row| {
+        format!("line {}", row + 2)
+    });
 }
 
 #[test]
@@ -108,7 +118,7 @@ fn faulty_rows_of_json_are_told_and_left_out() {
         format!("{{{}}}\n", pairs.join(", "))
     };
     let text: String = mixed().iter().enumerate().map(line).collect();
-    check("faulty.ndjson", text, &TOLD);
+    check("faulty.ndjson", text, &TOLD, |row| format!("line {}", row + 1));
 }
 
 #[test]
@@ -119,7 +129,7 @@ fn faulty_rows_of_parquet_are_told_and_left_out() {
     };
     let (times, users, events, plans) = (column(0), column(1), column(2), column(3));
     let columns = [("at", times), ("user_id", users), ("event", events), ("plan", plans)];
-    check("faulty.parquet", parquet(&columns), &TOLD);
+    check("faulty.parquet", parquet(&columns), &TOLD, |row| format!("row {}", row + 1));
 }
 
 /// Timestamps and integers cannot be unreadable, but all the rest.
@@ -154,13 +164,13 @@ fn faulty_rows_of_typed_columns_are_told_and_left_out() {
     assert_eq!(times.len(), plans.len());
     let columns = [("at", times), ("user_id", users), ("event", events), ("plan", plans)];
     let told = [
-        ("no time", 1),
-        ("time before 1970", 2),
-        ("time after no_events_after", 2),
-        ("no user", 1),
-        ("no event name", 2),
+        ("no time", 1, 0, "`at` is empty"),
+        ("time before 1970", 2, 1, "`at` is \"1969-12-31T23:00:00Z\""),
+        ("time after no_events_after", 2, 2, "`at` is \"2026-04-01T00:00:00Z\""),
+        ("no user", 1, 5, "`user_id` is empty"),
+        ("no event name", 2, 6, "`event` is empty"),
     ];
-    check("typed.parquet", parquet(&columns), &told);
+    check("typed.parquet", parquet(&columns), &told, |row| format!("row {}", row + 1));
 }
 
 #[test]
@@ -178,7 +188,9 @@ fn scoped_users_need_a_scope() {
     );
     let ran = project.run(&["report", "--format", "csv", "--level", "total"]);
     assert_eq!(ran.code, 3);
-    assert!(ran.err.contains("visits: no scope for the user: 2 rows"), "{}", ran.err);
+    let line = "visits: no scope for the user: 2 rows, the first in ";
+    assert!(ran.err.contains(line), "{}", ran.err);
+    assert!(ran.err.contains("events.csv, line 4: `plan` is empty\n"), "{}", ran.err);
     assert!(ran.out.contains(",exact,2,2,2,"), "{}", ran.out);
 }
 
@@ -197,7 +209,101 @@ fn a_report_of_nothing_is_empty() {
         }
         let ran = project.run(&["report", "--format", "csv"]);
         assert_eq!(ran.out.lines().count(), 1, "{}", ran.out);
-        assert_eq!(project.run(&["check"]).code, code);
+        let lost = ran.err.contains("error: nothing could be counted from source `visits`");
+        assert_eq!(lost, code == 3, "{}", ran.err);
+        let check = project.run(&["check"]);
+        assert_eq!(check.code, i32::from(code == 3), "{}", check.out);
+    }
+}
+
+/// What to count is not in the column that the project names: a mistake in the project, not in some
+/// rows.
+#[test]
+fn a_source_without_any_good_row_is_an_error_of_the_project() {
+    let project = Project::good();
+    let yaml = GOOD[0].1.replace("time: at", "time: user_id");
+    let second = "  - {name: other, files: other.csv, time: at, user: user_id, event: event}\n";
+    project.write("headcount.yaml", format!("{yaml}{second}"));
+    project.write("other.csv", "at,user_id,event\n2026-01-05,1,searched\n2026-01-05,,searched\n");
+    let check = project.run(&["check"]);
+    assert_eq!(check.code, 1, "{}{}", check.out, check.err);
+    for part in [
+        "headcount.yaml:5: error: sources[0].time: nothing could be counted from source `visits`: \
+         all of its 7 rows were rejected; the first with `unreadable time` is in ",
+        "events.csv, line 2: `user_id` is \"1\"; name a column of times under `time:`",
+        "1 error\n",
+    ] {
+        assert!(check.out.contains(part), "no {part:?} in\n{}", check.out);
+    }
+    assert!(!check.out.contains("no errors") && !check.out.contains("`other`"), "{}", check.out);
+    assert!(check.err.contains("  visits: unreadable time: 7 rows"), "{}", check.err);
+    let lost = "error: nothing could be counted from source `visits`: all of its 7 rows";
+    // From the events, by the ingest, and from the store.
+    for command in [["report", "--no-store"].as_slice(), &["ingest"], &["report"]] {
+        let ran = project.run(command);
+        assert_eq!(ran.code, 3, "{command:?}: {}", ran.err);
+        assert!(ran.err.contains(lost), "{command:?}: {}", ran.err);
+        assert!(ran.err.contains("name a column of times"), "{command:?}: {}", ran.err);
+        assert!(!ran.err.contains("source `other`"), "{command:?}: {}", ran.err);
+    }
+}
+
+/// The same row is told of whatever the order in which threads read.
+#[test]
+fn the_first_rejected_row_is_that_of_the_first_file() {
+    let project = Project::good();
+    project.write("headcount.yaml", GOOD[0].1.replace("events.csv", "data"));
+    let rows = 5_000_u32;
+    let text = |faulty: u32| -> ArrayRef {
+        let time = |row| if row == faulty || row == 4_990 { "never" } else { "2026-01-05" };
+        Arc::new(StringArray::from_iter_values((0..rows).map(time)))
+    };
+    let same = |value: &str| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values((0..rows).map(|_| value)))
+    };
+    for (name, faulty) in [("a.parquet", 9_999), ("b.parquet", 3_210), ("z/a.parquet", 7)] {
+        let columns = [
+            ("at", text(faulty)),
+            ("user_id", same("1")),
+            ("event", same("searched")),
+            ("plan", same("free")),
+        ];
+        project.write(&format!("data/{name}"), crate::project::parquet_in_groups(&columns, 100));
+    }
+    let cells = "at,user_id,event,plan\n\r\n2026-01-05,1,\"sear\nched\",free\n\nnever,1,x,\n";
+    project.write("data/0.csv.gz", crate::project::gzip(cells.as_bytes()));
+    let report_with = |threads: &str| {
+        let mut report = crate::project::program(project.root());
+        Ran::of(report.arg("report").env("RAYON_NUM_THREADS", threads).output().unwrap())
+    };
+    for threads in ["1", "2", "7"] {
+        let ran = report_with(threads);
+        let line = "visits: unreadable time: 6 rows, the first in ";
+        assert!(ran.err.contains(line), "{}", ran.err);
+        assert!(ran.err.contains("0.csv.gz, line 6: `at` is \"never\""), "{}", ran.err);
+    }
+    std::fs::remove_file(project.path("data/0.csv.gz")).unwrap();
+    for threads in ["1", "2", "7"] {
+        let ran = report_with(threads);
+        assert!(ran.err.contains("a.parquet, row 4991: `at` is \"never\""), "{}", ran.err);
+    }
+}
+
+/// A value comes from anywhere: it is cut, and cannot command the terminal.
+#[test]
+fn the_value_of_a_rejected_row_is_harmless() {
+    let project = Project::good();
+    let value = format!("\u{1b}]0;owned\u{7}\u{202e}{}", "x".repeat(100_000));
+    project.write("events.csv", format!("{}{value},1,searched,free\n", GOOD[4].1));
+    for command in ["report", "check", "ingest"] {
+        let ran = project.run(&[command]);
+        assert_eq!(ran.code, 3, "{}", ran.err);
+        let shown = format!(
+            "line 9: `at` is \"\\u{{1b}}]0;owned\\u{{7}}\\u{{202e}}{}…\"\n",
+            "x".repeat(49)
+        );
+        assert!(ran.err.contains(&shown), "{command}: {}", ran.err);
+        assert!(!ran.err.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{command}");
     }
 }
 

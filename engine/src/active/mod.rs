@@ -9,6 +9,7 @@
 //! users of every node in every period, and [`rows`] writes the rows down in their order.
 //! [`members`] hands out the users themselves.
 
+mod inspect;
 mod members;
 mod nodes;
 mod plan;
@@ -23,13 +24,14 @@ use std::collections::BTreeSet;
 use crate::calendar::{Day, Window};
 use crate::events::{Granularity, Overseer, Request, Scan, Seen};
 use crate::metric::Dictionary;
-use crate::project::Project;
+use crate::project::{Project, known_dimensions};
 use crate::rollup::{Counting, Covered, Road, Rollup, road};
 use crate::{Error, Result};
 
+pub use inspect::{Inspection, inspect};
 pub use members::members;
 pub use row::{Basis, Count, Level, Method, Report, Row};
-pub use survey::{Survey, survey};
+pub use survey::Survey;
 
 /// Which tree of sections, stages and groups a report uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -203,17 +205,8 @@ fn check(project: &Project, dictionary: &Dictionary, question: &Question) -> Res
             return Err(Error::input(format!("the dimension `{name}` is asked for twice")));
         }
         if project.sources.iter().all(|source| source.dimension(name).is_none()) {
-            let known: BTreeSet<&str> = project
-                .sources
-                .iter()
-                .flat_map(|source| {
-                    let own = source.deployment.as_ref().map(|_| crate::events::DEPLOYMENT);
-                    source.dimensions.iter().map(String::as_str).chain(own)
-                })
-                .collect();
-            let known: Vec<&str> = known.into_iter().collect();
             return Err(Error::input(format!("no source has a dimension `{name}`"))
-                .with("help", format!("the dimensions are: {}", known.join(", "))));
+                .with("help", known_dimensions(&project.sources)));
         }
     }
     if let (Some(from), Some(to)) = (question.from, question.to)

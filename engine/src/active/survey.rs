@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::inspect::request;
 use super::nodes::selections;
 use super::{Seen, counted_events};
 use crate::Result;
-use crate::calendar::Window;
-use crate::events::{Granularity, Overseer, Request, Scan};
+use crate::events::{Overseer, Scan};
 use crate::metric::Dictionary;
 use crate::project::Project;
 use crate::rollup::{Counting, Rollup};
@@ -36,7 +36,7 @@ pub struct Survey {
 ///
 /// # Errors
 /// When the events cannot be read.
-pub fn survey(
+pub(super) fn survey(
     project: &Project,
     dictionary: &Dictionary,
     overseer: &dyn Overseer,
@@ -44,13 +44,7 @@ pub fn survey(
     let mut notes = Vec::new();
     let dimensions = super::dimensions(project, dictionary, &[], &mut notes);
     let scan = Scan::open(&project.root, &project.sources, &dimensions)?;
-    let request = Request {
-        zone: &project.zone,
-        granularity: Granularity::Calendar(Window::Year),
-        range: i64::MIN..i64::MAX,
-        bound: project.no_events_after.map(|day| project.zone.start_of(day.plus(1))),
-        overseer,
-    };
+    let request = request(project, overseer);
     // Nobody is counted here, so the smallest sketches serve.
     let counting = Counting::Approx(*PRECISIONS.start());
     let rollup = Rollup::build(&scan, &request, &counted_events(dictionary), counting)?;

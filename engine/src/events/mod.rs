@@ -7,8 +7,11 @@
 mod batch;
 mod codes;
 mod columns;
+mod example;
 mod files;
 mod granule;
+mod lines;
+mod misfit;
 mod parquet;
 mod reject;
 mod scan;
@@ -17,10 +20,12 @@ mod text;
 
 pub use batch::{Batch, Codes, SKIP, Users};
 pub use codes::{Book, NONE_LABEL};
+pub use example::Example;
 pub use files::{Compression, EventFile, Format};
 pub use granule::{Granularity, GranuleClock};
+pub use misfit::{Misfit, misfits};
 pub(crate) use parquet::{BATCH_ROWS, int_bounds};
-pub use reject::{Reason, Rejects};
+pub use reject::{Lost, Reason, Rejected, Rejects};
 pub use scan::{Overseer, Request, Scan, Seen, Sink};
 pub use source::{DEPLOYMENT, Source, Value};
 pub use text::{Batches as TextBatches, columns as text_columns, read as read_text};

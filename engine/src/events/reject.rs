@@ -1,8 +1,10 @@
-//! Rows that cannot be counted, by reason.
+//! Rows that cannot be counted, by reason, each reason with the first of its rows.
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 
+use super::example::Example;
 use crate::calendar::Day;
 
 /// Why a row was not counted. A row with several faults has the first of them in this order.
@@ -35,6 +37,39 @@ impl Reason {
         Self::ScopeMissing,
         Self::EventMissing,
     ];
+
+    /// The key of a source in the project file that names the column at fault.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::TimeMissing
+            | Self::TimeUnreadable
+            | Self::TimeBefore1970
+            | Self::TimeAfterBound => "time",
+            Self::UserMissing | Self::ScopeMissing => "user",
+            Self::EventMissing => "event",
+        }
+    }
+
+    /// What to do if the rows of a whole source are rejected for this reason.
+    pub fn help(self) -> &'static str {
+        match self {
+            Self::TimeMissing => "name the column with the time under `time:` of the source",
+            Self::TimeUnreadable => {
+                "name a column of times under `time:` of the source; numbers need a unit, as in \
+                 `time: {column: ts, unit: ms}` (s, ms, us or ns)"
+            }
+            Self::TimeBefore1970 => "check the column and its unit under `time:` of the source",
+            Self::TimeAfterBound => {
+                "check the column and its unit under `time:` of the source, and `no_events_after`"
+            }
+            Self::UserMissing => "name the column with the user's key under `user:` of the source",
+            Self::ScopeMissing => "name the column with the scope under `user:` of the source",
+            Self::EventMissing => {
+                "name the column with the event's name under `event:` of the source, or \
+                 `{const: page_view}` if all rows are the same event"
+            }
+        }
+    }
 }
 
 impl fmt::Display for Reason {
@@ -51,25 +86,70 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Numbers of rejected rows by source and reason, with the first file (by name) of each.
+/// The rows of a source that were rejected for one reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    /// How many.
+    pub rows: u64,
+    /// The first of them, by file and row.
+    pub first: Example,
+}
+
+/// A source of which no row could be counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost<'a> {
+    /// Its name.
+    pub source: &'a str,
+    /// Its rows.
+    pub rows: u64,
+    /// Why most of them were rejected.
+    pub reason: Reason,
+    /// The first row of that reason.
+    pub first: &'a Example,
+}
+
+/// Numbers of rejected rows by source and reason, with the first row of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rejects {
-    counts: BTreeMap<(String, Reason), (u64, String)>,
+    counts: BTreeMap<(String, Reason), Rejected>,
+    /// Rows of each source, rejected or not.
+    rows: BTreeMap<String, u64>,
     /// Of those whose time is good, the days, if the scan kept days apart.
     days: BTreeMap<(Reason, Day), u64>,
 }
 
 impl Rejects {
-    /// Counts `rows` more.
-    pub fn add(&mut self, source: &str, reason: Reason, file: &str, rows: u64) {
+    /// Counts `rows` more. `make` gives the first of them, and is called only if it lies before
+    /// the first one known: `file` and `row` say where it lies.
+    pub fn add(
+        &mut self,
+        source: &str,
+        reason: Reason,
+        rows: u64,
+        (file, row): (&Path, u64),
+        make: impl FnOnce() -> Example,
+    ) {
         if rows == 0 {
             return;
         }
-        let entry =
-            self.counts.entry((source.to_owned(), reason)).or_insert_with(|| (0, file.to_owned()));
-        entry.0 += rows;
-        if file < entry.1.as_str() {
-            file.clone_into(&mut entry.1);
+        match self.counts.get_mut(&(source.to_owned(), reason)) {
+            None => {
+                let first = make();
+                self.counts.insert((source.to_owned(), reason), Rejected { rows, first });
+            }
+            Some(known) => {
+                known.rows += rows;
+                if (file, row) < (known.first.file(), known.first.row()) {
+                    known.first = make();
+                }
+            }
+        }
+    }
+
+    /// Counts rows of a source, whether they were rejected or not.
+    pub fn add_rows(&mut self, source: &str, rows: u64) {
+        if rows > 0 {
+            *self.rows.entry(source.to_owned()).or_default() += rows;
         }
     }
 
@@ -85,8 +165,12 @@ impl Rejects {
 
     /// Adds the counts of another part of the scan.
     pub fn merge(&mut self, other: &Self) {
-        for ((source, reason), (rows, file)) in &other.counts {
-            self.add(source, *reason, file, *rows);
+        for ((source, reason), Rejected { rows, first }) in &other.counts {
+            let place = (first.file(), first.row());
+            self.add(source, *reason, *rows, place, || first.clone());
+        }
+        for (source, rows) in &other.rows {
+            self.add_rows(source, *rows);
         }
         for (key, rows) in &other.days {
             *self.days.entry(*key).or_default() += rows;
@@ -95,11 +179,94 @@ impl Rejects {
 
     /// Rejected rows in all.
     pub fn total(&self) -> u64 {
-        self.counts.values().map(|(rows, _)| rows).sum()
+        self.counts.values().map(|rejected| rejected.rows).sum()
     }
 
-    /// `(source, reason, rows, first file)`, in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, Reason, u64, &str)> {
-        self.counts.iter().map(|((s, r), (n, file))| (s.as_str(), *r, *n, file.as_str()))
+    /// `(source, reason, rows)`, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Reason, &Rejected)> {
+        self.counts.iter().map(|((s, r), rejected)| (s.as_str(), *r, rejected))
+    }
+
+    /// The sources that have rows, all of which were rejected.
+    pub fn lost(&self) -> Vec<Lost<'_>> {
+        let lost = |(source, rows): (&'_ String, &u64)| {
+            let own = || self.iter().filter(|(name, ..)| name == source);
+            if own().map(|(_, _, rejected)| rejected.rows).sum::<u64>() < *rows {
+                return None;
+            }
+            // The first of equally frequent ones.
+            let most = own().min_by_key(|(_, _, rejected)| std::cmp::Reverse(rejected.rows));
+            most.map(|(source, reason, Rejected { first, .. })| (source, reason, first))
+        };
+        let sources = self.rows.iter().filter_map(|row| Some((row.1, lost(row)?)));
+        sources
+            .map(|(rows, (source, reason, first))| Lost { source, rows: *rows, reason, first })
+            .collect()
+    }
+}
+
+/// `nothing could be counted from source `visits`: all of its 7 rows were rejected; unreadable
+/// time: 7 rows, the first in events.csv, line 2: `at` is "never"`
+impl fmt::Display for Lost<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, rows, reason, first } = self;
+        let all = if *rows == 1 {
+            "its only row was".to_owned()
+        } else {
+            format!("all of its {rows} rows were")
+        };
+        write!(
+            f,
+            "nothing could be counted from source `{source}`: {all} rejected; the first with \
+             `{reason}` is in {first}"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{Reason, Rejects};
+    use crate::events::example::Example;
+
+    fn rejects(of: &[(&str, Reason, &str)]) -> Rejects {
+        let mut rejects = Rejects::default();
+        for (source, reason, file) in of {
+            let place = (Path::new(file), 0);
+            rejects.add(source, *reason, 2, place, || Example::of_file(Path::new(file)));
+        }
+        rejects
+    }
+
+    #[test]
+    fn the_first_file_of_a_reason_does_not_depend_on_the_order() {
+        use Reason::{TimeMissing, UserMissing};
+        let one = [("a", UserMissing, "2"), ("a", UserMissing, "1")];
+        let other = [("a", UserMissing, "3"), ("a", TimeMissing, "9"), ("b", UserMissing, "0")];
+        let mut forth = rejects(&one);
+        forth.merge(&rejects(&other));
+        let mut back = rejects(&other);
+        back.merge(&rejects(&one));
+        assert_eq!(forth, back);
+        let list: Vec<String> = forth
+            .iter()
+            .map(|(source, why, all)| format!("{source} {why} {} {}", all.rows, all.first))
+            .collect();
+        assert_eq!(list, ["a no time 2 9", "a no user 6 1", "b no user 2 0"]);
+    }
+
+    #[test]
+    fn a_source_is_lost_if_every_row_of_it_was_rejected() {
+        use Reason::{EventMissing, TimeMissing, UserMissing};
+        let of = [("a", TimeMissing, "1"), ("a", UserMissing, "1"), ("b", UserMissing, "1")];
+        let mut rejects = rejects(&of);
+        rejects.merge(&self::rejects(&[("a", EventMissing, "2"), ("a", UserMissing, "2")]));
+        for (source, rows) in [("a", 8), ("b", 3), ("c", 4)] {
+            rejects.add_rows(source, rows);
+        }
+        let lost = rejects.lost();
+        let found: Vec<_> = lost.iter().map(|lost| (lost.source, lost.rows, lost.reason)).collect();
+        assert_eq!(found, [("a", 8, UserMissing)]);
     }
 }

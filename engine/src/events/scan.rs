@@ -14,6 +14,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::codes::Book;
 use super::columns::{Coder, times};
+use super::example::Example;
 use super::files::{EventFile, Format};
 use super::parquet::{self, ParquetFile};
 use super::text;
@@ -232,7 +233,7 @@ impl Scan {
                             break Err(error);
                         }
                     };
-                    let result = result.map(|()| (worker.sink, worker.seen));
+                    let result = result.map(|()| worker.finish());
                     outcome.lock().unwrap_or_else(PoisonError::into_inner).push(result);
                 });
             }
@@ -285,6 +286,8 @@ struct Worker<'a, S> {
     event_coder: Coder,
     coders: Vec<Coder>,
     scope_coder: Coder,
+    /// Rows of each source that were gone over.
+    rows: Vec<u64>,
     sink: S,
     seen: Seen,
 }
@@ -300,9 +303,17 @@ impl<'a, S: Sink> Worker<'a, S> {
             event_coder: Coder::default(),
             coders: scan.books.iter().map(|_| Coder::default()).collect(),
             scope_coder: Coder::default(),
+            rows: vec![0; scan.sources.len()],
             sink,
             seen: Seen::default(),
         }
+    }
+
+    fn finish(mut self) -> (S, Seen) {
+        for (source, rows) in self.scan.sources.iter().zip(&self.rows) {
+            self.seen.rejects.add_rows(&source.name, *rows);
+        }
+        (self.sink, self.seen)
     }
 
     /// Reads one unit; `advance` is told the rows done and says whether to go on.
@@ -311,6 +322,7 @@ impl<'a, S: Sink> Worker<'a, S> {
         unit: &Unit<'_>,
         advance: &mut dyn FnMut(u64) -> Result<bool>,
     ) -> Result<()> {
+        let mut first_row = 0;
         let (source, file, known, batches): (_, _, _, text::Batches<'_>) = match unit {
             Unit::Text(source, file) => {
                 let columns = self.scan.columns(&self.scan.sources[*source], true);
@@ -318,8 +330,10 @@ impl<'a, S: Sink> Worker<'a, S> {
             }
             Unit::Group(source, opened, at) => {
                 let group = &opened.groups[*at];
+                first_row = opened.groups[..*at].iter().map(|group| group.rows).sum();
                 let known = group.times.and_then(|times| self.known(times));
                 if known == Some(SKIP) || group.rows == 0 {
+                    self.rows[*source] += group.rows;
                     advance(group.rows)?;
                     return Ok(());
                 }
@@ -332,12 +346,14 @@ impl<'a, S: Sink> Worker<'a, S> {
         for batch in batches {
             let batch = batch?;
             let rows = batch.num_rows();
-            let checked = self.check(source, file, &batch, known);
+            let checked = self.check(source, file, &batch, first_row, known);
             let checked = checked.map_err(|error| {
                 error
                     .with("file", file.path.display())
                     .with("source", &self.scan.sources[source].name)
             })?;
+            first_row += rows as u64;
+            self.rows[source] += rows as u64;
             self.sink.take(&checked)?;
             if !advance(rows as u64)? {
                 break;
@@ -373,6 +389,7 @@ impl<'a, S: Sink> Worker<'a, S> {
         at: usize,
         file: &EventFile,
         batch: &RecordBatch,
+        first_row: u64,
         known: Option<i32>,
     ) -> Result<Batch> {
         let (scan, len) = (self.scan, batch.num_rows());
@@ -431,7 +448,9 @@ impl<'a, S: Sink> Worker<'a, S> {
                 }
             });
         }
-        self.reject(&mut granules, bad, len, source, file);
+        if !bad.is_empty() {
+            self.reject(&mut granules, bad, source, file, batch, first_row);
+        }
         Ok(Batch { len, granules, events, dimensions, scopes, users })
     }
 
@@ -484,27 +503,38 @@ impl<'a, S: Sink> Worker<'a, S> {
         &mut self,
         granules: &mut Codes<i32>,
         mut bad: Vec<(usize, Reason)>,
-        len: usize,
         source: &Source,
         file: &EventFile,
+        batch: &RecordBatch,
+        first_row: u64,
     ) {
-        if bad.is_empty() {
-            return;
-        }
         bad.sort_unstable();
         bad.dedup_by_key(|(row, _)| *row);
         let mut rows = match granules {
-            Codes::All(granule) => vec![*granule; len],
+            Codes::All(granule) => vec![*granule; batch.num_rows()],
             Codes::Rows(rows) => std::mem::take(rows),
         };
-        let name = file.path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
         let daily = self.request.granularity == Granularity::Calendar(Window::Day);
+        // For each reason the rows and the first of them.
+        let mut found = [(0, 0); Reason::ALL.len()];
         for (row, reason) in bad {
             let day = std::mem::replace(&mut rows[row], SKIP);
             if daily && day != SKIP {
                 self.seen.rejects.add_day(reason, Day::new(day));
             }
-            self.seen.rejects.add(&source.name, reason, &name, 1);
+            let (count, first) = &mut found[reason as usize];
+            if *count == 0 {
+                *first = row;
+            }
+            *count += 1;
+        }
+        for (reason, (count, first)) in Reason::ALL.into_iter().zip(found) {
+            let row = first_row + first as u64;
+            self.seen.rejects.add(&source.name, reason, count, (&file.path, row), || {
+                let column = source.column_of(reason);
+                let cell = batch.column_by_name(column).filter(|cells| !cells.is_null(first));
+                Example::new(file, row, column, cell.map(|cells| (cells, first)))
+            });
         }
         *granules = Codes::Rows(rows);
     }
@@ -517,7 +547,7 @@ fn check_columns(file: &EventFile, wanted: &[String], names: &[String]) -> Resul
     }
 }
 
-fn missing(file: &EventFile, column: &str, names: &[String]) -> Error {
+pub(super) fn missing(file: &EventFile, column: &str, names: &[String]) -> Error {
     let error = Error::input(format!("there is no column `{column}`"))
         .with("file", file.path.display())
         .with("column", column);

@@ -1,5 +1,6 @@
 //! Where events lie and which column is what.
 
+use super::Reason;
 use crate::calendar::{TimeUnit, Zone};
 
 /// A column, or the same value for every row.
@@ -14,6 +15,8 @@ pub enum Value {
 /// One set of event files with the same columns.
 #[derive(Clone, Debug)]
 pub struct Source {
+    /// Path of keys to its definition in the project file, `sources[0]`.
+    pub key: String,
     /// Name of the source; also its SQL table name.
     pub name: String,
     /// Files, folders or globs; relative ones start at the project.
@@ -46,5 +49,20 @@ impl Source {
             return self.deployment.clone();
         }
         self.dimensions.iter().any(|d| d == name).then(|| Value::Column(name.to_owned()))
+    }
+
+    /// The column that is at fault if a row is rejected for this reason.
+    pub(super) fn column_of(&self, reason: Reason) -> &str {
+        match reason {
+            Reason::TimeMissing
+            | Reason::TimeUnreadable
+            | Reason::TimeBefore1970
+            | Reason::TimeAfterBound => &self.time,
+            Reason::UserMissing => &self.user,
+            Reason::ScopeMissing => self.scope.as_deref().unwrap_or_default(),
+            Reason::EventMissing => match &self.event {
+                Value::Column(name) | Value::Const(name) => name,
+            },
+        }
     }
 }

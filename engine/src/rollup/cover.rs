@@ -1,13 +1,15 @@
 //! A roll-up of what the store has and of what is new, without reading again what was ingested.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use super::ingest::overlay;
 use super::load::{Loaded, granule, load};
 use super::road::{Road, road};
 use super::{Counting, Rollup, Sketches, Users};
 use crate::Result;
-use crate::events::{Rejects, Request, Seen};
+use crate::events::{Example, Rejects, Request, Seen};
+use crate::place::is_address;
 use crate::project::Project;
 use crate::store::{Entry, People};
 use crate::users::Sketch;
@@ -61,23 +63,29 @@ impl Rollup {
                 Users::Approx(Sketches::new(empty, sketches))
             }
         };
-        let seen = seen(&entries, request);
+        let seen = seen(&project.root, &entries, request);
         Ok(Covered::Served(Box::new(Self { cells, events, unmapped, users, seen })))
     }
 }
 
 /// What a scan for this request would have seen of these files.
-fn seen(entries: &[Entry], request: &Request<'_>) -> Seen {
+fn seen(root: &Path, entries: &[Entry], request: &Request<'_>) -> Seen {
     let mut rejects = Rejects::default();
     for entry in entries {
-        let name = entry.name.rsplit(['/', '\\']).next().unwrap_or(&entry.name);
+        let file = match is_address(&entry.name) {
+            true => PathBuf::from(&entry.name),
+            false => root.join(&entry.name),
+        };
+        rejects.add_rows(&entry.source, entry.events + entry.rejected());
         for reject in &entry.rejects {
             // A scan does not look at other faults of rows that it has no use for.
             let is_seen = reject.day.is_none_or(|day| {
                 granule(day, request.granularity, request.zone, &request.range).is_some()
             });
             if is_seen {
-                rejects.add(&entry.source, reject.reason, name, reject.rows);
+                rejects.add(&entry.source, reject.reason, reject.rows, (&file, 0), || {
+                    Example::of_file(&file)
+                });
             }
         }
     }

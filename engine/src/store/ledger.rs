@@ -60,10 +60,10 @@ pub fn rejects(rejects: &Rejects) -> Vec<Reject> {
     let mut list: Vec<Reject> =
         rejects.days().map(|(reason, day, rows)| Reject { reason, day: Some(day), rows }).collect();
     let mut bare = Vec::new();
-    for (_, reason, rows, _) in rejects.iter() {
+    for (_, reason, all) in rejects.iter() {
         let dated: u64 = list.iter().filter(|r| r.reason == reason).map(|r| r.rows).sum();
-        if rows > dated {
-            bare.push(Reject { reason, day: None, rows: rows - dated });
+        if all.rows > dated {
+            bare.push(Reject { reason, day: None, rows: all.rows - dated });
         }
     }
     bare.append(&mut list);

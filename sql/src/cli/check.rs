@@ -1,16 +1,18 @@
-//! `headcount check`: everything that is wrong or left over, at once.
+//! `headcount check`: reports every problem of the project, the dictionary and the sources, with file,
+//! line and key, and the events that no metric uses.
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write, stdout};
 use std::path::Path;
 
 use engine::Result;
-use engine::active::{Survey, survey};
+use engine::active::{Survey, inspect};
+use engine::events::Source;
 use engine::metric::{Dictionary, Problem, Severity, Uncounted};
 use engine::project::Project;
 
 use super::progress::Progress;
-use super::{Outcome, output_error, tell_rejects};
+use super::{Outcome, list_rejects, output_error};
 
 /// Longest list of left-over events; the rest is counted.
 const MOST: usize = 20;
@@ -22,20 +24,37 @@ pub(super) fn run(root: &Path) -> Result<Outcome> {
     let Some(project) = project else {
         return conclude(&mut out, errors);
     };
-    let dictionary = Dictionary::load(&project.dictionary)?;
-    errors += list(&mut out, &dictionary.problems)?;
-    tell_dictionary(&mut out, &dictionary).map_err(output_error)?;
+    let dictionary = match Dictionary::load(&project.dictionary) {
+        Ok(dictionary) => {
+            errors += list(&mut out, &dictionary.problems)?;
+            tell_dictionary(&mut out, &dictionary).map_err(output_error)?;
+            Some(dictionary)
+        }
+        Err(error) => {
+            errors += 1;
+            writeln!(out, "error: {error}").map_err(output_error)?;
+            None
+        }
+    };
     out.flush().map_err(output_error)?;
-    if errors > 0 {
-        return conclude(&mut out, errors);
-    }
+    let dictionary = dictionary.filter(|_| errors == 0);
+    // A source that is not described well may be misread; others are none the worse for it.
+    let is_sure = |source: &Source| {
+        let is_own = |problem: &&Problem| problem.key.starts_with(&source.key);
+        problems.iter().filter(is_own).all(|problem| problem.severity != Severity::Error)
+    };
     let found = {
         let progress = Progress::new("reading");
-        survey(&project, &dictionary, &|done, total| progress.at(done, total))?
+        let tell = |done, total| progress.at(done, total);
+        inspect(&project, dictionary.as_ref(), is_sure, &tell)?
     };
-    tell_survey(&mut out, &found).map_err(output_error)?;
-    conclude(&mut out, 0)?;
-    Ok(tell_rejects(&found.seen.rejects))
+    errors += list(&mut out, &found.problems)?;
+    if let Some(survey) = &found.survey {
+        tell_survey(&mut out, survey).map_err(output_error)?;
+    }
+    let outcome = conclude(&mut out, errors)?;
+    let rejected = list_rejects(&found.rejects);
+    Ok(if outcome == Outcome::Done { rejected } else { outcome })
 }
 
 /// Lists problems and returns how many of them are errors.

@@ -108,14 +108,24 @@ fn say(line: &str) {
     let _ = writeln!(stderr(), "{line}");
 }
 
-/// Tells of rejected rows by reason.
+/// Tells of rejected rows by reason, and of sources that have no other rows.
 fn tell_rejects(rejects: &Rejects) -> Outcome {
+    let outcome = list_rejects(rejects);
+    for lost in rejects.lost() {
+        say(&format!("error: {lost}; {}", lost.reason.help()));
+    }
+    outcome
+}
+
+/// Tells of rejected rows by reason.
+fn list_rejects(rejects: &Rejects) -> Outcome {
     if rejects.total() == 0 {
         return Outcome::Done;
     }
-    say(&format!("rejected {} rows, which were not counted:", rejects.total()));
-    for (source, reason, rows, file) in rejects.iter() {
-        say(&format!("  {source}: {reason}: {rows} rows (first file: {file})"));
+    let rows = |rows: u64| if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
+    say(&format!("rejected {}, not counted:", rows(rejects.total())));
+    for (source, reason, all) in rejects.iter() {
+        say(&format!("  {source}: {reason}: {}, the first in {}", rows(all.rows), all.first));
     }
     Outcome::Rejected
 }

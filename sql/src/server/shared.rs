@@ -253,8 +253,12 @@ impl Listener for Logged {
         for note in &answer.notes {
             tracing::info!(note, "about an answer");
         }
-        for (source, reason, rows, file) in answer.seen.rejects.iter() {
-            tracing::warn!(source, %reason, rows, file, "rows were rejected and not counted");
+        for (source, reason, all) in answer.seen.rejects.iter() {
+            let (rows, first) = (all.rows, &all.first);
+            tracing::warn!(source, %reason, rows, %first, "rows were rejected and not counted");
+        }
+        for lost in answer.seen.rejects.lost() {
+            tracing::error!(help = lost.reason.help(), "{lost}");
         }
     }
 }

@@ -5,6 +5,7 @@ mod data;
 mod dictionary;
 mod question;
 mod settings;
+mod sources;
 
 use crate::project::{GOOD, Project};
 

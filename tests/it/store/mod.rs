@@ -61,7 +61,7 @@ fn assert_same(root: &Path, question: &Question) -> Answer {
     assert_eq!((stored.seen.first, stored.seen.last), (events.seen.first, events.seen.last));
     let rejects = |answer: &Answer| {
         let list = answer.seen.rejects.iter();
-        list.map(|(source, why, rows, file)| format!("{source} {why} {rows} {file}"))
+        list.map(|(source, why, all)| format!("{source} {why} {} {:?}", all.rows, all.first.file()))
             .collect::<Vec<_>>()
     };
     assert_eq!(rejects(&stored), rejects(&events));

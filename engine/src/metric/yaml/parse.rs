@@ -16,19 +16,13 @@ const MOST_LEVELS: usize = 64;
 /// Nodes that aliases may copy into one file, so that a few nested ones cannot fill the memory.
 const MOST_COPIES: usize = 100_000;
 
-/// What the parser says of a line inside of brackets that is indented no deeper than the key
-/// before the bracket. The letter of YAML forbids it, other readers allow it, and real
-/// definitions close a list of events so. Such a line is moved to the right, where it means the
-/// same, and the text is read again.
-const OUTDENTED: [&str; 2] = ["invalid indentation", "invalid indentation in flow construct"];
-
 /// Further right than the key before any bracket; one that stands deeper still stays an error.
 const FAR_RIGHT: &str = match std::str::from_utf8(&[b' '; 128]) {
     Ok(spaces) => spaces,
     Err(_) => "",
 };
 
-/// How many lines are moved; each one costs another reading.
+/// How many lines of a file are indented; each one costs another reading.
 const MOST_INDENTED: usize = 200;
 
 /// The documents of a YAML file. A file that cannot be read, or is not YAML, is reported and has
@@ -45,40 +39,56 @@ pub fn load(path: &Path, problems: &Problems) -> Vec<Node> {
 }
 
 /// The documents of a YAML text; `file` is where it comes from.
+///
+/// One deviation from YAML is accepted, with a warning for each line: inside of brackets a line may
+/// begin no deeper than the key before the bracket. YAML forbids it, but the reader that GitLab
+/// uses allows it, and published definitions close a list of events so. Such a line is read as if
+/// it were indented. A text that is YAML is never read in any other way than as it stands.
 pub fn parse(text: &str, file: &Path, problems: &Problems) -> Vec<Node> {
     let mut text = Cow::Borrowed(text.trim_start_matches('\u{feff}'));
-    let mut indented = None;
-    for _ in 0..MOST_INDENTED {
-        let failure = match attempt(&text, file) {
+    let mut indented: Vec<usize> = Vec::new();
+    loop {
+        let Failure { line, message, at } = match attempt(&text, file) {
             Ok((documents, found)) => {
                 found.into_vec().into_iter().for_each(|problem| problems.push(problem));
+                for line in indented {
+                    let message = "a line inside of brackets begins no deeper than the key before \
+                                   them, which is not YAML; it was read as if it were indented";
+                    let problem = Problem::new(Severity::Warning, file, line, "", message);
+                    problems.push(problem.with_help(Some("indent it further than that key")));
+                }
                 return documents;
             }
             Err(failure) => failure,
         };
-        match failure.outdented.filter(|_| indented != Some(failure.line)) {
-            Some(at) if begins_its_line(&text, at) => {
-                indented = Some(failure.line);
-                text.to_mut().insert_str(at, FAR_RIGHT);
+        let again = indented.last() == Some(&line);
+        let better = at.filter(|_| !again).and_then(|at| with_line_indented(&text, at));
+        let problem = match better {
+            Some(better) if indented.len() < MOST_INDENTED => {
+                indented.push(line);
+                text = Cow::Owned(better);
+                continue;
             }
-            _ => {
-                let Failure { line, message, .. } = failure;
-                problems.push(Problem::new(Severity::Error, file, line, "", message));
-                return Vec::new();
+            Some(_) => {
+                let message = format!(
+                    "more than {MOST_INDENTED} lines inside of brackets begin no deeper than the \
+                     key before them"
+                );
+                Problem::new(Severity::Error, file, 0, "", message)
             }
-        }
+            None => Problem::new(Severity::Error, file, line, "", message),
+        };
+        problems.push(problem);
+        return Vec::new();
     }
-    let message = format!("more than {MOST_INDENTED} lines in brackets begin too far left");
-    problems.push(Problem::new(Severity::Error, file, 0, "", message));
-    Vec::new()
 }
 
 /// Why a text could not be read.
 struct Failure {
     line: usize,
     message: String,
-    /// Byte at which a line inside of brackets begins too far left.
-    outdented: Option<usize>,
+    /// The character, counted from 0, at which the text stops to be YAML.
+    at: Option<usize>,
 }
 
 /// Reads a text as it stands.
@@ -93,26 +103,73 @@ fn attempt(text: &str, file: &Path) -> Result<(Vec<Node>, Problems), Failure> {
     };
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| {
-            let index = error.marker().index();
-            let outdented = OUTDENTED.contains(&error.info());
-            let at = outdented.then(|| text.char_indices().nth(index)).flatten();
-            Failure {
-                line: error.marker().line(),
-                message: format!("not YAML: {}", error.info()),
-                outdented: at.map(|(byte, _)| byte),
-            }
+        let (event, span) = event.map_err(|error| Failure {
+            line: error.marker().line(),
+            message: format!("not YAML: {}", error.info()),
+            at: Some(error.marker().index()),
         })?;
         let line = span.start.line();
-        builder.take(event, line).map_err(|message| Failure { line, message, outdented: None })?;
+        builder.take(event, line).map_err(|message| Failure { line, message, at: None })?;
     }
     Ok((builder.documents, builder.problems))
 }
 
-/// Whether nothing but spaces and tabs stands before that byte in its line.
-fn begins_its_line(text: &str, at: usize) -> bool {
-    let before = text[..at].trim_end_matches([' ', '\t']);
-    before.is_empty() || before.ends_with(['\n', '\r'])
+/// The text with the line that begins with the character `at` indented; `None` if no line begins
+/// there, or if it does not lie inside of brackets even then.
+fn with_line_indented(text: &str, at: usize) -> Option<String> {
+    let (byte, _) = text.char_indices().nth(at)?;
+    let before = text[..byte].trim_end_matches([' ', '\t']);
+    if !(before.is_empty() || before.ends_with(['\n', '\r'])) {
+        return None;
+    }
+    let mut indented = text.to_owned();
+    indented.insert_str(byte, FAR_RIGHT);
+    is_in_brackets(&indented, at + FAR_RIGHT.len()).then_some(indented)
+}
+
+/// Whether brackets are open where the character `at` stands.
+fn is_in_brackets(text: &str, at: usize) -> bool {
+    let letters: Vec<char> = text.chars().collect();
+    // For each list and mapping that is open, whether a bracket opened it.
+    let mut open: Vec<bool> = Vec::new();
+    let mut parser = Parser::new_from_str(text);
+    while let Some(event) = parser.next_event() {
+        let (event, span) = match event {
+            Ok(event) => event,
+            // An error in a later line, which may be such a line too, says nothing of this one.
+            Err(error) => return error.marker().index() > at && open.contains(&true),
+        };
+        let start = span.start.index();
+        match event {
+            Event::SequenceEnd | Event::MappingEnd => {
+                let is_bracket = open.pop() == Some(true);
+                if is_bracket && closing_bracket(&letters, start) >= at {
+                    return true;
+                }
+            }
+            _ if start >= at => return open.contains(&true),
+            Event::SequenceStart(..) | Event::MappingStart(..) => {
+                open.push(matches!(letters.get(start), Some('[' | '{')));
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Where the bracket stands that closes a list or mapping. The parser gives the place of the comma
+/// before it if there is one; spaces and comments may stand between them.
+fn closing_bracket(letters: &[char], start: usize) -> usize {
+    let mut is_comment = false;
+    for (place, letter) in letters.iter().enumerate().skip(start) {
+        match letter {
+            ']' | '}' if !is_comment => return place,
+            '#' => is_comment = true,
+            '\n' => is_comment = false,
+            _ => {}
+        }
+    }
+    letters.len()
 }
 
 struct Builder<'a> {

@@ -30,12 +30,40 @@ fn scalars_keep_their_text() {
         ("a: &x {b: 1}\nc: *x", "{a: {b: 1}, c: {b: 1}}"),
         ("a: &x {b: 1, c: 2}\nd: {<<: *x, c: 3}", "{a: {b: 1, c: 2}, d: {c: 3, b: 1}}"),
         ("a: {<<: [{b: 1}, {b: 2, c: 3}]}", "{a: {b: 1, c: 3}}"),
-        ("- a: [\n    'é',\n  ]\n  b: 1\n- c: {\n  d: 1,\n}\n", "[{a: [é], b: 1}, {c: {d: 1}}]"),
-        ("a:\n  b: [\nx, y\n, z\n]\n", "{a: {b: [x, y, z]}}"),
         ("", ""),
         ("# nothing\n", ""),
     ] {
         assert_eq!(read(text), (expected.to_owned(), vec![]), "{text}");
+    }
+}
+
+/// Published definitions need it; YAML it is not.
+#[test]
+fn a_line_in_brackets_that_begins_too_far_left_is_read_with_a_warning() {
+    for (text, expected, lines) in [
+        (
+            "- a: [\n    'é',\n  ]\n  b: 1\n- c: {\n  d: 1,\n}\n",
+            "[{a: [é], b: 1}, {c: {d: 1}}]",
+            [3, 6, 7].as_slice(),
+        ),
+        ("a:\n  b: [\nx, y\n, z\n]\n", "{a: {b: [x, y, z]}}", &[3, 4, 5]),
+        ("a:\n  b: [\nx\n]\n", "{a: {b: [x]}}", &[3, 4]),
+        ("a:\n  b: {c: 1, # }\n }\n", "{a: {b: {c: 1}}}", &[3]),
+        ("- a: &x {b: [\n  1, 2 ]\n  }\n", "[{a: {b: [1, 2]}}]", &[2]),
+    ] {
+        let (nodes, problems) = read(text);
+        assert_eq!(nodes, expected, "{text}: {problems:?}");
+        assert_eq!(problems.len(), lines.len(), "{text}: {problems:?}");
+        for (line, problem) in lines.iter().zip(&problems) {
+            let start = format!("a.yml:{line}: warning: a line inside of brackets begins");
+            assert!(problem.starts_with(&start), "{text}: {problem}");
+        }
+    }
+    // Outside of brackets nothing is moved, whatever the parser thinks of it.
+    for text in ["a:\n    b: 1\n  c: 2\n", "a: |\n    [\n  ]\nb\n", "a: 'x\n'\n  b: ]\n"] {
+        let (nodes, problems) = read(text);
+        assert_eq!((nodes.as_str(), problems.len()), ("", 1), "{text}: {problems:?}");
+        assert!(problems[0].contains(": error: not YAML"), "{text}: {}", problems[0]);
     }
 }
 
@@ -62,7 +90,10 @@ fn only_an_unquoted_nothing_is_null() {
 fn every_node_knows_its_line() {
     let (_, problems) = read("- [\n]\n- {a: [\n1]}\n- b: 1\n  b: 2\n");
     let twice = "a.yml:6: error: [2].b: the key stands twice; first in line 5; keep one of them";
-    assert_eq!(problems, [twice]);
+    assert_eq!(
+        problems.iter().filter(|problem| problem.contains("error")).collect::<Vec<_>>(),
+        [twice]
+    );
 
     let text = "---\na: 1\n# c\nlist:\n  - x\n  -\n    b: >-\n      folded\n    c:\n      d: 1\n";
     let problems = Problems::default();
@@ -122,9 +153,10 @@ fn hostile_texts_end_in_a_problem() {
     assert_eq!(read(&"- ".repeat(100_000)).1.len(), 1);
 
     let lines = |count| format!("a:\n  b: [\n{}]\n", "x,\n".repeat(count));
-    assert_eq!(read(&lines(150)).1, [""; 0]);
-    let many = "a.yml: error: more than 200 lines in brackets begin too far left";
-    assert_eq!(read(&lines(250)).1, [many]);
+    assert_eq!(read(&lines(150)).1.len(), 151);
+    let many = read(&lines(250)).1;
+    assert_eq!(many.len(), 1);
+    assert!(many[0].contains("error: more than 200 lines inside of brackets"), "{}", many[0]);
 
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for i in 1..10 {

@@ -1,6 +1,7 @@
 //! A node being read: it knows the file and the path of keys that lead to it, and reports what
 //! does not fit.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::{Node, Value};
@@ -103,6 +104,23 @@ impl<'a> View<'a> {
             problems: self.problems,
         };
         items.iter().enumerate().map(view).collect()
+    }
+
+    /// Lines of everything below this, by path of keys.
+    pub fn lines(&self) -> BTreeMap<String, usize> {
+        let mut lines = BTreeMap::new();
+        self.add_lines(&mut lines);
+        lines
+    }
+
+    fn add_lines(&self, lines: &mut BTreeMap<String, usize>) {
+        lines.insert(self.key.clone(), self.line);
+        let parts = match &self.node.value {
+            Value::Scalar { .. } => return,
+            Value::List(_) => self.items(),
+            Value::Map(_) => self.entries().into_iter().map(|(_, view)| view).collect(),
+        };
+        parts.iter().for_each(|part| part.add_lines(lines));
     }
 
     /// The text of a scalar as written; a wrong type or null is reported.

@@ -1,0 +1,142 @@
+//! In which line of a text file a row begins.
+//!
+//! Rows and lines differ: a header, empty lines, line breaks inside of quotes, objects that take
+//! several lines. The readers do not say where a row stood, so the file is read once more, up to
+//! that row; done only for the few rows that a message is about.
+
+use std::io::Read;
+
+use super::files::{EventFile, Format};
+use crate::{Error, Result};
+
+/// The line, from 1, in which a row (from 0, without the header) begins; `None` if the file ends
+/// before it.
+///
+/// # Errors
+/// When the file cannot be read.
+pub(super) fn line_of(file: &EventFile, row: u64) -> Result<Option<u64>> {
+    let mut rows = match file.format {
+        Format::Csv { delimiter } => Rows::Csv { delimiter, place: Place::Between },
+        _ => Rows::Json { depth: 0, quoted: false, escaped: false },
+    };
+    // The header is a record, too.
+    let wanted = if matches!(file.format, Format::Csv { .. }) { row + 1 } else { row };
+    let (mut seen, mut line, mut last) = (0, 1, 0);
+    let mut input = file.open_text()?;
+    let mut bytes = vec![0; 1 << 16];
+    let mut is_start = true;
+    loop {
+        let count = input.read(&mut bytes).map_err(|cause| Error::io(&file.path, cause))?;
+        if count == 0 {
+            return Ok(None);
+        }
+        let mut part = &bytes[..count];
+        if std::mem::take(&mut is_start) {
+            part = part.strip_prefix(b"\xef\xbb\xbf").unwrap_or(part);
+        }
+        for byte in part {
+            if rows.begins(*byte) {
+                if seen == wanted {
+                    return Ok(Some(line));
+                }
+                seen += 1;
+            }
+            // `\r\n` is one end of a line.
+            line += u64::from(*byte == b'\r' || (*byte == b'\n' && last != b'\r'));
+            last = *byte;
+        }
+    }
+}
+
+/// Finds where rows begin, byte by byte.
+enum Rows {
+    Csv { delimiter: u8, place: Place },
+    Json { depth: usize, quoted: bool, escaped: bool },
+}
+
+/// Where in a CSV file the reader is.
+#[derive(Clone, Copy, PartialEq)]
+enum Place {
+    /// Before a row; empty lines are none.
+    Between,
+    /// At the beginning of a field, where a quote opens.
+    Field,
+    /// In a field without quotes, where a quote is a letter.
+    Plain,
+    Quoted,
+    /// After a quote in a quoted field: the end, or the first of two.
+    Quote,
+}
+
+impl Rows {
+    /// Takes a byte; whether a row begins with it.
+    fn begins(&mut self, byte: u8) -> bool {
+        match self {
+            Self::Csv { delimiter, place } => {
+                let is_end = byte == b'\n' || byte == b'\r';
+                let begins = *place == Place::Between && !is_end;
+                *place = match *place {
+                    Place::Quoted if byte == b'"' => Place::Quote,
+                    Place::Quoted => Place::Quoted,
+                    Place::Quote if byte == b'"' => Place::Quoted,
+                    _ if is_end => Place::Between,
+                    _ if byte == *delimiter => Place::Field,
+                    Place::Between | Place::Field if byte == b'"' => Place::Quoted,
+                    _ => Place::Plain,
+                };
+                begins
+            }
+            Self::Json { quoted, escaped, .. } if *quoted => {
+                *quoted = *escaped || byte != b'"';
+                *escaped = !*escaped && byte == b'\\';
+                false
+            }
+            Self::Json { depth, quoted, .. } => {
+                let begins = *depth == 0 && byte == b'{';
+                match byte {
+                    b'"' => *quoted = true,
+                    b'{' | b'[' => *depth += 1,
+                    b'}' | b']' => *depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+                begins
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::line_of;
+    use crate::events::EventFile;
+
+    #[track_caller]
+    fn check(name: &str, text: &str, lines: &[u64]) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(name), text).unwrap();
+        let file = &EventFile::find(folder.path(), &[name.to_owned()]).unwrap()[0];
+        let found: Vec<u64> =
+            (0..).map_while(|row| line_of(file, row).unwrap()).take(lines.len() + 1).collect();
+        assert_eq!(found, lines, "{text}");
+    }
+
+    #[test]
+    fn rows_of_csv_begin_after_the_header() {
+        check("a.csv", "a,b\n1,2\n3,4", &[2, 3]);
+        check("a.csv", "\u{feff}\"a\",b\r\n1,2\r\n\r\n\r\n3,4\r\n", &[2, 5]);
+        check("a.csv", "\n\na,b\n1,\"x\n\ny\"\"\n\"\n3,a\"b\n\"4\"\",\n\",\n", &[4, 8, 9]);
+        check("a.csv", "a,b\n", &[]);
+        check("a.tsv", "a\tb\n\"x\"\t\"\n\"\ny\t\n", &[2, 4]);
+    }
+
+    #[test]
+    fn rows_of_json_may_take_lines() {
+        check("a.ndjson", "{\"a\": 1}\n\n{\"a\": 2}\n", &[1, 3]);
+        check(
+            "a.ndjson",
+            "\u{feff}{\n\"a\": {\"b\": [1,\n2]}}\n{} {\"\\\"}{\": \"\\\\\"}\n{}",
+            &[1, 4, 4, 5],
+        );
+        check("a.ndjson", "", &[]);
+    }
+}

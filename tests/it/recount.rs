@@ -1,0 +1,26 @@
+//! Reports of random projects against a recount in plain Python, which shares nothing with us: it
+//! reads the files itself.
+//!
+//! `HEADCOUNT_PROJECTS` is how many projects to make (5 unless set), from the seed
+//! `HEADCOUNT_SEED` (1 unless set) on.
+
+use std::process::Command;
+
+use crate::python::scripts;
+
+#[test]
+fn reports_of_random_projects_are_those_of_a_plain_recount() {
+    let number = |name: &str, default: u32| {
+        std::env::var(name).map_or(default, |text| text.parse().expect("a whole number"))
+    };
+    let (first, projects) = (number("HEADCOUNT_SEED", 1), number("HEADCOUNT_PROJECTS", 5));
+    // Nothing but the standard library: no environment with packages is needed.
+    let mut script = Command::new("python3");
+    script.arg(scripts().join("recount.py")).arg(env!("CARGO_BIN_EXE_headcount"));
+    let output = script.args([first, projects].map(|number| number.to_string())).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let told = String::from_utf8_lossy(&output.stdout);
+    let rows: usize = told.split(' ').next().and_then(|rows| rows.parse().ok()).unwrap();
+    assert!(rows > 100 * projects as usize, "too little was compared: {told}");
+}
