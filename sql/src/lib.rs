@@ -19,4 +19,5 @@ pub mod server;
 pub mod session;
 
 mod bounded;
+mod datafusion_bugs;
 mod unchanged;

@@ -16,6 +16,7 @@ use engine::operators::{CountDistinctRule, Planning, physical_rules};
 use engine::{Error, Kind, Result};
 
 use crate::catalog::RollupRule;
+use crate::datafusion_bugs;
 
 /// How many of the largest consumers an error about memory names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
@@ -80,6 +81,7 @@ pub fn session_on(options: &Options, runtime: Arc<RuntimeEnv>) -> Result<Session
     let parquet = &mut config.options_mut().execution.parquet;
     parquet.pushdown_filters = true;
     parquet.reorder_filters = true;
+    datafusion_bugs::configure(config.options_mut());
     for (key, value) in &options.settings {
         config.options_mut().set(key, value).map_err(|cause| unknown_setting(key, cause))?;
     }
@@ -92,6 +94,9 @@ pub fn session_on(options: &Options, runtime: Arc<RuntimeEnv>) -> Result<Session
     let session = SessionContext::new_with_state(state);
     session.add_analyzer_rule(Arc::new(RollupRule::default()));
     session.add_analyzer_rule(Arc::new(CountDistinctRule::default()));
+    for rule in datafusion_bugs::analyzer_rules() {
+        session.add_analyzer_rule(rule);
+    }
     for aggregate in engine::operators::aggregates() {
         session.register_udaf(aggregate);
     }
