@@ -12,7 +12,7 @@ use engine::users::{DEFAULT_PRECISION, PRECISIONS};
 use engine::{Error, Result};
 
 /// The parameters in their order, with what they mean.
-pub const PARAMETERS: [(&str, &str); 9] = [
+pub const PARAMETERS: [(&str, &str); 10] = [
     (
         "window",
         "Named window: day, week, month, quarter, year, last_28d_of_month, trailing_<n>d, iso_4w \
@@ -33,6 +33,11 @@ pub const PARAMETERS: [(&str, &str); 9] = [
     ("to", "Last day, month, quarter, week or year, inclusive."),
     ("as_of", "Answers as if the data ended with this day."),
     ("tree", "today, or period: the tree of stages that held in each period."),
+    (
+        "top",
+        "So many values of each dimension of `by`, those with the most users in total in the newest \
+         complete period, have rows of their own; all others are the value `(other)` together.",
+    ),
 ];
 
 /// Sets one parameter to a word, or to several where it takes a list.
@@ -50,6 +55,13 @@ pub fn set(question: &mut Question, name: &str, words: &[String]) -> Result<()> 
         "to" => question.to = Some(last_day(word(words)?)?),
         "as_of" => question.as_of = Some(last_day(word(words)?)?),
         "tree" => question.tree = tree(word(words)?)?,
+        "top" => {
+            let word = word(words)?;
+            question.top = Some(word.parse().map_err(|_| {
+                Error::input(format!("`{word}` is not a number of values"))
+                    .with("help", "use a whole number from 1")
+            })?);
+        }
         _ => {
             let known: Vec<&str> = PARAMETERS.iter().map(|(name, _)| *name).collect();
             return Err(Error::input(format!("there is no parameter `{name}`"))
@@ -119,13 +131,13 @@ mod tests {
     fn every_parameter_can_be_set_and_no_other() {
         let mut question = Question::default();
         let values =
-            ["day", "total,stage", "max", "plan", "12", "2026-01", "2026", "2026", "today"];
+            ["day", "total,stage", "max", "plan", "12", "2026-01", "2026", "2026", "today", "3"];
         for ((name, _), value) in PARAMETERS.iter().zip(values) {
             set(&mut question, name, &[value.to_owned()]).unwrap();
         }
         assert_eq!(question.by, ["plan"]);
         let error = set(&mut question, "colour", &[]).unwrap_err().to_string();
-        assert!(error.contains("`colour`") && error.contains("as_of, tree"), "{error}");
+        assert!(error.contains("`colour`") && error.contains("as_of, tree, top"), "{error}");
         let twice = ["day".to_owned(), "week".to_owned()];
         assert!(
             set(&mut question, "window", &twice).unwrap_err().to_string().contains("one value")

@@ -2,6 +2,7 @@
 //! the methods, levels and forms of counting hold.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 
 use engine::active::{Count, Level, Method, Question, Row, TreeOf};
 use engine::calendar::{Day, Window, Zone};
@@ -94,15 +95,17 @@ pub(crate) fn question() -> impl Strategy<Value = Question> {
     let as_of = option::weighted(0.3, day());
     let levels = Just(BTreeSet::from_iter(Level::ALL.iter().copied()));
     let methods = select(Method::ALL.to_vec());
-    (select(WINDOWS.to_vec()), levels, methods, by, ends, as_of, tree).prop_map(
-        |(window, levels, method, by, (from, to), as_of, tree)| {
+    let top = option::weighted(0.4, 1..4usize);
+    (select(WINDOWS.to_vec()), levels, methods, (by, top), ends, as_of, tree).prop_map(
+        |(window, levels, method, (by, top), (from, to), as_of, tree)| {
+            let top = top.and_then(NonZeroUsize::new).filter(|_| !by.is_empty());
             let (from, to) = match (from, to) {
                 (Some(from), Some(to)) => (Some(from.min(to)), Some(from.max(to))),
                 open => open,
             };
             let by = by.into_iter().map(str::to_owned).collect();
             let counting = Counting::Exact;
-            Question { window, levels, method, by, from, to, as_of, counting, tree }
+            Question { window, levels, method, by, top, from, to, as_of, counting, tree }
         },
     )
 }

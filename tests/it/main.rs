@@ -12,6 +12,7 @@
 //! | `recount` | are the reports of random projects those of a recount in plain Python? |
 //! | `rejects` | are rows that cannot be counted told by reason, and the others counted? |
 //! | `rewrite` | does the roll-up in the place of events change no answer of SQL? |
+//! | `rows` | do reports with many rows keep to the limits, and `--top` to its definition? |
 //! | `server` | do clients of every protocol get the same answers, within the limits? |
 //! | `shape` | does nobody know what they must not know? |
 //! | `slt` | do the SQL files give what they say? |
@@ -45,6 +46,7 @@ mod real;
 mod recount;
 mod rejects;
 mod rewrite;
+mod rows;
 mod server;
 mod shape;
 mod slt;

@@ -29,6 +29,8 @@ struct Oracle<'a> {
     last: i32,
     /// The data reaches past every day before this one.
     newest: i32,
+    /// For each dimension asked for, the values that have rows of their own; all without `top`.
+    kept: Vec<Option<BTreeSet<String>>>,
 }
 
 /// All rows that a question must be answered with, in their order.
@@ -43,26 +45,68 @@ pub(crate) fn rows(world: &World, question: &Question) -> Vec<Row> {
     let events = seen.filter(|(day, _)| as_of.is_none_or(|end| *day <= end)).collect();
     let last = as_of.unwrap_or(*newest);
     let newest = as_of.map_or(*newest, |day| day + 1);
-    Oracle { world, question, events, first: *first, last, newest }.rows()
+    let kept = vec![None; question.by.len()];
+    let mut oracle = Oracle { world, question, events, first: *first, last, newest, kept };
+    let periods = oracle.periods();
+    let is_complete = |period: &&Period| newest > period.end.number();
+    if let (Some(top), Some(newest)) =
+        (question.top, periods.iter().rfind(is_complete).or(periods.last()))
+    {
+        oracle.kept =
+            (0..question.by.len()).map(|at| Some(oracle.largest(at, top.get(), *newest))).collect();
+    }
+    oracle.rows()
 }
 
 impl Oracle<'_> {
+    /// The values of a dimension with the most users in a period, by size and then by name.
+    fn largest(&self, dimension: usize, top: usize, period: Period) -> BTreeSet<String> {
+        let name = &self.question.by[dimension];
+        let mut users: BTreeMap<String, BTreeSet<u8>> = BTreeMap::new();
+        for (day, event) in &self.events {
+            if period.contains(Day::new(*day)) && World::is_defined(event) {
+                users.entry(event.label(name)).or_default().insert(event.user);
+            }
+        }
+        let mut ranked: Vec<(String, usize)> =
+            users.into_iter().map(|(value, users)| (value, users.len())).collect();
+        ranked.sort_by_key(|(_, users)| std::cmp::Reverse(*users));
+        ranked.into_iter().take(top).map(|(value, _)| value).collect()
+    }
+
+    /// A value of a dimension as rows show it.
+    fn label(&self, dimension: usize, event: &Event) -> String {
+        let label = event.label(&self.question.by[dimension]);
+        match &self.kept[dimension] {
+            Some(kept) if !kept.contains(&label) => "(other)".to_owned(),
+            _ => label,
+        }
+    }
+
     fn rows(&self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for period in self.periods() {
+            self.rows_of(period, &mut rows);
+        }
+        rows
+    }
+
+    fn periods(&self) -> Vec<Period> {
         // Without a bound everything is asked for; a year more on either side is that.
         let from = self.question.from.map_or(self.first - 366, Day::number);
         let to = self.question.to.map_or(self.last + 366, Day::number);
         let period = |day| period(self.question.window, day);
         let of_data: Vec<Period> = (self.first..=self.last).filter_map(period).collect();
-        let mut rows = Vec::new();
+        let mut periods = Vec::new();
         let mut before = None;
         for day in from..=to {
             let period = period(day).filter(|period| of_data.contains(period));
             if let Some(period) = period.filter(|_| period != before) {
-                self.rows_of(period, &mut rows);
+                periods.push(period);
                 before = Some(period);
             }
         }
-        rows
+        periods
     }
 
     fn rows_of(&self, period: Period, rows: &mut Vec<Row>) {
@@ -199,13 +243,12 @@ impl Oracle<'_> {
     }
 
     fn bits(&self, period: Period, by: &[Option<String>], selects: impl Fn(&Event) -> bool) -> u32 {
-        let dimensions = &self.question.by;
         let in_it = self.events.iter().filter(|(day, event)| {
-            let mut wanted = dimensions.iter().zip(by);
+            let mut wanted = by.iter().enumerate();
             period.contains(Day::new(*day))
                 && selects(event)
-                && wanted.all(|(name, value)| {
-                    value.as_ref().is_none_or(|value| *value == event.label(name))
+                && wanted.all(|(at, value)| {
+                    value.as_ref().is_none_or(|value| *value == self.label(at, event))
                 })
         });
         in_it.fold(0, |users, (_, event)| users | 1 << event.user)
@@ -214,8 +257,8 @@ impl Oracle<'_> {
     /// All values of the dimensions with their All rows.
     fn combinations(&self) -> Vec<Vec<Option<String>>> {
         let mut all = BTreeSet::from([Vec::new()]);
-        for name in &self.question.by {
-            let values = self.world.events.iter().map(|event| Some(event.label(name)));
+        for dimension in 0..self.question.by.len() {
+            let values = self.world.events.iter().map(|event| Some(self.label(dimension, event)));
             let values: BTreeSet<Option<String>> = values.chain([None]).collect();
             all = all
                 .iter()

@@ -27,7 +27,7 @@ pub fn members(
             .with("help", "ask the question exactly"));
     };
     let people = People::of(exact, scan)?;
-    for (row, terms) in sets(project, dictionary, question, &counted.dimensions, &counted.rollup)? {
+    for (row, terms) in sets(project, dictionary, question, overseer, &counted)? {
         each(&row, &people.members(&terms)?)?;
     }
     let cells = (0..counted.rollup.cells.len() as u32).collect();

@@ -4,11 +4,15 @@
 //! Question --> scan of the events, once --> Rollup (cells) --> values per node --> Rows
 //! ```
 //!
-//! [`answer`] does all of it for a project. The parts, in order: [`plan`] lays periods over the
-//! days, [`nodes`] hangs metrics into the tree and cells under metrics, [`values`] counts the
-//! users of every node in every period, and [`rows`] writes the rows down in their order.
+//! [`answer`] does all of it for a project, and [`answer_into`] does so without keeping the rows.
+//! The parts, in order: [`plan`] lays periods over the days, [`nodes`] hangs metrics into the tree
+//! and cells under metrics, [`top`] chooses the dimension values that have rows, [`index`] sorts
+//! the cells, [`values`] counts the users of every node in every period in which there are any, and
+//! [`rows`] makes the rows one after the other in their order.
 //! [`members`] hands out the users themselves.
 
+mod account;
+mod index;
 mod inspect;
 mod members;
 mod nodes;
@@ -16,10 +20,12 @@ mod plan;
 mod row;
 mod rows;
 mod survey;
+mod top;
 mod trailing;
 mod values;
 
 use std::collections::BTreeSet;
+use std::num::NonZeroUsize;
 
 use crate::calendar::{Day, Window};
 use crate::events::{Granularity, Overseer, Request, Scan, Seen};
@@ -28,10 +34,12 @@ use crate::project::{Project, known_dimensions};
 use crate::rollup::{Counting, Covered, Road, Rollup, road};
 use crate::{Error, Result};
 
+pub use account::{CollectedRows, RowSink};
 pub use inspect::{Inspection, inspect};
 pub use members::members;
 pub use row::{Basis, Count, Level, Method, Report, Row};
 pub use survey::Survey;
+pub use top::OTHER_LABEL;
 
 /// Which tree of sections, stages and groups a report uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,6 +62,9 @@ pub struct Question {
     pub method: Method,
     /// Dimensions to tell users apart by; every set of values with their All rows.
     pub by: Vec<String>,
+    /// So many values of each dimension, the largest, have rows of their own; all others are the
+    /// value [`OTHER_LABEL`] together.
+    pub top: Option<NonZeroUsize>,
     /// First day asked for; the data's first day if `None`.
     pub from: Option<Day>,
     /// Last day asked for; the data's last day if `None`.
@@ -74,6 +85,7 @@ impl Default for Question {
             levels: BTreeSet::from([Level::Total, Level::Stage]),
             method: Method::Union,
             by: Vec::new(),
+            top: None,
             from: None,
             to: None,
             as_of: None,
@@ -109,7 +121,7 @@ pub fn answer(
     question: &Question,
     overseer: &dyn Overseer,
 ) -> Result<Answer> {
-    ask(project, dictionary, question, overseer, true)
+    collected(project, dictionary, question, overseer, true)
 }
 
 /// As [`answer`], but the events are read whatever the store has.
@@ -122,7 +134,40 @@ pub fn answer_from_events(
     question: &Question,
     overseer: &dyn Overseer,
 ) -> Result<Answer> {
-    ask(project, dictionary, question, overseer, false)
+    collected(project, dictionary, question, overseer, false)
+}
+
+fn collected(
+    project: &Project,
+    dictionary: &Dictionary,
+    question: &Question,
+    overseer: &dyn Overseer,
+    use_store: bool,
+) -> Result<Answer> {
+    let mut out = CollectedRows::new(overseer);
+    let mut answer = answer_into(project, dictionary, question, overseer, use_store, &mut out)?;
+    answer.report.rows = out.rows;
+    Ok(answer)
+}
+
+/// As [`answer`], but every row goes to `out` as soon as it is made, and the report that is
+/// returned has none. Without `use_store` the events are read whatever the store has.
+///
+/// # Errors
+/// As [`answer`], and those of `out`.
+pub fn answer_into(
+    project: &Project,
+    dictionary: &Dictionary,
+    question: &Question,
+    overseer: &dyn Overseer,
+    use_store: bool,
+    out: &mut dyn RowSink,
+) -> Result<Answer> {
+    let mut notes = Vec::new();
+    let counted = count(project, dictionary, question, overseer, use_store, &mut notes)?;
+    let report = rows::report(project, dictionary, question, overseer, &counted, out)?;
+    let Rollup { users, unmapped, seen, .. } = counted.rollup;
+    Ok(Answer { report, seen, unmapped, notes, bytes: users.size() })
 }
 
 /// The road that [`answer`] takes, without going it.
@@ -132,20 +177,6 @@ pub fn answer_from_events(
 pub fn road_to(project: &Project, dictionary: &Dictionary, question: &Question) -> Result<Road> {
     let dimensions = dimensions(project, dictionary, &question.by, &mut Vec::new());
     road(project, &dimensions)
-}
-
-fn ask(
-    project: &Project,
-    dictionary: &Dictionary,
-    question: &Question,
-    overseer: &dyn Overseer,
-    use_store: bool,
-) -> Result<Answer> {
-    let mut notes = Vec::new();
-    let counted = count(project, dictionary, question, overseer, use_store, &mut notes)?;
-    let report = rows::report(project, dictionary, question, &counted.dimensions, &counted.rollup)?;
-    let Rollup { users, unmapped, seen, .. } = counted.rollup;
-    Ok(Answer { report, seen, unmapped, notes, bytes: users.size() })
 }
 
 /// The cells that a question needs.
@@ -200,6 +231,10 @@ pub fn counted_events(dictionary: &Dictionary) -> BTreeSet<String> {
 }
 
 fn check(project: &Project, dictionary: &Dictionary, question: &Question) -> Result<()> {
+    if question.top.is_some() && question.by.is_empty() {
+        return Err(Error::input("`top` chooses values of dimensions, and `by` names none")
+            .with("help", "name the dimensions with `by`, or leave `top` out"));
+    }
     for (at, name) in question.by.iter().enumerate() {
         if question.by[..at].contains(name) {
             return Err(Error::input(format!("the dimension `{name}` is asked for twice")));

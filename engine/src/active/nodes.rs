@@ -82,6 +82,18 @@ pub(super) fn nodes(dictionary: &Dictionary, day: Day) -> Vec<Node> {
     nodes.into_values().collect()
 }
 
+/// The days on which the tree or the set of metrics changes, in order: between two of them all
+/// days have the same nodes.
+pub(super) fn change_days(dictionary: &Dictionary) -> Vec<Day> {
+    let stages = dictionary.tree.stages.iter().map(|stage| &stage.valid);
+    let groups = dictionary.tree.groups().map(|group| &group.valid);
+    let metrics = dictionary.metrics.iter().map(|metric| &metric.valid);
+    let all = stages.chain(groups).chain(metrics);
+    BTreeSet::from_iter(all.flat_map(|valid| [valid.from, valid.to]).flatten())
+        .into_iter()
+        .collect()
+}
+
 /// Display names for every key that a row can hold.
 pub(super) fn names(dictionary: &Dictionary) -> BTreeMap<(Level, String), String> {
     let tree = &dictionary.tree;

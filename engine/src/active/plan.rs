@@ -5,15 +5,43 @@ use std::ops::Range;
 use super::Question;
 use crate::calendar::{Day, Period, Window, Zone};
 
-/// A period with the one before it, if the data reaches back to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Planned {
-    pub(super) period: Period,
-    pub(super) complete: bool,
-    /// Place of the period before in the list of all periods that are counted.
-    pub(super) previous: Option<usize>,
-    /// Whether the period was asked for, or is only there to be compared with.
-    pub(super) asked: bool,
+/// The periods of a report in their order. A span of thousands of years has millions of them, so
+/// nothing is kept of a period besides its days.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Plan {
+    /// Those that were asked for, and in front of them the one that the first of these is compared
+    /// with, if the data reach back to it.
+    pub(super) periods: Vec<Period>,
+    /// Place of the first period that was asked for.
+    first_asked: usize,
+    /// So many periods from the start are complete.
+    complete: usize,
+    /// So many periods from the start end before the data begin.
+    before_data: usize,
+}
+
+impl Plan {
+    /// The places of the periods that were asked for.
+    pub(super) fn asked(&self) -> Range<usize> {
+        self.first_asked..self.periods.len()
+    }
+
+    /// Whether the data reach past the end of a period.
+    pub(super) fn is_complete(&self, at: usize) -> bool {
+        at < self.complete
+    }
+
+    /// Place of the period before, if the data reach back to it.
+    pub(super) fn previous(&self, at: usize) -> Option<usize> {
+        at.checked_sub(1).filter(|before| *before >= self.before_data)
+    }
+
+    /// The newest complete period that was asked for; the newest one if none is complete.
+    pub(super) fn newest(&self) -> Option<Period> {
+        let asked = &self.periods[self.asked()];
+        let complete = self.complete.saturating_sub(self.first_asked);
+        complete.checked_sub(1).and_then(|at| asked.get(at)).or(asked.last()).copied()
+    }
 }
 
 /// Instants that can matter to the question, the period before its first included.
@@ -39,36 +67,24 @@ pub(super) fn range(question: &Question, zone: &Zone) -> Range<i64> {
 /// A period stands in the report if it is that of a day asked for, and that of a day of the data:
 /// whoever asks for the first of January has January, also where the data begin on the fifth. The
 /// range asked for has no end where none is named.
-pub(super) fn periods(
-    question: &Question,
-    first: Day,
-    last: Day,
-    end: i64,
-    zone: &Zone,
-) -> Vec<Planned> {
+pub(super) fn periods(question: &Question, first: Day, last: Day, end: i64, zone: &Zone) -> Plan {
     let window: Window = question.window;
     let (earliest, latest) = (unit(window, first).start, unit(window, last).end);
     let from = question.from.map_or(earliest, |from| from.max(earliest));
     let to = question.to.map_or(latest, |to| to.min(latest));
     if first > last || from > to {
-        return Vec::new();
+        return Plan::default();
     }
-    let mut list = window.periods(Period::new(from, to));
-    let Some(earliest) = list.first().copied() else { return Vec::new() };
+    let mut periods = window.periods(Period::new(from, to));
+    let Some(earliest) = periods.first().copied() else { return Plan::default() };
     let before = window.previous(earliest);
-    let mut planned = Vec::with_capacity(list.len() + 1);
-    if before.end >= first {
-        list.insert(0, before);
+    let first_asked = usize::from(before.end >= first);
+    if first_asked > 0 {
+        periods.insert(0, before);
     }
-    for (at, period) in list.iter().enumerate() {
-        planned.push(Planned {
-            period: *period,
-            complete: end >= zone.start_of(period.end.plus(1)),
-            previous: at.checked_sub(1).filter(|_| list[at - 1].end >= first),
-            asked: *period != before,
-        });
-    }
-    planned
+    let complete = periods.partition_point(|period| end >= zone.start_of(period.end.plus(1)));
+    let before_data = periods.partition_point(|period| period.end < first);
+    Plan { periods, first_asked, complete, before_data }
 }
 
 /// The days whose period is that of `day`.
@@ -93,8 +109,8 @@ mod tests {
             let (from, to) = (from.map(day), to.map(day));
             let question = Question { window, from, to, ..Question::default() };
             let planned = periods(&question, first, last, i64::MAX, &Zone::utc());
-            let asked = planned.iter().filter(|planned| planned.asked);
-            asked.map(|planned| planned.period.start.to_string()).collect::<Vec<_>>()
+            let asked = planned.periods[planned.asked()].iter();
+            asked.map(|period| period.start.to_string()).collect::<Vec<_>>()
         };
         let month = Window::Month;
         assert_eq!(ask(month, None, None), ["2026-01-01", "2026-02-01", "2026-03-01"]);

@@ -1,6 +1,7 @@
 //! One report row: the same columns in SQL, CSV, JSON and Parquet.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use crate::calendar::{Day, Period, Window};
@@ -138,6 +139,16 @@ pub struct Row {
     pub change_pct: Option<f64>,
 }
 
+impl Row {
+    /// Heap bytes of its texts.
+    pub(super) fn heap(&self) -> usize {
+        let keys = [&self.section, &self.stage, &self.group, &self.metric];
+        let texts = keys.into_iter().chain(&self.by).flatten();
+        self.by.capacity() * size_of::<Option<String>>()
+            + texts.map(String::capacity).sum::<usize>()
+    }
+}
+
 /// The answer to one question, with what a reader needs to trust it.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -147,6 +158,8 @@ pub struct Report {
     pub time_zone: String,
     /// Names of the `--by` dimensions; each row's `by` has one value for each.
     pub by: Vec<String>,
+    /// So many values of each dimension have rows of their own; the others are one value together.
+    pub top: Option<NonZeroUsize>,
     /// Day of the oldest event in the sources, or `None` without events.
     pub first_day: Option<Day>,
     /// Day on which the data ends: of the newest event, or the `--as-of` day.
@@ -157,4 +170,22 @@ pub struct Report {
     pub names: std::collections::BTreeMap<(Level, String), String>,
     /// The rows, by period start, level, then names.
     pub rows: Vec<Row>,
+}
+
+impl Report {
+    /// What is known of the report besides its rows.
+    #[must_use]
+    pub fn without_rows(&self) -> Self {
+        Self {
+            window: self.window,
+            time_zone: self.time_zone.clone(),
+            by: self.by.clone(),
+            top: self.top,
+            first_day: self.first_day,
+            last_day: self.last_day,
+            events: self.events,
+            names: self.names.clone(),
+            rows: Vec::new(),
+        }
+    }
 }

@@ -1,41 +1,50 @@
-//! Values become rows, in their order.
+//! Values become rows, in their order, one after the other.
 
 use std::collections::BTreeSet;
 
-use super::nodes::{Name, Node, names, nodes};
-use super::plan::{Planned, periods};
-use super::values::{Index, Values, Want};
-use super::{Basis, Count, Level, Method, Question, Report, Row, TreeOf};
+use super::account::RowSink;
+use super::index::{Index, Want};
+use super::nodes::{Name, Node, change_days, names, nodes};
+use super::plan::{Plan, periods};
+use super::top::Labels;
+use super::values::{Values, values};
+use super::{Basis, Count, Counted, Level, Method, Question, Report, Row, TreeOf};
 use crate::Result;
 use crate::calendar::{Day, Period};
+use crate::events::Overseer;
 use crate::metric::Dictionary;
 use crate::project::Project;
 use crate::rollup::{Counting, Rollup, Terms};
 use crate::users::Estimate;
 
-/// The report of a roll-up.
+/// Gives the rows of a roll-up to `out`, and returns the report without them.
 pub(super) fn report(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    dimensions: &[String],
-    rollup: &Rollup,
+    overseer: &dyn Overseer,
+    counted: &Counted,
+    out: &mut dyn RowSink,
 ) -> Result<Report> {
-    let laid = Laid::new(project, question, rollup);
-    let rows = match laid.last_day {
-        Some(last) => Rows::new(dictionary, question, rollup, dimensions, &laid.plan, last)?.all(),
-        None => Vec::new(),
-    };
-    Ok(Report {
+    let laid = Laid::new(project, question, &counted.rollup);
+    overseer.takes(laid.plan.periods.capacity() * size_of::<Period>())?;
+    let rows = laid.rows(dictionary, question, overseer, counted)?;
+    let report = Report {
         window: question.window,
         time_zone: project.zone.name().to_owned(),
         by: question.by.clone(),
+        top: question.top,
         first_day: laid.first_day,
         last_day: laid.last_day,
-        events: events(rollup, &laid.plan),
+        events: events(&counted.rollup, &laid.plan),
         names: names(dictionary),
-        rows,
-    })
+        rows: Vec::new(),
+    };
+    out.begin(&report)?;
+    if let Some(rows) = rows {
+        rows.each(|row, _, _| out.row(row))?;
+    }
+    Ok(report)
 }
 
 /// The rows that each stand for one set of users, with the terms of that set: all but the
@@ -44,12 +53,13 @@ pub(super) fn sets(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    dimensions: &[String],
-    rollup: &Rollup,
+    overseer: &dyn Overseer,
+    counted: &Counted,
 ) -> Result<Vec<(Row, Terms)>> {
-    let laid = Laid::new(project, question, rollup);
-    let Some(last) = laid.last_day else { return Ok(Vec::new()) };
-    let rows = Rows::new(dictionary, question, rollup, dimensions, &laid.plan, last)?;
+    let laid = Laid::new(project, question, &counted.rollup);
+    let Some(rows) = laid.rows(dictionary, question, overseer, counted)? else {
+        return Ok(Vec::new());
+    };
     let mut sets = Vec::new();
     rows.each(|row, node, combo| {
         let mut wants = wanted(row.method, node);
@@ -57,7 +67,8 @@ pub(super) fn sets(
             let terms = rows.index.terms(combo, row.period, &want);
             sets.push((row, terms));
         }
-    });
+        Ok(())
+    })?;
     Ok(sets)
 }
 
@@ -65,7 +76,7 @@ pub(super) fn sets(
 struct Laid {
     first_day: Option<Day>,
     last_day: Option<Day>,
-    plan: Vec<Planned>,
+    plan: Plan,
 }
 
 impl Laid {
@@ -79,30 +90,44 @@ impl Laid {
         };
         let plan = match (first_day, last_day) {
             (Some(first), Some(last)) => periods(question, first, last, end, zone),
-            _ => Vec::new(),
+            _ => Plan::default(),
         };
         Self { first_day, last_day, plan }
     }
+
+    /// Counts all values; `None` if the data has no end.
+    fn rows<'a>(
+        &'a self,
+        dictionary: &'a Dictionary,
+        question: &'a Question,
+        overseer: &dyn Overseer,
+        counted: &'a Counted,
+    ) -> Result<Option<Rows<'a>>> {
+        let Some(last) = self.last_day else { return Ok(None) };
+        Rows::new(dictionary, question, overseer, counted, &self.plan, last).map(Some)
+    }
 }
 
-fn events(rollup: &Rollup, plan: &[Planned]) -> u64 {
-    let asked = || plan.iter().filter(|planned| planned.asked).map(|planned| planned.period);
-    let (Some(start), Some(end)) =
-        (asked().map(|period| period.start).min(), asked().map(|period| period.end).max())
-    else {
-        return 0;
-    };
-    let range = Period::new(start, end);
+fn events(rollup: &Rollup, plan: &Plan) -> u64 {
+    let asked = &plan.periods[plan.asked()];
+    let (Some(first), Some(last)) = (asked.first(), asked.last()) else { return 0 };
+    let range = Period::new(first.start, last.end);
     let cells = rollup.cells.iter().zip(&rollup.events);
     cells.filter(|(cell, _)| range.contains(cell.granule)).map(|(_, events)| events).sum()
 }
 
+/// A node of the tree with the places of the values that it is made of.
+struct Branch {
+    node: Node,
+    wants: Vec<usize>,
+}
+
 struct Rows<'a> {
     question: &'a Question,
-    plan: &'a [Planned],
+    plan: &'a Plan,
     index: Index<'a>,
-    /// Nodes of each period.
-    nodes: Vec<Vec<Node>>,
+    /// The nodes of a tree, in order, with the place of the first period that has this tree.
+    trees: Vec<(usize, Vec<Branch>)>,
     values: Values,
 }
 
@@ -110,60 +135,79 @@ impl<'a> Rows<'a> {
     fn new(
         dictionary: &'a Dictionary,
         question: &'a Question,
-        rollup: &'a Rollup,
-        dimensions: &[String],
-        plan: &'a [Planned],
+        overseer: &dyn Overseer,
+        counted: &'a Counted,
+        plan: &'a Plan,
         last: Day,
     ) -> Result<Self> {
-        let index = Index::new(dictionary, rollup, dimensions, question.by.len());
-        let today = nodes(dictionary, last);
-        let nodes: Vec<Vec<Node>> = plan
-            .iter()
-            .map(|planned| match question.tree {
-                TreeOf::Today => today.clone(),
-                TreeOf::Period => nodes(dictionary, planned.period.end),
-            })
-            .collect();
-        let mut wants = BTreeSet::new();
-        for node in nodes.iter().flatten().filter(|node| is_needed(question, node.name.level)) {
-            wants.extend(wanted(question.method, node));
-        }
-        let periods: Vec<Period> = plan.iter().map(|planned| planned.period).collect();
-        let values = index.values(question.window, &periods, &wants)?;
-        Ok(Self { question, plan, index, nodes, values })
+        let (rollup, by) = (&counted.rollup, question.by.len());
+        let labels = match question.top {
+            Some(top) => Labels::top(rollup, by, top, plan.newest())?,
+            None => Labels::All,
+        };
+        let index = Index::new(dictionary, rollup, &counted.dimensions, by, &labels, overseer)?;
+        let trees: Vec<(usize, Vec<Node>)> = trees(dictionary, question, plan, last);
+        let all = || trees.iter().flat_map(|(_, nodes)| nodes);
+        let wants: Vec<Want> =
+            BTreeSet::from_iter(all().flat_map(|node| wanted(question.method, node)))
+                .into_iter()
+                .collect();
+        let branch = |node: Node| {
+            let own = wanted(question.method, &node);
+            let wants = own.iter().filter_map(|want| wants.binary_search(want).ok()).collect();
+            Branch { node, wants }
+        };
+        let trees =
+            trees.into_iter().map(|(at, nodes)| (at, nodes.into_iter().map(branch).collect()));
+        let trees = trees.collect();
+        let values = values(&index, question.window, &plan.periods, &wants, overseer)?;
+        Ok(Self { question, plan, index, trees, values })
     }
 
-    fn all(&self) -> Vec<Row> {
-        let mut rows = Vec::new();
-        self.each(|row, _, _| rows.push(row));
-        rows
+    /// The nodes of a period.
+    fn branches(&self, period: usize) -> &[Branch] {
+        let after = self.trees.partition_point(|(first, _)| *first <= period);
+        after.checked_sub(1).map_or(&[], |at| &self.trees[at].1)
     }
 
     /// Every row with its node and the place of its dimension values.
-    fn each(&self, mut found: impl FnMut(Row, &Node, usize)) {
-        for (at, planned) in self.plan.iter().enumerate().filter(|(_, planned)| planned.asked) {
-            let asked = |node: &&Node| self.question.levels.contains(&node.name.level);
-            for node in self.nodes[at].iter().filter(asked) {
-                for (combo, by) in self.index.combos().enumerate() {
-                    let Some(value) = self.value(at, combo, node) else { continue };
-                    let previous = planned.previous.and_then(|at| {
-                        let same = |other: &&Node| other.name == node.name;
-                        let node = self.nodes[at].iter().find(same)?;
-                        self.value(at, combo, node)
-                    });
-                    let nobody = value.users == 0 && previous.is_none_or(|value| value.users == 0);
+    fn each(&self, mut found: impl FnMut(Row, &Node, usize) -> Result<()>) -> Result<()> {
+        for at in self.plan.asked() {
+            let previous = self.plan.previous(at);
+            // Others have no users, and so no rows.
+            let mut combos = vec![0];
+            combos.extend(self.values.active(at));
+            combos.extend(previous.into_iter().flat_map(|previous| self.values.active(previous)));
+            combos.sort_unstable();
+            combos.dedup();
+            for branch in self.branches(at) {
+                if !self.question.levels.contains(&branch.node.name.level) {
+                    continue;
+                }
+                let before = previous.and_then(|previous| {
+                    let branches = self.branches(previous);
+                    let same = branches.binary_search_by(|b| b.node.name.cmp(&branch.node.name));
+                    same.ok().map(|same| (previous, &branches[same]))
+                });
+                for combo in combos.iter().copied() {
+                    let Some(value) = self.value(at, combo, branch) else { continue };
+                    let before = before.and_then(|(at, branch)| self.value(at, combo, branch));
+                    let nobody = value.users == 0 && before.is_none_or(|value| value.users == 0);
+                    let by = &self.index.combos[combo].0;
                     if nobody && by.iter().any(Option::is_some) {
                         continue;
                     }
-                    found(self.row(planned, &node.name, by, value, previous), node, combo);
+                    let row = self.row(at, &branch.node.name, by, value, before);
+                    found(row, &branch.node, combo)?;
                 }
             }
         }
+        Ok(())
     }
 
     fn row(
         &self,
-        planned: &Planned,
+        period: usize,
         name: &Name,
         by: &[Option<String>],
         value: Estimate,
@@ -176,8 +220,8 @@ impl<'a> Rows<'a> {
         });
         Row {
             window: self.question.window,
-            period: planned.period,
-            complete: planned.complete,
+            period: self.plan.periods[period],
+            complete: self.plan.is_complete(period),
             level: name.level,
             section: name.section,
             stage: name.stage,
@@ -203,24 +247,47 @@ impl<'a> Rows<'a> {
     }
 
     /// Users of a node; `None` if the method has nothing to say about it.
-    fn value(&self, period: usize, combo: usize, node: &Node) -> Option<Estimate> {
-        let direct = |want: Want| self.values.get(&(combo, want))?.get(period).copied();
-        let several =
-            |wants: Vec<Want>| -> Option<Vec<Estimate>> { wants.into_iter().map(direct).collect() };
-        match (node.name.level, self.question.method) {
+    fn value(&self, period: usize, combo: usize, branch: &Branch) -> Option<Estimate> {
+        let mut values = branch.wants.iter().map(|want| self.values.get(combo, *want, period));
+        match (branch.node.name.level, self.question.method) {
             (Level::Combined, _) => {
-                let stages = self.nodes[period].iter().filter(|n| n.name.level == Level::Stage);
+                let branches = self.branches(period).iter();
+                let stages = branches.filter(|branch| branch.node.name.level == Level::Stage);
                 Some(sum(stages.filter_map(|stage| self.value(period, combo, stage))))
             }
-            (Level::Section | Level::Stage | Level::Group, Method::Max) => {
-                several(wanted(Method::Max, node))?.into_iter().reduce(larger)
-            }
-            (Level::Section | Level::Stage | Level::Group, Method::Sum) => {
-                Some(sum(several(wanted(Method::Sum, node))?.into_iter()))
-            }
-            (_, method) => direct(wanted(method, node).pop()?),
+            (Level::Section | Level::Stage | Level::Group, Method::Max) => values.reduce(larger),
+            (Level::Section | Level::Stage | Level::Group, Method::Sum) => Some(sum(values)),
+            _ => values.next(),
         }
     }
+}
+
+/// The nodes that the question needs, and the place of the first period that has them.
+fn trees(
+    dictionary: &Dictionary,
+    question: &Question,
+    plan: &Plan,
+    last: Day,
+) -> Vec<(usize, Vec<Node>)> {
+    let needed = |day: Day| {
+        let mut nodes = nodes(dictionary, day);
+        nodes.retain(|node| is_needed(question, node.name.level));
+        nodes
+    };
+    if question.tree == TreeOf::Today {
+        return vec![(0, needed(last))];
+    }
+    let changes = change_days(dictionary);
+    let mut trees = Vec::new();
+    let mut before = None;
+    for (at, period) in plan.periods.iter().enumerate() {
+        let passed = changes.partition_point(|day| *day <= period.end);
+        if before != Some(passed) {
+            before = Some(passed);
+            trees.push((at, needed(period.end)));
+        }
+    }
+    trees
 }
 
 /// The values that a node is made of.

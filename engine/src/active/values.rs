@@ -1,206 +1,244 @@
-//! Counts users: for every set of dimension values, every wanted set of metrics, every period.
+//! Counts users: for every set of dimension values, every wanted set of metrics, every period in
+//! which something happened. Periods without users take no memory.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
-use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
-
-use super::nodes::{needs_intersection, selections};
+use super::index::{Days, Index, Want};
 use super::trailing::trailing;
 use crate::calendar::{Day, Period, Window};
-use crate::events::NONE_LABEL;
-use crate::metric::Dictionary;
+use crate::events::Overseer;
 use crate::rollup::{Asked, Rollup, Terms, Users};
 use crate::users::Estimate;
 use crate::{Error, Result};
 
-/// What is counted: the union of some metrics, or (`None`) everybody.
-pub(super) type Want = Option<Vec<usize>>;
+/// No users.
+const NOBODY: Estimate = Estimate { users: 0, low: 0, high: 0 };
 
-/// One value for each dimension of `--by`; `None` is All.
-pub(super) type Combo = Vec<Option<String>>;
+/// Users of one want for one combo, by the place of the period; periods without users are left out.
+type Series = Vec<(u32, Estimate)>;
 
-/// Cells of the roll-up, sorted so that each question finds its own.
-pub(super) struct Index<'a> {
-    dictionary: &'a Dictionary,
-    rollup: &'a Rollup,
-    combos: BTreeMap<Combo, BTreeMap<Day, Granule>>,
+/// The users of every want for every combo.
+pub(super) struct Values {
+    /// By combo, then by the place of the want; those without users are left out.
+    combos: Vec<Vec<(u32, Series)>>,
+    /// (period, combo) where there are any users, in order, without the combo of all values.
+    active: Vec<(u32, u32)>,
 }
 
-#[derive(Default)]
-struct Granule {
-    cells: Vec<u32>,
-    /// By metric and rule.
-    rules: HashMap<(usize, usize), Vec<u32>>,
+impl Values {
+    /// Users of a want at the place of a combo in a period.
+    pub(super) fn get(&self, combo: usize, want: usize, period: usize) -> Estimate {
+        let series = &self.combos[combo];
+        let found = series.binary_search_by_key(&want, |(want, _)| *want as usize);
+        let found = found.ok().and_then(|at| {
+            let series = &series[at].1;
+            let at = series.binary_search_by_key(&period, |(period, _)| *period as usize);
+            at.ok().map(|at| series[at].1)
+        });
+        found.unwrap_or(NOBODY)
+    }
+
+    /// The combos that have users in a period, besides that of all values.
+    pub(super) fn active(&self, period: usize) -> impl Iterator<Item = usize> {
+        let start = self.active.partition_point(|(at, _)| (*at as usize) < period);
+        let own = self.active[start..].iter().take_while(move |(at, _)| *at as usize == period);
+        own.map(|(_, combo)| *combo as usize)
+    }
 }
 
-/// Users of each want, by combo: one estimate for each period.
-pub(super) type Values = HashMap<(usize, Want), Vec<Estimate>>;
+/// A series that is to be counted.
+struct Task {
+    combo: u32,
+    want: u32,
+    places: Places,
+}
 
-impl<'a> Index<'a> {
-    /// Sorts the cells. The first `by` of `dimensions` are those to tell users apart by.
-    pub(super) fn new(
-        dictionary: &'a Dictionary,
-        rollup: &'a Rollup,
-        dimensions: &[String],
-        by: usize,
-    ) -> Self {
-        let mut rules: Vec<Vec<(usize, usize)>> = vec![Vec::new(); rollup.cells.len()];
-        for (metric, selected) in
-            selections(dictionary, dimensions, &rollup.cells).iter().enumerate()
-        {
-            for (rule, cells) in selected.iter().enumerate() {
-                for cell in cells {
-                    rules[*cell as usize].push((metric, rule));
-                }
+/// What the counts of a series are of.
+enum Places {
+    /// The places of periods.
+    Periods(Vec<u32>),
+    /// Runs of days: the first day, and how many; periods end on some of these.
+    Days(Vec<(Day, u32)>),
+}
+
+/// Counts every want in every period for every combo.
+pub(super) fn values(
+    index: &Index<'_>,
+    window: Window,
+    periods: &[Period],
+    wants: &[Want],
+    overseer: &dyn Overseer,
+) -> Result<Values> {
+    let combos = 0..index.combos.len();
+    let parts: Vec<Vec<(Task, Asked)>> = combos
+        .into_par_iter()
+        .map(|combo| {
+            let mut tasks = Vec::new();
+            for (want, metrics) in wants.iter().enumerate() {
+                let days = &index.combos[combo].1;
+                let Some((places, asked)) = ask(index, window, periods, days, metrics) else {
+                    continue;
+                };
+                overseer.takes(size_of::<(Task, Asked)>() + size(&asked, &places))?;
+                tasks.push((Task { combo: combo as u32, want: want as u32, places }, asked));
             }
+            Ok(tasks)
+        })
+        .collect::<Result<_>>()?;
+    let (tasks, asked): (Vec<Task>, Vec<Asked>) = parts.into_iter().flatten().unzip();
+    let counts: Vec<Vec<Estimate>> = match &index.rollup.users {
+        Users::Stored(stored) => {
+            let counts = stored.answer(&asked)?;
+            counts.into_iter().map(|list| list.into_iter().map(exactly).collect()).collect()
         }
-        // The All row of everything is there even without a single cell.
-        let mut combos = BTreeMap::from([(vec![None; by], BTreeMap::new())]);
-        for (at, cell) in rollup.cells.iter().enumerate() {
-            if rollup.events[at] == 0 {
-                continue;
-            }
-            for mask in 0..1usize << by {
-                let combo = (0..by)
-                    .map(|place| (mask >> place & 1 == 1).then(|| label(&cell.dimensions[place])))
-                    .collect();
-                let days: &mut BTreeMap<Day, Granule> = combos.entry(combo).or_default();
-                let granule = days.entry(cell.granule).or_default();
-                granule.cells.push(at as u32);
-                for rule in &rules[at] {
-                    granule.rules.entry(*rule).or_default().push(at as u32);
-                }
-            }
+        users => asked
+            .into_par_iter()
+            .map(|asked| count(index.rollup, users, asked))
+            .collect::<Result<_>>()?,
+    };
+    let mut combos: Vec<Vec<(u32, Series)>> = Vec::new();
+    combos.resize_with(index.combos.len(), Vec::new);
+    let mut active = Vec::new();
+    for (task, counts) in tasks.into_iter().zip(counts) {
+        let series = placed(&task.places, &counts, periods);
+        if series.is_empty() {
+            continue;
         }
-        Self { dictionary, rollup, combos }
+        let own = series.capacity() * size_of::<(u32, Estimate)>() + size_of::<(u32, Series)>();
+        overseer.takes(own + series.len() * size_of::<(u32, u32)>())?;
+        if task.combo > 0 {
+            active.extend(series.iter().map(|(period, _)| (*period, task.combo)));
+        }
+        combos[task.combo as usize].push((task.want, series));
     }
+    active.sort_unstable();
+    active.dedup();
+    Ok(Values { combos, active })
+}
 
-    /// The sets of dimension values, in order; their places are the combos of [`Values`].
-    pub(super) fn combos(&self) -> impl Iterator<Item = &Combo> {
-        self.combos.keys()
+/// Users of each of some terms.
+pub(super) fn count_all(rollup: &Rollup, terms: Vec<Terms>) -> Result<Vec<Estimate>> {
+    match &rollup.users {
+        Users::Stored(stored) => {
+            let counts = stored.answer(&[Asked::Terms(terms)])?;
+            Ok(counts.into_iter().flatten().map(exactly).collect())
+        }
+        _ => terms.into_par_iter().map(|terms| rollup.count(&terms)).collect(),
     }
+}
 
-    /// Counts every want in every period for every combo.
-    pub(super) fn values(
-        &self,
-        window: Window,
-        periods: &[Period],
-        wants: &BTreeSet<Want>,
-    ) -> Result<Values> {
-        let days: Vec<&BTreeMap<Day, Granule>> = self.combos.values().collect();
-        let tasks: Vec<(usize, &Want)> =
-            (0..days.len()).flat_map(|combo| wants.iter().map(move |want| (combo, want))).collect();
-        let asked: Vec<Asked> = tasks
-            .par_iter()
-            .map(|(combo, want)| self.asked(window, periods, days[*combo], want))
-            .collect();
-        let series: Vec<Vec<Estimate>> = match &self.rollup.users {
-            Users::Stored(stored) => {
-                let counts = stored.answer(&asked)?;
-                counts.into_iter().map(|list| list.into_iter().map(exactly).collect()).collect()
+fn count(rollup: &Rollup, users: &Users, asked: Asked) -> Result<Vec<Estimate>> {
+    match (asked, users) {
+        (Asked::Trailing { days, length }, Users::Exact(sets)) => {
+            Ok(trailing(sets, &days, length).into_iter().map(exactly).collect())
+        }
+        (Asked::Trailing { .. }, _) => Err(Error::internal("only sets have trailing days")),
+        (Asked::Terms(terms), _) => terms.iter().map(|terms| rollup.count(terms)).collect(),
+    }
+}
+
+/// What to ask the cells for a want; `None` if it has none in any period.
+fn ask(
+    index: &Index<'_>,
+    window: Window,
+    periods: &[Period],
+    days: &Days,
+    want: &Want,
+) -> Option<(Places, Asked)> {
+    let length = match window {
+        Window::Trailing(length) => Some(usize::from(length)),
+        Window::Lagged28d => Some(28),
+        _ => None,
+    };
+    let has_days = matches!(index.rollup.users, Users::Exact(_) | Users::Stored(_));
+    if let (Some(length), true) = (length, has_days && index.is_plain(want)) {
+        let range = periods.first()?.start..=periods.last()?.end;
+        let active = days.range(range.clone()).filter_map(|(day, _)| {
+            let cells = index.plain(days, Period::new(*day, *day), want);
+            (!cells.is_empty()).then_some((*day, cells))
+        });
+        let (runs, days) = runs(active, length, *range.end());
+        return (!runs.is_empty())
+            .then_some((Places::Days(runs), Asked::Trailing { days, length }));
+    }
+    let (mut places, mut list) = (Vec::new(), Vec::new());
+    for place in touched(days.keys().copied(), periods) {
+        let terms = index.terms_of(days, periods[place], want);
+        // Nobody did all of several things of which one was not done.
+        if terms.iter().any(|term| !term.is_empty() && term.iter().all(|cells| !cells.is_empty())) {
+            places.push(place as u32);
+            list.push(terms);
+        }
+    }
+    (!places.is_empty()).then_some((Places::Periods(places), Asked::Terms(list)))
+}
+
+/// The places of the periods that hold any of some days, which are in order.
+fn touched(days: impl Iterator<Item = Day>, periods: &[Period]) -> Vec<usize> {
+    let mut places: Vec<usize> = Vec::new();
+    for day in days {
+        let next = places.last().map_or(0, |last| last + 1);
+        let first = periods.partition_point(|period| period.end < day);
+        let end = periods.partition_point(|period| period.start <= day);
+        places.extend(first.max(next)..end);
+    }
+    places
+}
+
+/// Days of a trailing window without the long gaps between them, as runs and with their cells.
+///
+/// A day counts in the `length` days that begin with it, so a run goes on for so long after its
+/// last day with events. Where the next run follows, all who came before have left: pushing the runs
+/// together changes no count.
+fn runs(
+    active: impl Iterator<Item = (Day, Vec<u32>)>,
+    length: usize,
+    last: Day,
+) -> (Vec<(Day, u32)>, Vec<Vec<u32>>) {
+    let mut runs: Vec<(Day, u32)> = Vec::new();
+    let mut days: Vec<Vec<u32>> = Vec::new();
+    for (day, cells) in active {
+        let offset = match runs.last() {
+            Some((first, count)) if day.number() - first.number() <= *count as i32 => {
+                (day.number() - first.number()) as usize
             }
-            users => asked
-                .into_par_iter()
-                .map(|asked| self.count(users, asked))
-                .collect::<Result<_>>()?,
+            _ => {
+                runs.push((day, 0));
+                0
+            }
         };
-        Ok(tasks
-            .into_iter()
-            .zip(series)
-            .map(|((combo, want), mut series)| {
-                if series.len() != periods.len() {
-                    series = at_ends(&series, periods);
-                }
-                ((combo, want.clone()), series)
-            })
-            .collect())
+        let Some((_, count)) = runs.last_mut() else { continue };
+        let start = days.len() - *count as usize;
+        let left = (last.number() - day.number()) as usize + 1;
+        let needed = offset + length.min(left);
+        if needed > *count as usize {
+            *count = needed as u32;
+            days.resize_with(start + needed, Vec::new);
+        }
+        days[start + offset] = cells;
     }
+    (runs, days)
+}
 
-    /// The set of users that a want stands for in a period, at the place of a combo.
-    pub(super) fn terms(&self, combo: usize, period: Period, want: &Want) -> Terms {
-        let days = self.combos.values().nth(combo);
-        days.map(|days| self.terms_of(days, period, want)).unwrap_or_default()
-    }
-
-    fn count(&self, users: &Users, asked: Asked) -> Result<Vec<Estimate>> {
-        match (asked, users) {
-            (Asked::Trailing { days, length }, Users::Exact(sets)) => {
-                Ok(trailing(sets, &days, length).into_iter().map(exactly).collect())
+/// Counts that are of somebody, with the places of their periods.
+fn placed(places: &Places, counts: &[Estimate], periods: &[Period]) -> Series {
+    let somebody = |(_, users): &(u32, Estimate)| users.high > 0;
+    match places {
+        Places::Periods(places) => {
+            places.iter().copied().zip(counts.iter().copied()).filter(somebody).collect()
+        }
+        Places::Days(runs) => {
+            let days = runs.iter().flat_map(|(first, count)| {
+                (0..*count).map(|more| first.plus(i32::try_from(more).unwrap_or(i32::MAX)))
+            });
+            let mut series = Series::new();
+            for (day, users) in days.zip(counts).filter(|(_, users)| users.high > 0) {
+                let start = periods.partition_point(|period| period.end < day);
+                let ending = periods[start..].iter().take_while(|period| period.end == day);
+                series.extend((start..).zip(ending).map(|(place, _)| (place as u32, *users)));
             }
-            (Asked::Trailing { .. }, _) => Err(Error::internal("only sets have trailing days")),
-            (Asked::Terms(terms), _) => {
-                terms.iter().map(|terms| self.rollup.count(terms)).collect()
-            }
+            series
         }
-    }
-
-    /// What to ask the cells for a want: one count for each period, or for each of the days from
-    /// the start of the first period to the end of the last.
-    fn asked(
-        &self,
-        window: Window,
-        periods: &[Period],
-        days: &BTreeMap<Day, Granule>,
-        want: &Want,
-    ) -> Asked {
-        let length = match window {
-            Window::Trailing(length) => Some(usize::from(length)),
-            Window::Lagged28d => Some(28),
-            _ => None,
-        };
-        let has_days = matches!(self.rollup.users, Users::Exact(_) | Users::Stored(_));
-        if let (Some(length), true) = (length, has_days && self.is_plain(want))
-            && let (Some(first), Some(last)) = (periods.first(), periods.last())
-        {
-            let days = (first.start.number()..=last.end.number())
-                .map(|day| self.plain(days, Period::new(Day::new(day), Day::new(day)), want))
-                .collect();
-            return Asked::Trailing { days, length };
-        }
-        Asked::Terms(periods.iter().map(|period| self.terms_of(days, *period, want)).collect())
-    }
-
-    fn is_plain(&self, want: &Want) -> bool {
-        let metrics = want.iter().flatten();
-        metrics.into_iter().all(|metric| !needs_intersection(&self.dictionary.metrics[*metric]))
-    }
-
-    /// The cells whose union is wanted, each once.
-    fn plain(&self, days: &BTreeMap<Day, Granule>, period: Period, want: &Want) -> Vec<u32> {
-        let mut cells = Vec::new();
-        for granule in days.range(period.start..=period.end).map(|(_, granule)| granule) {
-            match want {
-                None => cells.extend(&granule.cells),
-                Some(metrics) => {
-                    let own = metrics.iter().flat_map(|metric| {
-                        let rules = 0..self.dictionary.metrics[*metric].rules.len();
-                        rules.filter_map(|rule| granule.rules.get(&(*metric, rule)))
-                    });
-                    cells.extend(own.flatten());
-                }
-            }
-        }
-        cells.sort_unstable();
-        cells.dedup();
-        cells
-    }
-
-    fn terms_of(&self, days: &BTreeMap<Day, Granule>, period: Period, want: &Want) -> Terms {
-        let (several, plain): (Vec<usize>, Vec<usize>) = want
-            .iter()
-            .flatten()
-            .partition(|metric| needs_intersection(&self.dictionary.metrics[**metric]));
-        let plain = if want.is_none() { None } else { Some(plain) };
-        let mut terms = vec![vec![self.plain(days, period, &plain)]];
-        for metric in several {
-            let rules = 0..self.dictionary.metrics[metric].rules.len();
-            let cells = |rule| {
-                let granules = days.range(period.start..=period.end).map(|(_, granule)| granule);
-                granules.filter_map(|g| g.rules.get(&(metric, rule))).flatten().copied().collect()
-            };
-            terms.push(rules.map(cells).collect());
-        }
-        terms
     }
 }
 
@@ -208,17 +246,53 @@ fn exactly(users: u64) -> Estimate {
     Estimate { users, low: users, high: users }
 }
 
-/// Of a series of days from the start of the first period, those on which periods end.
-fn at_ends(series: &[Estimate], periods: &[Period]) -> Vec<Estimate> {
-    let start = periods.first().map_or(0, |first| first.start.number());
-    periods.iter().map(|period| series[(period.end.number() - start) as usize]).collect()
+/// Heap bytes of what is asked, and of its counts.
+fn size(asked: &Asked, places: &Places) -> usize {
+    let list = |cells: &Vec<u32>| size_of_val(cells) + cells.capacity() * size_of::<u32>();
+    let asked = match asked {
+        Asked::Terms(terms) => {
+            let term =
+                |term: &Vec<Vec<u32>>| size_of_val(term) + term.iter().map(list).sum::<usize>();
+            let one = |terms: &Terms| size_of_val(terms) + terms.iter().map(term).sum::<usize>();
+            terms.iter().map(one).sum::<usize>() + terms.len() * size_of::<Estimate>()
+        }
+        Asked::Trailing { days, .. } => {
+            days.iter().map(list).sum::<usize>() + days.len() * size_of::<Estimate>()
+        }
+    };
+    asked
+        + match places {
+            Places::Periods(places) => places.capacity() * size_of::<u32>(),
+            Places::Days(runs) => runs.capacity() * size_of::<(Day, u32)>(),
+        }
 }
 
-/// A dimension value as it is printed; a real value of the text for "no value" is quoted.
-fn label(value: &Option<String>) -> String {
-    match value {
-        None => NONE_LABEL.to_owned(),
-        Some(value) if value == NONE_LABEL => format!("\"{NONE_LABEL}\""),
-        Some(value) => value.clone(),
+#[cfg(test)]
+mod tests {
+    use super::{runs, touched};
+    use crate::calendar::{Day, Period, Window};
+
+    #[test]
+    fn gaps_take_no_days() {
+        let (first, last) = (Day::new(0), Day::new(2_900_000));
+        let active = [0, 2, 9, 2_899_999].map(|day| (Day::new(day), vec![day as u32]));
+        let (runs, days) = runs(active.into_iter(), 3, last);
+        assert_eq!(runs, [(first, 5), (Day::new(9), 3), (Day::new(2_899_999), 2)]);
+        let cells: Vec<_> = days.iter().map(|cells| cells.first().copied()).collect();
+        let (one, none) = (Some, None);
+        assert_eq!(
+            cells,
+            [one(0), none, one(2), none, none, one(9), none, none, one(2_899_999), none]
+        );
+    }
+
+    #[test]
+    fn only_periods_with_events_are_touched() {
+        let range = Period::new(Day::new(0), Day::new(20_000));
+        let days = [3, 4, 15_000].map(Day::new);
+        let periods = Window::Day.periods(range);
+        assert_eq!(touched(days.into_iter(), &periods), [3, 4, 15_000]);
+        let periods = Window::Trailing(3).periods(range);
+        assert_eq!(touched(days.into_iter(), &periods), [3, 4, 5, 6, 15_000, 15_001, 15_002]);
     }
 }

@@ -104,11 +104,13 @@ Examples:
   headcount report --window trailing_28d --level total --from 2026-06-01 -o daily.csv
   headcount report --method indicator --level stage   only metrics flagged smau
   headcount report --approx 16                        sketches, with a 95 % interval
+  headcount report --by namespace --top 20 -o namespaces.html
   headcount report --format html -o smau.html
 
 Windows: day, week (ISO), month, quarter, year, last_28d_of_month, trailing_<n>d, iso_4w,
 lagged_28d. Both ends are inclusive, in the project's time zone. Calendar periods stand in the
-report if they touch the range, rolling windows if they end in it.")]
+report if they touch the range, rolling windows if they end in it. An HTML page has at most 50,000
+rows, a table or Markdown 1,000,000; csv, json and parquet have no limit.")]
 pub(super) struct Report {
     /// Named window
     #[arg(long, default_value = "month", value_name = "WINDOW")]
@@ -125,6 +127,11 @@ pub(super) struct Report {
     /// Dimensions to tell users apart by, with commas; each also gets its All rows
     #[arg(long, value_delimiter = ',', value_name = "DIMENSIONS")]
     pub(super) by: Vec<String>,
+    /// Give rows to the N largest values of each dimension of --by, and one row, (other), to all
+    /// remaining values together. Largest: most users in total in the newest complete period (the
+    /// newest one if none is complete); equal ones by name. A user of several remaining values counts once
+    #[arg(long, value_name = "N", requires = "by")]
+    pub(super) top: Option<NonZeroUsize>,
     /// How stages, groups and sections are rolled up: union, indicator, max or sum
     #[arg(long, default_value = "union", value_name = "METHOD")]
     pub(super) method: Method,
@@ -141,6 +148,10 @@ pub(super) struct Report {
     /// Read the events, whatever the store has
     #[arg(long)]
     pub(super) no_store: bool,
+    /// Memory that users, counts and rows may hold, such as 4GB or 512MiB; a report that needs more
+    /// is refused [default: no limit]
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub(super) memory_limit: Option<usize>,
     /// table, csv, json, markdown, html or parquet [default: by the ending of FILE, else table]
     #[arg(long, value_name = "FORMAT")]
     pub(super) format: Option<Format>,
@@ -157,6 +168,7 @@ impl Report {
             levels: BTreeSet::from_iter(self.level.iter().copied()),
             method: self.method,
             by: self.by.clone(),
+            top: self.top,
             from: self.from,
             to: self.to,
             as_of: self.as_of,

@@ -20,7 +20,7 @@ pub(super) fn run(options: &args::Demo) -> Result<Outcome> {
     let root = project()?;
     let levels = [Level::Total, Level::Combined, Level::Section, Level::Stage];
     let question = Question { levels: levels.into(), ..Question::default() };
-    let mut answer = ask(&root, &question, true)?;
+    let mut answer = ask(&root, &question)?;
     let style = Style { title: TITLE.to_owned(), ..Style::default() };
     to_file(&options.output, |out| write(&answer.report, Format::Html, out, &style))?;
 

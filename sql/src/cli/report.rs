@@ -4,43 +4,99 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::{BufWriter, IsTerminal, Write, stdout};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use engine::active::{Answer, Question, answer, answer_from_events};
+use engine::active::{Answer, Question, answer, answer_into};
+use engine::events::Overseer;
 use engine::metric::Dictionary;
 use engine::project::Project;
 use engine::{Error, Kind, Result};
 
 use super::progress::Progress;
 use super::{Outcome, args, colours, output_error, say, tell_rejects};
-use crate::report::{Format, Style, write};
+use crate::report::figures::figure;
+use crate::report::{Format, Style, Writer};
 
 pub(super) fn run(root: &Path, options: &args::Report) -> Result<Outcome> {
     let by_name = options.output.as_deref().and_then(Format::of_path);
     let format = options.format.or(by_name).unwrap_or(Format::Table);
     if options.output.is_none() && format.is_binary() && stdout().is_terminal() {
-        return Err(Error::input(format!("{format} is no sight for a terminal"))
-            .with("help", "name a file with -o, or pipe it somewhere"));
+        return Err(Error::input(format!(
+            "refusing to write binary output ({format}) to a terminal"
+        ))
+        .with("help", "name a file with -o, or pipe the output"));
     }
-    let answer = ask(root, &options.question(), !options.no_store)?;
-    match &options.output {
-        Some(path) => to_file(path, |out| write(&answer.report, format, out, &Style::default()))?,
+    let (question, use_store) = (options.question(), !options.no_store);
+    let watch = Watch::new(options.memory_limit);
+    let report = |out: &mut dyn Write, style: &Style| {
+        let mut writer = Writer::new(format, out, style, &watch);
+        let (project, dictionary) = load(root)?;
+        let answer = answer_into(&project, &dictionary, &question, &watch, use_store, &mut writer)?;
+        writer.finish()?;
+        Ok(answer)
+    };
+    let answer = match &options.output {
+        Some(path) => to_file(path, |out| report(out, &Style::default()))?,
         None => {
             let style = Style { color: colours(), ..Style::default() };
             let mut out = BufWriter::new(stdout().lock());
-            write(&answer.report, format, &mut out, &style)?;
+            let answer = report(&mut out, &style)?;
             out.flush().map_err(output_error)?;
+            answer
         }
-    }
+    };
+    drop(watch);
     Ok(tell(&answer))
 }
 
-/// Answers a question about the project in a folder.
-pub(super) fn ask(root: &Path, question: &Question, use_store: bool) -> Result<Answer> {
+/// Answers a question about the project in a folder, from the store and new events.
+pub(super) fn ask(root: &Path, question: &Question) -> Result<Answer> {
+    let (project, dictionary) = load(root)?;
+    answer(&project, &dictionary, question, &Watch::new(None))
+}
+
+fn load(root: &Path) -> Result<(Project, Dictionary)> {
     let project = Project::load(root)?;
     let dictionary = dictionary(&project)?;
-    let progress = Progress::new("counting");
-    let answer = if use_store { answer } else { answer_from_events };
-    answer(&project, &dictionary, question, &|done, total| progress.at(done, total))
+    Ok((project, dictionary))
+}
+
+/// Shows how far a report is, and refuses memory above its limit.
+struct Watch {
+    progress: Progress,
+    limit: Option<usize>,
+    taken: AtomicUsize,
+}
+
+impl Watch {
+    fn new(limit: Option<usize>) -> Self {
+        Self { progress: Progress::new("counting"), limit, taken: AtomicUsize::new(0) }
+    }
+}
+
+impl Overseer for Watch {
+    fn progress(&self, done: u64, total: u64) -> Result<()> {
+        self.progress.at(done, total);
+        Ok(())
+    }
+
+    fn takes(&self, more: usize) -> Result<()> {
+        let taken = self.taken.fetch_add(more, Ordering::Relaxed).saturating_add(more);
+        match self.limit.filter(|limit| taken > *limit) {
+            None => Ok(()),
+            Some(limit) => {
+                let (taken, limit) = (figure(taken as u64), figure(limit as u64));
+                let message = format!(
+                    "the report needs more memory than its limit: {taken} bytes so far, of {limit}"
+                );
+                Err(Error::limit(message).with(
+                    "help",
+                    "narrow `--from` and `--to`, use a longer `--window`, fewer levels or \
+                     dimensions, or `--top N`; or raise `--memory-limit`",
+                ))
+            }
+        }
+    }
 }
 
 /// Tells what a reader of the report should know besides.
@@ -83,10 +139,10 @@ fn dictionary(project: &Project) -> Result<Dictionary> {
 }
 
 /// Writes a file whole or not at all: under another name first, then renamed.
-pub(super) fn to_file(
+pub(super) fn to_file<T>(
     path: &Path,
-    fill: impl FnOnce(&mut (dyn Write + Send)) -> Result<()>,
-) -> Result<()> {
+    fill: impl FnOnce(&mut (dyn Write + Send)) -> Result<T>,
+) -> Result<T> {
     let mut name = OsString::from(".");
     name.push(path.file_name().ok_or_else(|| {
         Error::input("this cannot be the name of a file").with("file", path.display())
@@ -95,10 +151,10 @@ pub(super) fn to_file(
     let part: PathBuf = path.with_file_name(name);
     let failed = |cause| Error::io(path, cause);
     let mut out = BufWriter::new(File::create(&part).map_err(failed)?);
-    let written = fill(&mut out).and_then(|()| out.flush().map_err(failed));
+    let written = fill(&mut out).and_then(|what| out.flush().map(|()| what).map_err(failed));
     drop(out);
     match written {
-        Ok(()) => std::fs::rename(&part, path).map_err(failed),
+        Ok(what) => std::fs::rename(&part, path).map(|()| what).map_err(failed),
         Err(error) => {
             // The first error is the one to tell; what is left behind is only a part.
             let _ = std::fs::remove_file(&part);

@@ -54,6 +54,16 @@ impl Format {
         }
     }
 
+    /// The most rows that a report may have in this format, if there is a limit: longer ones can
+    /// be neither read nor drawn, and would be kept in memory as a whole.
+    pub fn most_rows(self) -> Option<usize> {
+        match self {
+            Self::Table | Self::Markdown => Some(1_000_000),
+            Self::Html => Some(50_000),
+            Self::Csv | Self::Json | Self::Parquet => None,
+        }
+    }
+
     /// Whether the bytes are not text, and so do not belong on a terminal.
     pub fn is_binary(self) -> bool {
         self == Self::Parquet

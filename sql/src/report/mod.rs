@@ -19,17 +19,19 @@ pub(crate) mod markdown;
 pub(crate) mod parquet;
 mod reading;
 mod table;
+mod writer;
 
 #[cfg(test)]
 mod tests;
 
 use std::io::Write;
 
-use engine::active::Report;
-use engine::{Error, Kind, Result};
+use engine::Result;
+use engine::active::{Report, RowSink};
 
 pub use columns::{record_batch, schema};
 pub use format::Format;
+pub use writer::Writer;
 
 /// What a report looks like where the format leaves room.
 #[derive(Clone, Debug, Default)]
@@ -47,19 +49,13 @@ pub struct Style {
 ///
 /// # Errors
 ///
-/// [`Kind::Io`] when `out` refuses; its source is the [`std::io::Error`], so that a closed pipe
-/// can be told from a full disk. [`Kind::Limit`] when a number does not fit the column's type.
+/// [`Kind::Io`](engine::Kind::Io) when `out` refuses; its source is the [`std::io::Error`], so that
+/// a closed pipe can be told from a full disk. [`Kind::Limit`](engine::Kind::Limit) when a number
+/// does not fit the column's type, or there are more rows than the format may have.
 pub fn write(report: &Report, format: Format, out: &mut dyn Write, style: &Style) -> Result<()> {
-    let bytes = match format {
-        Format::Table => table::render(report, style).into_bytes(),
-        Format::Csv => csv::render(&record_batch(report)?)?.into_bytes(),
-        Format::Json => json::render(&record_batch(report)?)?,
-        Format::Markdown => markdown::render(report, style).into_bytes(),
-        Format::Html => html::render(report, style)?.into_bytes(),
-        Format::Parquet => parquet::render(report)?,
-    };
-    out.write_all(&bytes).and_then(|()| out.flush()).map_err(|cause| {
-        let message = format!("the report cannot be written: {cause}");
-        Error::new(Kind::Io, message).caused_by(cause)
-    })
+    let nobody = |_: u64, _: u64| ();
+    let mut writer = Writer::new(format, out, style, &nobody);
+    writer.begin(report)?;
+    report.rows.iter().try_for_each(|row| writer.row(row.clone()))?;
+    writer.finish()
 }

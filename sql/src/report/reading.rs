@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use engine::active::{Count, Level, Method, Report, Row};
+use engine::active::{Count, Level, Method, OTHER_LABEL, Report, Row};
 use engine::calendar::Window;
 
 use super::Style;
@@ -124,6 +124,11 @@ impl<'a> Reading<'a> {
             },
         ));
         facts.push(("events", figure(report.events)));
+        if let Some(top) = report.top {
+            let by = joined(report.by.iter().map(|by| plain(by)));
+            let users = "everybody of the other values, each user once";
+            facts.push(("values", format!("the {top} largest of {by}; {OTHER_LABEL}: {users}")));
+        }
         facts
     }
 
@@ -274,6 +279,6 @@ fn meaning(window: Window) -> String {
     }
 }
 
-fn joined<'a>(words: impl Iterator<Item = &'a str>) -> String {
-    words.collect::<Vec<_>>().join(", ")
+fn joined(words: impl Iterator<Item = impl AsRef<str>>) -> String {
+    words.map(|word| word.as_ref().to_owned()).collect::<Vec<_>>().join(", ")
 }

@@ -65,6 +65,7 @@ fn report() -> Report {
         window: Window::Month,
         time_zone: "Europe/Berlin".to_owned(),
         by: vec!["plan".to_owned()],
+        top: None,
         first_day: Some(day("2025-11-03")),
         last_day: Some(day("2026-02-19")),
         events: 7_654_321,

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::inside::{Inside, Set, fixture};
 use crate::project::contributions;
+use crate::rows::far_apart;
 
 /// An answer, taken apart.
 #[derive(Debug)]
@@ -119,6 +120,10 @@ fn a_report_is_that_of_the_command() {
             "?window=quarter&level=total&as_of=2010-06-30",
             &["--window", "quarter", "--level", "total", "--as-of", "2010-06-30"],
         ),
+        (
+            "?by=repository,component&top=2&from=2020&to=2020-Q2",
+            &["--by", "repository,component", "--top", "2", "--from", "2020", "--to", "2020-Q2"],
+        ),
         ("?approx=true&level=total", &["--approx", "--level", "total"]),
         ("?approx=5&level=total", &["--approx", "5", "--level", "total"]),
         ("?from=1990&to=1990", &["--from", "1990", "--to", "1990"]),
@@ -167,6 +172,8 @@ fn wrong_questions_are_told_as_json() {
         ("/api/report?approx=3", 400, &["`3` is no precision"]),
         ("/api/report?from=soon", 400, &["soon", "parameter: from"]),
         ("/api/report?from=2026&to=2025", 400, &["ends (2025-12-31) before it begins"]),
+        ("/api/report?by=plan&top=0", 400, &["`0` is not a number of values"]),
+        ("/api/report?top=3", 400, &["`by` names none"]),
         ("/api/report?tree=oak", 400, &["`today` or `period`"]),
         ("/api/report?", 200, &["users"]),
         ("/", 404, &["nothing at this path", "/api/report"]),
@@ -294,6 +301,19 @@ fn limits_hold() {
         get(inside.http, "/api/report").is(503, parts);
         get(inside.http, "/healthz").is(200, &["ok"]);
     }
+}
+
+/// Rows and their JSON are held against the memory of a statement.
+#[test]
+fn a_report_that_is_too_large_is_refused() {
+    let limits = Limits { memory: 8 << 20, ..Limits::default() };
+    let project = far_apart();
+    let inside = Inside::new(project.root(), Set { limits, ..Set::default() });
+    let path = "/api/report?window=day&level=action,stage,total&by=plan";
+    get(inside.http, path).is(503, &["more memory than a statement may have", "`top`", "help"]);
+    get(inside.http, "/api/report?window=day&level=action,stage,total&by=plan&to=1971")
+        .is(200, &["1971-12-31"]);
+    inside.wait_for("headcount_memory_bytes 0", Duration::from_secs(30));
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub(in crate::catalog) static DOCUMENTATION: LazyLock<Documentation> = LazyLock:
         "The rows of `headcount report` as a table: active users of every period, for any window, \
          level, method and dimension. Arguments are given in this order, or by name in any order. \
          A filter on `period_start` narrows what is read.",
-        "active_users(window, level, method, by, approx, from, to, as_of, tree)",
+        "active_users(window, level, method, by, approx, from, to, as_of, tree, top)",
     )
     .with_alternative_syntax("active_users(name => value, ...)")
     .with_sql_example(

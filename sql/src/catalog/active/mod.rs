@@ -96,6 +96,12 @@ impl Asked {
         let schema = schema(&question.by);
         Self { question, ground: ground.clone(), schema }
     }
+
+    /// What a filter says about the periods that are needed. Nothing, if values are ranked: by the
+    /// newest of all periods, whichever of them a filter lets through.
+    fn bound(&self, filter: &Expr) -> Option<range::Starts> {
+        range::of(filter).filter(|_| self.question.top.is_none())
+    }
 }
 
 impl TableProvider for Asked {
@@ -112,7 +118,7 @@ impl TableProvider for Asked {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        let supported = |filter: &&Expr| match range::of(filter) {
+        let supported = |filter: &&Expr| match self.bound(filter) {
             Some(_) => TableProviderFilterPushDown::Inexact,
             None => TableProviderFilterPushDown::Unsupported,
         };
@@ -133,7 +139,7 @@ impl TableProvider for Asked {
         'x: 'f,
     {
         let mut question = self.question.clone();
-        for starts in filters.iter().filter_map(range::of) {
+        for starts in filters.iter().filter_map(|filter| self.bound(filter)) {
             range::narrow(&mut question, starts);
         }
         let plan = ActiveUsersExec::new(question, &self.ground, &self.schema, projection);

@@ -17,11 +17,12 @@ use datafusion::physical_plan::execution_plan::{
 };
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
-use engine::active::{Question, answer, road_to};
+use engine::active::{Question, Report, Row, RowSink, answer_into, road_to};
 use engine::events::Overseer;
 use engine::rollup::{Counting, Road};
 use engine::{Error, Kind};
 use rayon::ThreadPoolBuilder;
+use tokio::sync::mpsc::Sender;
 
 use super::{Ground, Listener};
 use crate::catalog::dictionary;
@@ -118,6 +119,9 @@ impl DisplayAs for ActiveUsersExec {
         if !question.by.is_empty() {
             write!(f, "{separator}by=[{}]", question.by.join(", "))?;
         }
+        if let Some(top) = question.top {
+            write!(f, "{separator}top={top}")?;
+        }
         match question.counting {
             Counting::Exact => write!(f, "{separator}count=exact")?,
             Counting::Approx(precision) => write!(f, "{separator}count=approx({precision})")?,
@@ -186,22 +190,20 @@ impl ExecutionPlan for ActiveUsersExec {
         let projection = self.projection.clone();
         let memory = MemoryConsumer::new("ActiveUsersExec").register(context.memory_pool());
         let threads = context.session_config().target_partitions();
+        let batch_size = context.session_config().batch_size();
         builder.spawn(async move {
             let turn = Arc::clone(&ground.turns).acquire_owned().await;
             let turn = turn.map_err(|cause| DataFusionError::External(cause.into()))?;
             let answered = SpawnedTask::spawn_blocking(move || {
                 let _turn = turn;
-                let wanted = || !sender.is_closed();
-                let Some(batch) = batch(&ground, &question, threads, memory, &wanted)? else {
-                    return Ok(());
-                };
-                let batch = match &projection {
-                    Some(places) => batch.project(places)?,
-                    None => batch,
-                };
-                // Nobody may be left who wants it.
-                let _ = sender.blocking_send(Ok(batch));
-                Ok(())
+                send(
+                    &ground,
+                    &question,
+                    projection.as_deref(),
+                    (threads, batch_size),
+                    memory,
+                    &sender,
+                )
             });
             answered.join_unwind().await.map_err(|cause| DataFusionError::External(cause.into()))?
         });
@@ -209,17 +211,18 @@ impl ExecutionPlan for ActiveUsersExec {
     }
 }
 
-/// The rows that answer a question, unless they are not wanted any more before the work begins.
-fn batch(
+/// Sends the rows that answer a question, as long as they are wanted.
+fn send(
     ground: &Ground,
     question: &Question,
-    threads: usize,
+    projection: Option<&[usize]>,
+    (threads, batch_size): (usize, usize),
     memory: MemoryReservation,
-    wanted: &(dyn Fn() -> bool + Sync),
-) -> Result<Option<RecordBatch>> {
+    sender: &Sender<Result<RecordBatch>>,
+) -> Result<()> {
     let dictionary = dictionary::load(&ground.project).map_err(external)?;
-    if !wanted() {
-        return Ok(None);
+    if sender.is_closed() {
+        return Ok(());
     }
     // Threads of its own: in a pool that all statements share, one that waits for its parts
     // would take up whole others meanwhile, and be the last to end.
@@ -228,14 +231,60 @@ fn batch(
         .thread_name(|_| "answer".to_owned())
         .build()
         .map_err(|cause| external(Error::new(Kind::Io, format!("no threads: {cause}"))))?;
-    let statement = Statement { listener: ground.listener.as_deref(), memory, wanted };
-    let answered = pool.install(|| answer(&ground.project, &dictionary, question, &statement));
+    let wanted = || !sender.is_closed();
+    let statement = Statement { listener: ground.listener.as_deref(), memory, wanted: &wanted };
+    let answered = pool.install(|| {
+        let mut batches = Batches { projection, batch_size, sender, report: None };
+        let project = &ground.project;
+        let answer = answer_into(project, &dictionary, question, &statement, true, &mut batches)?;
+        batches.flush()?;
+        Ok(answer)
+    });
     let answer = answered.map_err(external)?;
-    let batch = record_batch(&answer.report).map_err(external)?;
     if let Some(listener) = &ground.listener {
         listener.answered(answer);
     }
-    Ok(Some(batch))
+    Ok(())
+}
+
+/// Sends rows in batches, so that they are never all there at once.
+struct Batches<'a> {
+    projection: Option<&'a [usize]>,
+    batch_size: usize,
+    sender: &'a Sender<Result<RecordBatch>>,
+    /// The report with the rows that wait.
+    report: Option<Report>,
+}
+
+impl Batches<'_> {
+    fn flush(&mut self) -> engine::Result<()> {
+        let Some(report) = self.report.as_mut().filter(|report| !report.rows.is_empty()) else {
+            return Ok(());
+        };
+        let batch = record_batch(report)?;
+        report.rows.clear();
+        let batch = match self.projection {
+            Some(places) => batch.project(places)?,
+            None => batch,
+        };
+        let sent = self.sender.blocking_send(Ok(batch));
+        sent.map_err(|_| Error::limit("cancelled: nobody waits for the rows"))
+    }
+}
+
+impl RowSink for Batches<'_> {
+    fn begin(&mut self, report: &Report) -> engine::Result<()> {
+        self.report = Some(report.without_rows());
+        Ok(())
+    }
+
+    fn row(&mut self, row: Row) -> engine::Result<()> {
+        let Some(report) = &mut self.report else {
+            return Err(Error::internal("a row before the report began"));
+        };
+        report.rows.push(row);
+        if report.rows.len() < self.batch_size { Ok(()) } else { self.flush() }
+    }
 }
 
 /// Oversees an answer for the statement that waits for it.
@@ -260,7 +309,9 @@ impl Overseer for Statement<'_> {
             let first = cause.lines().next().unwrap_or_default();
             Error::limit(format!("the answer needs more memory than there is: {first}")).with(
                 "help",
-                "raise `--memory-limit`, or ask for fewer dimensions or periods at once",
+                "ask for fewer periods (`from`, `to`, a longer `window`), levels or dimensions, or \
+                 for the largest values only (`top`); or raise the memory limit of the server or \
+                 session",
             )
         })
     }

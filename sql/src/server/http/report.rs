@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 use std::sync::Arc;
 
-use arrow::compute::concat_batches;
 use axum::Extension;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::MemoryConsumer;
 use engine::active::Question;
 use engine::{Error, Result};
 use futures::TryStreamExt;
@@ -32,13 +33,18 @@ pub(super) async fn report(
     let session = shared.session()?;
     let plan = shared.answering(&session, question)?;
     let running = shared.begin(about, CancellationToken::new());
-    let rows = running.rows(&session, plan).await?;
-    let schema = rows.schema();
-    let batches: Vec<_> = rows.try_collect().await?;
-    let body = tokio::task::spawn_blocking(move || {
-        json::render(&concat_batches(&schema, &batches).map_err(Error::from)?)
-    });
-    let body = body.await.map_err(|cause| Error::internal(cause.to_string()))??;
+    let mut rows = running.rows(&session, plan).await?;
+    // The tag is that of all bytes, so all of them are kept: within the statement's memory.
+    let pool = &session.runtime_env().memory_pool;
+    let memory = MemoryConsumer::new("the JSON of the report").register(pool);
+    let mut json = json::Body::default();
+    while let Some(batch) = rows.try_next().await? {
+        json = tokio::task::spawn_blocking(move || json.write(&batch).map(|()| json))
+            .await
+            .map_err(|cause| Error::internal(cause.to_string()))??;
+        memory.try_resize(json.size()).map_err(too_large)?;
+    }
+    let body = json.finish()?;
     let tag = tag(&body);
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let tags = [(header::ETAG, tag.clone())];
@@ -46,6 +52,16 @@ pub(super) async fn report(
         return Ok((StatusCode::NOT_MODIFIED, tags).into_response());
     }
     Ok((tags, [(header::CONTENT_TYPE, "application/json")], body).into_response())
+}
+
+fn too_large(cause: DataFusionError) -> Error {
+    let cause = cause.strip_backtrace();
+    let first = cause.lines().next().unwrap_or_default();
+    Error::limit(format!("the report needs more memory than a statement may have: {first}")).with(
+        "help",
+        "ask for fewer periods (`from`, `to`, a longer `window`), levels or dimensions, or for the \
+         largest values only (`top`); or have `--statement-memory` raised",
+    )
 }
 
 /// A parameter that is there several times is a list.

@@ -1,0 +1,84 @@
+//! Memory is reported to the overseer in steps, so that small pieces cost nothing to report.
+
+use super::Row;
+use crate::Result;
+use crate::events::Overseer;
+
+/// Bytes that are reported together.
+const STEP: usize = 64 << 10;
+
+/// Adds up heap bytes and reports them.
+pub(super) struct Account<'a> {
+    overseer: &'a dyn Overseer,
+    unreported: usize,
+}
+
+impl<'a> Account<'a> {
+    pub(super) fn new(overseer: &'a dyn Overseer) -> Self {
+        Self { overseer, unreported: 0 }
+    }
+
+    /// Adds bytes that are about to be taken.
+    ///
+    /// # Errors
+    /// That of the overseer, if it refuses them.
+    pub(super) fn add(&mut self, bytes: usize) -> Result<()> {
+        self.unreported += bytes;
+        if self.unreported < STEP {
+            return Ok(());
+        }
+        self.overseer.takes(std::mem::take(&mut self.unreported))
+    }
+}
+
+/// Takes the rows of a report one by one, in their order.
+pub trait RowSink {
+    /// Called once, before the rows: the report without its rows.
+    ///
+    /// # Errors
+    /// Any error ends the answer.
+    fn begin(&mut self, report: &super::Report) -> Result<()>;
+
+    /// Called with every row.
+    ///
+    /// # Errors
+    /// Any error ends the answer.
+    fn row(&mut self, row: Row) -> Result<()>;
+}
+
+/// Keeps all rows, and reports their memory.
+pub struct CollectedRows<'a> {
+    /// The rows so far.
+    pub rows: Vec<Row>,
+    account: Account<'a>,
+}
+
+impl<'a> CollectedRows<'a> {
+    /// No rows yet; `overseer` is told of the memory that they take.
+    pub fn new(overseer: &'a dyn Overseer) -> Self {
+        Self { rows: Vec::new(), account: Account::new(overseer) }
+    }
+}
+
+impl std::fmt::Debug for CollectedRows<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CollectedRows").field("rows", &self.rows).finish_non_exhaustive()
+    }
+}
+
+impl RowSink for CollectedRows<'_> {
+    fn begin(&mut self, _: &super::Report) -> Result<()> {
+        Ok(())
+    }
+
+    fn row(&mut self, row: Row) -> Result<()> {
+        if self.rows.len() == self.rows.capacity() {
+            let more = self.rows.len().max(64);
+            self.account.add(more * size_of::<Row>())?;
+            self.rows.reserve_exact(more);
+        }
+        self.account.add(row.heap())?;
+        self.rows.push(row);
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! The cells of a roll-up, sorted so that each question finds its own.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::account::Account;
+use super::nodes::{needs_intersection, selections};
+use super::top::Labels;
+use crate::Result;
+use crate::calendar::{Day, Period};
+use crate::events::Overseer;
+use crate::metric::Dictionary;
+use crate::rollup::{Rollup, Terms};
+
+/// What is counted: the union of some metrics, or (`None`) everybody.
+pub(super) type Want = Option<Vec<usize>>;
+
+/// One value for each dimension of `--by`; `None` is All.
+pub(super) type Combo = Vec<Option<String>>;
+
+/// The cells of a combo by the first day of their granule.
+pub(super) type Days = BTreeMap<Day, Granule>;
+
+/// Cells of the roll-up by combo and day.
+pub(super) struct Index<'a> {
+    dictionary: &'a Dictionary,
+    pub(super) rollup: &'a Rollup,
+    /// In their order; the first one is All of everything.
+    pub(super) combos: Vec<(Combo, Days)>,
+}
+
+/// The cells of one granule of time.
+#[derive(Default)]
+pub(super) struct Granule {
+    cells: Vec<u32>,
+    /// By metric and rule.
+    rules: HashMap<(usize, usize), Vec<u32>>,
+}
+
+/// About what an entry of a map takes besides its key and its value.
+const ENTRY: usize = 16;
+
+impl<'a> Index<'a> {
+    /// Sorts the cells. The first `by` of `dimensions` are those to tell users apart by.
+    pub(super) fn new(
+        dictionary: &'a Dictionary,
+        rollup: &'a Rollup,
+        dimensions: &[String],
+        by: usize,
+        labels: &Labels,
+        overseer: &dyn Overseer,
+    ) -> Result<Self> {
+        let mut rules: Vec<Vec<(usize, usize)>> = vec![Vec::new(); rollup.cells.len()];
+        for (metric, selected) in
+            selections(dictionary, dimensions, &rollup.cells).iter().enumerate()
+        {
+            for (rule, cells) in selected.iter().enumerate() {
+                for cell in cells {
+                    rules[*cell as usize].push((metric, rule));
+                }
+            }
+        }
+        let mut account = Account::new(overseer);
+        // The All row of everything is there even without a single cell.
+        let mut combos: BTreeMap<Combo, Days> = BTreeMap::from([(vec![None; by], Days::new())]);
+        for (at, cell) in rollup.cells.iter().enumerate() {
+            if rollup.events[at] == 0 {
+                continue;
+            }
+            for mask in 0..1usize << by {
+                let combo: Combo = (0..by)
+                    .map(|place| {
+                        let value = cell.dimensions[place].as_deref();
+                        (mask >> place & 1 == 1).then(|| labels.label(place, value))
+                    })
+                    .collect();
+                if !combos.contains_key(&combo) {
+                    let texts: usize = combo.iter().flatten().map(String::capacity).sum();
+                    let own = size_of::<(Combo, Days)>() + by * size_of::<Option<String>>();
+                    account.add(own + texts + ENTRY)?;
+                }
+                let days = combos.entry(combo).or_default();
+                if !days.contains_key(&cell.granule) {
+                    account.add(size_of::<(Day, Granule)>() + ENTRY)?;
+                }
+                let granule = days.entry(cell.granule).or_default();
+                account.add(size_of::<u32>())?;
+                granule.cells.push(at as u32);
+                for rule in &rules[at] {
+                    let cells = granule.rules.entry(*rule).or_default();
+                    let new = if cells.is_empty() { size_of_val(cells) + 2 * ENTRY } else { 0 };
+                    account.add(new + size_of::<u32>())?;
+                    cells.push(at as u32);
+                }
+            }
+        }
+        Ok(Self { dictionary, rollup, combos: combos.into_iter().collect() })
+    }
+
+    /// The set of users that a want stands for in a period, at the place of a combo.
+    pub(super) fn terms(&self, combo: usize, period: Period, want: &Want) -> Terms {
+        self.terms_of(&self.combos[combo].1, period, want)
+    }
+
+    /// Whether a want is one union of cells.
+    pub(super) fn is_plain(&self, want: &Want) -> bool {
+        let metrics = want.iter().flatten();
+        metrics.into_iter().all(|metric| !needs_intersection(&self.dictionary.metrics[*metric]))
+    }
+
+    /// The cells whose union is wanted, each once.
+    pub(super) fn plain(&self, days: &Days, period: Period, want: &Want) -> Vec<u32> {
+        let mut cells = Vec::new();
+        for granule in days.range(period.start..=period.end).map(|(_, granule)| granule) {
+            match want {
+                None => cells.extend(&granule.cells),
+                Some(metrics) => {
+                    let own = metrics.iter().flat_map(|metric| {
+                        let rules = 0..self.dictionary.metrics[*metric].rules.len();
+                        rules.filter_map(|rule| granule.rules.get(&(*metric, rule)))
+                    });
+                    cells.extend(own.flatten());
+                }
+            }
+        }
+        cells.sort_unstable();
+        cells.dedup();
+        cells
+    }
+
+    /// As [`terms`](Self::terms), over the cells of a combo.
+    pub(super) fn terms_of(&self, days: &Days, period: Period, want: &Want) -> Terms {
+        let (several, plain): (Vec<usize>, Vec<usize>) = want
+            .iter()
+            .flatten()
+            .partition(|metric| needs_intersection(&self.dictionary.metrics[**metric]));
+        let plain = if want.is_none() { None } else { Some(plain) };
+        let mut terms = vec![vec![self.plain(days, period, &plain)]];
+        for metric in several {
+            let rules = 0..self.dictionary.metrics[metric].rules.len();
+            let cells = |rule| {
+                let granules = days.range(period.start..=period.end).map(|(_, granule)| granule);
+                granules.filter_map(|g| g.rules.get(&(metric, rule))).flatten().copied().collect()
+            };
+            terms.push(rules.map(cells).collect());
+        }
+        terms
+    }
+}

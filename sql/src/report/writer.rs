@@ -1,0 +1,176 @@
+//! Writes the rows of a report as they come.
+//!
+//! The formats for programs are written in batches of rows, in little memory. Those for people show
+//! columns and names by what is in all of the rows, so these are kept, up to a limit for each
+//! format.
+
+use std::fmt;
+use std::io::Write;
+
+use arrow::datatypes::SchemaRef;
+use engine::active::{CollectedRows, Report, Row, RowSink};
+use engine::events::Overseer;
+use engine::{Error, Kind, Result};
+
+use super::columns::{record_batch, schema};
+use super::{Format, Style, html, markdown, parquet, table};
+use crate::report::json;
+use crate::results::Delimited;
+
+/// Rows that are written together. Parquet cuts its pages at multiples of this, so the bytes are
+/// those of one batch of all rows.
+const BATCH: usize = 8192;
+
+/// Writes one report in one format.
+pub struct Writer<'a> {
+    format: Format,
+    style: &'a Style,
+    out: &'a mut dyn Write,
+    /// What is known before the rows; empty until then.
+    report: Option<Report>,
+    rows: CollectedRows<'a>,
+    form: Form,
+}
+
+/// What a format has to remember between batches.
+enum Form {
+    Csv(Delimited),
+    Json(json::Body),
+    Parquet(Option<Box<parquet::File>>),
+    /// A format for people: rows are kept.
+    Reading,
+}
+
+impl fmt::Debug for Writer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("format", &self.format).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Writer<'a> {
+    /// Writes to `out`; `overseer` is told of the memory that kept rows take.
+    pub fn new(
+        format: Format,
+        out: &'a mut dyn Write,
+        style: &'a Style,
+        overseer: &'a dyn Overseer,
+    ) -> Self {
+        let form = match format {
+            Format::Csv => Form::Csv(Delimited::new(',')),
+            Format::Json => Form::Json(json::Body::default()),
+            Format::Parquet => Form::Parquet(None),
+            Format::Table | Format::Markdown | Format::Html => Form::Reading,
+        };
+        let rows = CollectedRows::new(overseer);
+        Self { format, style, out, report: None, rows, form }
+    }
+
+    /// Writes what is left and ends the report.
+    ///
+    /// # Errors
+    /// As [`write`](super::write).
+    pub fn finish(mut self) -> Result<()> {
+        self.flush()?;
+        let Some(mut report) = self.report.take() else {
+            return Err(Error::internal("a report that ends before it begins"));
+        };
+        let rest = match self.form {
+            Form::Csv(_) => Vec::new(),
+            Form::Json(body) => body.finish()?,
+            Form::Parquet(file) => file.map_or_else(|| Ok(Vec::new()), |file| file.finish())?,
+            Form::Reading => {
+                report.rows = std::mem::take(&mut self.rows.rows);
+                match self.format {
+                    Format::Markdown => markdown::render(&report, self.style).into_bytes(),
+                    Format::Html => html::render(&report, self.style)?.into_bytes(),
+                    _ => table::render(&report, self.style).into_bytes(),
+                }
+            }
+        };
+        put(self.out, &rest)?;
+        self.out.flush().map_err(refused)
+    }
+
+    /// Writes the rows that wait, unless the format keeps them.
+    fn flush(&mut self) -> Result<()> {
+        let Some(report) = &mut self.report else { return Ok(()) };
+        if matches!(self.form, Form::Reading) || self.rows.rows.is_empty() {
+            return Ok(());
+        }
+        report.rows = std::mem::take(&mut self.rows.rows);
+        let batch = record_batch(report);
+        report.rows.clear();
+        self.rows.rows = std::mem::take(&mut report.rows);
+        let batch = batch?;
+        match &mut self.form {
+            Form::Csv(delimited) => {
+                let mut text = String::new();
+                delimited.rows(&batch, &mut text).map_err(|cause| {
+                    Error::new(Kind::Internal, "a column of the report has no text form")
+                        .caused_by(cause)
+                })?;
+                put(self.out, text.as_bytes())
+            }
+            Form::Json(body) => {
+                body.write(&batch)?;
+                put(self.out, &body.take())
+            }
+            Form::Parquet(Some(file)) => file.write(&batch),
+            Form::Parquet(None) | Form::Reading => Ok(()),
+        }
+    }
+}
+
+impl RowSink for Writer<'_> {
+    fn begin(&mut self, report: &Report) -> Result<()> {
+        let columns: SchemaRef = schema(&report.by);
+        match &mut self.form {
+            Form::Csv(delimited) => {
+                let mut head = String::new();
+                delimited.head(&columns, &mut head);
+                put(self.out, head.as_bytes())?;
+            }
+            Form::Parquet(file) => *file = Some(Box::new(parquet::File::new(&columns, report)?)),
+            Form::Json(_) | Form::Reading => {}
+        }
+        self.report = Some(report.without_rows());
+        Ok(())
+    }
+
+    fn row(&mut self, row: Row) -> Result<()> {
+        if let Form::Reading = self.form {
+            if let Some(most) = self.format.most_rows().filter(|most| self.rows.rows.len() >= *most)
+            {
+                return Err(too_long(self.format, most));
+            }
+            return self.rows.row(row);
+        }
+        // They are written before they are many.
+        self.rows.rows.push(row);
+        if self.rows.rows.len() < BATCH {
+            return Ok(());
+        }
+        self.flush()
+    }
+}
+
+/// Refuses a report that no one could read in this format.
+fn too_long(format: Format, most: usize) -> Error {
+    let most = super::figures::figure(most as u64);
+    Error::limit(format!("the report has more than {most} rows, the most that {format} may have"))
+        .with(
+            "help",
+            "keep the largest values of a dimension with `--top N`, ask for fewer levels, \
+             dimensions or periods (`--from`, `--to`, `--window`), or write all rows with \
+             `--format csv` or `--format parquet`",
+        )
+}
+
+fn put(out: &mut dyn Write, bytes: &[u8]) -> Result<()> {
+    out.write_all(bytes).map_err(refused)
+}
+
+fn refused(cause: std::io::Error) -> Error {
+    let message = format!("the report cannot be written: {cause}");
+    Error::new(Kind::Io, message).caused_by(cause)
+}
