@@ -211,6 +211,27 @@ fn commands_of_the_prompt_work_in_scripts() {
     assert_eq!((ran.code, ran.out.as_str()), (0, "[\n{\"a\":1}\n]\n"), "{}", ran.err);
 }
 
+/// The limit of memory wraps functions such as `repeat`, which keep their documentation.
+#[test]
+fn functions_are_documented_under_a_memory_limit() {
+    let (plain, limited) = (ask("\\h repeat", &[]), ask("\\h repeat", &["--memory-limit", "1GB"]));
+    assert!(plain.out.contains("Arguments"), "{}", plain.out);
+    assert_eq!((limited.code, limited.out), (0, plain.out));
+}
+
+/// Values wider than Rust's own padding can be.
+#[test]
+fn long_and_binary_values_go_into_a_pipe_whole() {
+    let ran = ask("SELECT repeat('x', 70000) AS a, X'00ff' AS b", &[]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let last = ran.out.lines().last().unwrap();
+    assert_eq!(last, format!("{}  00ff", "x".repeat(70_000)));
+    let ran = ask("SELECT bitmap_agg(value * 7919) AS b FROM generate_series(1, 20000)", &[]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let hex = ran.out.lines().last().unwrap();
+    assert!(hex.len() > 70_000 && hex.chars().all(|c| c.is_ascii_hexdigit()), "{}", hex.len());
+}
+
 /// Rows that cannot be counted are told, as the report tells them.
 #[test]
 fn an_answer_tells_what_it_left_out() {

@@ -5,6 +5,7 @@ use std::iter::once;
 use arrow::datatypes::Schema;
 
 use super::numbers;
+use super::printable::printable;
 
 /// Characters that mean something to Markdown, HTML or the table.
 const SPECIAL: [char; 10] = ['\\', '|', '*', '_', '`', '~', '[', ']', '<', '>'];
@@ -28,11 +29,10 @@ fn line(cells: impl Iterator<Item = String>) -> String {
 
 fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
+    for character in printable(text).chars() {
         match character {
             '&' => escaped.push_str("&amp;"),
             '\n' => escaped.push_str("<br>"),
-            _ if character.is_control() => escaped.push(' '),
             _ if SPECIAL.contains(&character) => escaped.extend(['\\', character]),
             _ => escaped.push(character),
         }

@@ -1,13 +1,14 @@
 //! Writes the result of a query in every format that people and programs ask for, batch by batch:
 //! a result of any size goes through in little memory.
 //!
-//! Nothing is rounded and no row is left out. Only the table may cut what is wider than the
+//! Nothing is rounded and no row is left out. Only the table shortens what is wider than the
 //! terminal, and says so.
 
 mod delimited;
 mod format;
 pub(crate) mod json;
 mod markdown;
+pub(crate) mod printable;
 mod table;
 
 use std::io::{self, Write};

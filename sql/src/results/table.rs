@@ -1,15 +1,17 @@
 //! The table for the terminal.
 //!
 //! The first rows decide how wide the columns are; the others follow as they come. On a terminal
-//! nothing is wider than it. What finds no room is left out with a note: first the columns that
-//! hold the same in all rows, then the ends of long texts, then columns from the end. In a file or
-//! a pipe nothing is cut.
+//! nothing is wider than it. What does not fit is left out with a note: first the columns with the
+//! same value in all rows, then the ends of long values, then columns from the end. In a file or a
+//! pipe nothing is left out.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
+use std::iter::repeat_n;
 
 use arrow::datatypes::Schema;
 
 use super::numbers;
+use super::printable::{printable, printable_line, shortened, width};
 
 /// Rows that are looked at before the first is written.
 const FIRST_ROWS: usize = 10_000;
@@ -20,8 +22,12 @@ const GAP: &str = "  ";
 /// Texts are not cut below this width: then rather one column less.
 const NARROWEST: usize = 8;
 
-/// Stands at the end of a value that was cut.
-const CUT: char = '…';
+/// Columns are not padded beyond this width: the rows with longer values are out of line, instead
+/// of every other row ending in as many spaces.
+const WIDEST: usize = 1_000;
+
+/// Values in the note are not longer than this.
+const WIDEST_IN_NOTE: usize = 40;
 
 /// Lays out one result.
 pub(super) struct Table {
@@ -32,18 +38,19 @@ pub(super) struct Table {
     /// Width of the terminal.
     room: Option<usize>,
     waiting: Vec<Vec<String>>,
-    /// The columns that are shown, with their widths, once they are decided.
+    /// The columns that are shown, with their widths, once these are decided.
     shown: Option<Vec<(usize, usize)>>,
-    /// Columns that hold the same in all rows, and so are told once.
+    /// Columns that are left out because they have the same value in all rows, with that value.
     same: Vec<String>,
-    /// Columns without room.
+    /// Columns that are left out because they do not fit.
     left_out: Vec<String>,
-    cut: bool,
+    shortened: bool,
 }
 
 impl Table {
     pub(super) fn new(schema: &Schema, room: Option<usize>) -> Self {
-        let names: Vec<String> = schema.fields().iter().map(|f| plain(f.name())).collect();
+        let names: Vec<String> =
+            schema.fields().iter().map(|f| printable_line(f.name()).into_owned()).collect();
         // A plan is a tree of long lines: cut ones would say nothing.
         let plan = names == ["plan_type", "plan"];
         let fixed = |field: &arrow::datatypes::FieldRef| {
@@ -58,7 +65,7 @@ impl Table {
             shown: None,
             same: Vec::new(),
             left_out: Vec::new(),
-            cut: false,
+            shortened: false,
             names,
         }
     }
@@ -66,7 +73,7 @@ impl Table {
     /// Takes rows and returns what can be written already.
     pub(super) fn rows(&mut self, mut rows: Vec<Vec<String>>) -> String {
         for cell in rows.iter_mut().flatten() {
-            *cell = plain(cell.trim_end_matches('\n'));
+            *cell = printable(cell.trim_end_matches('\n')).into_owned();
         }
         let Some(shown) = self.shown.take() else {
             self.waiting.append(&mut rows);
@@ -82,22 +89,23 @@ impl Table {
         if self.shown.is_none() { self.begin(true) } else { String::new() }
     }
 
-    /// What is not to be seen.
+    /// Says what is not shown.
     pub(super) fn note(&self) -> Option<String> {
         let mut parts = Vec::new();
         if !self.same.is_empty() {
-            parts.push(format!("the same in all rows: {}", self.same.join(", ")));
+            parts.push(format!("not shown, the same in all rows: {}", self.same.join(", ")));
         }
         if !self.left_out.is_empty() {
-            parts.push(format!("no room for {}", self.left_out.join(", ")));
+            parts.push(format!("not shown, too wide: {}", self.left_out.join(", ")));
         }
-        if self.cut {
-            parts.push("long values are cut".to_owned());
+        if self.shortened {
+            parts.push("long values are shortened".to_owned());
         }
         if parts.is_empty() {
             return None;
         }
-        Some(format!("{}; a pipe, a file or another format gets everything", parts.join("; ")))
+        let everything = "write to a pipe, to a file or in another format to get everything";
+        Some(format!("{}; {everything}", parts.join("; ")))
     }
 
     /// Decides what is shown, and writes the header and the waiting rows, which may be `all`.
@@ -109,7 +117,8 @@ impl Table {
                 widest[at] = widest[at].max(cell.split('\n').map(width).max().unwrap_or(0));
             }
         }
-        let natural = |at: usize| widest[at].max(width(&self.names[at]));
+        let widest_padded = if self.room.is_some() { usize::MAX } else { WIDEST };
+        let natural = |at: usize| widest[at].max(width(&self.names[at])).min(widest_padded);
         let mut shown: Vec<(usize, usize)> =
             (0..self.names.len()).map(|at| (at, natural(at))).collect();
         if let Some(room) = self.room {
@@ -118,7 +127,11 @@ impl Table {
             if all && differ && total(&shown) > room {
                 shown.retain(|(at, _)| !is_same(*at));
                 let same = (0..self.names.len()).filter(|at| shown.iter().all(|(s, _)| s != at));
-                self.same = same.map(|at| format!("{} {}", self.names[at], rows[0][at])).collect();
+                let value = |at: usize| match printable_line(&rows[0][at]) {
+                    value if width(&value) > WIDEST_IN_NOTE => shortened(&value, WIDEST_IN_NOTE),
+                    value => value.into_owned(),
+                };
+                self.same = same.map(|at| format!("{} = {}", self.names[at], value(at))).collect();
             }
             let least = |at: usize| {
                 let narrow = if self.texts[at] { widest[at].min(NARROWEST) } else { widest[at] };
@@ -147,7 +160,7 @@ impl Table {
                 let cells: Vec<&str> =
                     parts.iter().map(|part| part.get(line).copied().unwrap_or("")).collect();
                 let wide = shown.iter().any(|(at, room)| width(cells[*at]) > *room);
-                self.cut |= wide && self.room.is_some();
+                self.shortened |= wide && self.room.is_some();
                 text.push_str(&self.line(&cells, shown));
             }
         }
@@ -162,18 +175,19 @@ impl Table {
                 line.push_str(GAP);
             }
             let cell = match self.room {
-                Some(_) if width(cells[*at]) > *room => {
-                    let kept: String = cells[*at].chars().take(room.saturating_sub(1)).collect();
-                    kept + &CUT.to_string()
-                }
-                _ => cells[*at].to_owned(),
+                Some(_) if width(cells[*at]) > *room => Cow::Owned(shortened(cells[*at], *room)),
+                _ => Cow::Borrowed(cells[*at]),
             };
-            let fill = room.saturating_sub(width(&cell));
-            let (before, behind) = if self.right[*at] { (fill, 0) } else { (0, fill) };
-            // Writing to a string does not fail.
-            let _ = write!(line, "{:before$}{cell}{:behind$}", "", "");
+            let fill = repeat_n(' ', room.saturating_sub(width(&cell)));
+            if self.right[*at] {
+                line.extend(fill);
+                line.push_str(&cell);
+            } else {
+                line.push_str(&cell);
+                line.extend(fill);
+            }
         }
-        line.truncate(line.trim_end().len());
+        line.truncate(line.trim_end_matches(' ').len());
         line.push('\n');
         line
     }
@@ -204,26 +218,4 @@ fn fit(shown: &mut Vec<(usize, usize)>, least: impl Fn(usize) -> usize, room: us
 fn total(shown: &[(usize, usize)]) -> usize {
     let sum: usize = shown.iter().map(|(_, width)| width).sum();
     sum + GAP.len() * shown.len().saturating_sub(1)
-}
-
-/// Columns of a terminal that a text takes: one for each character.
-fn width(text: &str) -> usize {
-    text.chars().count()
-}
-
-/// Text without anything that would steer a terminal; ends of lines stay.
-fn plain(text: &str) -> String {
-    if !text.contains(|c: char| c.is_control()) {
-        return text.to_owned();
-    }
-    let mut plain = String::with_capacity(text.len());
-    for character in text.replace("\r\n", "\n").chars() {
-        match character {
-            '\n' => plain.push('\n'),
-            '\t' => plain.push_str("    "),
-            _ if character.is_control() => plain.push('\u{fffd}'),
-            _ => plain.push(character),
-        }
-    }
-    plain
 }

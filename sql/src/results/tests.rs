@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Date32Array, Float64Array, Int64Array, StringArray, StringViewArray};
+use arrow::array::{
+    ArrayRef, BinaryArray, Date32Array, Float64Array, Int64Array, StringArray, StringViewArray,
+};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
@@ -138,15 +140,15 @@ fn a_terminal_is_never_too_narrow() {
     let (text, note) = written(Format::Table, Some(40), std::slice::from_ref(&wide));
     assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
     assert!(text.contains("a value of man…"), "{text}");
-    assert!(note.unwrap().contains("long values are cut"));
+    assert!(note.unwrap().contains("long values are shortened"));
     let (text, note) = written(Format::Table, Some(20), std::slice::from_ref(&wide));
     assert!(text.lines().all(|line| line.chars().count() <= 20), "{text}");
-    assert!(note.unwrap().contains("no room for description"), "{text}");
+    assert!(note.unwrap().contains("not shown, too wide: description"), "{text}");
     let (text, note) = written(Format::Table, Some(100), std::slice::from_ref(&wide));
     assert!(text.contains("a value of many letters") && note.is_none());
 }
 
-/// What all rows share goes first, and is told; numbers and dates are never cut.
+/// Columns of one value are left out first, with a note; numbers and dates are never cut.
 #[test]
 fn columns_of_one_value_give_way_first() {
     let texts = |values: Vec<&str>| -> ArrayRef { Arc::new(StringArray::from(values)) };
@@ -167,7 +169,8 @@ a_long_name…  stage            users
 2024-11-04    writing              2
 "
     );
-    assert!(note.unwrap().starts_with("the same in all rows: window month, nothing none; a pipe"));
+    let expected = "not shown, the same in all rows: window = month, nothing = none; write to a";
+    assert!(note.unwrap().starts_with(expected));
 }
 
 #[test]
@@ -181,8 +184,61 @@ fn later_rows_go_through_as_they_come() {
 }
 
 #[test]
-fn nothing_steers_the_terminal() {
-    let evil = batch(&[("x", Arc::new(StringArray::from(vec!["\u{1b}[31mred\u{7}"])))]);
-    let (text, _) = written(Format::Table, None, &[evil]);
-    assert!(!text.contains('\u{1b}') && !text.contains('\u{7}'), "{text:?}");
+fn control_characters_do_not_reach_the_terminal() {
+    let evil = "\u{1b}[31mred\u{7}";
+    let batch = batch(&[(evil, Arc::new(StringArray::from(vec![evil])))]);
+    let (text, _) = written(Format::Table, None, std::slice::from_ref(&batch));
+    let escaped = "\\x1b[31mred\\x07";
+    assert_eq!(text, format!("{escaped}\n{}\n{escaped}\n", "─".repeat(15)));
+    let named = |name: &str| RecordBatch::try_from_iter([(name, Arc::clone(batch.column(0)))]);
+    let (text, _) = written(Format::Table, None, &[named("two\nlines").unwrap()]);
+    assert!(text.starts_with("two\\nlines\n"), "{text}");
+    let (text, _) = written(Format::Markdown, None, &[batch]);
+    assert!(text.contains("\\\\x1b\\[31mred\\\\x07"), "{text}");
+}
+
+/// A table is padded in columns of the terminal, whatever characters take.
+#[test]
+fn wide_characters_are_aligned() {
+    let names = vec!["漢字", "🦀", "e\u{301}te\u{301}", "plain"];
+    let rows = batch(&[
+        ("名", Arc::new(StringArray::from(names))),
+        ("n", Arc::new(Int64Array::from(vec![1, 22, 333, 4]))),
+    ]);
+    let (text, _) = written(Format::Table, None, std::slice::from_ref(&rows));
+    let expected = "\
+名       n
+─────  ───
+漢字     1
+🦀      22
+e\u{301}te\u{301}    333
+plain    4
+";
+    assert_eq!(text, expected);
+    let long = batch(&[("x", Arc::new(StringArray::from(vec!["漢字漢字漢字漢字"])))]);
+    let (text, note) = written(Format::Table, Some(12), &[long]);
+    assert_eq!(text.lines().last(), Some("漢字漢字漢…"));
+    assert!(note.unwrap().starts_with("long values are shortened; write to a pipe"));
+}
+
+/// A value of any length is whole in a pipe, and does not widen all other rows to its own width.
+#[test]
+fn long_and_binary_values_are_whole_in_a_pipe() {
+    let long = "x".repeat(70_000);
+    let bytes = vec![0xab; 40_000];
+    let rows = batch(&[
+        ("b", Arc::new(StringArray::from(vec![long.as_str(), "short"]))),
+        ("bytes", Arc::new(BinaryArray::from_vec(vec![&bytes, b"\x01"]))),
+        ("n", Arc::new(Int64Array::from(vec![1, 2]))),
+    ]);
+    let (text, note) = written(Format::Table, None, std::slice::from_ref(&rows));
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[2], format!("{long}  {}  1", "ab".repeat(40_000)));
+    assert_eq!(lines[3], format!("{:1000}  {:1000}  2", "short", "01"));
+    assert_eq!(note, None);
+    let (text, note) = written(Format::Table, Some(40), std::slice::from_ref(&rows));
+    assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
+    assert!(note.unwrap().starts_with("long values are shortened"));
+    let whole = written(Format::Csv, Some(40), &[rows]).0;
+    assert!(whole.contains(&long) && whole.contains(&"ab".repeat(40_000)));
 }
