@@ -7,6 +7,7 @@
 mod batch;
 mod codes;
 mod columns;
+mod csv;
 mod files;
 mod granule;
 mod parquet;
