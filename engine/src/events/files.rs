@@ -2,15 +2,20 @@
 //! compressions.
 
 use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read};
+use std::io::{BufReader, Cursor, ErrorKind, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use glob::{MatchOptions, Pattern};
 
+use super::parquet::broken;
 use crate::place::{Chunks, Digest, Object, Remote, is_address};
 use crate::{Error, Result};
+
+/// What programs of Windows put in front of texts, by the encoding of the text.
+const UTF8_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
+const UTF16_MARKS: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
 
 /// Format of an event file, told by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,23 +203,42 @@ impl EventFile {
         }
     }
 
-    /// Opens a text file and takes its wrapping off.
+    /// Opens a text file and takes its compression and its byte order mark off.
     ///
     /// # Errors
-    /// When the file cannot be opened.
+    /// When the file cannot be opened, or its mark says that it is not UTF-8.
     pub fn open_text(&self) -> Result<Box<dyn Read + Send>> {
         let file: Box<dyn Read + Send> = match &self.object {
             Some(object) => Box::new(object.open()?),
             None => Box::new(self.open()?),
         };
-        let file = BufReader::with_capacity(1 << 20, file);
-        Ok(match self.compression {
-            Compression::Plain => Box::new(file),
-            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
+        let buffered = |file| BufReader::with_capacity(1 << 20, file);
+        self.without_mark(match self.compression {
+            Compression::Plain => file,
+            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(buffered(file))),
             Compression::Zstd => Box::new(
-                zstd::Decoder::with_buffer(file).map_err(|cause| Error::io(&self.path, cause))?,
+                zstd::Decoder::with_buffer(buffered(file))
+                    .map_err(|cause| Error::io(&self.path, cause))?,
             ),
         })
+    }
+
+    /// Text without the byte order mark that some programs put in front of it.
+    fn without_mark(&self, mut text: Box<dyn Read + Send>) -> Result<Box<dyn Read + Send>> {
+        let mut start = Vec::new();
+        text.by_ref()
+            .take(UTF8_MARK.len() as u64)
+            .read_to_end(&mut start)
+            .map_err(|cause| broken(self, &cause))?;
+        if UTF16_MARKS.iter().any(|mark| start.starts_with(mark)) {
+            return Err(Error::input("the file is in UTF-16, not in UTF-8")
+                .with("file", self.path.display())
+                .with("help", "convert it, as by `iconv -f UTF-16 -t UTF-8`"));
+        }
+        if start == UTF8_MARK {
+            return Ok(text);
+        }
+        Ok(Box::new(Cursor::new(start).chain(text)))
     }
 }
 

@@ -7,6 +7,7 @@
 mod batch;
 mod codes;
 mod columns;
+mod csv;
 mod example;
 mod files;
 mod granule;

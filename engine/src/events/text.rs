@@ -1,16 +1,16 @@
 //! CSV and NDJSON files: every column is read as text, so that nothing is guessed about types.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::BufReader;
 use std::sync::Arc;
 
-use arrow::csv;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::json;
 use arrow::record_batch::RecordBatch;
 
+use super::csv::CsvFile;
 use super::files::{EventFile, Format};
 use super::parquet::{BATCH_ROWS, broken};
-use crate::{Error, Result};
+use crate::Result;
 
 /// Rows of an NDJSON file that are searched for the names of its columns before all are.
 const SAMPLE_ROWS: usize = 1_000;
@@ -27,7 +27,7 @@ pub type Batches<'a> = Box<dyn Iterator<Item = Result<RecordBatch>> + 'a>;
 /// When the file cannot be read.
 pub fn columns(file: &EventFile, wanted: &[String]) -> Result<Vec<String>> {
     match file.format {
-        Format::Csv { .. } => header(file),
+        Format::Csv { delimiter } => Ok(CsvFile::open(file, delimiter)?.names),
         _ => {
             let keys = |rows| -> Result<Vec<String>> {
                 let reader = BufReader::new(file.open_text()?);
@@ -52,29 +52,12 @@ pub fn columns(file: &EventFile, wanted: &[String]) -> Result<Vec<String>> {
 /// # Errors
 /// When the file cannot be opened; broken content is an error of the batch it stands in.
 pub fn read<'a>(file: &'a EventFile, columns: &[String]) -> Result<Batches<'a>> {
-    let schema = |names: &[String]| {
-        let fields = names.iter().map(|name| Field::new(name, DataType::Utf8, true));
-        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
-    };
     match file.format {
-        Format::Csv { delimiter } => {
-            let names = header(file)?;
-            let wanted = names
-                .iter()
-                .enumerate()
-                .filter(|(_, name)| columns.contains(name))
-                .map(|(at, _)| at);
-            let reader = csv::ReaderBuilder::new(schema(&names))
-                .with_header(true)
-                .with_delimiter(delimiter)
-                .with_projection(wanted.collect())
-                .with_batch_size(BATCH_ROWS)
-                .build(file.open_text()?)
-                .map_err(|cause| broken(file, &cause))?;
-            Ok(Box::new(reader.map(move |batch| batch.map_err(|cause| broken(file, &cause)))))
-        }
+        Format::Csv { delimiter } => Ok(Box::new(CsvFile::open(file, delimiter)?.batches(columns))),
         _ => {
-            let reader = json::ReaderBuilder::new(schema(columns))
+            let fields = columns.iter().map(|name| Field::new(name, DataType::Utf8, true));
+            let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+            let reader = json::ReaderBuilder::new(schema)
                 .with_coerce_primitive(true)
                 .with_batch_size(BATCH_ROWS)
                 .build(BufReader::new(file.open_text()?))
@@ -82,32 +65,4 @@ pub fn read<'a>(file: &'a EventFile, columns: &[String]) -> Result<Batches<'a>> 
             Ok(Box::new(reader.map(move |batch| batch.map_err(|cause| broken(file, &cause)))))
         }
     }
-}
-
-fn header(file: &EventFile) -> Result<Vec<String>> {
-    let Format::Csv { delimiter } = file.format else {
-        return Err(Error::internal("only CSV files have a header"));
-    };
-    let mut line = String::new();
-    BufReader::new(file.open_text()?.take(1 << 20))
-        .read_line(&mut line)
-        .map_err(|cause| broken(file, &cause))?;
-    if line.trim().is_empty() {
-        return Err(broken(file, &"it has no header line"));
-    }
-    let line = line.strip_prefix('\u{feff}').unwrap_or(&line);
-    // The header is data of a file that has no header: its cells are the names.
-    let format = csv::reader::Format::default().with_header(true).with_delimiter(delimiter);
-    let (schema, _) =
-        format.infer_schema(line.as_bytes(), Some(0)).map_err(|cause| broken(file, &cause))?;
-    let names: Vec<String> =
-        schema.fields().iter().map(|field| field.name().trim().to_owned()).collect();
-    for (at, name) in names.iter().enumerate() {
-        if names[..at].contains(name) {
-            return Err(Error::input(format!("two columns are called `{name}`"))
-                .with("file", file.path.display())
-                .with("help", "rename one of them in the header"));
-        }
-    }
-    Ok(names)
 }

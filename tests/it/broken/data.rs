@@ -85,14 +85,14 @@ fn csv_files() {
     swap("a row that is too short", "Z,3,searched,free", "Z,3,searched").fails(&[
         "broken file",
         "events.csv",
-        "line 5",
-        "expected 4 got 3",
+        "line: 5",
+        "a row of 3 fields, but the header has 4",
     ]);
     swap("a row that is too long", "Z,3,searched,free", "Z,3,searched,free,x").fails(&[
         "broken file",
         "events.csv",
-        "line 5",
-        "expected 4",
+        "line: 5",
+        "a row of 5 fields, but the header has 4",
     ]);
     swap("two columns of one name", "event,plan", "plan,plan").fails(&[
         "two columns are called `plan`",
@@ -102,6 +102,42 @@ fn csv_files() {
     let mut bytes = csv().as_bytes().to_vec();
     bytes.extend(b"2026-01-05T10:00:00Z,\xff\xff,searched,free\n");
     case("not UTF-8").file("events.csv", bytes).fails(&["broken file", "events.csv", "UTF-8"]);
+}
+
+/// A quote that is wrong makes one row of many: whoever reads the file must hear of it.
+#[test]
+fn quotes_of_csv_files() {
+    const SQL: &str = "sql -c SELECT/**/count(*)/**/FROM/**/'events.csv'";
+    let source = "sql -c SELECT/**/count(*)/**/FROM/**/visits";
+    for command in ["report --format csv", "ingest", SQL, source] {
+        swap("a quote that is never closed", "2,page_viewed,paid", "2,page_viewed,\"paid")
+            .run(command)
+            .fails(&["broken file", "events.csv", "line: 3", "never closed"]);
+        swap("text after a closing quote", "2,page_viewed,paid", "2,page_viewed,\"paid\"x")
+            .run(command)
+            .fails(&["broken file", "events.csv", "line: 3", "text after a closing quote"]);
+    }
+    let never = csv().replace("event,plan", "event,\"plan");
+    case("a quote in the header").file("events.csv", never).fails(&[
+        "events.csv",
+        "line: 1",
+        "never closed",
+    ]);
+}
+
+#[test]
+fn texts_in_other_encodings() {
+    for (name, text) in [("events.csv", csv().to_owned()), ("events.ndjson", "{}\n".to_owned())] {
+        let swapped = |swap: bool| -> Vec<u8> {
+            let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+            units
+                .flat_map(|unit: u16| if swap { unit.to_be_bytes() } else { unit.to_le_bytes() })
+                .collect()
+        };
+        for swap in [false, true] {
+            case("UTF-16").events(name, swapped(swap)).fails(&["UTF-16", "UTF-8", name, "iconv"]);
+        }
+    }
 }
 
 #[test]

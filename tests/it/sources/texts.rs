@@ -66,6 +66,7 @@ fn habits_of_csv_writers() {
         ("quotes everywhere", all_quoted),
         ("columns in another order", reordered),
         ("more columns, with commas, quotes and lines in them", wider),
+        ("line ends in the header", plain.replacen("at,", "\"at\n\",", 1)),
         ("spaces in the header", plain.replacen("at,user_id", "at, user_id ", 1)),
     ] {
         assert_eq!(rows_of("events.csv", text.as_bytes(), FIELDS), expected, "{name}");
@@ -87,6 +88,7 @@ fn habits_of_json_writers() {
         .collect();
     assert_ne!(user_as_text, plain);
     for (name, text) in [
+        ("a byte order mark", format!("\u{feff}{plain}")),
         ("users as text", user_as_text),
         ("null keys left out", texts(", \"plan\": null", "")),
         ("more keys", texts("{\"at\"", "{\"x\": 1.5, \"y\": null, \"at\"")),
