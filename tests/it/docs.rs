@@ -125,13 +125,13 @@ impl Scratch {
             ("sh", []) => self.run("sh", &["-euc", &block.text]),
             ("sql", []) => {
                 let program = self.folder.path("bin/headcount");
-                self.run(program, &["sql", "-c", &block.text])
+                self.run(program, &["sql", &format!("--command={}", block.text)])
             }
             ("python", []) => self.run(python(), &["-c", &block.text]),
             ("yaml", [word]) => {
                 let name = word.strip_prefix("file=").expect("yaml needs file=PATH");
                 self.folder.write(&format!("project/{name}"), &block.text);
-                self.run("headcount", &["check"])
+                self.run(self.folder.path("bin/headcount"), &["check"])
             }
             _ => panic!("unknown info string: {} {}", block.language, words.join(" ")),
         };
