@@ -148,7 +148,9 @@ fn copy(from: &Path, to: &Path) {
         match path.is_dir() {
             true if name == "store" => {}
             true => copy(&path, &to.join(name)),
-            false => drop(fs::copy(&path, to.join(name)).unwrap()),
+            false => {
+                fs::copy(&path, to.join(name)).unwrap();
+            }
         }
     }
 }
