@@ -1,7 +1,7 @@
-//! What the functions of a session say about themselves: for `\h` and for the page of all of them,
-//! from the one documentation that stands beside each function's code.
+//! Documentation of SQL functions: for `\h`, and for the page `docs/functions.md` of those that
+//! Headcount adds. Both are written from the documentation beside each function's code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 
 use datafusion::logical_expr::Documentation;
@@ -122,63 +122,75 @@ pub fn told(function: &Function) -> String {
     text
 }
 
-/// All functions as a page of Markdown: by kind, and under the headings that they give themselves.
+/// Documentation of DataFusion's own functions, by kind.
+const DATAFUSION: [(&str, &str); 3] = [
+    ("Aggregate functions", "aggregate_functions"),
+    ("Window functions", "window_functions"),
+    ("Scalar functions", "scalar_functions"),
+];
+
+/// The functions that Headcount adds to DataFusion as a page of Markdown: by kind, and under the
+/// headings of their documentation.
 pub fn page(session: &SessionContext) -> String {
     let mut text = String::from(
-        "# Functions\n\nWhat `\\h` says of each function, written by `headcount sql -c '\\h *'`. \
-         Another name of a function is listed with it.\n",
+        "# Functions\n\nThe functions that Headcount adds to SQL. This page is written by \
+         `headcount sql -c '\\h *'`;\n`\\h NAME` at the prompt describes any function, \
+         DataFusion's included. Concepts: [sql.md](sql.md).\n",
     );
+    let added = added();
     let functions = functions(session);
-    let mut others: BTreeMap<(&str, Kind), Vec<&str>> = BTreeMap::new();
-    for function in &functions {
-        if let Some(own) = &function.alias_of {
-            others.entry((own, function.kind)).or_default().push(&function.name);
-        }
-    }
     for (kind, title) in [
         (Kind::Table, "Table functions"),
         (Kind::Aggregate, "Aggregate functions"),
-        (Kind::Window, "Window functions"),
         (Kind::Scalar, "Scalar functions"),
     ] {
         let _ = write!(text, "\n## {title}\n");
         let mut sections: BTreeMap<&str, Vec<&Function>> = BTreeMap::new();
-        let own = functions.iter().filter(|f| f.kind == kind && f.alias_of.is_none());
-        for function in own {
-            let section = function.documentation.as_ref().map_or("", |d| d.doc_section.label);
-            sections.entry(section).or_default().push(function);
-        }
-        for (section, functions) in sections {
-            let title = if section.is_empty() { "Others" } else { section };
-            let _ = write!(text, "\n### {title}\n");
-            for function in functions {
-                let names = others.get(&(function.name.as_str(), kind));
-                entry(&mut text, function, names.map_or(&[], Vec::as_slice));
+        for function in &functions {
+            if function.kind == kind && added.contains(&(kind, function.name.clone())) {
+                let section = function.documentation.as_ref().map_or("", |d| d.doc_section.label);
+                sections.entry(section).or_default().push(function);
             }
         }
+        for (section, functions) in sections {
+            let _ = write!(text, "\n### {section}\n");
+            for function in functions {
+                entry(&mut text, function);
+            }
+        }
+    }
+    text.push_str("\n## Functions of DataFusion\n\nDataFusion documents its own functions:\n\n");
+    for (title, page) in DATAFUSION {
+        let address = "https://datafusion.apache.org/user-guide/sql";
+        let _ = writeln!(text, "- [{title}]({address}/{page}.html)");
     }
     text
 }
 
-fn entry(text: &mut String, function: &Function, others: &[&str]) {
+/// The functions that Headcount adds to DataFusion. Names alone would not do: `range` is also a
+/// scalar function of DataFusion.
+fn added() -> BTreeSet<(Kind, String)> {
+    let aggregates = engine::operators::aggregates();
+    let scalars = engine::operators::scalars();
+    let aggregates = aggregates.iter().map(|f| (Kind::Aggregate, f.name().to_owned()));
+    let scalars = scalars.iter().map(|f| (Kind::Scalar, f.name().to_owned()));
+    let tables = table_functions().into_iter().map(|(name, _)| (Kind::Table, name));
+    aggregates.chain(scalars).chain(tables).collect()
+}
+
+fn entry(text: &mut String, function: &Function) {
     let _ = write!(text, "\n#### `{}`\n\n", function.name);
-    if !others.is_empty() {
-        let _ = write!(text, "Also called {}.\n\n", others.join(", "));
-    }
-    let Some(documentation) = &function.documentation else {
-        text.push_str("Nothing is written about it.\n");
-        return;
-    };
-    let _ = write!(text, "```sql\n{}\n", documentation.syntax_example.trim());
+    let Some(documentation) = &function.documentation else { return };
+    let _ = write!(text, "```text\n{}\n", documentation.syntax_example.trim());
     for other in documentation.alternative_syntax.iter().flatten() {
         let _ = writeln!(text, "{}", other.trim());
     }
-    let _ = write!(text, "```\n\n{}\n", documentation.description.trim());
+    let _ = write!(text, "```\n\n{}\n", wrapped(documentation.description.trim(), 0));
     let arguments: Vec<_> = documentation.arguments.iter().flatten().collect();
     if !arguments.is_empty() {
         text.push('\n');
         for (name, meaning) in arguments {
-            let _ = writeln!(text, "- `{name}`: {}", meaning.trim());
+            let _ = writeln!(text, "{}", wrapped(&format!("- `{name}`: {}", meaning.trim()), 2));
         }
     }
     if let Some(example) = &documentation.sql_example {
@@ -219,7 +231,7 @@ fn example_lines(example: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{functions, page, told};
+    use super::{Function, added, functions, page, told};
     use crate::session::{Options, session};
 
     #[test]
@@ -248,12 +260,9 @@ mod tests {
     fn ours_are_documented_whole() {
         let session = session(&Options::default()).unwrap();
         let all = functions(&session);
-        let mut ours: Vec<String> =
-            engine::operators::aggregates().iter().map(|f| f.name().to_owned()).collect();
-        ours.extend(engine::operators::scalars().iter().map(|f| f.name().to_owned()));
-        ours.extend(crate::catalog::table_functions().into_iter().map(|(name, _)| name));
-        for name in ours {
-            let function = all.iter().find(|function| function.name == name).unwrap();
+        for (kind, name) in added() {
+            let of = |function: &&Function| (function.kind, &function.name) == (kind, &name);
+            let function = all.iter().find(of).unwrap();
             let documentation = function.documentation.as_ref().unwrap();
             assert!(documentation.sql_example.is_some(), "{name} has no example");
             assert!(documentation.syntax_example.starts_with(&name), "{name}");
@@ -281,8 +290,8 @@ mod tests {
     fn the_page_is_up_to_date() {
         let session = session(&Options::default()).unwrap();
         assert!(
-            page(&session).eq(include_str!("../docs/functions.md")),
-            "write it anew: headcount sql -c '\\h *' > sql/docs/functions.md"
+            page(&session).eq(include_str!("../../docs/functions.md")),
+            "write it anew: headcount sql -c '\\h *' > docs/functions.md"
         );
     }
 }

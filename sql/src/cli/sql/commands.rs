@@ -7,7 +7,7 @@ use crate::results::Format;
 /// What `\?` says.
 pub(super) const HELP: &str = "\
 \\d [TABLE]         list the tables, or the columns of one
-\\h [FUNCTION]      list the functions, or tell about one; \\h * is a page of all of them
+\\h [FUNCTION]      list the functions, or describe one; \\h * writes docs/functions.md
 \\format [FORMAT]   table, csv, tsv, json, ndjson, markdown or parquet
 \\timing [on|off]   tell how long each statement takes
 \\q                 leave (also Ctrl-D)
