@@ -246,7 +246,7 @@ fn the_readme_is_short_and_names_its_two_commands() {
     assert!(lines <= README_LINES, "README.md has {lines} lines");
     let commands: Vec<String> =
         blocks(&readme).iter().map(|block| block.text.trim().to_owned()).collect();
-    let demo = "cargo run --release --no-default-features -- demo";
+    let demo = "cargo run --release -- demo";
     assert_eq!(commands.first().map(String::as_str), Some(demo));
     assert!(commands.iter().any(|command| command == "cargo test --release --workspace"));
 }
