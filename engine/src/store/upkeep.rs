@@ -203,14 +203,14 @@ impl Store {
         for group in 0..reader.groups() {
             let about = About::read(reader, group, &self.dimensions)?;
             let (sets, counts) = (users(reader, group)?, user_counts(reader, group)?);
-            for at in 0..about.len() {
+            for (at, user_count) in counts.into_iter().enumerate() {
                 let next = places.len() as u32;
                 each(Row {
                     shard: about.shards()[at] as u32,
                     day: Day::new(about.days()[at]),
                     series: *places.entry(about.series(at)).or_insert(next),
                     users: sets.value(at).to_vec(),
-                    user_count: counts[at],
+                    user_count,
                     event_count: about.events(at),
                 })?;
             }

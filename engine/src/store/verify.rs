@@ -176,9 +176,9 @@ impl Store {
             let about = About::read(&reader, group, &self.dimensions)?;
             let (sets, counts) = (users(&reader, group)?, user_counts(&reader, group)?);
             rows += about.len() as u64;
-            for row in 0..about.len() {
+            for (row, count) in counts.into_iter().enumerate() {
                 part.sets += 1;
-                let (count, events) = (counts[row], about.events(row));
+                let events = about.events(row);
                 let shard = about.shards()[row] as u32;
                 *part.events.entry(about.series(row).source).or_default() += events;
                 let bitmap = match bitmap(sets.value(row)) {
