@@ -141,7 +141,7 @@ pub(super) struct Report {
     /// Read the events, whatever the store has
     #[arg(long)]
     pub(super) no_store: bool,
-    /// table, csv, json, markdown, html or parquet [default: by the ending of FILE, else table]
+    /// table, csv, tsv, json, markdown, html or parquet [default: by the ending of FILE, else table]
     #[arg(long, value_name = "FORMAT")]
     pub(super) format: Option<Format>,
     /// Write to a file instead of stdout

@@ -4,7 +4,7 @@
 //!
 //! | for | goes through | formats |
 //! |---|---|---|
-//! | programs | [`record_batch`]: the columns of a report row, nothing rounded | CSV, JSON, Parquet |
+//! | programs | [`record_batch`]: the columns of a report row, nothing rounded | CSV, TSV, JSON, Parquet |
 //! | people | `reading`: display names, thousands separators, the order of the tree | table, Markdown, HTML |
 //!
 //! No clock, no randomness and no terminal in here: the same report gives the same bytes.
@@ -53,6 +53,7 @@ pub fn write(report: &Report, format: Format, out: &mut dyn Write, style: &Style
     let bytes = match format {
         Format::Table => table::render(report, style).into_bytes(),
         Format::Csv => csv::render(&record_batch(report)?)?.into_bytes(),
+        Format::Tsv => csv::render_tsv(&record_batch(report)?)?.into_bytes(),
         Format::Json => json::render(&record_batch(report)?)?,
         Format::Markdown => markdown::render(report, style).into_bytes(),
         Format::Html => html::render(report, style)?.into_bytes(),
