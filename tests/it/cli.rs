@@ -325,3 +325,54 @@ fn generated_events_have_their_truth_beside_them() {
     assert_eq!(lines.iter().collect::<Vec<_>>(), total);
     assert_eq!(lines.len(), 2);
 }
+
+/// Every command with `-o` takes the format from the ending, and refuses those that it does not know
+/// before it does anything.
+#[test]
+fn the_ending_of_the_output_file_decides_its_format() {
+    let project = Project::good();
+    let accuracy = ["bench", "accuracy", "--invented", "100", "--sizes", "10", "--trials", "1"];
+    for (command, known) in [
+        (&["sql", "-c", "SELECT 1 AS n, 'a' AS t"][..], ".ndjson"),
+        (&["report"], ".html"),
+        (&accuracy, ".html"),
+    ] {
+        let run = |more: &[&str]| project.run(&[command, more].concat());
+        let wrong = run(&["-o", "out.xlsx"]);
+        assert_eq!((wrong.code, wrong.out.as_str()), (2, ""), "{}", wrong.err);
+        for part in ["`.xlsx`", "out.xlsx", ".csv, .tsv", known] {
+            assert!(wrong.err.contains(part), "{command:?}: no {part:?} in {}", wrong.err);
+        }
+        assert!(!project.path("out.xlsx").exists());
+        let tabs = run(&["-o", "out.TSV"]);
+        assert_eq!(tabs.code, 0, "{}", tabs.err);
+        let written = std::fs::read_to_string(project.path("out.TSV")).unwrap();
+        assert!(written.lines().all(|line| line.contains('\t')), "{written}");
+        // What is named explicitly goes first.
+        let named = run(&["--format", "csv", "-o", "out.xlsx"]);
+        assert_eq!(named.code, 0, "{}", named.err);
+        let written = std::fs::read_to_string(project.path("out.xlsx")).unwrap();
+        assert!(written.lines().all(|line| line.contains(',')), "{written}");
+        std::fs::remove_file(project.path("out.xlsx")).unwrap();
+    }
+    let demo = project.run(&["demo", "-o", "demo.csv"]);
+    assert_eq!(demo.code, 2, "{}", demo.err);
+    assert!(demo.err.contains(".html, .htm"), "{}", demo.err);
+}
+
+/// A pipe is written directly: nothing is renamed onto it.
+#[test]
+#[cfg(unix)]
+fn the_output_file_may_be_a_pipe() {
+    let folder = Project::empty();
+    let pipe = folder.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::read_to_string(pipe).unwrap()
+    });
+    let ran = folder.run(&["sql", "-c", "SELECT 1 AS n", "--format", "csv", "-o", "pipe"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    assert_eq!(reader.join().unwrap(), "n\n1\n");
+    assert!(!std::fs::metadata(pipe).unwrap().is_file());
+}

@@ -152,7 +152,7 @@ pub(super) struct Report {
     /// is refused [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     pub(super) memory_limit: Option<usize>,
-    /// table, csv, json, markdown, html or parquet [default: by the ending of FILE, else table]
+    /// table, csv, tsv, json, markdown, html or parquet [default: by the ending of FILE, else table]
     #[arg(long, value_name = "FORMAT")]
     pub(super) format: Option<Format>,
     /// Write to a file instead of stdout

@@ -1,6 +1,6 @@
 //! `headcount bench`: measurements on one's own data.
 
-use std::io::{BufWriter, IsTerminal, Write, stdout};
+use std::io::{BufWriter, Write, stdout};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -11,8 +11,8 @@ use engine::project::Project;
 use engine::{Error, Result};
 
 use super::args::precision;
+use super::output::{format, refuse_terminal, to_file};
 use super::progress::Progress;
-use super::report::to_file;
 use super::{Outcome, colours, output_error, say, tell_rejects};
 use crate::accuracy::{Measured, Settings, of_invented, of_project};
 use crate::report::{Format, Style};
@@ -76,7 +76,7 @@ struct Accuracy {
     /// Draw from so many invented users, even inside of a project
     #[arg(long, value_name = "USERS", value_parser = clap::value_parser!(u64).range(1..))]
     invented: Option<u64>,
-    /// table, csv, json, markdown, html or parquet [default: by the ending of FILE, else table]
+    /// table, csv, tsv, json, markdown, html or parquet [default: by the ending of FILE, else table]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
     /// Write to a file instead of stdout
@@ -91,14 +91,13 @@ pub(super) fn run(project: Option<&Path>, options: &Bench) -> Result<Outcome> {
 }
 
 fn accuracy(project: Option<&Path>, options: &Accuracy) -> Result<Outcome> {
-    let by_name = options.output.as_deref().and_then(Format::of_path);
-    let format = options.format.or(by_name).unwrap_or(Format::Table);
-    if options.output.is_none() && format.is_binary() && stdout().is_terminal() {
-        return Err(Error::input(format!("{format} is no sight for a terminal"))
-            .with("help", "name a file with -o, or pipe it somewhere"));
+    let output = options.output.as_deref();
+    let format = format(options.format, output, &Format::ENDINGS, Format::Table);
+    if output.is_none() {
+        refuse_terminal(format.is_binary())?;
     }
     let measured = measure(project, options)?;
-    match &options.output {
+    match output {
         Some(path) => {
             let style = Style::default();
             to_file(path, |out| crate::accuracy::write(&measured, format, out, &style))?;

@@ -8,7 +8,8 @@ use engine::calendar::Day;
 use engine::project::PROJECT_FILE;
 use engine::{Error, Result};
 
-use super::report::{ask, tell, to_file};
+use super::output::{format, to_file};
+use super::report::{ask, tell};
 use super::{Outcome, args, colours, output_error, say};
 use crate::report::{Format, Style, write};
 
@@ -17,12 +18,14 @@ const MONTHS: usize = 6;
 const TITLE: &str = "Who builds Rails and Jekyll: monthly active contributors";
 
 pub(super) fn run(options: &args::Demo) -> Result<Outcome> {
+    let html = [("html", Format::Html), ("htm", Format::Html)];
+    let html = format(None, Some(&options.output), &html, Format::Html);
     let root = project()?;
     let levels = [Level::Total, Level::Combined, Level::Section, Level::Stage];
     let question = Question { levels: levels.into(), ..Question::default() };
     let mut answer = ask(&root, &question)?;
     let style = Style { title: TITLE.to_owned(), ..Style::default() };
-    to_file(&options.output, |out| write(&answer.report, Format::Html, out, &style))?;
+    to_file(&options.output, |out| write(&answer.report, html, out, &style))?;
 
     let mut starts: Vec<Day> = answer.report.rows.iter().map(|row| row.period.start).collect();
     starts.dedup();

@@ -8,6 +8,7 @@ mod demo;
 mod generate;
 mod ingest;
 mod init;
+mod output;
 mod progress;
 mod report;
 mod serve;
@@ -24,6 +25,7 @@ use engine::project::Project;
 use engine::{Error, Kind, Result};
 use rayon::ThreadPoolBuilder;
 
+use crate::results::printable::printable;
 use args::{Arguments, Command};
 
 /// How a command ended, when it did not fail.
@@ -103,9 +105,9 @@ fn root(named: Option<PathBuf>) -> Result<PathBuf> {
     }
 }
 
-/// Writes a line to stderr; a closed stderr is nobody's loss.
+/// Writes a line to stderr; it may have names and values from data in it. A closed stderr is ignored.
 fn say(line: &str) {
-    let _ = writeln!(stderr(), "{line}");
+    let _ = writeln!(stderr(), "{}", printable(line));
 }
 
 /// Tells of rejected rows by reason, and of sources that have no other rows.

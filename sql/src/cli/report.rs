@@ -1,9 +1,7 @@
 //! `headcount report`: asks the question and writes the answer.
 
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::{BufWriter, IsTerminal, Write, stdout};
-use std::path::{Path, PathBuf};
+use std::io::{BufWriter, Write, stdout};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::active::{Answer, Question, answer, answer_into};
@@ -12,19 +10,17 @@ use engine::metric::Dictionary;
 use engine::project::Project;
 use engine::{Error, Kind, Result};
 
+use super::output::{format, refuse_terminal, to_file};
 use super::progress::Progress;
 use super::{Outcome, args, colours, output_error, say, tell_rejects};
 use crate::report::figures::figure;
 use crate::report::{Format, Style, Writer};
 
 pub(super) fn run(root: &Path, options: &args::Report) -> Result<Outcome> {
-    let by_name = options.output.as_deref().and_then(Format::of_path);
-    let format = options.format.or(by_name).unwrap_or(Format::Table);
-    if options.output.is_none() && format.is_binary() && stdout().is_terminal() {
-        return Err(Error::input(format!(
-            "refusing to write binary output ({format}) to a terminal"
-        ))
-        .with("help", "name a file with -o, or pipe the output"));
+    let output = options.output.as_deref();
+    let format = format(options.format, output, &Format::ENDINGS, Format::Table);
+    if output.is_none() {
+        refuse_terminal(format.is_binary())?;
     }
     let (question, use_store) = (options.question(), !options.no_store);
     let watch = Watch::new(options.memory_limit);
@@ -35,7 +31,7 @@ pub(super) fn run(root: &Path, options: &args::Report) -> Result<Outcome> {
         writer.finish()?;
         Ok(answer)
     };
-    let answer = match &options.output {
+    let answer = match output {
         Some(path) => to_file(path, |out| report(out, &Style::default()))?,
         None => {
             let style = Style { color: colours(), ..Style::default() };
@@ -136,29 +132,4 @@ fn dictionary(project: &Project) -> Result<Dictionary> {
     }
     Err(Error::new(Kind::Input, format!("the dictionary has {} errors", errors.len()))
         .with("help", "`headcount check` shows them with everything else"))
-}
-
-/// Writes a file whole or not at all: under another name first, then renamed.
-pub(super) fn to_file<T>(
-    path: &Path,
-    fill: impl FnOnce(&mut (dyn Write + Send)) -> Result<T>,
-) -> Result<T> {
-    let mut name = OsString::from(".");
-    name.push(path.file_name().ok_or_else(|| {
-        Error::input("this cannot be the name of a file").with("file", path.display())
-    })?);
-    name.push(".part");
-    let part: PathBuf = path.with_file_name(name);
-    let failed = |cause| Error::io(path, cause);
-    let mut out = BufWriter::new(File::create(&part).map_err(failed)?);
-    let written = fill(&mut out).and_then(|what| out.flush().map(|()| what).map_err(failed));
-    drop(out);
-    match written {
-        Ok(what) => std::fs::rename(&part, path).map(|()| what).map_err(failed),
-        Err(error) => {
-            // The first error is the one to tell; what is left behind is only a part.
-            let _ = std::fs::remove_file(&part);
-            Err(error)
-        }
-    }
 }

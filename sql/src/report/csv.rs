@@ -1,4 +1,4 @@
-//! Comma-separated values with a header: null is an empty field, an empty text is `""`.
+//! Values separated by commas or tabs, with a header: null is an empty field, an empty text is `""`.
 
 use arrow::record_batch::RecordBatch;
 use engine::{Error, Kind, Result};
@@ -11,11 +11,24 @@ use crate::results::Delimited;
 ///
 /// [`Kind::Internal`] for a column that has no text form.
 pub(crate) fn render(batch: &RecordBatch) -> Result<String> {
-    let mut csv = String::new();
-    let delimited = Delimited::new(',');
-    delimited.head(batch.schema_ref(), &mut csv);
-    delimited.rows(batch, &mut csv).map_err(|cause| {
+    delimited(batch, ',')
+}
+
+/// The batch as text with tabs between the values.
+///
+/// # Errors
+///
+/// As [`render`].
+pub(crate) fn render_tsv(batch: &RecordBatch) -> Result<String> {
+    delimited(batch, '\t')
+}
+
+fn delimited(batch: &RecordBatch, separator: char) -> Result<String> {
+    let mut text = String::new();
+    let delimited = Delimited::new(separator);
+    delimited.head(batch.schema_ref(), &mut text);
+    delimited.rows(batch, &mut text).map_err(|cause| {
         Error::new(Kind::Internal, "a column of the report has no text form").caused_by(cause)
     })?;
-    Ok(csv)
+    Ok(text)
 }

@@ -1,11 +1,8 @@
-//! The formats by name and by file extension.
+//! The formats by name and by the endings of files.
 
 use std::fmt;
-use std::path::Path;
-use std::str::FromStr;
 
 use clap::ValueEnum;
-use engine::Error;
 
 /// A form in which a report can be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -14,6 +11,8 @@ pub enum Format {
     Table,
     /// Comma-separated values with a header.
     Csv,
+    /// The same with tabs.
+    Tsv,
     /// An array of objects, one per line.
     Json,
     /// A table in GitHub's Markdown.
@@ -25,32 +24,29 @@ pub enum Format {
 }
 
 impl Format {
-    /// Every format, in the order of the help text.
-    pub const ALL: [Self; 6] =
-        [Self::Table, Self::Csv, Self::Json, Self::Markdown, Self::Html, Self::Parquet];
+    /// The endings of files, without the dot, with their formats.
+    pub const ENDINGS: [(&str, Self); 9] = [
+        ("txt", Self::Table),
+        ("csv", Self::Csv),
+        ("tsv", Self::Tsv),
+        ("json", Self::Json),
+        ("md", Self::Markdown),
+        ("markdown", Self::Markdown),
+        ("html", Self::Html),
+        ("htm", Self::Html),
+        ("parquet", Self::Parquet),
+    ];
 
     /// The name on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Table => "table",
             Self::Csv => "csv",
+            Self::Tsv => "tsv",
             Self::Json => "json",
             Self::Markdown => "markdown",
             Self::Html => "html",
             Self::Parquet => "parquet",
-        }
-    }
-
-    /// The format that a file's extension asks for, in any case, or `None` if it says nothing.
-    pub fn of_path(path: &Path) -> Option<Self> {
-        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
-            "txt" => Some(Self::Table),
-            "csv" => Some(Self::Csv),
-            "json" => Some(Self::Json),
-            "md" | "markdown" => Some(Self::Markdown),
-            "html" | "htm" => Some(Self::Html),
-            "parquet" => Some(Self::Parquet),
-            _ => None,
         }
     }
 
@@ -60,7 +56,7 @@ impl Format {
         match self {
             Self::Table | Self::Markdown => Some(1_000_000),
             Self::Html => Some(50_000),
-            Self::Csv | Self::Json | Self::Parquet => None,
+            Self::Csv | Self::Tsv | Self::Json | Self::Parquet => None,
         }
     }
 
@@ -73,17 +69,5 @@ impl Format {
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Format {
-    type Err = Error;
-
-    fn from_str(word: &str) -> Result<Self, Error> {
-        Self::ALL.into_iter().find(|format| format.as_str() == word).ok_or_else(|| {
-            let names = Self::ALL.map(Self::as_str).join(" ");
-            Error::input(format!("unknown format `{word}`"))
-                .with("help", format!("use one of: {names}"))
-        })
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! | for | goes through | formats |
 //! |---|---|---|
-//! | programs | [`record_batch`]: the columns of a report row, nothing rounded | CSV, JSON, Parquet |
+//! | programs | [`record_batch`]: the columns of a report row, nothing rounded | CSV, TSV, JSON, Parquet |
 //! | people | `reading`: display names, thousands separators, the order of the tree | table, Markdown, HTML |
 //!
 //! No clock, no randomness and no terminal in here: the same report gives the same bytes.

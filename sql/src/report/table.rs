@@ -12,6 +12,7 @@ use engine::active::{Report, Row};
 
 use super::Style;
 use super::reading::{Column, Reading, same_node};
+use crate::results::printable::width;
 
 const BOLD: &str = "\x1b[1m";
 const RESET: &str = "\x1b[0m";
@@ -131,16 +132,16 @@ fn alignment(column: &Column) -> CellAlignment {
 
 /// Parts on as few lines as the width allows, with the separator between those of a line.
 fn wrapped(parts: impl Iterator<Item = String>, separator: &str, style: &Style) -> String {
-    let width = style.width.map_or(PROSE_WIDTH, usize::from);
+    let most = style.width.map_or(PROSE_WIDTH, usize::from);
     let (mut text, mut used) = (String::new(), 0);
     for part in parts {
-        let length = part.chars().count();
-        if used > 0 && used + separator.chars().count() + length > width {
+        let length = width(&part);
+        if used > 0 && used + width(separator) + length > most {
             text.push('\n');
             used = 0;
         } else if used > 0 {
             text.push_str(separator);
-            used += separator.chars().count();
+            used += width(separator);
         }
         text.push_str(&part);
         used += length;

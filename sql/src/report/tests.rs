@@ -6,6 +6,7 @@ use std::io;
 use arrow::array::{Array, AsArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Date32Type, Int64Type};
+use clap::ValueEnum;
 use engine::Kind;
 use engine::active::{Basis, Count, Level, Method, Report, Row};
 use engine::calendar::{Day, Period, Window};
@@ -13,6 +14,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::figures::{change, difference, figure, period};
 use super::{Format, Style, record_batch, schema, write};
+use crate::results::printable::width;
 
 fn day(text: &str) -> Day {
     text.parse().unwrap()
@@ -323,7 +325,7 @@ fn balanced(shape: &str, page: &str) {
 #[test]
 fn the_same_report_gives_the_same_bytes() {
     for (shape, report) in shapes() {
-        for format in Format::ALL {
+        for &format in Format::value_variants() {
             let style = Style::default();
             let (once, again) = (bytes(&report, format, &style), bytes(&report, format, &style));
             assert!(once == again, "{shape} as {format}");
@@ -368,18 +370,44 @@ fn metrics_with_the_same_description_show_their_key() {
 }
 
 #[test]
-fn formats_have_names_and_extensions() {
-    for format in Format::ALL {
-        assert_eq!(format.to_string().parse::<Format>().unwrap(), format);
+fn every_format_has_an_ending_and_its_name_is_one() {
+    for format in Format::value_variants() {
+        let own = format.to_string().replace("table", "txt");
+        assert!(Format::ENDINGS.contains(&(own.as_str(), *format)), "{format}");
     }
-    let error = "xlsx".parse::<Format>().unwrap_err().to_string();
-    assert!(error.starts_with("unknown format `xlsx`; use one of: table csv"), "{error}");
-    let check = |path: &str, expected| assert_eq!(Format::of_path(path.as_ref()), expected);
-    check("out/report.HTML", Some(Format::Html));
-    check("a.md", Some(Format::Markdown));
-    check("a.parquet", Some(Format::Parquet));
-    check("a.tar.gz", None);
-    check("csv", None);
+}
+
+#[test]
+fn tsv_has_the_values_of_csv() {
+    let tsv = text(&report(), Format::Tsv);
+    let csv = text(&report(), Format::Csv);
+    let names = |text: &str, separator: char| -> Vec<String> {
+        text.lines().next().unwrap().split(separator).map(str::to_owned).collect()
+    };
+    assert_eq!(names(&tsv, '\t'), names(&csv, ','));
+    assert!(tsv.lines().nth(1).unwrap().starts_with("month\t2026-01-01\t2026-01-31\ttrue\t"));
+}
+
+/// Names of any script stay in line, and sentences are wrapped where the terminal ends.
+#[test]
+fn wide_names_are_aligned_in_the_table() {
+    let mut report = report();
+    report.rows = vec![
+        stage("2026-01", "漢字の段階", None, 5, None),
+        stage("2026-01", "plain", None, 1_234, None),
+        stage("2026-01", "\u{1b}[31mred", None, 7, None),
+    ];
+    report.time_zone = "漢字".repeat(30);
+    let style = Style { width: Some(70), ..Style::default() };
+    let table = String::from_utf8(bytes(&report, Format::Table, &style)).unwrap();
+    assert!(!table.contains('\u{1b}'), "{table:?}");
+    let end = |value: &str| width(table.lines().find(|line| line.ends_with(value)).unwrap());
+    assert_eq!(end(" 5"), end(" 1,234"), "{table}");
+    assert_eq!(end(" 7"), end(" 5"), "{table}");
+    let facts = table.lines().take_while(|line| !line.is_empty());
+    for line in facts.filter(|line| line.contains(" · ")) {
+        assert!(width(line) <= 70, "{line}");
+    }
 }
 
 #[test]

@@ -34,7 +34,7 @@ pub struct Writer<'a> {
 
 /// What a format has to remember between batches.
 enum Form {
-    Csv(Delimited),
+    Delimited(Delimited),
     Json(json::Body),
     Parquet(Option<Box<parquet::File>>),
     /// A format for people: rows are kept.
@@ -56,7 +56,8 @@ impl<'a> Writer<'a> {
         overseer: &'a dyn Overseer,
     ) -> Self {
         let form = match format {
-            Format::Csv => Form::Csv(Delimited::new(',')),
+            Format::Csv => Form::Delimited(Delimited::new(',')),
+            Format::Tsv => Form::Delimited(Delimited::new('\t')),
             Format::Json => Form::Json(json::Body::default()),
             Format::Parquet => Form::Parquet(None),
             Format::Table | Format::Markdown | Format::Html => Form::Reading,
@@ -75,7 +76,7 @@ impl<'a> Writer<'a> {
             return Err(Error::internal("a report that ends before it begins"));
         };
         let rest = match self.form {
-            Form::Csv(_) => Vec::new(),
+            Form::Delimited(_) => Vec::new(),
             Form::Json(body) => body.finish()?,
             Form::Parquet(file) => file.map_or_else(|| Ok(Vec::new()), |file| file.finish())?,
             Form::Reading => {
@@ -103,7 +104,7 @@ impl<'a> Writer<'a> {
         self.rows.rows = std::mem::take(&mut report.rows);
         let batch = batch?;
         match &mut self.form {
-            Form::Csv(delimited) => {
+            Form::Delimited(delimited) => {
                 let mut text = String::new();
                 delimited.rows(&batch, &mut text).map_err(|cause| {
                     Error::new(Kind::Internal, "a column of the report has no text form")
@@ -125,7 +126,7 @@ impl RowSink for Writer<'_> {
     fn begin(&mut self, report: &Report) -> Result<()> {
         let columns: SchemaRef = schema(&report.by);
         match &mut self.form {
-            Form::Csv(delimited) => {
+            Form::Delimited(delimited) => {
                 let mut head = String::new();
                 delimited.head(&columns, &mut head);
                 put(self.out, head.as_bytes())?;

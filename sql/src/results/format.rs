@@ -1,7 +1,6 @@
-//! The formats by name and by file extension.
+//! The formats by name and by the endings of files.
 
 use std::fmt;
-use std::path::Path;
 
 use clap::ValueEnum;
 
@@ -25,6 +24,19 @@ pub enum Format {
 }
 
 impl Format {
+    /// The endings of files, without the dot, with their formats.
+    pub const ENDINGS: [(&str, Self); 9] = [
+        ("txt", Self::Table),
+        ("csv", Self::Csv),
+        ("tsv", Self::Tsv),
+        ("json", Self::Json),
+        ("ndjson", Self::Ndjson),
+        ("jsonl", Self::Ndjson),
+        ("md", Self::Markdown),
+        ("markdown", Self::Markdown),
+        ("parquet", Self::Parquet),
+    ];
+
     /// The name on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -35,20 +47,6 @@ impl Format {
             Self::Ndjson => "ndjson",
             Self::Markdown => "markdown",
             Self::Parquet => "parquet",
-        }
-    }
-
-    /// The format that a file's extension asks for, in any case, or `None` if it says nothing.
-    pub fn of_path(path: &Path) -> Option<Self> {
-        match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
-            "txt" => Some(Self::Table),
-            "csv" => Some(Self::Csv),
-            "tsv" => Some(Self::Tsv),
-            "json" => Some(Self::Json),
-            "ndjson" | "jsonl" => Some(Self::Ndjson),
-            "md" | "markdown" => Some(Self::Markdown),
-            "parquet" => Some(Self::Parquet),
-            _ => None,
         }
     }
 

@@ -16,8 +16,8 @@ use engine::{Error, Kind, Result};
 use super::Measured;
 use crate::report::{Format, Style, csv, json, parquet};
 
-/// Writes the figures; text formats are UTF-8 with `\n` at the end of every line. CSV, JSON and
-/// Parquet hold the figures only, the others the advice too.
+/// Writes the figures; text formats are UTF-8 with `\n` at the end of every line. CSV, TSV, JSON
+/// and Parquet hold the figures only, the others the advice too.
 ///
 /// # Errors
 /// [`Kind::Io`] when `out` refuses; its source is the [`std::io::Error`].
@@ -31,6 +31,7 @@ pub fn write(
         Format::Table => tables::terminal(measured, style).into_bytes(),
         Format::Markdown => tables::markdown(measured).into_bytes(),
         Format::Csv => csv::render(&columns::record_batch(measured)?)?.into_bytes(),
+        Format::Tsv => csv::render_tsv(&columns::record_batch(measured)?)?.into_bytes(),
         Format::Json => json::render(&columns::record_batch(measured)?)?,
         Format::Parquet => parquet::encode(&columns::record_batch(measured)?, Vec::new())?,
         Format::Html => page::render(measured)?.into_bytes(),

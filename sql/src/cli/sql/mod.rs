@@ -13,19 +13,19 @@ use std::path::{Path, PathBuf};
 use engine::project::Project;
 use engine::{Error, Result};
 
-use super::report::to_file;
+use super::output::{format, refuse_terminal, to_file};
 use super::{Outcome, args, output_error};
 use crate::results::{Format, Out};
 use shell::{Origin, Shell};
 
 pub(super) fn run(project: Option<PathBuf>, options: &args::Sql) -> Result<Outcome> {
-    let by_name = options.output.as_deref().and_then(Format::of_path);
-    let format = options.format.or(by_name).unwrap_or(Format::Table);
+    let output = options.output.as_deref();
+    let format = format(options.format, output, &Format::ENDINGS, Format::Table);
     let project = project_of(project)?;
     let root = project.as_ref().map(|project| project.root.clone());
     let mut shell = Shell::new(project, &options.options(), format)?;
     let asked = !options.file.is_empty() || !options.command.is_empty();
-    if !asked && options.output.is_none() && stdin().is_terminal() && stdout().is_terminal() {
+    if !asked && output.is_none() && stdin().is_terminal() && stdout().is_terminal() {
         prompt::run(&mut shell, root.as_deref())?;
         return Ok(Outcome::Done);
     }
@@ -39,10 +39,10 @@ pub(super) fn run(project: Option<PathBuf>, options: &args::Sql) -> Result<Outco
         let text = read(&file)?;
         texts.push((Origin::File(file), text));
     }
-    match &options.output {
+    match output {
         Some(path) => to_file(path, |out| run_all(&mut shell, &texts, out))?,
         None => {
-            shell.refuse_binary_terminal()?;
+            refuse_terminal(format.is_binary())?;
             shell.fit_terminal();
             let mut out = BufWriter::new(stdout());
             let done = run_all(&mut shell, &texts, &mut out);

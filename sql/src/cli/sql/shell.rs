@@ -16,6 +16,7 @@ use engine::project::Project;
 use engine::{Error, Result};
 use tokio::runtime::{Builder, Runtime};
 
+use super::super::output::binary_to_terminal;
 use super::super::report::tell;
 use super::super::{Outcome, output_error, say};
 use super::commands::{Command, HELP};
@@ -123,15 +124,6 @@ impl Shell {
     /// The session, and what runs it.
     pub(super) fn session(&self) -> Result<(SessionContext, tokio::runtime::Handle)> {
         Ok((self.session.clone(), self.runtime()?.handle().clone()))
-    }
-
-    /// Bytes do not belong on a terminal.
-    pub(super) fn refuse_binary_terminal(&self) -> Result<()> {
-        if self.format.is_binary() && stdout().is_terminal() {
-            return Err(Error::input(format!("{} is no sight for a terminal", self.format))
-                .with("help", "name a file with -o, or pipe it somewhere"));
-        }
-        Ok(())
     }
 
     /// Runs all statements of a text; the first error ends it.
@@ -276,12 +268,10 @@ impl Shell {
             }
             Command::Format(None) => write(out, &format!("{}\n", self.format))?,
             Command::Format(Some(format)) => {
-                let before = std::mem::replace(&mut self.format, *format);
-                if self.interactive && self.refuse_binary_terminal().is_err() {
-                    self.format = before;
-                    return Err(Error::input(format!("{format} is no sight for a terminal"))
-                        .with("help", "write a file: COPY (SELECT ...) TO 'file.parquet'"));
+                if self.interactive && format.is_binary() {
+                    return Err(binary_to_terminal("use COPY (SELECT ...) TO 'file.parquet'"));
                 }
+                self.format = *format;
             }
             Command::Timing(wanted) => {
                 self.timing = wanted.unwrap_or(!self.timing);
