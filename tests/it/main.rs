@@ -5,6 +5,7 @@
 //! | `activity` | does the table `activity` count what the events count? |
 //! | `broken` | does every broken input end in an error that says what, where and what to do? |
 //! | `cli` | do the commands do what their help says? |
+//! | `damage` | does a damaged CSV file give an error rather than fewer rows? |
 //! | `exchange` | do other programs read our sets and sketches, and we theirs? |
 //! | `laws` | are the rows of random data those of the slow twin in `oracle`? |
 //! | `planning` | does planning COUNT(DISTINCT) onto our operator change no answer? |
@@ -34,6 +35,7 @@ mod answer;
 mod broken;
 mod bucket;
 mod cli;
+mod damage;
 mod exchange;
 mod laws;
 mod oracle;

@@ -27,9 +27,9 @@ pub(super) fn range(question: &Question, zone: &Zone) -> Range<i64> {
     let last = question.to.map_or(i64::MAX, |to| {
         let periods = window.periods(Period::new(to, to));
         let end = periods.last().map_or(to, |period| period.end.max(to));
-        zone.start_of(end.plus(1))
+        zone.end_of(end)
     });
-    let end = question.as_of.map_or(i64::MAX, |day| zone.start_of(day.plus(1)));
+    let end = question.as_of.map_or(i64::MAX, |day| zone.end_of(day));
     first..last.min(end)
 }
 
@@ -63,7 +63,7 @@ pub(super) fn periods(
     for (at, period) in list.iter().enumerate() {
         planned.push(Planned {
             period: *period,
-            complete: end >= zone.start_of(period.end.plus(1)),
+            complete: end >= zone.end_of(period.end),
             previous: at.checked_sub(1).filter(|_| list[at - 1].end >= first),
             asked: *period != before,
         });

@@ -48,7 +48,7 @@ pub fn survey(
         zone: &project.zone,
         granularity: Granularity::Calendar(Window::Year),
         range: i64::MIN..i64::MAX,
-        bound: project.no_events_after.map(|day| project.zone.start_of(day.plus(1))),
+        bound: project.no_events_after.map(|day| project.zone.end_of(day)),
         overseer,
     };
     // Nobody is counted here, so the smallest sketches serve.

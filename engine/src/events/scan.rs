@@ -65,7 +65,7 @@ pub struct Request<'a> {
     pub granularity: Granularity,
     /// Instants (microseconds) to count; rows outside are skipped, which is no fault of theirs.
     pub range: Range<i64>,
-    /// Rows at or after this instant are rejected; the end of the year 9999 if `None`.
+    /// Rows at or after this instant are rejected; if `None`, those after the year 9999.
     pub bound: Option<i64>,
     /// Who waits for it.
     pub overseer: &'a dyn Overseer,
@@ -296,7 +296,7 @@ impl<'a, S: Sink> Worker<'a, S> {
             request,
             clock: GranuleClock::new(request.granularity, request.zone),
             // The calendar ends with the year 9999.
-            bound: request.bound.unwrap_or_else(|| request.zone.start_of(Day::MAX)),
+            bound: request.bound.unwrap_or_else(|| request.zone.end_of(Day::MAX)),
             event_coder: Coder::default(),
             coders: scan.books.iter().map(|_| Coder::default()).collect(),
             scope_coder: Coder::default(),
@@ -311,6 +311,8 @@ impl<'a, S: Sink> Worker<'a, S> {
         unit: &Unit<'_>,
         advance: &mut dyn FnMut(u64) -> Result<bool>,
     ) -> Result<()> {
+        // Rows of the file before those of the batch.
+        let mut before = 0;
         let (source, file, known, batches): (_, _, _, text::Batches<'_>) = match unit {
             Unit::Text(source, file) => {
                 let columns = self.scan.columns(&self.scan.sources[*source], true);
@@ -324,6 +326,7 @@ impl<'a, S: Sink> Worker<'a, S> {
                     return Ok(());
                 }
                 let columns = self.scan.columns(&self.scan.sources[*source], known.is_none());
+                before = opened.groups[..*at].iter().map(|group| group.rows).sum();
                 let reader = opened.read(*at, &columns)?;
                 let batches = parquet::batches(reader, &opened.file);
                 (*source, &opened.file, known, Box::new(batches))
@@ -332,13 +335,14 @@ impl<'a, S: Sink> Worker<'a, S> {
         for batch in batches {
             let batch = batch?;
             let rows = batch.num_rows();
-            let checked = self.check(source, file, &batch, known);
+            let checked = self.check(source, file, &batch, known, before);
             let checked = checked.map_err(|error| {
                 error
                     .with("file", file.path.display())
                     .with("source", &self.scan.sources[source].name)
             })?;
             self.sink.take(&checked)?;
+            before += rows as u64;
             if !advance(rows as u64)? {
                 break;
             }
@@ -374,6 +378,7 @@ impl<'a, S: Sink> Worker<'a, S> {
         file: &EventFile,
         batch: &RecordBatch,
         known: Option<i32>,
+        before: u64,
     ) -> Result<Batch> {
         let (scan, len) = (self.scan, batch.num_rows());
         let source = &scan.sources[at];
@@ -404,7 +409,7 @@ impl<'a, S: Sink> Worker<'a, S> {
             Some(name) => {
                 let codes = self
                     .scope_coder
-                    .codes(column(name)?, &scan.scopes)
+                    .codes(column(name)?, &scan.scopes, before)
                     .map_err(|e| e.with("column", name))?;
                 faults(Reason::ScopeMissing, &|row| codes.get(row) == 0, &mut bad);
                 codes
@@ -415,7 +420,7 @@ impl<'a, S: Sink> Worker<'a, S> {
             Value::Column(name) => {
                 let codes = self
                     .event_coder
-                    .codes(column(name)?, &scan.events)
+                    .codes(column(name)?, &scan.events, before)
                     .map_err(|e| e.with("column", name))?;
                 faults(Reason::EventMissing, &|row| codes.get(row) == 0, &mut bad);
                 codes
@@ -426,9 +431,9 @@ impl<'a, S: Sink> Worker<'a, S> {
             dimensions.push(match source.dimension(name) {
                 None => Codes::All(0),
                 Some(Value::Const(value)) => Codes::All(book.code(Some(&value))),
-                Some(Value::Column(name)) => {
-                    coder.codes(column(&name)?, book).map_err(|e| e.with("column", &name))?
-                }
+                Some(Value::Column(name)) => coder
+                    .codes(column(&name)?, book, before)
+                    .map_err(|e| e.with("column", &name))?,
             });
         }
         self.reject(&mut granules, bad, len, source, file);
@@ -453,6 +458,11 @@ impl<'a, S: Sink> Worker<'a, S> {
             }
         }
         bad.append(&mut times.bad);
+        let late = match self.request.bound {
+            Some(_) => Reason::TimeAfterBound,
+            // No limit of the project: the calendar has no such day.
+            None => Reason::TimeUnreadable,
+        };
         let faulty: Vec<usize> = bad.iter().map(|(row, _)| *row).collect();
         let mut faulty = faulty.iter().copied().peekable();
         let (mut first, mut last) = (i64::MAX, i64::MIN);
@@ -464,7 +474,7 @@ impl<'a, S: Sink> Worker<'a, S> {
             } else if micros < 0 {
                 bad.push((row, Reason::TimeBefore1970));
             } else if micros >= self.bound {
-                bad.push((row, Reason::TimeAfterBound));
+                bad.push((row, late));
             } else {
                 (first, last) = (first.min(micros), last.max(micros));
                 if self.request.range.contains(&micros) {
