@@ -5,6 +5,7 @@
 //! | `activity` | does the table `activity` count what the events count? |
 //! | `broken` | does every broken input end in an error that says what, where and what to do? |
 //! | `cli` | do the commands do what their help says? |
+//! | `damage` | does a damaged CSV file give an error rather than fewer rows? |
 //! | `docs` | do the examples of README.md and docs/ run, and their links resolve? |
 //! | `exchange` | do other programs read our sets and sketches, and we theirs? |
 //! | `laws` | are the rows of random data those of the slow twin in `oracle`? |
@@ -37,6 +38,7 @@ mod answer;
 mod broken;
 mod bucket;
 mod cli;
+mod damage;
 mod docs;
 mod exchange;
 mod laws;

@@ -149,7 +149,7 @@ pub(super) fn request<'a>(project: &'a Project, overseer: &'a dyn Overseer) -> R
         zone: &project.zone,
         granularity: Granularity::Calendar(Window::Year),
         range: i64::MIN..i64::MAX,
-        bound: project.no_events_after.map(|day| project.zone.start_of(day.plus(1))),
+        bound: project.no_events_after.map(|day| project.zone.end_of(day)),
         overseer,
     }
 }

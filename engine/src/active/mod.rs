@@ -198,12 +198,11 @@ fn count(
 ) -> Result<Counted> {
     check(project, dictionary, question)?;
     let dimensions = dimensions(project, dictionary, &question.by, notes);
-    let after = |day: Day| project.zone.start_of(day.plus(1));
     let request = Request {
         zone: &project.zone,
         granularity: Granularity::of(question.window),
         range: plan::range(question, &project.zone),
-        bound: project.no_events_after.map(after),
+        bound: project.no_events_after.map(|day| project.zone.end_of(day)),
         overseer,
     };
     let counted = counted_events(dictionary);

@@ -55,9 +55,9 @@ pub(super) fn range(question: &Question, zone: &Zone) -> Range<i64> {
     let last = question.to.map_or(i64::MAX, |to| {
         let periods = window.periods(Period::new(to, to));
         let end = periods.last().map_or(to, |period| period.end.max(to));
-        zone.start_of(end.plus(1))
+        zone.end_of(end)
     });
-    let end = question.as_of.map_or(i64::MAX, |day| zone.start_of(day.plus(1)));
+    let end = question.as_of.map_or(i64::MAX, |day| zone.end_of(day));
     first..last.min(end)
 }
 
@@ -82,7 +82,7 @@ pub(super) fn periods(question: &Question, first: Day, last: Day, end: i64, zone
     if first_asked > 0 {
         periods.insert(0, before);
     }
-    let complete = periods.partition_point(|period| end >= zone.start_of(period.end.plus(1)));
+    let complete = periods.partition_point(|period| end >= zone.end_of(period.end));
     let before_data = periods.partition_point(|period| period.end < first);
     Plan { periods, first_asked, complete, before_data }
 }

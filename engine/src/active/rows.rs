@@ -85,7 +85,7 @@ impl Laid {
         let first_day = rollup.seen.first.map(|instant| zone.day_of(instant));
         let last_day = question.as_of.or(rollup.seen.last.map(|instant| zone.day_of(instant)));
         let end = match question.as_of {
-            Some(day) => zone.start_of(day.plus(1)),
+            Some(day) => zone.end_of(day),
             None => rollup.seen.last.unwrap_or(i64::MIN),
         };
         let plan = match (first_day, last_day) {

@@ -91,6 +91,15 @@ impl Zone {
         late * MICROS_PER_SECOND
     }
 
+    /// The first instant after `day`: the start of the next one, also where the calendar has none.
+    #[must_use]
+    pub fn end_of(&self, day: Day) -> i64 {
+        match day == Day::MAX {
+            true => self.start_of(day) + MICROS_PER_DAY,
+            false => self.start_of(day.plus(1)),
+        }
+    }
+
     /// The day that contains the instant `micros` (microseconds since the epoch): the latest day
     /// with `start_of(day) <= micros`, within [`Day::MIN`]..=[`Day::MAX`].
     #[must_use]

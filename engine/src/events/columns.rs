@@ -146,8 +146,16 @@ pub(super) struct Coder {
 }
 
 impl Coder {
-    /// Codes of every row; null and empty are code 0.
-    pub(super) fn codes(&mut self, array: &ArrayRef, book: &Book) -> Result<Codes<u32>> {
+    /// Codes of every row; null and empty are code 0. The file has so many rows `before` these.
+    ///
+    /// # Errors
+    /// When the type cannot be a dimension, or a value is binary and no text in UTF-8.
+    pub(super) fn codes(
+        &mut self,
+        array: &ArrayRef,
+        book: &Book,
+        before: u64,
+    ) -> Result<Codes<u32>> {
         match array.data_type() {
             DataType::Dictionary(key, value)
                 if **key == DataType::Int32 && **value == DataType::Utf8 =>
@@ -181,7 +189,15 @@ impl Coder {
                 };
                 // By way of text: not every type casts to a dictionary in one step.
                 let texts = cast(array, &DataType::Utf8).map_err(unsupported)?;
-                self.codes(&cast(&texts, &form).map_err(unsupported)?, book)
+                if let Some(row) = lost(array, &texts) {
+                    return Err(Error::input("a value is not text in UTF-8")
+                        .with("row", before + row as u64 + 1)
+                        .with(
+                            "help",
+                            "write the column as text, or leave it out of `dimensions`",
+                        ));
+                }
+                self.codes(&cast(&texts, &form).map_err(unsupported)?, book, before)
             }
         }
     }
@@ -194,6 +210,16 @@ impl Coder {
         });
         &self.dictionary.insert(entry).1
     }
+}
+
+/// The first row that has a value, but no text.
+fn lost(values: &ArrayRef, texts: &ArrayRef) -> Option<usize> {
+    if texts.null_count() == values.logical_null_count() {
+        return None;
+    }
+    let nulls = values.logical_nulls();
+    let has_value = |row: usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+    (0..texts.len()).find(|row| texts.is_null(*row) && has_value(*row))
 }
 
 fn rows(keys: &Int32Array, codes: &[u32]) -> Codes<u32> {

@@ -81,7 +81,7 @@ impl GranuleClock {
             Some(granule) => (granule, Some(granule.start)),
             None => (Period::new(day, day), None),
         };
-        let range = self.zone.start_of(stretch.start)..self.zone.start_of(stretch.end.plus(1));
+        let range = self.zone.start_of(stretch.start)..self.zone.end_of(stretch.end);
         self.known.insert(at, (range.clone(), start));
         (range, start)
     }

@@ -76,6 +76,6 @@ fn unusable(source: &Source, key: &str, schema: &SchemaRef, column: &str) -> Res
     match key {
         "time" => times(&none, source, &Zone::utc()).map(drop),
         "user" => Users::of(&none).map(drop),
-        _ => Coder::default().codes(&none, &Book::default()).map(drop),
+        _ => Coder::default().codes(&none, &Book::default(), 0).map(drop),
     }
 }

@@ -66,7 +66,7 @@ pub struct Request<'a> {
     pub granularity: Granularity,
     /// Instants (microseconds) to count; rows outside are skipped, which is no fault of theirs.
     pub range: Range<i64>,
-    /// Rows at or after this instant are rejected; the end of the year 9999 if `None`.
+    /// Rows at or after this instant are rejected; if `None`, those after the year 9999.
     pub bound: Option<i64>,
     /// Who waits for it.
     pub overseer: &'a dyn Overseer,
@@ -299,7 +299,7 @@ impl<'a, S: Sink> Worker<'a, S> {
             request,
             clock: GranuleClock::new(request.granularity, request.zone),
             // The calendar ends with the year 9999.
-            bound: request.bound.unwrap_or_else(|| request.zone.start_of(Day::MAX)),
+            bound: request.bound.unwrap_or_else(|| request.zone.end_of(Day::MAX)),
             event_coder: Coder::default(),
             coders: scan.books.iter().map(|_| Coder::default()).collect(),
             scope_coder: Coder::default(),
@@ -421,7 +421,7 @@ impl<'a, S: Sink> Worker<'a, S> {
             Some(name) => {
                 let codes = self
                     .scope_coder
-                    .codes(column(name)?, &scan.scopes)
+                    .codes(column(name)?, &scan.scopes, first_row)
                     .map_err(|e| e.with("column", name))?;
                 faults(Reason::ScopeMissing, &|row| codes.get(row) == 0, &mut bad);
                 codes
@@ -432,7 +432,7 @@ impl<'a, S: Sink> Worker<'a, S> {
             Value::Column(name) => {
                 let codes = self
                     .event_coder
-                    .codes(column(name)?, &scan.events)
+                    .codes(column(name)?, &scan.events, first_row)
                     .map_err(|e| e.with("column", name))?;
                 faults(Reason::EventMissing, &|row| codes.get(row) == 0, &mut bad);
                 codes
@@ -443,9 +443,9 @@ impl<'a, S: Sink> Worker<'a, S> {
             dimensions.push(match source.dimension(name) {
                 None => Codes::All(0),
                 Some(Value::Const(value)) => Codes::All(book.code(Some(&value))),
-                Some(Value::Column(name)) => {
-                    coder.codes(column(&name)?, book).map_err(|e| e.with("column", &name))?
-                }
+                Some(Value::Column(name)) => coder
+                    .codes(column(&name)?, book, first_row)
+                    .map_err(|e| e.with("column", &name))?,
             });
         }
         if !bad.is_empty() {
@@ -472,6 +472,11 @@ impl<'a, S: Sink> Worker<'a, S> {
             }
         }
         bad.append(&mut times.bad);
+        let late = match self.request.bound {
+            Some(_) => Reason::TimeAfterBound,
+            // No limit of the project: the calendar has no such day.
+            None => Reason::TimeUnreadable,
+        };
         let faulty: Vec<usize> = bad.iter().map(|(row, _)| *row).collect();
         let mut faulty = faulty.iter().copied().peekable();
         let (mut first, mut last) = (i64::MAX, i64::MIN);
@@ -483,7 +488,7 @@ impl<'a, S: Sink> Worker<'a, S> {
             } else if micros < 0 {
                 bad.push((row, Reason::TimeBefore1970));
             } else if micros >= self.bound {
-                bad.push((row, Reason::TimeAfterBound));
+                bad.push((row, late));
             } else {
                 (first, last) = (first.min(micros), last.max(micros));
                 if self.request.range.contains(&micros) {

@@ -9,6 +9,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::csv::CsvFile;
 use super::files::{EventFile, Format};
+use super::numbers::PlainNumbers;
 use super::parquet::{BATCH_ROWS, broken};
 use crate::Result;
 
@@ -45,7 +46,8 @@ pub fn columns(file: &EventFile, wanted: &[String]) -> Result<Vec<String>> {
     }
 }
 
-/// Reads some columns of a text file, from its beginning to its end, each as `Utf8`.
+/// Reads some columns of a text file, from its beginning to its end, each as `Utf8`. JSON numbers
+/// come in their plain form: `2.0` as `2`.
 ///
 /// Those of a CSV file come in the order of the file, and only those that it has.
 ///
@@ -60,7 +62,7 @@ pub fn read<'a>(file: &'a EventFile, columns: &[String]) -> Result<Batches<'a>> 
             let reader = json::ReaderBuilder::new(schema)
                 .with_coerce_primitive(true)
                 .with_batch_size(BATCH_ROWS)
-                .build(BufReader::new(file.open_text()?))
+                .build(PlainNumbers::new(file.open_text()?))
                 .map_err(|cause| broken(file, &cause))?;
             Ok(Box::new(reader.map(move |batch| batch.map_err(|cause| broken(file, &cause)))))
         }

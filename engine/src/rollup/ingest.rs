@@ -320,7 +320,7 @@ impl Read<'_> {
             zone,
             granularity: Granularity::Calendar(Window::Day),
             range: i64::MIN..i64::MAX,
-            bound: self.project.no_events_after.map(|day| zone.start_of(day.plus(1))),
+            bound: self.project.no_events_after.map(|day| zone.end_of(day)),
             overseer: &overseer,
         };
         let book = CellBook::new(None);

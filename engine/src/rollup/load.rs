@@ -98,7 +98,7 @@ pub(super) fn load(
         let is_whole = |granule: Day| {
             let period = window.at(granule);
             request.range.start <= request.zone.start_of(period.start)
-                && request.range.end >= request.zone.start_of(period.end.plus(1))
+                && request.range.end >= request.zone.end_of(period.end)
                 && !partial.contains(&granule)
         };
         for granule in loaded.users.granules.iter().filter(|granule| is_whole(**granule)) {

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, ListArray, StringArray,
+    ArrayRef, BinaryArray, BooleanArray, Float64Array, Int64Array, ListArray, StringArray,
     TimestampMicrosecondArray,
 };
 use arrow::datatypes::Int32Type;
 
 use super::{Case, case};
-use crate::project::{GOOD, gzip, parquet, zstd};
+use crate::project::{GOOD, gzip, parquet, parquet_in_groups, zstd};
 
 /// 2026-01-01T00:00:00Z in microseconds.
 const JANUARY: i64 = 1_767_225_600_000_000;
@@ -19,8 +19,8 @@ fn csv() -> &'static str {
     GOOD.iter().find(|(name, _)| *name == "events.csv").unwrap().1
 }
 
-/// A good Parquet file of events, but with one column replaced.
-fn parquet_with(column: &str, values: ArrayRef) -> Vec<u8> {
+/// The columns of good events, but with one of them replaced.
+fn columns_with(column: &str, values: ArrayRef) -> Vec<(&'static str, ArrayRef)> {
     let text = |value: &'static str| -> ArrayRef {
         Arc::new(StringArray::from_iter_values((0..ROWS).map(|_| value)))
     };
@@ -38,7 +38,11 @@ fn parquet_with(column: &str, values: ArrayRef) -> Vec<u8> {
             entry.1 = Arc::clone(&values);
         }
     }
-    parquet(&columns)
+    columns
+}
+
+fn parquet_with(column: &str, values: ArrayRef) -> Vec<u8> {
+    parquet(&columns_with(column, values))
 }
 
 fn good_parquet() -> Vec<u8> {
@@ -107,14 +111,16 @@ fn csv_files() {
 /// A quote that is wrong makes one row of many: whoever reads the file must hear of it.
 #[test]
 fn quotes_of_csv_files() {
-    const SQL: &str = "sql -c SELECT/**/count(*)/**/FROM/**/'events.csv'";
-    let source = "sql -c SELECT/**/count(*)/**/FROM/**/visits";
-    for command in ["report --format csv", "ingest", SQL, source] {
+    for command in ["report --format csv", "ingest", "sql -f source.sql", "sql -f file.sql"] {
+        let swap = |name, from, to| {
+            swap(name, from, to)
+                .file("source.sql", "SELECT count(*) FROM visits;")
+                .file("file.sql", "SELECT count(*) FROM 'events.csv';")
+                .run(command)
+        };
         swap("a quote that is never closed", "2,page_viewed,paid", "2,page_viewed,\"paid")
-            .run(command)
             .fails(&["broken file", "events.csv", "line: 3", "never closed"]);
         swap("text after a closing quote", "2,page_viewed,paid", "2,page_viewed,\"paid\"x")
-            .run(command)
             .fails(&["broken file", "events.csv", "line: 3", "text after a closing quote"]);
     }
     let never = csv().replace("event,plan", "event,\"plan");
@@ -244,5 +250,19 @@ fn columns_that_cannot_serve() {
         "column: plan",
         "events.parquet",
     ]);
+    let bytes = (0..ROWS).map(|row| if row == 401 { &b"fr\xffee"[..] } else { &b"free"[..] });
+    let bytes: ArrayRef = Arc::new(BinaryArray::from_iter_values(bytes));
+    for column in ["plan", "event"] {
+        let columns = columns_with(column, Arc::clone(&bytes));
+        case("binary that is no text")
+            .events("events.parquet", parquet_in_groups(&columns, 400))
+            .run("report --by plan")
+            .fails(&[
+                "not text in UTF-8",
+                &format!("column: {column}"),
+                "row: 402",
+                "events.parquet",
+            ]);
+    }
     with("an event that is a list", "event", lists()).fails(&["column: event", "events.parquet"]);
 }

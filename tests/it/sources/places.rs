@@ -44,6 +44,42 @@ fn files_folders_and_globs() {
     assert_eq!(rows(&absolute), expected, "an absolute path");
 }
 
+/// A file is read once, whichever links and patterns lead to it, and links that lead back to a folder
+/// above end the search there.
+#[cfg(unix)]
+#[test]
+fn links() {
+    use std::os::unix::fs::symlink;
+    let expected = expected();
+    for files in [
+        "data",
+        "again",
+        "[data, again]",
+        "'data/**'",
+        "'[ad][ga]*/**/[abc].*'",
+        "'data/**/[abc].*'",
+        "[data/c.parquet, again/2026, data/2026, data/loop/2026/a.csv]",
+        "[data/2026/*.csv, data/*/*/*/*, data/one.parquet]",
+    ] {
+        let project = spread(files);
+        symlink("data", project.path("again")).unwrap();
+        symlink(".", project.path("data/loop")).unwrap();
+        symlink("../..", project.path("data/2026/up")).unwrap();
+        symlink(project.path("data"), project.path("data/2026/deep/loop")).unwrap();
+        symlink("c.parquet", project.path("data/one.parquet")).unwrap();
+        assert_eq!(rows(&project), expected, "{files}");
+        let sql = "SELECT count(*) AS rows FROM visits";
+        let of_source = project.run(&["sql", "--format", "csv", "-c", sql]);
+        assert_eq!(of_source.out, "rows\n120\n", "{files}: {}", of_source.err);
+        let check = project.run(&["check"]);
+        assert!(check.out.contains("data: 120 events"), "{files}: {} {}", check.out, check.err);
+        let report = ["report", "--format", "csv", "--level", "total,action"];
+        let before = project.run(&report);
+        assert_eq!(project.run(&["ingest"]).code, 0);
+        assert_eq!(project.run(&report).out, before.out, "{files}");
+    }
+}
+
 /// Two sources with other names for the same things give one report.
 #[test]
 fn several_sources() {

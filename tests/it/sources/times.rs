@@ -9,9 +9,11 @@ use arrow::array::{
     UInt64Array,
 };
 use arrow::datatypes::Int16Type;
+use engine::active::Question;
+use engine::events::Reason;
 
-use super::{FIELDS, columns_with, csv, events, expected, ndjson, rows_of};
-use crate::project::{civil, parquet, parquet_in_groups};
+use super::{FIELDS, columns_with, csv, events, expected, ndjson, project, rows_of};
+use crate::project::{Project, civil, parquet, parquet_in_groups};
 
 fn seconds() -> impl Iterator<Item = i64> {
     events().into_iter().map(|event| event.second)
@@ -131,4 +133,52 @@ fn numbers_in_text_files() {
         assert_eq!(rows_of("events.csv", csv.as_bytes(), &fields), expected(), "{unit}");
         assert_eq!(rows_of("events.ndjson", ndjson.as_bytes(), &fields), expected(), "{unit}");
     }
+}
+
+#[test]
+fn the_last_day_of_the_calendar() {
+    for zone in ["UTC", "America/New_York"] {
+        let project = project("events.csv", FIELDS);
+        let yaml = std::fs::read_to_string(project.path("headcount.yaml")).unwrap();
+        project.write("headcount.yaml", format!("time_zone: {zone}\n{yaml}"));
+        let days =
+            ["9999-12-30T12:00:00Z,1", "9999-12-31T22:59:59.999999Z,2", "9999-12-31T12:00Z,3"];
+        let rows = days.map(|day| format!("{day},searched,free\n")).concat();
+        project.write("events.csv", format!("at,user_id,event,plan\n{rows}"));
+        let report = |window: &str, project: &Project| {
+            let arguments = ["--level", "total", "--window", window, "--as-of", "9999-12-31"];
+            project.report(&arguments).lines(&["period_start", "period_end", "users", "complete"])
+        };
+        let windows = [
+            ("day", "9999-12-31 9999-12-31 2 true"),
+            ("week", "9999-12-27 9999-12-31 3 true"),
+            ("month", "9999-12-01 9999-12-31 3 true"),
+            ("quarter", "9999-10-01 9999-12-31 3 true"),
+            ("year", "9999-01-01 9999-12-31 3 true"),
+            ("last_28d_of_month", "9999-12-04 9999-12-31 3 true"),
+            ("trailing_1d", "9999-12-31 9999-12-31 2 true"),
+            ("trailing_28d", "9999-12-04 9999-12-31 3 true"),
+        ];
+        let found = windows.map(|(window, _)| report(window, &project).pop().unwrap());
+        assert_eq!(found, windows.map(|(_, row)| row), "{zone}");
+        for window in ["iso_4w", "lagged_28d"] {
+            report(window, &project);
+        }
+        assert_eq!(project.run(&["ingest"]).code, 0);
+        let stored = windows.map(|(window, _)| report(window, &project).pop().unwrap());
+        assert_eq!(stored, found, "{zone}: from the store");
+    }
+}
+
+/// Only what no calendar has is refused, and not by a limit that nobody has set.
+#[test]
+fn times_after_the_calendar() {
+    let times = TimestampMicrosecondArray::from_iter_values([i64::MAX; 120]);
+    let project = project("events.parquet", FIELDS);
+    let columns = columns_with("at", Arc::new(times.with_timezone("UTC")));
+    project.write("events.parquet", parquet(&columns));
+    let seen = project.ask(&Question::default()).seen;
+    let reasons: Vec<(Reason, u64)> =
+        seen.rejects.iter().map(|(_, reason, all)| (reason, all.rows)).collect();
+    assert_eq!(reasons, [(Reason::TimeUnreadable, 120)]);
 }

@@ -137,6 +137,30 @@ fn one_person_has_one_key_in_all_files() {
     spread("UUIDs", &[("a.parquet", &binary), ("b.parquet", &uuid)]);
 }
 
+/// A JSON number is the same however it is written; a JSON text is what it says.
+#[test]
+fn json_numbers_have_many_forms() {
+    let count = |users: &[&str]| {
+        let line = |user: &&str| {
+            format!("{{\"at\": \"2026-01-05\", \"user_id\": {user}, \"event\": \"searched\"}}\n")
+        };
+        let text: String = users.iter().map(line).collect();
+        let project = project("events.ndjson", "time: at, user: user_id, event: event");
+        project.write("events.ndjson", text);
+        let users = project.ask(&engine::active::Question::default()).report.rows[0].users;
+        let sql = "SELECT count(DISTINCT user_id) AS users FROM visits";
+        let ran = project.run(&["sql", "--format", "csv", "-c", sql]);
+        assert_eq!(ran.out, format!("users\n{users}\n"), "{}", ran.err);
+        users
+    };
+    assert_eq!(count(&["2", "2.0", "20e-1", "2.00", "\"2\""]), 1);
+    assert_eq!(count(&["1000", "1e3", "1.0E+3"]), 1);
+    assert_eq!(count(&["2.5", "2.50", "25e-1", "2", "3"]), 3);
+    assert_eq!(count(&["2", "\"2.0\"", "\"02\""]), 3);
+    // Floating-point numbers could not tell these apart.
+    assert_eq!(count(&["9007199254740992.0", "9007199254740993.0", "9007199254740993"]), 2);
+}
+
 /// What looks alike is not the same: only the text that a number prints as is that number.
 #[test]
 fn different_keys_are_different_people() {

@@ -157,6 +157,9 @@ fn the_ends_of_time() {
         }
         let last = zone.start_of(Day::MAX);
         assert_eq!(last - zone.start_of(Day::MAX.plus(-1)), DAY, "{name}");
+        assert_eq!(zone.end_of(Day::MAX.plus(-1)), last, "{name}");
+        assert_eq!(zone.end_of(Day::MAX) - last, DAY, "{name}");
+        assert_eq!(zone.day_of(zone.end_of(Day::MAX) - 1), Day::MAX, "{name}");
     }
 }
 

@@ -40,7 +40,7 @@ impl Periods {
         }
         let (timestamps, window) = truncated(expr)?;
         let clock = GranuleClock::new(Granularity::of(window), &Zone::utc());
-        let end = Zone::utc().start_of(Day::MAX);
+        let end = Zone::utc().end_of(Day::MAX);
         Some(Self { timestamps, clock, end, codes: HashMap::new() })
     }
 

@@ -52,8 +52,8 @@ impl Range {
 
     /// All instants of these days, both inclusive.
     pub(super) fn of_days((first, last): (Day, Day)) -> Self {
-        let start = |day: Day| i128::from(day.number()) * DAY;
-        Self { start: start(first), end: start(last.plus(1)) }
+        let start = |number: i32| i128::from(number) * DAY;
+        Self { start: start(first.number()), end: start(last.number() + 1) }
     }
 
     /// The whole days in a bounded range, both inclusive, and what is left before and after them.
