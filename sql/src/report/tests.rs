@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use arrow::array::{Array, AsArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Date32Type, Int64Type};
@@ -10,10 +11,9 @@ use clap::ValueEnum;
 use engine::Kind;
 use engine::active::{Basis, Count, Level, Method, Report, Row};
 use engine::calendar::{Day, Period, Window};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::figures::{change, difference, figure, period};
-use super::{Format, Style, record_batch, schema, write};
+use super::{Format, Style, csv, json, parquet, record_batch, schema, write};
 use crate::results::printable::width;
 
 fn day(text: &str) -> Day {
@@ -332,6 +332,48 @@ fn the_same_report_gives_the_same_bytes() {
             assert!(format.is_binary() || once.ends_with(b"\n"), "{shape} as {format}");
         }
     }
+}
+
+/// Writing in batches changes no byte.
+#[test]
+fn batches_are_not_seen() {
+    let mut long = report();
+    let rows = long.rows.clone();
+    let numbered = rows.iter().cycle().zip(0..30_000).map(|(row, at)| {
+        let mut row = row.clone();
+        row.users += at * 7_919 % 10_007;
+        row.by = vec![(at % 3 > 0).then(|| format!("plan {}", at % 5_000))];
+        row
+    });
+    long.rows = numbered.collect();
+    let batch = record_batch(&long).unwrap();
+    assert!(text(&long, Format::Csv) == csv::render(&batch).unwrap());
+    assert!(text(&long, Format::Json).into_bytes() == json::render(&batch).unwrap());
+    let mut file = parquet::File::new(&schema(&long.by), &long).unwrap();
+    file.write(&batch).unwrap();
+    let expected = file.finish().unwrap();
+    assert!(bytes(&long, Format::Parquet, &Style::default()) == expected);
+    // Longer reports have other pages, and the same rows in one row group.
+    long.rows = std::mem::take(&mut long.rows).into_iter().cycle().take(140_000).collect();
+    let mut file = tempfile::tempfile().unwrap();
+    write(&long, Format::Parquet, &mut file, &Style::default()).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    assert_eq!(reader.metadata().num_row_groups(), 1);
+    let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
+    let read = concat_batches(batches[0].schema_ref(), &batches).unwrap();
+    assert!(read.columns() == record_batch(&long).unwrap().columns());
+}
+
+#[test]
+fn what_cannot_be_read_is_refused() {
+    let mut long = report();
+    let row = long.rows[0].clone();
+    long.rows = vec![row; 50_001];
+    let mut out = Vec::new();
+    let error = write(&long, Format::Html, &mut out, &Style::default()).unwrap_err();
+    assert_eq!((error.kind(), out.len()), (Kind::Limit, 0));
+    assert!(error.to_string().contains("more than 50,000 rows"), "{error}");
+    write(&long, Format::Table, &mut out, &Style::default()).unwrap();
 }
 
 #[test]

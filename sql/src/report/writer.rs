@@ -17,9 +17,12 @@ use super::{Format, Style, html, markdown, parquet, table};
 use crate::report::json;
 use crate::results::Delimited;
 
-/// Rows that are written together. Parquet cuts its pages at multiples of this, so the bytes are
-/// those of one batch of all rows.
+/// Rows that are written together.
 const BATCH: usize = 8192;
+
+/// As [`BATCH`], for Parquet: where batches end decides where pages end, so a report of up to so
+/// many rows has the bytes of one batch.
+const PARQUET_BATCH: usize = 1 << 17;
 
 /// Writes one report in one format.
 pub struct Writer<'a> {
@@ -148,10 +151,8 @@ impl RowSink for Writer<'_> {
         }
         // They are written before they are many.
         self.rows.rows.push(row);
-        if self.rows.rows.len() < BATCH {
-            return Ok(());
-        }
-        self.flush()
+        let batch = if self.format == Format::Parquet { PARQUET_BATCH } else { BATCH };
+        if self.rows.rows.len() < batch { Ok(()) } else { self.flush() }
     }
 }
 
