@@ -10,8 +10,10 @@ use std::sync::Arc;
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
+use datafusion::sql::parser::Statement;
 use engine::operators::{CountDistinctRule, Planning, physical_rules};
 use engine::{Error, Kind, Result};
 
@@ -104,6 +106,38 @@ pub fn session_on(options: &Options, runtime: Arc<RuntimeEnv>) -> Result<Session
         session.register_udf(scalar);
     }
     Ok(session)
+}
+
+/// Plans one statement and runs it, as far as it does not only read.
+///
+/// Texts go this way, or by [`plan`], and not by [`SessionContext::sql`], which refuses statements
+/// such as `SELECT 1, 1`.
+///
+/// # Errors
+/// When it is not SQL or cannot be planned.
+pub async fn sql(session: &SessionContext, text: &str) -> Result<DataFrame, DataFusionError> {
+    let plan = plan_text(&session.state(), text).await?;
+    session.execute_logical_plan(plan).await
+}
+
+/// Plans the one statement of a text.
+///
+/// # Errors
+/// When it is not SQL or cannot be planned.
+pub async fn plan_text(state: &SessionState, text: &str) -> Result<LogicalPlan, DataFusionError> {
+    let dialect = state.config().options().sql_parser.dialect;
+    plan(state, state.sql_to_statement(text, &dialect)?).await
+}
+
+/// Plans a statement.
+///
+/// # Errors
+/// When it cannot be planned.
+pub async fn plan(
+    state: &SessionState,
+    statement: Statement,
+) -> Result<LogicalPlan, DataFusionError> {
+    datafusion_bugs::plan(state, statement).await
 }
 
 fn unknown_setting(key: &str, cause: DataFusionError) -> Error {

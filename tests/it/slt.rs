@@ -12,7 +12,7 @@ use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{ParquetReadOptions, SessionContext};
 use engine::project::Project;
 use headcount::catalog::{Contents, register};
-use headcount::session::{Options, session};
+use headcount::session::{self, Options, session};
 use sqllogictest::{DB, DBOutput, DefaultColumnType, Runner, strict_column_validator};
 use tokio::runtime::Runtime;
 
@@ -75,7 +75,7 @@ impl Database {
 
     fn sql(&self, sql: &str) -> Result<DBOutput<DefaultColumnType>> {
         let (fields, batches) = self.runtime.block_on(async {
-            let frame = self.session.sql(sql).await?;
+            let frame = session::sql(&self.session, sql).await?;
             let fields = frame.schema().fields().clone();
             Ok::<_, DataFusionError>((fields, frame.collect().await?))
         })?;

@@ -8,18 +8,36 @@
 //! |---|---|
 //! | `in_lists` | merges `IN` lists as if nothing were NULL and every item a constant |
 //! | `nullability` | refuses to plan an aggregate over a repeated `IS TRUE` |
+//! | `unique_names` | refuses `SELECT 1, 1` and `SELECT a, a::date` |
 
 mod in_lists;
 mod nullability;
+mod unique_names;
 
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
+use datafusion::error::Result;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::AnalyzerRule;
+use datafusion::sql::parser::Statement;
 
 /// Sets what a session needs, but for what users set themselves.
 pub(crate) fn configure(options: &mut ConfigOptions) {
     nullability::configure(options);
+}
+
+/// Plans a statement; as it is, if DataFusion does not refuse it for names that are not unique.
+pub(crate) async fn plan(state: &SessionState, statement: Statement) -> Result<LogicalPlan> {
+    let refused = match state.statement_to_plan(statement.clone()).await {
+        Err(error) if unique_names::is_refusal(&error) => error,
+        planned => return planned,
+    };
+    let mut unique = statement;
+    unique_names::make_unique(&mut unique);
+    // The first error speaks of what was written.
+    state.statement_to_plan(unique).await.map_err(|_| refused)
 }
 
 /// Rules for a session. They come after every other rule that looks at filters, which these change.

@@ -23,6 +23,7 @@ use super::yielding::yielding;
 use super::{Shared, depth};
 use crate::bounded::plan_of;
 use crate::failure::of_statement;
+use crate::session::plan_text;
 use crate::unchanged;
 
 /// Batches that wait for a client; a query that is further ahead waits itself.
@@ -135,8 +136,7 @@ impl Running {
         let (session, sql) = (session.clone(), sql.to_owned());
         self.work(async move {
             depth::check(&sql)?;
-            let state = session.state();
-            let plan = state.create_logical_plan(&sql).await;
+            let plan = plan_text(&session.state(), &sql).await;
             let plan = plan.map_err(|cause| of_statement(cause, None))?;
             read_only(&plan)?;
             Ok(plan)

@@ -28,7 +28,7 @@ use crate::failure::of_statement;
 use crate::functions::{Function, functions, page, told};
 use crate::results::{Format, Out, Writer};
 use crate::script::{Statement, statements};
-use crate::session::{Options, session};
+use crate::session::{self, Options, session};
 use crate::unchanged;
 
 /// Where a text of statements comes from.
@@ -192,7 +192,7 @@ impl Shell {
     async fn answer(&self, sql: &str, out: Out<'_>) -> Result<Option<u64>> {
         let told = |cause| of_statement(cause, self.memory);
         let mut watch = Watch::begin(&self.heard);
-        let frame = self.session.sql(sql).await.map_err(told)?;
+        let frame = session::sql(&self.session, sql).await.map_err(told)?;
         let (plan, context) = match self.memory {
             Some(memory) => plan_of(frame, memory).await.map_err(told)?,
             None => {

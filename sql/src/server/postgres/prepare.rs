@@ -25,6 +25,7 @@ use super::{Ground, errors, parameters, rewritten};
 use crate::failure::of_statement;
 use crate::server::read_only::read_only;
 use crate::server::{Running, depth};
+use crate::session;
 
 /// Types that are numbers of objects.
 const OF_OBJECTS: [&str; 6] =
@@ -118,7 +119,8 @@ async fn query(
 }
 
 async fn plan(context: &SessionContext, statement: Statement) -> Result<LogicalPlan> {
-    let planned = context.state().statement_to_plan(Parsed::Statement(Box::new(statement))).await;
+    let statement = Parsed::Statement(Box::new(statement));
+    let planned = session::plan(&context.state(), statement).await;
     planned.and_then(single).map_err(|cause| of_statement(cause, None))
 }
 
