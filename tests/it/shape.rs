@@ -86,7 +86,10 @@ fn one_place_applies_a_time_zone_and_one_makes_a_session() {
     }
     for (file, lines) in code("sql/src") {
         let makes = lines.iter().any(|line| line.contains("SessionContext::new"));
-        assert!(!makes || file.ends_with("session.rs"), "{} makes a session", file.display());
+        // The tests of workarounds show what plain DataFusion does.
+        let is_test = file.ends_with("tests.rs");
+        let may = file.ends_with("session.rs") || is_test;
+        assert!(!makes || may, "{} makes a session", file.display());
     }
 }
 

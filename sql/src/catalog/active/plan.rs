@@ -17,7 +17,7 @@ use datafusion::physical_plan::execution_plan::{
 };
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
-use engine::active::{Question, Report, Row, RowSink, answer_into, road_to};
+use engine::active::{Question, answer, road_to};
 use engine::events::Overseer;
 use engine::rollup::{Counting, Road};
 use engine::{Error, Kind};
@@ -190,20 +190,12 @@ impl ExecutionPlan for ActiveUsersExec {
         let projection = self.projection.clone();
         let memory = MemoryConsumer::new("ActiveUsersExec").register(context.memory_pool());
         let threads = context.session_config().target_partitions();
-        let batch_size = context.session_config().batch_size();
         builder.spawn(async move {
             let turn = Arc::clone(&ground.turns).acquire_owned().await;
             let turn = turn.map_err(|cause| DataFusionError::External(cause.into()))?;
             let answered = SpawnedTask::spawn_blocking(move || {
                 let _turn = turn;
-                send(
-                    &ground,
-                    &question,
-                    projection.as_deref(),
-                    (threads, batch_size),
-                    memory,
-                    &sender,
-                )
+                send(&ground, &question, projection.as_deref(), threads, memory, &sender)
             });
             answered.join_unwind().await.map_err(|cause| DataFusionError::External(cause.into()))?
         });
@@ -211,12 +203,12 @@ impl ExecutionPlan for ActiveUsersExec {
     }
 }
 
-/// Sends the rows that answer a question, as long as they are wanted.
+/// Sends the rows that answer a question, if they are still wanted.
 fn send(
     ground: &Ground,
     question: &Question,
     projection: Option<&[usize]>,
-    (threads, batch_size): (usize, usize),
+    threads: usize,
     memory: MemoryReservation,
     sender: &Sender<Result<RecordBatch>>,
 ) -> Result<()> {
@@ -233,58 +225,21 @@ fn send(
         .map_err(|cause| external(Error::new(Kind::Io, format!("no threads: {cause}"))))?;
     let wanted = || !sender.is_closed();
     let statement = Statement { listener: ground.listener.as_deref(), memory, wanted: &wanted };
-    let answered = pool.install(|| {
-        let mut batches = Batches { projection, batch_size, sender, report: None };
-        let project = &ground.project;
-        let answer = answer_into(project, &dictionary, question, &statement, true, &mut batches)?;
-        batches.flush()?;
-        Ok(answer)
-    });
+    let answered = pool.install(|| answer(&ground.project, &dictionary, question, &statement));
     let answer = answered.map_err(external)?;
+    let batch = record_batch(&answer.report).map_err(external)?;
+    statement.takes(batch.get_array_memory_size()).map_err(external)?;
+    let batch = match projection {
+        Some(places) => batch.project(places)?,
+        None => batch,
+    };
     if let Some(listener) = &ground.listener {
         listener.answered(answer);
     }
+    // One batch: several would be dealt out to threads, and the rows would lose their order.
+    // A statement that no longer waits wants nothing.
+    let _ = sender.blocking_send(Ok(batch));
     Ok(())
-}
-
-/// Sends rows in batches, so that they are never all there at once.
-struct Batches<'a> {
-    projection: Option<&'a [usize]>,
-    batch_size: usize,
-    sender: &'a Sender<Result<RecordBatch>>,
-    /// The report with the rows that wait.
-    report: Option<Report>,
-}
-
-impl Batches<'_> {
-    fn flush(&mut self) -> engine::Result<()> {
-        let Some(report) = self.report.as_mut().filter(|report| !report.rows.is_empty()) else {
-            return Ok(());
-        };
-        let batch = record_batch(report)?;
-        report.rows.clear();
-        let batch = match self.projection {
-            Some(places) => batch.project(places)?,
-            None => batch,
-        };
-        let sent = self.sender.blocking_send(Ok(batch));
-        sent.map_err(|_| Error::limit("cancelled: nobody waits for the rows"))
-    }
-}
-
-impl RowSink for Batches<'_> {
-    fn begin(&mut self, report: &Report) -> engine::Result<()> {
-        self.report = Some(report.without_rows());
-        Ok(())
-    }
-
-    fn row(&mut self, row: Row) -> engine::Result<()> {
-        let Some(report) = &mut self.report else {
-            return Err(Error::internal("a row before the report began"));
-        };
-        report.rows.push(row);
-        if report.rows.len() < self.batch_size { Ok(()) } else { self.flush() }
-    }
 }
 
 /// Oversees an answer for the statement that waits for it.
