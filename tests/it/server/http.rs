@@ -306,11 +306,11 @@ fn limits_hold() {
 /// Rows and their JSON are held against the memory of a statement.
 #[test]
 fn a_report_that_is_too_large_is_refused() {
-    let limits = Limits { memory: 8 << 20, ..Limits::default() };
+    let limits = Limits { memory: 32 << 20, ..Limits::default() };
     let project = far_apart();
     let inside = Inside::new(project.root(), Set { limits, ..Set::default() });
     let path = "/api/report?window=day&level=action,stage,total&by=plan";
-    get(inside.http, path).is(503, &["more memory than a statement may have", "`top`", "help"]);
+    get(inside.http, path).is(503, &["more memory than there is", "`top`", "help"]);
     get(inside.http, "/api/report?window=day&level=action,stage,total&by=plan&to=1971")
         .is(200, &["1971-12-31"]);
     inside.wait_for("headcount_memory_bytes 0", Duration::from_secs(30));
