@@ -170,7 +170,7 @@ pub fn answer_into(
     Ok(Answer { report, seen, unmapped, notes, bytes: users.size() })
 }
 
-/// The road that [`answer`] takes, without going it.
+/// Whether [`answer`] would read the store or the events, without reading them.
 ///
 /// # Errors
 /// When the store is broken, or cannot be passed by.
