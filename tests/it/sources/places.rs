@@ -58,15 +58,20 @@ fn links() {
         "'data/**'",
         "'[ad][ga]*/**/[abc].*'",
         "'data/**/[abc].*'",
-        "[data/c.parquet, again/2026, data/2026, data/loop/2026/a.csv]",
-        "[data/2026/*.csv, data/*/*/*/*, data/one.parquet]",
+        "[data/c.csv, again/2026, data/2026, data/loop/2026/a.csv]",
+        "[data/2026/*.csv, 'data/*/*/*/[ab].*', data/one.csv]",
     ] {
-        let project = spread(files);
+        let project = project(files, FIELDS);
+        for (at, name) in ["2026/a", "2026/deep/er/b", "c"].into_iter().enumerate() {
+            let part: Vec<Event> = events().into_iter().skip(at).step_by(3).collect();
+            project.write(&format!("data/{name}.csv"), csv(&part, ','));
+        }
+        project.write("data/README.md", "not events");
         symlink("data", project.path("again")).unwrap();
         symlink(".", project.path("data/loop")).unwrap();
-        symlink("../..", project.path("data/2026/up")).unwrap();
+        symlink("..", project.path("data/2026/up")).unwrap();
         symlink(project.path("data"), project.path("data/2026/deep/loop")).unwrap();
-        symlink("c.parquet", project.path("data/one.parquet")).unwrap();
+        symlink("c.csv", project.path("data/one.csv")).unwrap();
         assert_eq!(rows(&project), expected, "{files}");
         let sql = "SELECT count(*) AS rows FROM visits";
         let of_source = project.run(&["sql", "--format", "csv", "-c", sql]);
