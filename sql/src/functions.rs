@@ -92,10 +92,10 @@ pub fn told(function: &Function) -> String {
     let article = if function.kind == Kind::Aggregate { "an" } else { "a" };
     let mut text = format!("{}, {article} {} function", function.name, function.kind);
     if let Some(own) = &function.alias_of {
-        let _ = write!(text, ", another name of {own}");
+        let _ = write!(text, ", an alias of {own}");
     }
     let Some(documentation) = &function.documentation else {
-        return text + "\nNothing is written about it.\n";
+        return text + "\nNot documented.\n";
     };
     let _ = write!(text, "\n\n  {}\n", documentation.syntax_example.trim());
     for other in documentation.alternative_syntax.iter().flatten() {
@@ -125,8 +125,9 @@ pub fn told(function: &Function) -> String {
 /// All functions as a page of Markdown: by kind, and under the headings that they give themselves.
 pub fn page(session: &SessionContext) -> String {
     let mut text = String::from(
-        "# Functions\n\nWhat `\\h` says of each function, written by `headcount sql -c '\\h *'`. \
-         Another name of a function is listed with it.\n",
+        "# Functions\n\nThe output of `\\h` for every function, written by `headcount sql -c \
+         '\\h *'`. \
+         Aliases are listed with their function.\n",
     );
     let functions = functions(session);
     let mut others: BTreeMap<(&str, Kind), Vec<&str>> = BTreeMap::new();
@@ -163,10 +164,10 @@ pub fn page(session: &SessionContext) -> String {
 fn entry(text: &mut String, function: &Function, others: &[&str]) {
     let _ = write!(text, "\n#### `{}`\n\n", function.name);
     if !others.is_empty() {
-        let _ = write!(text, "Also called {}.\n\n", others.join(", "));
+        let _ = write!(text, "Aliases: {}.\n\n", others.join(", "));
     }
     let Some(documentation) = &function.documentation else {
-        text.push_str("Nothing is written about it.\n");
+        text.push_str("Not documented.\n");
         return;
     };
     let _ = write!(text, "```sql\n{}\n", documentation.syntax_example.trim());
@@ -235,7 +236,7 @@ mod tests {
         for (name, parts) in [
             ("exact_distinct", &["exact_distinct(expression)", "Arguments\n  expression  "][..]),
             ("active_users", &["active_users(window, level, ", "trailing_<n>d", "Example\n"]),
-            ("mean", &["mean, an aggregate function, another name of avg"]),
+            ("mean", &["mean, an aggregate function, an alias of avg"]),
             ("range", &["range([start, ]end[, step])"]),
         ] {
             for part in parts {

@@ -77,7 +77,7 @@ impl ActiveUsersExec {
     /// store and files is taken here: once, although EXPLAIN writes the plan after every rule.
     fn road(&self) -> &str {
         if is_given_up() {
-            return "wherever it is (cancelled)";
+            return "cancelled";
         }
         self.road.get_or_init(|| self.find_road())
     }
@@ -227,7 +227,9 @@ fn batch(
         .num_threads(threads)
         .thread_name(|_| "answer".to_owned())
         .build()
-        .map_err(|cause| external(Error::new(Kind::Io, format!("no threads: {cause}"))))?;
+        .map_err(|cause| {
+            external(Error::new(Kind::Io, format!("cannot start threads: {cause}")))
+        })?;
     let statement = Statement { listener: ground.listener.as_deref(), memory, wanted };
     let answered = pool.install(|| answer(&ground.project, &dictionary, question, &statement));
     let answer = answered.map_err(external)?;
@@ -258,9 +260,9 @@ impl Overseer for Statement<'_> {
         self.memory.try_grow(more).map_err(|cause| {
             let cause = cause.strip_backtrace();
             let first = cause.lines().next().unwrap_or_default();
-            Error::limit(format!("the answer needs more memory than there is: {first}")).with(
+            Error::limit(format!("the answer needs more memory than is available: {first}")).with(
                 "help",
-                "raise `--memory-limit`, or ask for fewer dimensions or periods at once",
+                "raise `--memory-limit`, or query fewer dimensions or periods at once",
             )
         })
     }
