@@ -363,7 +363,7 @@ fn wrong_questions_are_told() {
         ("colour => 3", &["no argument `colour`", "window, level"]),
         ("window => 'day', 'total'", &["without a name come before"]),
         ("'day', window => 'day'", &["`window` is given twice"]),
-        ("1, 2, 3, 4, 5, 6, 7, 8, 9, 10", &["at most 9 arguments"]),
+        ("1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11", &["at most 10 arguments"]),
         ("\"from\" => 'soon'", &["soon", "argument: from"]),
     ] {
         fails(&ask(&format!("SELECT * FROM active_users({call})"), &[]), parts);
