@@ -40,10 +40,8 @@ pub fn of_statement(cause: DataFusionError, memory: Option<usize>) -> Error {
     };
     let message = message.split(DataFusionError::BACK_TRACE_SEP).next().unwrap_or_default().trim();
     let error = match unknown_table(message) {
-        Some(table) => Error::input(format!("there is no table `{table}`")).with(
-            "help",
-            "`\\d` lists the tables; files, folders and globs stand in single quotes",
-        ),
+        Some(table) => Error::input(format!("there is no table `{table}`"))
+            .with("help", "`\\d` lists the tables; put files, folders and globs in single quotes"),
         None => Error::new(kind, message),
     };
     error.caused_by(cause)
@@ -76,24 +74,24 @@ fn exhausted(message: &str, memory: Option<usize>) -> Error {
     let first = message.lines().next().unwrap_or_default();
     let first = first.split(" with top memory consumers").next().unwrap_or(first);
     let first = first.trim_end_matches([':', ' ']);
-    let less = "or ask for fewer groups or columns at once";
+    let less = "or query fewer groups or columns at once";
     match memory {
-        _ if first.contains(OF_ONE) => Error::limit(format!(
-            "the query needs more memory than one statement may hold: {first}"
-        ))
-        .with(
-            "help",
-            format!(
-                "have the limit raised (`--statement-memory` of a server, `--memory-limit` of \
+        _ if first.contains(OF_ONE) => {
+            Error::limit(format!("the query needs more memory than one statement may use: {first}"))
+                .with(
+                    "help",
+                    format!(
+                        "raise the limit (`--statement-memory` of a server, `--memory-limit` of \
                  `headcount sql`), {less}"
-            ),
-        ),
+                    ),
+                )
+        }
         Some(bytes) => Error::limit(format!(
             "the query needs more memory than the limit of {}: {first}",
             bytes_in_words(bytes)
         ))
         .with("help", format!("raise it with `--memory-limit`, {less}")),
-        None => Error::limit(first).with("help", "give it another folder with `--temporary`"),
+        None => Error::limit(first).with("help", "use another folder with `--temporary`"),
     }
 }
 
@@ -138,7 +136,7 @@ mod tests {
         }
         let message = format!("x asked for 9 bytes more, {OF_ONE} 3 of its 10");
         let out = of_statement(DataFusionError::ResourcesExhausted(message), Some(40));
-        for part in ["may hold: x asked for 9", "--statement-memory"] {
+        for part in ["may use: x asked for 9", "--statement-memory"] {
             assert!(out.to_string().contains(part), "{out}");
         }
     }

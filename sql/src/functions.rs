@@ -92,10 +92,10 @@ pub fn told(function: &Function) -> String {
     let article = if function.kind == Kind::Aggregate { "an" } else { "a" };
     let mut text = format!("{}, {article} {} function", function.name, function.kind);
     if let Some(own) = &function.alias_of {
-        let _ = write!(text, ", another name of {own}");
+        let _ = write!(text, ", an alias of {own}");
     }
     let Some(documentation) = &function.documentation else {
-        return text + "\nNothing is written about it.\n";
+        return text + "\nNot documented.\n";
     };
     let _ = write!(text, "\n\n  {}\n", documentation.syntax_example.trim());
     for other in documentation.alternative_syntax.iter().flatten() {
@@ -247,7 +247,7 @@ mod tests {
         for (name, parts) in [
             ("exact_distinct", &["exact_distinct(expression)", "Arguments\n  expression  "][..]),
             ("active_users", &["active_users(window, level, ", "trailing_<n>d", "Example\n"]),
-            ("mean", &["mean, an aggregate function, another name of avg"]),
+            ("mean", &["mean, an aggregate function, an alias of avg"]),
             ("range", &["range([start, ]end[, step])"]),
         ] {
             for part in parts {

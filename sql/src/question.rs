@@ -16,23 +16,24 @@ pub const PARAMETERS: [(&str, &str); 10] = [
     (
         "window",
         "Named window: day, week, month, quarter, year, last_28d_of_month, trailing_<n>d, iso_4w \
-         or lagged_28d; month if left out.",
+         or lagged_28d; the default is month.",
     ),
     (
         "level",
         "Levels, with commas or as an array: total, combined, section, stage, group, action; \
-         total and stage if left out.",
+         the default is total and stage.",
     ),
-    ("method", "union, indicator, max or sum; union if left out."),
-    ("by", "Dimensions to tell users apart by, with commas or as an array; each adds a column."),
+    ("method", "union, indicator, max or sum; the default is union."),
     (
-        "approx",
-        "true, or a precision from 4 to 18, estimates by sketches; exact if left out or false.",
+        "by",
+        "Dimensions to break the counts down by, with commas or as an array; each adds a \
+         column.",
     ),
+    ("approx", "true, or a precision from 4 to 18, estimates by sketches; exact by default."),
     ("from", "First day, month, quarter, week or year: '2026-01-15', '2026-01', '2026-Q1'."),
     ("to", "Last day, month, quarter, week or year, inclusive."),
-    ("as_of", "Answers as if the data ended with this day."),
-    ("tree", "today, or period: the tree of stages that held in each period."),
+    ("as_of", "Counts as if the data ended with this day."),
+    ("tree", "Tree of stages: today's, or the one that was valid in each period (period)."),
     (
         "top",
         "So many values of each dimension of `by`, those with the most users in total in the newest \
@@ -64,13 +65,13 @@ pub fn set(question: &mut Question, name: &str, words: &[String]) -> Result<()> 
         }
         _ => {
             let known: Vec<&str> = PARAMETERS.iter().map(|(name, _)| *name).collect();
-            return Err(Error::input(format!("there is no parameter `{name}`"))
+            return Err(Error::input(format!("unknown parameter `{name}`"))
                 .with("help", format!("the parameters are: {}", known.join(", "))));
         }
     }
     match (question.from, question.to) {
         (Some(from), Some(to)) if from > to => {
-            Err(Error::input(format!("the range ends ({to}) before it begins ({from})")))
+            Err(Error::input(format!("the range ends ({to}) before it starts ({from})")))
         }
         _ => Ok(()),
     }
@@ -91,7 +92,7 @@ pub fn tree(word: &str) -> Result<TreeOf> {
 fn word(words: &[String]) -> Result<&str> {
     match words {
         [word] => Ok(word),
-        _ => Err(Error::input("this takes one value, not a list")),
+        _ => Err(Error::input("expected one value, not a list")),
     }
 }
 
@@ -112,7 +113,7 @@ fn counting(word: &str) -> Result<Counting> {
         _ => {
             let precision = word.parse().ok().filter(|precision| PRECISIONS.contains(precision));
             precision.map(Counting::Approx).ok_or_else(|| {
-                Error::input(format!("`{word}` is no precision")).with(
+                Error::input(format!("`{word}` is not a precision")).with(
                     "help",
                     format!("use true, or {} to {}", PRECISIONS.start(), PRECISIONS.end()),
                 )

@@ -67,7 +67,7 @@ pub fn is_complete(text: &str) -> bool {
 
 fn unfinished(text: &str, open: Open) -> Error {
     let line = 1 + text[..open.at].matches('\n').count();
-    Error::input(format!("{} has no end", open.what)).with("line", line)
+    Error::input(format!("{} is not terminated", open.what)).with("line", line)
 }
 
 /// Something that was begun and not ended.
@@ -242,10 +242,10 @@ mod tests {
     #[test]
     fn what_has_no_end_is_told_with_its_line() {
         for (text, message) in [
-            ("SELECT 1;\nSELECT 'a\n;", "a text has no end (line: 2)"),
-            ("SELECT \"a", "a quoted name has no end (line: 1)"),
-            ("\n/* a /* */", "a comment has no end (line: 2)"),
-            ("SELECT $x$ ;", "a text has no end (line: 1)"),
+            ("SELECT 1;\nSELECT 'a\n;", "a text is not terminated (line: 2)"),
+            ("SELECT \"a", "a quoted name is not terminated (line: 1)"),
+            ("\n/* a /* */", "a comment is not terminated (line: 2)"),
+            ("SELECT $x$ ;", "a text is not terminated (line: 1)"),
         ] {
             assert_eq!(statements(text).unwrap_err().to_string(), message);
             assert!(!is_complete(text));

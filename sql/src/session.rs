@@ -75,7 +75,7 @@ pub fn session_on(options: &Options, runtime: Arc<RuntimeEnv>) -> Result<Session
     if let Some(threads) = options.threads {
         if threads == 0 {
             return Err(Error::input("a query cannot run on 0 threads")
-                .with("help", "leave it out to use one per core"));
+                .with("help", "omit it to use one per core"));
         }
         config = config.with_target_partitions(threads);
     }

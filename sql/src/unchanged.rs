@@ -91,9 +91,9 @@ fn changed(place: &ObjectStoreUrl, path: &Path) -> DataFusionError {
     let place = place.as_str();
     let place = place.strip_prefix(SCHEME).unwrap_or(place).trim_start_matches("file://");
     external(
-        Error::input("the file was changed while it was read")
+        Error::input("the file changed while it was being read")
             .with("file", format!("{place}{path}"))
-            .with("help", "ask again when nobody writes to it"),
+            .with("help", "retry when the file is not being written"),
     )
 }
 
@@ -152,7 +152,7 @@ mod tests {
         for (sql, expected) in [(all, 100_000), (count, 1), (joined, 99_999)] {
             assert_eq!(ask(sql, |_| ()).await, Ok(expected), "{sql}");
             let told = ask(sql, |path| write(path, 1..100_001)).await.unwrap_err();
-            assert!(told.contains("was changed while it was read (file: /"), "{sql}: {told}");
+            assert!(told.contains("changed while it was being read (file: /"), "{sql}: {told}");
             assert!(told.contains("/a.parquet"), "{sql}: {told}");
         }
         // What is gone was read before.

@@ -106,7 +106,8 @@ fn it_counts_what_the_events_count() {
         );
         same(
             &project,
-            "SELECT bitmap_andnot_count(bitmap_union(users) FILTER (WHERE day < DATE '2026-02-01'), \
+            "SELECT bitmap_andnot_count(bitmap_union(users) FILTER (WHERE day < DATE \
+             '2026-02-01'), \
              bitmap_union(users) FILTER (WHERE day >= DATE '2026-02-01' AND plan = 'free')) AS n \
              FROM activity",
             "SELECT count(*) AS n FROM (SELECT user_id FROM visits WHERE \"at\" < '2026-02-01' \
@@ -178,7 +179,7 @@ fn it_is_there_when_the_store_is() {
     assert_eq!(answer(&project, tables), "n\n0\n");
     let ran = ask(&project, "SELECT * FROM activity");
     assert_eq!(ran.code, 1);
-    for part in ["this project has no store yet", "`headcount ingest` makes it"] {
+    for part in ["this project has no store yet", "run `headcount ingest` to create it"] {
         assert!(ran.err.contains(part), "{}", ran.err);
     }
     ingest(&project);

@@ -80,7 +80,7 @@ fn scripts_run_in_order_and_stop_at_the_first_error() {
         assert!(ran.err.contains(part), "no {part:?} in {}", ran.err);
     }
     fails(&ask("SELECT 1 FROM visits WHERE (1 = )", &[]), &["Line: 1, Column: 33"]);
-    fails(&ask("SELECT 'a", &[]), &["a text has no end", "line: 1"]);
+    fails(&ask("SELECT 'a", &[]), &["a text is not terminated", "line: 1"]);
     // Places are those of the script.
     project.write("syntax.sql", "\n\n   SELEC 1;");
     let ran = project.run(&["sql", "-f", "syntax.sql"]);
@@ -124,7 +124,7 @@ fn every_format_goes_to_a_file_by_its_ending() {
     assert_eq!(back.out, "plan,n\nfree,4\npaid,3\n", "{}", back.err);
     // A file is whole or not there.
     let ran = project.run(&["sql", "-c", "SELECT 1; SELECT 2", "-o", "two.parquet"]);
-    fails(&ran, &["a Parquet file holds one result", "statement: 2"]);
+    fails(&ran, &["a Parquet file can contain only one result", "statement: 2"]);
     assert!(!project.path("two.parquet").exists());
 }
 
@@ -206,7 +206,7 @@ fn commands_of_the_prompt_work_in_scripts() {
     let ran = ask("\\h", &["--format", "csv"]);
     assert!(ran.out.contains("exact_distinct,aggregate,exact_distinct(expression)"), "{}", ran.out);
     fails(&ask("\\h nothing", &[]), &["no function `nothing`"]);
-    fails(&ask("\\nonsense", &[]), &["no command"]);
+    fails(&ask("\\nonsense", &[]), &["unknown command"]);
     let ran = ask("SELECT 1 AS a;\n\\format csv\n\\q\nSELECT 2", &["--format", "json"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, "[\n{\"a\":1}\n]\n"), "{}", ran.err);
 }
@@ -359,7 +359,7 @@ fn wrong_questions_are_told() {
         ("window => 'monthly'", &["unknown window `monthly`", "argument: window"][..]),
         ("level => 'stages'", &["unknown level `stages`", "argument: level"]),
         ("by => 'colour'", &["no source has a dimension `colour`", "plan"]),
-        ("approx => 3", &["`3` is no precision", "argument: approx"]),
+        ("approx => 3", &["`3` is not a precision", "argument: approx"]),
         ("colour => 3", &["no argument `colour`", "window, level"]),
         ("window => 'day', 'total'", &["without a name come before"]),
         ("'day', window => 'day'", &["`window` is given twice"]),

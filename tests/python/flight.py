@@ -132,13 +132,13 @@ def access(address, user, password, certificate):
                 cursor.execute("SELECT 1")
 
     refused(lambda: with_options(username=user, password="wrong", **trusted), "wrong")
-    refused(lambda: with_options(**trusted), "asks for a name and a password")
+    refused(lambda: with_options(**trusted), "requires a name and a password")
     refused(lambda: with_options(**right))
 
 
 def pyarrow(address, user, password):
     client = flight.connect(f"grpc://{address}")
-    refused(lambda: list(client.list_actions()), "asks for a name and a password")
+    refused(lambda: list(client.list_actions()), "requires a name and a password")
     refused(lambda: client.authenticate_basic_token(user, "wrong"), "wrong")
     token = client.authenticate_basic_token(user, password)
     options = flight.FlightCallOptions(headers=[token])

@@ -120,7 +120,7 @@ pub fn of_project(root: &Path, question: &Question, settings: &Settings<'_>) -> 
     let dictionary = Dictionary::load(&project.dictionary)?;
     if dictionary.has_errors() {
         return Err(Error::input("the dictionary has errors")
-            .with("help", "`headcount check` shows them with everything else"));
+            .with("help", "run `headcount check` to list them"));
     }
     let folder = std::path::absolute(root).map_err(|cause| Error::io(root, cause))?;
     let name = folder.file_name().unwrap_or(folder.as_os_str()).display();
@@ -137,7 +137,10 @@ pub fn of_project(root: &Path, question: &Question, settings: &Settings<'_>) -> 
             "the project has no events that count, so no users to measure on",
         )
         .with("file", root.display())
-        .with("help", "`headcount check` says why; `--invented` measures without a project"));
+        .with(
+            "help",
+            "run `headcount check` to see why; `--invented` measures without a project",
+        ));
     }
     measured.by_size(&mut People::real(&everybody), settings)?;
     drop(everybody);

@@ -55,7 +55,7 @@ pub(super) async fn table(
     let store = Store::open(&project.store, None)?.ok_or_else(|| {
         Error::input("there is no table `activity`: this project has no store yet")
             .with("file", &project.store)
-            .with("help", "`headcount ingest` makes it")
+            .with("help", "run `headcount ingest` to create it")
     })?;
     let function = state.scalar_functions().get(FUNCTION).cloned();
     let function = function.ok_or_else(|| Error::internal("a session without our functions"))?;

@@ -30,7 +30,7 @@ pub(super) fn load(project: &Project) -> Result<Dictionary> {
     let errors = dictionary.problems.iter().filter(|problem| is_error(problem)).count();
     let first = dictionary.problems.into_iter().find(is_error).map(Error::from);
     let error = first.unwrap_or_else(|| Error::internal("an error that is not listed"));
-    Err(error.with("errors", errors).with("help", "`headcount check` shows all of them"))
+    Err(error.with("errors", errors).with("help", "run `headcount check` to list all errors"))
 }
 
 /// The table of that name.

@@ -43,7 +43,7 @@ impl Files {
         }
         match files.iter().find(|file| is_parquet(file)) {
             None => Ok(Self::Text(TextFiles::open(files, wanted)?)),
-            Some(file) => Err(Error::input("one table cannot have Parquet files and text files")
+            Some(file) => Err(Error::input("a table cannot mix Parquet files and text files")
                 .with("file", file.path.display())
                 .with("help", "query them by their paths: FROM 'folder/*.parquet'")),
         }
@@ -84,13 +84,13 @@ impl Columns {
             if known.data_type() != field.data_type() {
                 let other = self.files[at].display();
                 return Err(Error::input(format!(
-                    "this column is {} here and {} in {other}",
+                    "this column has type {} here and {} in {other}",
                     field.data_type(),
                     known.data_type()
                 ))
                 .with("file", path.display())
                 .with("column", field.name())
-                .with("help", "query the files apart, by their paths, and cast"));
+                .with("help", "query the files separately, by their paths, and cast"));
             }
         }
         Ok(())

@@ -101,19 +101,19 @@ pub fn table_functions() -> Vec<(String, Documentation)> {
     let numbers = |name: &str, last: &str| {
         let documentation = Documentation::builder(
             DocSection { include: true, label: "Rows", description: None },
-            format!("Rows with the numbers, or times, from start to end, {last}; column `value`."),
+            format!("Numbers or times from start to end, {last}, in the column `value`."),
             format!("{name}([start, ]end[, step])"),
         )
-        .with_argument("start", "The first value; 0 if left out.")
+        .with_argument("start", "The first value; the default is 0.")
         .with_argument("end", format!("The last value, {last}."))
-        .with_argument("step", "What to add each time; 1 if left out.")
+        .with_argument("step", "The increment; the default is 1.")
         .with_sql_example(format!("SELECT sum(value) FROM {name}(1, 10);"));
         (name.to_owned(), documentation.build())
     };
     vec![
         (active::NAME.to_owned(), active::DOCUMENTATION.clone()),
-        numbers("generate_series", "which is the last row"),
-        numbers("range", "which is left out"),
+        numbers("generate_series", "which is included"),
+        numbers("range", "which is excluded"),
     ]
 }
 

@@ -46,7 +46,11 @@ impl SourceTable {
     /// When the store is broken.
     pub(super) fn kept(&self) -> engine::Result<Option<Kept>> {
         let kept = kept(&self.project, &self.source).map_err(|error| {
-            error.with("help", "to pass by the store: SET headcount.rollup = false")
+            error.with(
+                "help",
+                "to read the events instead of the store: SET headcount.rollup = \
+                 false",
+            )
         })?;
         // Files may have come or gone since the table was opened.
         let ours: HashSet<&PathBuf> = self.files.paths().collect();

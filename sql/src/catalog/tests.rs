@@ -94,7 +94,7 @@ async fn what_cannot_be_a_table_is_told() {
         ("[ab].parquet", &["Int64", "Utf8", "a.parquet", "b.parquet", "column: id"][..]),
         ("broken.parquet", &["broken file", "broken.parquet"]),
         ("c.csv", &["broken file", "c.csv"]),
-        ("[ac].*", &["Parquet files and text files", "a.parquet"]),
+        ("[ac].*", &["cannot mix Parquet files and text", "a.parquet"]),
         ("none.parquet", &["no event files here", "none.parquet"]),
         ("notes.txt", &["unknown file format", "notes.txt"]),
         ("ftp://host/a.parquet", &["`ftp` addresses are not known here"]),

@@ -41,11 +41,11 @@ impl TextFiles {
         for file in files {
             let names = text_columns(&file, wanted)?;
             if names.is_empty() {
-                return Err(Error::input("no columns can be told in this file")
+                return Err(Error::input("cannot determine the columns of this file")
                     .with("file", file.path.display())
                     .with(
                         "help",
-                        "a JSON key must hold values of one kind, or objects, in all lines",
+                        "a JSON key must have values of one type, or objects, in all lines",
                     ));
             }
             let fields = names.iter().map(|name| Field::new(name, DataType::Utf8, true));

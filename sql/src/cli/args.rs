@@ -1,4 +1,4 @@
-//! Arguments of the commands, and the text that teaches them.
+//! Arguments of the commands, and their help texts.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -30,10 +30,10 @@ use crate::session::Options;
     version,
     max_term_width = 100,
     after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but some input was \
-                  rejected (how much and why stands on stderr)."
+                  rejected (counts and reasons are on stderr)."
 )]
 pub(super) struct Arguments {
-    /// Folder of the project [default: the nearest folder upwards with headcount.yaml]
+    /// Folder of the project [default: this folder or its nearest parent with headcount.yaml]
     #[arg(long, global = true, value_name = "DIR")]
     pub(super) project: Option<PathBuf>,
 
@@ -43,26 +43,26 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Report on the small real data set of this repository, and write it as HTML beside
+    /// Report on the small real data set of this repository, as a table and as HTML
     Demo(Demo),
-    /// Write a project that works as it stands, to be changed into yours
+    /// Create a working example project, to be adapted
     Init(Init),
-    /// Validate project, dictionary and sources; list what the data holds that no metric counts
+    /// Report every problem, with file, line and key, and events that no metric uses
     Check,
-    /// Count active users: the monthly job
+    /// Count active users per period, stage and dimension
     Report(Report),
-    /// Roll new events up into the store, exactly once
+    /// Add new event files to the store, each exactly once
     Ingest(Ingest),
-    /// Look at the store, check it, make it smaller, or copy it out
+    /// Inspect, verify, compact or export the store
     #[command(subcommand)]
     Store(Store),
-    /// Ask in SQL: at a prompt, or with -c and -f
+    /// Run SQL: at a prompt, or with -c and -f
     Sql(Sql),
-    /// Serve BI tools (PostgreSQL's protocol), columnar clients (Arrow Flight SQL) and HTTP
+    /// Serve queries over PostgreSQL's protocol, Arrow Flight SQL and HTTP
     Serve(Box<Serve>),
-    /// Invent events, with the true numbers of users written beside them
+    /// Generate synthetic events, with the true numbers of users in a separate file
     Generate(Generate),
-    /// Measure on your data, or on invented data
+    /// Measure accuracy and speed on your data, or on synthetic data
     Bench(Bench),
     /// Print completions for a shell
     Completions {
@@ -91,7 +91,7 @@ pub(super) struct Demo {
 
 #[derive(Debug, Args)]
 pub(super) struct Init {
-    /// Folder to make; files that are there already are never touched
+    /// Folder to create; existing files are never changed
     #[arg(value_name = "DIR")]
     pub(super) folder: PathBuf,
 }
@@ -108,14 +108,14 @@ Examples:
   headcount report --format html -o smau.html
 
 Windows: day, week (ISO), month, quarter, year, last_28d_of_month, trailing_<n>d, iso_4w,
-lagged_28d. Both ends are inclusive, in the project's time zone. Calendar periods stand in the
-report if they touch the range, rolling windows if they end in it. An HTML page has at most 50,000
-rows, a table or Markdown 1,000,000; csv, json and parquet have no limit.")]
+lagged_28d. Both ends are inclusive, in the project's time zone. The report has the calendar periods
+that overlap the range, and the rolling windows that end in it. An HTML page has at most 50,000
+rows, a table or Markdown 1,000,000; csv, tsv, json and parquet have no limit.")]
 pub(super) struct Report {
     /// Named window
     #[arg(long, default_value = "month", value_name = "WINDOW")]
     pub(super) window: Window,
-    /// Levels, with commas: total, combined, section, stage, group, action
+    /// Levels, separated by commas: total, combined, section, stage, group, action
     #[arg(long, default_value = "total,stage", value_delimiter = ',', value_name = "LEVELS")]
     pub(super) level: Vec<Level>,
     /// First day, month, quarter, week or year: 2026-01-15, 2026-01, 2026-Q1, 2026-W03, 2026
@@ -124,7 +124,7 @@ pub(super) struct Report {
     /// Last day, month, quarter, week or year, inclusive
     #[arg(long, value_parser = last_day)]
     pub(super) to: Option<Day>,
-    /// Dimensions to tell users apart by, with commas; each also gets its All rows
+    /// Dimensions to break the counts down by, separated by commas; rows for all values are included
     #[arg(long, value_delimiter = ',', value_name = "DIMENSIONS")]
     pub(super) by: Vec<String>,
     /// Give rows to the N largest values of each dimension of --by, and one row, (other), to all
@@ -132,27 +132,27 @@ pub(super) struct Report {
     /// newest one if none is complete); equal ones by name. A user of several remaining values counts once
     #[arg(long, value_name = "N", requires = "by")]
     pub(super) top: Option<NonZeroUsize>,
-    /// How stages, groups and sections are rolled up: union, indicator, max or sum
+    /// How to aggregate stages, groups and sections: union, indicator, max or sum
     #[arg(long, default_value = "union", value_name = "METHOD")]
     pub(super) method: Method,
-    /// Estimate by HyperLogLog sketches of this precision, 4 to 18 [default when bare: 14]
+    /// Estimate with HyperLogLog sketches of this precision, 4 to 18 [default without a value: 14]
     #[arg(long, num_args = 0..=1, default_missing_value = "14", value_name = "PRECISION",
           value_parser = precision)]
     pub(super) approx: Option<u8>,
     /// Report as if the data ended with this day
     #[arg(long, value_name = "DAY", value_parser = last_day)]
     pub(super) as_of: Option<Day>,
-    /// Tree of stages: as it stands at the end of the data (today), or as it held in each period
+    /// Tree of stages: the one valid at the end of the data (today), or in each period (period)
     #[arg(long, default_value = "today", value_name = "TREE", value_parser = tree)]
     pub(super) tree: TreeOf,
-    /// Read the events, whatever the store has
+    /// Read the events even if the store can answer
     #[arg(long)]
     pub(super) no_store: bool,
     /// Memory that users, counts and rows may hold, such as 4GB or 512MiB; a report that needs more
     /// is refused [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     pub(super) memory_limit: Option<usize>,
-    /// table, csv, tsv, json, markdown, html or parquet [default: by the ending of FILE, else table]
+    /// table, csv, tsv, json, markdown, html or parquet [default: by the ending of FILE, or table]
     #[arg(long, value_name = "FORMAT")]
     pub(super) format: Option<Format>,
     /// Write to a file instead of stdout
@@ -180,51 +180,51 @@ impl Report {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A file is known by its content: ingesting it again, under whatever name, does nothing. Files are
-committed a few at a time; a command that was killed is completed by running it again.
+Files are recognized by their content: ingesting one again, under any name, does nothing. Files are
+committed in batches; after an interruption, run the command again.
 
 Examples:
-  headcount ingest                                    every file of the sources that is new
+  headcount ingest                                    all new files of the sources
   headcount ingest events/2026-03.parquet             only this one
-  headcount ingest --memory-limit 512MB               take fewer files together")]
+  headcount ingest --memory-limit 512MB               use smaller batches")]
 pub(super) struct Ingest {
-    /// Files, folders or objects of the project's sources [default: all that are new]
+    /// Files, folders or objects of the project's sources [default: all new ones]
     #[arg(value_name = "FILES")]
     pub(super) files: Vec<PathBuf>,
-    /// Memory to take, such as 4GB or 512MiB [default: 1GiB]
+    /// Memory to use, such as 4GB or 512MiB [default: 1GiB]
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     pub(super) memory_limit: Option<usize>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Store {
-    /// Version, sizes, and what it holds of each source and month
+    /// Show the version, sizes, and the contents by source and month
     Info {
-        /// An older version
+        /// Use an older version
         #[arg(long, value_name = "N")]
         version: Option<u64>,
     },
-    /// Read everything again: bytes, sets, counts, numbers, the ledger
+    /// Read the whole store and check it: checksums, sets, counts, user ids, the list of files
     Verify {
-        /// An older version
+        /// Use an older version
         #[arg(long, value_name = "N")]
         version: Option<u64>,
         /// Also read all files of events, and compare them with what was ingested
         #[arg(long)]
         events: bool,
     },
-    /// Unite what came file by file; every answer stays the same
+    /// Merge small files; results do not change
     Compact {
-        /// Also delete what only older versions need; in an object store, what is older than a day
+        /// Also delete files that only older versions use; in an object store, those older than a day
         #[arg(long)]
         sweep: bool,
     },
     /// Write the tables as plain Parquet files
     Export {
-        /// Folder to make
+        /// Folder to create
         #[arg(short, long, value_name = "DIR")]
         output: PathBuf,
-        /// An older version
+        /// Use an older version
         #[arg(long, value_name = "N")]
         version: Option<u64>,
     },
@@ -238,17 +238,17 @@ Examples:
   headcount sql -f monthly.sql --format csv -o monthly.csv
   headcount sql -c \"SELECT * FROM 'events/*.parquet' LIMIT 10\"
 
-In a project every source is a table under its name; without one, and in one, any file, folder or
-glob in single quotes is. Files (-f) run first, then -c; the first error ends it. Without either,
-statements are read from stdin if that is no terminal.")]
+In a project every source is a table of that name. Any file, folder or glob in single quotes is a
+table, with or without a project. Files (-f) run before -c; the first error stops. Without both,
+statements are read from stdin if it is not a terminal.")]
 pub(super) struct Sql {
-    /// Statements to run, with `;` between them
+    /// Statements to run, separated by `;`
     #[arg(short, long, value_name = "SQL")]
     pub(super) command: Vec<String>,
     /// File of statements to run; - is stdin
     #[arg(short, long, value_name = "FILE")]
     pub(super) file: Vec<PathBuf>,
-    /// table, csv, tsv, json, ndjson, markdown or parquet [default: by the ending of FILE, else table]
+    /// table, csv, tsv, json, ndjson, markdown or parquet [default: by the ending of FILE, or table]
     #[arg(long, value_name = "FORMAT")]
     pub(super) format: Option<results::Format>,
     /// Write to a file instead of stdout
@@ -257,11 +257,11 @@ pub(super) struct Sql {
     /// Threads per query [default: one per core]
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<NonZeroUsize>,
-    /// Memory that queries may hold, such as 4GB or 512MiB; above it they spill to disk or fail
-    /// [default: all]
+    /// Memory that queries may use, such as 4GB or 512MiB; beyond it they spill to disk or fail
+    /// [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     pub(super) memory_limit: Option<usize>,
-    /// Folder to spill to [default: the system's]
+    /// Folder for spill files [default: the system's temporary folder]
     #[arg(long, value_name = "DIR")]
     pub(super) temporary: Option<PathBuf>,
     /// A setting of DataFusion, such as datafusion.execution.batch_size=1024; SHOW ALL lists them
@@ -283,16 +283,19 @@ impl Sql {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Clients may only read. An address that the network reaches asks for names and passwords: name a file
-of users. Ctrl-C (or SIGTERM) lets running statements end; a second one ends them.
+Clients can only read. Addresses other than this machine's own require a file of users. Ctrl-C or
+SIGTERM waits for running statements; a second one cancels them.
 
 Examples:
   headcount serve                                     PostgreSQL's protocol on 127.0.0.1:5432
   headcount serve --postgres 127.0.0.1:5433 --flight 127.0.0.1:32010 --http 127.0.0.1:8080
   headcount serve --add-user ada --users users.txt
-  headcount serve --postgres 0.0.0.0:5432 --users users.txt --tls-cert cert.pem --tls-key key.pem")]
+  headcount serve --postgres 0.0.0.0:5432 --users users.txt --tls-cert cert.pem --tls-key key.pem
+
+Connect with psql (the database may have any name):
+  psql -h 127.0.0.1 -p 5432 -d headcount")]
 pub(super) struct Serve {
-    /// Address for psql, drivers and BI tools [default when no address is named: 127.0.0.1:5432]
+    /// Address for psql, drivers and BI tools [default if no address is given: 127.0.0.1:5432]
     #[arg(long, value_name = "ADDR")]
     pub(super) postgres: Option<SocketAddr>,
     /// Address for Arrow Flight SQL
@@ -301,49 +304,49 @@ pub(super) struct Serve {
     /// Address for HTTP: /healthz, /metrics, /api/report
     #[arg(long, value_name = "ADDR")]
     pub(super) http: Option<SocketAddr>,
-    /// File of users; without one everybody on this machine may ask
+    /// File of users; without it everyone on this machine can connect
     #[arg(long, value_name = "FILE")]
     pub(super) users: Option<PathBuf>,
-    /// Add a user to the file, with a password from stdin, and end
+    /// Add a user to the file, with a password from stdin, and exit
     #[arg(long, value_name = "NAME", requires = "users")]
     pub(super) add_user: Option<String>,
-    /// Certificates of the server, in PEM; what is bad is a refusal to start
+    /// Certificate chain of the server, in PEM
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub(super) tls_cert: Option<PathBuf>,
     /// Private key of the first certificate, in PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(super) tls_key: Option<PathBuf>,
-    /// Time for a statement, from its arrival to its last row: 30s, 5m
+    /// Time limit of a statement, from its arrival to its last row: 30s, 5m
     #[arg(long, default_value = "5m", value_name = "TIME", value_parser = seconds)]
     pub(super) time_limit: Duration,
-    /// Memory that all statements may hold together
+    /// Memory limit of all statements together
     #[arg(long, default_value = "4GiB", value_name = "SIZE", value_parser = bytes)]
     pub(super) memory_limit: usize,
-    /// Memory that one statement may hold; above it spills to disk or fails
+    /// Memory limit of one statement; beyond it the statement spills to disk or fails
     #[arg(long, default_value = "1GiB", value_name = "SIZE", value_parser = bytes)]
     pub(super) statement_memory: usize,
-    /// Rows of one result
+    /// Row limit of one result
     #[arg(long, default_value_t = 10_000_000, value_name = "N")]
     pub(super) row_limit: u64,
-    /// Connections at a time, of all protocols
+    /// Most connections at a time, of all protocols
     #[arg(long, default_value = "100", value_name = "N")]
     pub(super) connections: NonZeroUsize,
-    /// Log statements that take longer as slow
+    /// Log statements that take longer than this as slow
     #[arg(long, default_value = "5s", value_name = "TIME", value_parser = seconds)]
     pub(super) slow: Duration,
-    /// How long running statements may go on after the server was told to stop
+    /// How long running statements may continue after the server is asked to stop
     #[arg(long, default_value = "10s", value_name = "TIME", value_parser = seconds)]
     pub(super) grace: Duration,
     /// Threads for queries [default: one per core]
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<NonZeroUsize>,
-    /// Folder to spill to [default: the system's]
+    /// Folder for spill files [default: the system's temporary folder]
     #[arg(long, value_name = "DIR")]
     pub(super) temporary: Option<PathBuf>,
     /// A setting of DataFusion, as in `headcount sql`
     #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
     pub(super) set: Vec<(String, String)>,
-    /// How to write the log, which goes to stderr
+    /// Format of the log on stderr
     #[arg(long, default_value = "text", value_name = "FORMAT")]
     pub(super) log: LogFormat,
     /// error, warn, info (every statement), debug, trace or off
@@ -386,8 +389,8 @@ impl Serve {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The folder is a project of its own: run `headcount report --project DIR` on it and compare with
-DIR/truth/truth.csv. Equal arguments give equal bytes, whatever the number of threads.
+The folder is a project: run `headcount report --project DIR` and compare the result with
+DIR/truth/truth.csv. The same arguments produce the same bytes with any number of threads.
 
 Example:
   headcount generate --events 100000000 --users 5000000 --months 12 --seed 1 -o /data/generated")]
@@ -395,13 +398,13 @@ pub(super) struct Generate {
     /// Number of events, exactly
     #[arg(long, default_value_t = 1_000_000)]
     pub(super) events: u64,
-    /// Number of people; not all of them are active
+    /// Number of users; not all of them are active
     #[arg(long, default_value_t = 50_000)]
     pub(super) users: u64,
     /// Number of months
     #[arg(long, default_value_t = 12)]
     pub(super) months: u32,
-    /// Chooses one of the many data sets with these settings
+    /// Seed of the random numbers
     #[arg(long, default_value_t = 1)]
     pub(super) seed: u64,
     /// First month
@@ -410,13 +413,13 @@ pub(super) struct Generate {
     /// User keys: dense (1, 2, 3 ...), random64 or uuid
     #[arg(long, default_value = "dense", value_parser = ids)]
     pub(super) ids: Ids,
-    /// Every installation gives out its own keys
+    /// Each installation has its own user keys
     #[arg(long)]
     pub(super) scoped: bool,
     /// Parquet files for each month
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(super) files_per_month: u32,
-    /// Most rows in a row group
+    /// Maximum number of rows in a row group
     #[arg(long, default_value_t = 1 << 20, value_name = "N")]
     pub(super) rows_per_group: u64,
     /// Share of events that arrive late, 0 to 0.5
@@ -425,7 +428,7 @@ pub(super) struct Generate {
     /// Replace an earlier data set in the folder
     #[arg(long)]
     pub(super) overwrite: bool,
-    /// Folder to make
+    /// Folder to create
     #[arg(short, long, value_name = "DIR")]
     pub(super) output: PathBuf,
 }
@@ -444,7 +447,7 @@ pub(super) fn precision(text: &str) -> Result<u8, String> {
 
 /// `4GB`, `512 MiB`, `1000000`: a whole or broken number and a unit, of 1000 or of 1024.
 pub(super) fn bytes(text: &str) -> Result<usize, String> {
-    let wrong = || "write a size as 4GB, 512MiB or a number of bytes".to_owned();
+    let wrong = || "invalid size; use 4GB, 512MiB or a number of bytes".to_owned();
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let number: f64 = number.parse().map_err(|_| wrong())?;
@@ -466,7 +469,7 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
 
 fn setting(text: &str) -> Result<(String, String), String> {
     let parts = text.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
-    let (key, value) = parts.ok_or_else(|| "write it as KEY=VALUE".to_owned())?;
+    let (key, value) = parts.ok_or_else(|| "expected KEY=VALUE".to_owned())?;
     Ok((key.to_owned(), value.to_owned()))
 }
 
@@ -481,5 +484,5 @@ fn month(text: &str) -> Result<(i32, u32), String> {
     let parts = text.split_once('-').and_then(|(year, month)| {
         Some((year.parse().ok()?, month.parse().ok().filter(|m| (1..=12).contains(m))?))
     });
-    parts.ok_or_else(|| "write a month as YYYY-MM".to_owned())
+    parts.ok_or_else(|| "expected a month as YYYY-MM".to_owned())
 }

@@ -28,14 +28,14 @@ pub(super) struct Bench {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Exact against approximate counting: errors, bytes, times, and when which pays
+    /// Compare exact and approximate counting: errors, bytes, times, and when each is better
     Accuracy(Accuracy),
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-With a project, sets are drawn from its users, its own nodes and periods are counted by every
-sketch, and whole reports are timed. Without one the users are invented. Everything but times and
+In a project, sets of its users are sampled, its nodes and periods are counted with every sketch,
+and whole reports are timed. Without a project the users are synthetic. Everything except times and
 the memory of whole reports is the same for the same seed.
 
 Counted by: Headcount's exact sets and its HyperLogLog, HLL, Theta and CPC of Apache DataSketches,
@@ -47,25 +47,25 @@ Examples:
   headcount bench accuracy -o accuracy.html
   headcount bench accuracy --invented 10000000 --precisions 14 --sizes 1000,100000 --trials 200")]
 struct Accuracy {
-    /// Precisions of the sketches, with commas, 4 to 18
+    /// Precisions of the sketches, 4 to 18, separated by commas
     #[arg(long, default_value = "10,12,14,16", value_delimiter = ',', value_name = "PRECISIONS",
           value_parser = precision)]
     precisions: Vec<u8>,
-    /// Users in the sets to draw, with commas
+    /// Sizes of the sampled sets, in users, separated by commas
     #[arg(long, default_value = "10,100,1000,10000,100000,1000000", value_delimiter = ',',
           value_name = "SIZES", value_parser = clap::value_parser!(u64).range(1..))]
     sizes: Vec<u64>,
-    /// How many sets to draw of each size
+    /// Number of sampled sets of each size
     #[arg(long, default_value_t = 50, value_name = "N",
           value_parser = clap::value_parser!(u32).range(1..))]
     trials: u32,
-    /// Chooses the sets to draw
+    /// Seed of the sampling
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Named window of the project's own sets
     #[arg(long, default_value = "month", value_name = "WINDOW")]
     window: Window,
-    /// Levels of the project's own sets, with commas: total, section, stage, group, action
+    /// Levels of the project's own sets, separated by commas: total, section, stage, group, action
     #[arg(
         long,
         default_value = "total,stage,action",
@@ -73,10 +73,10 @@ struct Accuracy {
         value_name = "LEVELS"
     )]
     level: Vec<Level>,
-    /// Draw from so many invented users, even inside of a project
+    /// Sample from this many synthetic users, even in a project
     #[arg(long, value_name = "USERS", value_parser = clap::value_parser!(u64).range(1..))]
     invented: Option<u64>,
-    /// table, csv, tsv, json, markdown, html or parquet [default: by the ending of FILE, else table]
+    /// table, csv, tsv, json, markdown, html or parquet [default: by the ending of FILE, or table]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
     /// Write to a file instead of stdout

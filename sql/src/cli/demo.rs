@@ -36,11 +36,11 @@ pub(super) fn run(options: &args::Demo) -> Result<Outcome> {
     write(&answer.report, Format::Table, &mut out, &style)?;
     out.flush().map_err(output_error)?;
     say(&format!(
-        "\nThe last {MONTHS} of {} months. All of them, with pictures: {}",
+        "\nThe last {MONTHS} of {} months. The full report, with charts: {}",
         starts.len(),
         options.output.display()
     ));
-    say(&format!("The project behind it: {} (try `headcount report` there)", root.display()));
+    say(&format!("The project: {} (try `headcount report` there)", root.display()));
     Ok(tell(&answer))
 }
 

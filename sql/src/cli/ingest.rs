@@ -19,7 +19,7 @@ pub(super) fn run(root: &Path, options: &args::Ingest) -> Result<Outcome> {
         let progress = Progress::new("ingesting");
         let watch = Watch {
             progress: &|done, total| progress.at(done, total),
-            waiting: &|| say("another process is at work on the store; waiting for it"),
+            waiting: &|| say("waiting for another process that is using the store"),
         };
         ingest(&project, &options.files, memory, &watch)?
     };
@@ -56,10 +56,10 @@ pub(super) fn run(root: &Path, options: &args::Ingest) -> Result<Outcome> {
         return Ok(outcome);
     }
     let count = done.changed.len();
-    list("changed since they were ingested, so nothing of them was done", done.changed);
+    list("changed since they were ingested; none of them was ingested again", done.changed);
     say(&format!(
-        "error: {count} files have changed; give them new names if what they hold is new, or delete \
-         the store and ingest again if it replaces what they held"
+        "error: {count} files have changed; rename them if their events are new, or delete the \
+         store and ingest again if they replace the earlier events"
     ));
     Ok(Outcome::Failed)
 }
@@ -73,6 +73,6 @@ fn list(what: &str, lines: Vec<String>) {
         say(&format!("  {line}"));
     }
     if lines.len() > MOST {
-        say(&format!("  ... and {} files more", lines.len() - MOST));
+        say(&format!("  ... and {} more files", lines.len() - MOST));
     }
 }

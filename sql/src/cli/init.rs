@@ -22,7 +22,7 @@ pub(super) fn run(options: &args::Init) -> Result<Outcome> {
     let taken: Vec<PathBuf> =
         FILES.iter().map(|(name, _)| folder.join(name)).filter(|path| path.exists()).collect();
     if let Some(path) = taken.first() {
-        return Err(Error::input("there is a project already; nothing was written")
+        return Err(Error::input("a project already exists here; nothing was written")
             .with("file", path.display())
             .with("help", "name another folder, or move this one away"));
     }

@@ -72,7 +72,7 @@ fn run(arguments: Arguments) -> Result<Outcome> {
     if let Some(threads) = arguments.command.threads() {
         // For what goes on beside the threads of a query, such as the writing of its rows.
         let pool = ThreadPoolBuilder::new().num_threads(threads.get()).build_global();
-        pool.map_err(|cause| Error::new(Kind::Io, format!("no threads: {cause}")))?;
+        pool.map_err(|cause| Error::new(Kind::Io, format!("cannot start threads: {cause}")))?;
     }
     let project = arguments.project;
     match arguments.command {

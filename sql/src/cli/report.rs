@@ -131,5 +131,5 @@ fn dictionary(project: &Project) -> Result<Dictionary> {
         say(&problem.to_string());
     }
     Err(Error::new(Kind::Input, format!("the dictionary has {} errors", errors.len()))
-        .with("help", "`headcount check` shows them with everything else"))
+        .with("help", "run `headcount check` to list them"))
 }

@@ -79,15 +79,16 @@ fn bind(protocol: Protocol, address: SocketAddr) -> Result<TcpListener> {
         let error = match cause.kind() {
             std::io::ErrorKind::AddrInUse => Error::new(
                 Kind::Io,
-                format!("{address} is taken by another program"),
+                format!("{address} is already in use"),
             )
             .with(
                 "help",
                 format!(
-                    "stop that program, or name another port with --{option}; 0 takes a free one"
+                    "stop the other program, or choose another port with --{option} (0 chooses a \
+                     free one)"
                 ),
             ),
-            _ => Error::new(Kind::Io, format!("{address} cannot be listened on: {cause}")),
+            _ => Error::new(Kind::Io, format!("cannot listen on {address}: {cause}")),
         };
         error.with("option", format!("--{option}")).caused_by(cause)
     };
@@ -101,7 +102,7 @@ async fn serve(
     listeners: Vec<(Protocol, TcpListener)>,
     tls: Option<Tls>,
 ) -> Result<()> {
-    let broken = |cause| Error::new(Kind::Io, format!("the system gives no sockets: {cause}"));
+    let broken = |cause| Error::new(Kind::Io, format!("cannot open a socket: {cause}"));
     let mut servers = JoinSet::new();
     for (protocol, listener) in listeners {
         let address = listener.local_addr().map_err(broken)?;
@@ -121,7 +122,7 @@ async fn serve(
         let mut result = Ok(());
         while let Some(ended) = servers.join_next().await {
             let ended = ended.unwrap_or_else(|cause| {
-                Err(Error::internal(format!("a server broke off: {cause}")))
+                Err(Error::internal(format!("a server stopped unexpectedly: {cause}")))
             });
             if ended.is_err() {
                 // One that cannot go on takes the others with it: half a service hides a fault.
@@ -135,12 +136,13 @@ async fn serve(
     tokio::select! {
         ended = &mut all_ended => ended,
         () = told_to_stop() => {
-            tracing::info!("stopping: running statements may end");
+            tracing::info!("stopping: waiting for running statements");
             shared.stop();
             tokio::select! {
                 ended = &mut all_ended => ended,
                 () = tokio::time::sleep(shared.limits.grace) => {
-                    tracing::warn!("the grace is over: running statements are ended");
+                    tracing::warn!("stopping: cancelling running statements after the grace \
+                         period");
                     shared.kill();
                     all_ended.await
                 }
@@ -178,7 +180,7 @@ fn end(runtime: Runtime) {
 
 fn log(options: &args::Serve) -> Result<()> {
     let level: LevelFilter = options.log_level.parse().map_err(|_| {
-        Error::input(format!("`{}` is no level of logging", options.log_level))
+        Error::input(format!("unknown log level `{}`", options.log_level))
             .with("help", "use error, warn, info, debug, trace or off")
     })?;
     let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(stderr);
@@ -191,13 +193,12 @@ fn log(options: &args::Serve) -> Result<()> {
 
 /// Adds a line to the file of users, with the password from the terminal or from stdin.
 fn add_user(name: &str, users: Option<&Path>) -> Result<Outcome> {
-    let path = users.ok_or_else(|| {
-        Error::input("there is no file to add the user to").with("help", "name it with --users")
-    })?;
+    let path = users
+        .ok_or_else(|| Error::input("no file of users").with("help", "name it with --users"))?;
     if path.exists() && Access::read(path).is_ok_and(|access| access.secret(name).is_some()) {
-        return Err(Error::input(format!("the user `{name}` is there already"))
+        return Err(Error::input(format!("the user `{name}` already exists"))
             .with("file", path.display())
-            .with("help", "delete the line to give a new password"));
+            .with("help", "delete its line to set a new password"));
     }
     if stdin().is_terminal() {
         say(&format!("password for {name} (it is shown as you type):"));

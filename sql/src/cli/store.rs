@@ -29,7 +29,7 @@ pub(super) fn run(root: &Path, command: &args::Store) -> Result<Outcome> {
     };
     let _lock = match command {
         args::Store::Compact { .. } if project.store.may_hold() => {
-            let waiting = || say("another process is at work on the store; waiting for it");
+            let waiting = || say("waiting for another process that is using the store");
             Some(Lock::take(&project.store, waiting)?)
         }
         _ => None,
@@ -37,7 +37,7 @@ pub(super) fn run(root: &Path, command: &args::Store) -> Result<Outcome> {
     let store = Store::open(&project.store, version)?.ok_or_else(|| {
         Error::input("there is no store yet")
             .with("file", &project.store)
-            .with("help", "make it with `headcount ingest`")
+            .with("help", "run `headcount ingest` to create it")
     })?;
     match command {
         args::Store::Info { .. } => info(&store),
@@ -78,7 +78,7 @@ fn info(store: &Store) -> Result<Outcome> {
     if !unused.is_empty() {
         let bytes: u64 = unused.iter().map(|(_, item)| item.size).sum();
         say(&format!(
-            "{} files ({bytes} bytes) are of older versions or of ingests that did not end; \
+            "{} files ({bytes} bytes) belong to older versions or to interrupted ingests; \
              `headcount store compact --sweep` deletes them",
             unused.len()
         ));
@@ -140,7 +140,7 @@ fn verify(store: &Store, events: Option<&Project>) -> Result<Outcome> {
     )];
     lines.extend(verified.faults.iter().take(MOST).map(|fault| format!("fault: {fault}")));
     if verified.faults.len() > MOST {
-        lines.push(format!("... and {} faults more", verified.faults.len() - MOST));
+        lines.push(format!("... and {} more faults", verified.faults.len() - MOST));
     }
     lines.push(match verified.faults.len() {
         0 => "sound".to_owned(),
@@ -172,12 +172,12 @@ fn compact(mut store: Store, sets: SetFormat, sweep: bool) -> Result<Outcome> {
     if sweep {
         let swept = store.sweep(millis(SystemTime::now() - SAFE))?;
         say(&format!(
-            "deleted {} files, {} bytes; older versions cannot be read any more",
+            "deleted {} files, {} bytes; older versions can no longer be read",
             swept.files, swept.bytes
         ));
         if swept.young > 0 {
             say(&format!(
-                "left {} unneeded files: an ingest may be at work on what is younger than {} hours",
+                "left {} unneeded files: an ingest may still be using files younger than {} hours",
                 swept.young,
                 SAFE.as_secs() / 3600
             ));

@@ -170,7 +170,7 @@ fn refused(cause: io::Error) -> Error {
 fn no_form(cause: ArrowError) -> Error {
     match cause {
         ArrowError::IoError(_, cause) => refused(cause),
-        cause => Error::input(format!("the result has no form in this format: {cause}"))
+        cause => Error::input(format!("the result cannot be written in this format: {cause}"))
             .with("help", "choose another format, or cast the column to text")
             .caused_by(cause),
     }
@@ -182,7 +182,7 @@ fn parquet_error(cause: ParquetError) -> Error {
             Ok(cause) => refused(*cause),
             Err(cause) => Error::input(format!("the result cannot be written: {cause}")),
         },
-        cause => Error::input(format!("the result has no form in Parquet: {cause}"))
+        cause => Error::input(format!("the result cannot be written as Parquet: {cause}"))
             .with("help", "choose another format, or cast the column to text")
             .caused_by(cause),
     }

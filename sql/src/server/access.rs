@@ -54,7 +54,7 @@ impl Access {
             let told = |error: Error| error.with("file", path.display()).with("line", at + 1);
             let (name, secret) = user(line).map_err(told)?;
             if users.insert(name.clone(), secret).is_some() {
-                return Err(told(Error::input(format!("the user `{name}` is there twice"))));
+                return Err(told(Error::input(format!("the user `{name}` is listed twice"))));
             }
         }
         if users.is_empty() {
@@ -94,8 +94,11 @@ impl Access {
         if address.ip().is_loopback() || self.asks() {
             return Ok(());
         }
-        Err(Error::input(format!("{address} can be reached from the network, by everybody"))
-            .with("help", "name users with --users FILE, or listen on 127.0.0.1"))
+        Err(Error::input(format!(
+            "{address} is reachable from the network, and no users are \
+             configured"
+        ))
+        .with("help", "add --users FILE, or listen on 127.0.0.1"))
     }
 }
 
@@ -105,25 +108,27 @@ impl Access {
 /// When the name cannot stand there, or the password is empty.
 pub fn entry(name: &str, password: &str) -> Result<String> {
     if name.is_empty() || name.starts_with('#') || name.contains([':', '\n', '\r']) {
-        return Err(Error::input(format!("`{name}` cannot be the name of a user"))
-            .with("help", "use any characters but `:`, and no `#` in front"));
+        return Err(Error::input(format!("`{name}` is not a valid user name"))
+            .with("help", "`:` and a leading `#` are not allowed"));
     }
     if password.is_empty() {
         return Err(Error::input("the password is empty"));
     }
     let mut salt = [0; SALT];
-    getrandom::fill(&mut salt)
-        .map_err(|cause| Error::internal(format!("the system gives no random bytes: {cause}")))?;
+    getrandom::fill(&mut salt).map_err(|cause| {
+        Error::internal(format!(
+            "cannot get random bytes from the system: \
+             {cause}"
+        ))
+    })?;
     let hash = gen_salted_password(password, &salt, ITERATIONS);
     Ok(format!("{name}:{ITERATIONS}:{}:{}", hexadecimal(&salt), hexadecimal(&hash)))
 }
 
 fn user(line: &str) -> Result<(String, Secret)> {
     let wrong = || {
-        Error::input("this line is no user").with(
-            "help",
-            "lines are made by `headcount serve --add-user NAME --users FILE`, not by hand",
-        )
+        Error::input("this line is not a user")
+            .with("help", "add users with `headcount serve --add-user NAME --users FILE`")
     };
     let mut parts = line.split(':');
     let mut part = || parts.next().filter(|part| !part.is_empty()).ok_or_else(wrong);
@@ -187,7 +192,7 @@ mod tests {
             ("ada:secret", "line: 1"),
             ("\nada:1:00:00", "line: 2"),
             (&format!("{good}\n{good}"), "twice"),
-            (&good.replace(":10000:", ":10000:x"), "no user"),
+            (&good.replace(":10000:", ":10000:x"), "not a user"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(part), "{error}");

@@ -43,28 +43,30 @@ pub fn check(sql: &str) -> Result<()> {
     if links > LINKS {
         let limit = format!("the statement has {links} operators, more than the limit of {LINKS}");
         return Err(Error::limit(limit)
-            .with("help", "use IN (...) or a table of values for long lists, or ask in parts"));
+            .with("help", "use IN (...) or a table of values for long lists, or split the query"));
     }
     if squares > CHAIN * CHAIN {
         let limit = format!(
-            "the statement has chains of operators that are too long together (the longest has \
-             {longest}, and one alone may have {CHAIN})"
+            "the chains of operators in the statement are too long together (the longest has \
+             {longest}; a single one may have {CHAIN})"
         );
         return Err(
-            Error::limit(limit).with("help", "name parts of them in a WITH, or ask in parts")
+            Error::limit(limit).with("help", "name parts of them in a WITH, or split the query")
         );
     }
     if relations > RELATIONS {
         let limit = format!(
-            "the statement has {relations} tables, joins and set operations, more than the limit of \
+            "the statement has {relations} tables, joins and set operations, more than the limit \
+             of \
              {RELATIONS}"
         );
-        return Err(Error::limit(limit).with("help", "use a table of values, or ask in parts"));
+        return Err(Error::limit(limit).with("help", "use a table of values, or split the query"));
     }
     let levels = levels(&tokens);
     if levels > LEVELS {
         let limit = format!(
-            "CASE, CAST and the like stand {levels} deep in each other, more than the limit of {LEVELS}"
+            "CASE, CAST and similar expressions are nested {levels} levels deep, more than the \
+             limit of {LEVELS}"
         );
         return Err(Error::limit(limit).with("help", "use WITH for the parts"));
     }
@@ -268,7 +270,7 @@ fn is_link(token: &Token) -> bool {
 pub fn threads(name: &str, count: usize) -> Result<Runtime> {
     let mut builder = Builder::new_multi_thread();
     builder.worker_threads(count).thread_name(name).thread_stack_size(STACK).enable_all();
-    builder.build().map_err(|cause| Error::new(Kind::Io, format!("no threads: {cause}")))
+    builder.build().map_err(|cause| Error::new(Kind::Io, format!("cannot start threads: {cause}")))
 }
 
 #[cfg(test)]

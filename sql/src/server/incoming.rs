@@ -93,7 +93,8 @@ async fn accept(
         let (stream, from) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(cause) => {
-                tracing::warn!(protocol = manner.protocol.name(), %cause, "nobody can connect");
+                tracing::warn!(protocol = manner.protocol.name(), %cause, "cannot accept \
+                     connections");
                 sleep(AGAIN).await;
                 continue;
             }
@@ -116,7 +117,7 @@ async fn accept(
                     let _ = sender.send(wire).await;
                 }
                 Ok(Err(cause)) => tracing::debug!(%from, %cause, "no handshake"),
-                Err(_) => tracing::debug!(%from, "no handshake in time"),
+                Err(_) => tracing::debug!(%from, "handshake timed out"),
             }
         });
     }

@@ -49,18 +49,22 @@ impl Default for Metrics {
         // From a millisecond to more than five minutes.
         let buckets: fn() -> Histogram = || Histogram::new(exponential_buckets(0.001, 2.5, 15));
         let seconds = Family::new_with_constructor(buckets);
-        let about = "From the arrival of a statement to its last row";
+        let about = "Time from the arrival of a statement to its last row";
         registry.register_with_unit("statement", about, Unit::Seconds, seconds.clone());
         let rows = Family::default();
         registry.register("rows", "Rows sent", rows.clone());
         let running = Gauge::default();
-        registry.register("running_statements", "Statements at work", running.clone());
+        registry.register("running_statements", "Statements running", running.clone());
         let connections = Family::default();
         registry.register("connections", "Open connections", connections.clone());
         let refused = Counter::default();
-        registry.register("refused_connections", "Connections beyond the limit", refused.clone());
+        registry.register(
+            "refused_connections",
+            "Connections refused because of the limit",
+            refused.clone(),
+        );
         let memory = Gauge::default();
-        let about = "Memory that statements hold";
+        let about = "Memory in use by statements";
         registry.register_with_unit("memory", about, Unit::Bytes, memory.clone());
         let store_version = Gauge::default();
         let about = "Version of the store; -1 if there is none";

@@ -30,7 +30,7 @@ pub fn read_only(plan: &LogicalPlan) -> Result<()> {
 }
 
 fn refusal(node: &LogicalPlan) -> Option<(String, &'static str)> {
-    let query = "ask with SELECT; `headcount sql` runs everything, on the machine itself";
+    let query = "use SELECT; `headcount sql` on the server's machine runs every statement";
     match node {
         LogicalPlan::Ddl(ddl) => Some((ddl.name().to_owned(), query)),
         LogicalPlan::Dml(dml) => Some((dml.op.name().to_owned(), query)),

@@ -234,7 +234,7 @@ impl Running {
             Ending::OutOfTime => {
                 let limit = self.time.as_secs_f64();
                 Error::limit(format!("the statement took longer than the limit of {limit} s"))
-                    .with("help", "ask for less at once, or have `--time-limit` raised")
+                    .with("help", "query less at once, or raise `--time-limit`")
             }
             _ if self.shared.is_killed() => Error::limit("the server is stopping"),
             _ => Error::limit("cancelled"),
@@ -297,7 +297,7 @@ async fn pump(
         let rows = batch.num_rows() as u64;
         if sent.load(Ordering::Relaxed) + rows > most {
             return Err(Error::limit(format!("the result has more than the limit of {most} rows"))
-                .with("help", "aggregate, add a LIMIT, or have `--row-limit` raised"));
+                .with("help", "aggregate, add a LIMIT, or raise `--row-limit`"));
         }
         if sender.send(Ok(batch)).await.is_err() {
             return Ok(false);
@@ -308,7 +308,7 @@ async fn pump(
 }
 
 pub(super) fn broken(cause: &tokio::task::JoinError) -> Error {
-    Error::internal(format!("a statement broke off: {cause}"))
+    Error::internal(format!("a statement ended unexpectedly: {cause}"))
 }
 
 /// The rows of a statement as they come. Dropping this ends the statement.

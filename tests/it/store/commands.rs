@@ -176,7 +176,7 @@ fn wrong_calls_end_with_what_to_do() {
     let project = Project::good();
     let ran = project.run(&["store", "info"]);
     assert_eq!(ran.code, 1);
-    assert!(ran.err.contains("make it with `headcount ingest`"), "{}", ran.err);
+    assert!(ran.err.contains("run `headcount ingest` to create it"), "{}", ran.err);
     project.write("other.csv", GOOD[4].1);
     let ran = project.run(&["ingest", "other.csv"]);
     assert_eq!(ran.code, 1);

@@ -28,14 +28,14 @@ const WORDS: [(&str, &str); 7] = [
     ("Headcount HLL", "HyperLogLog++ of 6-bit registers behind a list of hashes; --approx"),
     ("DataSketches", "Apache DataSketches for Rust: HLL of 8-bit registers, Theta and CPC"),
     ("DataFusion", "its approx_distinct, as its accumulator for groups; always of precision 14"),
-    ("memory", "what each says that it holds; stored is what it writes"),
+    ("memory", "memory that each one reports; stored is the size in a file"),
     ("merge", "a new set from two; sketches that estimate from the order of arrival lose by it"),
 ];
 
 /// The page.
 ///
 /// # Errors
-/// When a picture cannot be drawn.
+/// When a chart cannot be drawn.
 pub(super) fn render(measured: &Measured) -> Result<String> {
     let title = escape(&title(measured));
     let mut page = head(&title, STYLE);

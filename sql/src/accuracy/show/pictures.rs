@@ -51,7 +51,8 @@ enum Scale {
 const SORTS: [Sort; 4] = [
     Sort {
         title: "How far off",
-        hint: "Mean error by the size of the set. A sketch that is still a list of hashes is exact.",
+        hint: "Mean error by the size of the set. A sketch that is still a list of hashes is \
+             exact.",
         value: |line| Some(line.errors.mean * FINE_PERCENT),
         label: |value| percent(value / FINE_PERCENT),
         scale: Scale::Linear,
@@ -59,7 +60,7 @@ const SORTS: [Sort; 4] = [
     },
     Sort {
         title: "What a set takes in memory",
-        hint: "Where the grey line of the exact set lies above a sketch, the sketch saves memory.",
+        hint: "Where the grey line of the exact set is above a sketch, the sketch saves memory.",
         value: |line| Some(line.memory),
         label: bytes,
         scale: Scale::Log,
@@ -77,7 +78,7 @@ const SORTS: [Sort; 4] = [
         exact: true,
     },
     Sort {
-        title: "How often the stated interval holds",
+        title: "How often the stated interval is right",
         hint: "Share of sets whose exact count lies within the stated 95 % interval; the dashed \
                line is that promise. DataFusion states none.",
         value: |line| line.errors.inside.map(|inside| inside * 100.0),

@@ -55,10 +55,10 @@ fn placed(arguments: Vec<FunctionArg>) -> Result<Vec<FunctionArg>> {
                 }
             }
             FunctionArg::Unnamed(_) if named => {
-                return plan_err!("{NAME}: arguments without a name come before those with one");
+                return plan_err!("{NAME}: positional arguments must come before named ones");
             }
             FunctionArg::Unnamed(arg) => (at, arg),
-            other => return plan_err!("{NAME}: the argument {other} is not understood"),
+            other => return plan_err!("{NAME}: invalid argument {other}"),
         };
         match places.get_mut(place) {
             Some(free @ None) => *free = Some(FunctionArg::Unnamed(value)),

@@ -26,8 +26,8 @@ pub(in crate::catalog) static DOCUMENTATION: LazyLock<Documentation> = LazyLock:
     let mut documentation = Documentation::builder(
         DocSection { include: true, label: "Counting people", description: None },
         "The rows of `headcount report` as a table: active users of every period, for any window, \
-         level, method and dimension. Arguments are given in this order, or by name in any order. \
-         A filter on `period_start` narrows what is read.",
+         level, method and dimension. Arguments are passed in this order, or by name in any \
+         order. A filter on `period_start` reduces the events that are read.",
         "active_users(window, level, method, by, approx, from, to, as_of, tree, top)",
     )
     .with_alternative_syntax("active_users(name => value, ...)")

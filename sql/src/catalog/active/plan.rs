@@ -78,7 +78,7 @@ impl ActiveUsersExec {
     /// store and files is taken here: once, although EXPLAIN writes the plan after every rule.
     fn road(&self) -> &str {
         if is_given_up() {
-            return "wherever it is (cancelled)";
+            return "cancelled";
         }
         self.road.get_or_init(|| self.find_road())
     }
@@ -222,7 +222,9 @@ fn send(
         .num_threads(threads)
         .thread_name(|_| "answer".to_owned())
         .build()
-        .map_err(|cause| external(Error::new(Kind::Io, format!("no threads: {cause}"))))?;
+        .map_err(|cause| {
+            external(Error::new(Kind::Io, format!("cannot start threads: {cause}")))
+        })?;
     let wanted = || !sender.is_closed();
     let statement = Statement { listener: ground.listener.as_deref(), memory, wanted: &wanted };
     let answered = pool.install(|| answer(&ground.project, &dictionary, question, &statement));
@@ -262,9 +264,9 @@ impl Overseer for Statement<'_> {
         self.memory.try_grow(more).map_err(|cause| {
             let cause = cause.strip_backtrace();
             let first = cause.lines().next().unwrap_or_default();
-            Error::limit(format!("the answer needs more memory than there is: {first}")).with(
+            Error::limit(format!("the answer needs more memory than is available: {first}")).with(
                 "help",
-                "ask for fewer periods (`from`, `to`, a longer `window`), levels or dimensions, or \
+                "query fewer periods (`from`, `to`, a longer `window`), levels or dimensions, or \
                  for the largest values only (`top`); or raise the memory limit of the server or \
                  session",
             )

@@ -9,11 +9,11 @@ pub(super) const HELP: &str = "\
 \\d [TABLE]         list the tables, or the columns of one
 \\h [FUNCTION]      list the functions, or describe one; \\h * writes docs/functions.md
 \\format [FORMAT]   table, csv, tsv, json, ndjson, markdown or parquet
-\\timing [on|off]   tell how long each statement takes
-\\q                 leave (also Ctrl-D)
+\\timing [on|off]   show how long each statement takes
+\\q                 quit (also Ctrl-D)
 \\?                 this list
-A statement ends with a semicolon. Ctrl-C ends a running statement, or throws away what was typed.
-Tab completes; files, folders and globs in single quotes are tables.
+A statement ends with a semicolon. Ctrl-C cancels a running statement, or clears the input.
+Tab completes. Files, folders and globs in single quotes are tables.
 ";
 
 /// The commands by name, for completion.
@@ -62,10 +62,10 @@ impl Command {
             ("\\timing", None) => Ok(Self::Timing(None)),
             ("\\timing", Some("on")) => Ok(Self::Timing(Some(true))),
             ("\\timing", Some("off")) => Ok(Self::Timing(Some(false))),
-            ("\\timing", Some(_)) => Err(Error::input("say `on` or `off`")),
+            ("\\timing", Some(_)) => Err(Error::input("use `on` or `off`")),
             ("\\q" | "\\quit", _) => Ok(Self::Quit),
             ("\\?" | "\\help", _) => Ok(Self::Help),
-            _ => Err(Error::input(format!("there is no command `{name}`"))
+            _ => Err(Error::input(format!("unknown command `{name}`"))
                 .with("help", "`\\?` lists the commands")),
         }
     }

@@ -34,7 +34,7 @@ pub(super) fn run(shell: &mut Shell, project: Option<&Path>) -> Result<()> {
         let _ = editor.load_history(file);
     }
     let place = project.map_or("no project".to_owned(), |root| root.display().to_string());
-    say(&format!("headcount {} ({place}); \\? for help, \\q to leave", env!("CARGO_PKG_VERSION")));
+    say(&format!("headcount {} ({place}); \\? for help, \\q to quit", env!("CARGO_PKG_VERSION")));
     loop {
         match editor.readline("headcount> ") {
             Ok(text) => {
@@ -88,5 +88,5 @@ fn history_file() -> Option<PathBuf> {
 }
 
 fn broken(cause: &ReadlineError) -> Error {
-    Error::new(Kind::Io, format!("the terminal cannot be read: {cause}"))
+    Error::new(Kind::Io, format!("cannot read from the terminal: {cause}"))
 }

@@ -236,8 +236,8 @@ impl Shell {
     fn begin_result(&self, out: &mut dyn Write) -> Result<()> {
         match self.format {
             _ if self.results == 0 => Ok(()),
-            Format::Parquet => Err(Error::input("a Parquet file holds one result")
-                .with("help", "ask one query at a time, or choose another format")),
+            Format::Parquet => Err(Error::input("a Parquet file can contain only one result")
+                .with("help", "run one query at a time, or choose another format")),
             Format::Json | Format::Ndjson => Ok(()),
             _ => out.write_all(b"\n").map_err(output_error),
         }
@@ -261,7 +261,7 @@ impl Shell {
                 let found: Vec<&Function> = all.iter().filter(|f| f.name == *name).collect();
                 if found.is_empty() {
                     return Err(Error::input(format!("there is no function `{name}`"))
-                        .with("help", "`\\h` lists them"));
+                        .with("help", "`\\h` lists the functions"));
                 }
                 let texts: Vec<String> = found.into_iter().map(told).collect();
                 write(out, &texts.join("\n"))?;

@@ -99,7 +99,7 @@ fn all_types() -> Result<XdbcTypeInfoData, FlightError> {
 }
 
 fn broken(cause: &FlightError) -> Error {
-    Error::internal(format!("the server cannot tell of itself: {cause}"))
+    Error::internal(format!("cannot describe the server: {cause}"))
 }
 
 #[cfg(test)]

@@ -106,10 +106,8 @@ where
                 header.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
             let Some(user) = user(&shared, &tokens, &header).await else {
                 let words = match header.is_empty() {
-                    true => "this server asks for a name and a password",
-                    false => {
-                        "the name, the password or the token is wrong, or the token is too old"
-                    }
+                    true => "this server requires a name and a password",
+                    false => "wrong name, password or token, or the token has expired",
                 };
                 return Ok(Status::unauthenticated(words).into_http());
             };

@@ -51,8 +51,8 @@ impl Handle {
     /// When it is none of ours.
     pub(super) fn read(bytes: &[u8]) -> Result<Self> {
         Self::decode(bytes).map_err(|_| {
-            Error::input("this is no statement of this server")
-                .with("help", "prepare it again; handles and tickets are used as they come")
+            Error::input("unknown statement handle")
+                .with("help", "prepare the statement again, and send handles and tickets unchanged")
         })
     }
 
@@ -63,7 +63,7 @@ impl Handle {
     pub(super) fn endpoint(mut self) -> Result<FlightEndpoint> {
         let mut number = vec![0; 16];
         getrandom::fill(&mut number).map_err(|cause| {
-            Error::internal(format!("the system gives no random bytes: {cause}"))
+            Error::internal(format!("cannot get random bytes from the system: {cause}"))
         })?;
         self.number = number;
         let ticket = TicketStatementQuery { statement_handle: self.encode_to_vec().into() };
@@ -148,7 +148,7 @@ fn bound(plan: LogicalPlan, values: &[u8]) -> Result<LogicalPlan> {
     let needed = places.as_ref().map_or(names.len(), |all| all.iter().copied().max().unwrap_or(0));
     if given != needed {
         return Err(Error::input(format!(
-            "the statement has {needed} parameters, and {given} values are given"
+            "the statement has {needed} parameters, but {given} values were supplied"
         )));
     }
     let Some(row) = row else { return Ok(plan) };
@@ -182,8 +182,8 @@ fn one(batch: RecordBatch) -> Result<RecordBatch> {
 }
 
 fn rows_of_values(rows: usize) -> Error {
-    Error::input(format!("{rows} rows of values are given"))
-        .with("help", "a query takes one row of values at a time")
+    Error::input(format!("{rows} rows of values were supplied"))
+        .with("help", "a query takes one row of values")
 }
 
 /// Reads the one row of values that a client sends, and writes it down for a handle.
@@ -204,7 +204,7 @@ pub(super) async fn received(stream: PeekableFlightDataStream) -> Result<Vec<u8>
         found = Some(one(batch)?);
     }
     let Some(batch) = found else { return Ok(Vec::new()) };
-    let broken = |cause| Error::internal("values cannot be written down").caused_by(cause);
+    let broken = |cause| Error::internal("the values cannot be encoded").caused_by(cause);
     let mut bytes = Vec::new();
     let mut writer = StreamWriter::try_new(&mut bytes, &batch.schema()).map_err(broken)?;
     writer.write(&batch).and_then(|()| writer.finish()).map_err(broken)?;

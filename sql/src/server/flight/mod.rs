@@ -85,7 +85,7 @@ pub async fn serve(shared: Arc<Shared>, listener: TcpListener, tls: Option<Tls>)
     };
     tokio::select! {
         served = served => served.map_err(|cause| {
-            Error::new(Kind::Io, "Flight SQL cannot be served").caused_by(cause)
+            Error::new(Kind::Io, "the Flight SQL server failed").caused_by(cause)
         }),
         // Whoever does not read what it asked for is not waited for any longer.
         () = killed => Ok(()),

@@ -77,7 +77,7 @@ impl FlightSqlService for Flights {
         let token = self.tokens.give(&caller.user, Instant::now()).map_err(|e| status(&e))?;
         let header = format!("Bearer {token}")
             .parse()
-            .map_err(|_| Status::internal("a token cannot stand in a head"))?;
+            .map_err(|_| Status::internal("a token cannot be sent in a header"))?;
         let answer = HandshakeResponse { protocol_version: 0, payload: token.into() };
         let answers: Pin<Box<dyn Stream<Item = _> + Send>> =
             Box::pin(futures::stream::iter([Ok(answer)]));
@@ -183,7 +183,7 @@ impl FlightSqlService for Flights {
         _request: Request<PeekableFlightDataStream>,
     ) -> Result<i64, Status> {
         let error = Error::input("ingesting is refused: this server only reads")
-            .with("help", "`headcount ingest` takes new events, on the machine itself");
+            .with("help", "run `headcount ingest` on the server's machine");
         Err(status(&error))
     }
 
@@ -209,7 +209,7 @@ impl FlightSqlService for Flights {
         _request: Request<Action>,
     ) -> Result<ActionCancelQueryResult, Status> {
         let info = FlightInfo::decode(query.info)
-            .map_err(|_| Status::invalid_argument("this is no info of a flight"))?;
+            .map_err(|_| Status::invalid_argument("not a valid FlightInfo"))?;
         // The numbers are those of the newer action.
         let result = self.cancelled(&info)?.into();
         Ok(ActionCancelQueryResult { result })
@@ -221,17 +221,17 @@ impl FlightSqlService for Flights {
     ) -> Result<Response<<Self as FlightService>::DoActionStream>, Status> {
         let action = request.into_inner();
         if action.r#type != CANCEL {
-            return Err(Status::unimplemented(format!("there is no action {:?}", action.r#type)));
+            return Err(Status::unimplemented(format!("unknown action {:?}", action.r#type)));
         }
         let asked = CancelFlightInfoRequest::decode(action.body).ok().and_then(|asked| asked.info);
-        let info = asked.ok_or_else(|| Status::invalid_argument("there is no flight to cancel"))?;
+        let info = asked.ok_or_else(|| Status::invalid_argument("no query to cancel"))?;
         let body = CancelFlightInfoResult::new(self.cancelled(&info)?).encode_to_vec();
         let answers = futures::stream::iter([Ok(arrow_flight::Result::new(body))]);
         Ok(Response::new(Box::pin(answers)))
     }
 
     async fn list_custom_actions(&self) -> Option<Vec<Result<ActionType, Status>>> {
-        let description = "Cancels a query by the info that it began with.\n\
+        let description = "Cancels a query by its FlightInfo.\n\
                            Request Message: CancelFlightInfoRequest\n\
                            Response Message: CancelFlightInfoResult";
         let action = ActionType { r#type: CANCEL.to_owned(), description: description.to_owned() };

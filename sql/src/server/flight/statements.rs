@@ -113,7 +113,7 @@ impl Flights {
         let plan = running.work(async move {
             match plan {
                 LogicalPlan::Statement(_) => Ok(plan),
-                _ => Err(Error::input("this statement has rows, and changes nothing")
+                _ => Err(Error::input("this statement returns rows and changes nothing")
                     .with("help", "run it as a query")),
             }
         });
@@ -134,7 +134,7 @@ impl Flights {
             Some(Handle::read(&ticket.statement_handle).ok()?.number)
         });
         let number = number.filter(|number| !number.is_empty());
-        let number = number.ok_or_else(|| Error::input("this is no statement of this server"))?;
+        let number = number.ok_or_else(|| Error::input("unknown statement handle"))?;
         Ok(self.cancels.cancel(&number))
     }
 

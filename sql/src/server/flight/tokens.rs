@@ -29,7 +29,7 @@ impl Tokens {
     pub(super) fn give(&self, user: &str, now: Instant) -> Result<String> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).map_err(|cause| {
-            Error::internal(format!("the system gives no random bytes: {cause}"))
+            Error::internal(format!("cannot get random bytes from the system: {cause}"))
         })?;
         let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         let mut given = self.given();

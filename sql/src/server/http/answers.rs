@@ -54,7 +54,7 @@ impl IntoResponse for Refusal {
 
 /// Asks for a name and a password.
 pub(super) fn who_are_you() -> Response {
-    let error = Error::input("the name or the password is missing or wrong");
+    let error = Error::input("missing or wrong name or password");
     let refusal = Refusal(StatusCode::UNAUTHORIZED, error);
     let scheme = "Basic realm=\"headcount\", charset=\"UTF-8\"";
     ([(header::WWW_AUTHENTICATE, scheme)], refusal).into_response()

@@ -144,8 +144,8 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, Refusal>
 }
 
 async fn nothing() -> Refusal {
-    let error = Error::input("there is nothing at this path")
-        .with("help", "the paths are /healthz, /metrics and /api/report");
+    let error =
+        Error::input("not found").with("help", "the paths are /healthz, /metrics and /api/report");
     Refusal(StatusCode::NOT_FOUND, error)
 }
 

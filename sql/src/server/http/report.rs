@@ -67,7 +67,7 @@ fn too_large(cause: DataFusionError) -> Error {
 /// A parameter that is there several times is a list.
 fn question(uri: &Uri) -> Result<Question> {
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
-        .map_err(|cause| Error::input(format!("the parameters cannot be read: {cause}")))?;
+        .map_err(|cause| Error::input(format!("invalid parameters: {cause}")))?;
     let mut words: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, word) in pairs {
         words.entry(name).or_default().push(word);

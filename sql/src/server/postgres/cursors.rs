@@ -59,7 +59,7 @@ impl Cursors {
             return Err(errors::error("42P03", format!("cursor \"{name}\" already exists")));
         }
         if self.open.len() >= MOST {
-            let told = format!("a connection has at most {MOST} cursors");
+            let told = format!("a connection can have at most {MOST} cursors");
             return Err(errors::error("53400", told));
         }
         let told = |error| errors::of(&error);

@@ -99,11 +99,11 @@ mod tests {
     #[test]
     fn help_is_a_hint_and_the_rest_a_message() {
         let error = Error::limit("the statement took longer than the limit of 3 s")
-            .with("help", "ask for less");
+            .with("help", "query less");
         let info = ErrorInfo::from(of(&error));
         assert_eq!(info.code, "57014");
         assert_eq!(info.message, "the statement took longer than the limit of 3 s");
-        assert_eq!(info.hint.as_deref(), Some("ask for less"));
+        assert_eq!(info.hint.as_deref(), Some("query less"));
         let info = ErrorInfo::from(of(&Error::input("what").with("line", 3)));
         assert_eq!((info.code.as_str(), info.message.as_str()), ("22000", "what (line: 3)"));
     }

@@ -13,12 +13,14 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 use pgwire::error::{ErrorInfo, PgWireError};
 
+use super::procedures::{self, Procedure, procedure};
 use super::settings::Settings;
 use super::startup::VERSION;
 
-/// What is the same whatever it is asked about: nothing has a comment, everything can be seen.
-fn constants() -> [(&'static str, ScalarValue); 32] {
-    let (null, empty) = (ScalarValue::Utf8(None), ScalarValue::from(""));
+/// Functions with the same result for all arguments: nothing has an owner's comment, everything can
+/// be seen.
+fn constants() -> [(&'static str, ScalarValue); 29] {
+    let null = ScalarValue::Utf8(None);
     let (yes, no) = (ScalarValue::from(true), ScalarValue::from(false));
     let (nothing, unknown) = (ScalarValue::Int32(Some(0)), ScalarValue::Int64(None));
     [
@@ -28,8 +30,8 @@ fn constants() -> [(&'static str, ScalarValue); 32] {
         ("pg_tablespace_size", unknown),
         ("pg_size_pretty", null.clone()),
         ("col_description", null.clone()),
-        ("obj_description", null.clone()),
         ("shobj_description", null.clone()),
+        ("pg_get_function_sqlbody", null.clone()),
         ("pg_get_indexdef", null.clone()),
         ("pg_get_ruledef", null.clone()),
         ("pg_get_serial_sequence", null.clone()),
@@ -37,9 +39,6 @@ fn constants() -> [(&'static str, ScalarValue); 32] {
         ("pg_get_viewdef", null.clone()),
         ("pg_tablespace_location", null.clone()),
         ("pg_advisory_unlock_all", null),
-        ("pg_get_function_arguments", empty.clone()),
-        ("pg_get_function_identity_arguments", empty.clone()),
-        ("pg_get_function_result", empty),
         ("pg_collation_is_visible", yes.clone()),
         ("pg_conversion_is_visible", yes.clone()),
         ("pg_function_is_visible", yes.clone()),
@@ -134,7 +133,32 @@ pub(super) fn functions(user: &str, settings: &Arc<Mutex<Settings>>) -> Vec<Scal
             }),
         },
     ];
-    constants().into_iter().chain(named).map(constant).chain(own).map(ScalarUDF::from).collect()
+    let all = constants().into_iter().chain(named).map(constant).chain(own).chain(described());
+    all.map(ScalarUDF::from).collect()
+}
+
+/// Functions about the rows of `pg_proc`, by their numbers; only these have comments.
+fn described() -> impl Iterator<Item = Function> {
+    type Part = fn(&'static Procedure) -> &'static str;
+    let parts: [(&'static str, Part); 4] = [
+        ("pg_get_function_arguments", |procedure| &procedure.arguments),
+        ("pg_get_function_identity_arguments", |procedure| &procedure.arguments),
+        ("pg_get_function_result", |procedure| &procedure.result),
+        ("obj_description", |procedure| &procedure.description),
+    ];
+    parts.into_iter().map(|(name, part)| Function {
+        name,
+        arguments: TypeSignature::OneOf(vec![TypeSignature::Any(1), TypeSignature::Any(2)]),
+        returns: DataType::Utf8,
+        volatility: Volatility::Stable,
+        value: Arc::new(move |words: &[Option<String>]| {
+            let oid = words.first().and_then(|oid| oid.as_ref()?.parse().ok());
+            let of_functions =
+                !matches!(words.get(1), Some(class) if class.as_deref() != Some(procedures::TABLE));
+            let found = oid.filter(|_| of_functions).and_then(procedure);
+            Ok(ScalarValue::Utf8(found.map(|procedure| part(procedure).to_owned())))
+        }),
+    })
 }
 
 fn told(error: PgWireError) -> DataFusionError {
@@ -147,7 +171,7 @@ fn like_escape(pattern: &str, escape: &str) -> Result<String> {
     let mut letters = escape.chars();
     let (escape, more) = (letters.next(), letters.next());
     if more.is_some() {
-        let told = "an escape of LIKE is one character, or none".to_owned();
+        let told = "the escape string of LIKE must be empty or one character".to_owned();
         return Err(DataFusionError::Execution(told));
     }
     let mut made = String::with_capacity(pattern.len());
@@ -165,7 +189,7 @@ fn like_escape(pattern: &str, escape: &str) -> Result<String> {
     }
     match marked {
         true => {
-            let told = "a pattern of LIKE must not end with its escape character".to_owned();
+            let told = "a LIKE pattern must not end with its escape character".to_owned();
             Err(DataFusionError::Execution(told))
         }
         false => Ok(made),

@@ -53,7 +53,7 @@ impl<S> Guard<S> {
                 false => is_sound(message[0], &message[5..]),
             };
             if !fine {
-                return Err(broken("this message is not what it says"));
+                return Err(broken("malformed message"));
             }
             self.begins = false;
             self.whole += length;
@@ -68,7 +68,10 @@ impl<S> Guard<S> {
         let Some(head) = rest.get(kind..kind + 4) else { return Ok(None) };
         let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
         if length < 4 || length > self.most {
-            return Err(broken(&format!("a message of {length} bytes: at most {}", self.most)));
+            return Err(broken(&format!(
+                "a message of {length} bytes exceeds the limit of {}",
+                self.most
+            )));
         }
         Ok((rest.len() >= kind + length).then_some(kind + length))
     }

@@ -22,6 +22,7 @@ mod guard;
 mod listing;
 mod parameters;
 mod prepare;
+mod procedures;
 mod relations;
 mod rewritten;
 mod rowless;
@@ -121,7 +122,7 @@ pub async fn serve(shared: Arc<Shared>, listener: TcpListener, tls: Option<Tls>)
                 });
             }
             Err(cause) => {
-                tracing::warn!(protocol = "postgres", %cause, "nobody can connect");
+                tracing::warn!(protocol = "postgres", %cause, "cannot accept connections");
                 sleep(AGAIN).await;
             }
         }
@@ -238,7 +239,7 @@ fn guarded(socket: Framed<MaybeTls, Codec>) -> io::Result<Socket> {
     let FramedParts { io, codec, read_buf, write_buf, .. } = socket.into_parts();
     if secure && !read_buf.is_empty() {
         // Somebody in between may have said it.
-        let told = "something was said in the clear before the handshake";
+        let told = "received unencrypted data before the TLS handshake";
         return Err(io::Error::new(io::ErrorKind::InvalidData, told));
     }
     let mut parts = FramedParts::new(Guard::new(io, read_buf), codec);

@@ -67,7 +67,7 @@ pub(super) fn of_plan(plan: &LogicalPlan) -> Result<Vec<Parameter>> {
     }
     if let Some(name) = wrong {
         return Err(
-            Error::input(format!("`{name}` is no parameter")).with("help", "write $1, $2 ...")
+            Error::input(format!("`{name}` is not a parameter")).with("help", "write $1, $2 ...")
         );
     }
     plan.apply_with_subqueries(|node| {
@@ -144,7 +144,7 @@ pub(super) fn values<S: Clone>(
     if given != expected {
         return Err(errors::error(
             "08P01",
-            format!("the statement has {expected} parameters, and {given} were given"),
+            format!("the statement has {expected} parameters, but {given} were supplied"),
         ));
     }
     check(&portal.parameter_format, given, "parameter")?;
@@ -152,7 +152,7 @@ pub(super) fn values<S: Clone>(
     let values = types.iter().zip(&portal.parameters).enumerate();
     let values = values.map(|(at, (kind, bytes))| {
         let Some(bytes) = bytes else {
-            let told = || errors::error("0A000", format!("there is no null {}", kind.name()));
+            let told = || errors::error("0A000", format!("invalid NULL {}", kind.name()));
             return null(kind).ok_or_else(told);
         };
         let (binary, number, name) = (portal.parameter_format.is_binary(at), at + 1, kind.name());

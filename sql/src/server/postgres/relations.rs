@@ -1,8 +1,8 @@
 //! The tables of `pg_catalog`.
 //!
 //! datafusion-pg-catalog derives tables and columns from the session, and brings the rest as it
-//! was found in a PostgreSQL server: its constraints, its indexes, its functions. Here there are
-//! none of those, so that such tables hold no rows.
+//! was found in a PostgreSQL server: its constraints, its indexes, its functions. Here there are no
+//! constraints and no indexes, so that such tables have no rows, and the functions are ours.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,13 +18,14 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{LogicalPlanBuilder, cast, col, lit};
 use datafusion::scalar::ScalarValue;
 
+use super::procedures;
 use super::settings::Settings;
 
 /// The schema they are in.
 pub(super) const SCHEMA: &str = "pg_catalog";
 
 /// Tables about what there is not on a server that only reads.
-pub(super) const EMPTY: [&str; 51] = [
+pub(super) const EMPTY: [&str; 50] = [
     "pg_aggregate",
     "pg_amop",
     "pg_amproc",
@@ -53,7 +54,6 @@ pub(super) const EMPTY: [&str; 51] = [
     "pg_parameter_acl",
     "pg_partitioned_table",
     "pg_policy",
-    "pg_proc",
     "pg_publication",
     "pg_publication_namespace",
     "pg_publication_rel",
@@ -88,7 +88,7 @@ pub(super) enum Unset {
 
 /// Columns that datafusion-pg-catalog leaves out, or has texts in where lists of them belong. Nobody
 /// sets them here.
-pub(super) const UNSET: [(&str, &str, Unset); 22] = [
+pub(super) const UNSET: [(&str, &str, Unset); 23] = [
     ("pg_attribute", "attacl", Unset::Texts),
     ("pg_attribute", "attoptions", Unset::Texts),
     ("pg_cast", "tableoid", Unset::Id),
@@ -104,6 +104,7 @@ pub(super) const UNSET: [(&str, &str, Unset); 22] = [
     ("pg_namespace", "nspacl", Unset::Texts),
     ("pg_opclass", "tableoid", Unset::Id),
     ("pg_opfamily", "tableoid", Unset::Id),
+    ("pg_proc", "proacl", Unset::Texts),
     ("pg_rewrite", "tableoid", Unset::Id),
     ("pg_settings", "boot_val", Unset::Text),
     ("pg_tablespace", "spcacl", Unset::Texts),
@@ -217,6 +218,10 @@ impl SchemaProvider for Relations {
         let Some(given) = self.given.table(name).await? else { return Ok(None) };
         let given = match name {
             "pg_settings" => Arc::new(self.settings(given.as_ref())?),
+            procedures::TABLE => match self.given.table("pg_namespace").await? {
+                Some(namespaces) => procedures::table(&given.schema(), namespaces)?,
+                None => given,
+            },
             _ => given,
         };
         let widened = widened(name, given)?;

@@ -259,16 +259,19 @@ mod tests {
     fn names_stay_and_rows_go() {
         for (sql, expected) in [
             (
-                "SELECT i.indrelid, unnest(i.indkey) AS n, 1, (i.k).x::INT FROM pg_catalog.pg_index \
+                "SELECT i.indrelid, unnest(i.indkey) AS n, 1, (i.k).x::INT FROM \
+                 pg_catalog.pg_index \
                  AS i JOIN t ON true WHERE i.a = $2 OR i.a = $1 ORDER BY 1",
-                "SELECT CASE WHEN false THEN i.indrelid END AS indrelid, CAST(NULL AS TEXT) AS n, CAST(NULL AS TEXT) AS \
-                 \"?column?2\", CAST(NULL AS INT) AS \"?column?3\" FROM pg_catalog.pg_index AS i JOIN t ON \
+                "SELECT CASE WHEN false THEN i.indrelid END AS indrelid, CAST(NULL AS TEXT) AS \
+                 n, CAST(NULL AS TEXT) AS \
+                 \"?column?2\", CAST(NULL AS INT) AS \"?column?3\" FROM pg_catalog.pg_index AS i \
+                 JOIN t ON \
                  true WHERE false AND ($1 IS NULL AND $2 IS NULL)",
             ),
             (
-                "SELECT f(a) FROM t, (SELECT f(b) FROM pg_catalog.pg_proc) AS q WHERE a > 1",
+                "SELECT f(a) FROM t, (SELECT f(b) FROM pg_catalog.pg_trigger) AS q WHERE a > 1",
                 "SELECT CAST(NULL AS TEXT) AS f FROM t, (SELECT CAST(NULL AS TEXT) AS f FROM \
-                 pg_catalog.pg_proc WHERE false) AS q WHERE false",
+                 pg_catalog.pg_trigger WHERE false) AS q WHERE false",
             ),
             (
                 "SELECT f(a), f(b) FROM pg_catalog.pg_policy",
@@ -295,11 +298,12 @@ mod tests {
             "SELECT a FROM t WHERE false",
             "SELECT a + 1 FROM (SELECT a FROM t WHERE false) AS q",
             "SELECT a FROM pg_catalog.pg_class",
-            "SELECT a FROM pg_proc",
-            "SELECT count(*) FROM pg_catalog.pg_proc",
-            "SELECT a, count(*) FROM pg_catalog.pg_proc GROUP BY a",
-            "SELECT a FROM t LEFT JOIN pg_catalog.pg_proc ON true",
-            "SELECT a FROM pg_catalog.pg_proc FULL JOIN t ON true",
+            "SELECT a FROM pg_trigger",
+            "SELECT a FROM pg_catalog.pg_proc",
+            "SELECT count(*) FROM pg_catalog.pg_trigger",
+            "SELECT a, count(*) FROM pg_catalog.pg_trigger GROUP BY a",
+            "SELECT a FROM t LEFT JOIN pg_catalog.pg_trigger ON true",
+            "SELECT a FROM pg_catalog.pg_trigger FULL JOIN t ON true",
         ] {
             assert_eq!(after(sql), None, "{sql}");
         }

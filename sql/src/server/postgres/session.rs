@@ -115,12 +115,12 @@ impl Session {
         let context = context.map_err(|error| errors::of(&error))?;
         let user = if shared.access.asks() { user } else { "" };
         let inside = Inside { user: user.to_owned(), context, _connection: connection };
-        let told = |_| errors::error("08P01", "this connection has begun");
+        let told = |_| errors::error("08P01", "the connection has already started");
         self.inside.set(inside).map_err(told)
     }
 
     fn inside(&self) -> Result<&Inside> {
-        self.inside.get().ok_or_else(|| Error::internal("nobody was let in"))
+        self.inside.get().ok_or_else(|| Error::internal("the connection is not authenticated"))
     }
 
     pub(super) fn context(&self) -> Result<&SessionContext> {

@@ -119,7 +119,7 @@ impl Unknown {
         let mut random = Self { salt: [0; SALT], hash: [0; SALT] };
         for bytes in [&mut random.salt, &mut random.hash] {
             getrandom::fill(bytes).map_err(|cause| {
-                Error::internal(format!("the system gives no random bytes: {cause}"))
+                Error::internal(format!("cannot get random bytes from the system: {cause}"))
             })?;
         }
         Ok(random)

@@ -110,7 +110,7 @@ pub(super) fn word(statement: &Statement) -> PgWireResult<Option<Word>> {
         }
         Statement::Explain { statement, .. } => match word(statement)? {
             None => return Ok(None),
-            Some(_) => return Err(errors::error("42601", "only queries are explained")),
+            Some(_) => return Err(errors::error("42601", "EXPLAIN supports only queries")),
         },
         Statement::Query(_)
         | Statement::ExplainTable { .. }
@@ -133,7 +133,7 @@ fn declare(declared: &[Declare]) -> PgWireResult<Word> {
             let hold = hold.unwrap_or(false);
             Ok(Word::Declare { name: names[0].value.clone(), hold, statement })
         }
-        _ => Err(errors::error("42601", "a cursor is declared for one query")),
+        _ => Err(errors::error("42601", "DECLARE CURSOR takes one query")),
     }
 }
 
@@ -168,7 +168,7 @@ fn of_set(set: &Set) -> PgWireResult<Option<Word>> {
         }
         Set::SetTransaction { .. } => Word::Nothing("SET"),
         other => {
-            let told = format!("{other} is refused: there is nothing like that here");
+            let told = format!("{other} is not supported");
             return Err(errors::error("0A000", told));
         }
     }))

@@ -82,14 +82,14 @@ impl Talk {
             (_, In::Execute(execute)) => self.execute(socket, &execute).await,
             (_, In::Close(close)) => self.close(socket, &close).await,
             (_, In::Flush(_)) => Ok(socket.flush().await?),
-            _ => Err(errors::error("08P01", "nobody asked for this message")),
+            _ => Err(errors::error("08P01", "unexpected message")),
         }
     }
 
     async fn introduce(&mut self, socket: &mut Socket, message: In) -> PgWireResult<()> {
         if let In::Startup(startup) = &message {
             if self.session.ground().certificate.is_some() && !socket.is_secure() {
-                let told = "only encrypted connections are served: connect with sslmode=require";
+                let told = "only encrypted connections are accepted: connect with sslmode=require";
                 return Err(errors::error("28000", told));
             }
             self.wishes(startup)?;
@@ -138,7 +138,7 @@ impl Talk {
                     for setting in words.split_whitespace().filter(|word| *word != "-c") {
                         let setting = setting.strip_prefix("-c").unwrap_or(setting);
                         let (name, value) = setting.split_once('=').ok_or_else(|| {
-                            errors::error("22023", format!("`{setting}` sets nothing"))
+                            errors::error("22023", format!("`{setting}` has no value"))
                         })?;
                         settings.set(name, Some(value))?;
                     }
@@ -235,7 +235,7 @@ impl Talk {
     async fn parse(&mut self, socket: &mut Socket, parse: Parse) -> PgWireResult<()> {
         let name = parse.name.clone().unwrap_or_else(|| DEFAULT_NAME.to_owned());
         if self.names.len() >= KEPT && !self.names.contains(&name) {
-            let told = format!("a connection keeps at most {KEPT} prepared statements");
+            let told = format!("a connection can have at most {KEPT} prepared statements");
             return Err(errors::error("53400", told));
         }
         let mut found = statements(&self.session, &parse.query).await?;
@@ -268,7 +268,7 @@ impl Talk {
         let name = bind.statement_name.as_deref().unwrap_or(DEFAULT_NAME);
         let portal = bind.portal_name.as_deref().unwrap_or(DEFAULT_NAME);
         if self.portals.len() >= KEPT && !self.portals.contains(portal) {
-            let told = format!("a connection keeps at most {KEPT} portals");
+            let told = format!("a connection can have at most {KEPT} portals");
             return Err(errors::error("53400", told));
         }
         let store = socket.portal_store();

@@ -76,7 +76,7 @@ fn instants(column: &ArrayRef, zoned: bool) -> Result<ArrayRef> {
             return Ok(None);
         }
         text.clear();
-        let broken = |_| Error::input("this instant is beyond what can be written");
+        let broken = |_| Error::input("timestamp out of range");
         write!(text, "{}", shown.value(row)).map_err(broken)?;
         Ok(Some(trimmed(&text)))
     });

@@ -19,9 +19,9 @@ fn whoever_is_asked_for_a_name_must_give_the_right_one() {
         }
         inside.runtime.block_on(ask(&mut client, "SELECT 1 AS n")).map(|rows| csv(&rows))
     };
-    fails(with(None), "valid authentication", &["asks for a name and a password"]);
+    fails(with(None), "valid authentication", &["requires a name and a password"]);
     for wrong in ["Basic YWRhOndyb25n", "Bearer 00", "Basic", "nonsense", "Bearer "] {
-        fails(with(Some(wrong)), "valid authentication", &["is wrong"]);
+        fails(with(Some(wrong)), "valid authentication", &["wrong name, password or token"]);
     }
     let right = with(Some("Basic YWRhOmNvcnJlY3QgaG9yc2U6IGJhdHRlcnk="));
     assert_eq!(right.unwrap(), "n\n1\n");
@@ -92,7 +92,7 @@ fn it_only_reads() {
     let refused = inside.runtime.block_on(client.execute_update("DELETE FROM visits".into(), None));
     fails(refused, "argument", &["this server only reads"]);
     let query = inside.runtime.block_on(client.execute_update("SELECT 1".into(), None));
-    fails(query, "argument", &["has rows", "run it as a query"]);
+    fails(query, "argument", &["returns rows", "run it as a query"]);
     fails(inside.runtime.block_on(client.begin_transaction()), "", &["no transactions"]);
     let rows = inside.runtime.block_on(ask(&mut client, "SELECT count(*) AS n FROM visits"));
     assert_eq!(csv(&rows.unwrap()), "n\n7\n");

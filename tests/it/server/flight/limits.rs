@@ -131,7 +131,7 @@ fn what_is_cancelled_stops_within_a_second() {
         let result = CancelFlightInfoResult::decode(answer.body).unwrap();
         assert_eq!(result.status, CancelStatus::NotCancellable as i32);
         let nothing = other.do_action(cancel(&FlightInfo::new())).await;
-        fails(nothing.map(|_| ()), "argument", &["no statement of this server"]);
+        fails(nothing.map(|_| ()), "argument", &["unknown statement handle"]);
     });
     stopped(3);
 }

@@ -54,7 +54,7 @@ fn fails<T: std::fmt::Debug>(result: Result<T, FlightError>, code: &str, parts: 
     for part in [&[code][..], parts].concat() {
         assert!(error.contains(part), "no {part:?} in {error}");
     }
-    for never in ["panicked", "broke off", "nternal error"] {
+    for never in ["panicked", "ended unexpectedly", "nternal error"] {
         assert!(!error.contains(never), "{error}");
     }
 }

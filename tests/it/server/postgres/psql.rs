@@ -59,8 +59,12 @@ fn psql_shows_what_there_is() {
         ("\\d visits", &["user_id", "text", "plan"]),
         ("\\d smau", &["period_start", "date", "users", "bigint"]),
         ("\\d+ visits", &["user_id"]),
-        ("\\df", &["Name"]),
-        ("\\df bitmap_count", &["Name"]),
+        ("\\df", &["public | exact_distinct ", "active_users", "bitmap_agg", "| agg"]),
+        ("\\df active_users", &["| SETOF record", "\"window\" \"any\", level", "(1 row)"]),
+        ("\\df bitmap_count", &["| bigint ", "| b bytea ", "| func", "(1 row)"]),
+        ("\\df+ bitmap*", &["bitmap_union", "immutable", "How many users are in a set."]),
+        ("\\df nothing", &["(0 rows)"]),
+        ("\\da bitmap_agg", &["expression \"any\""]),
         ("\\du", &["Role name"]),
         ("\\dx", &["Name"]),
         ("\\dp", &["visits", "smau"]),
@@ -78,8 +82,8 @@ fn psql_shows_what_there_is() {
     }
     // What there is not: an empty list, with details too.
     let lists = [
-        "a", "Ac", "Af", "Ao", "Ap", "c", "d", "D", "dp", "E", "es", "et", "eu", "ew", "F", "i",
-        "L", "m", "o", "O", "rds", "Rp", "Rs", "s", "X", "y",
+        "Ac", "Af", "Ao", "Ap", "c", "d", "D", "dp", "E", "es", "et", "eu", "ew", "F", "i", "L",
+        "m", "o", "O", "rds", "Rp", "Rs", "s", "X", "y",
     ];
     let commands: Vec<String> =
         lists.iter().flat_map(|list| [format!("\\d{list}"), format!("\\d{list}+")]).collect();
