@@ -205,7 +205,7 @@ fn a_sweep_leaves_what_an_ingest_may_be_about_to_commit() {
     made.bucket.age(Duration::from_secs(20 * 3600));
     let ran = made.run(&["store", "compact", "--sweep"]);
     assert!(ran.err.contains("deleted 0 files"), "{}", ran.err);
-    assert!(ran.err.contains("unneeded files: an ingest may be at work"), "{}", ran.err);
+    assert!(ran.err.contains("unneeded files: an ingest may still be using"), "{}", ran.err);
     made.bucket.age(Duration::from_secs(5 * 3600));
     let before = made.bucket.keys();
     let ran = made.run(&["store", "compact", "--sweep"]);

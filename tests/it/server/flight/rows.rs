@@ -130,7 +130,7 @@ fn parameters_have_numbers_marks_or_names() {
         assert_eq!(bound(&sql, &values).unwrap(), expected, "{sql}");
     }
     let one = |sql: &str| format!("{users} = {sql}");
-    fails(bound(&one("$1"), &[]), "argument", &["1 parameters, and 0 values"]);
+    fails(bound(&one("$1"), &[]), "argument", &["1 parameters, but 0 values"]);
     fails(
         bound(&one("?"), &[("a", int(1)), ("b", int(2))]),
         "argument",

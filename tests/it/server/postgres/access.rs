@@ -139,7 +139,7 @@ fn certificates_encrypt_and_bad_ones_are_a_refusal_to_start() {
     for (certificate, key, part) in [
         (&nothing, &key, "certificate"),
         (&certificate, &nothing, "private key"),
-        (&certificate, &other, "do not serve"),
+        (&certificate, &other, "cannot be used"),
         (&"missing.pem".to_owned(), &key, "no such file"),
     ] {
         let error = refused(project.root(), &["--tls-cert", certificate, "--tls-key", key]);
