@@ -18,6 +18,7 @@ pub mod script;
 pub mod server;
 pub mod session;
 
+mod ast;
 mod bounded;
 mod datafusion_bugs;
 mod unchanged;

@@ -23,10 +23,10 @@ use std::ops::ControlFlow;
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{CopyToSource, Statement};
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, Select, SelectItem, Value, Visit, VisitMut, Visitor, VisitorMut,
-    visit_expressions_mut,
+    Expr, Ident, Select, SelectItem, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
+
+use crate::ast::{call, for_each_expr_mut, visit, visit_mut};
 
 /// Calls of `coalesce` that are put into one statement at most; planning calls within calls takes
 /// long.
@@ -56,9 +56,9 @@ pub(crate) fn make_unique(statement: &mut Statement) {
 
 fn rewrite(tree: &mut (impl VisitMut + Visit)) {
     let mut casts = Casts::default();
-    let _ = Visit::visit(tree, &mut casts);
+    let _ = visit(tree, &mut casts);
     let mut names = Names { types: if casts.calls > CALLS { None } else { Some(casts.types) } };
-    let _ = VisitMut::visit(tree, &mut names);
+    let _ = visit_mut(tree, &mut names);
 }
 
 /// The types that a statement casts columns to.
@@ -147,7 +147,8 @@ impl VisitorMut for Names {
             && let Some(position) = types.iter().position(|known| *known == name)
         {
             for _ in 0..=position {
-                *expr = coalesce(std::mem::replace(expr, Expr::value(Value::Null)));
+                let cast = std::mem::replace(expr, Expr::value(Value::Null));
+                *expr = call("coalesce", [cast]);
             }
         }
         ControlFlow::Continue(())
@@ -158,7 +159,7 @@ impl Names {
     /// Whether a cast in it will stand in `coalesce`.
     fn renames(&self, expr: &Expr) -> bool {
         let mut casts = Casts::default();
-        let _ = expr.visit(&mut casts);
+        let _ = visit(expr, &mut casts);
         self.types.is_some() && casts.calls > 0
     }
 }
@@ -171,14 +172,13 @@ fn key(item: &SelectItem) -> Option<String> {
             Some(column) => named(column),
             None => {
                 let mut expr = expr.clone();
-                let _ = visit_expressions_mut(&mut expr, |expr| {
+                for_each_expr_mut(&mut expr, |expr| {
                     while let Expr::Cast { expr: inner, .. } | Expr::Nested(inner) = expr {
                         *expr = std::mem::replace(&mut **inner, Expr::value(Value::Null));
                     }
                     if let Expr::Identifier(column) = expr {
                         *column = Ident::with_quote('"', named(column));
                     }
-                    ControlFlow::<()>::Continue(())
                 });
                 expr.to_string()
             }
@@ -211,23 +211,6 @@ fn unused(name: String, taken: &mut HashSet<String>) -> String {
     let unused = names.find(|name| !taken.contains(name)).unwrap_or(name);
     taken.insert(unused.clone());
     unused
-}
-
-fn coalesce(argument: Expr) -> Expr {
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new("coalesce")]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))],
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }
 
 #[cfg(test)]

@@ -1,11 +1,8 @@
 //! What PostgreSQL has words for and DataFusion has not, in DataFusion's words.
 
-use std::ops::ControlFlow;
-
 use datafusion::sql::sqlparser::ast::{
-    Array, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, GroupByExpr, Ident, ObjectName, SelectItem, SetExpr, Statement, Value,
-    ValueWithSpan, visit_expressions_mut,
+    Array, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
+    SelectItem, SetExpr, Statement, Value, ValueWithSpan,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -13,12 +10,14 @@ use pgwire::api::Type;
 use pgwire::types::FromSqlText;
 use pgwire::types::format::FormatOptions;
 
+use crate::ast::{call, for_each_expr_mut};
+
 use super::relations::UNSET;
 use super::rowless::reads_nothing;
 
 /// `LIKE ... ESCAPE` with another character than the backslash, and lists that are written as texts.
 pub(super) fn words(statement: &mut Statement) {
-    every(statement, |expression| {
+    for_each_expr_mut(statement, |expression| {
         if let Expr::Cast { expr, data_type: DataType::Array(_), .. } = expression
             && let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) =
                 expr.as_ref()
@@ -42,7 +41,7 @@ pub(super) fn words(statement: &mut Statement) {
 /// `array(SELECT ...)` as the catalog is asked for it: its lists are in no order, and one of
 /// nothing is NULL.
 pub(super) fn lists(statement: &mut Statement) {
-    every(statement, |expression| {
+    for_each_expr_mut(statement, |expression| {
         let Expr::Function(function) = expression else { return };
         let FunctionArguments::Subquery(query) = &function.args else { return };
         if !function.name.to_string().eq_ignore_ascii_case("array") {
@@ -94,7 +93,7 @@ fn elements(text: &str) -> Option<Vec<Expr>> {
 /// Functions by their names, `'pg_catalog.array_in'::regproc`: the catalog has the names, too, and
 /// none of the functions.
 pub(super) fn functions(statement: &mut Statement) {
-    every(statement, |expression| {
+    for_each_expr_mut(statement, |expression| {
         if let Expr::Cast { expr, data_type, .. } = expression
             && data_type.to_string().to_lowercase().trim_start_matches("pg_catalog.") == "regproc"
             && let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(name), .. }) =
@@ -114,7 +113,7 @@ pub(super) fn visible(statement: &mut Statement) -> Result<(), ParserError> {
     const VISIBLE: &str = "SELECT r.oid FROM pg_catalog.pg_class AS r JOIN pg_catalog.pg_namespace \
         AS s ON s.oid = r.relnamespace WHERE s.nspname IN ('public', 'pg_catalog')";
     let subquery = Parser::new(&PostgreSqlDialect {}).try_with_sql(VISIBLE)?.parse_query()?;
-    every(statement, |expression| {
+    for_each_expr_mut(statement, |expression| {
         if let Expr::Function(function) = expression
             && function.name.to_string().eq_ignore_ascii_case("pg_table_is_visible")
             && let FunctionArguments::List(arguments) = &function.args
@@ -128,31 +127,6 @@ pub(super) fn visible(statement: &mut Statement) -> Result<(), ParserError> {
         }
     });
     Ok(())
-}
-
-fn every(statement: &mut Statement, mut change: impl FnMut(&mut Expr)) {
-    let _ = visit_expressions_mut(statement, |expression| {
-        change(expression);
-        ControlFlow::<()>::Continue(())
-    });
-}
-
-fn call<const N: usize>(name: &str, arguments: [Expr; N]) -> Expr {
-    let argument = |value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value));
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: arguments.into_iter().map(argument).collect(),
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }
 
 #[cfg(test)]

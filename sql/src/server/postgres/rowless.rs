@@ -12,8 +12,10 @@ use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CaseWhen, CastKind, DataType, Expr, GroupByExpr, Ident, Join, JoinOperator,
     Query, Select, SelectItem, SetExpr, Statement, TableFactor, TableWithJoins, Value,
-    ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut, visit_expressions,
+    ValueWithSpan, Visitor, VisitorMut,
 };
+
+use crate::ast::{for_each_expr, visit, visit_mut};
 
 use super::relations::{EMPTY, SCHEMA};
 
@@ -25,7 +27,7 @@ pub(super) fn rowless(
 ) -> Option<Statement> {
     let mut statement = statement.clone();
     let mut plain = Plain { is_aggregate, found: false };
-    let _ = VisitMut::visit(&mut statement, &mut plain);
+    let _ = visit_mut(&mut statement, &mut plain);
     plain.found.then_some(statement)
 }
 
@@ -76,7 +78,7 @@ impl<F: Fn(&str) -> bool> Plain<F> {
 
     fn aggregates(&self, select: &Select) -> bool {
         let mut aggregates = Aggregates { is_aggregate: &self.is_aggregate, depth: 0 };
-        select.having.is_some() || select.projection.visit(&mut aggregates).is_break()
+        select.having.is_some() || visit(&select.projection, &mut aggregates).is_break()
     }
 }
 
@@ -212,11 +214,10 @@ fn null(data_type: DataType) -> Expr {
 /// even where nothing depends on these.
 fn never(query: &Query) -> Expr {
     let mut used = BTreeSet::new();
-    let _ = visit_expressions(query, |expression| {
+    for_each_expr(query, |expression| {
         if let Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) = expression {
             used.insert(name.clone());
         }
-        ControlFlow::<()>::Continue(())
     });
     let and = |left: Expr, right: Expr| Expr::BinaryOp {
         left: Box::new(left),

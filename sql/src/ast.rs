@@ -1,0 +1,131 @@
+//! Walks over syntax trees, and the parts that are put into them.
+//!
+//! sqlparser compiles its walk over all its types once for each type of visitor, some 1,200 functions
+//! each time. The walks here take the visitor as a trait object, so that they are compiled once.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
+    ObjectName, Query, Select, Visit, VisitMut, Visitor, VisitorMut,
+};
+
+/// Calls the visitor for the queries, selects and expressions of a tree.
+pub(crate) fn visit(tree: &impl Visit, visitor: &mut dyn Visitor<Break = ()>) -> ControlFlow<()> {
+    tree.visit(&mut Dynamic(visitor))
+}
+
+/// Like [`visit`], where the visitor may change what it is called for.
+pub(crate) fn visit_mut(
+    tree: &mut impl VisitMut,
+    visitor: &mut dyn VisitorMut<Break = ()>,
+) -> ControlFlow<()> {
+    tree.visit(&mut Dynamic(visitor))
+}
+
+/// Calls a function for each expression, inner ones first.
+pub(crate) fn for_each_expr(tree: &impl Visit, function: impl FnMut(&Expr)) {
+    let _ = visit(tree, &mut EachExpr(function));
+}
+
+/// Like [`for_each_expr`], where the function may change the expression.
+pub(crate) fn for_each_expr_mut(tree: &mut impl VisitMut, function: impl FnMut(&mut Expr)) {
+    let _ = visit_mut(tree, &mut EachExpr(function));
+}
+
+/// A call of a function.
+pub(crate) fn call<const N: usize>(name: &str, arguments: [Expr; N]) -> Expr {
+    let argument = |value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value));
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.into_iter().map(argument).collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+struct Dynamic<'a, V: ?Sized>(&'a mut V);
+
+impl Visitor for Dynamic<'_, dyn Visitor<Break = ()> + '_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        self.0.pre_visit_query(query)
+    }
+
+    fn post_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        self.0.post_visit_query(query)
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        self.0.pre_visit_select(select)
+    }
+
+    fn post_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        self.0.post_visit_select(select)
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        self.0.pre_visit_expr(expr)
+    }
+
+    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        self.0.post_visit_expr(expr)
+    }
+}
+
+impl VisitorMut for Dynamic<'_, dyn VisitorMut<Break = ()> + '_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        self.0.pre_visit_query(query)
+    }
+
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        self.0.post_visit_query(query)
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        self.0.pre_visit_select(select)
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        self.0.post_visit_select(select)
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        self.0.pre_visit_expr(expr)
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        self.0.post_visit_expr(expr)
+    }
+}
+
+struct EachExpr<F>(F);
+
+impl<F: FnMut(&Expr)> Visitor for EachExpr<F> {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        (self.0)(expr);
+        ControlFlow::Continue(())
+    }
+}
+
+impl<F: FnMut(&mut Expr)> VisitorMut for EachExpr<F> {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        (self.0)(expr);
+        ControlFlow::Continue(())
+    }
+}
