@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use engine::store::{Marks, encode, pack};
+use engine::store::{Marks, encode};
 use engine::users::{Key, Numbering, SetBuilder, Sketch, UserSet, hash_int};
 use headcount_benches::numbers;
 use roaring::RoaringBitmap;
@@ -102,7 +102,6 @@ fn unite(criterion: &mut Criterion) {
                 encode(&set).expect("ascending numbers")
             })
             .collect();
-        let packed: Vec<_> = sets.iter().map(|set| pack(set).expect("one shard")).collect();
         let size = format!("{count} sets of {users} users");
         group.throughput(Throughput::Elements((count * users) as u64));
 
@@ -116,20 +115,13 @@ fn unite(criterion: &mut Criterion) {
         let expected = bitmap();
         group.bench_function(BenchmarkId::new("bitmap", &size), |b| b.iter(|| black_box(bitmap())));
 
-        let marks = |sets: &mut dyn Iterator<Item = &[u8]>| {
+        let marks = || {
             let mut marks = Marks::default();
-            sets.for_each(|set| marks.add(set).expect("a set"));
+            sets.iter().for_each(|set| marks.add(set).expect("a set"));
             marks.len()
         };
-        let roaring = || marks(&mut sets.iter().map(Vec::as_slice));
-        assert_eq!(roaring(), expected);
-        group.bench_function(BenchmarkId::new("roaring", &size), |b| {
-            b.iter(|| black_box(roaring()));
-        });
-
-        let packed = || marks(&mut packed.iter().map(|set| &**set));
-        assert_eq!(packed(), expected);
-        group.bench_function(BenchmarkId::new("packed", &size), |b| b.iter(|| black_box(packed())));
+        assert_eq!(marks(), expected);
+        group.bench_function(BenchmarkId::new("marks", &size), |b| b.iter(|| black_box(marks())));
     }
 }
 

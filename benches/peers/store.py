@@ -6,12 +6,12 @@
 The peer is embedded ClickHouse on disk: an AggregatingMergeTree of groupBitmap states by day, event
 and plan, and one of the union of every month, which a materialised view keeps up to date, because
 Headcount's store has such a table too. "clickhouse daily" is a store without the unions: it answers
-users by month from the states of days. Headcount's store is measured as it is by default, with sets
-that others read, and with packed sets. Measured are the ingest (dense ids; UUIDs for Headcount
-alone, because groupBitmap takes no text), the size on disk, users by month and stage, by month, in
-the 28 days up to every day (stages and total), and one late file of 100,000 events with a report
-after it: by month and stage, or by month. All in turns, each run a process of its own. Answers are checked before times are shown: against the generator's truth,
-against DuckDB on the raw events, and against each other.
+users by month from the states of days. Measured are the ingest (dense ids; UUIDs for Headcount alone,
+because groupBitmap takes no text), the size on disk, users by month and stage, by month, in the 28
+days up to every day (stages and total), and one late file of 100,000 events with a report after it:
+by month and stage, or by month. All in turns, each run a process of its own. Answers are checked
+before times are shown: against the generator's truth, against DuckDB on the raw events, and against
+each other.
 
 Queries are shown without the start of their process: the median of an empty run is subtracted. For
 Headcount that is `headcount --version`; for ClickHouse it is Python that loads chdb and opens the
@@ -41,16 +41,12 @@ QUERIES = {
     "store-mau": ["--window", "month", "--level", "total"],
     "store-trailing": ["--window", "trailing_28d", "--level", "stage,total"],
 }
-# Projects of Headcount: which events, and how sets are kept.
-IDS_AND_SETS = {
-    "headcount-dense": ("dense", "roaring"),
-    "headcount-packed": ("dense", "packed"),
-    "headcount-uuid": ("uuid", "roaring"),
-}
+# Projects of Headcount, and the ids of their events.
+IDS = {"headcount-dense": "dense", "headcount-uuid": "uuid"}
 # A late file, and the query after it.
 LATE = {"late": "store-smau", "late-mau": "store-mau"}
-# Headcount's stores of dense ids that are asked, and their projects.
-STORES = {"headcount": "headcount-dense", "headcount packed": "headcount-packed"}
+# Headcount's store that is queried.
+STORE = "headcount-dense"
 # ClickHouse's stores, and how each is filled.
 CLICKHOUSE = {
     "clickhouse": "ingest",
@@ -131,12 +127,12 @@ class Bench:
 
 def project(bench, name):
     """A project on the same event files, which has a store of its own."""
-    ids, sets = IDS_AND_SETS[name]
+    ids = IDS[name]
     folder = bench.work / name
     (folder / "events").mkdir(parents=True)
     text = (bench.data[ids] / "headcount.yaml").read_text()
     lines = [line for line in text.splitlines() if not line.startswith("store:")]
-    lines.append(f"store: {{path: store, dimensions: [plan], sets: {sets}}}")
+    lines.append("store: {path: store, dimensions: [plan]}")
     (folder / "headcount.yaml").write_text("\n".join(lines) + "\n")
     shutil.copytree(bench.data[ids] / "dictionary", folder / "dictionary")
     for path in bench.events(ids):
@@ -212,8 +208,8 @@ def measure_queries(bench, engines):
         if "clickhouse" in engines:
             bench.run("empty", "clickhouse", bench.clickhouse("empty"))
         for question, arguments in QUERIES.items():
-            for line, name in stores(engines):
-                report = bench.headcount("report", name, "--format", "csv", *arguments)
+            for line in stores(engines):
+                report = bench.headcount("report", STORE, "--format", "csv", *arguments)
                 bench.run(question, line, report, f"{line}.csv")
                 keep(bench, question, line)
             for line in peers(question, engines):
@@ -223,7 +219,7 @@ def measure_queries(bench, engines):
 
 
 def stores(engines):
-    return STORES.items() if "headcount" in engines else []
+    return ["headcount"] if "headcount" in engines else []
 
 
 def peers(question, engines):
@@ -246,10 +242,10 @@ def keep(bench, question, line):
 def measure_late(bench, engines):
     late = bench.work / "late.parquet"
     for _ in range(bench.options.repeats):
-        for line, name in stores(engines):
+        for line in stores(engines):
             copy = bench.work / "headcount-late"
             shutil.rmtree(copy, ignore_errors=True)
-            shutil.copytree(bench.work / name, copy, copy_function=link_events)
+            shutil.copytree(bench.work / STORE, copy, copy_function=link_events)
             link(late, copy / "events/late.parquet")
             first = bench.run("late", f"{line} ingest", bench.headcount("ingest", copy.name))
             for question, query in LATE.items():
@@ -343,7 +339,7 @@ def main():
     generate(options, "dense", LATE_EVENTS, options.seed + 1, late)
     bench.unmeasured("prepare", f"{late}/events/*.parquet")
 
-    lines = [name.replace("-", " ") for name in IDS_AND_SETS] if with_headcount else []
+    lines = [name.replace("-", " ") for name in IDS] if with_headcount else []
     lines += CLICKHOUSE if "clickhouse" in options.engines else []
     measure_ingest(bench, lines)
     size = sizes(bench, lines)
@@ -356,8 +352,8 @@ def main():
 
     rows = table(bench, "ingest", lines, size)
     for question in ASKED:
-        asked = [line for line, _ in stores(options.engines)]
-        rows += table(bench, question, asked + peers(question, options.engines), size)
+        asked = stores(options.engines) + peers(question, options.engines)
+        rows += table(bench, question, asked, size)
     for question, says in SAYS.items():
         shown = [{key: value for key, value in row.items() if key != "question"}
                  for row in rows if row["question"] == question]

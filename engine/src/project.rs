@@ -8,7 +8,7 @@ use crate::events::{DEPLOYMENT, Source, Value};
 use crate::metric::yaml::{Value as Yaml, View, load};
 use crate::metric::{Paths, Problem, Problems, Severity};
 use crate::place::Place;
-use crate::store::{SetFormat, dimensions_of};
+use crate::store::dimensions_of;
 use crate::{Error, Result};
 
 /// Name of the file that makes a folder a project.
@@ -34,8 +34,6 @@ pub struct Project {
     pub store: Place,
     /// Dimensions that the roll-up keeps apart; all of them if `None`.
     pub store_dimensions: Option<Vec<String>>,
-    /// How the roll-up keeps sets of users.
-    pub store_sets: SetFormat,
     /// Lines of the project file by path of keys, `sources[0].time`.
     pub(crate) lines: BTreeMap<String, usize>,
 }
@@ -120,7 +118,7 @@ fn read(root: &Path, view: &View<'_>) -> Project {
             }
         }
     }
-    let (store, store_dimensions, store_sets) = store(root, view, &sources);
+    let (store, store_dimensions) = store(root, view, &sources);
     Project {
         root: root.to_owned(),
         zone: zone(view, "time_zone"),
@@ -129,7 +127,6 @@ fn read(root: &Path, view: &View<'_>) -> Project {
         dictionary: dictionary(root, view),
         store,
         store_dimensions,
-        store_sets,
         lines: view.lines(),
     }
 }
@@ -145,15 +142,10 @@ pub(crate) fn known_dimensions(sources: &[Source]) -> String {
     }
 }
 
-/// `store: DIR`, `store: s3://bucket/path`, or `store: {path: DIR, dimensions: [plan], sets: packed}`.
-fn store(
-    root: &Path,
-    view: &View<'_>,
-    sources: &[Source],
-) -> (Place, Option<Vec<String>>, SetFormat) {
+/// `store: DIR`, `store: s3://bucket/path`, or `store: {path: DIR, dimensions: [plan]}`.
+fn store(root: &Path, view: &View<'_>, sources: &[Source]) -> (Place, Option<Vec<String>>) {
     let default = Place::Folder(root.join("store"));
-    let roaring = SetFormat::Roaring;
-    let Some(part) = view.get("store") else { return (default, None, roaring) };
+    let Some(part) = view.get("store") else { return (default, None) };
     let place = |part: &View<'_>| {
         part.text().and_then(|text| match Place::parse(root, text) {
             Ok(place) => Some(place),
@@ -164,9 +156,9 @@ fn store(
         })
     };
     if part.node().as_map().is_none() {
-        return (place(&part).unwrap_or(default), None, roaring);
+        return (place(&part).unwrap_or(default), None);
     }
-    part.only(&["path", "dimensions", "sets"]);
+    part.only(&["path", "dimensions"]);
     let path = part.get("path").and_then(|part| place(&part)).unwrap_or(default);
     let dimensions = part.get("dimensions").map(|list| {
         let mut names: Vec<String> =
@@ -180,15 +172,7 @@ fn store(
         names.dedup();
         names
     });
-    let sets = part.text_of("sets").map(|name| {
-        let known = SetFormat::ALL.into_iter().find(|sets| sets.name() == name);
-        if let (None, Some(sets)) = (known, part.get("sets")) {
-            let message = format!("sets are kept `roaring` or `packed`, not `{name}`");
-            sets.error(message, None);
-        }
-        known.unwrap_or_default()
-    });
-    (path, dimensions, sets.unwrap_or_default())
+    (path, dimensions)
 }
 
 fn zone(view: &View<'_>, key: &str) -> Zone {

@@ -10,22 +10,6 @@ from deltalake import DeltaTable
 from pyroaring import BitMap
 
 
-
-def read(users):
-    """A set that may be packed: gaps in digits of a few bits, the largest of which is nobody."""
-    if users[0] & 15 != 1:
-        return BitMap.deserialize(users)
-    number, width, digits = int.from_bytes(users[:2], "little") >> 4 << 20, users[2], users[6:]
-    bits, nobody, numbers = int.from_bytes(digits, "little"), (1 << width) - 1, BitMap()
-    for _ in range(len(digits) * 8 // width):
-        digit, bits = bits & nobody, bits >> width
-        number += digit
-        if digit != nobody:
-            numbers.add(number)
-            number += 1
-    return numbers
-
-
 rows = []
 # File by file, and without threads: those that scan a whole table are sometimes still running when
 # the interpreter ends, and abort it.
@@ -35,8 +19,7 @@ for file in DeltaTable(str(folder)).file_uris() if is_table else sorted(folder.i
     rows += pyarrow.parquet.ParquetFile(file).read(use_threads=False).to_pylist()
 shards = defaultdict(BitMap)
 for row in rows:
-    # What is exported is never packed.
-    users = read(row["users"]) if is_table else BitMap.deserialize(row["users"])
+    users = BitMap.deserialize(row["users"])
     assert len(users) == row["user_count"], row
     shards[row["shard"]] |= users
 events = sum(row["event_count"] for row in rows)

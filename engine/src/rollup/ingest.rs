@@ -73,7 +73,7 @@ pub fn ingest(
     let wanted = project.stored_dimensions();
     Store::make_room(&project.store)?;
     let _lock = Lock::take(&project.store, watch.waiting)?;
-    let mut store = Store::create(&project.store, &wanted, project.store_sets)?;
+    let mut store = Store::create(&project.store, &wanted)?;
     check_settings(project, &store)?;
     let mut ingested = Ingested::default();
     if store.dimensions() != wanted {
@@ -82,13 +82,6 @@ pub fn ingest(
              ingest again",
             store.dimensions().join(", "),
             wanted.join(", ")
-        ));
-    }
-    if store.sets() != project.store_sets {
-        ingested.notes.push(format!(
-            "the store keeps sets {}, not {}; `headcount store compact` changes that",
-            store.sets().name(),
-            project.store_sets.name()
         ));
     }
     let mut new = Vec::new();

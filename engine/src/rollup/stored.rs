@@ -17,7 +17,7 @@ use super::{Asked, Terms};
 use crate::calendar::{Day, Window};
 use crate::events::Granularity;
 use crate::store::{
-    DataReader, FIRST_GIVEN, Marks, MonthOf, People, months as month_rows, numbers, portable, users,
+    DataReader, FIRST_GIVEN, Marks, MonthOf, People, months as month_rows, numbers, users,
 };
 use crate::users::{Sketch, hash_int};
 use crate::{Error, Result};
@@ -187,8 +187,7 @@ impl Stored {
             let mut found: Vec<Vec<u64>> =
                 asked.iter().map(|(_, days, _)| vec![0; days.len()]).collect();
             self.each_shard(bundle, &needed, |shard| {
-                let shard = shard.iter().map(|(cell, set)| Ok((*cell, portable(set)?)));
-                each_page(&shard.collect::<Result<Vec<_>>>()?, |sets| {
+                each_page(shard, |sets| {
                     let series: Vec<Vec<u64>> = asked
                         .par_iter()
                         .map(|(_, days, length)| trailing(sets, days, *length))

@@ -26,7 +26,6 @@ use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 use super::checksums::finish;
 use super::delta::{DataFile, write};
 use super::file::DataReader;
-use super::packed::{SetFormat, pack};
 use crate::calendar::Day;
 use crate::place::Place;
 use crate::{Error, Result};
@@ -101,7 +100,7 @@ pub(super) fn write_rows(
     dimensions: &[String],
     series: &[Series],
     rows: &mut [Row],
-    format: (SetFormat, i32),
+    level: i32,
     number: &(dyn Fn() -> String + Sync),
 ) -> Result<Vec<DataFile>> {
     sort(series, rows);
@@ -110,19 +109,13 @@ pub(super) fn write_rows(
         .into_par_iter()
         .map(|range| {
             let rows = &rows[range];
-            write(place, to_bytes(dimensions, series, rows, format)?, stats(rows), number())
+            write(place, to_bytes(dimensions, series, rows, level)?, stats(rows), number())
         })
         .collect()
 }
 
-/// Rows as the bytes of one data file, with sets in this format, at this level of compression. They
-/// must be [sorted](sort).
-pub(super) fn to_bytes(
-    dimensions: &[String],
-    series: &[Series],
-    rows: &[Row],
-    (sets, level): (SetFormat, i32),
-) -> Result<Vec<u8>> {
+/// Rows as the bytes of one data file, at this level of compression. They must be [sorted](sort).
+fn to_bytes(dimensions: &[String], series: &[Series], rows: &[Row], level: i32) -> Result<Vec<u8>> {
     let broken = |cause: parquet::errors::ParquetError| {
         Error::internal(format!("a data file cannot be written: {cause}"))
     };
@@ -135,7 +128,7 @@ pub(super) fn to_bytes(
         .map_err(broken)?;
     let texts = Texts::new(dimensions.len(), series);
     for group in cut(rows, SMALL_GROUP) {
-        writer.write(&batch(&schema, &texts, &rows[group], sets)?).map_err(broken)?;
+        writer.write(&batch(&schema, &texts, &rows[group])?).map_err(broken)?;
         writer.flush().map_err(broken)?;
     }
     finish(writer).map_err(broken)
@@ -151,7 +144,7 @@ pub(super) fn in_memory(
     let schema = Arc::new(with_dictionaries(&schema(dimensions)));
     let texts = Texts::new(dimensions.len(), series);
     let groups = cut(rows, SMALL_GROUP).into_iter().map(|group| {
-        let batch = batch(&schema, &texts, &rows[group], SetFormat::Roaring)?;
+        let batch = batch(&schema, &texts, &rows[group])?;
         let fields = schema.fields().iter().map(|field| {
             Field::new(field.name(), reading_type(field.data_type()), field.is_nullable())
         });
@@ -236,7 +229,7 @@ fn properties(level: i32) -> Result<WriterProperties> {
         .set_column_dictionary_enabled("users".into(), false)
         .set_column_encoding("users".into(), Encoding::PLAIN)
         .set_column_statistics_enabled("users".into(), EnabledStatistics::None);
-    // Small sets are much alike, packed or not.
+    // Small sets are much alike.
     for column in ["users", "user_count", "event_count"] {
         properties = properties.set_column_compression(column.into(), Compression::ZSTD(level));
     }
@@ -283,7 +276,7 @@ impl Texts {
     }
 }
 
-fn batch(schema: &SchemaRef, texts: &Texts, rows: &[Row], sets: SetFormat) -> Result<RecordBatch> {
+fn batch(schema: &SchemaRef, texts: &Texts, rows: &[Row]) -> Result<RecordBatch> {
     let days: Date32Array = rows.iter().map(|row| Some(row.day.number())).collect();
     let mut columns: Vec<ArrayRef> = vec![Arc::new(days)];
     for (values, keys) in &texts.0 {
@@ -296,11 +289,7 @@ fn batch(schema: &SchemaRef, texts: &Texts, rows: &[Row], sets: SetFormat) -> Re
         Ok(Arc::new(counts.map_err(|_| Error::limit("a count beyond 2^63"))?))
     };
     columns.push(Arc::new(rows.iter().map(|r| Some(r.shard as i32)).collect::<Int32Array>()));
-    let sets: Vec<Cow<'_, [u8]>> = match sets {
-        SetFormat::Roaring => rows.iter().map(|row| Cow::Borrowed(row.users.as_slice())).collect(),
-        SetFormat::Packed => rows.iter().map(|row| pack(&row.users)).collect::<Result<_>>()?,
-    };
-    columns.push(Arc::new(BinaryArray::from_iter_values(sets)));
+    columns.push(Arc::new(BinaryArray::from_iter_values(rows.iter().map(|row| &row.users))));
     columns.push(counts(|row| row.user_count)?);
     columns.push(counts(|row| row.event_count)?);
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)

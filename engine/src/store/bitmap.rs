@@ -1,4 +1,4 @@
-//! Stored sets: Roaring bitmaps in the portable format, read where they lie, or [packed].
+//! Stored sets: Roaring bitmaps in the portable format, read where they lie.
 //!
 //! A question looks at each stored set once, so making a bitmap of it in memory first would cost
 //! more than the answer. [`Containers`] walk the bytes as they are, and check what they walk.
@@ -7,17 +7,16 @@
 
 use roaring::RoaringBitmap;
 
-use super::packed;
 use crate::{Error, Result};
 
 /// First half-word of a bitmap that has runs.
 const WITH_RUNS: u16 = 12_347;
 /// First word of a bitmap without.
-pub(super) const WITHOUT_RUNS: u32 = 12_346;
+const WITHOUT_RUNS: u32 = 12_346;
 /// A bitmap with runs has no offsets if it has fewer containers than this.
 const FEW_CONTAINERS: usize = 4;
 /// A container with more users than this is a bitset.
-pub(super) const MOST_IN_ARRAY: usize = 4_096;
+const MOST_IN_ARRAY: usize = 4_096;
 /// Bytes of a bitset.
 const BITSET: usize = 8_192;
 
@@ -63,8 +62,7 @@ impl<'a> Containers<'a> {
     /// Those of a portable bitmap.
     ///
     /// # Errors
-    /// When the bytes are not a bitmap, or [packed](super::portable); each container is checked when
-    /// its turn comes.
+    /// When the bytes are not a bitmap; each container is checked when its turn comes.
     #[inline]
     pub fn of(bytes: &'a [u8]) -> Result<Self> {
         let (cookie, rest) = bytes.split_first_chunk::<4>().ok_or_else(broken)?;
@@ -145,8 +143,7 @@ impl<'a> Iterator for Containers<'a> {
 /// When the bytes are cut off or not a set; `each` may have seen some containers then.
 #[inline]
 pub fn containers(bytes: &[u8], mut each: impl FnMut(u16, Container<'_>)) -> Result<()> {
-    let portable = packed::portable(bytes)?;
-    let mut containers = Containers::of(&portable)?;
+    let mut containers = Containers::of(bytes)?;
     for container in &mut containers {
         let (high, container) = container?;
         each(high, container);
@@ -160,10 +157,6 @@ pub fn containers(bytes: &[u8], mut each: impl FnMut(u16, Container<'_>)) -> Res
 /// As [`containers`].
 #[inline]
 pub fn numbers(bytes: &[u8], mut each: impl FnMut(u32)) -> Result<()> {
-    if packed::is_packed(bytes) {
-        packed::unpack(bytes)?.into_iter().for_each(each);
-        return Ok(());
-    }
     containers(bytes, |high, container| {
         let base = u32::from(high) << 16;
         container.each(&mut |low| each(base | u32::from(low)));
@@ -214,7 +207,7 @@ impl Container<'_> {
     }
 }
 
-pub(super) fn broken() -> Error {
+fn broken() -> Error {
     Error::input("a stored set of users is broken")
         .with("help", "`headcount store verify` tells which file it is in")
 }

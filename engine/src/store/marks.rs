@@ -1,7 +1,6 @@
 //! Sets of users as one bit for each number: what stored sets are united in.
 
-use super::activity::{SHARD_BITS, SHARD_MASK};
-use super::packed;
+use super::activity::SHARD_BITS;
 use super::{Container, containers};
 use crate::Result;
 
@@ -35,11 +34,6 @@ impl Marks {
     /// # Errors
     /// When its bytes are broken.
     pub fn add(&mut self, set: &[u8]) -> Result<()> {
-        if packed::is_packed(set) {
-            return packed::each(set, |number| {
-                self.0[((number & SHARD_MASK) >> 6) as usize] |= 1 << (number & 63);
-            });
-        }
         let (pages, _) = self.0.as_chunks_mut();
         containers(set, |high, container| {
             add(&mut pages[usize::from(high) % (WORDS / PAGE)], container);

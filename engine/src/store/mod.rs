@@ -10,10 +10,9 @@
 //! | `months` | everybody who did anything in a month, in one shard: the union of `activity` | `month, shard, users, user_count` |
 //! | `files` | a file of events that was ingested | `source, name, hash, size, modified_ns, events, rejected, first, last, rejects, settings` |
 //!
-//! `users` is a Roaring bitmap in the portable format, or, in `activity` and if the project wants
-//! it so, a [packed](SetFormat::Packed) set. Several rows may be about the same thing, when files
-//! came one after the other: their union counts. Different shards hold different people, so counts
-//! of shards add.
+//! `users` is a Roaring bitmap in the portable format. Several rows may be about the same thing, when
+//! files came one after the other: their union counts. Different shards hold different people, so
+//! counts of shards add.
 //!
 //! **Exactly once.** A version of the store is a version of `activity`. Its commit notes (as Delta
 //! application transactions, `headcount.users` and so on) which versions of the three other tables
@@ -45,7 +44,6 @@ mod ledger;
 mod lock;
 mod marks;
 mod months;
-mod packed;
 mod people;
 mod state;
 mod table;
@@ -79,7 +77,6 @@ pub use ledger::{Entry, Reject, rejects};
 pub use lock::Lock;
 pub use marks::Marks;
 pub use months::{MonthOf, months};
-pub use packed::{SetFormat, pack, portable};
 pub use people::{PARTS, People};
 pub use upkeep::Swept;
 pub use verify::{Fault, Verified};
@@ -87,6 +84,9 @@ pub use write::Written;
 
 /// The property of tables that holds the version of the store's layout.
 const FORMAT_KEY: &str = "headcount.format";
+const FORMAT: &str = "1";
+/// The layout that had packed sets, which are not read any more.
+const PACKED_FORMAT: &str = "2";
 const ACTIVITY: &str = "activity";
 const USERS: &str = "users";
 const FILES: &str = "files";
@@ -102,7 +102,6 @@ type Files = BTreeMap<String, DataFile>;
 pub struct Store {
     place: Place,
     dimensions: Vec<String>,
-    sets: SetFormat,
     version: u64,
     activity: Files,
     users: Files,
@@ -137,12 +136,7 @@ impl Store {
             rayon::join(|| Table::load(&place.within(ACTIVITY), version), newest);
         let activity = activity?;
         let format = activity.property(FORMAT_KEY)?.unwrap_or_default();
-        let sets = SetFormat::ALL.into_iter().find(|sets| sets.number() == format);
-        let sets = sets.ok_or_else(|| {
-            Error::input(format!("the store has format `{format}`, which is unknown here"))
-                .with("file", place)
-                .with("help", "use the version of headcount that made it, or a newer one")
-        })?;
+        check_format(&format, place)?;
         let columns = activity.columns()?;
         let around = activity::BEFORE.len() + activity::AFTER.len();
         if columns.len() < around {
@@ -163,7 +157,6 @@ impl Store {
         let mut store = Self {
             place: place.clone(),
             dimensions: columns[activity::BEFORE.len()..last].to_vec(),
-            sets,
             version: activity.version(),
             activity: activity.files()?,
             users,
@@ -187,11 +180,11 @@ impl Store {
         place.make()
     }
 
-    /// Opens the store, or makes an empty one. `dimensions` and `sets` only matter to a new one.
+    /// Opens the store, or makes an empty one. `dimensions` only matter to a new one.
     ///
     /// # Errors
     /// When the place cannot be written, or a dimension has the name of another column.
-    pub fn create(place: &Place, dimensions: &[String], sets: SetFormat) -> Result<Self> {
+    pub fn create(place: &Place, dimensions: &[String]) -> Result<Self> {
         let taken = activity::BEFORE.iter().chain(&activity::AFTER);
         if let Some(name) = taken.into_iter().find(|name| dimensions.iter().any(|d| d == *name)) {
             return Err(Error::input(format!("a dimension called `{name}` cannot be stored"))
@@ -208,7 +201,7 @@ impl Store {
             let part = place.within(name);
             if !Table::exists(&part)? {
                 part.make()?;
-                let format = [(FORMAT_KEY, sets.number().to_owned())];
+                let format = [(FORMAT_KEY, FORMAT.to_owned())];
                 Table::create(&part, fields(&schema)?, comment, &format)?;
             }
         }
@@ -231,11 +224,6 @@ impl Store {
     /// The dimensions that it keeps apart.
     pub fn dimensions(&self) -> &[String] {
         &self.dimensions
-    }
-
-    /// How its sets of users lie.
-    pub fn sets(&self) -> SetFormat {
-        self.sets
     }
 
     /// The files of events that were ingested.
@@ -336,6 +324,22 @@ pub fn dimensions_of(sources: &[crate::events::Source]) -> Vec<String> {
         all.extend(source.deployment.as_ref().map(|_| crate::events::DEPLOYMENT.to_owned()));
     }
     all.into_iter().collect()
+}
+
+fn check_format(format: &str, place: &Place) -> Result<()> {
+    let error = match format {
+        FORMAT => return Ok(()),
+        PACKED_FORMAT => Error::input("the sets of this store are packed, and no longer supported")
+            .with("file", place)
+            .with(
+                "help",
+                "move the store away and run `headcount ingest` to rebuild it from the events",
+            ),
+        _ => Error::input(format!("the store has format `{format}`, which is unknown here"))
+            .with("file", place)
+            .with("help", "use the version of headcount that made it, or a newer one"),
+    };
+    Err(error)
 }
 
 fn fields(schema: &Schema) -> Result<Vec<StructField>> {

@@ -6,8 +6,7 @@
 
 use std::fmt;
 
-use super::packed::SetFormat;
-use super::{Files, Store};
+use super::{FORMAT, Files, Store};
 use crate::users::hash_bytes;
 use crate::{Result, store::delta::broken};
 
@@ -18,7 +17,6 @@ pub(super) const STATE_KEY: &str = "headcount.state";
 pub(super) struct State<'a> {
     pub(super) version: u64,
     pub(super) dimensions: &'a [String],
-    pub(super) sets: SetFormat,
     pub(super) space: &'a str,
     pub(super) notes: [u64; 3],
     pub(super) tables: [&'a Files; 4],
@@ -26,10 +24,10 @@ pub(super) struct State<'a> {
 
 impl State<'_> {
     fn checksum(&self) -> u64 {
-        let Self { version, dimensions, sets, space, notes, tables } = self;
+        let Self { version, dimensions, space, notes, tables } = self;
         // The names of files have the checksums of what is in them. Lengths come first, so that no
         // two states print alike.
-        let mut text = format!("{version} {} {space} {notes:?} {dimensions:?}", sets.number());
+        let mut text = format!("{version} {FORMAT} {space} {notes:?} {dimensions:?}");
         for files in tables {
             text.push_str(&format!("; {}", files.len()));
             for file in files.values() {
@@ -59,7 +57,6 @@ impl Store {
         let state = State {
             version: self.version,
             dimensions: &self.dimensions,
-            sets: self.sets,
             space: &self.space,
             notes: self.notes,
             tables: [&self.activity, &self.users, &self.files, &self.months],

@@ -9,8 +9,7 @@ use super::activity::{self, About, Row, Series, user_counts, users};
 use super::bitmap::{encode, numbers};
 use super::checksums::Checksums;
 use super::delta::{self, DataFile};
-use super::packed::{SetFormat, portable};
-use super::write::{FAST, SMALL, by_name};
+use super::write::{SMALL, by_name};
 use super::{ACTIVITY, DataReader, FILES, Store, USERS, each_batch, ledger};
 use crate::calendar::Day;
 use crate::place::{Item, Place};
@@ -29,26 +28,22 @@ pub struct Swept {
 
 impl Store {
     /// Makes a version with the same content in fewer files: the rows of each shard united, at the
-    /// best compression, with sets in this format. False if there was nothing to do.
+    /// best compression. False if there was nothing to do.
     ///
     /// # Errors
     /// When a data file has changed since it was written, the disk refuses, or another process has made a version meanwhile.
-    pub fn compact(
-        &mut self,
-        sets: SetFormat,
-        progress: &(dyn Fn(u64, u64) + Sync),
-    ) -> Result<bool> {
+    pub fn compact(&mut self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<bool> {
         // Files of earlier versions have no checksums, and get them.
         let checked = self
             .tables()
             .iter()
             .all(|(_, files)| files.keys().all(|name| Checksums::of_footer(name).is_some()));
-        if self.files.is_empty() || self.files.len() == 1 && self.sets == sets && checked {
+        if self.files.is_empty() || self.files.len() == 1 && checked {
             return Ok(false);
         }
         self.pass_by_leftovers()?;
         let (series, mut rows) = self.united(progress)?;
-        let written = self.write_as((sets, SMALL), &series, &mut rows)?;
+        let written = self.write_at(SMALL, &series, &mut rows)?;
         let mut users = self.users.clone();
         if users.len() > 1 || !checked && !users.is_empty() {
             let mut batches = Vec::new();
@@ -65,7 +60,7 @@ impl Store {
         let file = self.write_batches(FILES, &batch, &self.next_number(), SMALL)?;
         let files = BTreeMap::from([(file.name.clone(), file)]);
         let (activity, months) = (by_name(written.activity), by_name(written.months));
-        self.publish(activity, [users, files, months], Some(sets))?;
+        self.publish(activity, [users, files, months], true)?;
         Ok(true)
     }
 
@@ -108,7 +103,7 @@ impl Store {
     }
 
     /// Copies this version out of the log's keeping: a folder of plain Parquet files for each
-    /// table, each row once, with sets that others can read. Returns files and bytes.
+    /// table, each row once. Returns files and bytes.
     ///
     /// # Errors
     /// When the folder exists already, a data file is broken, or the disk or the object store refuses.
@@ -126,30 +121,10 @@ impl Store {
                 // What has changed since it was written is not handed on.
                 file.sound(&from)?;
                 count += 1;
-                bytes += match (table, self.sets) {
-                    (ACTIVITY, SetFormat::Packed) => {
-                        self.export_portable(file, &Place::Folder(folder.clone()))?
-                    }
-                    _ => from.copy_out(&file.name, &folder.join(&file.name))?,
-                };
+                bytes += from.copy_out(&file.name, &folder.join(&file.name))?;
             }
         }
         Ok((count, bytes))
-    }
-
-    /// Writes a data file of `activity` once more, with sets that others can read.
-    fn export_portable(&self, file: &DataFile, to: &Place) -> Result<u64> {
-        let reader = DataReader::open(&self.place.within(ACTIVITY), file)?;
-        let (mut places, mut rows) = (BTreeMap::new(), Vec::new());
-        self.each_row(&reader, &mut places, |row| {
-            let users = portable(&row.users)?.into_owned();
-            rows.push(Row { users, ..row });
-            Ok(())
-        })?;
-        let format = (SetFormat::Roaring, FAST);
-        let bytes = activity::to_bytes(&self.dimensions, &in_order(places), &rows, format)?;
-        let number = file.name.split('-').next().unwrap_or_default();
-        Ok(delta::write(to, bytes, file.stats.clone(), number)?.size)
     }
 
     /// All rows, with those that are about the same thing made one.

@@ -8,7 +8,7 @@ use roaring::RoaringBitmap;
 
 use super::activity::{About, FIRST_GIVEN, SHARD_BITS, user_counts, users};
 use super::delta::{DataFile, broken_logs};
-use super::{ACTIVITY, DataReader, MONTHS, PARTS, People, Store, months, portable};
+use super::{ACTIVITY, DataReader, MONTHS, PARTS, People, Store, months};
 use crate::calendar::{Day, Window};
 use crate::place::Place;
 use crate::{Error, Kind, Result};
@@ -221,9 +221,7 @@ fn read_months(place: &Place, file: &DataFile, told: &mut Months) -> Result<()> 
 
 /// A stored set, or what is wrong with it.
 fn bitmap(set: &[u8]) -> Result<RoaringBitmap, String> {
-    let portable = portable(set).map_err(|_| "not a packed set")?;
-    let bitmap = RoaringBitmap::deserialize_from(&*portable);
-    bitmap.map_err(|cause| format!("not a bitmap: {cause}"))
+    RoaringBitmap::deserialize_from(set).map_err(|cause| format!("not a bitmap: {cause}"))
 }
 
 /// What is wrong with a file that cannot be understood. One that cannot be read is no fault of the

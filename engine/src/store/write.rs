@@ -12,10 +12,9 @@ use super::activity::{Row, Series, write_rows};
 use super::checksums::finish;
 use super::delta::{self, DataFile, Table};
 use super::ledger::{self, Entry};
-use super::packed::SetFormat;
 use super::people::People;
 use super::state::{STATE_KEY, State};
-use super::{ACTIVITY, FILES, FORMAT_KEY, Files, MONTHS, SIDES, Store, USERS, months};
+use super::{ACTIVITY, FILES, FORMAT, FORMAT_KEY, Files, MONTHS, SIDES, Store, USERS, months};
 use crate::place::Place;
 use crate::{Error, Result};
 
@@ -46,12 +45,13 @@ impl Store {
     /// # Errors
     /// When the disk refuses.
     pub fn write(&self, series: &[Series], rows: &mut [Row]) -> Result<Written> {
-        self.write_as((self.sets, FAST), series, rows)
+        self.write_at(FAST, series, rows)
     }
 
-    pub(super) fn write_as(
+    /// Like [`write`](Self::write), at this level of compression.
+    pub(super) fn write_at(
         &self,
-        format: (SetFormat, i32),
+        level: i32,
         series: &[Series],
         rows: &mut [Row],
     ) -> Result<Written> {
@@ -60,8 +60,8 @@ impl Store {
         }
         let place = self.place.within(ACTIVITY);
         let number = || self.next_number();
-        let activity = write_rows(&place, &self.dimensions, series, rows, format, &number)?;
-        let months = self.write_batches(MONTHS, &months::of_rows(rows)?, &number(), format.1)?;
+        let activity = write_rows(&place, &self.dimensions, series, rows, level, &number)?;
+        let months = self.write_batches(MONTHS, &months::of_rows(rows)?, &number(), level)?;
         Ok(Written { activity, months: vec![months] })
     }
 
@@ -91,21 +91,20 @@ impl Store {
         let batch = [ledger::write(&entries)?];
         let file = self.write_batches(FILES, &batch, &self.next_number(), FAST)?;
         files.insert(file.name.clone(), file);
-        self.publish(activity, [users, files, months], None)?;
+        self.publish(activity, [users, files, months], false)?;
         people.saved();
         self.ledger.extend(entries);
         Ok(self.version)
     }
 
-    /// The commits, `activity` last: it makes the others visible. `rearranged` says how the sets of
-    /// all files lie, if these are the same rows in other files.
+    /// The commits, `activity` last: it makes the others visible. `rearranges` if these are the same
+    /// rows in other files.
     pub(super) fn publish(
         &mut self,
         activity: Files,
         sides: [Files; 3],
-        rearranged: Option<SetFormat>,
+        rearranges: bool,
     ) -> Result<()> {
-        let rearranges = rearranged.is_some();
         let mut notes = self.notes;
         let before = [&self.users, &self.files, &self.months];
         for (at, ((name, _), wanted)) in SIDES.into_iter().zip(&sides).enumerate() {
@@ -120,19 +119,17 @@ impl Store {
         }
         let noted: Vec<(&str, u64)> =
             SIDES.iter().zip(notes).map(|((_, note), version)| (*note, version)).collect();
-        let sets = rearranged.unwrap_or(self.sets);
         let [users, files, months] = &sides;
         let state = State {
             version: self.version + 1,
             dimensions: &self.dimensions,
-            sets,
             space: &self.space,
             notes,
             tables: [&activity, users, files, months],
         };
-        let properties = [(FORMAT_KEY, sets.number().to_owned()), (STATE_KEY, state.to_string())];
+        let properties = [(FORMAT_KEY, FORMAT.to_owned()), (STATE_KEY, state.to_string())];
         self.version = table.commit(&activity, &noted, rearranges, &properties)?;
-        (self.sets, self.activity, self.notes) = (sets, activity, notes);
+        (self.activity, self.notes) = (activity, notes);
         [self.users, self.files, self.months] = sides;
         Ok(())
     }

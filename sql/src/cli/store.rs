@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use engine::calendar::Day;
 use engine::project::Project;
 use engine::rollup::changed;
-use engine::store::{About, DataReader, Fault, Lock, SetFormat, Store};
+use engine::store::{About, DataReader, Fault, Lock, Store};
 use engine::{Error, Result};
 
 use super::progress::Progress;
@@ -42,7 +42,7 @@ pub(super) fn run(root: &Path, command: &args::Store) -> Result<Outcome> {
     match command {
         args::Store::Info { .. } => info(&store),
         args::Store::Verify { events, .. } => verify(&store, events.then_some(&project)),
-        args::Store::Compact { sweep, .. } => compact(store, project.store_sets, *sweep),
+        args::Store::Compact { sweep, .. } => compact(store, *sweep),
         args::Store::Export { output, .. } => export(&store, output),
     }
 }
@@ -100,7 +100,6 @@ fn tell(
     writeln!(out, "store:      {}", store.place())?;
     writeln!(out, "version:    {}", store.version())?;
     writeln!(out, "dimensions: {dimensions}")?;
-    writeln!(out, "sets:       {}", store.sets().name())?;
     for (table, bytes) in store.sizes() {
         writeln!(out, "{:<11} {bytes} bytes", format!("{table}:"))?;
     }
@@ -154,12 +153,12 @@ fn verify(store: &Store, events: Option<&Project>) -> Result<Outcome> {
     Ok(if verified.faults.is_empty() { Outcome::Done } else { Outcome::Failed })
 }
 
-fn compact(mut store: Store, sets: SetFormat, sweep: bool) -> Result<Outcome> {
+fn compact(mut store: Store, sweep: bool) -> Result<Outcome> {
     let size = |store: &Store| -> u64 { store.sizes().iter().map(|(_, bytes)| bytes).sum() };
     let before = size(&store);
     let done = {
         let progress = Progress::new("compacting");
-        store.compact(sets, &|done, total| progress.at(done, total))?
+        store.compact(&|done, total| progress.at(done, total))?
     };
     match done {
         true => say(&format!(

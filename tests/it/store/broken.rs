@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use engine::place::Place;
-use engine::store::{SetFormat, Store};
+use engine::store::Store;
 
 use super::take;
 use crate::project::{GOOD, Project};
@@ -81,7 +81,7 @@ fn a_flipped_byte_is_not_carried_on() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1;
             std::fs::write(&path, &flipped).unwrap();
-            let error = store.compact(SetFormat::Packed, &|_, _| ()).unwrap_err().to_string();
+            let error = store.compact(&|_, _| ()).unwrap_err().to_string();
             assert!(error.contains("changed since it was written"), "{error}");
             let copy = project.path("copy");
             let error = store.export(&copy).unwrap_err().to_string();
@@ -90,5 +90,5 @@ fn a_flipped_byte_is_not_carried_on() {
         }
         std::fs::write(&path, &bytes).unwrap();
     }
-    assert!(store.compact(SetFormat::Packed, &|_, _| ()).unwrap());
+    assert!(store.compact(&|_, _| ()).unwrap());
 }

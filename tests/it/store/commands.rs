@@ -129,49 +129,6 @@ fn only_some_dimensions_are_kept() {
 }
 
 #[test]
-fn sets_are_packed_on_demand_and_unpacked_again() {
-    let project = Project::good();
-    let yaml = |sets: &str| format!("{}store: {{sets: {sets}}}\n", GOOD[0].1);
-    let trailing = ["report", "--window", "trailing_7d", "--level", "total,stage", "--by", "plan"];
-    let expected = [project.run(&["report", "--by", "plan"]), project.run(&trailing)];
-    let octets =
-        "SELECT sum(octet_length(users)) AS n, sum(bitmap_count(users)) AS m FROM activity";
-    let as_before = |context: &str| {
-        for (arguments, expected) in
-            [["report", "--by", "plan"].as_slice(), &trailing].iter().zip(&expected)
-        {
-            assert_eq!(project.run(arguments).out, expected.out, "{context}");
-        }
-        assert_eq!(project.run(&["store", "verify"]).code, 0, "{context}");
-        project.run(&["sql", "-c", octets, "--format", "csv"]).out
-    };
-    project.write("headcount.yaml", yaml("packed"));
-    assert_eq!(project.run(&["ingest"]).code, 0);
-    assert!(info(&project).contains("sets:       packed\n"));
-    let sums = as_before("ingested");
-    // A store stays what it is until it is compacted.
-    project.write("headcount.yaml", yaml("roaring"));
-    let ran = project.run(&["ingest"]);
-    assert!(ran.err.contains("the store keeps sets packed, not roaring;"), "{}", ran.err);
-    assert!(info(&project).contains("sets:       packed\n"));
-    let ran = project.run(&["store", "compact"]);
-    assert!(ran.err.contains("the store is at version 2"), "{}", ran.err);
-    assert!(info(&project).contains("sets:       roaring\n"));
-    assert_eq!(as_before("unpacked"), sums);
-    assert!(project.run(&["store", "compact"]).err.contains("nothing to compact"));
-    project.write("headcount.yaml", yaml("packed"));
-    assert_eq!(project.run(&["store", "compact"]).code, 0);
-    assert_eq!(as_before("packed"), sums);
-    // Each version knows its own.
-    let told = |version: &str| project.run(&["store", "info", "--version", version]).out;
-    assert!(told("2").contains("sets:       roaring\n"));
-    assert!(told("3").contains("sets:       packed\n"));
-    project.write("headcount.yaml", yaml("small"));
-    let ran = project.run(&["ingest"]);
-    assert!(ran.err.contains("sets are kept `roaring` or `packed`, not `small`"), "{}", ran.err);
-}
-
-#[test]
 fn wrong_calls_end_with_what_to_do() {
     let project = Project::good();
     let ran = project.run(&["store", "info"]);

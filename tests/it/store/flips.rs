@@ -10,7 +10,6 @@ use arrow::array::{ArrayRef, StringArray, TimestampMicrosecondArray};
 use engine::active::{Level, Question};
 use engine::calendar::Window;
 use engine::rollup::Counting;
-use engine::store::SetFormat;
 use headcount::catalog::{Contents, register};
 use headcount::session::{Options, session};
 use tokio::runtime::Runtime;
@@ -47,7 +46,7 @@ fn events(from: i64) -> Vec<u8> {
     parquet_in_groups(&columns, 100)
 }
 
-fn made(sets: Option<SetFormat>) -> Project {
+fn made(compact: bool) -> Project {
     let project = Project::good();
     let yaml = std::fs::read_to_string(project.path("headcount.yaml")).unwrap();
     project.write("headcount.yaml", yaml.replace("events.csv", "events/*.parquet"));
@@ -55,8 +54,8 @@ fn made(sets: Option<SetFormat>) -> Project {
         project.write(name, events(from));
         take(project.root());
     }
-    if let Some(sets) = sets {
-        assert!(open(project.root()).compact(sets, &|_, _| ()).unwrap());
+    if compact {
+        assert!(open(project.root()).compact(&|_, _| ()).unwrap());
     }
     project
 }
@@ -116,8 +115,8 @@ fn a_flipped_bit_is_no_other_answer() {
         (state >> 33) as usize % below
     };
     let mut found = 0;
-    for sets in [None, Some(SetFormat::Packed)] {
-        let project = made(sets);
+    for compact in [false, true] {
+        let project = made(compact);
         let expected = answers(&project, &runtime);
         assert!(expected.iter().all(Result::is_ok), "{expected:?}");
         let mut all: Vec<PathBuf> = Vec::new();

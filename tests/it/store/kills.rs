@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use datasets::{Ids, Settings, generate};
 use engine::active::{Level, Question};
 use engine::calendar::Window;
-use engine::store::SetFormat;
 use tempfile::TempDir;
 
 use super::{assert_same, assert_sound, local, open};
@@ -27,16 +26,6 @@ fn made() -> TempDir {
 
 fn start(root: &Path, arguments: &[&str]) -> Child {
     program(root).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
-}
-
-/// Sets the format of sets in the project file.
-fn want_sets(root: &Path, sets: SetFormat) {
-    let path = root.join("headcount.yaml");
-    let yaml = std::fs::read_to_string(&path).unwrap();
-    let lines = yaml.lines().filter(|line| !line.starts_with("store:"));
-    let store = format!("store: {{path: store, sets: {}}}", sets.name());
-    let lines: Vec<&str> = lines.chain([store.as_str()]).collect();
-    std::fs::write(path, lines.join("\n")).unwrap();
 }
 
 const INGEST: [&str; 3] = ["ingest", "--memory-limit", "16MiB"];
@@ -67,8 +56,6 @@ fn a_killed_process_leaves_a_store_that_counts_right() {
     for kill in 0..kills {
         // Three ingests are killed, the next may end, then two compactions are killed.
         let round = kill % 5;
-        // Half of the processes find the store in another format than they are told.
-        want_sets(root, SetFormat::ALL[kill as usize / 3 % 2]);
         if round == 3 {
             assert!(start(root, &INGEST).wait().unwrap().success(), "kill {kill}");
             assert_eq!(open(root).ledger().len(), 24, "kill {kill}");

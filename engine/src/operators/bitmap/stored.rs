@@ -13,7 +13,6 @@ use roaring::RoaringBitmap;
 use super::super::function::{Scalar, arguments, names, other_columns};
 use super::super::values::{Bytes, must_be_bytes};
 use super::{SETS, append};
-use crate::store::portable;
 use crate::users::{Bitmap, Space};
 use crate::{Error, Result as Outcome};
 
@@ -80,11 +79,10 @@ fn set(users: &[u8], shard: i64, store: &[u8]) -> Outcome<Bitmap> {
     let name = store.try_into().map_err(|_| {
         Error::input(format!("the name of a store has 16 bytes, not {}", store.len()))
     })?;
-    let users = portable(users)?;
     if shard < FIRST_GIVEN {
-        return Bitmap::from_bytes(&users);
+        return Bitmap::from_bytes(users);
     }
-    let mut rest = &*users;
+    let mut rest = users;
     match RoaringBitmap::deserialize_from(&mut rest) {
         Ok(numbers) if rest.is_empty() => Ok(Bitmap::of_given(Space(name), numbers)),
         _ => Err(Error::input("a stored set of users is broken")
