@@ -20,6 +20,7 @@ mod reject;
 mod scan;
 mod source;
 mod text;
+mod worker;
 
 pub use batch::{Batch, Codes, SKIP, Users};
 pub use codes::{Book, NONE_LABEL};
