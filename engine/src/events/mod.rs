@@ -27,6 +27,7 @@ pub use codes::{Book, NONE_LABEL};
 pub use example::Example;
 pub use files::{Compression, EventFile, Format};
 pub use granule::{Granularity, GranuleClock};
+pub(crate) use lines::lines_of;
 pub use misfit::{Misfit, misfits};
 pub(crate) use parquet::{BATCH_ROWS, int_bounds};
 pub use reject::{Lost, Reason, Rejected, Rejects};

@@ -267,12 +267,19 @@ impl<'a, S: Sink> Worker<'a, S> {
             Codes::Rows(rows) => std::mem::take(rows),
         };
         let daily = self.request.granularity == Granularity::Calendar(Window::Day);
+        let place = |row: usize| (file.path.as_path(), first_row + row as u64);
+        let example = |row: usize, reason: Reason| {
+            let column = source.column_of(reason);
+            let cell = batch.column_by_name(column).filter(|cells| !cells.is_null(row));
+            Example::new(file, first_row + row as u64, column, cell.map(|cells| (cells, row)))
+        };
         // For each reason the rows and the first of them.
         let mut found = [(0, 0); Reason::ALL.len()];
         for (row, reason) in bad {
             let day = std::mem::replace(&mut rows[row], SKIP);
             if daily && day != SKIP {
-                self.seen.rejects.add_day(reason, Day::new(day));
+                let day = Day::new(day);
+                self.seen.rejects.add_day(reason, day, place(row), || example(row, reason));
             }
             let (count, first) = &mut found[reason as usize];
             if *count == 0 {
@@ -281,12 +288,8 @@ impl<'a, S: Sink> Worker<'a, S> {
             *count += 1;
         }
         for (reason, (count, first)) in Reason::ALL.into_iter().zip(found) {
-            let row = first_row + first as u64;
-            self.seen.rejects.add(&source.name, reason, count, (&file.path, row), || {
-                let column = source.column_of(reason);
-                let cell = batch.column_by_name(column).filter(|cells| !cells.is_null(first));
-                Example::new(file, row, column, cell.map(|cells| (cells, first)))
-            });
+            let make = || example(first, reason);
+            self.seen.rejects.add(&source.name, reason, count, place(first), make);
         }
         *granules = Codes::Rows(rows);
     }
