@@ -68,7 +68,7 @@ class Server:
 def client(psycopg, port, seed, until, times, errors, first):
     chance = random.Random(seed)
     try:
-        with psycopg.connect(host="127.0.0.1", port=port, user=f"client{seed}", dbname="datafusion",
+        with psycopg.connect(host="127.0.0.1", port=port, user=f"client{seed}", dbname="headcount",
                              autocommit=True) as connection:
             while time.monotonic() < until:
                 name = chance.choice(list(QUESTIONS))
@@ -85,7 +85,7 @@ def runaway(psycopg, port, until, stopped, errors):
     while time.monotonic() < until - LIMIT_SECONDS - 5:
         begun = time.monotonic()
         try:
-            with psycopg.connect(host="127.0.0.1", port=port, user="runaway", dbname="datafusion",
+            with psycopg.connect(host="127.0.0.1", port=port, user="runaway", dbname="headcount",
                                  autocommit=True) as connection:
                 connection.execute(RUNAWAY).fetchall()
             errors.append("the runaway query was answered")

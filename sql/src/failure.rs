@@ -6,6 +6,8 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use engine::{Error, Kind};
 
+use crate::session::{CATALOG, SCHEMA};
+
 /// In the message of a statement that is beyond a limit of its own, within that of all.
 pub(crate) const OF_ONE: &str = "and the statement holds";
 
@@ -50,7 +52,8 @@ pub fn of_statement(cause: DataFusionError, memory: Option<usize>) -> Error {
 /// The table that DataFusion did not find, without the parts of its name that nobody wrote.
 fn unknown_table(message: &str) -> Option<&str> {
     let name = message.strip_prefix("table '")?.strip_suffix("' not found")?;
-    Some(name.strip_prefix("datafusion.public.").unwrap_or(name))
+    let implied = format!("{CATALOG}.{SCHEMA}.");
+    Some(name.strip_prefix(implied.as_str()).unwrap_or(name))
 }
 
 /// An error of ours on its way through DataFusion, with its kind and context.

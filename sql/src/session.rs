@@ -20,6 +20,12 @@ use engine::{Error, Kind, Result};
 use crate::catalog::RollupRule;
 use crate::datafusion_bugs;
 
+/// The catalog that sessions have; PostgreSQL's clients call it a database.
+pub(crate) const CATALOG: &str = "headcount";
+
+/// The schema of tables that are named without one.
+pub(crate) const SCHEMA: &str = "public";
+
 /// How many of the largest consumers an error about memory names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
 
@@ -70,6 +76,7 @@ pub fn runtime(options: &Options) -> Result<Arc<RuntimeEnv>> {
 /// When the options are impossible.
 pub fn session_on(options: &Options, runtime: Arc<RuntimeEnv>) -> Result<SessionContext> {
     let mut config = SessionConfig::new()
+        .with_default_catalog_and_schema(CATALOG, SCHEMA)
         .with_information_schema(true)
         .with_option_extension(Planning::default());
     if let Some(threads) = options.threads {

@@ -96,6 +96,14 @@ fn the_real_project_is_in_order() {
         assert!(check.out.contains(part), "no {part:?} in\n{}", check.out);
     }
     assert!(!check.out.contains("warning"), "{}", check.out);
+    // All contributions are to public repositories.
+    let by = ["report", "--format", "csv", "--level", "total", "--by", "plan,deployment"];
+    let by = run_in(&contributions(), &[by.as_slice(), &["--from", "2026-07"]].concat());
+    assert_eq!((by.code, by.err.as_str()), (0, ""));
+    let lines = Table::of_csv(&by.out).lines(&["period_start", "plan", "deployment", "users"]);
+    let july =
+        ["  55", " saas 55", "free  55", "free saas 55"].map(|line| format!("2026-07-01 {line}"));
+    assert!(july.iter().all(|line| lines.contains(line)), "{}", by.out);
 }
 
 #[test]

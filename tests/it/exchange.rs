@@ -1,5 +1,5 @@
 //! Sets and sketches of other programs, and ours in their hands: pyroaring, the Python package of
-//! Apache DataSketches, and deltalake.
+//! Apache DataSketches, deltalake, and DuckDB.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -233,4 +233,30 @@ fn the_store_is_read_by_others() {
     assert_eq!(theirs("store").trim(), ours);
     assert_eq!(project.run(&["store", "export", "-o", "copy"]).code, 0);
     assert_eq!(theirs("copy").trim(), ours);
+}
+
+/// The tables of a store as deltalake lists their files and DuckDB reads them.
+#[test]
+fn deltalake_and_duckdb_read_the_store() {
+    const COUNTS: &str = "\
+activity page_viewed free 1 1
+activity page_viewed paid 2 2
+activity post_written free 2 2
+activity post_written paid 1 1
+activity searched free 1 1
+months 2026-01-01 2
+months 2026-02-01 3
+months 2026-03-01 1
+";
+    let project = Project::good();
+    project.write("events.csv", format!("{}2026-03-02,,searched,free\n", GOOD[4].1));
+    let expected =
+        format!("{COUNTS}files events.csv 7 1 user_missing, 2026-03-02: 1 row=7&line=9\n");
+    assert_eq!(project.run(&["ingest"]).code, 3);
+    let store = project.path("store").display().to_string();
+    assert_eq!(python::run("delta.py", &[&store]), expected);
+    assert_eq!(project.run(&["store", "compact"]).code, 0);
+    assert_eq!(python::run("delta.py", &[&store]), expected);
+    // Files whose content has changed are found by their checksums, which others ignore.
+    assert_eq!(project.run(&["store", "verify"]).code, 0);
 }

@@ -78,7 +78,15 @@ fn check(file: &str, bytes: impl AsRef<[u8]>, told: &[Told], place: fn(u64) -> S
     let clean = report(&Project::good());
     assert_eq!((clean.code, clean.err.as_str()), (0, ""));
     let project = project(file, bytes);
-    for ran in [report(&project), project.run(&["check"]), project.run(&["ingest"])] {
+    let commands: [&dyn Fn() -> Ran; 4] = [
+        &|| report(&project),
+        &|| project.run(&["check"]),
+        &|| project.run(&["ingest"]),
+        // From the store.
+        &|| report(&project),
+    ];
+    for command in commands {
+        let ran = command();
         assert_eq!(ran.code, 3, "{file}: {}\n{}", ran.err, ran.out);
         let total: u64 = told.iter().map(|told| told.1).sum();
         assert!(ran.err.contains(&format!("rejected {total} rows")), "{file}: {}", ran.err);
@@ -289,13 +297,33 @@ fn the_first_rejected_row_is_that_of_the_first_file() {
     }
 }
 
+/// The store tells of the first row that the report would have counted, too.
+#[test]
+fn the_first_rejected_row_is_that_of_the_requested_days() {
+    let project = Project::good();
+    let more = "2026-01-07,,searched,free\n2026-03-01,,searched,free\nnever; 1,1,searched,free\n";
+    project.write("events.csv", format!("{}{more}", GOOD[4].1));
+    let report = |more: &[&str]| {
+        let ran = project.run(&[&["report", "--from", "2026-03"], more].concat());
+        assert_eq!(ran.code, 3, "{}", ran.err);
+        ran.err
+    };
+    let of_events = report(&[]);
+    for part in ["no user: 1 row", "line 10: `user_id` is empty", "line 11: `at` is \"never; 1\""] {
+        assert!(of_events.contains(part), "no {part:?} in {of_events}");
+    }
+    assert_eq!(project.run(&["ingest"]).code, 3);
+    assert_eq!(report(&[]), of_events);
+    assert_eq!(report(&["--no-store"]), of_events);
+}
+
 /// A value comes from anywhere: it is cut, and cannot command the terminal.
 #[test]
 fn the_value_of_a_rejected_row_is_harmless() {
     let project = Project::good();
     let value = format!("\u{1b}]0;owned\u{7}\u{202e}{}", "x".repeat(100_000));
     project.write("events.csv", format!("{}{value},1,searched,free\n", GOOD[4].1));
-    for command in ["report", "check", "ingest"] {
+    for command in ["report", "check", "ingest", "report"] {
         let ran = project.run(&[command]);
         assert_eq!(ran.code, 3, "{}", ran.err);
         let shown = format!(

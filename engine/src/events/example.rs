@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use arrow::array::ArrayRef;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::files::{EventFile, Format};
-use super::lines::line_of;
+use super::files::EventFile;
+use super::lines::lines_of;
 
 /// Characters of a value that are kept.
 const MOST: usize = 60;
@@ -18,22 +18,44 @@ pub struct Example {
     path: PathBuf,
     /// Row of the file, from 0, without the header.
     row: u64,
-    /// What is known beside the file; nothing if it was ingested earlier.
+    /// What is known beside the file; nothing if an earlier version has ingested it.
     found: Option<Found>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Found {
-    file: EventFile,
+    line: Line,
     column: String,
     /// `None` if there is none.
     value: Option<String>,
+}
+
+/// The line of a text file in which a row begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Line {
+    /// Not looked up yet.
+    In(EventFile),
+    /// `None` for Parquet.
+    Known(Option<u64>),
 }
 
 impl Example {
     /// A row of which no more is known than the file.
     pub fn of_file(path: &Path) -> Self {
         Self { path: path.to_owned(), row: 0, found: None }
+    }
+
+    /// A row of a file that was ingested; `line` is the line of a text file in which it begins,
+    /// `value` is what [`value`](Self::value) said then.
+    pub fn ingested(
+        path: &Path,
+        row: u64,
+        line: Option<u64>,
+        column: &str,
+        value: Option<String>,
+    ) -> Self {
+        let found = Found { line: Line::Known(line), column: column.to_owned(), value };
+        Self { path: path.to_owned(), row, found: Some(found) }
     }
 
     /// A row of a file and the column that is at fault; `cell` is its value, unless it is null.
@@ -44,7 +66,7 @@ impl Example {
         cell: Option<(&ArrayRef, usize)>,
     ) -> Self {
         let value = cell.map(|(array, at)| shortened(array, at)).filter(|text| !text.is_empty());
-        let found = Found { file: file.clone(), column: column.to_owned(), value };
+        let found = Found { line: Line::In(file.clone()), column: column.to_owned(), value };
         Self { path: file.path.clone(), row, found: Some(found) }
     }
 
@@ -56,6 +78,11 @@ impl Example {
     /// Its place among the rows of the file, from 0, without the header.
     pub fn row(&self) -> u64 {
         self.row
+    }
+
+    /// The beginning of the value at fault; `None` if there is none, or it is not known.
+    pub fn value(&self) -> Option<&str> {
+        self.found.as_ref()?.value.as_deref()
     }
 }
 
@@ -70,11 +97,13 @@ impl fmt::Display for Example {
                 false => f.write_char(letter)?,
             }
         }
-        let Some(Found { file, column, value }) = &self.found else { return Ok(()) };
-        let line = match file.format {
-            Format::Parquet => None,
+        let Some(Found { line, column, value }) = &self.found else { return Ok(()) };
+        let line = match line {
+            Line::Known(line) => *line,
             // A file that is gone meanwhile still has had that row.
-            _ => line_of(file, self.row).ok().flatten(),
+            Line::In(file) => {
+                lines_of(file, &[self.row]).ok().and_then(|lines| lines.first().copied())
+            }
         };
         match line {
             Some(line) => write!(f, ", line {line}")?,

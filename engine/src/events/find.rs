@@ -2,7 +2,7 @@
 //!
 //! A file is found once, however many patterns and symbolic links lead to it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
@@ -17,6 +17,9 @@ const OPTIONS: MatchOptions = MatchOptions {
     require_literal_separator: true,
     require_literal_leading_dot: false,
 };
+
+/// What makes a name a pattern.
+const WILDCARDS: [char; 3] = ['*', '?', '['];
 
 impl EventFile {
     /// Finds the files of a source: `patterns` are files, folders (searched to any depth) or
@@ -47,11 +50,11 @@ fn matching(base: &Path, patterns: &[String], needed: bool) -> Result<Vec<EventF
         if is_address(pattern) {
             in_object_store(pattern, &mut files)?;
         } else if path.is_dir() {
-            in_folder(&path, &mut files)?;
+            walk(path.clone(), &[], true, &mut files)?;
         } else if path.is_file() {
             files.push(named(&path)?);
         } else {
-            in_glob(&path, &mut files)?;
+            in_glob(base, pattern, &mut files)?;
         }
         if needed && files.len() == before {
             return Err(Error::input("no event files here").with("file", path.display()).with(
@@ -87,87 +90,118 @@ fn named(path: &Path) -> Result<EventFile> {
     EventFile::of_path(path)?.ok_or_else(|| unknown_format(path))
 }
 
-/// All event files in a folder and those below, but not in hidden ones.
-fn in_folder(folder: &Path, files: &mut Vec<EventFile>) -> Result<()> {
-    walk(folder, &mut Vec::new(), &mut |path, is_folder| {
-        let name = path.file_name().unwrap_or_default();
-        let is_hidden =
-            name.as_encoded_bytes().starts_with(b".") || name.as_encoded_bytes().starts_with(b"_");
-        if !is_hidden && !is_folder {
-            files.extend(EventFile::of_path(path)?);
-        }
-        Ok(!is_hidden)
-    })
+/// A part of a pattern, between slashes.
+enum Part {
+    /// `**`: folders below, to any depth, and the folder itself.
+    Folders,
+    /// A name without wildcards.
+    Name(String),
+    /// All names that match.
+    Matching(Pattern),
 }
 
-/// Calls `each` with everything in a folder and whether that is a folder too; those are walked
-/// where it says so. Symbolic links are followed, but not back to a folder `above`.
-fn walk(
-    folder: &Path,
-    above: &mut Vec<PathBuf>,
-    each: &mut dyn FnMut(&Path, bool) -> Result<bool>,
-) -> Result<()> {
-    let failed = |cause| Error::io(folder, cause);
-    let real = folder.canonicalize().map_err(failed)?;
-    if above.contains(&real) {
-        return Ok(());
+impl Part {
+    fn parse(text: &str) -> std::result::Result<Self, glob::PatternError> {
+        Ok(match text {
+            "**" => Self::Folders,
+            _ if text.contains(WILDCARDS) => Self::Matching(Pattern::new(text)?),
+            _ => Self::Name(text.to_owned()),
+        })
     }
-    above.push(real);
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        let is_folder = path.is_dir();
-        if each(&path, is_folder)? && is_folder {
-            walk(&path, above, each)?;
-        }
-    }
-    above.pop();
-    Ok(())
 }
 
 /// What a glob matches: files, and folders with all that is in them.
-fn in_glob(path: &Path, files: &mut Vec<EventFile>) -> Result<()> {
-    let text = path.to_string_lossy();
-    let bad = |cause: glob::PatternError| bad_pattern(&cause, &text);
-    let mut take = |found: &Path, is_folder: bool| match is_folder {
-        true => in_folder(found, files),
-        false => {
-            files.push(named(found)?);
-            Ok(())
-        }
-    };
-    if !text.contains("**") {
-        for found in glob::glob(&text).map_err(bad)? {
-            let found = found.map_err(|cause| {
-                let path = cause.path().to_owned();
-                Error::io(&path, cause.into())
-            })?;
-            take(&found, found.is_dir())?;
-        }
-        return Ok(());
+fn in_glob(base: &Path, pattern: &str, files: &mut Vec<EventFile>) -> Result<()> {
+    let wild = pattern.find(WILDCARDS).unwrap_or(pattern.len());
+    let start = pattern[..wild].rfind('/').map_or(0, |slash| slash + 1);
+    let parts = pattern[start..].split('/').filter(|part| !part.is_empty()).map(Part::parse);
+    let mut parts: Vec<Part> = parts
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|cause| bad_pattern(&cause, pattern))?;
+    // `**` at the end stands for folders.
+    let folders_only = pattern.ends_with('/') || matches!(parts.last(), Some(Part::Folders));
+    while let Some(Part::Folders) = parts.last() {
+        parts.pop();
     }
-    // The crate would follow links that lead back for ever.
-    let start = text.find(['*', '?', '[']).unwrap_or_default();
-    let start = text[..start].rfind('/').map_or(0, |slash| slash + 1);
-    let folder = match &text[..start] {
-        "" => Path::new("."),
-        folder => Path::new(folder),
-    };
-    let pattern = Pattern::new(&text[start..]).map_err(bad)?;
+    let folder = base.join(&pattern[..start]);
     if !folder.is_dir() {
         return Ok(());
     }
-    // As the crate has it, `**` at the end stands for folders.
-    let folders_only = text.ends_with("**");
-    if &text[start..] == "**" {
-        return take(folder, true);
-    }
-    walk(folder, &mut Vec::new(), &mut |found, is_folder| {
-        let below = found.strip_prefix(folder).unwrap_or(found);
-        if pattern.matches_path_with(below, OPTIONS) && (is_folder || !folders_only) {
-            take(found, is_folder)?;
+    walk(folder, &parts, folders_only, files)
+}
+
+/// Finds what the parts of a pattern match below a folder; with no parts, all event files in it and
+/// below. Folders whose names begin with `.` or `_` are searched only where a part matches them.
+///
+/// Symbolic links are followed. A folder is searched once for each rest of the pattern, however many
+/// links lead to it, and by its shortest path: folders are searched in the order of their depth.
+fn walk(
+    start: PathBuf,
+    parts: &[Part],
+    folders_only: bool,
+    files: &mut Vec<EventFile>,
+) -> Result<()> {
+    let mut searched = HashSet::new();
+    let mut waiting = VecDeque::from([(start, 0)]);
+    while let Some((folder, at)) = waiting.pop_front() {
+        let real = folder.canonicalize().map_err(|cause| Error::io(&folder, cause))?;
+        if !searched.insert((real, at)) {
+            continue;
         }
-        Ok(true)
-    })
+        let found = match parts.get(at) {
+            None => {
+                let mut found = entries(&folder)?;
+                found.retain(|path| !is_hidden(path));
+                let (folders, others): (Vec<_>, Vec<_>) =
+                    found.into_iter().partition(|path| path.is_dir());
+                waiting.extend(folders.into_iter().map(|path| (path, at)));
+                for path in others {
+                    files.extend(EventFile::of_path(&path)?);
+                }
+                continue;
+            }
+            Some(Part::Folders) => {
+                let found = entries(&folder)?.into_iter().filter(|path| path.is_dir());
+                waiting.extend(found.map(|path| (path, at)));
+                waiting.push_front((folder, at + 1));
+                continue;
+            }
+            Some(Part::Name(name)) => {
+                Vec::from_iter(Some(folder.join(name)).filter(|path| path.exists()))
+            }
+            Some(Part::Matching(pattern)) => {
+                let mut found = entries(&folder)?;
+                found.retain(|path| {
+                    let name = path.file_name().unwrap_or_default().to_string_lossy();
+                    pattern.matches_with(&name, OPTIONS)
+                });
+                found
+            }
+        };
+        for path in found {
+            if path.is_dir() {
+                waiting.push_back((path, at + 1));
+            } else if at + 1 == parts.len() && !folders_only {
+                files.push(named(&path)?);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What lies in a folder, by name.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let failed = |cause| Error::io(folder, cause);
+    let entries = std::fs::read_dir(folder).map_err(failed)?;
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()));
+    let mut paths = paths.collect::<std::io::Result<Vec<_>>>().map_err(failed)?;
+    paths.sort_unstable();
+    Ok(paths)
+}
+
+fn is_hidden(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    name.starts_with(b".") || name.starts_with(b"_")
 }
 
 /// Finds objects by the rules for paths: the whole name of an object may match, or that of a folder
@@ -175,7 +209,7 @@ fn in_glob(path: &Path, files: &mut Vec<EventFile>) -> Result<()> {
 fn in_object_store(address: &str, files: &mut Vec<EventFile>) -> Result<()> {
     let (bucket, name) = Remote::bucket_of(address)?;
     let parts: Vec<&str> = name.split('/').filter(|part| !part.is_empty()).collect();
-    let is_fixed = |part: &&&str| !part.contains(['*', '?', '[']);
+    let is_fixed = |part: &&&str| !part.contains(WILDCARDS);
     let fixed = parts.iter().take_while(is_fixed).count();
     let unknown = |object: &Object| unknown_format(object.address().as_ref());
     if fixed == parts.len() && !parts.is_empty() {

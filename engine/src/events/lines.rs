@@ -1,26 +1,31 @@
-//! In which line of a text file a row begins.
+//! In which lines of a text file rows begin.
 //!
 //! Rows and lines differ: a header, empty lines, line breaks inside of quotes, objects that take
 //! several lines. The readers do not say where a row stood, so the file is read once more, up to
-//! that row; done only for the few rows that a message is about.
+//! the last of the rows; done only for the few rows that messages are about.
 
 use std::io::Read;
 
 use super::files::{EventFile, Format};
 use crate::{Error, Result};
 
-/// The line, from 1, in which a row (from 0, without the header) begins; `None` if the file ends
-/// before it.
+/// The lines, from 1, in which rows begin; these count from 0, without the header, and ascend. Fewer
+/// if the file ends before, none for Parquet.
 ///
 /// # Errors
 /// When the file cannot be read.
-pub(super) fn line_of(file: &EventFile, row: u64) -> Result<Option<u64>> {
+pub(crate) fn lines_of(file: &EventFile, wanted: &[u64]) -> Result<Vec<u64>> {
+    let mut lines = Vec::with_capacity(wanted.len());
+    if wanted.is_empty() {
+        return Ok(lines);
+    }
     let mut rows = match file.format {
+        Format::Parquet => return Ok(lines),
         Format::Csv { delimiter } => Rows::Csv { delimiter, place: Place::Between },
-        _ => Rows::Json { depth: 0, quoted: false, escaped: false },
+        Format::Ndjson => Rows::Json { depth: 0, quoted: false, escaped: false },
     };
     // The header is a record, too.
-    let wanted = if matches!(file.format, Format::Csv { .. }) { row + 1 } else { row };
+    let header = u64::from(matches!(file.format, Format::Csv { .. }));
     let (mut seen, mut line, mut last) = (0, 1, 0);
     let mut input = file.open_text()?;
     let mut bytes = vec![0; 1 << 16];
@@ -28,7 +33,7 @@ pub(super) fn line_of(file: &EventFile, row: u64) -> Result<Option<u64>> {
     loop {
         let count = input.read(&mut bytes).map_err(|cause| Error::io(&file.path, cause))?;
         if count == 0 {
-            return Ok(None);
+            return Ok(lines);
         }
         let mut part = &bytes[..count];
         if std::mem::take(&mut is_start) {
@@ -36,8 +41,11 @@ pub(super) fn line_of(file: &EventFile, row: u64) -> Result<Option<u64>> {
         }
         for byte in part {
             if rows.begins(*byte) {
-                if seen == wanted {
-                    return Ok(Some(line));
+                while wanted.get(lines.len()).is_some_and(|row| row + header == seen) {
+                    lines.push(line);
+                }
+                if lines.len() == wanted.len() {
+                    return Ok(lines);
                 }
                 seen += 1;
             }
@@ -107,7 +115,7 @@ impl Rows {
 
 #[cfg(test)]
 mod tests {
-    use super::line_of;
+    use super::lines_of;
     use crate::events::EventFile;
 
     #[track_caller]
@@ -115,9 +123,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(name), text).unwrap();
         let file = &EventFile::find(folder.path(), &[name.to_owned()]).unwrap()[0];
-        let found: Vec<u64> =
-            (0..).map_while(|row| line_of(file, row).unwrap()).take(lines.len() + 1).collect();
-        assert_eq!(found, lines, "{text}");
+        let rows: Vec<u64> = (0..=lines.len() as u64).collect();
+        assert_eq!(lines_of(file, &rows).unwrap(), lines, "{text}");
+        for (row, line) in rows.iter().zip(lines) {
+            assert_eq!(lines_of(file, &[*row, *row]).unwrap(), [*line, *line], "{text}");
+        }
     }
 
     #[test]

@@ -20,12 +20,14 @@ mod reject;
 mod scan;
 mod source;
 mod text;
+mod worker;
 
 pub use batch::{Batch, Codes, SKIP, Users};
 pub use codes::{Book, NONE_LABEL};
 pub use example::Example;
 pub use files::{Compression, EventFile, Format};
 pub use granule::{Granularity, GranuleClock};
+pub(crate) use lines::lines_of;
 pub use misfit::{Misfit, misfits};
 pub(crate) use parquet::{BATCH_ROWS, int_bounds};
 pub use reject::{Lost, Reason, Rejected, Rejects};

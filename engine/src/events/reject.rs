@@ -1,6 +1,7 @@
 //! Rows that cannot be counted, by reason, each reason with the first of its rows.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::path::Path;
 
@@ -115,7 +116,7 @@ pub struct Rejects {
     /// Rows of each source, rejected or not.
     rows: BTreeMap<String, u64>,
     /// Of those whose time is good, the days, if the scan kept days apart.
-    days: BTreeMap<(Reason, Day), u64>,
+    days: BTreeMap<(Reason, Day), Rejected>,
 }
 
 impl Rejects {
@@ -129,20 +130,8 @@ impl Rejects {
         (file, row): (&Path, u64),
         make: impl FnOnce() -> Example,
     ) {
-        if rows == 0 {
-            return;
-        }
-        match self.counts.get_mut(&(source.to_owned(), reason)) {
-            None => {
-                let first = make();
-                self.counts.insert((source.to_owned(), reason), Rejected { rows, first });
-            }
-            Some(known) => {
-                known.rows += rows;
-                if (file, row) < (known.first.file(), known.first.row()) {
-                    known.first = make();
-                }
-            }
+        if rows > 0 {
+            add(&mut self.counts, (source.to_owned(), reason), rows, (file, row), make);
         }
     }
 
@@ -153,14 +142,21 @@ impl Rejects {
         }
     }
 
-    /// Notes that a rejected row has a good time, on this day.
-    pub fn add_day(&mut self, reason: Reason, day: Day) {
-        *self.days.entry((reason, day)).or_default() += 1;
+    /// Notes that a rejected row has a good time, on this day. `place` and `make` are as in
+    /// [`add`](Self::add).
+    pub fn add_day(
+        &mut self,
+        reason: Reason,
+        day: Day,
+        place: (&Path, u64),
+        make: impl FnOnce() -> Example,
+    ) {
+        add(&mut self.days, (reason, day), 1, place, make);
     }
 
     /// `(reason, day, rows)` of the rows that [`add_day`](Self::add_day) was told of.
-    pub fn days(&self) -> impl Iterator<Item = (Reason, Day, u64)> {
-        self.days.iter().map(|((reason, day), rows)| (*reason, *day, *rows))
+    pub fn days(&self) -> impl Iterator<Item = (Reason, Day, &Rejected)> {
+        self.days.iter().map(|((reason, day), rejected)| (*reason, *day, rejected))
     }
 
     /// Adds the counts of another part of the scan.
@@ -172,8 +168,9 @@ impl Rejects {
         for (source, rows) in &other.rows {
             self.add_rows(source, *rows);
         }
-        for (key, rows) in &other.days {
-            *self.days.entry(*key).or_default() += rows;
+        for (key, Rejected { rows, first }) in &other.days {
+            let place = (first.file(), first.row());
+            add(&mut self.days, *key, *rows, place, || first.clone());
         }
     }
 
@@ -202,6 +199,28 @@ impl Rejects {
         sources
             .map(|(rows, (source, reason, first))| Lost { source, rows: *rows, reason, first })
             .collect()
+    }
+}
+
+/// Counts rows of a key, and keeps the first of them.
+fn add<K: Ord>(
+    counts: &mut BTreeMap<K, Rejected>,
+    key: K,
+    rows: u64,
+    (file, row): (&Path, u64),
+    make: impl FnOnce() -> Example,
+) {
+    match counts.entry(key) {
+        Entry::Vacant(new) => {
+            new.insert(Rejected { rows, first: make() });
+        }
+        Entry::Occupied(mut known) => {
+            let known = known.get_mut();
+            known.rows += rows;
+            if (file, row) < (known.first.file(), known.first.row()) {
+                known.first = make();
+            }
+        }
     }
 }
 

@@ -9,17 +9,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use arrow::array::{Array, ArrayRef};
-use arrow::record_batch::RecordBatch;
-
 use super::codes::Book;
-use super::columns::{Coder, times};
-use super::example::Example;
 use super::files::{EventFile, Format};
-use super::parquet::{self, ParquetFile};
+use super::parquet::ParquetFile;
 use super::text;
-use super::{Batch, Codes, Granularity, GranuleClock, Reason, Rejects, SKIP, Source, Users, Value};
-use crate::calendar::{Day, Window, Zone};
+use super::worker::{Unit, Worker};
+use super::{Batch, Granularity, Rejects, Source, Users, Value};
+use crate::calendar::Zone;
 use crate::{Error, Result};
 
 /// Takes the batches of one thread.
@@ -86,8 +82,8 @@ pub struct Seen {
 /// The opened files of all sources, ready to be read.
 #[derive(Debug)]
 pub struct Scan {
-    sources: Vec<Source>,
-    dimensions: Vec<String>,
+    pub(super) sources: Vec<Source>,
+    pub(super) dimensions: Vec<String>,
     parquet: Vec<(usize, ParquetFile)>,
     text: Vec<(usize, EventFile)>,
     /// Codes of event names.
@@ -96,11 +92,6 @@ pub struct Scan {
     pub books: Vec<Book>,
     /// Codes of the scopes that user keys belong to.
     pub scopes: Book,
-}
-
-enum Unit<'a> {
-    Group(usize, &'a ParquetFile, usize),
-    Text(usize, &'a EventFile),
 }
 
 impl Scan {
@@ -251,7 +242,7 @@ impl Scan {
     }
 
     /// Columns to read of a source: time (unless it is known already) and user first.
-    fn columns(&self, source: &Source, with_time: bool) -> Vec<String> {
+    pub(super) fn columns(&self, source: &Source, with_time: bool) -> Vec<String> {
         let mut columns = if with_time { vec![source.time.clone()] } else { Vec::new() };
         columns.push(source.user.clone());
         let dimensions = self.dimensions.iter().filter_map(|name| source.dimension(name));
@@ -270,278 +261,9 @@ impl Scan {
 }
 
 impl Seen {
-    fn widen(&mut self, first: Option<i64>, last: Option<i64>) {
+    pub(super) fn widen(&mut self, first: Option<i64>, last: Option<i64>) {
         self.first = [self.first, first].into_iter().flatten().min();
         self.last = [self.last, last].into_iter().flatten().max();
-    }
-}
-
-/// One thread of the scan.
-struct Worker<'a, S> {
-    scan: &'a Scan,
-    request: &'a Request<'a>,
-    clock: GranuleClock,
-    /// Rows at or after this instant are rejected.
-    bound: i64,
-    event_coder: Coder,
-    coders: Vec<Coder>,
-    scope_coder: Coder,
-    /// Rows of each source that were gone over.
-    rows: Vec<u64>,
-    sink: S,
-    seen: Seen,
-}
-
-impl<'a, S: Sink> Worker<'a, S> {
-    fn new(scan: &'a Scan, request: &'a Request<'a>, sink: S) -> Self {
-        Self {
-            scan,
-            request,
-            clock: GranuleClock::new(request.granularity, request.zone),
-            // The calendar ends with the year 9999.
-            bound: request.bound.unwrap_or_else(|| request.zone.end_of(Day::MAX)),
-            event_coder: Coder::default(),
-            coders: scan.books.iter().map(|_| Coder::default()).collect(),
-            scope_coder: Coder::default(),
-            rows: vec![0; scan.sources.len()],
-            sink,
-            seen: Seen::default(),
-        }
-    }
-
-    fn finish(mut self) -> (S, Seen) {
-        for (source, rows) in self.scan.sources.iter().zip(&self.rows) {
-            self.seen.rejects.add_rows(&source.name, *rows);
-        }
-        (self.sink, self.seen)
-    }
-
-    /// Reads one unit; `advance` is told the rows done and says whether to go on.
-    fn unit(
-        &mut self,
-        unit: &Unit<'_>,
-        advance: &mut dyn FnMut(u64) -> Result<bool>,
-    ) -> Result<()> {
-        let mut first_row = 0;
-        let (source, file, known, batches): (_, _, _, text::Batches<'_>) = match unit {
-            Unit::Text(source, file) => {
-                let columns = self.scan.columns(&self.scan.sources[*source], true);
-                (*source, *file, None, text::read(file, &columns)?)
-            }
-            Unit::Group(source, opened, at) => {
-                let group = &opened.groups[*at];
-                first_row = opened.groups[..*at].iter().map(|group| group.rows).sum();
-                let known = group.times.and_then(|times| self.known(times));
-                if known == Some(SKIP) || group.rows == 0 {
-                    self.rows[*source] += group.rows;
-                    advance(group.rows)?;
-                    return Ok(());
-                }
-                let columns = self.scan.columns(&self.scan.sources[*source], known.is_none());
-                let reader = opened.read(*at, &columns)?;
-                let batches = parquet::batches(reader, &opened.file);
-                (*source, &opened.file, known, Box::new(batches))
-            }
-        };
-        for batch in batches {
-            let batch = batch?;
-            let rows = batch.num_rows();
-            let checked = self.check(source, file, &batch, first_row, known);
-            let checked = checked.map_err(|error| {
-                error
-                    .with("file", file.path.display())
-                    .with("source", &self.scan.sources[source].name)
-            })?;
-            first_row += rows as u64;
-            self.rows[source] += rows as u64;
-            self.sink.take(&checked)?;
-            if !advance(rows as u64)? {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// The granule that all rows of a row group share, [`SKIP`] if none of them is to be read, or
-    /// `None` if its rows have to be looked at one by one.
-    fn known(&mut self, (first, last): (i64, i64)) -> Option<i32> {
-        let bad = |instant: i64| instant < 0 || instant >= self.bound;
-        if bad(first) || bad(last) {
-            return None;
-        }
-        let range = &self.request.range;
-        let known = if last < range.start || first >= range.end {
-            SKIP
-        } else if range.contains(&first)
-            && range.contains(&last)
-            && self.clock.bounds(first).contains(&last)
-        {
-            self.clock.granule(first).map_or(SKIP, |day| day.number())
-        } else {
-            return None;
-        };
-        self.seen.widen(Some(first), Some(last));
-        Some(known)
-    }
-
-    fn check(
-        &mut self,
-        at: usize,
-        file: &EventFile,
-        batch: &RecordBatch,
-        first_row: u64,
-        known: Option<i32>,
-    ) -> Result<Batch> {
-        let (scan, len) = (self.scan, batch.num_rows());
-        let source = &scan.sources[at];
-        let column = |name: &str| -> Result<&ArrayRef> {
-            batch.column_by_name(name).ok_or_else(|| missing(file, name, &[]))
-        };
-        let mut bad: Vec<(usize, Reason)> = Vec::new();
-        let mut granules = match known {
-            Some(granule) => Codes::All(granule),
-            None => self.granules(column(&source.time)?, source, &mut bad)?,
-        };
-        let user = column(&source.user)?;
-        let users = Users::of(user).map_err(|error| error.with("column", &source.user))?;
-        let faults = |reason, is: &dyn Fn(usize) -> bool, bad: &mut Vec<_>| {
-            bad.extend(
-                (0..len).filter(|row| granules.get(*row) != SKIP && is(*row)).map(|r| (r, reason)),
-            );
-        };
-        if let Some(nulls) = user.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
-            faults(Reason::UserMissing, &|row| nulls.is_null(row), &mut bad);
-        }
-        if let Users::Text(texts) = &users {
-            let empty = |row| texts.is_valid(row) && texts.value(row).is_empty();
-            faults(Reason::UserMissing, &empty, &mut bad);
-        }
-        let scopes = match &source.scope {
-            None => Codes::All(0),
-            Some(name) => {
-                let codes = self
-                    .scope_coder
-                    .codes(column(name)?, &scan.scopes, first_row)
-                    .map_err(|e| e.with("column", name))?;
-                faults(Reason::ScopeMissing, &|row| codes.get(row) == 0, &mut bad);
-                codes
-            }
-        };
-        let events = match &source.event {
-            Value::Const(name) => Codes::All(scan.events.code(Some(name))),
-            Value::Column(name) => {
-                let codes = self
-                    .event_coder
-                    .codes(column(name)?, &scan.events, first_row)
-                    .map_err(|e| e.with("column", name))?;
-                faults(Reason::EventMissing, &|row| codes.get(row) == 0, &mut bad);
-                codes
-            }
-        };
-        let mut dimensions = Vec::with_capacity(scan.dimensions.len());
-        for ((name, book), coder) in scan.dimensions.iter().zip(&scan.books).zip(&mut self.coders) {
-            dimensions.push(match source.dimension(name) {
-                None => Codes::All(0),
-                Some(Value::Const(value)) => Codes::All(book.code(Some(&value))),
-                Some(Value::Column(name)) => coder
-                    .codes(column(&name)?, book, first_row)
-                    .map_err(|e| e.with("column", &name))?,
-            });
-        }
-        if !bad.is_empty() {
-            self.reject(&mut granules, bad, source, file, batch, first_row);
-        }
-        Ok(Batch { len, granules, events, dimensions, scopes, users })
-    }
-
-    /// The granule of every row, and the rows whose time is at fault.
-    fn granules(
-        &mut self,
-        column: &ArrayRef,
-        source: &Source,
-        bad: &mut Vec<(usize, Reason)>,
-    ) -> Result<Codes<i32>> {
-        let mut times = times(column, source, self.request.zone)?;
-        if times.bad.is_empty() {
-            let first = times.micros.iter().copied().min();
-            let last = times.micros.iter().copied().max();
-            if let (Some(first), Some(last)) = (first, last)
-                && let Some(granule) = self.known((first, last))
-            {
-                return Ok(Codes::All(granule));
-            }
-        }
-        bad.append(&mut times.bad);
-        let late = match self.request.bound {
-            Some(_) => Reason::TimeAfterBound,
-            // No limit of the project: the calendar has no such day.
-            None => Reason::TimeUnreadable,
-        };
-        let faulty: Vec<usize> = bad.iter().map(|(row, _)| *row).collect();
-        let mut faulty = faulty.iter().copied().peekable();
-        let (mut first, mut last) = (i64::MAX, i64::MIN);
-        let mut granules = Vec::with_capacity(times.micros.len());
-        for (row, micros) in times.micros.into_iter().enumerate() {
-            let mut granule = SKIP;
-            if faulty.next_if_eq(&row).is_some() {
-                // Told already.
-            } else if micros < 0 {
-                bad.push((row, Reason::TimeBefore1970));
-            } else if micros >= self.bound {
-                bad.push((row, late));
-            } else {
-                (first, last) = (first.min(micros), last.max(micros));
-                if self.request.range.contains(&micros) {
-                    granule = self.clock.granule(micros).map_or(SKIP, |day| day.number());
-                }
-            }
-            granules.push(granule);
-        }
-        if first <= last {
-            self.seen.widen(Some(first), Some(last));
-        }
-        Ok(Codes::Rows(granules))
-    }
-
-    /// Counts every faulty row once, by its first fault, and takes it out of the batch.
-    fn reject(
-        &mut self,
-        granules: &mut Codes<i32>,
-        mut bad: Vec<(usize, Reason)>,
-        source: &Source,
-        file: &EventFile,
-        batch: &RecordBatch,
-        first_row: u64,
-    ) {
-        bad.sort_unstable();
-        bad.dedup_by_key(|(row, _)| *row);
-        let mut rows = match granules {
-            Codes::All(granule) => vec![*granule; batch.num_rows()],
-            Codes::Rows(rows) => std::mem::take(rows),
-        };
-        let daily = self.request.granularity == Granularity::Calendar(Window::Day);
-        // For each reason the rows and the first of them.
-        let mut found = [(0, 0); Reason::ALL.len()];
-        for (row, reason) in bad {
-            let day = std::mem::replace(&mut rows[row], SKIP);
-            if daily && day != SKIP {
-                self.seen.rejects.add_day(reason, Day::new(day));
-            }
-            let (count, first) = &mut found[reason as usize];
-            if *count == 0 {
-                *first = row;
-            }
-            *count += 1;
-        }
-        for (reason, (count, first)) in Reason::ALL.into_iter().zip(found) {
-            let row = first_row + first as u64;
-            self.seen.rejects.add(&source.name, reason, count, (&file.path, row), || {
-                let column = source.column_of(reason);
-                let cell = batch.column_by_name(column).filter(|cells| !cells.is_null(first));
-                Example::new(file, row, column, cell.map(|cells| (cells, first)))
-            });
-        }
-        *granules = Codes::Rows(rows);
     }
 }
 

@@ -52,7 +52,7 @@ impl Source {
     }
 
     /// The column that is at fault if a row is rejected for this reason.
-    pub(super) fn column_of(&self, reason: Reason) -> &str {
+    pub(crate) fn column_of(&self, reason: Reason) -> &str {
         match reason {
             Reason::TimeMissing
             | Reason::TimeUnreadable

@@ -1,7 +1,7 @@
 //! A roll-up of what the store has and of what is new, without reading again what was ingested.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::ingest::overlay;
 use super::load::{Loaded, granule, load};
@@ -63,18 +63,18 @@ impl Rollup {
                 Users::Approx(Sketches::new(empty, sketches))
             }
         };
-        let seen = seen(&project.root, &entries, request);
+        let seen = seen(project, &entries, request);
         Ok(Covered::Served(Box::new(Self { cells, events, unmapped, users, seen })))
     }
 }
 
 /// What a scan for this request would have seen of these files.
-fn seen(root: &Path, entries: &[Entry], request: &Request<'_>) -> Seen {
+fn seen(project: &Project, entries: &[Entry], request: &Request<'_>) -> Seen {
     let mut rejects = Rejects::default();
     for entry in entries {
         let file = match is_address(&entry.name) {
             true => PathBuf::from(&entry.name),
-            false => root.join(&entry.name),
+            false => project.root.join(&entry.name),
         };
         rejects.add_rows(&entry.source, entry.events + entry.rejected());
         for reject in &entry.rejects {
@@ -82,11 +82,19 @@ fn seen(root: &Path, entries: &[Entry], request: &Request<'_>) -> Seen {
             let is_seen = reject.day.is_none_or(|day| {
                 granule(day, request.granularity, request.zone, &request.range).is_some()
             });
-            if is_seen {
-                rejects.add(&entry.source, reject.reason, reject.rows, (&file, 0), || {
-                    Example::of_file(&file)
-                });
+            if !is_seen {
+                continue;
             }
+            let source = project.sources.iter().find(|source| source.name == entry.source);
+            let row = reject.first.as_ref().map_or(0, |first| first.row);
+            let example = || match (&reject.first, source) {
+                (Some(first), Some(source)) => {
+                    let column = source.column_of(reject.reason);
+                    Example::ingested(&file, row, first.line, column, first.value.clone())
+                }
+                _ => Example::of_file(&file),
+            };
+            rejects.add(&entry.source, reject.reason, reject.rows, (&file, row), example);
         }
     }
     Seen {

@@ -349,7 +349,7 @@ fn entry(
         events,
         first: seen.first,
         last: seen.last,
-        rejects: rejects(&seen.rejects),
+        rejects: rejects(&file.file, &seen.rejects)?,
     })
 }
 

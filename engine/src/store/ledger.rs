@@ -5,9 +5,10 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, TimeUnit, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
+use url::form_urlencoded::{self, Serializer};
 
 use crate::calendar::Day;
-use crate::events::{Reason, Rejects};
+use crate::events::{EventFile, Example, Reason, Rejected, Rejects, lines_of};
 use crate::place::Digest;
 use crate::{Error, Result};
 
@@ -38,7 +39,7 @@ pub struct Entry {
 }
 
 /// Rejected rows of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reject {
     /// Why.
     pub reason: Reason,
@@ -46,6 +47,19 @@ pub struct Reject {
     pub day: Option<Day>,
     /// How many.
     pub rows: u64,
+    /// The first of them; ledgers of earlier versions do not have it.
+    pub first: Option<FirstRow>,
+}
+
+/// The first of some rejected rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FirstRow {
+    /// Its place among the rows of the file, from 0, without the header.
+    pub row: u64,
+    /// The line of a text file, from 1, in which it begins.
+    pub line: Option<u64>,
+    /// The beginning of the value at fault; `None` if there is none.
+    pub value: Option<String>,
 }
 
 impl Entry {
@@ -56,18 +70,37 @@ impl Entry {
 }
 
 /// What a scan by days rejected of one file, for its entry.
-pub fn rejects(rejects: &Rejects) -> Vec<Reject> {
-    let mut list: Vec<Reject> =
-        rejects.days().map(|(reason, day, rows)| Reject { reason, day: Some(day), rows }).collect();
+///
+/// # Errors
+/// When a text file cannot be read again for the lines in which the rows begin.
+pub fn rejects(file: &EventFile, rejects: &Rejects) -> Result<Vec<Reject>> {
+    let first = |row: &Example| {
+        Some(FirstRow { row: row.row(), line: None, value: row.value().map(str::to_owned) })
+    };
+    let days = rejects.days().map(|(reason, day, Rejected { rows, first: row })| Reject {
+        reason,
+        day: Some(day),
+        rows: *rows,
+        first: first(row),
+    });
+    let mut list: Vec<Reject> = days.collect();
     let mut bare = Vec::new();
     for (_, reason, all) in rejects.iter() {
         let dated: u64 = list.iter().filter(|r| r.reason == reason).map(|r| r.rows).sum();
         if all.rows > dated {
-            bare.push(Reject { reason, day: None, rows: all.rows - dated });
+            let (rows, first) = (all.rows - dated, first(&all.first));
+            bare.push(Reject { reason, day: None, rows, first });
         }
     }
     bare.append(&mut list);
-    bare
+    let mut firsts: Vec<&mut FirstRow> =
+        bare.iter_mut().filter_map(|reject| reject.first.as_mut()).collect();
+    firsts.sort_by_key(|first| first.row);
+    let rows: Vec<u64> = firsts.iter().map(|first| first.row).collect();
+    for (first, line) in firsts.into_iter().zip(lines_of(file, &rows)?) {
+        first.line = Some(line);
+    }
+    Ok(bare)
 }
 
 /// Columns of the ledger's table.
@@ -184,11 +217,18 @@ fn reason(text: &str) -> Option<Reason> {
     codes.chain(old).find(|(known, _)| *known == text).map(|(_, reason)| reason)
 }
 
-/// `user_missing, 2026-01-05: 3; time_missing: 1`
+/// `user_missing, 2026-01-05: 3 row=7; time_unreadable: 1 row=0&line=2&value=last+tuesday`
 fn write_rejects(rejects: &[Reject]) -> String {
-    let texts = rejects.iter().map(|Reject { reason, day, rows }| match day {
-        Some(day) => format!("{}, {day}: {rows}", code(*reason)),
-        None => format!("{}: {rows}", code(*reason)),
+    let texts = rejects.iter().map(|Reject { reason, day, rows, first }| {
+        let day = day.map(|day| format!(", {day}")).unwrap_or_default();
+        let first = first.as_ref().map(|first| {
+            let mut pairs = Serializer::for_suffix(String::from(" "), 1);
+            pairs.append_pair("row", &first.row.to_string());
+            pairs.extend_pairs(first.line.map(|line| ("line", line.to_string())));
+            pairs.extend_pairs(first.value.iter().map(|value| ("value", value)));
+            pairs.finish()
+        });
+        format!("{}{day}: {rows}{}", code(*reason), first.unwrap_or_default())
     });
     texts.collect::<Vec<_>>().join("; ")
 }
@@ -197,19 +237,35 @@ fn read_rejects(text: &str) -> Option<Vec<Reject>> {
     let parts = text.split("; ").filter(|part| !part.is_empty());
     parts
         .map(|part| {
-            let (what, rows) = part.rsplit_once(": ")?;
+            let (what, rows) = part.split_once(": ")?;
             let (text, day) = match what.split_once(", ") {
                 Some((text, day)) => (text, Some(day.parse().ok()?)),
                 None => (what, None),
             };
-            Some(Reject { reason: reason(text)?, day, rows: rows.parse().ok()? })
+            let (rows, first) = match rows.split_once(' ') {
+                Some((rows, first)) => (rows, Some(read_first(first)?)),
+                None => (rows, None),
+            };
+            Some(Reject { reason: reason(text)?, day, rows: rows.parse().ok()?, first })
         })
         .collect()
 }
 
+fn read_first(text: &str) -> Option<FirstRow> {
+    let pair = |name: &str| {
+        let mut pairs = form_urlencoded::parse(text.as_bytes());
+        pairs.find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+    };
+    let line = match pair("line") {
+        Some(line) => Some(line.parse().ok()?),
+        None => None,
+    };
+    Some(FirstRow { row: pair("row")?.parse().ok()?, line, value: pair("value") })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Entry, Reject, read, read_rejects, write, write_rejects};
+    use super::{Entry, FirstRow, Reject, read, read_rejects, write, write_rejects};
     use crate::calendar::Day;
     use crate::events::Reason;
     use crate::place::Digest;
@@ -222,17 +278,28 @@ mod tests {
         let old = "no time: 1; unreadable time: 1; time before 1970: 1; \
                    time after no_events_after: 1; no user: 1; no scope for the user: 1; \
                    no event name: 1";
-        let rejects = Reason::ALL.map(|reason| Reject { reason, day: None, rows: 1 });
+        let rejects = Reason::ALL.map(|reason| Reject { reason, day: None, rows: 1, first: None });
         assert_eq!(write_rejects(&rejects), codes);
         for text in [codes, old] {
             assert_eq!(read_rejects(text).as_deref(), Some(rejects.as_slice()));
         }
-        assert_eq!(read_rejects("no reason: 1"), None);
+        for broken in [
+            "no reason: 1",
+            "user_missing: 1 row=x",
+            "no time: 1 row=1&line=",
+            "user_missing: 1 value=x",
+        ] {
+            assert_eq!(read_rejects(broken), None, "{broken}");
+        }
     }
 
     #[test]
     fn entries_survive_the_way_through_a_batch() {
-        let reject = |reason, day: Option<i32>| Reject { reason, day: day.map(Day::new), rows: 7 };
+        let reject = |reason, day: Option<i32>, value: Option<&str>| {
+            let first =
+                Some(FirstRow { row: 9, line: value.map(|_| 11), value: value.map(str::to_owned) });
+            Reject { reason, day: day.map(Day::new), rows: 7, first }
+        };
         let entry = Entry {
             source: "visits".to_owned(),
             settings: "time: at".to_owned(),
@@ -244,8 +311,9 @@ mod tests {
             first: Some(5),
             last: None,
             rejects: vec![
-                reject(Reason::TimeMissing, None),
-                reject(Reason::UserMissing, Some(20_000)),
+                reject(Reason::TimeMissing, None, None),
+                reject(Reason::TimeUnreadable, None, Some("; user_missing: 3 row=1&value=\n…+%20")),
+                reject(Reason::UserMissing, Some(20_000), Some("")),
             ],
         };
         let none = Entry { rejects: Vec::new(), ..entry.clone() };

@@ -73,7 +73,7 @@ pub use bitmap::{Container, Containers, containers, encode, numbers};
 pub use checksums::{Checksums, footer_in, footer_length};
 pub use delta::DataFile;
 pub use file::DataReader;
-pub use ledger::{Entry, Reject, rejects};
+pub use ledger::{Entry, FirstRow, Reject, rejects};
 pub use lock::Lock;
 pub use marks::Marks;
 pub use months::{MonthOf, months};

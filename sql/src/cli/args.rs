@@ -110,7 +110,8 @@ Examples:
 Windows: day, week (ISO), month, quarter, year, last_28d_of_month, trailing_<n>d, iso_4w,
 lagged_28d. Both ends are inclusive, in the project's time zone. The report has the calendar periods
 that overlap the range, and the rolling windows that end in it. An HTML page has at most 50,000
-rows, a table or Markdown 1,000,000; csv, tsv, json and parquet have no limit.")]
+rows and 5,000 series (nodes times values of --by), a table or Markdown 1,000,000 rows; csv, tsv,
+json and parquet have no limit.")]
 pub(super) struct Report {
     /// Named window
     #[arg(long, default_value = "month", value_name = "WINDOW")]

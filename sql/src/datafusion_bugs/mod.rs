@@ -31,11 +31,14 @@ pub(crate) fn configure(options: &mut ConfigOptions) {
 /// Plans a statement; as it is, if DataFusion does not refuse it for names that are not unique.
 pub(crate) async fn plan(state: &SessionState, statement: Statement) -> Result<LogicalPlan> {
     let refused = match state.statement_to_plan(statement.clone()).await {
-        Err(error) if unique_names::is_refusal(&error) => error,
+        Err(error) if unique_names::may_be_for_names(&error) => error,
         planned => return planned,
     };
-    let mut unique = statement;
+    let mut unique = statement.clone();
     unique_names::make_unique(&mut unique);
+    if unique == statement {
+        return Err(refused);
+    }
     // The first error speaks of what was written.
     state.statement_to_plan(unique).await.map_err(|_| refused)
 }

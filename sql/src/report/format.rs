@@ -60,6 +60,13 @@ impl Format {
         }
     }
 
+    /// The most series that a report may have in this format, if there is a limit. A series is a
+    /// node of the tree with a value of each dimension of `--by`, in all periods: what a picture
+    /// shows as one line.
+    pub fn most_series(self) -> Option<usize> {
+        (self == Self::Html).then_some(5_000)
+    }
+
     /// Whether the bytes are not text, and so do not belong on a terminal.
     pub fn is_binary(self) -> bool {
         self == Self::Parquet

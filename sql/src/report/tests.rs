@@ -374,6 +374,23 @@ fn what_cannot_be_read_is_refused() {
     assert_eq!((error.kind(), out.len()), (Kind::Limit, 0));
     assert!(error.to_string().contains("more than 50,000 rows"), "{error}");
     write(&long, Format::Table, &mut out, &Style::default()).unwrap();
+    // As many series in two periods, and one more.
+    long.rows.truncate(5_000);
+    for (at, row) in long.rows.iter_mut().enumerate() {
+        row.by = vec![Some(at.to_string())];
+    }
+    let mut rows = long.rows.clone();
+    rows.iter_mut().for_each(|row| row.period = Window::Month.at(day("2026-02-01")));
+    long.rows.append(&mut rows);
+    write(&long, Format::Html, &mut io::sink(), &Style::default()).unwrap();
+    long.rows[9_999].by = vec![Some("another".to_owned())];
+    out.clear();
+    let error = write(&long, Format::Html, &mut out, &Style::default()).unwrap_err();
+    assert_eq!((error.kind(), out.len()), (Kind::Limit, 0));
+    for part in ["more than 5,000 series", "--top N", "--format csv"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    write(&long, Format::Table, &mut out, &Style::default()).unwrap();
 }
 
 #[test]

@@ -4,11 +4,12 @@
 //! columns and names by what is in all of the rows, so these are kept, up to a limit for each
 //! format.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io::Write;
 
 use arrow::datatypes::SchemaRef;
-use engine::active::{CollectedRows, Report, Row, RowSink};
+use engine::active::{CollectedRows, Level, Report, Row, RowSink};
 use engine::events::Overseer;
 use engine::{Error, Kind, Result};
 
@@ -40,9 +41,12 @@ enum Form {
     Delimited(Delimited),
     Json(json::Body),
     Parquet(Option<Box<parquet::File>>),
-    /// A format for people: rows are kept.
-    Reading,
+    /// A format for people: rows are kept. The series so far, if their number has a limit.
+    Reading(BTreeSet<Series>),
 }
+
+/// The node of the tree and the values of the dimensions that a row is about.
+type Series = (Level, [Option<String>; 4], Vec<Option<String>>);
 
 impl fmt::Debug for Writer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -63,7 +67,7 @@ impl<'a> Writer<'a> {
             Format::Tsv => Form::Delimited(Delimited::new('\t')),
             Format::Json => Form::Json(json::Body::default()),
             Format::Parquet => Form::Parquet(None),
-            Format::Table | Format::Markdown | Format::Html => Form::Reading,
+            Format::Table | Format::Markdown | Format::Html => Form::Reading(BTreeSet::new()),
         };
         let rows = CollectedRows::new(overseer);
         Self { format, style, out, report: None, rows, form }
@@ -82,7 +86,7 @@ impl<'a> Writer<'a> {
             Form::Delimited(_) => Vec::new(),
             Form::Json(body) => body.finish()?,
             Form::Parquet(file) => file.map_or_else(|| Ok(Vec::new()), |file| file.finish())?,
-            Form::Reading => {
+            Form::Reading(_) => {
                 report.rows = std::mem::take(&mut self.rows.rows);
                 match self.format {
                     Format::Markdown => markdown::render(&report, self.style).into_bytes(),
@@ -98,7 +102,7 @@ impl<'a> Writer<'a> {
     /// Writes the rows that wait, unless the format keeps them.
     fn flush(&mut self) -> Result<()> {
         let Some(report) = &mut self.report else { return Ok(()) };
-        if matches!(self.form, Form::Reading) || self.rows.rows.is_empty() {
+        if matches!(self.form, Form::Reading(_)) || self.rows.rows.is_empty() {
             return Ok(());
         }
         report.rows = std::mem::take(&mut self.rows.rows);
@@ -120,7 +124,7 @@ impl<'a> Writer<'a> {
                 put(self.out, &body.take())
             }
             Form::Parquet(Some(file)) => file.write(&batch),
-            Form::Parquet(None) | Form::Reading => Ok(()),
+            Form::Parquet(None) | Form::Reading(_) => Ok(()),
         }
     }
 }
@@ -135,17 +139,25 @@ impl RowSink for Writer<'_> {
                 put(self.out, head.as_bytes())?;
             }
             Form::Parquet(file) => *file = Some(Box::new(parquet::File::new(&columns, report)?)),
-            Form::Json(_) | Form::Reading => {}
+            Form::Json(_) | Form::Reading(_) => {}
         }
         self.report = Some(report.without_rows());
         Ok(())
     }
 
     fn row(&mut self, row: Row) -> Result<()> {
-        if let Form::Reading = self.form {
-            if let Some(most) = self.format.most_rows().filter(|most| self.rows.rows.len() >= *most)
-            {
-                return Err(too_long(self.format, most));
+        if let Form::Reading(series) = &mut self.form {
+            if self.format.most_series().is_some() {
+                let node = [&row.section, &row.stage, &row.group, &row.metric].map(Option::clone);
+                series.insert((row.level, node, row.by.clone()));
+            }
+            for (most, count, what) in [
+                (self.format.most_rows(), self.rows.rows.len() + 1, "rows"),
+                (self.format.most_series(), series.len(), "series"),
+            ] {
+                if let Some(most) = most.filter(|most| count > *most) {
+                    return Err(too_long(self.format, most, what));
+                }
             }
             return self.rows.row(row);
         }
@@ -157,9 +169,9 @@ impl RowSink for Writer<'_> {
 }
 
 /// Refuses a report that no one could read in this format.
-fn too_long(format: Format, most: usize) -> Error {
+fn too_long(format: Format, most: usize, what: &str) -> Error {
     let most = super::figures::figure(most as u64);
-    Error::limit(format!("the report has more than {most} rows, the most that {format} may have"))
+    Error::limit(format!("the report has more than {most} {what}, the most that {format} may have"))
         .with(
             "help",
             "keep the largest values of a dimension with `--top N`, ask for fewer levels, \

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int32Array};
 
 use super::{Event, FIELDS, columns, csv, events, expected, ndjson, project, rows, rows_of};
-use crate::project::{Project, parquet};
+use crate::project::{GOOD, Project, parquet};
 
 /// The events in three files of three formats, and others that are not events.
 fn spread(files: &str) -> Project {
@@ -83,6 +83,40 @@ fn links() {
         assert_eq!(project.run(&["ingest"]).code, 0);
         assert_eq!(project.run(&report).out, before.out, "{files}");
     }
+}
+
+/// Two links in every folder to the next one are 2^30 paths to the last one, and one folder.
+#[cfg(unix)]
+#[test]
+fn links_that_lead_sideways() {
+    for files in ["data/0", "'data/0/**'", "'data/0/**/*.csv'", "'data/[0]/**/../*/*.csv'"] {
+        let project = project(files, FIELDS);
+        project.write("data/30/events.csv", csv(&events(), ','));
+        for at in 0..30 {
+            let folder = project.path(&format!("data/{at}"));
+            std::fs::create_dir_all(&folder).unwrap();
+            for name in ["left", "right"] {
+                std::os::unix::fs::symlink(format!("../{}", at + 1), folder.join(name)).unwrap();
+            }
+        }
+        assert_eq!(rows(&project), expected(), "{files}");
+    }
+}
+
+/// A folder's own name is no pattern.
+#[test]
+fn a_project_in_a_folder_with_brackets() {
+    let outer = Project::good();
+    for (name, text) in GOOD {
+        outer.write(&format!("a[1]/{name}"), text.replace("events.csv", "'*s.csv'"));
+    }
+    let ran = outer.run(&["report", "--project", "a[1]", "--format", "csv"]);
+    assert_eq!(
+        (ran.code, ran.out),
+        (0, outer.run(&["report", "--format", "csv"]).out),
+        "{}",
+        ran.err
+    );
 }
 
 /// Two sources with other names for the same things give one report.

@@ -15,9 +15,7 @@ use super::listing::Listing;
 use super::relations::{Relations, SCHEMA};
 use super::settings::Settings;
 use crate::failure::of_statement;
-
-/// The catalog that sessions have; clients call it a database.
-const CATALOG: &str = "datafusion";
+use crate::session::CATALOG;
 
 /// The tables that are the same for all sessions.
 ///

@@ -219,6 +219,22 @@ fn name_of(data_type: &DataType) -> String {
     }
 }
 
+/// PostgreSQL's number of a type that a function returns.
+fn oid_of(name: &str) -> i32 {
+    match name {
+        "boolean" => 16,
+        "bytea" => 17,
+        "bigint" => 20,
+        "text" => 25,
+        "double precision" => 701,
+        "text[]" => 1009,
+        "bigint[]" => 1016,
+        "record" | "SETOF record" => 2249,
+        // "any"
+        _ => 2276,
+    }
+}
+
 /// `pg_proc` with these columns. Our functions are found without their schema, as tables in `public`
 /// are: its number is that of the session.
 pub(super) fn table(
@@ -255,6 +271,7 @@ fn column(field: &Field) -> Result<ArrayRef> {
             "prokind" => ScalarValue::from(procedure.kind),
             "proretset" => ScalarValue::from(procedure.returns_rows),
             "pronargs" => ScalarValue::from(procedure.arity as i32),
+            "prorettype" => ScalarValue::from(oid_of(&procedure.result)),
             "prosrc" => ScalarValue::from(procedure.name.as_str()),
             // The role that owns everything else, too.
             "proowner" => ScalarValue::from(10),

@@ -20,6 +20,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::procedures;
 use super::settings::Settings;
+use crate::session::CATALOG;
 
 /// The schema they are in.
 pub(super) const SCHEMA: &str = "pg_catalog";
@@ -168,6 +169,15 @@ impl Relations {
     }
 }
 
+/// The databases: without `postgres`, which datafusion-pg-catalog adds.
+fn databases(given: Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>> {
+    let table = TableReference::partial(SCHEMA, "pg_database");
+    let plan = LogicalPlanBuilder::scan(table, provider_as_source(given), None)?
+        .filter(col("datname").eq(lit(CATALOG)))?
+        .build()?;
+    Ok(Arc::new(ViewTable::new(plan, None)))
+}
+
 /// With the columns that are never set.
 fn widened(name: &str, given: Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>> {
     let unset: Vec<_> = UNSET.iter().filter(|(table, ..)| *table == name).collect();
@@ -217,6 +227,7 @@ impl SchemaProvider for Relations {
         }
         let Some(given) = self.given.table(name).await? else { return Ok(None) };
         let given = match name {
+            "pg_database" => databases(given)?,
             "pg_settings" => Arc::new(self.settings(given.as_ref())?),
             procedures::TABLE => match self.given.table("pg_namespace").await? {
                 Some(namespaces) => procedures::table(&given.schema(), namespaces)?,

@@ -14,15 +14,15 @@ fn there_is_a_list_of_everything() {
     let client = &mut client;
     inside.runtime.block_on(async {
         let info = client.get_catalogs().await.unwrap();
-        assert_eq!(csv(&rows_of(client, info).await.unwrap()), "catalog_name\ndatafusion\n");
+        assert_eq!(csv(&rows_of(client, info).await.unwrap()), "catalog_name\nheadcount\n");
         let schemas = |pattern: Option<&str>| CommandGetDbSchemas {
             catalog: None,
             db_schema_filter_pattern: pattern.map(str::to_owned),
         };
         for (pattern, expected) in [
-            (None, "datafusion,dictionary\ndatafusion,public\n"),
-            (Some("pub%"), "datafusion,public\n"),
-            (Some("%c"), "datafusion,public\n"),
+            (None, "headcount,dictionary\nheadcount,public\n"),
+            (Some("pub%"), "headcount,public\n"),
+            (Some("%c"), "headcount,public\n"),
             (Some("no"), ""),
         ] {
             let info = client.get_db_schemas(schemas(pattern)).await.unwrap();

@@ -83,7 +83,7 @@ fn the_jdbc_driver_finds_tables_and_columns() {
         let client = server.client().await;
         let tables = rows(&client, JDBC_TABLES).await;
         let named = |name: &str, kind: &str| {
-            let line = format!("datafusion|public|{name}|{kind}|");
+            let line = format!("headcount|public|{name}|{kind}|");
             assert!(tables.iter().any(|row| row.starts_with(&line)), "no {line} in {tables:#?}");
         };
         named("visits", "TABLE");
@@ -125,7 +125,11 @@ fn tools_hear_what_they_ask_first() {
             ("SHOW max_identifier_length", "63"),
             ("SELECT current_schema()", "public"),
             ("SELECT pg_catalog.current_schema()", "public"),
-            ("SELECT current_database()", "datafusion"),
+            ("SELECT current_database()", "headcount"),
+            ("SELECT current_catalog", "headcount"),
+            ("SELECT datname FROM pg_database", "headcount"),
+            ("SELECT DISTINCT table_catalog FROM information_schema.tables", "headcount"),
+            ("SELECT count(*) FROM headcount.public.visits", "7"),
             ("SELECT current_setting('server_version_num')", "16"),
             ("SELECT current_setting('search_path')", "public"),
             ("SELECT set_config('application_name', 'x', false)", "x"),

@@ -49,8 +49,8 @@ fn psql_shows_what_there_is() {
     for (command, parts) in [
         ("SELECT count(*) FROM visits", &["7"][..]),
         ("SELECT period_start, users FROM mau ORDER BY 1", &["2026-01-01   |     2"]),
-        ("\\conninfo", &["127.0.0.1"]),
-        ("\\l", &["Name", "datafusion"]),
+        ("\\conninfo", &["127.0.0.1", "database \"headcount\""]),
+        ("\\l", &[" headcount |", "(1 row)"]),
         ("\\dn", &["public"]),
         ("\\d", &["visits", "smau", "metrics"]),
         ("\\dt", &["visits"]),
@@ -64,7 +64,7 @@ fn psql_shows_what_there_is() {
         ("\\df bitmap_count", &["| bigint ", "| b bytea ", "| func", "(1 row)"]),
         ("\\df+ bitmap*", &["bitmap_union", "immutable", "How many users are in a set."]),
         ("\\df nothing", &["(0 rows)"]),
-        ("\\da bitmap_agg", &["expression \"any\""]),
+        ("\\da bitmap_agg", &["| bytea ", "expression \"any\""]),
         ("\\du", &["Role name"]),
         ("\\dx", &["Name"]),
         ("\\dp", &["visits", "smau"]),
@@ -104,6 +104,12 @@ fn psql_shows_what_there_is() {
         "{}",
         wrong.err
     );
+    // Any name of a database is accepted.
+    let ran = psql(
+        &format!("postgresql://ada@{}/else", server.postgres),
+        &["-Atc", "SELECT current_database()"],
+    );
+    assert_eq!(ran.out, "headcount\n", "{}", ran.err);
     // Many rows, bit by bit.
     let sql = "SELECT value FROM generate_series(1, 5000)";
     let ran = on(&server, &["-At", "-v", "FETCH_COUNT=1000", "-c", sql]);
