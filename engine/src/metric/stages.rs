@@ -56,10 +56,8 @@ fn stage(tree: &mut Tree, declared: usize, key: &str, view: &View<'_>) {
     let twin = tree.stages.iter().find(|stage| stage.slug == slug && stage.valid.overlaps(&valid));
     if let Some(twin) = twin {
         let place = format!("{}:{}", twin.file.display(), twin.line);
-        let message = format!(
-            "stage `{key}` is defined twice for the same days; the first is in \
-                               {place}"
-        );
+        let message =
+            format!("stage `{key}` is defined twice for the same days; the first is in {place}");
         view.error(message, Some("remove one of them, or give them dates that do not overlap"));
         return;
     }
@@ -116,10 +114,8 @@ fn group(tree: &Tree, key: &str, view: &View<'_>) -> Option<Group> {
     let twin = tree.groups().find(|group| group.slug == slug && group.valid.overlaps(&valid));
     if let Some(twin) = twin {
         let place = format!("{}:{}", twin.file.display(), twin.line);
-        let message = format!(
-            "group `{key}` is defined twice for the same days; the first is in \
-                               {place}"
-        );
+        let message =
+            format!("group `{key}` is defined twice for the same days; the first is in {place}");
         let help = "if the group moved to another stage, add `valid_to` there and `valid_from` \
                     here";
         view.error(message, Some(help));

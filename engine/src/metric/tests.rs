@@ -113,32 +113,27 @@ fn problems_of_a_metric() {
         ),
         (
             "events:\n- opened\n- released\n- released",
-            "5: warning: events[1]: event `released` \
-             has no definition",
+            "5: warning: events[1]: event `released` has no definition",
         ),
         ("description: x", "1: warning: `a` has no events, so its users are not counted"),
         ("status: removed\nevents: [gone]", ""),
         (
             "events: [opened]\ndescription: [a]",
-            "4: error: description: expected text, found a \
-             list",
+            "4: error: description: expected text, found a list",
         ),
         ("events: [opened, {unique: user.id}]", "3: error: events[1]: `name` is missing"),
         ("events: [[opened]]\nstatus: removed", "3: error: events[0]: expected text, found a list"),
         (
             "events: [{name: opened, filter: x}]",
-            "3: error: events[0].filter: expected a mapping, \
-             found text",
+            "3: error: events[0].filter: expected a mapping, found text",
         ),
         (
             "events: [{name: opened, filter: {a: {b: c}}}]",
-            "3: error: events[0].filter.a: expected \
-             text, found a mapping",
+            "3: error: events[0].filter.a: expected text, found a mapping",
         ),
         (
             "events: [{name: opened, filter: {a: }}]",
-            "3: error: events[0].filter.a: expected text, \
-             found nothing",
+            "3: error: events[0].filter.a: expected text, found nothing",
         ),
         (
             "events: [{name: opened, filter: {a: []}}]",
@@ -162,8 +157,7 @@ fn problems_of_a_metric() {
         ),
         (
             "events: [opened]\noperator: XOR",
-            "4: error: operator: unknown operator `XOR`; use OR \
-             or AND",
+            "4: error: operator: unknown operator `XOR`; use OR or AND",
         ),
         (
             "events: [opened]\nperformance_indicator_type: [smau, xmau]",
@@ -178,13 +172,11 @@ fn problems_of_a_metric() {
         ),
         (
             "events: [opened]\ntime_frame: [28d, 30d]",
-            "4: error: time_frame[1]: unknown time \
-             frame `30d`; use 7d, 28d, all or none",
+            "4: error: time_frame[1]: unknown time frame `30d`; use 7d, 28d, all or none",
         ),
         (
             "events: [opened]\nvalid_from: 2024-02-30x",
-            "4: error: valid_from: `2024-02-30x` is \
-             not a date; write a date as YYYY-MM-DD",
+            "4: error: valid_from: `2024-02-30x` is not a date; write a date as YYYY-MM-DD",
         ),
         (
             "events: [opened]\nvalid_from: 2024-02-01\nvalid_to: 2024-02-01",
@@ -227,14 +219,14 @@ fn problems_of_owners() {
             "product_group: ideas\nproduct_stage: plan",
             Some(
                 "group `ideas` is not defined in the stages file: the metric belongs to stage \
-                  `plan`",
+                 `plan`",
             ),
         ),
         (
             "product_group: ideas\nproduct_section: dev",
             Some(
                 "group `ideas` is not defined in the stages file: the metric belongs to section \
-                  `dev`",
+                 `dev`",
             ),
         ),
         ("product_group:", Some("`a` has no product_group: the metric belongs to no stage")),
@@ -267,8 +259,7 @@ fn problems_of_definitions_side_by_side() {
             TREE,
             EVENTS,
             "- text",
-            "metrics.yml:1: error: [0]: expected a metric definition, found \
-            text",
+            "metrics.yml:1: error: [0]: expected a metric definition, found text",
         ),
         (TREE, "- {category: x}", "[]", "events.yml:1: error: [0]: `action` is missing"),
         (TREE, "text", "[]", "events.yml:1: error: expected an event definition, found text"),
@@ -298,8 +289,7 @@ fn problems_of_definitions_side_by_side() {
             "stages: [plan]",
             EVENTS,
             metric,
-            "stages.yml:1: error: stages: expected a mapping, \
-            found a list",
+            "stages.yml:1: error: stages: expected a mapping, found a list",
         ),
         (
             "stages: {}",
@@ -311,15 +301,13 @@ fn problems_of_definitions_side_by_side() {
             "stages: {plan: dev}",
             EVENTS,
             metric,
-            "stages.yml:1: error: stages.plan: expected a \
-            mapping, found text",
+            "stages.yml:1: error: stages.plan: expected a mapping, found text",
         ),
         (
             "stages: {plan: {groups: {planning: , x: y}}}",
             EVENTS,
             metric,
-            "stages.yml:1: error: \
-            stages.plan.groups.x: expected a mapping, found text",
+            "stages.yml:1: error: stages.plan.groups.x: expected a mapping, found text",
         ),
         (
             "sections: {dev: {name: Dev}}\nstages: {plan: {section: dve, groups: {planning: }}}",
@@ -377,10 +365,8 @@ fn a_group_or_stage_holds_in_one_place_at_a_time() {
     ]);
     assert_eq!(
         problems(&twice),
-        [
-            "b.yml:1: error: stages.Plan: stage `Plan` is defined twice for the same days; the first \
-          is in a.yml:1; remove one of them, or give them dates that do not overlap"
-        ]
+        ["b.yml:1: error: stages.Plan: stage `Plan` is defined twice for the same days; the \
+             first is in a.yml:1; remove one of them, or give them dates that do not overlap"]
     );
 }
 

@@ -65,8 +65,7 @@ impl ExtensionOptions for Planning {
             entry(
                 "rollup",
                 self.rollup,
-                "Answer COUNT(DISTINCT user) over a source from the store. The result is the \
-                 same.",
+                "Answer COUNT(DISTINCT user) over a source from the store. The result is the same.",
             ),
         ]
     }

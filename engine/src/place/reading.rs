@@ -48,10 +48,7 @@ impl Read for Reading {
 fn unexpected(what: &str) -> Error {
     Error::new(
         ErrorKind::UnexpectedEof,
-        format!(
-            "the object does not have the size that the \
-                                                  object store announced: {what}"
-        ),
+        format!("the object does not have the size that the object store announced: {what}"),
     )
 }
 

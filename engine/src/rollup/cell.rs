@@ -50,8 +50,7 @@ impl<'a> CellBook<'a> {
         let next = cells.len() as u32;
         if next >= UNCOUNTED - 1 {
             return Err(Error::limit(
-                "more than 2,147,483,646 combinations of period, event and \
-                                     dimension values",
+                "more than 2,147,483,646 combinations of period, event and dimension values",
             )
             .with("help", "use fewer dimensions, or dimensions with fewer values"));
         }

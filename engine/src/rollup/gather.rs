@@ -176,8 +176,7 @@ impl Sink for Gather<'_> {
             )
             .with(
                 "help",
-                "list fewer dimensions under `store: {dimensions: [...]}`, or raise \
-                     --memory-limit",
+                "list fewer dimensions under `store: {dimensions: [...]}`, or raise --memory-limit",
             ));
         }
         if self.held + cells * CELL > self.shared.room { self.spill() } else { Ok(()) }

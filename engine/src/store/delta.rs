@@ -398,8 +398,8 @@ pub(super) fn conflict(place: &Place) -> Error {
 pub(super) fn broken(place: &Place, what: &str) -> Error {
     Error::input(format!("the log of the store is corrupt: {what}")).with("file", place).with(
         "help",
-        "run `headcount store verify` to list everything that is corrupt, and \
-                       ingest into a new store",
+        "run `headcount store verify` to list everything that is corrupt, and ingest into a new \
+         store",
     )
 }
 

@@ -245,7 +245,7 @@ fn bounds(group: &RowGroupMetaData, column: &str) -> Option<(i32, i32)> {
 fn broken(address: &str, what: &str) -> Error {
     Error::input(format!("corrupt data file: {what}")).with("file", address).with(
         "help",
-        "run `headcount store verify` to list everything that is corrupt, and \
-                       ingest into a new store",
+        "run `headcount store verify` to list everything that is corrupt, and ingest into a new \
+         store",
     )
 }

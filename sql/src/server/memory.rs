@@ -58,7 +58,7 @@ impl MemoryPool for Capped {
         let within = |used: usize| used.checked_add(additional).filter(|sum| *sum <= self.limit);
         self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).map_err(|used| {
             DataFusionError::ResourcesExhausted(format!(
-                "{} asked for {additional} bytes more, {OF_ONE} {used} of its {}",
+                "{} requested {additional} more bytes, {OF_ONE} {used} of its {}",
                 reservation.consumer().name(),
                 self.limit
             ))

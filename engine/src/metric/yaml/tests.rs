@@ -56,8 +56,7 @@ fn a_line_in_brackets_that_begins_too_far_left_is_read_with_a_warning() {
         assert_eq!(problems.len(), lines.len(), "{text}: {problems:?}");
         for (line, problem) in lines.iter().zip(&problems) {
             let start = format!(
-                "a.yml:{line}: warning: invalid YAML: a line inside brackets must \
-                                 be indented"
+                "a.yml:{line}: warning: invalid YAML: a line inside brackets must be indented"
             );
             assert!(problem.starts_with(&start), "{text}: {problem}");
         }
@@ -118,8 +117,7 @@ fn every_node_knows_its_line() {
 fn a_key_that_stands_twice_is_reported_with_both_lines() {
     let text = "a:\n- b: 1\n- c: 1\n  d: 2\n  c: 3\na: 4\n";
     let expected = [
-        "a.yml:5: error: a[1].c: the key appears twice; the first is in line 3; remove one of \
-         them",
+        "a.yml:5: error: a[1].c: the key appears twice; the first is in line 3; remove one of them",
         "a.yml:6: error: a: the key appears twice; the first is in line 1; remove one of them",
     ];
     let (nodes, problems) = read(text);
@@ -149,8 +147,7 @@ fn a_broken_text_has_no_documents_and_one_problem_with_its_line() {
 
 #[test]
 fn hostile_texts_end_in_a_problem() {
-    for (levels, message) in
-        [(64, None), (65, Some("the YAML is nested more than 64 levels deep"))]
+    for (levels, message) in [(64, None), (65, Some("the YAML is nested more than 64 levels deep"))]
     {
         let (_, problems) = read(&format!("{}{}", "[".repeat(levels), "]".repeat(levels)));
         let found = problems.first().map(|problem| problem.contains(message.unwrap_or_default()));

@@ -78,8 +78,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             }
         ),
         of_two!(
-            "The difference of two Theta sketches: values of the first that are not in the \
-             second.",
+            "The difference of two Theta sketches: values of the first that are not in the second.",
             "theta_difference",
             |a, b| ThetaANotB::default().compute(a, b, true).map_err(refused)
         ),

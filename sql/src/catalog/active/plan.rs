@@ -98,7 +98,7 @@ impl ActiveUsersExec {
             }
             Ok(Road::Events(None)) => "events".to_owned(),
             Ok(Road::Events(Some(why))) => format!("events (the store is not used: {why})"),
-            Err(error) => format!("nothing ({error})"),
+            Err(error) => format!("unknown ({error})"),
         }
     }
 }
@@ -267,7 +267,7 @@ impl Overseer for Statement<'_> {
             Error::limit(format!("the answer needs more memory than is available: {first}")).with(
                 "help",
                 "query fewer periods (`from`, `to`, a longer `window`), levels or dimensions, or \
-                 for the largest values only (`top`); or raise the memory limit of the server or \
+                 only the largest values (`top`); or raise the memory limit of the server or \
                  session",
             )
         })
