@@ -68,7 +68,7 @@ impl Folder {
         }
         for part in PARTS {
             let to = self.out.join(part);
-            fs::rename(self.path(part), &to).map_err(Error::io("put in place", &to))?;
+            fs::rename(self.path(part), &to).map_err(Error::io("move into place", &to))?;
         }
         Ok(())
     }

@@ -103,7 +103,7 @@ pub fn record_batch(report: &Report) -> Result<RecordBatch> {
         Arc::new(rows.iter().map(|row| row.change_pct).collect::<Float64Array>()),
     ]);
     RecordBatch::try_new(schema(&report.by), columns).map_err(|cause| {
-        Error::new(Kind::Internal, "the report's columns do not fit together").caused_by(cause)
+        Error::new(Kind::Internal, "the report's columns are inconsistent").caused_by(cause)
     })
 }
 

@@ -252,7 +252,7 @@ impl Listener for Logged {
 
     fn answered(&self, answer: Answer) {
         for note in &answer.notes {
-            tracing::info!(note, "about an answer");
+            tracing::info!(note, "note on a report");
         }
         for (source, reason, all) in answer.seen.rejects.iter() {
             let (rows, first) = (all.rows, &all.first);

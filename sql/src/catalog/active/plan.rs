@@ -264,7 +264,7 @@ impl Overseer for Statement<'_> {
         self.memory.try_grow(more).map_err(|cause| {
             let cause = cause.strip_backtrace();
             let first = cause.lines().next().unwrap_or_default();
-            Error::limit(format!("the answer needs more memory than is available: {first}")).with(
+            Error::limit(format!("the report needs more memory than is available: {first}")).with(
                 "help",
                 "query fewer periods (`from`, `to`, a longer `window`), levels or dimensions, or \
                  only the largest values (`top`); or raise the memory limit of the server or \
