@@ -361,7 +361,7 @@ fn wrong_questions_are_told() {
         ("by => 'colour'", &["no source has a dimension `colour`", "plan"]),
         ("approx => 3", &["invalid precision `3`", "argument: approx"]),
         ("colour => 3", &["no argument `colour`", "window, level"]),
-        ("window => 'day', 'total'", &["without a name come before"]),
+        ("window => 'day', 'total'", &["positional arguments must come before"]),
         ("'day', window => 'day'", &["`window` is given twice"]),
         ("1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11", &["at most 10 arguments"]),
         ("\"from\" => 'soon'", &["soon", "argument: from"]),

@@ -60,7 +60,7 @@ fn finding_files() {
     files("a glob of nothing", "data/*.parquet").fails(&["no event files", "data/*.parquet"]);
     files("a folder without events", "dictionary").fails(&["no event files", "dictionary"]);
     files("a bad glob", "'***'").fails(&["invalid glob", "***"]);
-    files("a strange address", "ftp://host/x.parquet").fails(&["`ftp` addresses", "s3://"]);
+    files("a strange address", "ftp://host/x.parquet").fails(&["`ftp` URLs", "s3://"]);
     case("an unknown format").events("events.xlsx", "PK").fails(&[
         "unknown file format",
         "events.xlsx",

@@ -50,5 +50,5 @@ fn settings_of_the_generator() {
     asks("generate --months 0 -o x").fails(&["months is 0"]);
     asks("generate --late 0.9 -o x").fails(&["late is 0.9"]);
     asks("generate --events 10 -o dictionary").fails(&["dictionary", "is not empty"]);
-    asks("init .").fails(&["there is a project already", "headcount.yaml"]);
+    asks("init .").fails(&["a project already exists here", "headcount.yaml"]);
 }

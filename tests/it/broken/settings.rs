@@ -10,7 +10,9 @@ fn swap(name: &'static str, from: &str, to: &str) -> Case {
 
 #[test]
 fn the_file_itself() {
-    case("no project").without(FILE).fails(&["no headcount.yaml here", "headcount init DIR"]);
+    case("no project")
+        .without(FILE)
+        .fails(&["no headcount.yaml in this folder", "headcount init DIR"]);
     case("a folder without a project")
         .run("report --project dictionary")
         .fails(&["dictionary", FILE]);

@@ -293,7 +293,7 @@ fn limits_hold() {
     for (limits, parts) in [
         (
             Limits { time: Duration::from_nanos(1), ..Limits::default() },
-            &["longer than the limit of", "\"help\":\"ask for less at once"][..],
+            &["longer than the limit of", "\"help\":\"query less data"][..],
         ),
         (Limits { rows: 5, ..Limits::default() }, &["more than the limit of 5 rows"]),
     ] {
@@ -310,7 +310,7 @@ fn a_report_that_is_too_large_is_refused() {
     let project = far_apart();
     let inside = Inside::new(project.root(), Set { limits, ..Set::default() });
     let path = "/api/report?window=day&level=action,stage,total&by=plan";
-    get(inside.http, path).is(503, &["more memory than there is", "`top`", "help"]);
+    get(inside.http, path).is(503, &["needs more memory", "`top`", "help"]);
     get(inside.http, "/api/report?window=day&level=action,stage,total&by=plan&to=1971")
         .is(200, &["1971-12-31"]);
     inside.wait_for("headcount_memory_bytes 0", Duration::from_secs(30));

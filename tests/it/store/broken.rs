@@ -59,7 +59,7 @@ fn a_flipped_byte_is_found() {
     std::fs::remove_file(data).unwrap();
     let ran = project.run(&["store", "verify"]);
     assert_eq!(ran.code, 1);
-    assert!(ran.out.contains("fault: "), "{}", ran.out);
+    assert!(ran.out.contains("error: "), "{}", ran.out);
 }
 
 /// What is compacted gets new digests: it must be what was written.
