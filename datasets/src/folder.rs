@@ -68,7 +68,7 @@ impl Folder {
         }
         for part in PARTS {
             let to = self.out.join(part);
-            fs::rename(self.path(part), &to).map_err(Error::io("put in place", &to))?;
+            fs::rename(self.path(part), &to).map_err(Error::io("move into place", &to))?;
         }
         Ok(())
     }
@@ -95,12 +95,12 @@ fn inspect(out: &Path, overwrite: bool) -> Result<()> {
         let name = entry.map_err(Error::io("read", out))?.file_name();
         let name = name.to_string_lossy();
         if !overwrite && name == PARTIAL {
-            let problem = "holds a data set that is unfinished, or still being made".to_owned();
-            return refuse(problem, "choose another folder, or allow to overwrite");
+            let problem = "holds a data set that is incomplete or still being written".to_owned();
+            return refuse(problem, "choose another folder, or use --overwrite");
         }
         if !overwrite {
             let problem = format!("is not empty (it holds {name})");
-            return refuse(problem, "choose another folder, or allow to overwrite");
+            return refuse(problem, "choose another folder, or use --overwrite");
         }
         if name != PARTIAL && name != DERIVED && !PARTS.contains(&name.as_ref()) {
             let problem = format!("holds {name}, which is not part of a data set");
@@ -174,9 +174,9 @@ mod tests {
         let check = |entries: &[&str], overwrite, expected: Option<&str>| {
             assert_eq!(refused(entries, overwrite).as_deref(), expected);
         };
-        let or = "choose another folder, or allow to overwrite";
+        let or = "choose another folder, or use --overwrite";
         let held = format!("is not empty (it holds README.md): {or}");
-        let cut = format!("holds a data set that is unfinished, or still being made: {or}");
+        let cut = format!("holds a data set that is incomplete or still being written: {or}");
         let alien = "holds taxes.pdf, which is not part of a data set: \
                      choose another folder, or move it away";
         check(&[], false, None);

@@ -47,11 +47,11 @@ impl Project {
         let here = std::path::absolute(start).map_err(|cause| Error::io(start, cause))?;
         let found = here.ancestors().find(|folder| folder.join(PROJECT_FILE).is_file());
         found.map(Path::to_owned).ok_or_else(|| {
-            Error::input(format!("no {PROJECT_FILE} here or in a folder above"))
+            Error::input(format!("no {PROJECT_FILE} in this folder or its parents"))
                 .with("file", start.display())
                 .with(
                     "help",
-                    "make a project with `headcount init DIR`, or name one with --project",
+                    "create a project with `headcount init DIR`, or name one with --project",
                 )
         })
     }
@@ -65,7 +65,7 @@ impl Project {
         match (project, problems.into_iter().find(is_error)) {
             (_, Some(problem)) => Err(problem.into()),
             (Some(project), None) => Ok(project),
-            (None, None) => Err(Error::internal("a project without contents or problems")),
+            (None, None) => Err(Error::internal("a project file without contents or problems")),
         }
     }
 
@@ -104,15 +104,15 @@ fn read(root: &Path, view: &View<'_>) -> Project {
     view.only(&["time_zone", "no_events_after", "sources", "dictionary", "store"]);
     let mut sources: Vec<Source> = Vec::new();
     match view.get("sources") {
-        None => view.error("`sources` is missing", Some("list at least one source of events")),
+        None => view.error("`sources` is missing", Some("add at least one source of events")),
         Some(list) => {
             if list.node().as_list().is_some_and(<[_]>::is_empty) {
-                list.error("the list is empty", Some("list at least one source of events"));
+                list.error("`sources` is empty", Some("add at least one source of events"));
             }
             for item in list.items() {
                 let Some(source) = source(&item) else { continue };
                 if sources.iter().any(|other| other.name == source.name) {
-                    item.error(format!("two sources are called `{}`", source.name), None);
+                    item.error(format!("two sources have the name `{}`", source.name), None);
                 }
                 sources.push(source);
             }
@@ -135,7 +135,8 @@ fn read(root: &Path, view: &View<'_>) -> Project {
 pub(crate) fn known_dimensions(sources: &[Source]) -> String {
     match dimensions_of(sources) {
         none if none.is_empty() => {
-            "no source has any; name columns under `dimensions:` of a source in headcount.yaml"
+            "no source has dimensions; name columns under `dimensions:` of a source in \
+             headcount.yaml"
                 .to_owned()
         }
         known => format!("the dimensions are: {}", known.join(", ")),
@@ -210,12 +211,13 @@ fn source(view: &View<'_>) -> Option<Source> {
     let name = view.required_text_of("name")?;
     let word = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if !word || name.starts_with(|c: char| c.is_ascii_digit()) {
-        let help = "use letters, digits and `_`: it is the name of an SQL table";
-        view.error(format!("`{name}` cannot be the name of a source"), Some(help));
+        let help = "use letters, digits and `_`, not starting with a digit; the name is also that \
+                    of the SQL table";
+        view.error(format!("invalid source name `{name}`"), Some(help));
     }
     let files: Vec<String> = view.texts_of("files").into_iter().map(str::to_owned).collect();
     if files.is_empty() {
-        view.error("`files` is missing", Some("name a file, a folder or a glob"));
+        view.error("`files` is missing", Some("name a file, a folder, a glob, or a list of these"));
     }
     let (time, time_unit, time_zone) = time(view)?;
     let (user, scope) = user(view)?;
@@ -240,7 +242,10 @@ fn source(view: &View<'_>) -> Option<Source> {
     });
     if deployment.is_some() && dimensions.iter().any(|name| name == DEPLOYMENT) {
         let help = "name the column under `deployment:` only";
-        view.error("`deployment` is given twice, as a dimension and by itself", Some(help));
+        view.error(
+            "`deployment` is given twice, under `dimensions:` and under `deployment:`",
+            Some(help),
+        );
     }
     let name = name.to_owned();
     Some(Source {

@@ -9,7 +9,7 @@ use engine::{Error, Kind};
 use crate::session::{CATALOG, SCHEMA};
 
 /// In the message of a statement that is beyond a limit of its own, within that of all.
-pub(crate) const OF_ONE: &str = "and the statement holds";
+pub(crate) const OF_ONE: &str = "and the statement already uses";
 
 /// The error of a statement: our own if one is underneath, else DataFusion's without its wrapping.
 /// `memory` is the limit in bytes that the statement ran under, together with all others.
@@ -85,7 +85,7 @@ fn exhausted(message: &str, memory: Option<usize>) -> Error {
                     "help",
                     format!(
                         "raise the limit (`--statement-memory` of a server, `--memory-limit` of \
-                 `headcount sql`), {less}"
+                         `headcount sql`), {less}"
                     ),
                 )
         }
@@ -137,9 +137,9 @@ mod tests {
         for part in ["limit of 4 GB: No room for x;", "--memory-limit"] {
             assert!(out.to_string().contains(part), "{out}");
         }
-        let message = format!("x asked for 9 bytes more, {OF_ONE} 3 of its 10");
+        let message = format!("x requested 9 more bytes, {OF_ONE} 3 of its 10");
         let out = of_statement(DataFusionError::ResourcesExhausted(message), Some(40));
-        for part in ["may use: x asked for 9", "--statement-memory"] {
+        for part in ["may use: x requested 9", "--statement-memory"] {
             assert!(out.to_string().contains(part), "{out}");
         }
     }

@@ -20,24 +20,33 @@ pub const PARAMETERS: [(&str, &str); 10] = [
     ),
     (
         "level",
-        "Levels, with commas or as an array: total, combined, section, stage, group, action; \
-         the default is total and stage.",
+        "Levels, separated by commas or as an array: total, combined, section, stage, group, \
+         action; the default is total and stage.",
     ),
     ("method", "union, indicator, max or sum; the default is union."),
     (
         "by",
-        "Dimensions to break the counts down by, with commas or as an array; each adds a \
+        "Dimensions to split the counts by, separated by commas or as an array; each adds a \
          column.",
     ),
-    ("approx", "true, or a precision from 4 to 18, estimates by sketches; exact by default."),
+    (
+        "approx",
+        "true, or a precision from 4 to 18: count approximately with sketches; the default is \
+         exact.",
+    ),
     ("from", "First day, month, quarter, week or year: '2026-01-15', '2026-01', '2026-Q1'."),
     ("to", "Last day, month, quarter, week or year, inclusive."),
-    ("as_of", "Counts as if the data ended with this day."),
-    ("tree", "Tree of stages: today's, or the one that was valid in each period (period)."),
+    ("as_of", "Ignores events after this day."),
+    (
+        "tree",
+        "Tree of stages: the current one (today, the default), or the one that was valid in each \
+         period (period).",
+    ),
     (
         "top",
-        "So many values of each dimension of `by`, those with the most users in total in the newest \
-         complete period, have rows of their own; all others are the value `(other)` together.",
+        "The number of values of each dimension of `by` to keep: those with the most users at \
+         level total in the newest complete period; all other values are counted together as \
+         `(other)`.",
     ),
 ];
 
@@ -59,8 +68,8 @@ pub fn set(question: &mut Question, name: &str, words: &[String]) -> Result<()> 
         "top" => {
             let word = word(words)?;
             question.top = Some(word.parse().map_err(|_| {
-                Error::input(format!("`{word}` is not a number of values"))
-                    .with("help", "use a whole number from 1")
+                Error::input(format!("invalid number of values `{word}`"))
+                    .with("help", "use a positive integer")
             })?);
         }
         _ => {
@@ -113,7 +122,7 @@ fn counting(word: &str) -> Result<Counting> {
         _ => {
             let precision = word.parse().ok().filter(|precision| PRECISIONS.contains(precision));
             precision.map(Counting::Approx).ok_or_else(|| {
-                Error::input(format!("`{word}` is not a precision")).with(
+                Error::input(format!("invalid precision `{word}`")).with(
                     "help",
                     format!("use true, or {} to {}", PRECISIONS.start(), PRECISIONS.end()),
                 )

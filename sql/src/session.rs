@@ -81,7 +81,7 @@ pub fn session_on(options: &Options, runtime: Arc<RuntimeEnv>) -> Result<Session
         .with_option_extension(Planning::default());
     if let Some(threads) = options.threads {
         if threads == 0 {
-            return Err(Error::input("a query cannot run on 0 threads")
+            return Err(Error::input("the number of threads must be at least 1")
                 .with("help", "omit it to use one per core"));
         }
         config = config.with_target_partitions(threads);
@@ -180,7 +180,7 @@ mod tests {
         }
         assert_eq!(session.state().config().target_partitions(), 3);
         let none = Options { threads: Some(0), ..Options::default() };
-        assert!(super::session(&none).err().unwrap().to_string().contains("0 threads"));
+        assert!(super::session(&none).err().unwrap().to_string().contains("number of threads"));
     }
 
     #[test]

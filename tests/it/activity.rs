@@ -149,7 +149,7 @@ fn numbers_that_the_store_gave_stay_in_their_store() {
         assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{sql}");
         assert!(ran.err.contains(part), "{sql}: {}", ran.err);
     };
-    fails("SELECT bitmap_to_array(bitmap_union(users)) FROM activity", "that a store has given");
+    fails("SELECT bitmap_to_array(bitmap_union(users)) FROM activity", "assigned by a store");
     fails(
         "SELECT bitmap_contains(users, 'user-1') FROM activity",
         "the table `users` of the store",
@@ -158,7 +158,7 @@ fn numbers_that_the_store_gave_stay_in_their_store() {
     let other = answer(&there, sql).lines().nth(1).unwrap().to_owned();
     fails(
         &format!("SELECT bitmap_or_count(bitmap_union(users), X'{other}') FROM activity"),
-        "numbers of two different stores",
+        "ids of two different stores",
     );
     // The same store at another time is the same numbering.
     let before = answer(&here, sql).lines().nth(1).unwrap().to_owned();

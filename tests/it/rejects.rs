@@ -90,7 +90,7 @@ fn check(file: &str, bytes: impl AsRef<[u8]>, told: &[Told], place: fn(u64) -> S
         assert_eq!(ran.code, 3, "{file}: {}\n{}", ran.err, ran.out);
         let total: u64 = told.iter().map(|told| told.1).sum();
         assert!(ran.err.contains(&format!("rejected {total} rows")), "{file}: {}", ran.err);
-        assert!(!ran.err.contains("nothing could be counted"), "{file}: {}", ran.err);
+        assert!(!ran.err.contains("was counted: "), "{file}: {}", ran.err);
         for (reason, rows, first, says) in told {
             let rows = if *rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
             let start = format!("  visits: {reason}: {rows}, the first in ");
@@ -217,7 +217,7 @@ fn a_report_of_nothing_is_empty() {
         }
         let ran = project.run(&["report", "--format", "csv"]);
         assert_eq!(ran.out.lines().count(), 1, "{}", ran.out);
-        let lost = ran.err.contains("error: nothing could be counted from source `visits`");
+        let lost = ran.err.contains("error: no row of source `visits` was counted");
         assert_eq!(lost, code == 3, "{}", ran.err);
         let check = project.run(&["check"]);
         assert_eq!(check.code, i32::from(code == 3), "{}", check.out);
@@ -236,22 +236,23 @@ fn a_source_without_any_good_row_is_an_error_of_the_project() {
     let check = project.run(&["check"]);
     assert_eq!(check.code, 1, "{}{}", check.out, check.err);
     for part in [
-        "headcount.yaml:5: error: sources[0].time: nothing could be counted from source `visits`: \
-         all of its 7 rows were rejected; the first with `unreadable time` is in ",
-        "events.csv, line 2: `user_id` is \"1\"; name a column of times under `time:`",
+        "headcount.yaml:5: error: sources[0].time: no row of source `visits` was counted: all of \
+         its 7 rows were rejected; the first with `unreadable time` is in ",
+        "events.csv, line 2: `user_id` is \"1\"; under `time:` of the source, name a column with \
+         times",
         "1 error\n",
     ] {
         assert!(check.out.contains(part), "no {part:?} in\n{}", check.out);
     }
     assert!(!check.out.contains("no errors") && !check.out.contains("`other`"), "{}", check.out);
     assert!(check.err.contains("  visits: unreadable time: 7 rows"), "{}", check.err);
-    let lost = "error: nothing could be counted from source `visits`: all of its 7 rows";
+    let lost = "error: no row of source `visits` was counted: all of its 7 rows";
     // From the events, by the ingest, and from the store.
     for command in [["report", "--no-store"].as_slice(), &["ingest"], &["report"]] {
         let ran = project.run(command);
         assert_eq!(ran.code, 3, "{command:?}: {}", ran.err);
         assert!(ran.err.contains(lost), "{command:?}: {}", ran.err);
-        assert!(ran.err.contains("name a column of times"), "{command:?}: {}", ran.err);
+        assert!(ran.err.contains("name a column with times"), "{command:?}: {}", ran.err);
         assert!(!ran.err.contains("source `other`"), "{command:?}: {}", ran.err);
     }
 }

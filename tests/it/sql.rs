@@ -205,7 +205,7 @@ fn commands_of_the_prompt_work_in_scripts() {
     }
     let ran = ask("\\h", &["--format", "csv"]);
     assert!(ran.out.contains("exact_distinct,aggregate,exact_distinct(expression)"), "{}", ran.out);
-    fails(&ask("\\h nothing", &[]), &["no function `nothing`"]);
+    fails(&ask("\\h nothing", &[]), &["unknown function `nothing`"]);
     fails(&ask("\\nonsense", &[]), &["unknown command"]);
     let ran = ask("SELECT 1 AS a;\n\\format csv\n\\q\nSELECT 2", &["--format", "json"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, "[\n{\"a\":1}\n]\n"), "{}", ran.err);
@@ -359,9 +359,9 @@ fn wrong_questions_are_told() {
         ("window => 'monthly'", &["unknown window `monthly`", "argument: window"][..]),
         ("level => 'stages'", &["unknown level `stages`", "argument: level"]),
         ("by => 'colour'", &["no source has a dimension `colour`", "plan"]),
-        ("approx => 3", &["`3` is not a precision", "argument: approx"]),
+        ("approx => 3", &["invalid precision `3`", "argument: approx"]),
         ("colour => 3", &["no argument `colour`", "window, level"]),
-        ("window => 'day', 'total'", &["positional arguments must come before named ones"]),
+        ("window => 'day', 'total'", &["positional arguments must come before"]),
         ("'day', window => 'day'", &["`window` is given twice"]),
         ("1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11", &["at most 10 arguments"]),
         ("\"from\" => 'soon'", &["soon", "argument: from"]),

@@ -65,7 +65,7 @@ pub(crate) fn metrics() -> Vec<Metric> {
             for (nth, (name, description)) in group.events.iter().enumerate() {
                 metrics.push(Metric {
                     key_path: key_path(name),
-                    description: format!("People who did this: {}", lower_first(description)),
+                    description: format!("Users who did this: {}", lower_first(description)),
                     group: group.key,
                     flags: if nth == 0 { &["gmau"] } else { &[] },
                     events: 1 << event,
@@ -78,7 +78,7 @@ pub(crate) fn metrics() -> Vec<Metric> {
         let counted = if first { STAGE_EVENTS } else { INDICATOR };
         metrics.push(Metric {
             key_path: key_path("users_active"),
-            description: format!("People who use {}", stage.name),
+            description: format!("Users of {}", stage.name),
             // The stage itself: under one of its groups, that group would count the whole stage.
             group: stage.key,
             flags: if first { &["smau", "umau"] } else { &["smau"] },

@@ -115,7 +115,7 @@ fn fit<'a>(
                 problems.push(project.problem(source, key, error.to_string()));
             }
             if errors.len() > MOST {
-                let more = format!("... and the same in {} files more", errors.len() - MOST);
+                let more = format!("... and the same in {} more files", errors.len() - MOST);
                 problems.push(project.problem(source, key, more));
             }
         }

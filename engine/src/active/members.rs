@@ -23,8 +23,8 @@ pub fn members(
 ) -> Result<Vec<Person>> {
     let counted = count(project, dictionary, question, overseer, false, &mut Vec::new())?;
     let (Users::Exact(exact), Some(scan)) = (&counted.rollup.users, &counted.scan) else {
-        return Err(Error::input("the users of sketches cannot be told")
-            .with("help", "ask the question exactly"));
+        return Err(Error::input("sketches cannot list their users")
+            .with("help", "count exactly, without sketches"));
     };
     let people = People::of(exact, scan)?;
     for (row, terms) in sets(project, dictionary, question, overseer, &counted)? {

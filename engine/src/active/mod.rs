@@ -231,12 +231,12 @@ pub fn counted_events(dictionary: &Dictionary) -> BTreeSet<String> {
 
 fn check(project: &Project, dictionary: &Dictionary, question: &Question) -> Result<()> {
     if question.top.is_some() && question.by.is_empty() {
-        return Err(Error::input("`top` chooses values of dimensions, and `by` names none")
-            .with("help", "name the dimensions with `by`, or leave `top` out"));
+        return Err(Error::input("`top` needs at least one dimension in `by`")
+            .with("help", "add dimensions to `by`, or remove `top`"));
     }
     for (at, name) in question.by.iter().enumerate() {
         if question.by[..at].contains(name) {
-            return Err(Error::input(format!("the dimension `{name}` is asked for twice")));
+            return Err(Error::input(format!("the dimension `{name}` is given twice")));
         }
         if project.sources.iter().all(|source| source.dimension(name).is_none()) {
             return Err(Error::input(format!("no source has a dimension `{name}`"))
@@ -246,13 +246,13 @@ fn check(project: &Project, dictionary: &Dictionary, question: &Question) -> Res
     if let (Some(from), Some(to)) = (question.from, question.to)
         && from > to
     {
-        return Err(Error::input(format!("the range ends ({to}) before it begins ({from})")));
+        return Err(Error::input(format!("the range ends ({to}) before it starts ({from})")));
     }
     if matches!(question.counting, Counting::Approx(_)) {
         let mut counted = dictionary.metrics.iter().filter(|metric| metric.counted().is_ok());
         if let Some(metric) = counted.find(|m| nodes::needs_intersection(m)) {
             return Err(Error::input(format!(
-                "`{}` counts users who did all of its events, which sketches cannot tell",
+                "`{}` counts users who did all of its events, and sketches cannot be intersected",
                 metric.key_path
             ))
             .with("file", metric.file.display())
@@ -281,7 +281,8 @@ fn dimensions(
                 dimensions.push(name.clone());
             } else {
                 notes.push(format!(
-                    "{} filters by `{name}`, which no source has: that rule selects nobody",
+                    "{} filters by the dimension `{name}`, which no source has, so the rule \
+                     matches no users",
                     metric.key_path
                 ));
             }

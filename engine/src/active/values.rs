@@ -132,7 +132,7 @@ fn count(rollup: &Rollup, users: &Users, asked: Asked) -> Result<Vec<Estimate>> 
         (Asked::Trailing { days, length }, Users::Exact(sets)) => {
             Ok(trailing(sets, &days, length).into_iter().map(exactly).collect())
         }
-        (Asked::Trailing { .. }, _) => Err(Error::internal("only sets have trailing days")),
+        (Asked::Trailing { .. }, _) => Err(Error::internal("trailing windows need exact sets")),
         (Asked::Terms(terms), _) => terms.iter().map(|terms| rollup.count(terms)).collect(),
     }
 }

@@ -43,15 +43,15 @@ impl Day {
     /// When there is no such day, as 2026-02-30.
     pub fn from_ymd(year: i32, month: u8, day: u8) -> Result<Self> {
         let reason = if !(1..=9999).contains(&year) {
-            "years go from 0001 to 9999".to_owned()
+            "the year must be from 0001 to 9999".to_owned()
         } else if !(1..=12).contains(&month) {
-            "months go from 01 to 12".to_owned()
+            "the month must be from 01 to 12".to_owned()
         } else if !(1..=month_length(year, month)).contains(&day) {
-            format!("{year:04}-{month:02} has days 01 to {}", month_length(year, month))
+            format!("the days of {year:04}-{month:02} are 01 to {}", month_length(year, month))
         } else {
             return Ok(Self::of_ymd(year, month, day));
         };
-        let message = format!("there is no day {year:04}-{month:02}-{day:02}");
+        let message = format!("invalid date {year:04}-{month:02}-{day:02}");
         Err(Error::input(message).with("help", reason))
     }
 
@@ -125,8 +125,8 @@ impl FromStr for Day {
                 return Self::from_ymd(year, month as u8, day as u8);
             }
         }
-        let message = format!("`{text}` is not a day");
-        Err(Error::input(message).with("help", "write it as YYYY-MM-DD, such as 2026-03-15"))
+        let message = format!("`{text}` is not a date");
+        Err(Error::input(message).with("help", "write dates as YYYY-MM-DD, such as 2026-03-15"))
     }
 }
 

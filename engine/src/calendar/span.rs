@@ -25,8 +25,8 @@ fn span(text: &str) -> Result<Period> {
         return text.parse().map(|day| Period::new(day, day));
     }
     parts(text).ok_or_else(|| {
-        let help = "write a year 2026, quarter 2026-Q1, month 2026-01, ISO week 2026-W12 \
-                    or day 2026-03-15";
+        let help = "write a year (2026), quarter (2026-Q1), month (2026-01), ISO week (2026-W12) \
+                    or day (2026-03-15)";
         Error::input(format!("`{text}` is not a date")).with("help", help)
     })
 }

@@ -50,8 +50,8 @@ impl Users {
     /// When the type cannot identify a user.
     pub fn of(array: &ArrayRef) -> Result<Self> {
         let form = Self::form(array.data_type()).ok_or_else(|| {
-            Error::input(format!("a column of type {} cannot identify users", array.data_type()))
-                .with("help", "use integers, texts or 16-byte binary")
+            Error::input(format!("a column of type {} cannot hold user keys", array.data_type()))
+                .with("help", "use integers, text or 16-byte binary")
         })?;
         let mut array = ArrayRef::clone(array);
         if let DataType::FixedSizeBinary(_) = array.data_type() {

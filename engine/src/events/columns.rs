@@ -80,7 +80,10 @@ pub(super) fn times(array: &ArrayRef, source: &Source, zone: &Zone) -> Result<Ti
             let unit = source.time_unit.ok_or_else(|| {
                 Error::input(format!("times of type {number} need a unit"))
                     .with("column", &source.time)
-                    .with("help", "declare it: `time: {column: ..., unit: s}` (s, ms, us or ns)")
+                    .with(
+                        "help",
+                        "declare the unit: `time: {column: ..., unit: s}` (s, ms, us or ns)",
+                    )
             })?;
             if number.is_floating() {
                 let array = cast(array, &DataType::Float64)?;
@@ -95,9 +98,12 @@ pub(super) fn times(array: &ArrayRef, source: &Source, zone: &Zone) -> Result<Ti
                 }))
             }
         }
-        other => Err(Error::input(format!("a column of type {other} cannot tell times"))
+        other => Err(Error::input(format!("a column of type {other} cannot hold times"))
             .with("column", &source.time)
-            .with("help", "use timestamps, dates, ISO 8601 texts or epoch numbers with a unit")),
+            .with(
+                "help",
+                "use timestamps, dates, ISO 8601 text, or numbers since 1970 with a unit",
+            )),
     }
 }
 
@@ -190,12 +196,9 @@ impl Coder {
                 // By way of text: not every type casts to a dictionary in one step.
                 let texts = cast(array, &DataType::Utf8).map_err(unsupported)?;
                 if let Some(row) = lost(array, &texts) {
-                    return Err(Error::input("a value is not text in UTF-8")
+                    return Err(Error::input("a value is not valid UTF-8")
                         .with("row", before + row as u64 + 1)
-                        .with(
-                            "help",
-                            "write the column as text, or leave it out of `dimensions`",
-                        ));
+                        .with("help", "write the column as text, or remove it from `dimensions`"));
                 }
                 self.codes(&cast(&texts, &form).map_err(unsupported)?, book, before)
             }

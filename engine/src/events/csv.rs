@@ -96,16 +96,16 @@ impl<'a> CsvFile<'a> {
         csv.fill()?;
         let first_line = csv.unsplit().split(|byte| is_line_end(*byte)).next().unwrap_or_default();
         if first_line.trim_ascii().is_empty() {
-            return Err(broken(file, &"it has no header line"));
+            return Err(broken(file, &"the header line is missing"));
         }
         let row = csv.next_row()?.unwrap_or_default();
         let text = csv.text(&row)?;
         csv.names = csv.fields.iter().map(|field| field.of(text).trim().to_owned()).collect();
         for (at, name) in csv.names.iter().enumerate() {
             if csv.names[..at].contains(name) {
-                return Err(Error::input(format!("two columns are called `{name}`"))
+                return Err(Error::input(format!("the header has two columns `{name}`"))
                     .with("file", file.path.display())
-                    .with("help", "rename one of them in the header"));
+                    .with("help", "rename one of them"));
             }
         }
         Ok(csv)
@@ -189,18 +189,18 @@ impl<'a> CsvFile<'a> {
         std::str::from_utf8(bytes).map_err(|cause| {
             let at = cause.valid_up_to();
             let line = self.row_line + line_ends(&bytes[..at]);
-            let error = self.error("text that is not UTF-8", line);
+            let error = self.error("a value is not valid UTF-8", line);
             let column = self.fields.iter().position(|field| at <= field.end);
             match column.and_then(|column| self.names.get(column)) {
                 Some(name) => error.with("column", name),
                 None => error,
             }
-            .with("help", "write the file in UTF-8")
+            .with("help", "convert the file to UTF-8")
         })
     }
 
     fn error(&self, what: impl std::fmt::Display, line: u64) -> Error {
-        Error::input(format!("broken file: {what}"))
+        Error::input(format!("invalid file: {what}"))
             .with("file", self.file.path.display())
             .with("line", line)
     }
@@ -209,16 +209,16 @@ impl<'a> CsvFile<'a> {
         let line = self.line + line_ends(&self.unsplit()[..at]);
         match mistake {
             Mistake::NotClosed => {
-                self.error("the quote that opens here is never closed", line).with(
+                self.error("the quote that starts here is never closed", line).with(
                     "help",
-                    "close it, or double the quotes that belong to a text; nothing of the file \
-                     was counted",
+                    "close the quote, or double the quotes inside a value; no row of the file was \
+                     counted",
                 )
             }
             Mistake::TextAfterQuote => self.error("text after a closing quote", line).with(
                 "help",
-                "double the quotes that belong to a text, or look for one that is missing in the \
-                 lines above; nothing of the file was counted",
+                "double the quotes inside a value, or add the quote that is missing in the lines \
+                 above; no row of the file was counted",
             ),
         }
     }
@@ -227,10 +227,10 @@ impl<'a> CsvFile<'a> {
     fn wrong_length(&self) -> Error {
         let (found, expected) = (self.fields.len(), self.names.len());
         let fields = if found == 1 { "field" } else { "fields" };
-        let what = format!("a row of {found} {fields}, but the header has {expected}");
+        let what = format!("a row has {found} {fields}, but the header has {expected}");
         self.error(what, self.line).with(
             "help",
-            "put quotes around a text that has the delimiter in it; nothing of the file was counted",
+            "put quotes around values that contain the delimiter; no row of the file was counted",
         )
     }
 
@@ -243,7 +243,7 @@ impl<'a> CsvFile<'a> {
         };
         let line = self.line + line_ends(&self.unsplit()[..at]);
         self.error(format!("a row is longer than {} MiB", LONGEST_ROW >> 20), line)
-            .with("help", "look for a quote in this line that is never closed")
+            .with("help", "check this line for a quote that is never closed")
     }
 }
 

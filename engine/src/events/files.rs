@@ -113,9 +113,9 @@ impl EventFile {
         };
         match now {
             Some(now) if now != (self.size, self.modified) => {
-                Err(Error::input("the file was changed while it was read")
+                Err(Error::input("the file changed while it was being read")
                     .with("file", self.path.display())
-                    .with("help", "run the command again when nobody writes to it"))
+                    .with("help", "run the command again when the file is not being written"))
             }
             _ => Ok(()),
         }
@@ -171,9 +171,9 @@ impl EventFile {
             .read_to_end(&mut start)
             .map_err(|cause| broken(self, &cause))?;
         if UTF16_MARKS.iter().any(|mark| start.starts_with(mark)) {
-            return Err(Error::input("the file is in UTF-16, not in UTF-8")
+            return Err(Error::input("the file is encoded in UTF-16; only UTF-8 is supported")
                 .with("file", self.path.display())
-                .with("help", "convert it, as by `iconv -f UTF-16 -t UTF-8`"));
+                .with("help", "convert it with `iconv -f UTF-16 -t UTF-8`"));
         }
         if start == UTF8_MARK {
             return Ok(text);

@@ -57,9 +57,9 @@ fn matching(base: &Path, patterns: &[String], needed: bool) -> Result<Vec<EventF
             in_glob(base, pattern, &mut files)?;
         }
         if needed && files.len() == before {
-            return Err(Error::input("no event files here").with("file", path.display()).with(
+            return Err(Error::input("no event files found").with("file", path.display()).with(
                 "help",
-                "name a file, a folder or a glob of .parquet, .csv or .ndjson files",
+                "name a file, a folder, or a glob of .parquet, .csv or .ndjson files",
             ));
         }
     }
@@ -241,12 +241,13 @@ fn in_object_store(address: &str, files: &mut Vec<EventFile>) -> Result<()> {
 }
 
 fn bad_pattern(cause: &glob::PatternError, pattern: &str) -> Error {
-    Error::input(format!("bad pattern: {cause}")).with("file", pattern)
+    Error::input(format!("invalid glob: {cause}")).with("file", pattern)
 }
 
 fn unknown_format(path: &Path) -> Error {
     Error::input("unknown file format").with("file", path.display()).with(
         "help",
-        "event files end in .parquet, .csv, .tsv, .ndjson or .jsonl, text also in .gz or .zst",
+        "event files end in .parquet, .csv, .tsv, .ndjson or .jsonl; text files also in .gz or \
+         .zst",
     )
 }

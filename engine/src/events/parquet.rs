@@ -93,13 +93,13 @@ impl ParquetFile {
 /// The error for a file that cannot be read to its end.
 pub(super) fn broken(file: &EventFile, cause: &dyn std::fmt::Display) -> Error {
     let help = match file.object {
-        None => "nothing of it was counted; replace or remove the file",
+        None => "no row of it was counted; replace or remove the file",
         Some(_) => {
-            "nothing of it was counted; if the connection was lost run the command again, else \
-             replace or remove the object"
+            "no row of it was counted; if the connection was lost, run the command again, \
+             otherwise replace or remove the object"
         }
     };
-    Error::input(format!("broken file: {cause}"))
+    Error::input(format!("invalid file: {cause}"))
         .with("file", file.path.display())
         .with("help", help)
 }

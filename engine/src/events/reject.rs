@@ -54,19 +54,19 @@ impl Reason {
     /// What to do if the rows of a whole source are rejected for this reason.
     pub fn help(self) -> &'static str {
         match self {
-            Self::TimeMissing => "name the column with the time under `time:` of the source",
+            Self::TimeMissing => "under `time:` of the source, name the column with the time",
             Self::TimeUnreadable => {
-                "name a column of times under `time:` of the source; numbers need a unit, as in \
+                "under `time:` of the source, name a column with times; numbers need a unit: \
                  `time: {column: ts, unit: ms}` (s, ms, us or ns)"
             }
             Self::TimeBefore1970 => "check the column and its unit under `time:` of the source",
             Self::TimeAfterBound => {
                 "check the column and its unit under `time:` of the source, and `no_events_after`"
             }
-            Self::UserMissing => "name the column with the user's key under `user:` of the source",
-            Self::ScopeMissing => "name the column with the scope under `user:` of the source",
+            Self::UserMissing => "under `user:` of the source, name the column with the user's key",
+            Self::ScopeMissing => "under `user:` of the source, name the column with the scope",
             Self::EventMissing => {
-                "name the column with the event's name under `event:` of the source, or \
+                "under `event:` of the source, name the column with the event's name, or write \
                  `{const: page_view}` if all rows are the same event"
             }
         }
@@ -236,8 +236,8 @@ impl fmt::Display for Lost<'_> {
         };
         write!(
             f,
-            "nothing could be counted from source `{source}`: {all} rejected; the first with \
-             `{reason}` is in {first}"
+            "no row of source `{source}` was counted: {all} rejected; the first with `{reason}` \
+             is in {first}"
         )
     }
 }

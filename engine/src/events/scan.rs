@@ -142,12 +142,12 @@ impl Scan {
                 let user = schema.field_with_name(&source.user)?.data_type();
                 if Users::form(user).is_none() {
                     return Err(Error::input(format!(
-                        "a column of type {user} cannot identify users"
+                        "a column of type {user} cannot hold user keys"
                     ))
                     .with("file", file.path.display())
                     .with("column", &source.user)
                     .with("source", &source.name)
-                    .with("help", "use integers, texts or 16-byte binary"));
+                    .with("help", "use integers, text or 16-byte binary"));
                 }
                 scan.parquet.push((at, opened));
             } else {
@@ -275,11 +275,11 @@ fn check_columns(file: &EventFile, wanted: &[String], names: &[String]) -> Resul
 }
 
 pub(super) fn missing(file: &EventFile, column: &str, names: &[String]) -> Error {
-    let error = Error::input(format!("there is no column `{column}`"))
+    let error = Error::input(format!("the column `{column}` is missing"))
         .with("file", file.path.display())
         .with("column", column);
     if names.is_empty() {
         return error;
     }
-    error.with("help", format!("the file has: {}", names.join(", ")))
+    error.with("help", format!("the columns of the file are: {}", names.join(", ")))
 }

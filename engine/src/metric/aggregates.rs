@@ -56,10 +56,10 @@ pub(super) fn read(definitions: &[View<'_>]) -> Vec<Metric> {
             Some(twin) => {
                 let place = format!("{}:{}", twin.file.display(), twin.line);
                 let message = format!(
-                    "aggregate `{}` is defined twice and differently; first in {place}",
+                    "aggregate `{}` has two different definitions; the first is in {place}",
                     aggregate.key_path
                 );
-                view.error(message, Some("keep one of them"));
+                view.error(message, Some("remove one of them"));
             }
         }
     }

@@ -42,7 +42,7 @@ pub(super) fn metrics(metrics: &[Metric], tree: &Tree, problems: &Problems) {
         };
         if metric.rules.is_empty() {
             let message =
-                format!("`{}` names no events: its users are not counted", metric.key_path);
+                format!("`{}` has no events, so its users are not counted", metric.key_path);
             warn(metric.line, &metric.key, message, None);
         }
         // Without any stage there is nothing to hang on; a tree without stages is reported itself.
@@ -60,11 +60,11 @@ pub(super) fn metrics(metrics: &[Metric], tree: &Tree, problems: &Problems) {
 fn homeless(metric: &Metric, tree: &Tree) -> Option<(String, Option<String>)> {
     let place = tree.place_ever(metric);
     let instead = match place {
-        Place { stage: Some(stage), .. } => format!("the metric counts for stage `{stage}`"),
+        Place { stage: Some(stage), .. } => format!("the metric belongs to stage `{stage}`"),
         Place { section: Some(section), .. } => {
-            format!("the metric counts for section `{section}`")
+            format!("the metric belongs to section `{section}`")
         }
-        _ => "the metric counts for no stage".to_owned(),
+        _ => "the metric belongs to no stage".to_owned(),
     };
     let Some(group) = &metric.group else {
         let message = format!("`{}` has no product_group: {instead}", metric.key_path);
@@ -78,6 +78,6 @@ fn homeless(metric: &Metric, tree: &Tree) -> Option<(String, Option<String>)> {
     }
     let groups = tree.groups().map(|group| group.slug.as_str());
     let help = did_you_mean(group, groups);
-    let message = format!("group `{group}` is not in the tree of stages: {instead}");
+    let message = format!("group `{group}` is not defined in the stages file: {instead}");
     Some((message, help))
 }

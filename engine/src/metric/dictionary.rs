@@ -124,7 +124,7 @@ impl Dictionary {
 
         for source in &sources {
             if source.documents.iter().all(Node::is_null) && problems.are_none_in(&source.file) {
-                let message = "the file holds no definition";
+                let message = "the file has no definition";
                 problems.push(Problem::new(Severity::Warning, &source.file, 0, "", message));
             }
         }

@@ -19,13 +19,13 @@ pub(super) fn read(definitions: &[View<'_>]) -> Vec<Event> {
         if let Some(first) = known.get(&name) {
             let first = &events[*first];
             let message = format!(
-                "event `{}` is defined twice; first in {}:{}",
+                "event `{}` is defined twice; the first is in {}:{}",
                 event.action,
                 first.file.display(),
                 first.line
             );
             let place = view.get("action").unwrap_or_else(|| view.clone());
-            place.error(message, Some("keep one of them"));
+            place.error(message, Some("remove one of them"));
             continue;
         }
         known.insert(name, events.len());

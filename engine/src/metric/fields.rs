@@ -20,7 +20,7 @@ pub(super) fn status(view: &View<'_>, other: &mut Vec<(String, String)>) -> Stat
         && let Some(status) = view.get("status")
     {
         let help = "use active, broken or removed";
-        status.warning(format!("unknown status `{word}`, taken as active"), Some(help));
+        status.warning(format!("unknown status `{word}`, treated as `active`"), Some(help));
     }
     other.push(("status".to_owned(), word.to_owned()));
     Status::Active

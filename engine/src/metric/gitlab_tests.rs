@@ -342,10 +342,10 @@ fn what_is_missing_is_said_and_nothing_else() {
     for problem in &GITLAB.problems {
         let kinds = [
             "has no definition",
-            "names no events",
+            "has no events",
             "has no product_group",
-            "is not in the tree",
-            "inside of brackets begins no deeper",
+            "is not defined in the stages file",
+            "a line inside brackets must be indented",
         ];
         let kind = kinds.into_iter().find(|kind| problem.message.contains(kind));
         *found.entry(kind.unwrap_or(&problem.message)).or_insert(0) += 1;
@@ -356,9 +356,9 @@ fn what_is_missing_is_said_and_nothing_else() {
         ("has no definition", 78),
         ("has no product_group", 7),
         // Lists of events that end with a bracket below their key.
-        ("inside of brackets begins no deeper", 3),
-        ("is not in the tree", 10),
-        ("names no events", 20),
+        ("a line inside brackets must be indented", 3),
+        ("is not defined in the stages file", 10),
+        ("has no events", 20),
     ];
     assert_eq!(found, expected.into());
 }

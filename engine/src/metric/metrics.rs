@@ -36,9 +36,10 @@ pub(super) fn read(definitions: &[View<'_>]) -> Vec<Metric> {
         if let Some(first) = known.get(&metric.key_path) {
             let first = &metrics[*first];
             let place = format!("{}:{}", first.file.display(), first.line);
-            let message = format!("`{}` is defined twice; first in {place}", metric.key_path);
+            let message =
+                format!("`{}` is defined twice; the first is in {place}", metric.key_path);
             let key_path = view.get("key_path").unwrap_or_else(|| view.clone());
-            key_path.error(message, Some("keep one of them"));
+            key_path.error(message, Some("remove one of them"));
             continue;
         }
         known.insert(metric.key_path.clone(), metrics.len());
@@ -133,7 +134,7 @@ fn indicators(view: &View<'_>) -> Vec<Indicator> {
             "umau" => Indicator::Umau,
             _ => {
                 if !OTHER_INDICATORS.contains(&word) {
-                    let help = "the reports know smau, gmau, paid_gmau and umau";
+                    let help = "reports use smau, gmau, paid_gmau and umau";
                     item.warning(format!("unknown indicator `{word}`"), Some(help));
                 }
                 Indicator::Other(word.to_owned())

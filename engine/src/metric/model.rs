@@ -190,12 +190,12 @@ impl Metric {
 impl fmt::Display for Uncounted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Removed => "it is removed",
-            Self::Broken => "it is broken",
-            Self::NoEvents => "it names no events",
-            Self::SumOperator => "it adds up a value",
-            Self::NotUsers => "it does not count users",
-            Self::TimeFrame => "it is not asked for over 28 days",
+            Self::Removed => "status `removed`",
+            Self::Broken => "status `broken`",
+            Self::NoEvents => "no events",
+            Self::SumOperator => "sums a value",
+            Self::NotUsers => "does not count users",
+            Self::TimeFrame => "no time frame of 28d",
         })
     }
 }

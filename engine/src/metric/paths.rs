@@ -65,7 +65,7 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>> {
         return Ok(vec![path.to_owned()]);
     }
     let bad = |cause: glob::PatternError| {
-        Error::input(format!("not a glob: {cause}")).with("file", path.display())
+        Error::input(format!("invalid glob: {cause}")).with("file", path.display())
     };
     let mut matches = Vec::new();
     for entry in glob::glob(&pattern).map_err(bad)? {

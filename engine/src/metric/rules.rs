@@ -20,7 +20,7 @@ pub(super) fn read(events: &View<'_>, implied: Option<&str>) -> Vec<Rule> {
         .windows(2)
         .any(|pair| pair[0].unique != pair[1].unique || pair[0].operator != pair[1].operator);
     if mixed {
-        let help = "give all rules the same `unique`, `user.id` for users";
+        let help = "give all rules the same `unique`, such as `user.id`";
         events.error("the rules count different things", Some(help));
     }
     rules
@@ -52,8 +52,9 @@ fn rule(view: &View<'_>) -> Option<Rule> {
         // A misspelt `filter` would make the metric larger without a word.
         if let Some(field) = view.get(&entry.key) {
             let near = did_you_mean(&entry.key, FIELDS);
-            let help = near.unwrap_or_else(|| format!("a rule has {}", FIELDS.join(", ")));
-            field.warning("a rule has no such field; it is not used", Some(&help));
+            let help =
+                near.unwrap_or_else(|| format!("the fields of a rule are {}", FIELDS.join(", ")));
+            field.warning("unknown field of a rule; it is ignored", Some(&help));
         }
     }
     let name = view.required_text_of("name")?;
@@ -61,7 +62,10 @@ fn rule(view: &View<'_>) -> Option<Rule> {
     if let (Some(word), Some(place)) = (operator, view.get("operator"))
         && !(word.starts_with("sum(") && word.ends_with(')'))
     {
-        place.error(format!("unknown operator `{word}`"), Some("a rule knows only sum(value)"));
+        place.error(
+            format!("unknown operator `{word}`"),
+            Some("the only operator of a rule is sum(value)"),
+        );
     }
     Some(Rule {
         filter: view.get("filter").map_or_else(Vec::new, |filter| read_filter(&filter)),
@@ -76,7 +80,7 @@ fn read_filter(view: &View<'_>) -> Vec<(String, Vec<String>)> {
     for (dimension, value) in view.entries() {
         let items = value.items();
         if items.is_empty() {
-            value.error("an empty list selects nothing", Some("name a value or drop the key"));
+            value.error("an empty list matches no events", Some("add a value or remove the key"));
         }
         let values = items.iter().filter_map(View::text).map(str::to_owned).collect();
         filter.push((dimension.to_owned(), values));

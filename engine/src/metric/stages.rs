@@ -15,13 +15,13 @@ pub(super) fn read(documents: &[View<'_>]) -> Tree {
     for document in documents {
         let known = ["stages", "sections", "groups"];
         if known.iter().all(|name| document.get(name).is_none()) {
-            let help = Some("write `stages:` with one key for each stage");
+            let help = Some("add `stages:` with one key for each stage");
             document.error("`stages` is missing", help);
         }
         if let Some(stages) = document.get("stages")
             && stages.node().as_map().is_some_and(<[_]>::is_empty)
         {
-            stages.warning("there is no stage", Some("add a key for each stage"));
+            stages.warning("`stages` is empty", Some("add a key for each stage"));
         }
     }
     for (key, view) in parts("sections") {
@@ -32,7 +32,7 @@ pub(super) fn read(documents: &[View<'_>]) -> Tree {
         stage(&mut tree, declared, key, &view);
     }
     for (_, view) in parts("groups") {
-        view.warning("a group without a stage is not used", Some("move it under its stage"));
+        view.warning("a group outside of a stage is ignored", Some("move it under its stage"));
     }
     tree
 }
@@ -40,7 +40,7 @@ pub(super) fn read(documents: &[View<'_>]) -> Tree {
 fn section(tree: &mut Tree, key: &str, view: &View<'_>) {
     let slug = normalise(key);
     if tree.sections.iter().any(|section| section.slug == slug) {
-        view.error(format!("section `{key}` is declared twice"), Some("keep one of them"));
+        view.error(format!("section `{key}` is defined twice"), Some("remove one of them"));
         return;
     }
     tree.sections.push(Section { key: key.to_owned(), name: name(view, key), slug });
@@ -56,8 +56,9 @@ fn stage(tree: &mut Tree, declared: usize, key: &str, view: &View<'_>) {
     let twin = tree.stages.iter().find(|stage| stage.slug == slug && stage.valid.overlaps(&valid));
     if let Some(twin) = twin {
         let place = format!("{}:{}", twin.file.display(), twin.line);
-        let message = format!("stage `{key}` is defined twice for the same days; first in {place}");
-        view.error(message, Some("keep one of them, or give them dates that do not overlap"));
+        let message =
+            format!("stage `{key}` is defined twice for the same days; the first is in {place}");
+        view.error(message, Some("remove one of them, or give them dates that do not overlap"));
         return;
     }
     let section = view.get("section").and_then(|word| section_of(tree, declared, &word));
@@ -93,7 +94,7 @@ fn section_of(tree: &mut Tree, declared: usize, view: &View<'_>) -> Option<Strin
         let known = tree.sections[..declared].iter().map(|section| section.key.as_str());
         let near = did_you_mean(key, known);
         let help = near.as_deref().or(Some("add it to `sections`"));
-        view.warning(format!("section `{key}` is not declared"), help);
+        view.warning(format!("section `{key}` is not defined"), help);
     }
     tree.sections.push(Section { key: key.to_owned(), name: key.to_owned(), slug });
     Some(key.to_owned())
@@ -113,13 +114,15 @@ fn group(tree: &Tree, key: &str, view: &View<'_>) -> Option<Group> {
     let twin = tree.groups().find(|group| group.slug == slug && group.valid.overlaps(&valid));
     if let Some(twin) = twin {
         let place = format!("{}:{}", twin.file.display(), twin.line);
-        let message = format!("group `{key}` is defined twice for the same days; first in {place}");
-        let help = "a group that moves needs a `valid_to` there and a `valid_from` here";
+        let message =
+            format!("group `{key}` is defined twice for the same days; the first is in {place}");
+        let help = "if the group moved to another stage, add `valid_to` there and `valid_from` \
+                    here";
         view.error(message, Some(help));
         return None;
     }
     if valid.is_empty() {
-        view.warning("the group holds only on days on which its stage does not", None);
+        view.warning("the group is valid only on days on which its stage is not", None);
     }
     Some(Group {
         key: key.to_owned(),

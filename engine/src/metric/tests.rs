@@ -113,90 +113,79 @@ fn problems_of_a_metric() {
         ),
         (
             "events:\n- opened\n- released\n- released",
-            "5: warning: events[1]: event `released` \
-             has no definition",
+            "5: warning: events[1]: event `released` has no definition",
         ),
-        ("description: x", "1: warning: `a` names no events: its users are not counted"),
+        ("description: x", "1: warning: `a` has no events, so its users are not counted"),
         ("status: removed\nevents: [gone]", ""),
         (
             "events: [opened]\ndescription: [a]",
-            "4: error: description: expected text, found a \
-             list",
+            "4: error: description: expected text, found a list",
         ),
         ("events: [opened, {unique: user.id}]", "3: error: events[1]: `name` is missing"),
         ("events: [[opened]]\nstatus: removed", "3: error: events[0]: expected text, found a list"),
         (
             "events: [{name: opened, filter: x}]",
-            "3: error: events[0].filter: expected a mapping, \
-             found text",
+            "3: error: events[0].filter: expected a mapping, found text",
         ),
         (
             "events: [{name: opened, filter: {a: {b: c}}}]",
-            "3: error: events[0].filter.a: expected \
-             text, found a mapping",
+            "3: error: events[0].filter.a: expected text, found a mapping",
         ),
         (
             "events: [{name: opened, filter: {a: }}]",
-            "3: error: events[0].filter.a: expected text, \
-             found nothing",
+            "3: error: events[0].filter.a: expected text, found nothing",
         ),
         (
             "events: [{name: opened, filter: {a: []}}]",
-            "3: error: events[0].filter.a: an empty \
-             list selects nothing; name a value or drop the key",
+            "3: error: events[0].filter.a: an empty list matches no events; add a value or remove \
+             the key",
         ),
         (
             "events: [{name: opened, filters: {a: b}}]",
-            "3: warning: events[0].filters: a rule has \
-             no such field; it is not used; did you mean `filter`?",
+            "3: warning: events[0].filters: unknown field of a rule; it is ignored; did you mean \
+             `filter`?",
         ),
         (
             "events: [{name: opened, operator: max(value)}]",
-            "3: error: events[0].operator: unknown \
-             operator `max(value)`; a rule knows only sum(value)",
+            "3: error: events[0].operator: unknown operator `max(value)`; the only operator of a \
+             rule is sum(value)",
         ),
         (
             "events: [{name: opened, unique: user.id}, {name: closed}]",
-            "3: error: events: the rules \
-             count different things; give all rules the same `unique`, `user.id` for users",
+            "3: error: events: the rules count different things; give all rules the same \
+             `unique`, such as `user.id`",
         ),
         (
             "events: [opened]\noperator: XOR",
-            "4: error: operator: unknown operator `XOR`; use OR \
-             or AND",
+            "4: error: operator: unknown operator `XOR`; use OR or AND",
         ),
         (
             "events: [opened]\nperformance_indicator_type: [smau, xmau]",
-            "4: warning: \
-             performance_indicator_type[1]: unknown indicator `xmau`; the reports know smau, \
-             gmau, paid_gmau and umau",
+            "4: warning: performance_indicator_type[1]: unknown indicator `xmau`; reports use \
+             smau, gmau, paid_gmau and umau",
         ),
         ("events: [opened]\nperformance_indicator_type: customer_health_score", ""),
         (
             "events: [opened]\nstatus: live",
-            "4: warning: status: unknown status `live`, taken as \
-             active; use active, broken or removed",
+            "4: warning: status: unknown status `live`, treated as `active`; use active, broken \
+             or removed",
         ),
         (
             "events: [opened]\ntime_frame: [28d, 30d]",
-            "4: error: time_frame[1]: unknown time \
-             frame `30d`; use 7d, 28d, all or none",
+            "4: error: time_frame[1]: unknown time frame `30d`; use 7d, 28d, all or none",
         ),
         (
             "events: [opened]\nvalid_from: 2024-02-30x",
-            "4: error: valid_from: `2024-02-30x` is \
-             not a date; write a date as YYYY-MM-DD",
+            "4: error: valid_from: `2024-02-30x` is not a date; write a date as YYYY-MM-DD",
         ),
         (
             "events: [opened]\nvalid_from: 2024-02-01\nvalid_to: 2024-02-01",
-            "5: error: valid_to: \
-             `valid_to` is not after `valid_from`; `valid_to` is the first day on which it no \
-             longer holds",
+            "5: error: valid_to: `valid_to` is not after `valid_from`; `valid_to` is the first \
+             day that is no longer included",
         ),
         (
             "events: [opened]\nstatus: active\nstatus: removed",
-            "5: error: status: the key stands \
-             twice; first in line 4; keep one of them",
+            "5: error: status: the key appears twice; the first is in line 4; remove one of them",
         ),
         ("events: [opened]\nmade_up: {x: [1]}", ""),
     ] {
@@ -222,22 +211,28 @@ fn problems_of_owners() {
         (
             "product_group: planing",
             Some(
-                "group `planing` is not in the tree of stages: the metric counts for no stage; \
-                  did you mean `planning`?",
+                "group `planing` is not defined in the stages file: the metric belongs to no \
+                 stage; did you mean `planning`?",
             ),
         ),
         (
             "product_group: ideas\nproduct_stage: plan",
-            Some("group `ideas` is not in the tree of stages: the metric counts for stage `plan`"),
+            Some(
+                "group `ideas` is not defined in the stages file: the metric belongs to stage \
+                 `plan`",
+            ),
         ),
         (
             "product_group: ideas\nproduct_section: dev",
-            Some("group `ideas` is not in the tree of stages: the metric counts for section `dev`"),
+            Some(
+                "group `ideas` is not defined in the stages file: the metric belongs to section \
+                 `dev`",
+            ),
         ),
-        ("product_group:", Some("`a` has no product_group: the metric counts for no stage")),
+        ("product_group:", Some("`a` has no product_group: the metric belongs to no stage")),
         (
             "product_section: dev",
-            Some("`a` has no product_group: the metric counts for section `dev`"),
+            Some("`a` has no product_group: the metric belongs to section `dev`"),
         ),
     ] {
         // The line of the group where there is one.
@@ -264,8 +259,7 @@ fn problems_of_definitions_side_by_side() {
             TREE,
             EVENTS,
             "- text",
-            "metrics.yml:1: error: [0]: expected a metric definition, found \
-            text",
+            "metrics.yml:1: error: [0]: expected a metric definition, found text",
         ),
         (TREE, "- {category: x}", "[]", "events.yml:1: error: [0]: `action` is missing"),
         (TREE, "text", "[]", "events.yml:1: error: expected an event definition, found text"),
@@ -274,65 +268,60 @@ fn problems_of_definitions_side_by_side() {
             TREE,
             "- {action: x, category: b}\n- {action: x, category: b}",
             "[]",
-            "events.yml:2: \
-            error: [1].action: event `x` is defined twice; first in events.yml:1; keep one of \
-            them",
+            "events.yml:2: error: [1].action: event `x` is defined twice; the first is in \
+             events.yml:1; remove one of them",
         ),
         (
             TREE,
             EVENTS,
             &format!("{metric}{metric}"),
-            "metrics.yml:2: error: [1].key_path: `a` is \
-            defined twice; first in metrics.yml:1; keep one of them",
+            "metrics.yml:2: error: [1].key_path: `a` is defined twice; the first is in \
+             metrics.yml:1; remove one of them",
         ),
-        (TREE, "# none", "[]", "events.yml: warning: the file holds no definition"),
+        (TREE, "# none", "[]", "events.yml: warning: the file has no definition"),
         (
             "stage: {}",
             EVENTS,
             metric,
-            "stages.yml:1: error: `stages` is missing; write `stages:` \
-            with one key for each stage",
+            "stages.yml:1: error: `stages` is missing; add `stages:` with one key for each stage",
         ),
         (
             "stages: [plan]",
             EVENTS,
             metric,
-            "stages.yml:1: error: stages: expected a mapping, \
-            found a list",
+            "stages.yml:1: error: stages: expected a mapping, found a list",
         ),
         (
             "stages: {}",
             EVENTS,
             metric,
-            "stages.yml:1: warning: stages: there is no stage; add a key for each stage",
+            "stages.yml:1: warning: stages: `stages` is empty; add a key for each stage",
         ),
         (
             "stages: {plan: dev}",
             EVENTS,
             metric,
-            "stages.yml:1: error: stages.plan: expected a \
-            mapping, found text",
+            "stages.yml:1: error: stages.plan: expected a mapping, found text",
         ),
         (
             "stages: {plan: {groups: {planning: , x: y}}}",
             EVENTS,
             metric,
-            "stages.yml:1: error: \
-            stages.plan.groups.x: expected a mapping, found text",
+            "stages.yml:1: error: stages.plan.groups.x: expected a mapping, found text",
         ),
         (
             "sections: {dev: {name: Dev}}\nstages: {plan: {section: dve, groups: {planning: }}}",
             EVENTS,
             metric,
-            "stages.yml:2: warning: stages.plan.section: section `dve` is not \
-            declared; did you mean `dev`?",
+            "stages.yml:2: warning: stages.plan.section: section `dve` is not defined; did you \
+             mean `dev`?",
         ),
         (
             "stages: {plan: {groups: {planning: }}}\ngroups: {idle: {name: Idle}}",
             EVENTS,
             metric,
-            "stages.yml:2: warning: groups.idle: a group without a stage is not used; move it \
-            under its stage",
+            "stages.yml:2: warning: groups.idle: a group outside of a stage is ignored; move it \
+             under its stage",
         ),
     ] {
         let found = problems(&dictionary(stages, events, metrics)).join("\n");
@@ -349,9 +338,9 @@ fn a_group_or_stage_holds_in_one_place_at_a_time() {
              review: {{{second}}}\n"
         )
     };
-    let twice = "stages.yml:7: error: stages.create.groups.review: group `review` is defined twice \
-                 for the same days; first in stages.yml:4; a group that moves needs a `valid_to` \
-                 there and a `valid_from` here";
+    let twice = "stages.yml:7: error: stages.create.groups.review: group `review` is defined \
+                 twice for the same days; the first is in stages.yml:4; if the group moved to \
+                 another stage, add `valid_to` there and `valid_from` here";
     for (first, second, expected) in [
         ("", "", twice),
         ("valid_to: 2024-01-01", "", twice),
@@ -362,7 +351,7 @@ fn a_group_or_stage_holds_in_one_place_at_a_time() {
             "valid_from: 2024-01-02, valid_to: 2024-01-01",
             "valid_from: 2024-01-01",
             "stages.yml:4: error: stages.plan.groups.review.valid_to: `valid_to` is not after \
-             `valid_from`; `valid_to` is the first day on which it no longer holds",
+             `valid_from`; `valid_to` is the first day that is no longer included",
         ),
     ] {
         let text = groups(first, second);
@@ -376,8 +365,8 @@ fn a_group_or_stage_holds_in_one_place_at_a_time() {
     ]);
     assert_eq!(
         problems(&twice),
-        ["b.yml:1: error: stages.Plan: stage `Plan` is defined twice for the same days; first in \
-          a.yml:1; keep one of them, or give them dates that do not overlap"]
+        ["b.yml:1: error: stages.Plan: stage `Plan` is defined twice for the same days; the \
+             first is in a.yml:1; remove one of them, or give them dates that do not overlap"]
     );
 }
 
@@ -544,8 +533,8 @@ fn the_same_aggregate_twice_is_a_problem_only_when_it_differs() {
             (Part::Aggregates, "new.yml", second),
         ]);
         let expected = vec![
-            "new.yml:1: error: [0]: aggregate `x` is defined twice and differently; first in \
-             old.yml:1; keep one of them";
+            "new.yml:1: error: [0]: aggregate `x` has two different definitions; the first is in \
+             old.yml:1; remove one of them";
             expected
         ];
         let errors: Vec<String> =
@@ -614,7 +603,7 @@ fn a_folder_is_searched_to_any_depth_and_nothing_is_read_twice() {
         ("metrics", Ok(3)),
         ("gone", Err("no such file or folder")),
         ("*.json", Err("no file matches")),
-        ("***", Err("not a glob")),
+        ("***", Err("invalid glob")),
     ] {
         match (Dictionary::load(&glob(pattern)), expected) {
             (Ok(found), Ok(files)) => assert_eq!(found.files.len(), files, "{pattern}"),

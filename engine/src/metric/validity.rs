@@ -45,7 +45,7 @@ pub(super) fn read(view: &View<'_>) -> Validity {
     if validity.is_empty()
         && let Some(to) = view.get("valid_to")
     {
-        let help = "`valid_to` is the first day on which it no longer holds";
+        let help = "`valid_to` is the first day that is no longer included";
         to.error("`valid_to` is not after `valid_from`", Some(help));
         return Validity::default();
     }

@@ -30,17 +30,17 @@ const NAME: &str = "approx_count_distinct";
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         COUNTING,
-        "The approximate number of different values, nulls left out, in bounded memory; 0 if \
-         there are none. The standard error is 1.04 / sqrt(2^precision); small groups are exact.",
+        "The approximate number of distinct non-null values, in bounded memory; 0 if there are \
+         none. The standard error is 1.04 / sqrt(2^precision); small groups are exact.",
         "approx_count_distinct(expression [, precision])",
     )
     .with_argument(
         "expression",
-        "What to count: integers, texts, binary, or a dictionary of these.",
+        "The values to count: integers, text, binary, or a dictionary of these.",
     )
     .with_argument(
         "precision",
-        "A constant from 4 to 18; 14 if left out: 13 KiB a group, 0.81 % standard error.",
+        "A constant from 4 to 18; the default is 14: 13 KiB per group, standard error 0.81 %.",
     )
     .with_sql_example("SELECT approx_count_distinct(user_id, 12) FROM events;")
     .with_related_udf("exact_distinct")
@@ -123,7 +123,7 @@ impl AggregateUDFImpl for ApproxCountDistinct {
 pub(super) fn counts_users(name: &str, arguments: &[DataType]) -> Result<()> {
     match arguments {
         [data_type, ..] if !is_user(data_type) => plan_err!(
-            "{name} cannot count values of type {data_type}; it counts integers, texts, binary, \
+            "{name} cannot count values of type {data_type}; it counts integers, text, binary, \
              and dictionaries of these"
         ),
         [_, precision] if !precision.is_integer() => plan_err!(
@@ -148,7 +148,7 @@ pub(super) fn precision(name: &str, arguments: &[Arc<dyn PhysicalExpr>]) -> Resu
     match u8::try_from(precision).map(Sketch::new) {
         Ok(Ok(sketch)) => Ok(sketch.precision()),
         Ok(Err(error)) => plan_err!("{name}: {error}"),
-        Err(_) => plan_err!("{name}: precision {precision} is outside 4..=18"),
+        Err(_) => plan_err!("{name}: the precision must be from 4 to 18, not {precision}"),
     }
 }
 

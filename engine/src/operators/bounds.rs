@@ -15,8 +15,9 @@ use crate::users::Estimate;
 use crate::{Error, Result as Outcome};
 
 /// What the argument `sigma` means, for documentations.
-pub(super) const SIGMA: &str = "1, 2 or 3 standard errors: the interval holds the true number in \
-                                68.3, 95.4 or 99.7 % of all cases; 2 if left out.";
+pub(super) const SIGMA: &str = "The width of the interval, 1, 2 or 3 standard errors: it contains \
+                                the true number in 68.3, 95.4 or 99.7 % of cases; the default is \
+                                2.";
 
 fn fields() -> Fields {
     let field = |name: &str| Field::new(name, DataType::Int64, true);
@@ -38,7 +39,7 @@ pub(super) fn answers(name: &str, args: &ReturnFieldArgs<'_>) -> Result<DataType
                 _ => Ok(DataType::Struct(fields())),
             }
         }
-        _ => plan_err!("{name} takes a sketch and, if wanted, 1, 2 or 3 standard errors"),
+        _ => plan_err!("{name} takes a sketch and, optionally, 1, 2 or 3 standard errors"),
     }
 }
 

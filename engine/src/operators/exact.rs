@@ -28,13 +28,13 @@ const NAME: &str = "exact_distinct";
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         COUNTING,
-        "The exact number of different values, nulls left out; 0 if there are none.",
+        "The exact number of distinct non-null values; 0 if there are none.",
         "exact_distinct(expression)",
     )
     .with_argument(
         "expression",
-        "What to count: integers, texts, binary, dates and times, booleans, or a dictionary of \
-         these.",
+        "The values to count: integers, text, binary, dates and times, booleans, or a dictionary \
+         of these.",
     )
     .with_sql_example("SELECT exact_distinct(user_id) FROM events;")
     .with_related_udf("approx_count_distinct")
@@ -66,7 +66,7 @@ impl AggregateUDFImpl for ExactDistinct {
         match arguments {
             [data_type] if is_countable(data_type) => Ok(DataType::Int64),
             [other] => plan_err!(
-                "{NAME} cannot count values of type {other}; it counts integers, texts, binary, \
+                "{NAME} cannot count values of type {other}; it counts integers, text, binary, \
                  dates and times, booleans, and dictionaries of these"
             ),
             _ => plan_err!("{NAME} takes one argument, not {}", arguments.len()),

@@ -43,13 +43,13 @@ pub(super) fn read(bytes: &[u8], sets: &mut GroupSets, group: usize) -> Result<(
         Some((&KEYS, mut rest)) => {
             while !rest.is_empty() {
                 let (key, behind) =
-                    Key::read(rest).ok_or_else(|| Error::input("a key is cut off or broken"))?;
+                    Key::read(rest).ok_or_else(|| Error::input("a key is truncated or corrupt"))?;
                 sets.insert(group, key)?;
                 rest = behind;
             }
             Ok(())
         }
-        Some((form, _)) => Err(Error::input(format!("there is no form {form}"))),
+        Some((form, _)) => Err(Error::input(format!("unknown form {form}"))),
         None => Err(Error::input("it is empty")),
     }
 }

@@ -196,7 +196,7 @@ pub(super) fn arguments(counts: &[usize]) -> Signature {
 
 /// The error of a call with other columns than were planned.
 pub(super) fn other_columns() -> Error {
-    Error::internal("a function has other arguments than it was planned with")
+    Error::internal("the arguments of a function differ from those it was planned with")
 }
 
 /// Other names.

@@ -67,7 +67,7 @@ pub fn scalars() -> Vec<ScalarUDF> {
 
 /// Where the functions stand in the reference.
 const COUNTING: DocSection =
-    DocSection { include: true, label: "Counting people", description: None };
+    DocSection { include: true, label: "Counting users", description: None };
 
 /// An error of ours on its way through DataFusion, with its kind and context.
 fn external(error: Error) -> DataFusionError {

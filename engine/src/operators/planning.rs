@@ -41,11 +41,11 @@ impl ExtensionOptions for Planning {
         let setting = match key {
             "exact_distinct" => &mut self.exact_distinct,
             "rollup" => &mut self.rollup,
-            _ => return config_err!("there is no setting `headcount.{key}`"),
+            _ => return config_err!("unknown setting `headcount.{key}`"),
         };
         match value.to_ascii_lowercase().parse() {
             Ok(value) => *setting = value,
-            Err(_) => return config_err!("`headcount.{key}` is true or false, not `{value}`"),
+            Err(_) => return config_err!("`headcount.{key}` must be true or false, not `{value}`"),
         }
         Ok(())
     }
@@ -60,12 +60,12 @@ impl ExtensionOptions for Planning {
             entry(
                 "exact_distinct",
                 self.exact_distinct,
-                "Plan COUNT(DISTINCT x) onto Headcount's operator. The result is the same.",
+                "Run COUNT(DISTINCT x) with Headcount's operator. The result is the same.",
             ),
             entry(
                 "rollup",
                 self.rollup,
-                "Answer COUNT(DISTINCT user) over a source from the roll-up. The result is the same.",
+                "Answer COUNT(DISTINCT user) over a source from the store. The result is the same.",
             ),
         ]
     }

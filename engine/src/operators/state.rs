@@ -103,5 +103,5 @@ pub(super) fn column<'a>(name: &str, states: &'a [ArrayRef]) -> Result<&'a Large
 
 /// The error of a state that cannot be read.
 pub(super) fn unreadable(name: &str, why: impl std::fmt::Display) -> DataFusionError {
-    DataFusionError::Execution(format!("{name}: the partial state of a group is broken: {why}"))
+    DataFusionError::Execution(format!("{name}: the partial state of a group is corrupt: {why}"))
 }

@@ -410,13 +410,13 @@ fn a_group_of_one_row_is_a_tiny_state() {
 fn a_state_that_cannot_be_read_is_an_error() {
     let cases: [(&[u8], &str); 8] = [
         (&[], "it is empty"),
-        (&[9, 1, 2], "there is no form 9"),
-        (&[1, 0, 0], "cut off"),
-        (&[1, 0, 0, 2, 0, 7, 0], "cut off"),
-        (&[1, 0, 0, 255, 255, 7, 0], "cut off"),
-        (&[2, 0, 1, 2], "cut off"),
-        (&[2, 7], "cut off"),
-        (&[2, 2, 255, 255, 255, 255, 1], "cut off"),
+        (&[9, 1, 2], "unknown form 9"),
+        (&[1, 0, 0], "truncated"),
+        (&[1, 0, 0, 2, 0, 7, 0], "truncated"),
+        (&[1, 0, 0, 255, 255, 7, 0], "truncated"),
+        (&[2, 0, 1, 2], "truncated"),
+        (&[2, 7], "truncated"),
+        (&[2, 2, 255, 255, 255, 255, 1], "truncated"),
     ];
     for (bytes, expected) in cases {
         for numbered in [false, true] {

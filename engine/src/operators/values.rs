@@ -20,7 +20,7 @@ pub(super) fn must_be_bytes(name: &str, what: &str, data_type: &DataType) -> Res
     if is_bytes(data_type) {
         return Ok(());
     }
-    plan_err!("{name} takes {what}, which are binary, not values of type {data_type}")
+    plan_err!("{name} takes {what} (binary), not values of type {data_type}")
 }
 
 /// A column of bytes.
@@ -42,7 +42,7 @@ impl<'a> Bytes<'a> {
             DataType::LargeBinary => Ok(Self::Large(column.as_binary())),
             DataType::BinaryView => Ok(Self::View(column.as_binary_view())),
             DataType::Null => Ok(Self::Null),
-            other => Err(Error::internal(format!("a column of type {other} where bytes must be"))),
+            other => Err(Error::internal(format!("a column of type {other} instead of binary"))),
         }
     }
 

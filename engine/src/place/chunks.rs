@@ -28,7 +28,7 @@ pub(crate) fn footer(
     fetch: impl Fn(&[Range<u64>]) -> crate::Result<Chunks>,
 ) -> crate::Result<Result<ArrowReaderMetadata>> {
     if size < LEAST {
-        return Ok(Err(ParquetError::EOF(format!("{size} bytes are no Parquet file"))));
+        return Ok(Err(ParquetError::EOF(format!("{size} bytes are too few for a Parquet file"))));
     }
     let mut length = FOOTER.min(size);
     loop {
@@ -109,7 +109,9 @@ impl ChunkReader for Chunks {
             Self::Fetched(size, parts) => {
                 let bytes = Self::from(*size, parts, start)?;
                 if bytes.len() < length {
-                    return Err(ParquetError::EOF(format!("{length} bytes from {start} on")));
+                    return Err(ParquetError::EOF(format!(
+                        "{length} bytes from offset {start} are missing"
+                    )));
                 }
                 Ok(bytes.slice(..length))
             }

@@ -296,9 +296,9 @@ fn read_ranges(path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         file.seek(SeekFrom::Start(range.start)).map_err(failed)?;
         (&file).take(length).read_to_end(&mut bytes).map_err(failed)?;
         if bytes.len() as u64 != length {
-            return Err(Error::input("broken data file: it is cut off")
+            return Err(Error::input("corrupt data file: it is truncated")
                 .with("file", path.display())
-                .with("help", "`headcount store verify` lists everything that is broken"));
+                .with("help", "run `headcount store verify` to list everything that is corrupt"));
         }
         Ok(Bytes::from(bytes))
     };
@@ -340,9 +340,9 @@ mod tests {
             assert_eq!(place.within("users").address("x"), format!("{address}/users/x"));
         }
         for (address, what) in [
-            ("ftp://host/a", "`ftp` addresses are not known here"),
-            ("http://host/a", "`http` addresses are not known here"),
-            ("s3:///a", "not an address of an object store"),
+            ("ftp://host/a", "`ftp` URLs are not supported"),
+            ("http://host/a", "`http` URLs are not supported"),
+            ("s3:///a", "not a URL of an object store"),
         ] {
             let error = at(address).unwrap_err().to_string();
             assert!(error.contains(what) && error.contains("s3://bucket/path"), "{error}");

@@ -58,7 +58,7 @@ impl Object {
     /// When it has none.
     pub fn url(&self) -> Result<String> {
         let mut url = self.bucket.parsed()?;
-        let no_path = |()| Error::internal(format!("{} has no path", self.address()));
+        let no_path = |()| Error::internal(format!("the object {} has no path", self.address()));
         let parts = self.name().split('/');
         url.path_segments_mut().map_err(no_path)?.clear().extend(parts);
         Ok(url.into())

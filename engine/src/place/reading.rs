@@ -32,11 +32,11 @@ impl Read for Reading {
             let Some(piece) = next.transpose().map_err(Error::other)? else {
                 return match self.left {
                     0 => Ok(0),
-                    left => Err(unexpected(&format!("{left} bytes did not come"))),
+                    left => Err(unexpected(&format!("{left} bytes are missing"))),
                 };
             };
             let left = self.left.checked_sub(piece.len() as u64);
-            self.left = left.ok_or_else(|| unexpected("more bytes came than were told"))?;
+            self.left = left.ok_or_else(|| unexpected("there were more bytes than announced"))?;
             self.piece = piece;
         }
         let length = buffer.len().min(self.piece.len());
@@ -46,7 +46,10 @@ impl Read for Reading {
 }
 
 fn unexpected(what: &str) -> Error {
-    Error::new(ErrorKind::UnexpectedEof, format!("the object is not as long as was told: {what}"))
+    Error::new(
+        ErrorKind::UnexpectedEof,
+        format!("the object does not have the size that the object store announced: {what}"),
+    )
 }
 
 #[cfg(test)]
@@ -72,7 +75,7 @@ mod tests {
             reading.read_to_string(&mut text).map(|_| text)
         };
         assert_eq!(read(5, false).unwrap(), "abcde");
-        for (size, told) in [(6, "1 bytes did not come"), (4, "more bytes came")] {
+        for (size, told) in [(6, "1 bytes are missing"), (4, "there were more bytes")] {
             let error = read(size, false).unwrap_err().to_string();
             assert!(error.contains(told), "{error}");
         }

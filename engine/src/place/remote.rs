@@ -79,15 +79,15 @@ impl Remote {
         let wrong = |what: String| {
             Error::input(what).with("file", text).with(
                 "help",
-                "use a folder of this machine, s3://bucket/path, gs://bucket/path, \
-                 az://container/path or abfss://container@account.dfs.core.windows.net/path",
+                "use a local folder, s3://bucket/path, gs://bucket/path, az://container/path or \
+                 abfss://container@account.dfs.core.windows.net/path",
             )
         };
         let no_address =
-            |cause: &dyn fmt::Display| wrong(format!("not an address of an object store: {cause}"));
+            |cause: &dyn fmt::Display| wrong(format!("not a URL of an object store: {cause}"));
         let url = Url::parse(text).map_err(|cause| no_address(&cause))?;
         if SCHEMES.iter().all(|(scheme, _)| *scheme != url.scheme()) {
-            return Err(wrong(format!("`{}` addresses are not known here", url.scheme())));
+            return Err(wrong(format!("`{}` URLs are not supported", url.scheme())));
         }
         let (_, prefix) = ObjectStoreScheme::parse(&url).map_err(|cause| no_address(&cause))?;
         Ok(Self { url: text.trim_end_matches('/').to_owned(), prefix, client: Arc::default() })
@@ -123,8 +123,7 @@ impl Remote {
     /// The path of an object whose name others have chosen: it is taken as it is.
     fn parsed_path(&self, name: &str) -> Result<Path> {
         Path::parse(name).map_err(|cause| {
-            Error::input(format!("no object can have this name: {cause}"))
-                .with("file", self.address(name))
+            Error::input(format!("invalid object name: {cause}")).with("file", self.address(name))
         })
     }
 
@@ -207,18 +206,21 @@ impl Remote {
         let (client, path) = (self.client()?, self.path(name));
         // The first one may succeed, but not the second.
         for _ in 0..2 {
-            let text = PutPayload::from_static(b"Only shows that nothing here is written over.\n");
+            let text = PutPayload::from_static(
+                b"Written to test that objects here are not overwritten.\n",
+            );
             match wait(client.put_opts(&path, text, PutMode::Create.into()))? {
                 Ok(_) => {}
                 Err(object_store::Error::AlreadyExists { .. }) => return Ok(()),
                 Err(cause) => return Err(self.failed(name, cause)),
             }
         }
-        Err(Error::input("the object store has written over what it was told to keep")
+        Err(Error::input("the object store overwrote an object in spite of `If-None-Match`")
             .with("file", self.address(name))
             .with(
                 "help",
-                "two writers at once could lose events there; use one that knows `If-None-Match`",
+                "two concurrent writers could lose events; use an object store that supports \
+                 conditional writes",
             ))
     }
 
@@ -292,7 +294,7 @@ impl Remote {
 
     pub(super) fn parsed(&self) -> Result<Url> {
         Url::parse(&format!("{}/", self.url))
-            .map_err(|cause| Error::internal(format!("{} is no address: {cause}", self.url)))
+            .map_err(|cause| Error::internal(format!("{} is not a URL: {cause}", self.url)))
     }
 
     pub(super) fn client(&self) -> Result<&Arc<dyn ObjectStore>> {
@@ -311,9 +313,11 @@ impl Remote {
         let what = match &cause {
             object_store::Error::NotFound { .. } => "no such bucket or object",
             object_store::Error::PermissionDenied { .. }
-            | object_store::Error::Unauthenticated { .. } => "the object store refuses access",
-            object_store::Error::Precondition { .. } => "the object was changed while it was read",
-            _ => "the object store cannot be used",
+            | object_store::Error::Unauthenticated { .. } => "the object store denied access",
+            object_store::Error::Precondition { .. } => {
+                "the object changed while it was being read"
+            }
+            _ => "a request to the object store failed",
         };
         // Servers answer with pages of XML.
         let told = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
@@ -330,8 +334,8 @@ impl Remote {
         let scheme = self.url.split(':').next().unwrap_or_default();
         let known = SCHEMES.iter().find(|(name, _)| *name == scheme);
         format!(
-            "nothing was lost or counted twice; look at the address, the network and the variables \
-             {}, then run the command again",
+            "nothing was lost or counted twice; check the URL, the network and the variables {}, \
+             then run the command again",
             known.map_or("", |(_, variables)| variables)
         )
     }

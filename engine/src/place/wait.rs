@@ -14,12 +14,12 @@ pub(crate) fn wait<T: Send>(future: impl Future<Output = T> + Send) -> Result<T>
     static THREADS: LazyLock<std::io::Result<Runtime>> =
         LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).enable_all().build());
     let failed =
-        |cause| Error::new(Kind::Io, format!("no threads to wait for object stores: {cause}"));
+        |cause| Error::new(Kind::Io, format!("cannot start threads for object stores: {cause}"));
     let threads = THREADS.as_ref().map_err(failed)?;
     match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
         Err(_) => Ok(threads.block_on(future)),
         Ok(RuntimeFlavor::MultiThread) => Ok(block_in_place(|| threads.block_on(future))),
         Ok(_) => std::thread::scope(|scope| scope.spawn(|| threads.block_on(future)).join())
-            .map_err(|_| Error::internal("a thread that waited has failed")),
+            .map_err(|_| Error::internal("a waiting thread panicked")),
     }
 }

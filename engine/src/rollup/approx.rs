@@ -30,7 +30,7 @@ impl Sketches {
         let mut union = self.empty.clone();
         for term in terms {
             let [cells] = term.as_slice() else {
-                return Err(Error::input("a sketch cannot tell who did all of several things")
+                return Err(Error::input("sketches cannot be intersected")
                     .with("help", "count this metric exactly, without --approx"));
             };
             let sketches = cells.iter().filter_map(|cell| self.cells.get(*cell as usize));

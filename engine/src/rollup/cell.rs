@@ -49,8 +49,10 @@ impl<'a> CellBook<'a> {
         let mut cells = self.cells.write().unwrap_or_else(PoisonError::into_inner);
         let next = cells.len() as u32;
         if next >= UNCOUNTED - 1 {
-            return Err(Error::limit("more than 2,147,483,646 cells of (time, event, dimensions)")
-                .with("help", "use fewer or coarser dimensions"));
+            return Err(Error::limit(
+                "more than 2,147,483,646 combinations of period, event and dimension values",
+            )
+            .with("help", "use fewer dimensions, or dimensions with fewer values"));
         }
         let is_counted = self.counted.is_none_or(|counted| counted.contains(&event));
         let flag = if is_counted { 0 } else { UNCOUNTED };
@@ -176,8 +178,8 @@ impl<'a> Cells<'a> {
         if wider {
             self.known.clear();
             if self.bits.iter().sum::<u32>() > u64::BITS {
-                return Err(Error::limit("the dimensions have too many values together")
-                    .with("help", "use fewer dimensions in one question"));
+                return Err(Error::limit("the dimensions have too many combinations of values")
+                    .with("help", "use fewer dimensions at once"));
             }
         }
         self.packed.clear();

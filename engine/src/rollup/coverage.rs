@@ -206,9 +206,12 @@ pub fn check_settings(project: &Project, store: &Store) -> Result<()> {
         .collect();
     for entry in store.ledger() {
         let now = now.get(entry.source.as_str()).ok_or_else(|| {
-            Error::input(format!("the store has events of a source `{}`", entry.source))
-                .with("file", store.place())
-                .with("help", "name the source as before, or ingest into a new store")
+            Error::input(format!(
+                "the store has events of the source `{}`, which the project does not have",
+                entry.source
+            ))
+            .with("file", store.place())
+            .with("help", "restore the source's name, or ingest into a new store")
         })?;
         if !now.are_of(entry) {
             let is_old = entry.settings.starts_with("time zone: ");
@@ -219,7 +222,7 @@ pub fn check_settings(project: &Project, store: &Store) -> Result<()> {
                 if is_old { &now.old } else { &now.code }
             ))
             .with("file", store.place())
-            .with("help", "set them back, or delete the store and ingest again"));
+            .with("help", "restore the settings, or delete the store and ingest again"));
         }
     }
     Ok(())

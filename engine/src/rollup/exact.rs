@@ -207,8 +207,10 @@ impl Sink for Filler<'_> {
                 };
                 let number = u32::try_from(key).ok().filter(|number| *number <= largest);
                 let number = number.ok_or_else(|| {
-                    Error::input(format!("user {key} is beyond the file's own statistics"))
-                        .with("help", "the file is broken; write it again")
+                    Error::input(format!(
+                        "the user key {key} is above the maximum in the file's statistics"
+                    ))
+                    .with("help", "the file is corrupt; write it again")
                 })?;
                 // Shards take turns with pages of 65,536 numbers, so that a set keeps its pages.
                 let page = number >> 16;

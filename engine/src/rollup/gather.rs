@@ -116,10 +116,10 @@ impl<'a> Gather<'a> {
         })?;
         if numbering.size() > shared.most_people / PARTS {
             return Err(Error::limit(format!(
-                "the numbers of more than {} people do not fit the memory",
+                "the ids of more than {} users exceed the memory limit",
                 u64::from(numbering.len()) * PARTS as u64
             ))
-            .with("help", "allow more with --memory-limit"));
+            .with("help", "raise --memory-limit"));
         }
         Ok(())
     }
@@ -171,12 +171,13 @@ impl Sink for Gather<'_> {
         }
         let cells = self.own.len().max(self.given.len());
         if cells * CELL > self.shared.room {
-            return Err(Error::limit("too many different values of dimensions for the memory")
-                .with(
-                    "help",
-                    "name the dimensions worth keeping under `store: {dimensions: [...]}`, \
-                               or allow more with --memory-limit",
-                ));
+            return Err(Error::limit(
+                "the combinations of dimension values exceed the memory limit",
+            )
+            .with(
+                "help",
+                "list fewer dimensions under `store: {dimensions: [...]}`, or raise --memory-limit",
+            ));
         }
         if self.held + cells * CELL > self.shared.room { self.spill() } else { Ok(()) }
     }

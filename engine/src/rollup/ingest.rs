@@ -67,8 +67,8 @@ pub fn ingest(
     watch: &Watch<'_>,
 ) -> Result<Ingested> {
     if memory < LEAST_MEMORY {
-        return Err(Error::input(format!("{memory} bytes of memory are too few"))
-            .with("help", format!("use at least {LEAST_MEMORY}")));
+        return Err(Error::input(format!("a memory limit of {memory} bytes is too low"))
+            .with("help", format!("use at least {LEAST_MEMORY} bytes")));
     }
     let wanted = project.stored_dimensions();
     Store::make_room(&project.store)?;
@@ -78,7 +78,7 @@ pub fn ingest(
     let mut ingested = Ingested::default();
     if store.dimensions() != wanted {
         ingested.notes.push(format!(
-            "the store keeps the dimensions [{}] apart, not [{}]; to change that, delete it and \
+            "the store has the dimensions [{}], not [{}]; to change them, delete the store and \
              ingest again",
             store.dimensions().join(", "),
             wanted.join(", ")
@@ -184,9 +184,9 @@ fn select(found: Vec<Found>, named: &[PathBuf]) -> Result<Vec<Found>> {
     }
     match wanted.iter().find(|(_, _, used)| !used) {
         None => Ok(selected),
-        Some((_, path, _)) => Err(Error::input("no source of the project has this file")
+        Some((_, path, _)) => Err(Error::input("this file belongs to no source of the project")
             .with("file", path.display())
-            .with("help", "name it under `files:` of a source in headcount.yaml")),
+            .with("help", "add it to `files:` of a source in headcount.yaml")),
     }
 }
 

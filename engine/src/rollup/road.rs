@@ -43,7 +43,8 @@ pub fn road(project: &Project, dimensions: &[String]) -> Result<Road> {
         return match gone.first() {
             None => Ok(Road::Events(Some(reason.to_string()))),
             Some(entry) => Err(reason.with("help", format!(
-                "the events of {} files ({}{}) are in the store only, so it cannot be passed by",
+                "the events of {} files ({}{}) are only in the store; put the files back to read \
+                 events instead of the store",
                 gone.len(),
                 entry.name,
                 if gone.len() > 1 { ", ..." } else { "" },
@@ -65,7 +66,7 @@ fn reason(
         return Some(Error::input(error.to_string()));
     }
     if let Some(name) = dimensions.iter().find(|name| !store.dimensions().contains(name)) {
-        return Some(Error::input(format!("the store does not keep `{name}` apart")));
+        return Some(Error::input(format!("the store does not have the dimension `{name}`")));
     }
     let changed = found.iter().find(|file| file.standing == Standing::Changed)?;
     Some(Error::input(format!("{} has changed since it was ingested", changed.name)))

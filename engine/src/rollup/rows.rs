@@ -87,7 +87,7 @@ pub fn may_be_empty(files: &[impl AsRef<Path>], column: &str) -> Result<bool> {
         let file = File::open(path).map_err(|cause| Error::io(path, cause))?;
         let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new());
         let metadata = metadata.map_err(|cause| {
-            Error::input(format!("broken file: {cause}")).with("file", path.display())
+            Error::input(format!("invalid file: {cause}")).with("file", path.display())
         })?;
         for group in metadata.metadata().row_groups() {
             let chunk = group.columns().iter().find(|c| c.column_path().parts() == [column]);
@@ -173,7 +173,7 @@ impl Rows {
             Part::Day | Part::People => None,
         }));
         let batch = reader.read(at, &Vec::from_iter(wanted))?;
-        let broken = || reader.broken("a row says too little");
+        let broken = || reader.broken("a row lacks a value");
         let column = |name: &str| batch.column_by_name(name).ok_or_else(broken);
         let days = column("day")?.as_primitive_opt::<Date32Type>().ok_or_else(broken)?;
         let sources = column("source")?.as_dictionary_opt::<Int32Type>().ok_or_else(broken)?;

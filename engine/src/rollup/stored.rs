@@ -180,7 +180,7 @@ impl Stored {
     ) -> Result<()> {
         if asked.iter().any(|(_, days, _)| days.len() > LONGEST) {
             return Err(Error::limit(format!("a trailing window over more than {LONGEST} days"))
-                .with("help", "ask for fewer years at once"));
+                .with("help", "query fewer years at once"));
         }
         let needed = self.needed(asked.iter().flat_map(|(_, days, _)| days.iter().flatten()));
         let work = |bundle: &Bundle| {

@@ -117,7 +117,7 @@ pub(super) fn write_rows(
 /// Rows as the bytes of one data file, at this level of compression. They must be [sorted](sort).
 fn to_bytes(dimensions: &[String], series: &[Series], rows: &[Row], level: i32) -> Result<Vec<u8>> {
     let broken = |cause: parquet::errors::ParquetError| {
-        Error::internal(format!("a data file cannot be written: {cause}"))
+        Error::internal(format!("cannot write a data file: {cause}"))
     };
     // Texts are handed over as dictionaries, and written as the texts they are.
     let schema = Arc::new(with_dictionaries(&schema(dimensions)));
@@ -320,10 +320,12 @@ impl About {
         let count = about.batch.num_columns();
         let needed = (0..BEFORE.len()).chain(count - COUNTS.len()..count);
         if needed.map(nulls).sum::<usize>() > 0 {
-            return Err(file.broken("a row says too little"));
+            return Err(file.broken("a row lacks a value"));
         }
         if let Some(row) = about.signed_events().iter().position(|events| *events < 0) {
-            return Err(file.broken(&format!("row {row} of row group {group} has negative events")));
+            return Err(file.broken(&format!(
+                "row {row} of row group {group} has a negative number of events"
+            )));
         }
         Ok(about)
     }

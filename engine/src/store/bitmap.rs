@@ -43,7 +43,7 @@ pub fn encode(numbers: &[u32]) -> Result<Vec<u8>> {
     let mut bytes = Vec::with_capacity(bitmap.serialized_size());
     bitmap
         .serialize_into(&mut bytes)
-        .map_err(|cause| Error::internal(format!("a set cannot be written: {cause}")))?;
+        .map_err(|cause| Error::internal(format!("cannot write a set: {cause}")))?;
     Ok(bytes)
 }
 
@@ -208,8 +208,8 @@ impl Container<'_> {
 }
 
 fn broken() -> Error {
-    Error::input("a stored set of users is broken")
-        .with("help", "`headcount store verify` tells which file it is in")
+    Error::input("a stored set of users is corrupt")
+        .with("help", "run `headcount store verify` to find the file")
 }
 
 #[cfg(test)]

@@ -42,7 +42,8 @@ impl Checksums {
 
     /// Those of the columns, as a footer has them that was checked.
     pub(super) fn of(metadata: &ParquetMetaData) -> Result<Self, ParquetError> {
-        let broken = || ParquetError::General("the checksums of its columns are broken".to_owned());
+        let broken =
+            || ParquetError::General("the checksums of its columns are invalid".to_owned());
         let mut entries = metadata.file_metadata().key_value_metadata().into_iter().flatten();
         let text = entries.find(|entry| entry.key == KEY).and_then(|entry| entry.value.as_deref());
         let digits = text.ok_or_else(broken)?.as_bytes().chunks(DIGITS);
@@ -115,7 +116,8 @@ pub(super) fn finish(mut writer: ArrowWriter<Vec<u8>>) -> Result<Vec<u8>, Parque
         let offset =
             |at: u64| usize::try_from(at).map_err(|cause| ParquetError::External(cause.into()));
         let bytes = writer.inner().get(offset(start)?..offset(start + length)?);
-        let bytes = bytes.ok_or_else(|| ParquetError::General("a column is cut off".to_owned()))?;
+        let bytes =
+            bytes.ok_or_else(|| ParquetError::General("a column is truncated".to_owned()))?;
         text.push_str(&print(hash_bytes(bytes)));
     }
     writer.append_key_value_metadata(KeyValue::new(KEY.to_owned(), text));
@@ -147,12 +149,12 @@ pub(super) fn check_footer(name: &str, footer: &[u8]) -> Result<Option<u64>, Par
     let expected = Checksums::of_footer(name);
     match expected.is_none_or(|expected| hash_bytes(footer) == expected) {
         true => Ok(expected),
-        false => Err(changed("its footer")),
+        false => Err(changed("the bytes of its footer")),
     }
 }
 
 fn changed(what: &str) -> ParquetError {
-    ParquetError::General(format!("{what} changed since it was written"))
+    ParquetError::General(format!("{what} have changed since they were written"))
 }
 
 fn print(checksum: u64) -> String {

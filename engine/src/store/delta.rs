@@ -43,7 +43,7 @@ impl DataFile {
     /// What is wrong with its bytes, which should lie in this place.
     pub(super) fn fault(&self, place: &Place) -> Result<Option<String>> {
         Ok(match place.digest(&self.name)? {
-            None => Some("it is not there".to_owned()),
+            None => Some("the file is missing".to_owned()),
             Some(found) => self.differs(found),
         })
     }
@@ -51,13 +51,13 @@ impl DataFile {
     /// Its bytes, which are what they were when it was written.
     pub(super) fn sound(&self, place: &Place) -> Result<Chunks> {
         let (what, chunks) = match place.fetch_all(&self.name)? {
-            None => (Some("it is not there".to_owned()), None),
+            None => (Some("the file is missing".to_owned()), None),
             Some((chunks, digest, size)) => (self.differs((digest, size)), Some(chunks)),
         };
         match (what, chunks) {
             (None, Some(chunks)) => Ok(chunks),
             (what, _) => {
-                Err(Error::input(format!("broken data file: {}", what.unwrap_or_default()))
+                Err(Error::input(format!("corrupt data file: {}", what.unwrap_or_default()))
                     .with("file", place.address(&self.name)))
             }
         }
@@ -65,10 +65,10 @@ impl DataFile {
 
     fn differs(&self, (digest, size): (Digest, u64)) -> Option<String> {
         if size != self.size {
-            return Some(format!("it has {size} bytes, but the log says {}", self.size));
+            return Some(format!("it has {size} bytes, but {} in the log", self.size));
         }
         let same = Some(digest) == self.digest();
-        (!same).then(|| "its bytes have changed since it was written".to_owned())
+        (!same).then(|| "its content has changed since it was written".to_owned())
     }
 
     /// The digest that the file's name says.
@@ -134,7 +134,7 @@ impl Table {
             }
         })?;
         loaded.map_err(|cause| failed(place, cause))?;
-        let version = delta.version().ok_or_else(|| broken(place, "it has no version"))?;
+        let version = delta.version().ok_or_else(|| broken(place, "no version"))?;
         Ok(Self { place: place.clone(), delta, version })
     }
 
@@ -149,10 +149,10 @@ impl Table {
         let log = state.snapshot().try_log_data().map_err(|cause| failed(&self.place, cause))?;
         let file = |view: deltalake_core::kernel::LogicalFileView| {
             let name = view.path().into_owned();
-            let unreadable = |what: &str| broken(&self.place, &format!("{what} of {name}"));
-            let size = u64::try_from(view.size()).map_err(|_| unreadable("the size"))?;
-            let stats = view.stats().ok_or_else(|| unreadable("the statistics"))?;
-            let rows = rows(&stats).ok_or_else(|| unreadable("the number of rows"))?;
+            let unreadable = |what: &str| broken(&self.place, &format!("invalid {what} of {name}"));
+            let size = u64::try_from(view.size()).map_err(|_| unreadable("size"))?;
+            let stats = view.stats().ok_or_else(|| unreadable("statistics"))?;
+            let rows = rows(&stats).ok_or_else(|| unreadable("number of rows"))?;
             Ok((name.clone(), DataFile { name, size, rows, stats }))
         };
         log.iter().map(file).collect()
@@ -183,7 +183,7 @@ impl Table {
         let log = self.delta.log_store();
         let noted = wait(state.transaction_version(log.as_ref(), name))?;
         let noted = noted.map_err(failed)?.unwrap_or(0);
-        u64::try_from(noted).map_err(|_| broken(&self.place, &format!("the version {noted}")))
+        u64::try_from(noted).map_err(|_| broken(&self.place, &format!("invalid version {noted}")))
     }
 
     /// Commits the next version: exactly the files of `wanted`, `notes`, and properties of the
@@ -389,20 +389,22 @@ fn is_conflict(cause: &DeltaTableError) -> bool {
 
 /// The error for a version that somebody else has made first.
 pub(super) fn conflict(place: &Place) -> Error {
-    Error::new(Kind::Io, "another process has changed the store meanwhile")
+    Error::new(Kind::Io, "another process changed the store at the same time")
         .with("file", place)
         .with("help", "nothing was lost or counted twice; run the command again")
 }
 
 /// The error for a log that has changed since it was written.
 pub(super) fn broken(place: &Place, what: &str) -> Error {
-    Error::input(format!("the log of the store is broken: {what}"))
-        .with("file", place)
-        .with("help", "`headcount store verify` lists what is broken; ingest into a new store")
+    Error::input(format!("the log of the store is corrupt: {what}")).with("file", place).with(
+        "help",
+        "run `headcount store verify` to list everything that is corrupt, and ingest into a new \
+         store",
+    )
 }
 
 fn failed(place: &Place, cause: DeltaTableError) -> Error {
-    let error = Error::new(Kind::Io, format!("the store cannot be used: {cause}"));
+    let error = Error::new(Kind::Io, format!("cannot use the store: {cause}"));
     let error = error.with("file", place).caused_by(cause);
     match place {
         Place::Folder(_) => error,

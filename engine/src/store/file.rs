@@ -127,7 +127,7 @@ impl DataReader {
         };
         match columns.iter().find(|name| batch.column_by_name(name).is_none()) {
             None => Ok(batch),
-            Some(name) => Err(self.broken(&format!("there is no column `{name}`"))),
+            Some(name) => Err(self.broken(&format!("the column `{name}` is missing"))),
         }
     }
 
@@ -211,7 +211,7 @@ impl DataReader {
         }
         let read: usize = batches.iter().map(RecordBatch::num_rows).sum();
         if read != rows {
-            return Err(self.broken(&format!("{read} rows in a row group of {rows}")));
+            return Err(self.broken(&format!("a row group of {rows} rows returned {read}")));
         }
         match (batches.len(), batches.first()) {
             (1, _) => Ok(batches.remove(0)),
@@ -243,7 +243,9 @@ fn bounds(group: &RowGroupMetaData, column: &str) -> Option<(i32, i32)> {
 }
 
 fn broken(address: &str, what: &str) -> Error {
-    Error::input(format!("broken data file: {what}"))
-        .with("file", address)
-        .with("help", "`headcount store verify` tells what else is broken; ingest into a new store")
+    Error::input(format!("corrupt data file: {what}")).with("file", address).with(
+        "help",
+        "run `headcount store verify` to list everything that is corrupt, and ingest into a new \
+         store",
+    )
 }

@@ -151,7 +151,7 @@ pub(super) fn write(entries: &[Entry]) -> Result<RecordBatch> {
 
 /// Entries of a batch.
 pub(super) fn read(batch: &RecordBatch) -> Result<Vec<Entry>> {
-    let broken = || Error::input("the ledger of the store is broken");
+    let broken = || Error::input("the ledger of the store is corrupt");
     let column = |name: &str| batch.column_by_name(name).ok_or_else(broken);
     let text = |name: &str| column(name)?.as_string_opt::<i32>().ok_or_else(broken);
     let number = |name| column(name)?.as_primitive_opt::<Int64Type>().ok_or_else(broken);

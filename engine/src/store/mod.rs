@@ -140,7 +140,9 @@ impl Store {
         let columns = activity.columns()?;
         let around = activity::BEFORE.len() + activity::AFTER.len();
         if columns.len() < around {
-            return Err(Error::input("the table `activity` lacks columns").with("file", place));
+            return Err(
+                Error::input("columns of the table `activity` are missing").with("file", place)
+            );
         }
         let last = columns.len() - activity::AFTER.len();
         let side = |(at, newest): (usize, Option<Table>)| -> Result<(u64, Files, String)> {
@@ -152,7 +154,7 @@ impl Store {
         let sides: Vec<(u64, Files, String)> =
             newest.into_par_iter().enumerate().map(side).collect::<Result<_>>()?;
         let sides: [(u64, Files, String); 3] =
-            sides.try_into().map_err(|_| Error::internal("a side table is missing"))?;
+            sides.try_into().map_err(|_| Error::internal("a table of the store is missing"))?;
         let [(users_at, users, space), (files_at, files, _), (months_at, months, _)] = sides;
         let mut store = Self {
             place: place.clone(),
@@ -187,14 +189,17 @@ impl Store {
     pub fn create(place: &Place, dimensions: &[String]) -> Result<Self> {
         let taken = activity::BEFORE.iter().chain(&activity::AFTER);
         if let Some(name) = taken.into_iter().find(|name| dimensions.iter().any(|d| d == *name)) {
-            return Err(Error::input(format!("a dimension called `{name}` cannot be stored"))
-                .with("help", "that is another column of the store; rename the dimension"));
+            return Err(Error::input(format!("the store cannot have a dimension named `{name}`"))
+                .with(
+                    "help",
+                    "the name is that of another column of the store; rename the dimension",
+                ));
         }
         // `activity` comes last: a store is there when it is.
         let tables = [
-            (USERS, people::schema(), "Numbers of people whose keys are not their own numbers"),
-            (FILES, ledger::schema(), "Files of events that were ingested"),
-            (MONTHS, months::schema(), "Everybody who did anything, by month"),
+            (USERS, people::schema(), "Ids of users whose keys are not stored as they are"),
+            (FILES, ledger::schema(), "Ingested event files"),
+            (MONTHS, months::schema(), "Users by month"),
             (ACTIVITY, activity::schema(dimensions), "Users by day, event and dimensions"),
         ];
         for (name, schema, comment) in tables {
@@ -206,7 +211,7 @@ impl Store {
             }
         }
         let opened = Self::open(place, None)?
-            .ok_or_else(|| Error::internal("the store that was just made is not there"))?;
+            .ok_or_else(|| Error::internal("the store that was just created is missing"))?;
         opened.pass_by_leftovers()?;
         Ok(opened)
     }
@@ -329,23 +334,25 @@ pub fn dimensions_of(sources: &[crate::events::Source]) -> Vec<String> {
 fn check_format(format: &str, place: &Place) -> Result<()> {
     let error = match format {
         FORMAT => return Ok(()),
-        PACKED_FORMAT => Error::input("the sets of this store are packed, and no longer supported")
+        PACKED_FORMAT => {
+            Error::input("the sets of this store are packed, which is no longer supported")
+                .with("file", place)
+                .with(
+                    "help",
+                    "move the store away and run `headcount ingest` to rebuild it from the events",
+                )
+        }
+        _ => Error::input(format!("unknown store format `{format}`"))
             .with("file", place)
-            .with(
-                "help",
-                "move the store away and run `headcount ingest` to rebuild it from the events",
-            ),
-        _ => Error::input(format!("the store has format `{format}`, which is unknown here"))
-            .with("file", place)
-            .with("help", "use the version of headcount that made it, or a newer one"),
+            .with("help", "use the version of headcount that created the store, or a newer one"),
     };
     Err(error)
 }
 
 fn fields(schema: &Schema) -> Result<Vec<StructField>> {
-    let schema: StructType = schema
-        .try_into_kernel()
-        .map_err(|cause| Error::internal(format!("a schema that Delta does not know: {cause}")))?;
+    let schema: StructType = schema.try_into_kernel().map_err(|cause| {
+        Error::internal(format!("Delta Lake does not support the schema: {cause}"))
+    })?;
     Ok(schema.fields().cloned().collect())
 }
 
@@ -357,7 +364,7 @@ fn each_batch(
 ) -> Result<()> {
     let address = place.address(&file.name);
     let broken = |cause: &dyn std::fmt::Display| {
-        Error::input(format!("broken data file: {cause}")).with("file", &address)
+        Error::input(format!("corrupt data file: {cause}")).with("file", &address)
     };
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file.sound(place)?, options)

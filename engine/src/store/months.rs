@@ -85,7 +85,7 @@ pub fn months(files: &[DataReader]) -> Result<Vec<Vec<MonthOf>>> {
 
 fn months_of(file: &DataReader, group: usize) -> Result<Vec<MonthOf>> {
     let batch = file.read(group, &COLUMNS)?;
-    let broken = || file.broken("a row says too little");
+    let broken = || file.broken("a row lacks a value");
     let column = |at: usize| -> Result<&ArrayRef> {
         let column = batch.column(at);
         if column.null_count() > 0 { Err(broken()) } else { Ok(column) }

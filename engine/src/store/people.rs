@@ -68,7 +68,8 @@ impl People {
     pub fn number(part: usize, place: u32) -> Result<u32> {
         let block = u64::from(place >> BLOCK_BITS) << PART_BITS | part as u64;
         let number = block << BLOCK_BITS | u64::from(place & ((1 << BLOCK_BITS) - 1));
-        u32::try_from(number).map_err(|_| Error::limit("more than 4,294,967,295 people"))
+        u32::try_from(number)
+            .map_err(|_| Error::limit("more than 4,294,967,295 users that need an id"))
     }
 
     /// The part and the place in it that a number belongs to.
@@ -98,7 +99,7 @@ impl People {
     /// # Errors
     /// When the batch cannot be one of this table, or a number is not the next one of its part.
     pub(super) fn read(&mut self, batch: &RecordBatch) -> Result<()> {
-        let broken = || Error::input("the numbering in the store is broken");
+        let broken = || Error::input("the table `users` of the store is corrupt");
         let column = |name: &str| batch.column_by_name(name).ok_or_else(broken);
         let scopes = column("scope")?.as_string_opt::<i32>().ok_or_else(broken)?;
         let kinds = column("kind")?.as_string_opt::<i32>().ok_or_else(broken)?;

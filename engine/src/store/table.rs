@@ -48,7 +48,7 @@ impl Store {
         let id = &self.space;
         match Key::of_text(&id.to_ascii_lowercase()) {
             Key::Wide(id) => Ok(Space(id.to_be_bytes())),
-            _ => Err(Error::input(format!("the id of this table is `{id}`, and no UUID"))
+            _ => Err(Error::input(format!("the id of this table is `{id}`, which is not a UUID"))
                 .with("file", self.place.within(USERS))),
         }
     }

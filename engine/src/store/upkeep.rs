@@ -109,9 +109,9 @@ impl Store {
     /// When the folder exists already, a data file is broken, or the disk or the object store refuses.
     pub fn export(&self, to: &Path) -> Result<(u64, u64)> {
         if to.exists() {
-            return Err(Error::input("there is something in this place already")
+            return Err(Error::input("the output folder already exists")
                 .with("file", to.display())
-                .with("help", "name a folder that does not exist yet"));
+                .with("help", "choose a folder that does not exist"));
         }
         let (mut count, mut bytes) = (0, 0);
         for (table, files) in self.tables() {

@@ -61,7 +61,7 @@ impl Store {
             let place = self.place.within(table);
             verified.faults.extend(broken_logs(&place)?.into_iter().map(|file| Fault {
                 file: Some(file),
-                what: "this part of the log has changed since it was written".to_owned(),
+                what: "this log file has changed since it was written".to_owned(),
             }));
             for file in files.values() {
                 verified.files += 1;
@@ -150,7 +150,9 @@ impl Store {
             let events = |of: &BTreeMap<String, u64>| of.get(source).copied().unwrap_or(0);
             let (told, counted) = (events(&told), events(counted));
             if told != counted {
-                fault(format!("{source}: the ledger says {told} events, the sets {counted}"));
+                fault(format!(
+                    "{source}: {told} events in the ledger, but {counted} in `activity`"
+                ));
             }
         }
     }
@@ -189,14 +191,14 @@ impl Store {
                     }
                 };
                 if let Some(what) = unsound(&bitmap, shard, count, events, known) {
-                    part.fault(format!("a set of row group {group}, row {row}: {what}"));
+                    part.fault(format!("row group {group}, row {row}: {what}"));
                 }
                 let month = Window::Month.at(Day::new(about.days()[row])).start;
                 *part.months.entry((month, shard)).or_default() |= bitmap;
             }
         }
         if rows != file.rows {
-            part.fault(format!("{rows} rows, but the log says {}", file.rows));
+            part.fault(format!("{rows} rows, but {} in the log", file.rows));
         }
         Ok(())
     }
@@ -212,7 +214,7 @@ fn read_months(place: &Place, file: &DataFile, told: &mut Months) -> Result<()> 
         let sets = users(&reader, group)?;
         let bitmap = bitmap(sets.value(at)).map_err(|cause| reader.broken(&cause))?;
         if bitmap.len() != row.user_count {
-            return Err(reader.broken("a set has not as many users as its row says"));
+            return Err(reader.broken("a set does not have `user_count` users"));
         }
         *told.entry((row.month, row.shard)).or_default() |= bitmap;
     }
@@ -256,23 +258,23 @@ fn unsound(
     known: &[u32],
 ) -> Option<String> {
     let (Some(least), Some(largest)) = (bitmap.min(), bitmap.max()) else {
-        return Some("it is empty".to_owned());
+        return Some("the set is empty".to_owned());
     };
     if bitmap.len() != count {
-        return Some(format!("it has {} users, but the row says {count}", bitmap.len()));
+        return Some(format!("the set has {} users, but `user_count` is {count}", bitmap.len()));
     }
     if events < count {
-        return Some(format!("{count} users did {events} events"));
+        return Some(format!("{count} users, but only {events} events"));
     }
     let given = shard >= FIRST_GIVEN;
     let own = shard & (FIRST_GIVEN - 1);
     if least >> SHARD_BITS != own || largest >> SHARD_BITS != own {
-        return Some(format!("users from {least} to {largest} do not belong to shard {shard}"));
+        return Some(format!("the users {least} to {largest} do not belong to shard {shard}"));
     }
     let stranger = |number: &u32| {
         let (part, place) = People::place(*number);
         place >= known[part]
     };
     let number = bitmap.iter().find(stranger).filter(|_| given)?;
-    Some(format!("nobody has the number {number}"))
+    Some(format!("the id {number} is not in the table `users`"))
 }

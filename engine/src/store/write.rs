@@ -179,10 +179,10 @@ impl Store {
         level: i32,
     ) -> Result<DataFile> {
         let broken = |cause: parquet::errors::ParquetError| {
-            Error::internal(format!("a data file cannot be written: {cause}"))
+            Error::internal(format!("cannot write a data file: {cause}"))
         };
         let schema = batches.first().map(RecordBatch::schema);
-        let schema = schema.ok_or_else(|| Error::internal("a data file of nothing"))?;
+        let schema = schema.ok_or_else(|| Error::internal("an empty data file"))?;
         let level = ZstdLevel::try_new(level).map_err(broken)?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))

@@ -258,9 +258,9 @@ fn scoped_hash(scope: u32, hash: u64) -> u64 {
 #[inline]
 fn take(next: &mut u32) -> Result<u32> {
     let number = *next;
-    *next = number.checked_add(1).ok_or_else(|| {
-        Error::limit("more than 4,294,967,295 different users in one shard of the numbering")
-    })?;
+    *next = number
+        .checked_add(1)
+        .ok_or_else(|| Error::limit("more than 4,294,967,295 distinct users in one shard"))?;
     Ok(number)
 }
 

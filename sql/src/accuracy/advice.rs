@@ -79,7 +79,7 @@ impl Sketched<'_> {
         let top = figure(exact.users);
         let memory = match self.smaller() {
             None => format!(
-                "at no size is it clearly smaller than the exact set ({} against {} at {top} \
+                "not clearly smaller than the exact set at any size ({} instead of {} at {top} \
                  users)",
                 bytes(sketch.memory),
                 bytes(exact.memory)
@@ -87,7 +87,7 @@ impl Sketched<'_> {
             Some(users) => {
                 let (exact, sketch) = self.pairs.iter().find(|(exact, _)| exact.users == users)?;
                 format!(
-                    "smaller than the exact set from {} users on ({} against {} there)",
+                    "smaller than the exact set from {} users on ({} instead of {})",
                     figure(users),
                     bytes(sketch.memory),
                     bytes(exact.memory)
@@ -95,24 +95,24 @@ impl Sketched<'_> {
             }
         };
         let stored = match self.less(|line| line.stored.unwrap_or(f64::INFINITY)) {
-            Some(users) => format!("as stored from {} on", figure(users)),
-            None => "as stored at no size".to_owned(),
+            Some(users) => format!("smaller in storage from {} users on", figure(users)),
+            None => "not smaller in storage at any size".to_owned(),
         };
         let time = match self.faster() {
-            Some(users) => format!("faster to fill from {} on", figure(users)),
+            Some(users) => format!("faster to fill from {} users on", figure(users)),
             None => {
                 let ratio = sketch.fill / exact.fill;
                 if ratio.is_finite() {
-                    format!("to fill it takes {ratio:.1} times as long at {top}")
+                    format!("filling takes {ratio:.1} times as long at {top} users")
                 } else {
-                    "faster to fill at no size".to_owned()
+                    "not faster to fill at any size".to_owned()
                 }
             }
         };
         let errors = &sketch.errors;
         Some(format!(
-            "Precision {}: {memory}, {stored}; {time}. Of {top} users it is off by {} on average, \
-             by up to {} in 95 of 100 sets, by {} at worst.",
+            "Precision {}: {memory}, {stored}; {time}. At {top} users the mean error is {}, the \
+             95th percentile {}, the largest {}.",
             self.precision,
             percent(errors.mean),
             percent(errors.p95),
@@ -137,27 +137,27 @@ fn of_reports(measured: &Measured) -> Option<String> {
     }
     if exact.fill < LITTLE.0 && exact.memory < LITTLE.1 {
         return Some(format!(
-            "Count exactly. The exact report takes {}, which leaves little to save, and every \
-             sketch of more users than it can list has errors.",
+            "Count exactly. The exact report takes only {}, and sketches of large sets have \
+             errors.",
             costs(exact)
         ));
     }
     // The most precise one that saves anything: its errors are the price.
     let Some(best) = sketches.iter().rev().find(|line| saves(line) != (false, false)) else {
         return Some(format!(
-            "Count exactly. The exact report takes {}; no sketch makes it clearly faster or \
-             smaller, and every sketch has errors.",
+            "Count exactly. The exact report takes {}; no sketch is clearly faster or smaller, \
+             and sketches have errors.",
             costs(exact)
         ));
     };
     let what = match saves(best) {
         (true, true) => "time and memory",
-        (true, false) => "time, but no memory",
-        _ => "memory, but no time",
+        (true, false) => "time, but not memory",
+        _ => "memory, but not time",
     };
     Some(format!(
-        "Approximate reports save {what}: at precision {} the report takes {}, where the exact \
-         one takes {}. The price: its rows are off by {} on average and by {} at worst.",
+        "Approximate reports save {what}: the report at precision {} takes {}, the exact report \
+         {}. The mean error of a row is {}, the largest {}.",
         best.counter.precision.unwrap_or_default(),
         costs(best),
         costs(exact),
@@ -174,24 +174,24 @@ fn of_sizes(sketches: &[Sketched<'_>]) -> String {
         sizes.min_by_key(|(users, precision)| (*users, std::cmp::Reverse(*precision)))
     };
     let on = |(users, precision): (u64, u8)| {
-        format!("from {} users in a set on (precision {precision})", figure(users))
+        format!("from {} users per set on (precision {precision})", figure(users))
     };
     match (first(|sketch| sketch.smaller()), first(|sketch| sketch.faster())) {
-        (None, None) => "Count exactly. At every size the exact set is about as small and as fast \
-                         as every sketch, or more so."
+        (None, None) => "Count exactly. At every size the exact set is about as small and fast as \
+                         the sketches, or smaller and faster."
             .to_owned(),
         (Some(memory), None) => format!(
-            "Count exactly, unless memory is short: sketches are smaller {}, but at no precision \
-             faster up to the largest size.",
+            "Count exactly, unless memory is limited: sketches are smaller {}, but not faster at \
+             any precision up to the largest size.",
             on(memory)
         ),
         (None, Some(time)) => format!(
-            "Count exactly, unless time is short: sketches are faster {}, but at no precision \
-             smaller up to the largest size.",
+            "Count exactly, unless time is limited: sketches are faster {}, but not smaller at \
+             any precision up to the largest size.",
             on(time)
         ),
         (Some(memory), Some(time)) => format!(
-            "Approximate counting pays for large sets only: it saves memory {}, and time {}.",
+            "Approximate counting helps with large sets only: it saves memory {}, and time {}.",
             on(memory),
             on(time)
         ),
@@ -207,14 +207,14 @@ fn of_nodes(measured: &Measured, sketches: &[Sketched<'_>]) -> Option<String> {
     let largest = figure(largest);
     Some(match from {
         None => format!(
-            "The largest of the {all} sets in the report has {largest} users, and at no size \
-             measured is a sketch smaller."
+            "The largest of the {all} sets in the report has {largest} users; no sketch is \
+             smaller at any measured size."
         ),
         Some(from) => {
             let large = nodes.iter().filter(|node| node.users >= from).count();
             format!(
-                "Of the {all} sets in the report {} have the {} users from which on some sketch \
-                 is smaller; the largest has {largest}.",
+                "{} of the {all} sets in the report have at least {} users, where a sketch is \
+                 smaller; the largest has {largest}.",
                 figure(large as u64),
                 figure(from)
             )
@@ -273,12 +273,14 @@ fn of_intervals(measured: &Measured) -> String {
         })
         .collect();
     match (counters.is_empty(), broken.is_empty()) {
-        (true, _) => "No sketch had to estimate: all sets are small enough to be exact.".to_owned(),
-        (_, true) => "Every stated 95 % interval held as often as it promises, within what chance \
-                      allows."
+        (true, _) => {
+            "No sketch estimated: all sets are small enough to be stored exactly.".to_owned()
+        }
+        (_, true) => "All 95 % intervals contain the exact count as often as stated, within \
+                      random variation."
             .to_owned(),
         _ => format!(
-            "These stated 95 % intervals held less often than they promise: {}.",
+            "These 95 % intervals contain the exact count less often than stated: {}.",
             broken.join("; ")
         ),
     }

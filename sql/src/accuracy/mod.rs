@@ -102,7 +102,7 @@ pub struct Node {
 /// When a sketch refuses its work, which none should.
 pub fn of_invented(users: u64, settings: &Settings<'_>) -> Result<Measured> {
     let mut people = People::invented(users)?;
-    let mut measured = Measured::new(format!("{} invented users", figure(users)), settings);
+    let mut measured = Measured::new(format!("{} synthetic users", figure(users)), settings);
     measured.by_size(&mut people, settings)?;
     Ok(measured)
 }
@@ -114,7 +114,7 @@ pub fn of_invented(users: u64, settings: &Settings<'_>) -> Result<Measured> {
 pub fn of_project(root: &Path, question: &Question, settings: &Settings<'_>) -> Result<Measured> {
     if question.levels.contains(&Level::Combined) {
         return Err(Error::input("the level `combined` is a sum of stages, not a set of users")
-            .with("help", "measure at the level `stage`"));
+            .with("help", "use the level `stage`"));
     }
     let project = Project::load(root)?;
     let dictionary = Dictionary::load(&project.dictionary)?;
@@ -134,12 +134,12 @@ pub fn of_project(root: &Path, question: &Question, settings: &Settings<'_>) -> 
         })?;
     if everybody.is_empty() {
         return Err(Error::input(
-            "the project has no events that count, so no users to measure on",
+            "the project has no counted events, so there are no users to measure",
         )
         .with("file", root.display())
         .with(
             "help",
-            "run `headcount check` to see why; `--invented` measures without a project",
+            "run `headcount check` to see why, or use `--invented` to measure with synthetic users",
         ));
     }
     measured.by_size(&mut People::real(&everybody), settings)?;
@@ -174,7 +174,7 @@ impl Measured {
             |sizes: &[u64]| sizes.iter().map(|size| figure(*size)).collect::<Vec<_>>().join(", ");
         if !large.is_empty() {
             self.notes.push(format!(
-                "there are only {} users: no sets of {}",
+                "there are only {} users, so sets of {} were skipped",
                 figure(self.users),
                 words(&large)
             ));
@@ -182,7 +182,7 @@ impl Measured {
         let close: Vec<u64> = fit.iter().copied().filter(|size| size * 2 > self.users).collect();
         if !close.is_empty() {
             self.notes.push(format!(
-                "sets of {} share most of their users, so their errors are much alike",
+                "sets of {} users overlap by more than half, so their errors are correlated",
                 words(&close)
             ));
         }
@@ -206,8 +206,8 @@ impl Measured {
         });
         match intersection {
             Some(metric) => self.notes.push(format!(
-                "no approximate reports: `{}` counts users who did all of its events, which \
-                 sketches cannot tell",
+                "no approximate reports: `{}` counts users who did all of its events, and \
+                 sketches cannot be intersected",
                 metric.key_path
             )),
             None => counters.extend(Counter::all(&settings.precisions, &[Kind::Headcount])),

@@ -13,8 +13,9 @@ pub(super) struct People {
 impl People {
     /// Users with the keys 0, 1, 2 ..., which are their own numbers.
     pub(super) fn invented(users: u64) -> Result<Self> {
-        let users = u32::try_from(users)
-            .map_err(|_| Error::limit("no more than 4,294,967,295 users can be invented"))?;
+        let users = u32::try_from(users).map_err(|_| {
+            Error::limit("the number of synthetic users must be at most 4,294,967,295")
+        })?;
         let person = |number: u32| Person { number, hash: hash_int(number.into()) };
         Ok(Self { people: (0..users).map(person).collect() })
     }

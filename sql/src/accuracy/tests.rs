@@ -357,23 +357,23 @@ fn the_advice_follows_from_the_figures() {
             assert!(advice.contains(part), "no {part:?} in\n{advice}");
         }
     };
-    let memory_only = ["Count exactly, unless memory is short: sketches are smaller from 10,000"];
+    let memory_only = ["Count exactly, unless memory is limited: sketches are smaller from 10,000"];
     check(&figures(1.0), &memory_only);
     check(
         &figures(3.0),
         &[
-            "Precision 14: smaller than the exact set from 10,000 users on (5.0 KB against \
-             10.0 KB there), as stored from 10,000 on; to fill it takes 3.0 times as long at \
-             100,000. Of 100,000 users it is off by 0.50 % on average, by up to 1.00 % in 95 of \
-             100 sets, by 1.50 % at worst.",
-            "Precision 18: at no size is it clearly smaller than the exact set (200.0 KB against \
-             100.0 KB at 100,000 users)",
-            "Every stated 95 % interval held",
+            "Precision 14: smaller than the exact set from 10,000 users on (5.0 KB instead of \
+             10.0 KB), smaller in storage from 10,000 users on; filling takes 3.0 times as long \
+             at 100,000 users. At 100,000 users the mean error is 0.50 %, the 95th percentile \
+             1.00 %, the largest 1.50 %.",
+            "Precision 18: not clearly smaller than the exact set at any size (200.0 KB instead \
+             of 100.0 KB at 100,000 users)",
+            "All 95 % intervals contain the exact count as often as stated",
         ],
     );
     check(
         &figures(0.5),
-        &["pays for large sets only: it saves memory from 10,000", "time from 100"],
+        &["helps with large sets only: it saves memory from 10,000", "time from 100"],
     );
     let mut large = figures(1.0);
     large.lines.retain(|line| line.counter != hll(14));
@@ -388,7 +388,7 @@ fn the_advice_follows_from_the_figures() {
         &project,
         &[
             "Count exactly. The exact report takes 2.0 s and 1.0 MB",
-            "Of the 7 sets in the report 0 have the 10,000 users",
+            "0 of the 7 sets in the report have at least 10,000 users",
             "the largest has 40",
         ],
     );
@@ -396,24 +396,21 @@ fn the_advice_follows_from_the_figures() {
     project.lines.push(report_line(hll(18), 0.4, 2e6));
     check(
         &project,
-        &["save time, but no memory: at precision 18 the report takes 400 ms and 2.0 MB, where \
-             the exact one takes 2.0 s and 1.0 MB. The price: its rows are off by 1.00 %"],
+        &["save time, but not memory: the report at precision 18 takes 400 ms and 2.0 MB, the \
+           exact report 2.0 s and 1.0 MB. The mean error of a row is 1.00 %"],
     );
 
     // Where nothing takes long or much, errors are a price for nothing.
     let mut little = figures(0.5);
     little.lines.push(report_line(Counter::EXACT, 0.2, 20e6));
     little.lines.push(report_line(hll(14), 0.05, 1e6));
-    check(
-        &little,
-        &["Count exactly. The exact report takes 200 ms and 20.0 MB, which leaves little to save"],
-    );
+    check(&little, &["Count exactly. The exact report takes only 200 ms and 20.0 MB"]);
 
     let mut broken = figures(1.0);
     for line in broken.lines.iter_mut().filter(|line| line.counter == hll(14)) {
         line.errors.inside = Some(0.9);
     }
-    check(&broken, &["less often than they promise: Headcount HLL 14: 90.0 % of 400 estimates"]);
+    check(&broken, &["less often than stated: Headcount HLL 14: 90.0 % of 400 estimates"]);
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn share(plan: LogicalPlan, memory: usize) -> Result<LogicalPlan> {
 /// The error for values that are more than the part of a statement's memory that they may take.
 fn exhausted(who: &str, bytes: f64, most: usize, memory: usize) -> DataFusionError {
     DataFusionError::ResourcesExhausted(format!(
-        "{who} asked for {bytes:.0} bytes more, {most} at most, {OF_ONE} 0 of its {memory}"
+        "{who} needs {bytes:.0} bytes (at most {most} are allowed), {OF_ONE} 0 of its {memory}"
     ))
 }
 
@@ -444,7 +444,7 @@ mod tests {
         ] {
             assert!(ask(&format!("SELECT {short}")).await.is_ok(), "{short}");
             let refused = ask(&format!("SELECT {long}")).await.expect_err(&long);
-            assert!(refused.contains("bytes more"), "{long}: {refused}");
+            assert!(refused.contains("bytes"), "{long}: {refused}");
         }
         assert_eq!(ask("SELECT repeat(NULL, 5), repeat('x', NULL), repeat('x', -1)").await, Ok(1));
     }

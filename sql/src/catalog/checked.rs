@@ -51,7 +51,7 @@ impl Checked {
         }
         let size = self.inner.head(path).await?.size;
         let mut end = self.inner.get_range(path, size.saturating_sub(FOOTER)..size).await?;
-        let cut_off = || broken(path, "it is cut off");
+        let cut_off = || broken(path, "it is truncated");
         let length = footer_length(&end).filter(|length| *length as u64 <= size);
         let length = length.ok_or_else(cut_off)?;
         if length > end.len() {
@@ -74,13 +74,15 @@ fn cut(path: &Path, start: u64, bytes: &Bytes, range: &Range<u64>) -> Result<Byt
     let offset = |at: u64| usize::try_from(at.checked_sub(start)?).ok();
     let place = offset(range.start).zip(offset(range.end));
     let place = place.filter(|(from, to)| from <= to && *to <= bytes.len());
-    place.map(|(from, to)| bytes.slice(from..to)).ok_or_else(|| broken(path, "it is cut off"))
+    place.map(|(from, to)| bytes.slice(from..to)).ok_or_else(|| broken(path, "it is truncated"))
 }
 
 fn broken(path: &Path, what: &str) -> object_store::Error {
-    let error = Error::input(format!("broken data file: {what}"))
-        .with("file", path)
-        .with("help", "`headcount store verify` lists what is broken; ingest into a new store");
+    let error = Error::input(format!("corrupt data file: {what}")).with("file", path).with(
+        "help",
+        "run `headcount store verify` to list everything that is corrupt, and ingest into a new \
+         store",
+    );
     object_store::Error::Generic { store: "store", source: Box::new(error) }
 }
 

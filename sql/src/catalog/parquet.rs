@@ -44,7 +44,7 @@ impl ParquetFiles {
         for (path, address) in &files {
             let schema = options.infer_schema(state, address).await.map_err(|cause| {
                 let cause = of_statement(cause, None);
-                Error::input(format!("broken file: {cause}"))
+                Error::input(format!("invalid file: {cause}"))
                     .with("file", path.display())
                     .with("help", "replace or remove the file")
             })?;

@@ -58,7 +58,7 @@ impl Public {
             return Ok(Some(made));
         }
         let state = || {
-            let gone = || external(Error::internal("the session of this table is gone"));
+            let gone = || external(Error::internal("the session of this table is closed"));
             (self.session)().ok_or_else(gone)
         };
         if let Some(ground) = &self.ground {

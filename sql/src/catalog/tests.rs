@@ -92,12 +92,12 @@ async fn what_cannot_be_a_table_is_told() {
     let session = reading(folder.path());
     for (table, parts) in [
         ("[ab].parquet", &["Int64", "Utf8", "a.parquet", "b.parquet", "column: id"][..]),
-        ("broken.parquet", &["broken file", "broken.parquet"]),
-        ("c.csv", &["broken file", "c.csv"]),
+        ("broken.parquet", &["invalid file", "broken.parquet"]),
+        ("c.csv", &["invalid file", "c.csv"]),
         ("[ac].*", &["cannot mix Parquet files and text", "a.parquet"]),
-        ("none.parquet", &["no event files here", "none.parquet"]),
+        ("none.parquet", &["no event files found", "none.parquet"]),
         ("notes.txt", &["unknown file format", "notes.txt"]),
-        ("ftp://host/a.parquet", &["`ftp` addresses are not known here"]),
+        ("ftp://host/a.parquet", &["`ftp` URLs are not supported"]),
         ("nothing", &["no table `nothing`"]),
     ] {
         let error = ask(&session, &format!("SELECT * FROM '{table}'")).await.unwrap_err();

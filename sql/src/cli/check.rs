@@ -85,36 +85,40 @@ fn tell_dictionary(out: &mut impl Write, dictionary: &Dictionary) -> std::io::Re
     let left: usize = reasons.values().sum();
     writeln!(
         out,
-        "dictionary: {} files, {} events, {} metrics, of which {} are counted",
+        "dictionary: {} files, {} events, {} metrics, {} of them counted",
         dictionary.files.len(),
         dictionary.events.len(),
         dictionary.metrics.len(),
         dictionary.metrics.len() - left,
     )?;
     for (reason, metrics) in reasons {
-        writeln!(out, "  not counted because {reason}: {metrics}")?;
+        writeln!(out, "  not counted ({reason}): {metrics}")?;
     }
     Ok(())
 }
 
 fn tell_survey(out: &mut impl Write, found: &Survey) -> std::io::Result<()> {
     let events: u64 = found.events.values().chain(found.unknown.values()).sum();
-    writeln!(out, "data: {events} events of {} names", found.events.len() + found.unknown.len())?;
+    writeln!(
+        out,
+        "data: {events} events with {} different names",
+        found.events.len() + found.unknown.len()
+    )?;
     for note in &found.notes {
         writeln!(out, "warning: {note}")?;
     }
     for metric in &found.empty {
-        writeln!(out, "warning: {metric} selects no event of the data")?;
+        writeln!(out, "warning: {metric} matches no event in the data")?;
     }
     let unknown = found.unknown.iter().map(|(name, events)| (name.clone(), *events));
-    left_over(out, "not in the dictionary, so counted nowhere", unknown)?;
+    left_over(out, "not in the dictionary and not counted", unknown)?;
     let unmapped = found.unmapped.iter().map(|((event, values), events)| {
         let values = found.dimensions.iter().zip(values).map(|(dimension, value)| {
             format!("{dimension}: {}", value.as_deref().unwrap_or("(none)"))
         });
         (format!("{event} {{{}}}", values.collect::<Vec<_>>().join(", ")), *events)
     });
-    left_over(out, "of no metric, so counted in the total only", unmapped)
+    left_over(out, "used by no metric and counted only in the total", unmapped)
 }
 
 fn left_over(
@@ -133,7 +137,7 @@ fn left_over(
         writeln!(out, "  {events:>10}  {name}")?;
     }
     if events.len() > MOST {
-        writeln!(out, "  ... and {} kinds more", events.len() - MOST)?;
+        writeln!(out, "  ... and {} more kinds", events.len() - MOST)?;
     }
     Ok(())
 }

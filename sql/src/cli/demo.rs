@@ -51,8 +51,8 @@ fn project() -> Result<PathBuf> {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
     let found = here.ancestors().chain(built).map(|folder| folder.join(inside));
     found.into_iter().find(|root| root.join(PROJECT_FILE).is_file()).ok_or_else(|| {
-        Error::input("the demo's data set is not here")
+        Error::input("the data set of the demo was not found")
             .with("file", inside.display())
-            .with("help", "run the demo inside of a checkout of the repository")
+            .with("help", "run the demo inside a checkout of the repository")
     })
 }

@@ -43,7 +43,7 @@ pub(super) fn run(root: &Path, options: &args::Ingest) -> Result<Outcome> {
     let total: u64 = done.added.iter().map(|entry| entry.events).sum();
     let numbered = match done.numbered {
         0 => String::new(),
-        people => format!(", {people} people numbered"),
+        people => format!(", {people} new user ids"),
     };
     say(&format!(
         "{} events of {} files{numbered}; the store is at version {}",

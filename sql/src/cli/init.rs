@@ -36,7 +36,7 @@ pub(super) fn run(options: &args::Init) -> Result<Outcome> {
         file.write_all(text.as_bytes()).map_err(|cause| Error::io(&path, cause))?;
     }
     say(&format!(
-        "made {0}: try\n  headcount check --project {0}\n  headcount report --project {0}",
+        "created {0}; next:\n  headcount check --project {0}\n  headcount report --project {0}",
         folder.display()
     ));
     Ok(Outcome::Done)

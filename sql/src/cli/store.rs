@@ -103,7 +103,7 @@ fn tell(
     for (table, bytes) in store.sizes() {
         writeln!(out, "{:<11} {bytes} bytes", format!("{table}:"))?;
     }
-    writeln!(out, "people:     {} with numbers", store.numbered())?;
+    writeln!(out, "users:      {} with an assigned id", store.numbered())?;
     writeln!(out, "ingested:   {} files", store.ledger().len())?;
     writeln!(out, "events:     {events}, and {rejected} rejected")?;
     writeln!(out)?;
@@ -124,12 +124,12 @@ fn verify(store: &Store, events: Option<&Project>) -> Result<Outcome> {
     if let Some(project) = events {
         verified.faults.extend(changed(project, store.ledger())?.into_iter().map(|file| Fault {
             file: Some(file),
-            what: "this file of events has changed since it was ingested".to_owned(),
+            what: "this event file has changed since it was ingested".to_owned(),
         }));
     }
     let mut out = BufWriter::new(stdout().lock());
     let mut lines = vec![format!(
-        "version {}: {} files, {} bytes, {} sets, {} events, {} people with numbers",
+        "version {}: {} files, {} bytes, {} sets, {} events, {} users with an assigned id",
         store.version(),
         verified.files,
         verified.bytes,
@@ -137,14 +137,14 @@ fn verify(store: &Store, events: Option<&Project>) -> Result<Outcome> {
         verified.events,
         verified.numbered
     )];
-    lines.extend(verified.faults.iter().take(MOST).map(|fault| format!("fault: {fault}")));
+    lines.extend(verified.faults.iter().take(MOST).map(|fault| format!("error: {fault}")));
     if verified.faults.len() > MOST {
-        lines.push(format!("... and {} more faults", verified.faults.len() - MOST));
+        lines.push(format!("... and {} more errors", verified.faults.len() - MOST));
     }
     lines.push(match verified.faults.len() {
-        0 => "sound".to_owned(),
-        1 => "1 fault; ingest the events into a new store".to_owned(),
-        more => format!("{more} faults; ingest the events into a new store"),
+        0 => "no errors".to_owned(),
+        1 => "1 error; ingest the events into a new store".to_owned(),
+        more => format!("{more} errors; ingest the events into a new store"),
     });
     for line in lines {
         writeln!(out, "{line}").map_err(output_error)?;
@@ -162,7 +162,7 @@ fn compact(mut store: Store, sweep: bool) -> Result<Outcome> {
     };
     match done {
         true => say(&format!(
-            "{before} bytes became {}; the store is at version {}",
+            "compacted {before} bytes to {}; the store is at version {}",
             size(&store),
             store.version()
         )),
@@ -176,7 +176,7 @@ fn compact(mut store: Store, sweep: bool) -> Result<Outcome> {
         ));
         if swept.young > 0 {
             say(&format!(
-                "left {} unneeded files: an ingest may still be using files younger than {} hours",
+                "kept {} unneeded files: a running ingest may be using files younger than {} hours",
                 swept.young,
                 SAFE.as_secs() / 3600
             ));

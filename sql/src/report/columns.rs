@@ -75,7 +75,7 @@ pub fn schema(by: &[String]) -> SchemaRef {
 pub fn record_batch(report: &Report) -> Result<RecordBatch> {
     let rows = &report.rows;
     if rows.iter().any(|row| row.by.len() != report.by.len()) {
-        return Err(Error::internal("a row has not one value for each dimension"));
+        return Err(Error::internal("a row does not have one value for each dimension"));
     }
     let window: StringArray = rows.iter().map(|row| Some(row.window.to_string())).collect();
     let mut columns: Vec<ArrayRef> = vec![
@@ -103,7 +103,7 @@ pub fn record_batch(report: &Report) -> Result<RecordBatch> {
         Arc::new(rows.iter().map(|row| row.change_pct).collect::<Float64Array>()),
     ]);
     RecordBatch::try_new(schema(&report.by), columns).map_err(|cause| {
-        Error::new(Kind::Internal, "the report's columns do not fit together").caused_by(cause)
+        Error::new(Kind::Internal, "the report's columns are inconsistent").caused_by(cause)
     })
 }
 
@@ -114,7 +114,7 @@ fn text(rows: &[Row], value: impl Fn(&Row) -> Option<&str>) -> ArrayRef {
 fn users(rows: &[Row], value: impl Fn(&Row) -> Option<u64>) -> Result<ArrayRef> {
     let signed = |users: u64| {
         i64::try_from(users)
-            .map_err(|_| Error::limit(format!("{users} users do not fit a 64-bit signed column")))
+            .map_err(|_| Error::limit(format!("{users} users exceed a 64-bit signed column")))
     };
     let column: Int64Array =
         rows.iter().map(|row| value(row).map(signed).transpose()).collect::<Result<_>>()?;

@@ -80,5 +80,5 @@ fn begin(columns: &SchemaRef, facts: Vec<KeyValue>) -> Result<ArrowWriter<Vec<u8
 }
 
 fn internal(cause: ParquetError) -> Error {
-    Error::new(Kind::Internal, "the report cannot be written as Parquet").caused_by(cause)
+    Error::new(Kind::Internal, "cannot write the report as Parquet").caused_by(cause)
 }

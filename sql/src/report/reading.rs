@@ -126,7 +126,7 @@ impl<'a> Reading<'a> {
         facts.push(("events", figure(report.events)));
         if let Some(top) = report.top {
             let by = joined(report.by.iter().map(|by| plain(by)));
-            let users = "everybody of the other values, each user once";
+            let users = "users of all other values, each user once";
             facts.push(("values", format!("the {top} largest of {by}; {OTHER_LABEL}: {users}")));
         }
         facts
@@ -136,7 +136,7 @@ impl<'a> Reading<'a> {
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if self.report.rows.is_empty() {
-            notes.push("There are no rows: no period has data for this question.".to_owned());
+            notes.push("There are no rows: no period in the range has data.".to_owned());
         }
         if self.report.rows.iter().any(|row| !row.complete) {
             let end = match self.report.last_day {
@@ -144,8 +144,8 @@ impl<'a> Reading<'a> {
                 None => "the data ends".to_owned(),
             };
             notes.push(format!(
-                "…  The period is incomplete: {end}, before its days are over. \
-                 Its numbers still grow; do not compare them with a complete period."
+                "…  The period is incomplete: {end}, before the period ends. Its numbers are \
+                 preliminary; do not compare them with a complete period."
             ));
         }
         notes
@@ -266,15 +266,15 @@ fn node(row: &Row) -> ([Option<&str>; 4], Level) {
 /// What the window's days are, in words.
 fn meaning(window: Window) -> String {
     match window {
-        Window::Day => "each day by itself".to_owned(),
+        Window::Day => "single days".to_owned(),
         Window::Week => "ISO weeks, Monday to Sunday".to_owned(),
         Window::Month => "calendar months".to_owned(),
         Window::Quarter => "calendar quarters".to_owned(),
         Window::Year => "calendar years".to_owned(),
         Window::Last28dOfMonth => "the last 28 days of each calendar month".to_owned(),
-        Window::Trailing(1) => "each day by itself".to_owned(),
+        Window::Trailing(1) => "single days".to_owned(),
         Window::Trailing(days) => format!("the {days} days that end on each day"),
-        Window::Iso4w => "four whole ISO weeks".to_owned(),
+        Window::Iso4w => "four complete ISO weeks".to_owned(),
         Window::Lagged28d => "the 28 days that end two days before each day".to_owned(),
     }
 }

@@ -80,7 +80,7 @@ impl<'a> Writer<'a> {
     pub fn finish(mut self) -> Result<()> {
         self.flush()?;
         let Some(mut report) = self.report.take() else {
-            return Err(Error::internal("a report that ends before it begins"));
+            return Err(Error::internal("a report ended before it started"));
         };
         let rest = match self.form {
             Form::Delimited(_) => Vec::new(),
@@ -171,10 +171,10 @@ impl RowSink for Writer<'_> {
 /// Refuses a report that no one could read in this format.
 fn too_long(format: Format, most: usize, what: &str) -> Error {
     let most = super::figures::figure(most as u64);
-    Error::limit(format!("the report has more than {most} {what}, the most that {format} may have"))
+    Error::limit(format!("the report has more than {most} {what}, the limit of format {format}"))
         .with(
             "help",
-            "keep the largest values of a dimension with `--top N`, ask for fewer levels, \
+            "keep only the largest values of a dimension with `--top N`, use fewer levels, \
              dimensions or periods (`--from`, `--to`, `--window`), or write all rows with \
              `--format csv` or `--format parquet`",
         )
@@ -185,6 +185,6 @@ fn put(out: &mut dyn Write, bytes: &[u8]) -> Result<()> {
 }
 
 fn refused(cause: std::io::Error) -> Error {
-    let message = format!("the report cannot be written: {cause}");
+    let message = format!("cannot write the report: {cause}");
     Error::new(Kind::Io, message).caused_by(cause)
 }

@@ -163,14 +163,14 @@ fn put(out: &mut dyn Write, text: &str) -> Result<()> {
 }
 
 fn refused(cause: io::Error) -> Error {
-    Error::new(Kind::Io, format!("the result cannot be written: {cause}")).caused_by(cause)
+    Error::new(Kind::Io, format!("cannot write the result: {cause}")).caused_by(cause)
 }
 
 /// Arrow wraps what the output says into its own error; a closed pipe must be told from the rest.
 fn no_form(cause: ArrowError) -> Error {
     match cause {
         ArrowError::IoError(_, cause) => refused(cause),
-        cause => Error::input(format!("the result cannot be written in this format: {cause}"))
+        cause => Error::input(format!("cannot write the result in this format: {cause}"))
             .with("help", "choose another format, or cast the column to text")
             .caused_by(cause),
     }
@@ -180,9 +180,9 @@ fn parquet_error(cause: ParquetError) -> Error {
     match cause {
         ParquetError::External(cause) => match cause.downcast::<io::Error>() {
             Ok(cause) => refused(*cause),
-            Err(cause) => Error::input(format!("the result cannot be written: {cause}")),
+            Err(cause) => Error::input(format!("cannot write the result: {cause}")),
         },
-        cause => Error::input(format!("the result cannot be written as Parquet: {cause}"))
+        cause => Error::input(format!("cannot write the result as Parquet: {cause}"))
             .with("help", "choose another format, or cast the column to text")
             .caused_by(cause),
     }

@@ -104,7 +104,7 @@ impl Table {
         if parts.is_empty() {
             return None;
         }
-        let everything = "write to a pipe, to a file or in another format to get everything";
+        let everything = "write to a pipe or file, or use another format, to get everything";
         Some(format!("{}; {everything}", parts.join("; ")))
     }
 

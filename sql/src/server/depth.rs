@@ -47,8 +47,8 @@ pub fn check(sql: &str) -> Result<()> {
     }
     if squares > CHAIN * CHAIN {
         let limit = format!(
-            "the chains of operators in the statement are too long together (the longest has \
-             {longest}; a single one may have {CHAIN})"
+            "the chains of operators in the statement are too long in total (the longest has \
+             {longest} operators; a single one may have {CHAIN})"
         );
         return Err(
             Error::limit(limit).with("help", "name parts of them in a WITH, or split the query")

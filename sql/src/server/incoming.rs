@@ -116,7 +116,7 @@ async fn accept(
                     // Nobody waits for it once the server stops.
                     let _ = sender.send(wire).await;
                 }
-                Ok(Err(cause)) => tracing::debug!(%from, %cause, "no handshake"),
+                Ok(Err(cause)) => tracing::debug!(%from, %cause, "handshake failed"),
                 Err(_) => tracing::debug!(%from, "handshake timed out"),
             }
         });

@@ -58,7 +58,7 @@ impl MemoryPool for Capped {
         let within = |used: usize| used.checked_add(additional).filter(|sum| *sum <= self.limit);
         self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, within).map_err(|used| {
             DataFusionError::ResourcesExhausted(format!(
-                "{} asked for {additional} bytes more, {OF_ONE} {used} of its {}",
+                "{} requested {additional} more bytes, {OF_ONE} {used} of its {}",
                 reservation.consumer().name(),
                 self.limit
             ))
@@ -94,7 +94,7 @@ mod tests {
         let second = MemoryConsumer::new("second").register(&two);
         first.try_grow(60).unwrap();
         let error = first.try_grow(1).unwrap_err().to_string();
-        assert!(error.contains("holds 60 of its 60"), "{error}");
+        assert!(error.contains("uses 60 of its 60"), "{error}");
         assert!(second.try_grow(41).is_err());
         assert_eq!((one.reserved(), two.reserved(), all.reserved()), (60, 0, 60));
         second.try_grow(40).unwrap();

@@ -234,7 +234,7 @@ impl Running {
             Ending::OutOfTime => {
                 let limit = self.time.as_secs_f64();
                 Error::limit(format!("the statement took longer than the limit of {limit} s"))
-                    .with("help", "query less at once, or raise `--time-limit`")
+                    .with("help", "query less data, or raise `--time-limit`")
             }
             _ if self.shared.is_killed() => Error::limit("the server is stopping"),
             _ => Error::limit("cancelled"),

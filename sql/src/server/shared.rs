@@ -116,11 +116,8 @@ impl Shared {
     /// When there is no project to ask about.
     pub fn answering(&self, session: &SessionContext, question: Question) -> Result<LogicalPlan> {
         let table = self.contents().answering(question).ok_or_else(|| {
-            Error::input("this server has no project").with(
-                "help",
-                "start it in the folder of a \
-                 project, or with --project DIR",
-            )
+            Error::input("this server has no project")
+                .with("help", "start it in the folder of a project, or with --project DIR")
         })?;
         let frame = session.read_table(table).map_err(|cause| of_statement(cause, None))?;
         Ok(frame.into_unoptimized_plan())
@@ -176,7 +173,7 @@ impl Shared {
             self.metrics.refused();
             let most = self.limits.connections;
             tracing::warn!(protocol = protocol.name(), %from, most, "connection refused");
-            return Err(Error::limit(format!("all {most} connections are taken"))
+            return Err(Error::limit(format!("all {most} connections are in use"))
                 .with("help", "close some, or raise `--connections`"));
         };
         self.metrics.connected(protocol);
@@ -255,7 +252,7 @@ impl Listener for Logged {
 
     fn answered(&self, answer: Answer) {
         for note in &answer.notes {
-            tracing::info!(note, "about an answer");
+            tracing::info!(note, "note on a report");
         }
         for (source, reason, all) in answer.seen.rejects.iter() {
             let (rows, first) = (all.rows, &all.first);

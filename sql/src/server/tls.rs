@@ -44,7 +44,7 @@ impl Tls {
             .with_safe_default_protocol_versions()
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, private))
             .map_err(|cause| {
-                Error::input(format!("the certificate and the key cannot be used: {cause}"))
+                Error::input(format!("invalid certificate or key: {cause}"))
                     .with("file", certificates.display())
                     .with("key", key.display())
             })?;

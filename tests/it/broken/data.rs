@@ -59,8 +59,8 @@ fn finding_files() {
     files("a file that is not there", "gone.csv").fails(&["no event files", "gone.csv", "visits"]);
     files("a glob of nothing", "data/*.parquet").fails(&["no event files", "data/*.parquet"]);
     files("a folder without events", "dictionary").fails(&["no event files", "dictionary"]);
-    files("a bad glob", "'***'").fails(&["bad pattern", "***"]);
-    files("a strange address", "ftp://host/x.parquet").fails(&["`ftp` addresses", "s3://"]);
+    files("a bad glob", "'***'").fails(&["invalid glob", "***"]);
+    files("a strange address", "ftp://host/x.parquet").fails(&["`ftp` URLs", "s3://"]);
     case("an unknown format").events("events.xlsx", "PK").fails(&[
         "unknown file format",
         "events.xlsx",
@@ -71,41 +71,45 @@ fn finding_files() {
 #[test]
 fn csv_files() {
     swap("a missing column", "user_id", "uid").fails(&[
-        "there is no column `user_id`",
+        "the column `user_id` is missing",
         "events.csv",
-        "the file has: at, uid, event, plan",
+        "the columns of the file are: at, uid, event, plan",
     ]);
-    case("a missing dimension")
-        .swap("events.csv", ",plan", ",tier")
-        .run("report --by plan")
-        .fails(&["there is no column `plan`", "the file has: at, user_id, event, tier"]);
-    case("nothing at all").file("events.csv", "").fails(&["no header line", "events.csv"]);
+    case("a missing dimension").swap("events.csv", ",plan", ",tier").run("report --by plan").fails(
+        &["the column `plan` is missing", "the columns of the file are: at, user_id, event, tier"],
+    );
+    case("nothing at all").file("events.csv", "").fails(&["header line is missing", "events.csv"]);
     case("an empty first line")
         .file("events.csv", format!("\n{}", csv()))
-        .fails(&["no header line", "events.csv"]);
-    case("no header")
-        .swap("events.csv", "at,user_id,event,plan\n", "")
-        .fails(&["there is no column `at`", "the file has: 2026-01-05T10:00:00Z, 1,"]);
+        .fails(&["header line is missing", "events.csv"]);
+    case("no header").swap("events.csv", "at,user_id,event,plan\n", "").fails(&[
+        "the column `at` is missing",
+        "the columns of the file are: 2026-01-05T10:00:00Z, 1,",
+    ]);
     swap("a row that is too short", "Z,3,searched,free", "Z,3,searched").fails(&[
-        "broken file",
+        "invalid file",
         "events.csv",
         "line: 5",
-        "a row of 3 fields, but the header has 4",
+        "a row has 3 fields, but the header has 4",
     ]);
     swap("a row that is too long", "Z,3,searched,free", "Z,3,searched,free,x").fails(&[
-        "broken file",
+        "invalid file",
         "events.csv",
         "line: 5",
-        "a row of 5 fields, but the header has 4",
+        "a row has 5 fields, but the header has 4",
     ]);
     swap("two columns of one name", "event,plan", "plan,plan").fails(&[
-        "two columns are called `plan`",
+        "the header has two columns `plan`",
         "events.csv",
         "rename",
     ]);
     let mut bytes = csv().as_bytes().to_vec();
     bytes.extend(b"2026-01-05T10:00:00Z,\xff\xff,searched,free\n");
-    case("not UTF-8").file("events.csv", bytes).fails(&["broken file", "events.csv", "UTF-8"]);
+    case("not valid UTF-8").file("events.csv", bytes).fails(&[
+        "invalid file",
+        "events.csv",
+        "UTF-8",
+    ]);
 }
 
 /// A quote that is wrong makes one row of many: whoever reads the file must hear of it.
@@ -119,9 +123,9 @@ fn quotes_of_csv_files() {
                 .run(command)
         };
         swap("a quote that is never closed", "2,page_viewed,paid", "2,page_viewed,\"paid")
-            .fails(&["broken file", "events.csv", "line: 3", "never closed"]);
+            .fails(&["invalid file", "events.csv", "line: 3", "never closed"]);
         swap("text after a closing quote", "2,page_viewed,paid", "2,page_viewed,\"paid\"x")
-            .fails(&["broken file", "events.csv", "line: 3", "text after a closing quote"]);
+            .fails(&["invalid file", "events.csv", "line: 3", "text after a closing quote"]);
     }
     let never = csv().replace("event,plan", "event,\"plan");
     case("a quote in the header").file("events.csv", never).fails(&[
@@ -152,18 +156,18 @@ fn json_files() {
         r#"{"at": "2026-01-05T10:00:00Z", "user_id": 1, "event": "searched", "plan": "free"}"#;
     let events = |name, text: String| case(name).events("events.ndjson", text);
     events("a line that is cut", format!("{row}\n{}\n", &row[..40]))
-        .fails(&["broken file", "events.ndjson"]);
+        .fails(&["invalid file", "events.ndjson"]);
     events("a line that is no object", format!("{row}\n42\n"))
-        .fails(&["broken file", "events.ndjson"]);
+        .fails(&["invalid file", "events.ndjson"]);
     events("a list of objects", format!("[{row},\n{row}]\n"))
-        .fails(&["broken file", "events.ndjson"]);
+        .fails(&["invalid file", "events.ndjson"]);
     events("a key that is nowhere", row.replace("user_id", "uid")).fails(&[
-        "there is no column `user_id`",
-        "the file has:",
+        "the column `user_id` is missing",
+        "the columns of the file are:",
         "uid",
     ]);
     events("a user that is an object", row.replace(": 1,", r#": {"id": 1},"#)).fails(&[
-        "broken file",
+        "invalid file",
         "events.ndjson",
         "user_id",
     ]);
@@ -179,20 +183,20 @@ fn compressed_files() {
     let half = |bytes: Vec<u8>| bytes[..bytes.len() / 2].to_vec();
     case("half a .gz")
         .events("events.csv.gz", half(gzip(text.as_bytes())))
-        .fails(&["broken file", "events.csv.gz"]);
+        .fails(&["invalid file", "events.csv.gz"]);
     case("half a .zst")
         .events("events.csv.zst", half(zstd(text.as_bytes())))
-        .fails(&["broken file", "events.csv.zst"]);
+        .fails(&["invalid file", "events.csv.zst"]);
     case("a .gz that is none")
         .events("events.csv.gz", csv())
-        .fails(&["broken file", "events.csv.gz"]);
+        .fails(&["invalid file", "events.csv.gz"]);
     case("a .zst that is none")
         .events("events.csv.zst", csv())
-        .fails(&["broken file", "events.csv.zst"]);
+        .fails(&["invalid file", "events.csv.zst"]);
     let mut bytes = gzip(text.as_bytes());
     let middle = bytes.len() / 2;
     bytes[middle] ^= 0x55;
-    case("a damaged .gz").events("events.csv.gz", bytes).fails(&["broken file", "events.csv.gz"]);
+    case("a damaged .gz").events("events.csv.gz", bytes).fails(&["invalid file", "events.csv.gz"]);
     case("a compressed Parquet file")
         .events("events.parquet.gz", gzip(&good_parquet()))
         .fails(&["events.parquet.gz"]);
@@ -203,18 +207,18 @@ fn parquet_files() {
     let events = |name, bytes: Vec<u8>| case(name).events("events.parquet", bytes);
     let good = good_parquet();
     events("half a file", good[..good.len() / 2].to_vec())
-        .fails(&["broken file", "events.parquet"]);
-    events("no Parquet at all", csv().into()).fails(&["broken file", "events.parquet"]);
-    events("an empty file", Vec::new()).fails(&["broken file", "events.parquet"]);
+        .fails(&["invalid file", "events.parquet"]);
+    events("no Parquet at all", csv().into()).fails(&["invalid file", "events.parquet"]);
+    events("an empty file", Vec::new()).fails(&["invalid file", "events.parquet"]);
     // Everything but the footer, whose length stands before the last four bytes.
     let mut damaged = good.clone();
     let end = good.len() - 8;
     let footer = u32::from_le_bytes(good[end..end + 4].try_into().unwrap()) as usize;
     damaged[4..end - footer].fill(0xff);
-    events("damaged pages", damaged).fails(&["broken file", "events.parquet"]);
+    events("damaged pages", damaged).fails(&["invalid file", "events.parquet"]);
     let numbers = || -> ArrayRef { Arc::new(Int64Array::from_iter_values(0..ROWS)) };
     events("a missing column", parquet(&[("at", numbers()), ("uid", numbers())]))
-        .fails(&["there is no column `user_id`", "the file has: at, uid"]);
+        .fails(&["the column `user_id` is missing", "the columns of the file are: at, uid"]);
 }
 
 #[test]
@@ -235,16 +239,16 @@ fn columns_that_cannot_serve() {
         "unit: s",
     ]);
     with("a time that is a flag", "at", flags())
-        .fails(&["Boolean cannot tell times", "column: at"]);
+        .fails(&["Boolean cannot hold times", "column: at"]);
     with("a user that is a flag", "user_id", flags()).fails(&[
-        "a column of type Boolean cannot identify users",
+        "a column of type Boolean cannot hold user keys",
         "events.parquet",
         "column: user_id",
     ]);
     with("a user that is a fraction", "user_id", fractions)
-        .fails(&["a column of type Float64 cannot identify users", "column: user_id"]);
+        .fails(&["a column of type Float64 cannot hold user keys", "column: user_id"]);
     with("a user that is a list", "user_id", lists())
-        .fails(&["cannot identify users", "column: user_id"]);
+        .fails(&["cannot hold user keys", "column: user_id"]);
     with("a dimension that is a list", "plan", lists()).run("report --by plan").fails(&[
         "cannot be a dimension",
         "column: plan",
@@ -258,7 +262,7 @@ fn columns_that_cannot_serve() {
             .events("events.parquet", parquet_in_groups(&columns, 400))
             .run("report --by plan")
             .fails(&[
-                "not text in UTF-8",
+                "not valid UTF-8",
                 &format!("column: {column}"),
                 "row: 402",
                 "events.parquet",

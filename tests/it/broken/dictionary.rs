@@ -27,12 +27,12 @@ fn files() {
     case("a glob of nothing")
         .swap("headcount.yaml", "sources:", "dictionary: {metrics: m/*.yml}\nsources:")
         .fails(&["no file matches", "m/*.yml"]);
-    case("stages that are not YAML")
+    case("stages that are invalid YAML")
         .file(STAGES, "stages:\n  reading: {\n")
-        .fails(&["not YAML", "stages.yml:"]);
-    case("metrics that are not YAML")
+        .fails(&["invalid YAML", "stages.yml:"]);
+    case("metrics that are invalid YAML")
         .file(METRICS, "- key_path: a\n description: b\n")
-        .fails(&["not YAML", "metrics/all.yml:2"]);
+        .fails(&["invalid YAML", "metrics/all.yml:2"]);
 }
 
 #[test]
@@ -44,12 +44,12 @@ fn the_tree() {
         .file(STAGES, "stages: [reading, writing]\n")
         .fails(&["stages: expected a mapping, found a list"]);
     stages("a stage twice", "  writing:", "  reading:")
-        .fails(&["stages.yml:8", "the key stands twice; first in line 2"]);
+        .fails(&["stages.yml:8", "the key appears twice; the first is in line 2"]);
     stages("a stage in two spellings", "  writing:", "  Reading:")
         .fails(&["stage `Reading` is defined twice for the same days", "stages.yml:2"]);
     stages("a group in two stages", "posts: {name: Posts}", "pages: {}").fails(&[
-        "group `pages` is defined twice for the same days; first in",
-        "a `valid_to` there and a `valid_from` here",
+        "group `pages` is defined twice for the same days; the first is in ",
+        "add `valid_to` there and `valid_from` here",
     ]);
     stages("a date that is none", "{name: Posts}", "{valid_from: 2026-13-01}").fails(&[
         "stages.yml:12",
@@ -76,7 +76,7 @@ fn events() {
         .fails(&["events/all.yml:4: error: [3]: `action` is missing"]);
     case("an event twice").add(EVENTS, "- {action: searched}\n").fails(&[
         "events/all.yml:4",
-        "event `searched` is defined twice; first in",
+        "event `searched` is defined twice; the first is in ",
         "all.yml:2",
     ]);
     case("a list for a name")
@@ -93,7 +93,7 @@ fn metrics_and_rules() {
         .fails(&["metrics/all.yml:6", "`key_path` is missing"]);
     metrics("a key path twice", "monthly.search", "monthly.view_pages").fails(&[
         "metrics/all.yml:6",
-        "`monthly.view_pages` is defined twice; first in",
+        "`monthly.view_pages` is defined twice; the first is in ",
         "all.yml:1",
     ]);
     metrics("a rule without a name", "{name: searched, unique: user.id}", "{unique: user.id}")
@@ -125,7 +125,7 @@ fn metrics_and_rules() {
         "{name: searched, unique",
         "{name: searched, filter: {plan: []}, unique",
     )
-    .fails(&["an empty list selects nothing", "filter.plan"]);
+    .fails(&["an empty list matches no events", "filter.plan"]);
     metrics(
         "a filter that is a word",
         "{name: searched, unique",

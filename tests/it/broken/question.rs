@@ -7,7 +7,7 @@ fn a_question_that_does_not_fit() {
     let asks = |command: &'static str| case(command).run(command);
     asks("report --by planet")
         .fails(&["no source has a dimension `planet`", "dimensions are: plan"]);
-    asks("report --by plan,plan").fails(&["the dimension `plan` is asked for twice"]);
+    asks("report --by plan,plan").fails(&["the dimension `plan` is given twice"]);
     asks("report --from 2026-03 --to 2026-01").fails(&["2026-01-31", "2026-03-01", "before"]);
     asks("report -o missing/report.csv").fails(&["no such file or folder", "missing/report.csv"]);
     case("all of several things, approximately")
@@ -32,7 +32,7 @@ fn wrong_usage() {
     asks("report --window trailing_0d").refused(&["unknown window `trailing_0d`"]);
     asks("report --format xml").refused(&["xml", "csv", "json"]);
     asks("report --from 2026-13").refused(&["`2026-13` is not a date", "2026-Q1"]);
-    asks("report --to 2026-02-30").refused(&["there is no day 2026-02-30"]);
+    asks("report --to 2026-02-30").refused(&["invalid date 2026-02-30"]);
     asks("report --as-of yesterday").refused(&["`yesterday` is not a date"]);
     asks("report --tree tomorrow").refused(&["today", "period"]);
     asks("report --planet mars").refused(&["--planet"]);

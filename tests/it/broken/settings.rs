@@ -10,7 +10,9 @@ fn swap(name: &'static str, from: &str, to: &str) -> Case {
 
 #[test]
 fn the_file_itself() {
-    case("no project").without(FILE).fails(&["no headcount.yaml here", "headcount init DIR"]);
+    case("no project")
+        .without(FILE)
+        .fails(&["no headcount.yaml in this folder", "headcount init DIR"]);
     case("a folder without a project")
         .run("report --project dictionary")
         .fails(&["dictionary", FILE]);
@@ -18,12 +20,14 @@ fn the_file_itself() {
     case("only a comment").file(FILE, "# nothing\n").fails(&[FILE]);
     case("a list").file(FILE, "- sources\n").fails(&["expected a mapping, found a list", FILE]);
     case("a word").file(FILE, "sources\n").fails(&["expected a mapping, found text", FILE]);
-    case("an open bracket")
-        .file(FILE, "time_zone: UTC\nsources: [\n")
-        .fails(&["not YAML", FILE, "line: "]);
-    case("not text").file(FILE, b"\xff\xfe\x00").fails(&["cannot be read", FILE]);
+    case("an open bracket").file(FILE, "time_zone: UTC\nsources: [\n").fails(&[
+        "invalid YAML",
+        FILE,
+        "line: ",
+    ]);
+    case("not text").file(FILE, b"\xff\xfe\x00").fails(&["cannot read the file", FILE]);
     case("a key twice").add(FILE, "time_zone: UTC\n").fails(&[
-        "the key stands twice; first in line 1",
+        "the key appears twice; the first is in line 1",
         "line: 9",
         "key: time_zone",
     ]);
@@ -72,7 +76,7 @@ fn keys_and_words() {
 fn sources() {
     case("no sources")
         .file(FILE, "time_zone: UTC\n")
-        .fails(&["`sources` is missing", "list at least one source"]);
+        .fails(&["`sources` is missing", "add at least one source"]);
     case("no source in the list").file(FILE, "sources: []\n").fails(&["source", FILE]);
     case("a source that is a word")
         .file(FILE, "sources: [events.csv]\n")
@@ -90,9 +94,9 @@ fn sources() {
     }
     case("two sources of one name")
         .add(FILE, "  - {name: visits, files: more.csv, time: at, user: user_id, event: event}\n")
-        .fails(&["two sources are called `visits`", "line: 9"]);
+        .fails(&["two sources have the name `visits`", "line: 9"]);
     swap("a name that is no word", "visits", "my-visits")
-        .fails(&["`my-visits` cannot be the name of a source", "SQL table"]);
+        .fails(&["invalid source name `my-visits`", "SQL table"]);
     swap("a deployment given twice", "[plan]", "[plan, deployment]\n    deployment: saas")
         .fails(&["`deployment` is given twice"]);
 }

@@ -62,15 +62,15 @@ fn check_lists_the_problems_of_all_sources_and_files() {
     assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
     let found = problems(&project, &ran);
     let expected = [
-        ("headcount.yaml:3: error: sources[0].files[1]: no event files here", "nowhere/*.csv"),
-        ("headcount.yaml:3: error: sources[0].files[2]: no event files here", "never.csv"),
+        ("headcount.yaml:3: error: sources[0].files[1]: no event files found", "nowhere/*.csv"),
+        ("headcount.yaml:3: error: sources[0].files[2]: no event files found", "never.csv"),
         (
-            "headcount.yaml:7: error: sources[0].dimensions[1]: there is no column `planet`",
+            "headcount.yaml:7: error: sources[0].dimensions[1]: the column `planet` is missing",
             "one/a.csv",
         ),
-        ("headcount.yaml:6: error: sources[0].event: there is no column `event`", "one/b.csv"),
+        ("headcount.yaml:6: error: sources[0].event: the column `event` is missing", "one/b.csv"),
         (
-            "headcount.yaml:16: error: sources[1].deployment: there is no column `hosting`",
+            "headcount.yaml:16: error: sources[1].deployment: the column `hosting` is missing",
             "two.parquet",
         ),
         (
@@ -82,7 +82,7 @@ fn check_lists_the_problems_of_all_sources_and_files() {
             "two.parquet",
         ),
         (
-            "headcount.yaml:11: error: sources[1].user.scope: there is no column `tenant`",
+            "headcount.yaml:11: error: sources[1].user.scope: the column `tenant` is missing",
             "two.parquet",
         ),
     ];
@@ -92,7 +92,7 @@ fn check_lists_the_problems_of_all_sources_and_files() {
         assert_eq!(found.iter().filter(is_it).count(), 1, "{start:?} {file:?} in {found:#?}");
     }
     assert!(ran.out.ends_with("8 errors\n"), "{}", ran.out);
-    let help = "the file has: at, user_id, event, plan";
+    let help = "the columns of the file are: at, user_id, event, plan";
     assert!(found.iter().any(|line| line.ends_with(help)), "{found:#?}");
 }
 
@@ -111,13 +111,16 @@ fn check_reads_on_after_a_broken_file() {
     assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
     let found = problems(&project, &ran);
     for (start, file) in [
-        ("headcount.yaml:17: error: sources[2].files: broken file", "more.csv"),
-        ("headcount.yaml:17: error: sources[2].files: broken file", "three.ndjson"),
+        ("headcount.yaml:17: error: sources[2].files: invalid file", "more.csv"),
+        ("headcount.yaml:17: error: sources[2].files: invalid file", "three.ndjson"),
         (
-            "headcount.yaml:4: error: sources[0].time: nothing could be counted from source `one`",
+            "headcount.yaml:4: error: sources[0].time: no row of source `one` was counted",
             "one/a.csv",
         ),
-        ("headcount.yaml:11: error: sources[1].user.scope: there is no column", "two.parquet"),
+        (
+            "headcount.yaml:11: error: sources[1].user.scope: the column `tenant` is missing",
+            "two.parquet",
+        ),
     ] {
         let is_it = |line: &&String| line.starts_with(start) && line.contains(file);
         assert_eq!(found.iter().filter(is_it).count(), 1, "{start:?} {file:?} in {found:#?}");

@@ -169,11 +169,11 @@ fn wrong_questions_are_told_as_json() {
             &["unknown parameter `colour`", "\"help\":\"the parameters are: window"],
         ),
         ("/api/report?by=colour", 400, &["no source has a dimension `colour`", "\"help\":"]),
-        ("/api/report?approx=3", 400, &["`3` is not a precision"]),
+        ("/api/report?approx=3", 400, &["invalid precision `3`"]),
         ("/api/report?from=soon", 400, &["soon", "parameter: from"]),
         ("/api/report?from=2026&to=2025", 400, &["ends (2025-12-31) before it starts"]),
-        ("/api/report?by=plan&top=0", 400, &["`0` is not a number of values"]),
-        ("/api/report?top=3", 400, &["`by` names none"]),
+        ("/api/report?by=plan&top=0", 400, &["invalid number of values `0`"]),
+        ("/api/report?top=3", 400, &["at least one dimension in `by`"]),
         ("/api/report?tree=oak", 400, &["`today` or `period`"]),
         ("/api/report?", 200, &["users"]),
         ("/", 404, &["not found", "/api/report"]),
@@ -286,14 +286,14 @@ fn limits_hold() {
     let (_project, inside) = Inside::good_with(Set { limits, ..Set::default() });
     let open: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(inside.http).unwrap()).collect();
     inside.wait_for("headcount_connections{protocol=\"http\"} 2", Duration::from_secs(30));
-    get(inside.http, "/healthz").is(503, &["all the connections are taken"]);
+    get(inside.http, "/healthz").is(503, &["all connections are in use"]);
     drop(open);
     inside.wait_for("headcount_connections{protocol=\"http\"} 0", Duration::from_secs(30));
     get(inside.http, "/healthz").is(200, &["ok"]);
     for (limits, parts) in [
         (
             Limits { time: Duration::from_nanos(1), ..Limits::default() },
-            &["longer than the limit of", "\"help\":\"query less at once"][..],
+            &["longer than the limit of", "\"help\":\"query less data"][..],
         ),
         (Limits { rows: 5, ..Limits::default() }, &["more than the limit of 5 rows"]),
     ] {
@@ -310,7 +310,7 @@ fn a_report_that_is_too_large_is_refused() {
     let project = far_apart();
     let inside = Inside::new(project.root(), Set { limits, ..Set::default() });
     let path = "/api/report?window=day&level=action,stage,total&by=plan";
-    get(inside.http, path).is(503, &["more memory than is available", "`top`", "help"]);
+    get(inside.http, path).is(503, &["needs more memory", "`top`", "help"]);
     get(inside.http, "/api/report?window=day&level=action,stage,total&by=plan&to=1971")
         .is(200, &["1971-12-31"]);
     inside.wait_for("headcount_memory_bytes 0", Duration::from_secs(30));

@@ -231,7 +231,7 @@ fn files_that_change_while_they_are_read() {
         let expected = ask(&|| ()).unwrap().report.rows;
         let told = ask(&|| files.write(name, [content.as_slice(), b"\n"].concat())).unwrap_err();
         let told = told.to_string();
-        assert!(told.contains("was changed while it was read") && told.contains(name), "{told}");
+        assert!(told.contains("changed while it was being read") && told.contains(name), "{told}");
         // What is gone was read before.
         files.write(name, &content);
         let answer = ask(&|| _ = std::fs::remove_file(files.path(name))).unwrap();

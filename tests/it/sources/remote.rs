@@ -68,13 +68,13 @@ fn objects_folders_and_globs() {
         assert_eq!(well(&bucket, &project, &REPORT), expected, "{files}");
     }
     for (files, told) in [
-        ("s3://bucket/logs/gone.csv", ["no event files here", "s3://bucket/logs/gone.csv"]),
-        ("'s3://bucket/logs/*.parquet'", ["no event files here", "s3://bucket/logs/*.parquet"]),
+        ("s3://bucket/logs/gone.csv", ["no event files found", "s3://bucket/logs/gone.csv"]),
+        ("'s3://bucket/logs/*.parquet'", ["no event files found", "s3://bucket/logs/*.parquet"]),
         ("s3://bucket/logs/data/README.md", ["unknown file format", "README.md"]),
         ("'s3://bucket/logs/data/*'", ["unknown file format", "README.md"]),
-        ("'s3://bucket/***'", ["bad pattern", "***"]),
+        ("'s3://bucket/***'", ["invalid glob", "***"]),
         ("s3://nobody/logs", ["NoSuchBucket", "s3://nobody"]),
-        ("s3:///logs", ["not an address of an object store", "s3://bucket/path"]),
+        ("s3:///logs", ["not a URL of an object store", "s3://bucket/path"]),
     ] {
         let ran = run(&bucket, &project(files, FIELDS), &REPORT);
         assert_eq!(ran.code, 1, "{files}: {}", ran.out);
@@ -193,7 +193,7 @@ fn the_store_takes_objects_exactly_once() {
     assert_eq!(ran.code, 1, "{}", ran.err);
     assert!(ran.err.contains("changed since they were ingested"), "{}", ran.err);
     let ran = run(&bucket, &made, &["ingest", "s3://bucket/other/x.parquet"]);
-    assert!(ran.err.contains("no source of the project has this file"), "{}", ran.err);
+    assert!(ran.err.contains("this file belongs to no source of the project"), "{}", ran.err);
 }
 
 /// Whenever other content takes the place of an object, the answer is that of one of them.
@@ -248,7 +248,7 @@ fn what_is_out_of_reach_is_told_with_what_to_do() {
         let ran = run(&bucket, &project, &REPORT);
         bucket.heal();
         assert_eq!(ran.code, 1, "{after}: {}", ran.out);
-        for part in ["the object store refuses access", "s3://bucket/x.csv", "AWS_ACCESS_KEY_ID"] {
+        for part in ["the object store denied access", "s3://bucket/x.csv", "AWS_ACCESS_KEY_ID"] {
             assert!(ran.err.contains(part), "{after}: no {part:?} in {}", ran.err);
         }
     }

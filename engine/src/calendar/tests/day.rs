@@ -40,13 +40,13 @@ fn a_day_that_does_not_exist_is_an_error_that_says_why() {
     let check = |text: &str, expected: &str| {
         assert_eq!(text.parse::<Day>().unwrap_err().to_string(), expected);
     };
-    check("2026-02-29", "there is no day 2026-02-29; 2026-02 has days 01 to 28");
-    check("2024-02-30", "there is no day 2024-02-30; 2024-02 has days 01 to 29");
-    check("1900-02-29", "there is no day 1900-02-29; 1900-02 has days 01 to 28");
-    check("2026-13-01", "there is no day 2026-13-01; months go from 01 to 12");
-    check("2026-00-01", "there is no day 2026-00-01; months go from 01 to 12");
-    check("2026-01-00", "there is no day 2026-01-00; 2026-01 has days 01 to 31");
-    check("0000-01-01", "there is no day 0000-01-01; years go from 0001 to 9999");
+    check("2026-02-29", "invalid date 2026-02-29; the days of 2026-02 are 01 to 28");
+    check("2024-02-30", "invalid date 2024-02-30; the days of 2024-02 are 01 to 29");
+    check("1900-02-29", "invalid date 1900-02-29; the days of 1900-02 are 01 to 28");
+    check("2026-13-01", "invalid date 2026-13-01; the month must be from 01 to 12");
+    check("2026-00-01", "invalid date 2026-00-01; the month must be from 01 to 12");
+    check("2026-01-00", "invalid date 2026-01-00; the days of 2026-01 are 01 to 31");
+    check("0000-01-01", "invalid date 0000-01-01; the year must be from 0001 to 9999");
     for text in [
         "",
         "2026-1-01",
@@ -57,7 +57,8 @@ fn a_day_that_does_not_exist_is_an_error_that_says_why() {
         "20260101",
         "2026-01-0é",
     ] {
-        let expected = format!("`{text}` is not a day; write it as YYYY-MM-DD, such as 2026-03-15");
+        let expected =
+            format!("`{text}` is not a date; write dates as YYYY-MM-DD, such as 2026-03-15");
         check(text, &expected);
     }
 }
@@ -104,13 +105,13 @@ fn spans_on_the_command_line() {
     ] {
         let error = first_day(text).unwrap_err().to_string();
         assert!(
-            error.starts_with(&format!("`{text}` is not a date; write a year 2026,")),
+            error.starts_with(&format!("`{text}` is not a date; write a year (2026),")),
             "{error}"
         );
         assert_eq!(last_day(text).unwrap_err().to_string(), error);
     }
     let error = first_day("2026-02-30").unwrap_err().to_string();
-    assert_eq!(error, "there is no day 2026-02-30; 2026-02 has days 01 to 28");
+    assert_eq!(error, "invalid date 2026-02-30; the days of 2026-02 are 01 to 28");
 }
 
 #[test]

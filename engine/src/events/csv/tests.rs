@@ -75,10 +75,10 @@ fn mistakes_have_lines() {
     fails("a,b\n1,\"2\"x\n3,4\n", 2, text);
     fails("a,b\n1,\"2\" \n", 2, text);
     fails("a,b\n1,\"2\n3,\"4\"\n", 3, text);
-    fails("a,b\n1,2\n3\n", 3, "a row of 1 field, but the header has 2");
-    fails("a,b\n\n\"1\n\",2\n3,4,5\n", 5, "a row of 3 fields, but the header has 2");
-    fails(b"a,b\n1,2\n\"\n\",\xff\n", 4, "not UTF-8");
-    fails(b"a,b\n1,2\n\"\n\xff\",3", 4, "not UTF-8");
+    fails("a,b\n1,2\n3\n", 3, "a row has 1 field, but the header has 2");
+    fails("a,b\n\n\"1\n\",2\n3,4,5\n", 5, "a row has 3 fields, but the header has 2");
+    fails(b"a,b\n1,2\n\"\n\",\xff\n", 4, "not valid UTF-8");
+    fails(b"a,b\n1,2\n\"\n\xff\",3", 4, "not valid UTF-8");
     assert_eq!(read(b"a,b\n1,\xff\n").unwrap_err().context("column"), Some("b"));
 }
 

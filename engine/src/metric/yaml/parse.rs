@@ -31,7 +31,7 @@ pub fn load(path: &Path, problems: &Problems) -> Vec<Node> {
     match std::fs::read_to_string(path) {
         Ok(text) => parse(&text, path, problems),
         Err(cause) => {
-            let message = format!("cannot be read: {cause}");
+            let message = format!("cannot read the file: {cause}");
             problems.push(Problem::new(Severity::Error, path, 0, "", message));
             Vec::new()
         }
@@ -52,10 +52,10 @@ pub fn parse(text: &str, file: &Path, problems: &Problems) -> Vec<Node> {
             Ok((documents, found)) => {
                 found.into_vec().into_iter().for_each(|problem| problems.push(problem));
                 for line in indented {
-                    let message = "a line inside of brackets begins no deeper than the key before \
-                                   them, which is not YAML; it was read as if it were indented";
+                    let message = "invalid YAML: a line inside brackets must be indented more \
+                                   than the key before the bracket; it was read as if it were";
                     let problem = Problem::new(Severity::Warning, file, line, "", message);
-                    problems.push(problem.with_help(Some("indent it further than that key")));
+                    problems.push(problem.with_help(Some("indent the line more than that key")));
                 }
                 return documents;
             }
@@ -71,8 +71,8 @@ pub fn parse(text: &str, file: &Path, problems: &Problems) -> Vec<Node> {
             }
             Some(_) => {
                 let message = format!(
-                    "more than {MOST_INDENTED} lines inside of brackets begin no deeper than the \
-                     key before them"
+                    "invalid YAML: more than {MOST_INDENTED} lines inside brackets are not \
+                     indented more than the key before the bracket"
                 );
                 Problem::new(Severity::Error, file, 0, "", message)
             }
@@ -105,7 +105,7 @@ fn attempt(text: &str, file: &Path) -> Result<(Vec<Node>, Problems), Failure> {
     while let Some(event) = parser.next_event() {
         let (event, span) = event.map_err(|error| Failure {
             line: error.marker().line(),
-            message: format!("not YAML: {}", error.info()),
+            message: format!("invalid YAML: {}", error.info()),
             at: Some(error.marker().index()),
         })?;
         let line = span.start.line();
@@ -220,7 +220,7 @@ impl Builder<'_> {
 
     fn begin(&mut self, value: Value, anchor: usize, line: usize) -> Result<(), String> {
         if self.open.len() == MOST_LEVELS {
-            return Err(format!("nested more than {MOST_LEVELS} levels deep"));
+            return Err(format!("the YAML is nested more than {MOST_LEVELS} levels deep"));
         }
         let node = Node { line, value };
         self.open.push(Open { node, anchor, key: None, merged: Vec::new() });
@@ -229,7 +229,7 @@ impl Builder<'_> {
 
     fn end(&mut self) -> Result<(), String> {
         let Some(Open { mut node, anchor, merged, .. }) = self.open.pop() else {
-            return Err("not YAML: something ends that has not begun".to_owned());
+            return Err("invalid YAML: an end without a start".to_owned());
         };
         if let Value::Map(entries) = &mut node.value {
             for entry in merged {
@@ -243,11 +243,11 @@ impl Builder<'_> {
 
     fn copy(&mut self, anchor: usize, line: usize) -> Result<(), String> {
         let Some(original) = self.anchors.get(&anchor) else {
-            return Err("an alias inside of what it stands for".to_owned());
+            return Err("an alias inside its own anchor".to_owned());
         };
         self.copies += size(original);
         if self.copies > MOST_COPIES {
-            return Err(format!("aliases copy more than {MOST_COPIES} values"));
+            return Err(format!("aliases expand to more than {MOST_COPIES} values"));
         }
         let value = original.value.clone();
         self.add(Node { line, value }, 0)
@@ -272,17 +272,18 @@ impl Builder<'_> {
                         entries.push(Entry { key: key.text, line: key.line, value: node });
                     }
                     Some(first) => {
-                        let message = format!("the key stands twice; first in line {}", first.line);
+                        let message =
+                            format!("the key appears twice; the first is in line {}", first.line);
                         let path = self.path(&key.text);
                         let problem =
                             Problem::new(Severity::Error, self.file, key.line, path, message)
-                                .with_help(Some("keep one of them"));
+                                .with_help(Some("remove one of them"));
                         self.problems.push(problem);
                     }
                 },
             },
             Value::Scalar { .. } => {
-                return Err("not YAML: a value inside a single value".to_owned());
+                return Err("invalid YAML: a value inside a scalar".to_owned());
             }
         }
         Ok(())
@@ -307,7 +308,7 @@ impl Builder<'_> {
 fn as_key(node: Node) -> Result<Key, String> {
     match node.value {
         Value::Scalar { text, quoted } => Ok(Key { text, line: node.line, quoted }),
-        _ => Err("a list or a mapping stands where a key should".to_owned()),
+        _ => Err("a key must be text, not a list or a mapping".to_owned()),
     }
 }
 

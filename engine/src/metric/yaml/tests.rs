@@ -55,7 +55,9 @@ fn a_line_in_brackets_that_begins_too_far_left_is_read_with_a_warning() {
         assert_eq!(nodes, expected, "{text}: {problems:?}");
         assert_eq!(problems.len(), lines.len(), "{text}: {problems:?}");
         for (line, problem) in lines.iter().zip(&problems) {
-            let start = format!("a.yml:{line}: warning: a line inside of brackets begins");
+            let start = format!(
+                "a.yml:{line}: warning: invalid YAML: a line inside brackets must be indented"
+            );
             assert!(problem.starts_with(&start), "{text}: {problem}");
         }
     }
@@ -63,7 +65,7 @@ fn a_line_in_brackets_that_begins_too_far_left_is_read_with_a_warning() {
     for text in ["a:\n    b: 1\n  c: 2\n", "a: |\n    [\n  ]\nb\n", "a: 'x\n'\n  b: ]\n"] {
         let (nodes, problems) = read(text);
         assert_eq!((nodes.as_str(), problems.len()), ("", 1), "{text}: {problems:?}");
-        assert!(problems[0].contains(": error: not YAML"), "{text}: {}", problems[0]);
+        assert!(problems[0].contains(": error: invalid YAML"), "{text}: {}", problems[0]);
     }
 }
 
@@ -89,7 +91,8 @@ fn only_an_unquoted_nothing_is_null() {
 #[test]
 fn every_node_knows_its_line() {
     let (_, problems) = read("- [\n]\n- {a: [\n1]}\n- b: 1\n  b: 2\n");
-    let twice = "a.yml:6: error: [2].b: the key stands twice; first in line 5; keep one of them";
+    let twice = "a.yml:6: error: [2].b: the key appears twice; the first is in line 5; remove one \
+                 of them";
     assert_eq!(
         problems.iter().filter(|problem| problem.contains("error")).collect::<Vec<_>>(),
         [twice]
@@ -114,8 +117,8 @@ fn every_node_knows_its_line() {
 fn a_key_that_stands_twice_is_reported_with_both_lines() {
     let text = "a:\n- b: 1\n- c: 1\n  d: 2\n  c: 3\na: 4\n";
     let expected = [
-        "a.yml:5: error: a[1].c: the key stands twice; first in line 3; keep one of them",
-        "a.yml:6: error: a: the key stands twice; first in line 1; keep one of them",
+        "a.yml:5: error: a[1].c: the key appears twice; the first is in line 3; remove one of them",
+        "a.yml:6: error: a: the key appears twice; the first is in line 1; remove one of them",
     ];
     let (nodes, problems) = read(text);
     assert_eq!(nodes, "{a: [{b: 1}, {c: 1, d: 2}]}");
@@ -125,14 +128,14 @@ fn a_key_that_stands_twice_is_reported_with_both_lines() {
 #[test]
 fn a_broken_text_has_no_documents_and_one_problem_with_its_line() {
     for (text, line, message) in [
-        ("a: [1, 2\nb: 3\n", 2, "not YAML"),
-        ("a: 1\n b: 2\n", 2, "not YAML"),
-        ("a: 'open\n", 1, "not YAML"),
+        ("a: [1, 2\nb: 3\n", 2, "invalid YAML"),
+        ("a: 1\n b: 2\n", 2, "invalid YAML"),
+        ("a: 'open\n", 1, "invalid YAML"),
         // The value begins in line 1, and it is the value that cannot go on with a tab.
-        ("a: 1\n\tb: 2\n", 1, "not YAML"),
-        ("a: 1\n---\nb: *gone\n", 3, "not YAML"),
-        ("a: &x [*x]\n", 1, "an alias inside of what it stands for"),
-        ("? [a, b]\n: c\n", 1, "a list or a mapping stands where a key should"),
+        ("a: 1\n\tb: 2\n", 1, "invalid YAML"),
+        ("a: 1\n---\nb: *gone\n", 3, "invalid YAML"),
+        ("a: &x [*x]\n", 1, "an alias inside its own anchor"),
+        ("? [a, b]\n: c\n", 1, "a key must be text, not a list or a mapping"),
         ("<<: text\n", 1, "`<<` needs a mapping"),
     ] {
         let (nodes, problems) = read(text);
@@ -144,7 +147,8 @@ fn a_broken_text_has_no_documents_and_one_problem_with_its_line() {
 
 #[test]
 fn hostile_texts_end_in_a_problem() {
-    for (levels, message) in [(64, None), (65, Some("nested more than 64 levels deep"))] {
+    for (levels, message) in [(64, None), (65, Some("the YAML is nested more than 64 levels deep"))]
+    {
         let (_, problems) = read(&format!("{}{}", "[".repeat(levels), "]".repeat(levels)));
         let found = problems.first().map(|problem| problem.contains(message.unwrap_or_default()));
         assert_eq!(found, message.map(|_| true), "{levels} {problems:?}");
@@ -156,14 +160,18 @@ fn hostile_texts_end_in_a_problem() {
     assert_eq!(read(&lines(150)).1.len(), 151);
     let many = read(&lines(250)).1;
     assert_eq!(many.len(), 1);
-    assert!(many[0].contains("error: more than 200 lines inside of brackets"), "{}", many[0]);
+    assert!(
+        many[0].contains("error: invalid YAML: more than 200 lines inside brackets"),
+        "{}",
+        many[0]
+    );
 
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for i in 1..10 {
         let alias = format!("*a{}", i - 1);
         bomb += &format!("a{i}: &a{i} [{}]\n", [alias.as_str(); 10].join(", "));
     }
-    assert!(read(&bomb).1[0].contains("aliases copy more than 100000 values"));
+    assert!(read(&bomb).1[0].contains("aliases expand to more than 100000 values"));
 }
 
 #[test]
@@ -176,7 +184,7 @@ fn a_file_that_cannot_be_read_is_a_problem() {
         assert!(load(&path, &problems).is_empty());
         let problems = problems.into_vec();
         assert_eq!((problems.len(), problems[0].line), (1, 0));
-        assert!(problems[0].message.starts_with("cannot be read: "), "{}", problems[0]);
+        assert!(problems[0].message.starts_with("cannot read the file: "), "{}", problems[0]);
     }
 }
 
@@ -206,7 +214,7 @@ fn typed_getters_report_what_does_not_fit() {
     assert_eq!(
         problems,
         [
-            "a.yml:1: error: text: `a` is neither `true` nor `false`",
+            "a.yml:1: error: text: expected `true` or `false`, found `a`",
             "a.yml:1: error: `nil` is missing",
             "a.yml:1: error: text: expected a mapping, found text",
             "a.yml:2: error: list: expected text, found a list",

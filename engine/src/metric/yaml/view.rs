@@ -173,7 +173,7 @@ impl<'a> View<'a> {
             "true" => Some(true),
             "false" => Some(false),
             text => {
-                view.error(format!("`{text}` is neither `true` nor `false`"), None);
+                view.error(format!("expected `true` or `false`, found `{text}`"), None);
                 None
             }
         }

@@ -312,7 +312,7 @@ impl Interner {
                     }
                 }
                 Users::Ints(_) => {
-                    return internal_err!("texts were read as integers");
+                    return internal_err!("text was read as integers");
                 }
             },
             Self::Rows { converter, table, size } => {

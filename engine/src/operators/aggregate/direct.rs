@@ -200,7 +200,7 @@ impl RowGroups {
             .map(|(at, field)| match known.iter().find(|(column, _)| *column == at) {
                 Some((_, value)) => value.to_array_of_size(batch.num_rows()),
                 None => batch.column_by_name(field.name()).cloned().ok_or_else(|| {
-                    DataFusionError::Internal(format!("column {} was not read", field.name()))
+                    DataFusionError::Internal(format!("column {} is missing", field.name()))
                 }),
             })
             .collect();

@@ -73,8 +73,8 @@ impl Work {
         self.peak.set_max(size);
         self.reservation.try_resize(size).map_err(|cause| {
             cause.context(
-                "counts of users hold the sets of all groups in memory; with `SET \
-                 headcount.exact_distinct = false` the aggregation is slower, and spills",
+                "exact distinct counts keep the sets of all groups in memory; `SET \
+                 headcount.exact_distinct = false` uses a slower plan that can spill to disk",
             )
         })
     }

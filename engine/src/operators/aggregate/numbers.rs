@@ -188,9 +188,9 @@ fn given(local: u32, shard: usize) -> Result<u64> {
     let given = GIVEN + (u64::from(local) << SHARD_BITS | shard as u64);
     if given >= END - (1 << 16) {
         return Err(Error::limit(
-            "more than 2 billion different values that are not small integers",
+            "more than 2 billion distinct values that are not small integers",
         )
-        .with("help", "count them in parts that have no value in common, and add"));
+        .with("help", "split the values into disjoint parts, count each, and add the counts"));
     }
     Ok(given)
 }

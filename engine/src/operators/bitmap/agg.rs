@@ -26,14 +26,14 @@ const NAME: &str = "bitmap_agg";
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         SETS,
-        "The set of all values, nulls left out; the empty set if there are none. Integers become \
-         a Roaring bitmap in the portable format, which other engines read: of 32 bits if all are \
-         from 0 to 4294967295, else of 64 bits, where negative integers and unsigned ones beyond \
-         2^63 - 1 stand by their 64 bits. Texts, UUIDs and binary become a set of the keys \
-         themselves; sets of the two kinds are not put together.",
+        "The set of all non-null values; the empty set if there are none. Integers become a \
+         Roaring bitmap in the portable format, which other engines can read: 32-bit if all \
+         values are from 0 to 4294967295, otherwise 64-bit, with negative integers in two's \
+         complement. Text, UUIDs and binary become a set of keys in a format of Headcount's own. \
+         A set of integers and a set of keys cannot be combined.",
         "bitmap_agg(expression)",
     )
-    .with_argument("expression", "Users: integers, texts, binary, or a dictionary of these.")
+    .with_argument("expression", "Users: integers, text, binary, or a dictionary of these.")
     .with_sql_example("SELECT bitmap_count(bitmap_agg(value)) FROM generate_series(1, 10);")
     .with_related_udf("bitmap_union")
     .with_related_udf("bitmap_count")
@@ -49,7 +49,7 @@ pub(super) fn function() -> AggregateUDF {
         answers: |types| match types {
             [data_type] if is_user(data_type) => Ok(DataType::LargeBinary),
             [other] => plan_err!(
-                "{NAME} cannot make a set of values of type {other}; it takes integers, texts, \
+                "{NAME} cannot build a set of values of type {other}; it takes integers, text, \
                  binary, and dictionaries of these"
             ),
             _ => plan_err!("{NAME} takes one argument, not {}", types.len()),
@@ -98,7 +98,7 @@ impl AggGroups {
         let mut integers = known
             .map(|key| match key? {
                 Key::Int(int) => Ok(int as u64),
-                _ => Err(Error::internal("a key that is no integer among integers")),
+                _ => Err(Error::internal("a non-integer key in a set of integers")),
             })
             .collect::<Outcome<Vec<u64>>>()?;
         integers.sort_unstable();

@@ -20,8 +20,11 @@ macro_rules! of_two {
     ($what:expr, $name:literal, [$($alias:literal),*], $example:literal, $type:expr, $answer:expr) => {{
         static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
             Documentation::builder(SETS, $what, concat!($name, "(a, b)"))
-                .with_argument("a", "A set as `bitmap_agg` makes it, or a Roaring bitmap.")
-                .with_argument("b", "Another one, of the same identity space.")
+                .with_argument("a", "A set built by `bitmap_agg`, or a Roaring bitmap.")
+                .with_argument(
+                    "b",
+                    "Another set. Sets with ids of different stores cannot be combined.",
+                )
                 .with_sql_example(concat!("SELECT ", $example, ";"))
                 .with_related_udf("bitmap_count")
                 .build()
@@ -42,7 +45,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     use Operation::{And, AndNot, Or, Xor};
     vec![
         of_two!(
-            "The set of everybody who is in both sets.",
+            "The users in both sets.",
             "bitmap_and",
             ["rb_and"],
             "bitmap_to_array(bitmap_and(bitmap_from_array([1, 2]), bitmap_from_array([2, 3])))",
@@ -50,7 +53,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             |columns| made(columns, And)
         ),
         of_two!(
-            "The set of everybody who is in one of two sets, or in both.",
+            "The users in either set or both.",
             "bitmap_or",
             ["rb_or"],
             "bitmap_to_array(bitmap_or(bitmap_from_array([1, 2]), bitmap_from_array([2, 3])))",
@@ -58,7 +61,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             |columns| made(columns, Or)
         ),
         of_two!(
-            "The set of everybody who is in exactly one of two sets.",
+            "The users in exactly one of the two sets.",
             "bitmap_xor",
             ["rb_xor"],
             "bitmap_to_array(bitmap_xor(bitmap_from_array([1, 2]), bitmap_from_array([2, 3])))",
@@ -66,7 +69,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             |columns| made(columns, Xor)
         ),
         of_two!(
-            "The set of everybody who is in the first set and not in the second.",
+            "The users in the first set but not in the second.",
             "bitmap_andnot",
             ["bitmap_and_not", "rb_andnot"],
             "bitmap_to_array(bitmap_andnot(bitmap_from_array([1, 2]), bitmap_from_array([2, 3])))",
@@ -74,7 +77,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             |columns| made(columns, AndNot)
         ),
         of_two!(
-            "How many users are in both sets.",
+            "The number of users in both sets.",
             "bitmap_and_count",
             ["rb_and_cardinality"],
             "bitmap_and_count(bitmap_from_array([1, 2]), bitmap_from_array([2, 3]))",
@@ -82,7 +85,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             |columns| counts(columns, And)
         ),
         of_two!(
-            "How many users are in one of two sets, or in both.",
+            "The number of users in either set or both.",
             "bitmap_or_count",
             ["rb_or_cardinality"],
             "bitmap_or_count(bitmap_from_array([1, 2]), bitmap_from_array([2, 3]))",
@@ -90,7 +93,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             |columns| counts(columns, Or)
         ),
         of_two!(
-            "How many users are in exactly one of two sets.",
+            "The number of users in exactly one of the two sets.",
             "bitmap_xor_count",
             ["rb_xor_cardinality"],
             "bitmap_xor_count(bitmap_from_array([1, 2]), bitmap_from_array([2, 3]))",
@@ -98,7 +101,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             |columns| counts(columns, Xor)
         ),
         of_two!(
-            "How many users are in the first set and not in the second.",
+            "The number of users in the first set but not in the second.",
             "bitmap_andnot_count",
             ["rb_andnot_cardinality"],
             "bitmap_andnot_count(bitmap_from_array([1, 2]), bitmap_from_array([2, 3]))",
@@ -106,7 +109,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             |columns| counts(columns, AndNot)
         ),
         of_two!(
-            "Whether anybody is in both sets.",
+            "Whether the sets have a user in common.",
             "bitmap_has_any",
             ["rb_intersect"],
             "bitmap_has_any(bitmap_from_array([1, 2]), bitmap_from_array([2, 3]))",
@@ -114,7 +117,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             |columns| tests(columns, |a, b| Ok(a.count(And, b)? > 0))
         ),
         of_two!(
-            "Whether everybody of the second set is in the first.",
+            "Whether every user of the second set is in the first.",
             "bitmap_has_all",
             ["rb_contains_bitmap"],
             "bitmap_has_all(bitmap_from_array([1, 2, 3]), bitmap_from_array([2, 3]))",

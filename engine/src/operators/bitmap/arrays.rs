@@ -25,15 +25,15 @@ const FROM: &str = "bitmap_from_array";
 static ABOUT_TO: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         SETS,
-        "The users of a set as a list, in ascending order: integers first (by their 64 bits, so \
-         negative ones follow the others), then UUIDs, then other keys by their bytes. An error \
-         for users without integers, unless texts are asked for, and for numbers that a store has \
-         given.",
+        "The users of a set as a list, in ascending order: integers first (compared as unsigned, \
+         so negative ones come last), then UUIDs, then other keys by their bytes. It is an error \
+         if the set has keys that are not integers, unless 'text' is given, or ids assigned by a \
+         store.",
         "bitmap_to_array(b)",
     )
     .with_alternative_syntax("bitmap_to_array(b, 'text')")
-    .with_argument("b", "A set as `bitmap_agg` makes it, or a Roaring bitmap.")
-    .with_argument("'text'", "Asks for a list of VARCHAR instead of BIGINT.")
+    .with_argument("b", "A set built by `bitmap_agg`, or a Roaring bitmap.")
+    .with_argument("'text'", "Returns a list of VARCHAR instead of BIGINT.")
     .with_sql_example("SELECT bitmap_to_array(bitmap_from_array([5, 3, 5]));")
     .with_related_udf(FROM)
     .build()
@@ -42,10 +42,10 @@ static ABOUT_TO: LazyLock<Documentation> = LazyLock::new(|| {
 static ABOUT_FROM: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         SETS,
-        "The set of the users in a list, nulls left out, as `bitmap_agg` makes it of rows.",
+        "The set of the non-null values of a list, in the format of `bitmap_agg`.",
         "bitmap_from_array(list)",
     )
-    .with_argument("list", "Integers, texts or binary.")
+    .with_argument("list", "Integers, text or binary.")
     .with_sql_example("SELECT bitmap_count(bitmap_from_array(['ann', 'bob', 'ann']));")
     .with_related_udf(TO)
     .with_related_udf("bitmap_agg")
@@ -80,9 +80,12 @@ fn list_type(args: &ReturnFieldArgs<'_>) -> Result<DataType> {
             let told = told.and_then(ScalarValue::try_as_str).flatten();
             match told {
                 Some("text") => list(DataType::Utf8),
-                Some(other) => plan_err!("{TO} gives integers, or 'text', but no '{other}'"),
+                Some(other) => {
+                    plan_err!("the second argument of {TO} must be 'text', not '{other}'")
+                }
                 None => plan_err!(
-                    "what {TO} gives must be the constant 'text', not a value of type {}",
+                    "the second argument of {TO} must be the constant 'text', not a value of type \
+                     {}",
                     kind.data_type()
                 ),
             }
@@ -126,7 +129,7 @@ pub(super) fn from_array() -> ScalarUDF {
                 (DataType::Null, _) => Ok(DataType::LargeBinary),
                 (_, Some(item)) if is_user(item) => Ok(DataType::LargeBinary),
                 (other, _) => plan_err!(
-                    "{FROM} takes lists of integers, texts or binary, not values of type {other}"
+                    "{FROM} takes lists of integers, text or binary, not values of type {other}"
                 ),
             },
             _ => plan_err!("{FROM} takes a list"),

@@ -27,13 +27,14 @@ const NAME: &str = "intersect_count";
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         SETS,
-        "How many users are, for each of the values, in the set of a row with that value: who \
-         used this and that and that. 0 if a value has no row.",
+        "The number of users who have every one of the values: for each value, the sets of the \
+         rows with this value are united, and the unions are intersected. 0 if a value has no \
+         row.",
         "intersect_count(b, dimension, value_1[, value_2, ...])",
     )
-    .with_argument("b", "Sets as `bitmap_agg` makes them, or Roaring bitmaps of other programs.")
-    .with_argument("dimension", "The column that the values are of.")
-    .with_argument("value_n", "Constants of a type that the dimension can be compared with.")
+    .with_argument("b", "Sets built by `bitmap_agg`, or Roaring bitmaps of other programs.")
+    .with_argument("dimension", "The column to compare with the values.")
+    .with_argument("value_n", "Constants of a type that can be compared with the dimension.")
     .with_sql_example(
         "SELECT intersect_count(b, day, 1, 2) FROM (\n  SELECT value % 3 AS day, \
          bitmap_agg(value % 4) AS b FROM generate_series(1, 5) GROUP BY 1);",
@@ -113,9 +114,9 @@ impl Matched {
         let dimension =
             columns.get(1).ok_or_else(|| Error::internal("an operator without a dimension"))?;
         let matches = self.values.iter().map(|value| {
-            let value = value.to_array().map_err(|cause| {
-                Error::internal("a constant that is no column").caused_by(cause)
-            })?;
+            let value = value
+                .to_array()
+                .map_err(|cause| Error::internal("a constant is not a literal").caused_by(cause))?;
             Ok(eq(dimension, &Scalar::new(value))?)
         });
         matches.collect()
@@ -129,7 +130,7 @@ impl Part for Matched {
     }
 
     fn merge(&mut self, mut bytes: &[u8]) -> Outcome<()> {
-        let cut = || Error::input("the partial state of a group is cut off");
+        let cut = || Error::input("the partial state of a group is truncated");
         for set in &mut self.sets {
             let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(cut)?;
             let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| cut())?;

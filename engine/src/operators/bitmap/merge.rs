@@ -23,11 +23,11 @@ const INTERSECT: &str = "bitmap_intersect";
 static ABOUT_UNION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         SETS,
-        "The set of everybody who is in one of the sets, nulls left out; the empty set if there \
-         are none. Sets of different identity spaces are an error.",
+        "The union of all non-null sets; the empty set if there are none. Sets with ids of \
+         different stores are an error.",
         "bitmap_union(b)",
     )
-    .with_argument("b", "Sets as `bitmap_agg` makes them, or Roaring bitmaps of other programs.")
+    .with_argument("b", "Sets built by `bitmap_agg`, or Roaring bitmaps of other programs.")
     .with_sql_example(
         "SELECT bitmap_count(bitmap_union(b)) FROM (\n  SELECT bitmap_agg(value) AS b FROM \
          generate_series(1, 10) GROUP BY value % 3);",
@@ -40,11 +40,11 @@ static ABOUT_UNION: LazyLock<Documentation> = LazyLock::new(|| {
 static ABOUT_UNION_COUNT: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         SETS,
-        "How many users are in one of the sets or more, nulls left out; 0 if there are none. It \
-         is `bitmap_count(bitmap_union(b))` without the bytes in between.",
+        "The number of users in the union of all non-null sets; 0 if there are none. The same as \
+         `bitmap_count(bitmap_union(b))`, but faster.",
         "bitmap_union_count(b)",
     )
-    .with_argument("b", "Sets as `bitmap_agg` makes them, or Roaring bitmaps of other programs.")
+    .with_argument("b", "Sets built by `bitmap_agg`, or Roaring bitmaps of other programs.")
     .with_sql_example(
         "SELECT bitmap_union_count(b) FROM (\n  SELECT bitmap_agg(value) AS b FROM \
          generate_series(1, 10) GROUP BY value % 3);",
@@ -56,10 +56,10 @@ static ABOUT_UNION_COUNT: LazyLock<Documentation> = LazyLock::new(|| {
 static ABOUT_INTERSECT: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         SETS,
-        "The set of everybody who is in each of the sets, nulls left out; NULL if there are none.",
+        "The intersection of all non-null sets; NULL if there are none.",
         "bitmap_intersect(b)",
     )
-    .with_argument("b", "Sets as `bitmap_agg` makes them, or Roaring bitmaps of other programs.")
+    .with_argument("b", "Sets built by `bitmap_agg`, or Roaring bitmaps of other programs.")
     .with_sql_example(
         "SELECT bitmap_to_array(bitmap_intersect(b)) FROM (\n  SELECT bitmap_agg(value % 4) AS b \
          FROM generate_series(1, 10) GROUP BY value % 3);",

@@ -17,8 +17,8 @@ const COUNT: &str = "bitmap_count";
 const CONTAINS: &str = "bitmap_contains";
 
 static ABOUT_COUNT: LazyLock<Documentation> = LazyLock::new(|| {
-    Documentation::builder(SETS, "How many users are in a set.", "bitmap_count(b)")
-        .with_argument("b", "A set as `bitmap_agg` makes it, or a Roaring bitmap.")
+    Documentation::builder(SETS, "The number of users in a set.", "bitmap_count(b)")
+        .with_argument("b", "A set built by `bitmap_agg`, or a Roaring bitmap.")
         .with_sql_example("SELECT bitmap_count(bitmap_from_array([3, 5, 3]));")
         .with_related_udf("bitmap_union_count")
         .build()
@@ -27,14 +27,14 @@ static ABOUT_COUNT: LazyLock<Documentation> = LazyLock::new(|| {
 static ABOUT_CONTAINS: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         SETS,
-        "Whether a user is in a set. Integers and the texts that they print as are the same user, \
-         and so are UUIDs as text and as 16 bytes. In a set of the table `activity`, people whose \
-         keys are no integers from 0 to 4294967295 have numbers that the store has given, and \
-         asking for one of them is an error.",
+        "Whether a user is in a set. An integer and its decimal text are the same user, and so \
+         are a UUID's lower-case text and its 16 bytes. Sets of the table `activity` contain ids \
+         assigned by the store for keys that are not integers from 0 to 4294967295; looking up \
+         such a key is an error.",
         "bitmap_contains(b, user)",
     )
-    .with_argument("b", "A set as `bitmap_agg` makes it, or a Roaring bitmap.")
-    .with_argument("user", "A key: an integer, a text or binary.")
+    .with_argument("b", "A set built by `bitmap_agg`, or a Roaring bitmap.")
+    .with_argument("user", "A key: an integer, text or binary.")
     .with_sql_example("SELECT bitmap_contains(bitmap_from_array([3, 5]), 5);")
     .with_related_udf("bitmap_to_array")
     .build()
@@ -70,7 +70,7 @@ pub(super) fn contains() -> ScalarUDF {
                 must_be_bytes(CONTAINS, "sets", set.data_type()).map(|()| DataType::Boolean)
             }
             [_, user] => plan_err!(
-                "{CONTAINS} looks for integers, texts and binary, not for values of type {}",
+                "{CONTAINS} looks up integers, text and binary, not values of type {}",
                 user.data_type()
             ),
             _ => plan_err!("{CONTAINS} takes a set and a user"),

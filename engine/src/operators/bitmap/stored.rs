@@ -23,17 +23,17 @@ const FIRST_GIVEN: i64 = crate::store::FIRST_GIVEN as i64;
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         SETS,
-        "A set as it lies in the Parquet files of a store, as a set that knows its identity \
-         space. The table `activity` has done so with its column `users`; this is for those who \
-         read the files themselves.",
+        "Converts a set from the Parquet files of a store into a set that records which store \
+         assigned its ids. The column `users` of the table `activity` is already converted; use \
+         this function when reading the files directly.",
         "bitmap_of_store(users, shard, store)",
     )
-    .with_argument("users", "The column of that name.")
+    .with_argument("users", "The column `users`.")
     .with_argument(
         "shard",
-        "The column of that name; from 4096 on the store has given the numbers.",
+        "The column `shard`; ids in shards from 4096 on were assigned by the store.",
     )
-    .with_argument("store", "16 bytes that name the numbering: the id of the Delta table `users`.")
+    .with_argument("store", "The id of the Delta table `users`, 16 bytes.")
     .with_sql_example(
         "SELECT bitmap_count(bitmap_of_store(bitmap_from_array([7]), 4096, \
          X'00112233445566778899aabbccddeeff'));",
@@ -51,10 +51,10 @@ pub(super) fn function() -> ScalarUDF {
         answers: |args| match args.arg_fields {
             [users, shard, store] if shard.data_type().is_integer() => {
                 must_be_bytes(NAME, "sets", users.data_type())?;
-                must_be_bytes(NAME, "names of stores", store.data_type())?;
+                must_be_bytes(NAME, "ids of stores", store.data_type())?;
                 Ok(DataType::LargeBinary)
             }
-            _ => plan_err!("{NAME} takes a set, the number of its shard and the name of its store"),
+            _ => plan_err!("{NAME} takes a set, its shard number and its store id"),
         },
         answer: |columns| {
             let [users, shards, stores] = columns else { return Err(other_columns()) };
@@ -76,16 +76,16 @@ pub(super) fn function() -> ScalarUDF {
 }
 
 fn set(users: &[u8], shard: i64, store: &[u8]) -> Outcome<Bitmap> {
-    let name = store.try_into().map_err(|_| {
-        Error::input(format!("the name of a store has 16 bytes, not {}", store.len()))
-    })?;
+    let name = store
+        .try_into()
+        .map_err(|_| Error::input(format!("a store id has 16 bytes, not {}", store.len())))?;
     if shard < FIRST_GIVEN {
         return Bitmap::from_bytes(users);
     }
     let mut rest = users;
     match RoaringBitmap::deserialize_from(&mut rest) {
         Ok(numbers) if rest.is_empty() => Ok(Bitmap::of_given(Space(name), numbers)),
-        _ => Err(Error::input("a stored set of users is broken")
-            .with("help", "`headcount store verify` tells which file it is in")),
+        _ => Err(Error::input("a stored set of users is corrupt")
+            .with("help", "run `headcount store verify` to find the file")),
     }
 }

@@ -112,6 +112,9 @@ fn errors_name_the_function() {
         groups.convert_to_state(&broken, None).unwrap_err(),
     ] {
         let error = error.to_string();
-        assert!(error.contains("function: bitmap_union") && error.contains("not a set"), "{error}");
+        assert!(
+            error.contains("function: bitmap_union") && error.contains("invalid set of users"),
+            "{error}"
+        );
     }
 }

@@ -21,17 +21,17 @@ const NAME: &str = "hll_agg";
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         SKETCHES,
-        "A sketch of all values, nulls left out: `hll_count` tells how many were different, with a \
-         standard error of 1.04 / sqrt(2^precision), and `hll_union` puts sketches together. Few \
-         values are kept as they are, and counted exactly. Equal values give equal bytes, in any \
-         order.",
+        "A HyperLogLog++ sketch of all non-null values. `hll_count` estimates the number of \
+         distinct values, with a standard error of 1.04 / sqrt(2^precision); `hll_union` merges \
+         sketches. Small sets are stored as lists of hashes and counted exactly. The same values \
+         give the same bytes in any order.",
         "hll_agg(expression [, precision])",
     )
-    .with_argument("expression", "Users: integers, texts, binary, or a dictionary of these.")
+    .with_argument("expression", "Users: integers, text, binary, or a dictionary of these.")
     .with_argument(
         "precision",
-        "A constant from 4 to 18; 14 if left out: 13 KiB a group, 0.81 % standard error. Sketches \
-         of different precisions cannot be put together.",
+        "A constant from 4 to 18; the default is 14: 13 KiB per group, standard error 0.81 %. \
+         Sketches of different precisions cannot be merged.",
     )
     .with_sql_example("SELECT hll_count(hll_agg(value, 12)) FROM generate_series(1, 10);")
     .with_related_udf("hll_union")

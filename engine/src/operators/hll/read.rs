@@ -20,10 +20,10 @@ const BOUNDS: &str = "hll_bounds";
 static ABOUT_COUNT: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         SKETCHES,
-        "How many different users a sketch has seen, to the nearest integer.",
+        "The estimated number of distinct users, to the nearest integer.",
         "hll_count(h)",
     )
-    .with_argument("h", "A sketch as `hll_agg` makes it.")
+    .with_argument("h", "A sketch built by `hll_agg`.")
     .with_sql_example("SELECT hll_count(hll_agg(value)) FROM generate_series(1, 10);")
     .with_related_udf(BOUNDS)
     .build()
@@ -32,13 +32,13 @@ static ABOUT_COUNT: LazyLock<Documentation> = LazyLock::new(|| {
 static ABOUT_BOUNDS: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         SKETCHES,
-        "How many different users a sketch has seen, with an interval: a struct of `low`, \
-         `estimate` and `high`. The ends are estimate / (1 + e) and estimate / (1 - e), where e is \
-         sigma * 1.04 / sqrt(2^precision), rounded outward; all three are equal while the sketch \
-         keeps its values as they are.",
+        "The estimated number of distinct users with an interval: a struct of `low`, `estimate` \
+         and `high`. The bounds are estimate / (1 + e) and estimate / (1 - e), where e is sigma * \
+         1.04 / sqrt(2^precision), rounded outward; all three are equal while the sketch is an \
+         exact list.",
         "hll_bounds(h [, sigma])",
     )
-    .with_argument("h", "A sketch as `hll_agg` makes it.")
+    .with_argument("h", "A sketch built by `hll_agg`.")
     .with_argument("sigma", SIGMA)
     .with_sql_example("SELECT hll_bounds(hll_agg(value), 3) FROM generate_series(1, 10);")
     .with_related_udf(COUNT)

@@ -19,11 +19,11 @@ const NAME: &str = "hll_union";
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         SKETCHES,
-        "The sketch of everybody whom one of the sketches has seen, nulls left out; NULL if there \
-         are none. Sketches of different precisions are an error.",
+        "The union of all non-null sketches; NULL if there are none. Sketches of different \
+         precisions are an error.",
         "hll_union(h)",
     )
-    .with_argument("h", "Sketches as `hll_agg` makes them.")
+    .with_argument("h", "Sketches built by `hll_agg`.")
     .with_sql_example(
         "SELECT hll_count(hll_union(h)) FROM (\n  SELECT hll_agg(value) AS h FROM \
          generate_series(1, 10) GROUP BY value % 3);",

@@ -23,7 +23,7 @@ macro_rules! of_two {
         static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
             Documentation::builder(EXCHANGE, $what, concat!($name, "(a, b)"))
                 .with_argument("a", "A Theta sketch of Apache DataSketches.")
-                .with_argument("b", "Another one.")
+                .with_argument("b", "Another Theta sketch.")
                 .with_sql_example(concat!(
                     "SELECT theta_sketch_estimate(",
                     $name,
@@ -54,8 +54,8 @@ macro_rules! of_two {
 pub(super) fn functions() -> Vec<ScalarUDF> {
     vec![
         of_two!(
-            "The Theta sketch of the values of both sketches, with up to 4096 hashes (lg_k 12); \
-             `theta_sketch_union_agg` takes another lg_k.",
+            "The union of two Theta sketches, with up to 4096 hashes (lg_k 12); \
+             `theta_sketch_union_agg` accepts another lg_k.",
             "theta_union",
             |a, b| {
                 let mut union = open(DEFAULT_LG_K)?;
@@ -65,8 +65,8 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             }
         ),
         of_two!(
-            "The Theta sketch of the values that both sketches have seen. Its error is that of the \
-             union, so a small intersection of large sketches is uncertain: see \
+            "The intersection of two Theta sketches. Its error is that of the union, so the \
+             estimate for a small intersection of large sketches is imprecise: see \
              `theta_sketch_bounds`.",
             "theta_intersection",
             |a, b| {
@@ -78,7 +78,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
             }
         ),
         of_two!(
-            "The Theta sketch of the values that the first sketch has seen and the second has not.",
+            "The difference of two Theta sketches: values of the first that are not in the second.",
             "theta_difference",
             |a, b| ThetaANotB::default().compute(a, b, true).map_err(refused)
         ),

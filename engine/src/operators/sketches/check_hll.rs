@@ -27,21 +27,21 @@ struct Image<'a>(&'a [u8]);
 
 impl Image<'_> {
     fn byte(&self, at: usize) -> Result<u8> {
-        self.0.get(at).copied().ok_or_else(|| broken("it is cut off"))
+        self.0.get(at).copied().ok_or_else(|| broken("it is truncated"))
     }
 
     fn word(&self, at: usize) -> Result<u32> {
         let bytes = self.0.get(at..).and_then(|rest| rest.first_chunk());
-        Ok(u32::from_le_bytes(*bytes.ok_or_else(|| broken("it is cut off"))?))
+        Ok(u32::from_le_bytes(*bytes.ok_or_else(|| broken("it is truncated"))?))
     }
 
     fn float(&self, at: usize) -> Result<f64> {
         let bytes = self.0.get(at..).and_then(|rest| rest.first_chunk());
-        Ok(f64::from_le_bytes(*bytes.ok_or_else(|| broken("it is cut off"))?))
+        Ok(f64::from_le_bytes(*bytes.ok_or_else(|| broken("it is truncated"))?))
     }
 
     fn has(&self, length: usize) -> Result<()> {
-        if self.0.len() == length { Ok(()) } else { Err(broken("its length is wrong")) }
+        if self.0.len() == length { Ok(()) } else { Err(broken("wrong length")) }
     }
 }
 
@@ -57,7 +57,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<()> {
     let image = Image(bytes);
     let (lg_k, flags, mode) = (image.byte(3)?, image.byte(5)?, image.byte(7)?);
     if !(4..=21).contains(&lg_k) {
-        return Err(broken(&format!("lg_k {lg_k} is outside 4..=21")));
+        return Err(broken(&format!("lg_k must be from 4 to 21, not {lg_k}")));
     }
     let compact = flags & COMPACT != 0;
     let room = |lg: u8| if lg < 27 { Ok(1usize << lg) } else { Err(broken("it is too large")) };
@@ -90,7 +90,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<()> {
             image.has(AFTER_SUMS + (1 << lg_k))?;
             sums(&image, bytes[AFTER_SUMS..].iter().copied(), 0)
         }
-        _ => Err(broken("its mode is unknown")),
+        _ => Err(broken("unknown mode")),
     }
 }
 
@@ -101,10 +101,10 @@ fn coupons(image: &Image<'_>, from: usize, slots: usize, count: usize) -> Result
     for slot in 0..slots {
         let coupon = image.word(from + slot * 4)?;
         if coupon != 0 && (coupon >> 26 == 0 || !seen.insert(coupon)) {
-            return Err(broken("a coupon is there twice, or without a value"));
+            return Err(broken("a coupon is duplicated or empty"));
         }
     }
-    if seen.len() == count { Ok(()) } else { Err(broken("its number of coupons is wrong")) }
+    if seen.len() == count { Ok(()) } else { Err(broken("the number of coupons is wrong")) }
 }
 
 /// Registers of 4 bits count from the smallest value; those beyond are listed as exceptions.
@@ -136,11 +136,11 @@ fn four_bits(image: &Image<'_>, lg_k: u8, compact: bool) -> Result<()> {
         let register = values
             .get_mut(coupon as usize & (k - 1))
             .filter(|register| register.is_none() && value >= smallest.saturating_add(EXCEPTION));
-        *register.ok_or_else(|| broken("an exception is wrong"))? = Some(value);
+        *register.ok_or_else(|| broken("an exception is invalid"))? = Some(value);
         listed += 1;
     }
     if listed != open || listed != exceptions {
-        return Err(broken("its number of exceptions is wrong"));
+        return Err(broken("the number of exceptions is wrong"));
     }
     // Every register has a value by now.
     sums(image, values.into_iter().flatten(), smallest)
@@ -167,13 +167,13 @@ fn sums(image: &Image<'_>, registers: impl Iterator<Item = u8>, smallest: u8) ->
         || !near(image.float(16)?, small)
         || !near(image.float(24)?, large)
     {
-        return Err(broken("its sums are not those of its registers"));
+        return Err(broken("its sums do not match its registers"));
     }
     // The estimate so far, which grows by 1 or more with each register that is hit.
     let so_far = image.float(8)?;
     let in_order = image.byte(5)? & OUT_OF_ORDER == 0;
     if in_order && !(so_far >= f64::from(hit) * 0.999 && so_far < 1e19) {
-        return Err(broken("its estimate is impossible"));
+        return Err(broken("its estimate is not possible"));
     }
     Ok(())
 }

@@ -32,14 +32,17 @@ const DEFAULT_LG_K: u8 = 12;
 static ABOUT_AGG: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         EXCHANGE,
-        "An HLL sketch (HLL_8) of all values, in the bytes of Apache DataSketches: Spark, Druid, \
-         Java, C++ and Python read it. Nulls and empty texts are left out. The standard error is \
-         1.04 / sqrt(2^lg_k). Values are hashed as these engines do, so 42 and '42' are two \
-         values; for sketches of our own use `hll_agg`.",
+        "An HLL sketch (HLL_8) of all values, in the format of Apache DataSketches, which Spark, \
+         Druid, Java, C++ and Python can read. Nulls and empty text are ignored. The standard \
+         error is 1.04 / sqrt(2^lg_k). Values are hashed as in these engines, so 42 and '42' are \
+         different values; `hll_agg` treats them as one.",
         "hll_sketch_agg(expression [, lg_k])",
     )
-    .with_argument("expression", "Users: integers, texts, binary, or a dictionary of these.")
-    .with_argument("lg_k", "A constant from 4 to 21; 12 if left out: 4 KiB, 1.6 % standard error.")
+    .with_argument("expression", "Users: integers, text, binary, or a dictionary of these.")
+    .with_argument(
+        "lg_k",
+        "A constant from 4 to 21; the default is 12: 4 KiB, standard error 1.6 %.",
+    )
     .with_sql_example(
         "SELECT hll_sketch_estimate(hll_sketch_agg(value)) FROM generate_series(1, 10);",
     )
@@ -51,11 +54,11 @@ static ABOUT_AGG: LazyLock<Documentation> = LazyLock::new(|| {
 static ABOUT_UNION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         EXCHANGE,
-        "The HLL sketch (HLL_8) of all values of the sketches, nulls left out; NULL if there are \
-         none. Sketches of different lg_k are an error.",
+        "The union of all non-null sketches, as an HLL sketch (HLL_8); NULL if there are none. \
+         Sketches of different lg_k are an error.",
         "hll_sketch_union_agg(s)",
     )
-    .with_argument("s", "HLL sketches of Apache DataSketches, of any engine and type.")
+    .with_argument("s", "HLL sketches of Apache DataSketches, written by any engine, of any type.")
     .with_sql_example(
         "SELECT hll_sketch_estimate(hll_sketch_union_agg(s)) FROM (\n  SELECT \
          hll_sketch_agg(value) AS s FROM generate_series(1, 10) GROUP BY value % 3);",
@@ -67,8 +70,8 @@ static ABOUT_UNION: LazyLock<Documentation> = LazyLock::new(|| {
 static ABOUT_ESTIMATE: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         EXCHANGE,
-        "How many different values an HLL sketch of Apache DataSketches has seen, to the nearest \
-         integer.",
+        "The estimated number of distinct values in an HLL sketch of Apache DataSketches, to the \
+         nearest integer.",
         "hll_sketch_estimate(s)",
     )
     .with_argument("s", "An HLL sketch of Apache DataSketches.")
@@ -82,13 +85,16 @@ static ABOUT_ESTIMATE: LazyLock<Documentation> = LazyLock::new(|| {
 static ABOUT_BOUNDS: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         EXCHANGE,
-        "How many different values an HLL sketch of Apache DataSketches has seen, with the interval \
-         that the library states, rounded outward: a struct of `low`, `estimate` and `high`.",
+        "The estimated number of distinct values in an HLL sketch of Apache DataSketches, with \
+         the interval that the library states, rounded outward: a struct of `low`, `estimate` and \
+         `high`.",
         "hll_sketch_bounds(s [, sigma])",
     )
     .with_argument("s", "An HLL sketch of Apache DataSketches.")
     .with_argument("sigma", SIGMA)
-    .with_sql_example("SELECT hll_sketch_bounds(hll_sketch_agg(value)) FROM generate_series(1, 10);")
+    .with_sql_example(
+        "SELECT hll_sketch_bounds(hll_sketch_agg(value)) FROM generate_series(1, 10);",
+    )
     .with_related_udf(ESTIMATE)
     .build()
 });

@@ -30,34 +30,37 @@ const BOUNDS: &str = "theta_sketch_bounds";
 /// As in Spark and in the library itself.
 pub(super) const DEFAULT_LG_K: u8 = 12;
 
-static ABOUT_AGG: LazyLock<Documentation> = LazyLock::new(|| {
-    Documentation::builder(
+static ABOUT_AGG: LazyLock<Documentation> =
+    LazyLock::new(|| {
+        Documentation::builder(
         EXCHANGE,
-        "A Theta sketch of all values, in the bytes of Apache DataSketches (compact, ordered): \
-         Spark, Druid, Java, C++ and Python read it. Nulls and empty texts are left out. It keeps \
-         the 2^lg_k smallest hashes, so up to that many values are counted exactly; beyond, the \
-         standard error is 1 / sqrt(2^lg_k). Sketches can be united, intersected and subtracted.",
+        "A Theta sketch of all values, in the format of Apache DataSketches (compact, ordered), \
+         which Spark, Druid, Java, C++ and Python can read. Nulls and empty text are ignored. It \
+         keeps the 2^lg_k smallest hashes: up to that many values are counted exactly; above, the \
+         standard error is 1 / sqrt(2^lg_k). Theta sketches support union, intersection and \
+         difference.",
         "theta_sketch_agg(expression [, lg_k])",
     )
-    .with_argument("expression", "Users: integers, texts, binary, or a dictionary of these.")
-    .with_argument("lg_k", "A constant from 5 to 26; 12 if left out: 32 KiB, 1.6 % standard error.")
+    .with_argument("expression", "Users: integers, text, binary, or a dictionary of these.")
+    .with_argument("lg_k", "A constant from 5 to 26; the default is 12: 32 KiB, standard error \
+                            1.6 %.")
     .with_sql_example(
         "SELECT theta_sketch_estimate(theta_sketch_agg(value)) FROM generate_series(1, 10);",
     )
     .with_related_udf(UNION)
     .with_related_udf("theta_intersection")
     .build()
-});
+    });
 
 static ABOUT_UNION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         EXCHANGE,
-        "The Theta sketch of all values of the sketches, nulls left out; the empty sketch if there \
-         are none. It is as precise as its least precise part, and as `lg_k` says.",
+        "The union of all non-null sketches, as a Theta sketch; the empty sketch if there are \
+         none. Its precision is that of the least precise input, and at most that of `lg_k`.",
         "theta_sketch_union_agg(s [, lg_k])",
     )
-    .with_argument("s", "Theta sketches of Apache DataSketches, of any engine.")
-    .with_argument("lg_k", "A constant from 5 to 26; 12 if left out.")
+    .with_argument("s", "Theta sketches of Apache DataSketches, written by any engine.")
+    .with_argument("lg_k", "A constant from 5 to 26; the default is 12.")
     .with_sql_example(
         "SELECT theta_sketch_estimate(theta_sketch_union_agg(s)) FROM (\n  SELECT \
          theta_sketch_agg(value) AS s FROM generate_series(1, 10) GROUP BY value % 3);",
@@ -69,8 +72,8 @@ static ABOUT_UNION: LazyLock<Documentation> = LazyLock::new(|| {
 static ABOUT_ESTIMATE: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         EXCHANGE,
-        "How many different values a Theta sketch of Apache DataSketches stands for, to the nearest \
-         integer.",
+        "The estimated number of distinct values in a Theta sketch of Apache DataSketches, to the \
+         nearest integer.",
         "theta_sketch_estimate(s)",
     )
     .with_argument("s", "A Theta sketch of Apache DataSketches.")
@@ -84,8 +87,8 @@ static ABOUT_ESTIMATE: LazyLock<Documentation> = LazyLock::new(|| {
 static ABOUT_BOUNDS: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
         EXCHANGE,
-        "How many different values a Theta sketch of Apache DataSketches stands for, with the \
-         interval that the library states, rounded outward: a struct of `low`, `estimate` and \
+        "The estimated number of distinct values in a Theta sketch of Apache DataSketches, with \
+         the interval that the library states, rounded outward: a struct of `low`, `estimate` and \
          `high`.",
         "theta_sketch_bounds(s [, sigma])",
     )
@@ -195,14 +198,14 @@ pub(super) fn read(bytes: &[u8]) -> Outcome<CompactThetaSketch> {
         _ => (longs + sketch.num_retained()) * 8,
     };
     if bytes.len() != expected {
-        return Err(broken("its length is wrong"));
+        return Err(broken("wrong length"));
     }
     let mut hashes: Vec<u64> = sketch.iter().map(|entry| entry.hash()).collect();
     if !sketch.is_ordered() {
         hashes.sort_unstable();
     }
     if hashes.windows(2).any(|pair| pair[0] >= pair[1]) {
-        return Err(broken("its hashes are not in order, or one is there twice"));
+        return Err(broken("its hashes are not strictly ascending"));
     }
     Ok(sketch)
 }

@@ -47,7 +47,7 @@ impl AggregateUDFImpl for RollupDistinct {
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         match arguments {
             [people] if *people == people_type() => Ok(DataType::Int64),
-            _ => plan_err!("{NAME} counts rows of a roll-up, and nothing else"),
+            _ => plan_err!("{NAME} only counts rows of the store"),
         }
     }
 
@@ -106,7 +106,7 @@ impl Groups {
     /// Adds the state of a group: the length of the state of its own numbers in 8 bytes, that
     /// state, and the state of the others.
     fn merge(&mut self, group: usize, bytes: &[u8]) -> Outcome<()> {
-        let cut = || Error::input("it is cut off");
+        let cut = || Error::input("it is truncated");
         let (length, rest) = bytes.split_first_chunk().ok_or_else(cut)?;
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| cut())?;
         let (own, given) = rest.split_at_checked(length).ok_or_else(cut)?;

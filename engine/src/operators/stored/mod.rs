@@ -81,7 +81,7 @@ impl<'a> People<'a> {
     fn of(array: &'a ArrayRef) -> Result<Self> {
         let other = || {
             let found = array.data_type();
-            Error::internal(format!("a column of type {found} does not hold people"))
+            Error::internal(format!("a column of type {found} cannot hold stored users"))
         };
         let columns = array.as_struct_opt().ok_or_else(other)?.columns();
         let [given, users, numbers] = columns else { return Err(other()) };

@@ -91,7 +91,7 @@ impl ScalarUDFImpl for StoreNumber {
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         match arguments {
             [user] if Users::form(user).is_some() => Ok(people_type()),
-            _ => plan_err!("{NAME} takes the key of a user"),
+            _ => plan_err!("{NAME} takes a user key"),
         }
     }
 

@@ -126,7 +126,7 @@ fn broken_sets_and_states_are_errors() {
     let shards = Int32Array::from(vec![0]);
     let array = stored_people(&shards, &BinaryViewArray::from_iter_values([b"nothing"])).unwrap();
     let error = Groups::default().update_batch(&[array], &[0], None, 1).unwrap_err().to_string();
-    assert!(error.contains("a stored set of users is broken"), "{error}");
+    assert!(error.contains("a stored set of users is corrupt"), "{error}");
     let state: ArrayRef =
         std::sync::Arc::new(arrow::array::LargeBinaryArray::from_iter_values([&[9u8; 9][..]]));
     let error = Groups::default().merge_batch(&[state], &[0], 1).unwrap_err().to_string();

@@ -32,7 +32,7 @@ impl Bitmap {
     /// # Errors
     /// None that can happen: memory takes everything.
     pub fn write(&self, bytes: &mut Vec<u8>) -> Result<()> {
-        let failed = |cause: io::Error| Error::internal("a set cannot be written").caused_by(cause);
+        let failed = |cause: io::Error| Error::internal("cannot write a set").caused_by(cause);
         match &self.0 {
             Members::Numbers(Some(Space(name)), numbers) => {
                 bytes.extend(NUMBERED);
@@ -73,10 +73,10 @@ impl Bitmap {
         if let Some(rest) = bytes.strip_prefix(NUMBERED) {
             let (name, rest) = versioned(rest)?
                 .split_first_chunk::<16>()
-                .ok_or_else(|| broken("the name of its numbering is cut off"))?;
+                .ok_or_else(|| broken("the store id is truncated"))?;
             let numbers = read_wide(rest)
                 .filter(|numbers| numbers.max().is_none_or(|max| max < 2 * BEYOND))
-                .ok_or_else(|| broken("its numbers are cut off or changed"))?;
+                .ok_or_else(|| broken("the ids are truncated or corrupt"))?;
             return Ok(Self::of_numbers(Some(Space(*name)), numbers));
         }
         if let Some(rest) = bytes.strip_prefix(KEYS) {
@@ -86,22 +86,22 @@ impl Bitmap {
         let wide = read_wide(bytes).map(|numbers| Self::of_numbers(None, numbers));
         match (narrow, wide) {
             (Some(set), None) | (None, Some(set)) => Ok(set),
-            (None, None) => Err(broken("they are no Roaring bitmap in the portable format")),
-            (Some(_), Some(_)) => Err(broken("they can be read in two ways")),
+            (None, None) => Err(broken("not a Roaring bitmap in the portable format")),
+            (Some(_), Some(_)) => Err(broken("ambiguous format")),
         }
     }
 }
 
 fn broken(why: &str) -> Error {
-    Error::input(format!("these bytes are not a set of users: {why}"))
+    Error::input(format!("invalid set of users: {why}"))
 }
 
 fn versioned(bytes: &[u8]) -> Result<&[u8]> {
     match bytes.split_first() {
         Some((&VERSION, rest)) => Ok(rest),
-        Some((version, _)) => Err(broken(&format!("version {version} is unknown"))
-            .with("help", "was it written by a newer program?")),
-        None => Err(broken("they are cut off")),
+        Some((version, _)) => Err(broken(&format!("unknown version {version}"))
+            .with("help", "it may have been written by a newer version of headcount")),
+        None => Err(broken("truncated")),
     }
 }
 
@@ -178,9 +178,10 @@ impl Write for Same<'_> {
 fn read_keys(mut bytes: &[u8]) -> Result<Keys> {
     let mut keys = Keys::default();
     while !bytes.is_empty() {
-        let (key, rest) = Key::read(bytes).ok_or_else(|| broken("a key is cut off or changed"))?;
+        let (key, rest) =
+            Key::read(bytes).ok_or_else(|| broken("a key is truncated or corrupt"))?;
         if !keys.push(key) {
-            return Err(broken("its keys are not in order"));
+            return Err(broken("the keys are not in ascending order"));
         }
         bytes = rest;
     }

@@ -147,11 +147,11 @@ impl Bitmap {
                 Ok(numbers.contains(int as u64))
             }
             (Members::Numbers(Some(space), _), _) => Err(Error::input(
-                "this set holds numbers that a store has given, so only integers from 0 to \
-                 4294967295 can be looked up in it",
+                "this set contains ids assigned by a store, so only integers from 0 to 4294967295 \
+                 can be looked up in it",
             )
             .with("store", space)
-            .with("help", "the table `users` of the store has the number of every other key")),
+            .with("help", "for other keys, look up the id in the table `users` of the store")),
         }
     }
 
@@ -220,8 +220,8 @@ impl Bitmap {
                 .iter()
                 .map(|key| match key {
                     Key::Int(int) => Ok(int),
-                    _ => Err(Error::input("this set holds users that are no integers")
-                        .with("help", "ask for texts: bitmap_to_array(b, 'text')")),
+                    _ => Err(Error::input("this set contains keys that are not integers")
+                        .with("help", "return text instead: bitmap_to_array(b, 'text')")),
                 })
                 .collect(),
         }
@@ -269,8 +269,7 @@ impl Bitmap {
                     return Ok(Some(*ours));
                 }
                 Err(Error::input(
-                    "these sets hold numbers of two different stores, which say nothing of each \
-                     other",
+                    "these sets contain ids of two different stores, which cannot be combined",
                 )
                 .with("store", format!("{ours} and {theirs}"))
                 .with("help", "ingest the events of both into one store"))
@@ -281,15 +280,15 @@ impl Bitmap {
                     return Ok(Some(*space));
                 }
                 Err(Error::input(
-                    "a set that holds numbers of a store cannot be put together with integers \
-                     beyond 4294967295: the store has given these people other numbers",
+                    "a set with ids of a store cannot be combined with integers above 4294967295: \
+                     the store assigned other ids to these users",
                 )
                 .with("store", space))
             }
             (Members::Keys(_), Members::Keys(_)) => Ok(None),
             _ if self.is_empty() || other.is_empty() => Ok(None),
             _ => Err(Error::input(
-                "a set of numbers and a set of keys (texts, UUIDs, binary) cannot be put together",
+                "a set of integers and a set of keys (text, UUIDs, binary) cannot be combined",
             )
             .with("help", "build both from columns of the same type")),
         }
@@ -302,9 +301,9 @@ const CONTAINER: usize = 40;
 const BITSET: usize = 8_192;
 
 fn nameless(space: &Space) -> Error {
-    Error::input("this set holds numbers that a store has given, not the keys of users")
+    Error::input("this set contains ids assigned by a store, not user keys")
         .with("store", space)
-        .with("help", "the table `users` of the store has the key of every number")
+        .with("help", "the table `users` of the store has the key of every id")
 }
 
 /// How a key prints.
@@ -318,7 +317,7 @@ fn text(key: Key<'_>) -> Result<String> {
         }
         Key::Text(bytes) => match std::str::from_utf8(bytes) {
             Ok(text) => Ok(text.to_owned()),
-            Err(_) => Err(Error::input("a key in this set is binary and no text")),
+            Err(_) => Err(Error::input("a key in this set is not valid UTF-8")),
         },
     }
 }

@@ -173,10 +173,10 @@ fn spaces_do_not_mix() {
     for operation in OPERATIONS {
         for (a, b, part) in [
             (&one, &other, "two different stores"),
-            (&one, &far, "beyond 4294967295"),
-            (&far, &one, "beyond 4294967295"),
-            (&one, &keys, "a set of numbers and a set of keys"),
-            (&keys, &small, "a set of numbers and a set of keys"),
+            (&one, &far, "above 4294967295"),
+            (&far, &one, "above 4294967295"),
+            (&one, &keys, "a set of integers and a set of keys"),
+            (&keys, &small, "a set of integers and a set of keys"),
         ] {
             assert!(error(a.clone().apply(operation, b.clone())).contains(part));
             assert!(error(a.count(operation, b)).contains(part));
@@ -194,12 +194,12 @@ fn spaces_do_not_mix() {
             }
         }
     }
-    for part in ["numbers that a store has given", "07070707", "the table `users`"] {
+    for part in ["ids assigned by a store", "07070707", "the table `users`"] {
         assert!(error(one.integers()).contains(part) && error(one.texts()).contains(part));
         assert!(error(one.contains(Key::Text(b"x"))).contains(part));
     }
-    assert!(error(keys.integers()).contains("no integers"));
-    assert!(error(Bitmap::of_keys([Key::Text(b"\xff")]).texts()).contains("binary"));
+    assert!(error(keys.integers()).contains("not integers"));
+    assert!(error(Bitmap::of_keys([Key::Text(b"\xff")]).texts()).contains("UTF-8"));
     assert!(!small.contains(Key::Text(b"x")).unwrap());
 }
 
@@ -215,17 +215,17 @@ fn broken_bytes_say_what_is_wrong() {
     let mut unordered = keys.clone();
     unordered[4..].rotate_left(9);
     for (bytes, part) in [
-        (Vec::new(), "no Roaring bitmap"),
-        (b"hello, world".to_vec(), "no Roaring bitmap"),
-        (b"HCB".to_vec(), "cut off"),
-        (change(&numbered, 3, 2), "version 2 is unknown"),
-        (numbered[..10].to_vec(), "the name of its numbering"),
-        (numbered[..numbered.len() - 1].to_vec(), "cut off or changed"),
-        (change(&numbered, 28, 2), "cut off or changed"),
-        (change(&keys, 3, 9), "version 9 is unknown"),
-        (change(&keys, 4, 3), "a key is cut off"),
-        (unordered, "not in order"),
-        (keys[..keys.len() - 1].to_vec(), "a key is cut off"),
+        (Vec::new(), "not a Roaring bitmap"),
+        (b"hello, world".to_vec(), "not a Roaring bitmap"),
+        (b"HCB".to_vec(), "truncated"),
+        (change(&numbered, 3, 2), "unknown version 2"),
+        (numbered[..10].to_vec(), "the store id is truncated"),
+        (numbered[..numbered.len() - 1].to_vec(), "truncated or corrupt"),
+        (change(&numbered, 28, 2), "truncated or corrupt"),
+        (change(&keys, 3, 9), "unknown version 9"),
+        (change(&keys, 4, 3), "a key is truncated"),
+        (unordered, "not in ascending order"),
+        (keys[..keys.len() - 1].to_vec(), "a key is truncated"),
     ] {
         let error = error(Bitmap::from_bytes(&bytes));
         assert!(error.contains(part), "{error}: {part}");

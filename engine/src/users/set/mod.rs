@@ -168,7 +168,7 @@ impl UserSet {
     /// # Errors
     /// When the bytes are not a whole number of pages; the set then holds some of the users.
     pub fn union_with_written(&mut self, mut bytes: &[u8], heap: &mut usize) -> Result<()> {
-        let cut = || Error::input("a set of users is cut off or broken");
+        let cut = || Error::input("a set of users is truncated or corrupt");
         while let Some((&[a, b, c, d], rest)) = bytes.split_first_chunk() {
             let at = u16::from_le_bytes([a, b]);
             bytes = match u16::from_le_bytes([c, d]) {

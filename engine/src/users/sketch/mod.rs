@@ -68,8 +68,10 @@ impl Sketch {
     /// When the precision is outside 4..=18.
     pub fn new(precision: u8) -> Result<Self> {
         if !PRECISIONS.contains(&precision) {
-            return Err(Error::input(format!("precision {precision} is outside 4..=18"))
-                .with("help", "14 (the default) has a standard error of 0.81 %"));
+            return Err(Error::input(format!(
+                "the precision must be from 4 to 18, not {precision}"
+            ))
+            .with("help", "the default, 14, has a standard error of 0.81 %"));
         }
         Ok(Self { precision, repr: Repr::List(Vec::new()) })
     }
@@ -182,30 +184,31 @@ impl Sketch {
     /// # Errors
     /// When the bytes are not a whole sketch of a version that this program knows.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let bad = |what: &str| Error::input(format!("not a user sketch: {what}"));
+        let bad = |what: &str| Error::input(format!("invalid user sketch: {what}"));
         let header = bytes.get(..HEADER).ok_or_else(|| bad("too short"))?;
         if header[..3] != MAGIC[..3] {
             return Err(bad("it does not start with HCS"));
         }
         if header[3..5] != MAGIC[3..] {
-            return Err(bad("unknown version").with("help", "was it written by a newer program?"));
+            return Err(bad("unknown version")
+                .with("help", "it may have been written by a newer version of headcount"));
         }
         let mut sketch = Self::new(header[5])?;
         let body = &bytes[HEADER..];
         sketch.repr = match header[6] {
             0 => {
-                let (hashes, []) = body.as_chunks() else { return Err(bad("its length is wrong")) };
+                let (hashes, []) = body.as_chunks() else { return Err(bad("wrong length")) };
                 let list: Vec<u64> = hashes.iter().map(|hash| u64::from_le_bytes(*hash)).collect();
                 if !list.is_sorted_by(|a, b| a < b) {
-                    return Err(bad("its hashes are not in ascending order"));
+                    return Err(bad("the hashes are not in ascending order"));
                 }
                 if list.len() > sketch.longest_list() {
-                    return Err(bad("its list is longer than the registers"));
+                    return Err(bad("the list is longer than the registers"));
                 }
                 Repr::List(list)
             }
             1 => {
-                let (words, []) = body.as_chunks() else { return Err(bad("its length is wrong")) };
+                let (words, []) = body.as_chunks() else { return Err(bad("wrong length")) };
                 let words = words.iter().map(|word| u32::from_le_bytes(*word)).collect();
                 Repr::Registers(Registers::of_words(sketch.precision, words)?)
             }

@@ -41,9 +41,9 @@ impl Registers {
     /// When their number is wrong, a register is higher than any hash can raise it, or something
     /// stands behind the last one.
     pub(super) fn of_words(precision: u8, words: Box<[u32]>) -> Result<Self> {
-        let bad = |what: &str| Err(Error::input(format!("not a user sketch: {what}")));
+        let bad = |what: &str| Err(Error::input(format!("invalid user sketch: {what}")));
         if words.len() != word_count(precision) {
-            return bad("its length is wrong");
+            return bad("wrong length");
         }
         let highest = u32::from(u64::BITS as u8 - precision + 1);
         for (at, word) in words.iter().enumerate() {
@@ -52,7 +52,7 @@ impl Registers {
                 return bad("a register is out of range");
             }
             if u64::from(*word) >> (BITS as usize * used) != 0 {
-                return bad("bits behind the last register");
+                return bad("nonzero bits after the last register");
             }
         }
         let mut registers = Self { words, precision, floor: 0, at_floor: 0 };
@@ -134,8 +134,7 @@ impl Registers {
             phantom: (),
         };
         let other = |cause: postcard::Error| {
-            Error::internal("the register layout of hyperloglogplus is not the expected one")
-                .caused_by(cause)
+            Error::internal("unexpected register layout of hyperloglogplus").caused_by(cause)
         };
         let bytes = postcard::to_allocvec(&mirror).map_err(other)?;
         postcard::from_bytes(&bytes).map_err(other)

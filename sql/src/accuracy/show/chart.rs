@@ -58,7 +58,7 @@ impl Picture<'_> {
         let mut svg = String::new();
         let mut zones = String::new();
         self.onto(&mut svg, &mut zones).map_err(|cause| {
-            Error::new(Kind::Internal, "a chart cannot be drawn")
+            Error::new(Kind::Internal, "cannot draw a chart")
                 .caused_by(io::Error::other(cause.to_string()))
         })?;
         let inside = svg.split_once('>').map_or("", |(_, inside)| inside);

@@ -50,7 +50,7 @@ pub(super) fn record_batch(measured: &Measured) -> Result<RecordBatch> {
     RecordBatch::try_from_iter_with_nullable(
         columns.into_iter().map(|(name, column)| (name, column, true)),
     )
-    .map_err(|cause| Error::new(Kind::Internal, "the columns do not fit together").caused_by(cause))
+    .map_err(|cause| Error::new(Kind::Internal, "the columns are inconsistent").caused_by(cause))
 }
 
 fn level(line: &Line) -> Option<&str> {

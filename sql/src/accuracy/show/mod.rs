@@ -37,7 +37,7 @@ pub fn write(
         Format::Html => page::render(measured)?.into_bytes(),
     };
     out.write_all(&bytes).and_then(|()| out.flush()).map_err(|cause| {
-        let message = format!("the figures cannot be written: {cause}");
+        let message = format!("cannot write the results: {cause}");
         Error::new(Kind::Io, message).caused_by(cause)
     })
 }

@@ -23,13 +23,30 @@ svg [stroke=\"#808080\"] { stroke: var(--c7); }
 
 /// What the names stand for.
 const WORDS: [(&str, &str); 7] = [
-    ("precision", "a sketch has 2^precision registers or hashes: more is closer, and larger"),
-    ("exact set", "Headcount's own: every user once, in lists and bitmaps; stored as Roaring"),
-    ("Headcount HLL", "HyperLogLog++ of 6-bit registers behind a list of hashes; --approx"),
-    ("DataSketches", "Apache DataSketches for Rust: HLL of 8-bit registers, Theta and CPC"),
-    ("DataFusion", "its approx_distinct, as its accumulator for groups; always of precision 14"),
-    ("memory", "memory that each one reports; stored is the size in a file"),
-    ("merge", "a new set from two; sketches that estimate from the order of arrival lose by it"),
+    (
+        "precision",
+        "a sketch has 2^precision registers or hashes; a higher precision is more accurate and \
+         larger",
+    ),
+    (
+        "exact set",
+        "Headcount's exact sets: lists and bitmaps of user ids; stored as Roaring bitmaps",
+    ),
+    (
+        "Headcount HLL",
+        "HyperLogLog++ with 6-bit registers, preceded by a list of hashes; used by --approx",
+    ),
+    ("DataSketches", "Apache DataSketches for Rust: HLL with 8-bit registers, Theta and CPC"),
+    (
+        "DataFusion",
+        "its approx_distinct, with the accumulator for groups; the precision is always 14",
+    ),
+    ("memory", "the memory that each counter reports; `stored` is the size in a file"),
+    (
+        "merge",
+        "the union of two sets; sketches whose estimate uses the order of inserts are less \
+         accurate after it",
+    ),
 ];
 
 /// The page.

@@ -50,25 +50,24 @@ enum Scale {
 
 const SORTS: [Sort; 4] = [
     Sort {
-        title: "How far off",
-        hint: "Mean error by the size of the set. A sketch that is still a list of hashes is \
-             exact.",
+        title: "Error",
+        hint: "Mean error by size of the set. A sketch is exact while it is a list of hashes.",
         value: |line| Some(line.errors.mean * FINE_PERCENT),
         label: |value| percent(value / FINE_PERCENT),
         scale: Scale::Linear,
         exact: false,
     },
     Sort {
-        title: "What a set takes in memory",
-        hint: "Where the grey line of the exact set is above a sketch, the sketch saves memory.",
+        title: "Memory of a set",
+        hint: "A sketch saves memory where its line is below the grey line of the exact set.",
         value: |line| Some(line.memory),
         label: bytes,
         scale: Scale::Log,
         exact: true,
     },
     Sort {
-        title: "How long filling takes",
-        hint: "Median time for each user of a set, every user once, on one thread.",
+        title: "Time to fill",
+        hint: "Median time per user of a set, each user inserted once, on one thread.",
         value: |line| Some(line.fill / line.users.max(1) as f64).filter(|time| *time > 0.0),
         label: |micros| match micros {
             micros if micros < 1.0 => format!("{:.1} ns", micros * 1e3),
@@ -78,9 +77,9 @@ const SORTS: [Sort; 4] = [
         exact: true,
     },
     Sort {
-        title: "How often the stated interval is right",
-        hint: "Share of sets whose exact count lies within the stated 95 % interval; the dashed \
-               line is that promise. DataFusion states none.",
+        title: "Coverage of the stated interval",
+        hint: "Percentage of sets whose exact count is inside the stated 95 % interval; the \
+               dashed line is at 95 %. DataFusion states no interval.",
         value: |line| line.errors.inside.map(|inside| inside * 100.0),
         label: |value| format!("{value:.1} %"),
         scale: Scale::Promise,
@@ -124,9 +123,8 @@ pub(super) fn pictures(measured: &Measured) -> Result<String> {
         figures.push_str(&cloud(*counter, nodes)?);
     }
     if !figures.is_empty() {
-        let hint = "Every point is a node of the project in one period: how far off the sketch \
-                    is, by the number of users. Between the dashed lines lies what the 95 % \
-                    interval promises.";
+        let hint = "Each point is a node of the project in one period: the error of the sketch by \
+                    the number of users. The dashed lines are the bounds of the 95 % interval.";
         sections.push_str(&section("The sets of the report", hint, &figures, ""));
     }
     Ok(sections)
@@ -208,7 +206,7 @@ fn by_size(sizes: &[&Line], precision: u8, sort: &Sort) -> Result<String> {
             }
         }
     };
-    let title = format!("{} by the size of the set, at precision {precision}", sort.title);
+    let title = format!("{} by size of the set, at precision {precision}", sort.title);
     let picture = Picture { title: &title, x, y, cloud: (0, &[]), curves: &curves, words: &words };
     Ok(figured(precision, "", &picture.draw()?))
 }

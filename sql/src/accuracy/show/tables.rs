@@ -23,11 +23,11 @@ pub(super) struct Grid {
 
 type Column = (&'static str, bool, fn(&Line) -> String);
 
-const COUNTER: Column = ("counted by", false, |line| line.counter.to_string());
+const COUNTER: Column = ("counter", false, |line| line.counter.to_string());
 const ERRORS: [Column; 4] = [
     ("mean error", true, |line| percent(line.errors.mean)),
-    ("95 of 100", true, |line| percent(line.errors.p95)),
-    ("worst", true, |line| percent(line.errors.worst)),
+    ("95th percentile", true, |line| percent(line.errors.p95)),
+    ("largest error", true, |line| percent(line.errors.worst)),
     ("in interval", true, |line| line.errors.inside.map_or_else(none, share)),
 ];
 const MERGED: Column = ("merged", true, |line| line.merged.map_or_else(none, percent));
@@ -38,7 +38,7 @@ const MERGE: Column = ("merge", true, |line| line.merge.map_or_else(none, time))
 
 /// The title of everything.
 pub(super) fn title(measured: &Measured) -> String {
-    format!("Exact against approximate, on {}", measured.subject)
+    format!("Exact and approximate counting: {}", measured.subject)
 }
 
 /// What was measured, in words.
@@ -70,23 +70,23 @@ pub(super) fn grids(measured: &Measured) -> Vec<Grid> {
         grid(
             measured,
             "By size",
-            "Sets of users drawn at random. Errors are shares of the exact count; `in interval` is \
-             the share of sets within the stated 95 % interval; `merged` is the mean error for \
-             the union of two such sets. Bytes are of one set, times medians for one set.",
+            "Random sets of users. Errors are relative to the exact count; `in interval` is the \
+             percentage of sets inside the stated 95 % interval; `merged` is the mean error of \
+             the union of two such sets. Bytes are for one set, times are medians for one set.",
             sizes,
             |line| line.part == Part::Size,
         ),
         grid(
             measured,
             "By level",
-            "The project's own nodes in all periods, each set counted from its users.",
+            "The project's nodes in all periods; each set is counted from its users.",
             levels,
             |line| matches!(line.part, Part::Level(_)),
         ),
         grid(
             measured,
             "Whole reports",
-            "`headcount report` itself: bytes of all sets or sketches, median time to the answer.",
+            "Runs of `headcount report`: bytes of all sets or sketches, median time to the result.",
             reports,
             |line| line.part == Part::Report,
         ),

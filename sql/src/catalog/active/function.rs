@@ -24,7 +24,7 @@ pub(in crate::catalog) const NAME: &str = "active_users";
 /// What the function says about itself.
 pub(in crate::catalog) static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     let mut documentation = Documentation::builder(
-        DocSection { include: true, label: "Counting people", description: None },
+        DocSection { include: true, label: "Counting users", description: None },
         "The rows of `headcount report` as a table: active users of every period, for any window, \
          level, method and dimension. Arguments are passed in this order, or by name in any \
          order. A filter on `period_start` reduces the events that are read.",

@@ -98,7 +98,7 @@ impl ActiveUsersExec {
             }
             Ok(Road::Events(None)) => "events".to_owned(),
             Ok(Road::Events(Some(why))) => format!("events (the store is not used: {why})"),
-            Err(error) => format!("nothing ({error})"),
+            Err(error) => format!("unknown ({error})"),
         }
     }
 }
@@ -264,10 +264,10 @@ impl Overseer for Statement<'_> {
         self.memory.try_grow(more).map_err(|cause| {
             let cause = cause.strip_backtrace();
             let first = cause.lines().next().unwrap_or_default();
-            Error::limit(format!("the answer needs more memory than is available: {first}")).with(
+            Error::limit(format!("the report needs more memory than is available: {first}")).with(
                 "help",
                 "query fewer periods (`from`, `to`, a longer `window`), levels or dimensions, or \
-                 for the largest values only (`top`); or raise the memory limit of the server or \
+                 only the largest values (`top`); or raise the memory limit of the server or \
                  session",
             )
         })

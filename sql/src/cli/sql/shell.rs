@@ -103,7 +103,7 @@ impl Shell {
     }
 
     fn runtime(&self) -> Result<&Runtime> {
-        self.runtime.as_ref().ok_or_else(|| Error::internal("the shell was closed"))
+        self.runtime.as_ref().ok_or_else(|| Error::internal("the shell is closed"))
     }
 
     /// Lets tables be no wider than the terminal, if results go to one.
@@ -260,7 +260,7 @@ impl Shell {
                 let all = functions(&self.session);
                 let found: Vec<&Function> = all.iter().filter(|f| f.name == *name).collect();
                 if found.is_empty() {
-                    return Err(Error::input(format!("there is no function `{name}`"))
+                    return Err(Error::input(format!("unknown function `{name}`"))
                         .with("help", "`\\h` lists the functions"));
                 }
                 let texts: Vec<String> = found.into_iter().map(told).collect();

@@ -232,7 +232,7 @@ fn picture(
         root.present()
     };
     drawing().map_err(|cause| {
-        Error::new(Kind::Internal, "a picture cannot be drawn")
+        Error::new(Kind::Internal, "cannot draw a chart")
             .caused_by(io::Error::other(cause.to_string()))
     })?;
     let inside = svg.split_once('>').map_or("", |(_, inside)| inside);

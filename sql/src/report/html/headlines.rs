@@ -42,7 +42,7 @@ pub(super) fn cards(reading: &Reading<'_>, board: &Board<'_>) -> String {
         if let Some((name, row, before)) = moved(up) {
             let users = difference(row.users, before);
             let more = format!("<p>{users} users</p>{}", compared(row));
-            cards.push_str(&card(&format!("{what} {how} most"), name, &more));
+            cards.push_str(&card(&format!("{what} {how} the most users"), name, &more));
         }
     }
     if cards.is_empty() {

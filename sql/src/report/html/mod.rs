@@ -87,11 +87,11 @@ fn header(reading: &Reading<'_>, board: Option<&Board<'_>>, title: &str) -> Stri
 fn footer(reading: &Reading<'_>) -> Result<String> {
     let report = reading.report;
     let words = [
-        (Level::Total, "total", "everybody who did anything that is counted, each user once"),
+        (Level::Total, "total", "users of all counted events, each user once"),
         (
             Level::Combined,
             "combined",
-            "the plain sum of the stages: a user of three stages counts three",
+            "the sum of the stages: a user of three stages counts three times",
         ),
         (Level::Section, "section", "the users of each section of the product"),
         (Level::Stage, "stage", "the users of each stage (SMAU when the window is a month)"),
@@ -105,10 +105,10 @@ fn footer(reading: &Reading<'_>) -> Result<String> {
         }
     }
     let methods = [
-        ("union", "users who did anything in the node, each once"),
-        ("indicator", "as union, but only the metrics flagged as the node's indicator"),
+        ("union", "users of any metric of the node, each user once"),
+        ("indicator", "as union, but only of metrics flagged as the node's indicator"),
         ("max", "the largest single metric"),
-        ("sum", "the sum of the metrics or stages, so that a user can count several times"),
+        ("sum", "the sum of the metrics or stages; a user can count several times"),
     ];
     for (word, meaning) in methods {
         if report.rows.iter().any(|row| row.method.as_str() == word) {
@@ -121,9 +121,9 @@ fn footer(reading: &Reading<'_>) -> Result<String> {
         name.push_str(&format!("-{}", period(report.window, row.period)));
     }
     Ok(format!(
-        "<footer>\n<h2>How to read this</h2>\n<dl>\n{terms}</dl>\n\
-         <p>Change is against the period before, in per cent. Periods are inclusive on both ends.</p>\n\
-         <p><a download=\"{}.csv\" href=\"data:text/csv;charset=utf-8;base64,{}\">All numbers as \
+        "<footer>\n<h2>How to read this</h2>\n<dl>\n{terms}</dl>\n<p>Change is relative to the \
+         previous period, in per cent. Periods include their first and last day.</p>\n<p><a \
+         download=\"{}.csv\" href=\"data:text/csv;charset=utf-8;base64,{}\">All numbers as \
          CSV</a></p>\n</footer>\n",
         escape(&name),
         base64(csv.as_bytes())

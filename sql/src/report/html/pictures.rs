@@ -45,7 +45,8 @@ pub(super) fn pictures(reading: &Reading<'_>, board: &Board<'_>) -> Result<Strin
         let mut hint = String::new();
         if values.len() > MOST_VALUES {
             let rest = values.len() - MOST_VALUES;
-            hint = format!("The {MOST_VALUES} largest; {rest} more are in the table below. ");
+            hint =
+                format!("The {MOST_VALUES} largest values; {rest} more are in the table below. ");
             values.truncate(MOST_VALUES);
         }
         parts.push((format!("By {}", plain(dimension)), hint, values));
@@ -78,13 +79,13 @@ fn composition(board: &Board<'_>, stages: &[Series<'_>]) -> Result<String> {
             escape(name)
         ));
     }
-    let title = "Users of the stages, on top of each other";
+    let title = "Users of the stages, stacked";
     let picture = stack(board, &layers, &format!("{title}. {}", extent(board)))?;
     Ok(format!(
-        "<section>\n<h2>What the stages add up to</h2>\n<p class=\"hint\">The height is the sum of \
-         the stages: somebody who uses three stages counts three times, so it is not the number of \
-         unique users. Shares are of this sum in {}.</p>\n\
-         <figure class=\"wide\">{picture}</figure>\n<ul class=\"legend\">{legend}</ul>\n</section>\n",
+        "<section>\n<h2>Sum of the stages</h2>\n<p class=\"hint\">The height is the sum of the \
+         stages: a user of three stages counts three times, so it is not the number of unique \
+         users. Percentages are of this sum in {}.</p>\n<figure \
+         class=\"wide\">{picture}</figure>\n<ul class=\"legend\">{legend}</ul>\n</section>\n",
         escape(&board.spans[board.latest].name)
     ))
 }
@@ -104,10 +105,10 @@ fn small_multiples(
             escape(&one.name)
         ));
     }
-    let own = if series.len() > 1 { "Each picture has its own scale. " } else { "" };
+    let own = if series.len() > 1 { "Each chart has its own scale. " } else { "" };
     Ok(format!(
-        "<section>\n<h2>{}</h2>\n<p class=\"hint\">{}{own}The number is that of {}.</p>\n\
-         <div class=\"many\">\n{figures}</div>\n</section>\n",
+        "<section>\n<h2>{}</h2>\n<p class=\"hint\">{}{own}The numbers are for {}.</p>\n<div \
+         class=\"many\">\n{figures}</div>\n</section>\n",
         escape(title),
         escape(hint),
         escape(&board.spans[board.latest].name)

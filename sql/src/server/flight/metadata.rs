@@ -104,7 +104,7 @@ fn all(session: &SessionContext) -> Vec<(String, String, Arc<dyn SchemaProvider>
 }
 
 fn unlisted(cause: &FlightError) -> Error {
-    Error::input(format!("this cannot be listed: {cause}"))
+    Error::input(format!("cannot list the metadata: {cause}"))
 }
 
 /// The columns of primary keys.

@@ -43,8 +43,8 @@ const MANNER: Manner = Manner {
     protocol: Protocol::Http,
     alpn: b"http/1.1",
     full: b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\n\
-            content-type: application/json\r\ncontent-length: 42\r\n\r\n\
-            {\"error\":\"all the connections are taken\"}\n",
+            content-type: application/json\r\ncontent-length: 39\r\n\r\n\
+            {\"error\":\"all connections are in use\"}\n",
     // A client says nothing while it waits for its answer.
     silence: None,
 };
@@ -144,8 +144,7 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Result<Response, Refusal>
 }
 
 async fn nothing() -> Refusal {
-    let error =
-        Error::input("not found").with("help", "the paths are /healthz, /metrics and /api/report");
+    let error = Error::input("not found").with("help", "use /healthz, /metrics or /api/report");
     Refusal(StatusCode::NOT_FOUND, error)
 }
 

@@ -57,10 +57,10 @@ pub(super) async fn report(
 fn too_large(cause: DataFusionError) -> Error {
     let cause = cause.strip_backtrace();
     let first = cause.lines().next().unwrap_or_default();
-    Error::limit(format!("the report needs more memory than a statement may have: {first}")).with(
+    Error::limit(format!("the report needs more memory than one statement may use: {first}")).with(
         "help",
-        "ask for fewer periods (`from`, `to`, a longer `window`), levels or dimensions, or for the \
-         largest values only (`top`); or have `--statement-memory` raised",
+        "query fewer periods (`from`, `to`, a longer `window`), levels or dimensions, or only the \
+         largest values (`top`); or raise `--statement-memory` of the server",
     )
 }
 

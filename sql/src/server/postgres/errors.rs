@@ -15,7 +15,7 @@ const BY_MESSAGE: [(&str, &str); 13] = [
     ("the server is stopping", "57P01"),
     ("needs more memory", "53200"),
     ("more than the limit of", "54000"),
-    ("connections are taken", "53300"),
+    ("connections are in use", "53300"),
     ("nested too deeply", "54001"),
     ("this server only reads", "25006"),
     ("there is no table", "42P01"),

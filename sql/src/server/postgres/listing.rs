@@ -22,7 +22,7 @@ impl Listing {
     }
 
     fn catalogs(&self) -> Result<Arc<dyn CatalogProviderList>> {
-        let gone = || DataFusionError::Execution("the session is gone".to_owned());
+        let gone = || DataFusionError::Execution("the session is closed".to_owned());
         self.0.upgrade().ok_or_else(gone)
     }
 }

@@ -118,7 +118,7 @@ pub(super) fn typed(plan: &LogicalPlan, types: &[Type]) -> Result<DFSchemaRef> {
     let mut plan = plan.clone();
     if !types.is_empty() {
         let nulls = types.iter().map(null).collect::<Option<Vec<_>>>();
-        let nulls = nulls.ok_or_else(|| Error::internal("a parameter of no type"))?;
+        let nulls = nulls.ok_or_else(|| Error::internal("a parameter without a type"))?;
         let open = plan.replace_params_with_values(&ParamValues::from(nulls));
         plan = open.map_err(|cause| of_statement(cause, None))?;
     }

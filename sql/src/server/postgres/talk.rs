@@ -217,7 +217,7 @@ impl Talk {
                 self.clear_portals(socket);
                 send_execution_response(socket, tag).await
             }
-            _ => Err(errors::error("XX000", "an answer of no kind")),
+            _ => Err(errors::error("XX000", "unknown response")),
         }
     }
 

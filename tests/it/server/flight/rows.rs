@@ -134,9 +134,9 @@ fn parameters_have_numbers_marks_or_names() {
     fails(
         bound(&one("?"), &[("a", int(1)), ("b", int(2))]),
         "argument",
-        &["1 parameters, and 2 values"],
+        &["1 parameters, but 2 values"],
     );
-    fails(bound("SELECT 1", &[("a", int(1))]), "argument", &["0 parameters, and 1 values"]);
+    fails(bound("SELECT 1", &[("a", int(1))]), "argument", &["0 parameters, but 1 values"]);
     fails(bound(&one("$plan"), &[("other", int(1))]), "argument", &["$plan"]);
     let two: ArrayRef = Arc::new(Int32Array::from(vec![1, 2]));
     fails(bound("SELECT $1", &[("a", two)]), "argument", &["2 rows of values", "one row"]);

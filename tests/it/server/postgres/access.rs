@@ -139,7 +139,7 @@ fn certificates_encrypt_and_bad_ones_are_a_refusal_to_start() {
     for (certificate, key, part) in [
         (&nothing, &key, "certificate"),
         (&certificate, &nothing, "private key"),
-        (&certificate, &other, "cannot be used"),
+        (&certificate, &other, "invalid certificate or key"),
         (&"missing.pem".to_owned(), &key, "no such file"),
     ] {
         let error = refused(project.root(), &["--tls-cert", certificate, "--tls-key", key]);
@@ -176,7 +176,7 @@ fn a_port_that_is_taken_is_told_with_what_to_do() {
     let server = Server::start(project.root(), &[]);
     let address = server.postgres.to_string();
     let error = refused(project.root(), &["--postgres", &address]);
-    for part in [address.as_str(), "taken", "--postgres"] {
+    for part in [address.as_str(), "already in use", "--postgres"] {
         assert!(error.contains(part), "no {part:?} in {error}");
     }
     assert_eq!(error.trim().lines().count(), 1, "{error}");

@@ -62,7 +62,7 @@ fn psql_shows_what_there_is() {
         ("\\df", &["public | exact_distinct ", "active_users", "bitmap_agg", "| agg"]),
         ("\\df active_users", &["| SETOF record", "\"window\" \"any\", level", "(1 row)"]),
         ("\\df bitmap_count", &["| bigint ", "| b bytea ", "| func", "(1 row)"]),
-        ("\\df+ bitmap*", &["bitmap_union", "immutable", "How many users are in a set."]),
+        ("\\df+ bitmap*", &["bitmap_union", "immutable", "The number of users in a set."]),
         ("\\df nothing", &["(0 rows)"]),
         ("\\da bitmap_agg", &["| bytea ", "expression \"any\""]),
         ("\\du", &["Role name"]),
