@@ -22,7 +22,7 @@ use crate::server::Limits;
 use crate::server::running::seconds;
 use crate::session::Options;
 
-/// Counts the people who use a product: exact and approximate monthly active users, overall (MAU)
+/// Counts the active users of a product: exact and approximate monthly active users, overall (MAU)
 /// and per stage (SMAU).
 #[derive(Debug, Parser)]
 #[command(
