@@ -5,7 +5,6 @@
 //! it would be tiny): a question about some months reads the row groups of these months, and two
 //! threads never need the same one.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -32,8 +31,6 @@ use crate::{Error, Result};
 
 /// A shard holds this many consecutive numbers, as a power of two.
 pub const SHARD_BITS: u32 = 20;
-/// The bits of a number that tell users of a shard apart.
-pub(super) const SHARD_MASK: u32 = (1 << SHARD_BITS) - 1;
 /// Number of the first shard of users with numbers that the store gave; the shards below are of
 /// users whose keys are their numbers.
 pub const FIRST_GIVEN: u32 = 1 << (u32::BITS - SHARD_BITS);
