@@ -6,10 +6,12 @@
 //!
 //! | file | plain DataFusion |
 //! |---|---|
+//! | `distinct_from` | parses `a IS DISTINCT FROM b AND c` as `a IS DISTINCT FROM (b AND c)` |
 //! | `in_lists` | merges `IN` lists as if nothing were NULL and every item a constant |
 //! | `nullability` | refuses to plan an aggregate over a repeated `IS TRUE` |
 //! | `unique_names` | refuses `SELECT 1, 1` and `SELECT a, a::date` |
 
+mod distinct_from;
 mod in_lists;
 mod nullability;
 mod unique_names;
@@ -21,15 +23,17 @@ use datafusion::error::Result;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::AnalyzerRule;
-use datafusion::sql::parser::Statement;
+use datafusion::sql::parser::{CopyToSource, Statement};
+use datafusion::sql::sqlparser::ast::{VisitMut, VisitorMut};
 
 /// Sets what a session needs, but for what users set themselves.
 pub(crate) fn configure(options: &mut ConfigOptions) {
     nullability::configure(options);
 }
 
-/// Plans a statement; as it is, if DataFusion does not refuse it for names that are not unique.
-pub(crate) async fn plan(state: &SessionState, statement: Statement) -> Result<LogicalPlan> {
+/// Plans a statement. Its names change only if DataFusion refuses them because they are not unique.
+pub(crate) async fn plan(state: &SessionState, mut statement: Statement) -> Result<LogicalPlan> {
+    visit(&mut statement, &mut distinct_from::Regroup);
     let refused = match state.statement_to_plan(statement.clone()).await {
         Err(error) if unique_names::is_refusal(&error) => error,
         planned => return planned,
@@ -38,6 +42,22 @@ pub(crate) async fn plan(state: &SessionState, statement: Statement) -> Result<L
     unique_names::make_unique(&mut unique);
     // The first error speaks of what was written.
     state.statement_to_plan(unique).await.map_err(|_| refused)
+}
+
+/// Visits the SQL in a statement.
+fn visit(statement: &mut Statement, visitor: &mut impl VisitorMut) {
+    match statement {
+        Statement::Statement(statement) => {
+            let _ = statement.visit(visitor);
+        }
+        Statement::Explain(explain) => visit(&mut explain.statement, visitor),
+        Statement::CopyTo(copy) => {
+            if let CopyToSource::Query(query) = &mut copy.source {
+                let _ = query.visit(visitor);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Rules for a session. They come after every other rule that looks at filters, which these change.

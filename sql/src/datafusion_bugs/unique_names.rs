@@ -21,11 +21,10 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::error::DataFusionError;
-use datafusion::sql::parser::{CopyToSource, Statement};
+use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, Select, SelectItem, Value, Visit, VisitMut, Visitor, VisitorMut,
-    visit_expressions_mut,
+    ObjectName, Select, SelectItem, Value, VisitMut, VisitorMut, visit_expressions_mut,
 };
 
 /// Calls of `coalesce` that are put into one statement at most; planning calls within calls takes
@@ -42,23 +41,10 @@ pub(crate) fn is_refusal(error: &DataFusionError) -> bool {
 
 /// Makes the names in a statement unique, as far as the text shows them.
 pub(crate) fn make_unique(statement: &mut Statement) {
-    match statement {
-        Statement::Statement(statement) => rewrite(statement.as_mut()),
-        Statement::Explain(explain) => make_unique(&mut explain.statement),
-        Statement::CopyTo(copy) => {
-            if let CopyToSource::Query(query) = &mut copy.source {
-                rewrite(query.as_mut());
-            }
-        }
-        _ => {}
-    }
-}
-
-fn rewrite(tree: &mut (impl VisitMut + Visit)) {
     let mut casts = Casts::default();
-    let _ = Visit::visit(tree, &mut casts);
+    super::visit(statement, &mut casts);
     let mut names = Names { types: if casts.calls > CALLS { None } else { Some(casts.types) } };
-    let _ = VisitMut::visit(tree, &mut names);
+    super::visit(statement, &mut names);
 }
 
 /// The types that a statement casts columns to.
@@ -69,10 +55,10 @@ struct Casts {
     calls: usize,
 }
 
-impl Visitor for Casts {
+impl VisitorMut for Casts {
     type Break = ();
 
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Some(name) = cast_of_no_constant(expr) {
             let known = self.types.iter().position(|known| *known == name);
             let position = known.unwrap_or(self.types.len());
@@ -158,7 +144,7 @@ impl Names {
     /// Whether a cast in it will stand in `coalesce`.
     fn renames(&self, expr: &Expr) -> bool {
         let mut casts = Casts::default();
-        let _ = expr.visit(&mut casts);
+        let _ = VisitMut::visit(&mut expr.clone(), &mut casts);
         self.types.is_some() && casts.calls > 0
     }
 }
