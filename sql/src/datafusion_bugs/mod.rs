@@ -8,11 +8,14 @@
 //! |---|---|
 //! | `distinct_from` | parses `a IS DISTINCT FROM b AND c` as `a IS DISTINCT FROM (b AND c)` |
 //! | `in_lists` | merges `IN` lists as if nothing were NULL and every item a constant |
+//! | `in_subqueries` | takes NULL for false in `p OR x NOT IN (SELECT ...)` |
 //! | `nullability` | refuses to plan an aggregate over a repeated `IS TRUE` |
 //! | `unique_names` | refuses `SELECT 1, 1` and `SELECT a, a::date` |
 
+mod conditions;
 mod distinct_from;
 mod in_lists;
+mod in_subqueries;
 mod nullability;
 mod unique_names;
 
@@ -62,5 +65,5 @@ fn visit(statement: &mut Statement, visitor: &mut impl VisitorMut) {
 
 /// Rules for a session. They come after every other rule that looks at filters, which these change.
 pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    vec![Arc::new(in_lists::InListRule)]
+    vec![Arc::new(in_subqueries::InSubqueryRule), Arc::new(in_lists::InListRule)]
 }
