@@ -6,6 +6,7 @@
 //!
 //! | file | plain DataFusion |
 //! |---|---|
+//! | `correlated` | computes aggregates and windows of a subquery for all outer rows at once |
 //! | `distinct_from` | parses `a IS DISTINCT FROM b AND c` as `a IS DISTINCT FROM (b AND c)` |
 //! | `in_lists` | merges `IN` lists as if nothing were NULL and every item a constant |
 //! | `in_subqueries` | takes NULL for false in `p OR x NOT IN (SELECT ...)` |
@@ -13,6 +14,7 @@
 //! | `unique_names` | refuses `SELECT 1, 1` and `SELECT a, a::date` |
 
 mod conditions;
+mod correlated;
 mod distinct_from;
 mod in_lists;
 mod in_subqueries;
@@ -65,5 +67,9 @@ fn visit(statement: &mut Statement, visitor: &mut impl VisitorMut) {
 
 /// Rules for a session. They come after every other rule that looks at filters, which these change.
 pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    vec![Arc::new(in_subqueries::InSubqueryRule), Arc::new(in_lists::InListRule)]
+    vec![
+        Arc::new(correlated::CorrelatedRule),
+        Arc::new(in_subqueries::InSubqueryRule),
+        Arc::new(in_lists::InListRule),
+    ]
 }
