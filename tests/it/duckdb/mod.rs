@@ -1,4 +1,5 @@
-//! Random statements on a small table with NULLs, answered by a session and by DuckDB.
+//! Random statements on small tables with NULLs, answered by a session and by DuckDB. Every other
+//! statement reads the tables from Parquet files, the others from memory.
 //!
 //! `HEADCOUNT_STATEMENTS` is how many statements to try (300 unless set), `HEADCOUNT_SEED` which
 //! ones. What the two systems mean differently is not generated:
@@ -20,6 +21,7 @@ use std::fs;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::prelude::SessionContext;
 use headcount::session::{Options, session, sql};
 use tokio::runtime::Runtime;
 
@@ -27,7 +29,7 @@ use self::statements::{Statements, TABLES};
 use crate::python;
 
 fn number(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    std::env::var(name).map_or(default, |text| text.parse().expect("a whole number"))
 }
 
 #[test]
@@ -37,14 +39,28 @@ fn random_statements_have_the_answers_of_duckdb() {
     let statements: Vec<String> = (0..count).map(|_| random.statement()).collect();
     let theirs = duckdb(&statements);
     let runtime = Runtime::new().unwrap();
-    let session = session(&Options { threads: Some(2), ..Options::default() }).unwrap();
-    let run = |text: &str| runtime.block_on(async { sql(&session, text).await?.collect().await });
+    let run = |session: &SessionContext, text: &str| {
+        runtime.block_on(async { sql(session, text).await?.collect().await })
+    };
+    let [memory, files] =
+        [(); 2].map(|()| session(&Options { threads: Some(2), ..Options::default() }).unwrap());
     for table in TABLES {
-        run(table).unwrap();
+        run(&memory, table).unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["t", "u"] {
+        let file = folder.path().join(format!("{name}.parquet"));
+        let file = file.display();
+        run(&memory, &format!("COPY {name} TO '{file}'")).unwrap();
+        let table = format!("CREATE EXTERNAL TABLE {name} STORED AS PARQUET LOCATION '{file}'");
+        run(&files, &table).unwrap();
     }
     let mut wrong = Vec::new();
-    for (statement, theirs) in statements.iter().zip(theirs) {
-        let ours = run(statement).map(|batches| rows(&batches)).map_err(|error| error.to_string());
+    for ((statement, theirs), session) in
+        statements.iter().zip(theirs).zip([&memory, &files].into_iter().cycle())
+    {
+        let ours = run(session, statement);
+        let ours = ours.map(|batches| rows(&batches)).map_err(|error| error.to_string());
         if ours != Ok(theirs.clone()) {
             wrong.push(format!("{statement};\n  ours   {ours:?}\n  DuckDB {theirs:?}\n"));
         }
