@@ -33,6 +33,12 @@ pub fn of_statement(cause: DataFusionError, memory: Option<usize>) -> Error {
         DataFusionError::Plan(message)
         | DataFusionError::Execution(message)
         | DataFusionError::Configuration(message) => (Kind::Input, message.clone()),
+        DataFusionError::NotImplemented(message) if is_predicate_subquery(message) => {
+            let message = "`IN (SELECT ...)` and `EXISTS (SELECT ...)` must stand in WHERE, HAVING or \
+                           the ON of an inner join";
+            let help = "elsewhere use `(SELECT count(*) ...) > 0`, or join the tables";
+            return Error::input(message).with("help", help).caused_by(cause);
+        }
         DataFusionError::SchemaError(schema, _) => (Kind::Input, schema.to_string()),
         DataFusionError::Internal(_) => (Kind::Internal, root.strip_backtrace()),
         DataFusionError::IoError(_) | DataFusionError::ObjectStore(_) => {
@@ -47,6 +53,12 @@ pub fn of_statement(cause: DataFusionError, memory: Option<usize>) -> Error {
         None => Error::new(kind, message),
     };
     error.caused_by(cause)
+}
+
+/// Whether DataFusion cannot compute a subquery where it stands.
+fn is_predicate_subquery(message: &str) -> bool {
+    let expression = message.strip_prefix("Physical plan does not support logical expression ");
+    expression.is_some_and(|name| name.starts_with("InSubquery") || name.starts_with("Exists"))
 }
 
 /// The table that DataFusion did not find, without the parts of its name that nobody wrote.

@@ -7,6 +7,7 @@
 //! | `cli` | do the commands do what their help says? |
 //! | `damage` | does a damaged CSV file give an error rather than fewer rows? |
 //! | `docs` | do the examples of README.md and docs/ run, and their links resolve? |
+//! | `duckdb` | are random statements answered as DuckDB answers them? |
 //! | `exchange` | do other programs read our sets and sketches, and we theirs? |
 //! | `laws` | are the rows of random data those of the slow twin in `oracle`? |
 //! | `planning` | does planning COUNT(DISTINCT) onto our operator change no answer? |
@@ -40,6 +41,7 @@ mod bucket;
 mod cli;
 mod damage;
 mod docs;
+mod duckdb;
 mod exchange;
 mod laws;
 mod oracle;

@@ -36,10 +36,11 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::InList;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, lit};
 use datafusion::optimizer::AnalyzerRule;
+
+use super::conditions;
 
 /// Rewrites lists so that the simplifier does not merge them wrongly.
 #[derive(Debug)]
@@ -58,31 +59,11 @@ impl AnalyzerRule for InListRule {
 fn node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let schema = merge_schema(&plan.inputs());
     let lists = Lists { schema: &schema };
-    match plan {
-        LogicalPlan::Filter(mut filter) => {
-            let predicate = lists.condition(filter.predicate, false)?;
-            filter.predicate = predicate.data;
-            Ok(Transformed::new_transformed(LogicalPlan::Filter(filter), predicate.transformed))
-        }
-        LogicalPlan::Join(mut join) => {
-            let filter = join.filter.take().map(|filter| lists.condition(filter, false));
-            let filter = filter.transpose()?;
-            let transformed = filter.as_ref().is_some_and(|filter| filter.transformed);
-            join.filter = filter.map(|filter| filter.data);
-            Ok(Transformed::new_transformed(LogicalPlan::Join(join), transformed))
-        }
-        plan => {
-            let names = NamePreserver::new(&plan);
-            plan.map_expressions(|expr| {
-                // An expression of a grouping set is known by its name alone, and cannot be renamed.
-                if matches!(expr, Expr::GroupingSet(_)) {
-                    return Ok(Transformed::no(expr));
-                }
-                let name = names.save(&expr);
-                Ok(lists.value(expr)?.update_data(|expr| name.restore(expr)))
-            })
-        }
-    }
+    conditions::rewrite(
+        plan,
+        |expr, below_or| lists.operand(expr, below_or),
+        |expr| lists.value(expr),
+    )
 }
 
 /// The rewriting of expressions over a schema.
@@ -91,23 +72,13 @@ struct Lists<'a> {
 }
 
 impl Lists<'_> {
-    /// A filter or a part of it, where NULL is as good as false.
-    fn condition(&self, expr: Expr, below_or: bool) -> Result<Transformed<Expr>> {
+    /// An operand of a condition, where NULL is as good as false.
+    fn operand(&self, expr: Expr, below_or: bool) -> Result<Transformed<Expr>> {
         match expr {
-            Expr::BinaryExpr(BinaryExpr {
-                left,
-                op: op @ (Operator::And | Operator::Or),
-                right,
-            }) => {
-                let below_or = below_or || op == Operator::Or;
-                let left = self.condition(*left, below_or)?;
-                let right = self.condition(*right, below_or)?;
-                let transformed = left.transformed || right.transformed;
-                let expr = binary(left.data, op, right.data);
-                Ok(Transformed::new_transformed(expr, transformed))
+            Expr::InList(list) => {
+                let guard = list.negated && below_or;
+                self.list(list, guard)
             }
-            Expr::InList(list) if list.negated && below_or => self.value(Expr::InList(list)),
-            Expr::InList(list) => self.list(list, false),
             expr => self.value(expr),
         }
     }

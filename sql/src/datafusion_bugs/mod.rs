@@ -6,11 +6,18 @@
 //!
 //! | file | plain DataFusion |
 //! |---|---|
+//! | `correlated` | computes aggregates and windows of a subquery for all outer rows at once |
+//! | `distinct_from` | parses `a IS DISTINCT FROM b AND c` as `a IS DISTINCT FROM (b AND c)` |
 //! | `in_lists` | merges `IN` lists as if nothing were NULL and every item a constant |
+//! | `in_subqueries` | takes NULL for false in `p OR x NOT IN (SELECT ...)` |
 //! | `nullability` | refuses to plan an aggregate over a repeated `IS TRUE` |
 //! | `unique_names` | refuses `SELECT 1, 1` and `SELECT a, a::date` |
 
+mod conditions;
+mod correlated;
+mod distinct_from;
 mod in_lists;
+mod in_subqueries;
 mod nullability;
 mod unique_names;
 
@@ -21,15 +28,19 @@ use datafusion::error::Result;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::AnalyzerRule;
-use datafusion::sql::parser::Statement;
+use datafusion::sql::parser::{CopyToSource, Statement};
+use datafusion::sql::sqlparser::ast::VisitorMut;
+
+use crate::ast::visit_mut;
 
 /// Sets what a session needs, but for what users set themselves.
 pub(crate) fn configure(options: &mut ConfigOptions) {
     nullability::configure(options);
 }
 
-/// Plans a statement; as it is, if DataFusion does not refuse it for names that are not unique.
-pub(crate) async fn plan(state: &SessionState, statement: Statement) -> Result<LogicalPlan> {
+/// Plans a statement. Its names change only if DataFusion refuses them because they are not unique.
+pub(crate) async fn plan(state: &SessionState, mut statement: Statement) -> Result<LogicalPlan> {
+    visit(&mut statement, &mut distinct_from::Regroup);
     let refused = match state.statement_to_plan(statement.clone()).await {
         Err(error) if unique_names::may_be_for_names(&error) => error,
         planned => return planned,
@@ -43,7 +54,27 @@ pub(crate) async fn plan(state: &SessionState, statement: Statement) -> Result<L
     state.statement_to_plan(unique).await.map_err(|_| refused)
 }
 
+/// Visits the SQL in a statement.
+fn visit(statement: &mut Statement, visitor: &mut dyn VisitorMut<Break = ()>) {
+    match statement {
+        Statement::Statement(statement) => {
+            let _ = visit_mut(statement, visitor);
+        }
+        Statement::Explain(explain) => visit(&mut explain.statement, visitor),
+        Statement::CopyTo(copy) => {
+            if let CopyToSource::Query(query) = &mut copy.source {
+                let _ = visit_mut(query, visitor);
+            }
+        }
+        _ => {}
+    }
+}
+
 /// Rules for a session. They come after every other rule that looks at filters, which these change.
 pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
-    vec![Arc::new(in_lists::InListRule)]
+    vec![
+        Arc::new(correlated::CorrelatedRule),
+        Arc::new(in_subqueries::InSubqueryRule),
+        Arc::new(in_lists::InListRule),
+    ]
 }

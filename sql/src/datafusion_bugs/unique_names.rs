@@ -22,12 +22,10 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::error::DataFusionError;
-use datafusion::sql::parser::{CopyToSource, Statement};
-use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Select, SelectItem, Value, Visit, VisitMut, Visitor, VisitorMut,
-};
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{Expr, Ident, Select, SelectItem, Value, VisitorMut};
 
-use crate::ast::{call, for_each_expr_mut, visit, visit_mut};
+use crate::ast::{call, for_each_expr_mut, visit_mut};
 
 /// Calls of `coalesce` that are put into one statement at most; planning calls within calls takes
 /// long.
@@ -41,23 +39,10 @@ pub(crate) fn may_be_for_names(error: &DataFusionError) -> bool {
 
 /// Makes the names in a statement unique, as far as the text shows them.
 pub(crate) fn make_unique(statement: &mut Statement) {
-    match statement {
-        Statement::Statement(statement) => rewrite(statement.as_mut()),
-        Statement::Explain(explain) => make_unique(&mut explain.statement),
-        Statement::CopyTo(copy) => {
-            if let CopyToSource::Query(query) = &mut copy.source {
-                rewrite(query.as_mut());
-            }
-        }
-        _ => {}
-    }
-}
-
-fn rewrite(tree: &mut (impl VisitMut + Visit)) {
     let mut casts = Casts::default();
-    let _ = visit(tree, &mut casts);
+    super::visit(statement, &mut casts);
     let mut names = Names { types: if casts.calls > CALLS { None } else { Some(casts.types) } };
-    let _ = visit_mut(tree, &mut names);
+    super::visit(statement, &mut names);
 }
 
 /// The types that a statement casts columns to.
@@ -68,10 +53,10 @@ struct Casts {
     calls: usize,
 }
 
-impl Visitor for Casts {
+impl VisitorMut for Casts {
     type Break = ();
 
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         if let Some(name) = cast_of_no_constant(expr) {
             let known = self.types.iter().position(|known| *known == name);
             let position = known.unwrap_or(self.types.len());
@@ -158,7 +143,7 @@ impl Names {
     /// Whether a cast in it will stand in `coalesce`.
     fn renames(&self, expr: &Expr) -> bool {
         let mut casts = Casts::default();
-        let _ = visit(expr, &mut casts);
+        let _ = visit_mut(&mut expr.clone(), &mut casts);
         self.types.is_some() && casts.calls > 0
     }
 }
