@@ -12,7 +12,7 @@ use datafusion::prelude::SessionContext;
 use headcount::session::{Options, session};
 use tokio::runtime::Runtime;
 
-use crate::project::Project;
+use crate::project::{GOOD, Project};
 use crate::python;
 
 /// Values 7, 10, 13 ..., so many of them; `exchange.py` has the same.
