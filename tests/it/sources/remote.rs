@@ -222,7 +222,7 @@ fn an_object_is_read_as_it_was_found_or_not_at_all() {
                 let when = format!("{name} {arguments:?} {after}: {}", ran.err);
                 if ran.code != 0 {
                     refused += 1;
-                    assert!(ran.err.contains("changed while it was read"), "{when}");
+                    assert!(ran.err.contains("changed while it was being read"), "{when}");
                     assert!(ran.err.contains(&format!("s3://bucket/{name}")), "{when}");
                     well(&bucket, &project, &["ingest"]);
                     assert_eq!(well(&bucket, &project, &REPORT), of_b, "{when}");
