@@ -6,7 +6,7 @@
 //! | ring | modules | may know |
 //! |---|---|---|
 //! | 1 | [`calendar`], [`users`], [`metric`] | nothing but the standard library and their own crates |
-//! | 2 | [`place`], [`events`], [`operators`], [`store`] | ring 1, DataFusion, Arrow, files |
+//! | 2 | [`storage`], [`events`], [`operators`], [`store`] | ring 1, DataFusion, Arrow, files |
 //! | 3 | [`rollup`], [`active`] | rings 1 and 2 |
 //!
 //! Start reading at [`active`]: it holds the question and the rows that answer it.
@@ -17,7 +17,7 @@ pub mod users;
 
 pub mod events;
 pub mod operators;
-pub mod place;
+pub mod storage;
 pub mod store;
 
 pub mod active;

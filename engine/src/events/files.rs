@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use super::parquet::broken;
-use crate::place::{Chunks, Digest, Object};
+use crate::storage::{Chunks, Digest, Object};
 use crate::{Error, Result};
 
 /// What programs of Windows put in front of texts, by the encoding of the text.

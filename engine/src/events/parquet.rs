@@ -15,7 +15,7 @@ use parquet::file::statistics::Statistics;
 use super::files::EventFile;
 use super::{Source, Users};
 use crate::calendar::{TimeUnit, Zone};
-use crate::place::{column_ranges, footer};
+use crate::storage::{column_ranges, footer};
 use crate::{Error, Result};
 
 /// Rows per batch: large enough that the work per batch vanishes, small enough for the cache.

@@ -9,8 +9,8 @@ use super::road::{Road, road};
 use super::{Counting, Rollup, Sketches, Users};
 use crate::Result;
 use crate::events::{Example, Rejects, Request, Seen};
-use crate::place::is_address;
 use crate::project::Project;
+use crate::storage::is_address;
 use crate::store::{Entry, People};
 use crate::users::Sketch;
 

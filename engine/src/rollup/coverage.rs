@@ -15,8 +15,8 @@ use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::calendar::TimeUnit;
 use crate::events::{EventFile, Source, Value};
-use crate::place::Digest;
 use crate::project::Project;
+use crate::storage::Digest;
 use crate::store::{Entry, Store};
 use crate::{Error, Result};
 
@@ -210,7 +210,7 @@ pub fn check_settings(project: &Project, store: &Store) -> Result<()> {
                 "the store has events of the source `{}`, which the project does not have",
                 entry.source
             ))
-            .with("file", store.place())
+            .with("file", store.storage())
             .with("help", "restore the source's name, or ingest into a new store")
         })?;
         if !now.are_of(entry) {
@@ -221,7 +221,7 @@ pub fn check_settings(project: &Project, store: &Store) -> Result<()> {
                 entry.settings,
                 if is_old { &now.old } else { &now.code }
             ))
-            .with("file", store.place())
+            .with("file", store.storage())
             .with("help", "restore the settings, or delete the store and ingest again"));
         }
     }

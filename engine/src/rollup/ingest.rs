@@ -11,8 +11,8 @@ use super::coverage::{Found, Settings, Standing, check_settings, find};
 use super::gather::{Gather, List, Shared, rows};
 use crate::calendar::Window;
 use crate::events::{Granularity, Overseer, Rejects, Request, Scan, Seen};
-use crate::place::{Digest, is_address};
 use crate::project::Project;
+use crate::storage::{Digest, is_address};
 use crate::store::{DataReader, Entry, Lock, People, Store, Written, dimensions_of, rejects};
 use crate::{Error, Result};
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::coverage::{Found, Settings, Standing, check_settings, find, gone};
 use crate::calendar::{Day, Zone};
 use crate::events::Source;
-use crate::place::Digest;
 use crate::project::Project;
+use crate::storage::Digest;
 use crate::store::{Entry, Store};
 use crate::{Error, Result};
 

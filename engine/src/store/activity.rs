@@ -27,7 +27,7 @@ use super::checksums::finish;
 use super::delta::{DataFile, write};
 use super::file::DataReader;
 use crate::calendar::Day;
-use crate::place::Place;
+use crate::storage::Storage;
 use crate::{Error, Result};
 
 /// A shard holds this many consecutive numbers, as a power of two.
@@ -96,7 +96,7 @@ pub(super) fn schema(dimensions: &[String]) -> Schema {
 /// # Errors
 /// When the disk or the object store refuses.
 pub(super) fn write_rows(
-    place: &Place,
+    storage: &Storage,
     dimensions: &[String],
     series: &[Series],
     rows: &mut [Row],
@@ -109,7 +109,7 @@ pub(super) fn write_rows(
         .into_par_iter()
         .map(|range| {
             let rows = &rows[range];
-            write(place, to_bytes(dimensions, series, rows, level)?, stats(rows), number())
+            write(storage, to_bytes(dimensions, series, rows, level)?, stats(rows), number())
         })
         .collect()
 }

@@ -96,8 +96,8 @@ impl Checksums {
         let here = start..start + bytes.len() as u64;
         for (part, checksum) in self.parts.iter().filter(|(part, _)| overlap(part, &here)) {
             let offset = |at: u64| usize::try_from(at.checked_sub(start)?).ok();
-            let place = offset(part.start).zip(offset(part.end));
-            let found = place.and_then(|(from, to)| bytes.get(from..to)).map(hash_bytes);
+            let storage = offset(part.start).zip(offset(part.end));
+            let found = storage.and_then(|(from, to)| bytes.get(from..to)).map(hash_bytes);
             if found != Some(*checksum) {
                 return Err(changed(&format!("bytes {} to {}", part.start, part.end)));
             }

@@ -9,7 +9,7 @@ use url::form_urlencoded::{self, Serializer};
 
 use crate::calendar::Day;
 use crate::events::{EventFile, Example, Reason, Rejected, Rejects, lines_of};
-use crate::place::Digest;
+use crate::storage::Digest;
 use crate::{Error, Result};
 
 /// An ingested file of events.
@@ -268,7 +268,7 @@ mod tests {
     use super::{Entry, FirstRow, Reject, read, read_rejects, write, write_rejects};
     use crate::calendar::Day;
     use crate::events::Reason;
-    use crate::place::Digest;
+    use crate::storage::Digest;
 
     /// Stores for ever hold these texts, however people are told of the reasons.
     #[test]

@@ -7,7 +7,7 @@
 
 use std::fs::{File, TryLockError};
 
-use crate::place::Place;
+use crate::storage::Storage;
 use crate::{Error, Result};
 
 /// The right to write to a store; given back when dropped.
@@ -23,10 +23,10 @@ impl Lock {
     /// # Errors
     /// When the lock file cannot be made, or the file system has no locks; when an object store
     /// would let two writers make the same version.
-    pub fn take(place: &Place, waiting: impl FnOnce()) -> Result<Self> {
-        let path = match place {
-            Place::Folder(folder) => folder.join("lock"),
-            Place::Remote(remote) => {
+    pub fn take(storage: &Storage, waiting: impl FnOnce()) -> Result<Self> {
+        let path = match storage {
+            Storage::Folder(folder) => folder.join("lock"),
+            Storage::Remote(remote) => {
                 remote.try_to_overwrite("lock")?;
                 return Ok(Self { _file: None });
             }

@@ -1,6 +1,6 @@
 //! The roll-up, stored: what is left of events when only "who, what, when" is asked.
 //!
-//! Four Delta Lake tables in one [`Place`], a folder or a prefix in an object store, readable by
+//! Four Delta Lake tables in one [`Storage`], a folder or a prefix in an object store, readable by
 //! everything that reads Delta:
 //!
 //! | table | a row is | columns |
@@ -63,7 +63,7 @@ use rayon::prelude::{
     IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator,
 };
 
-use crate::place::Place;
+use crate::storage::Storage;
 use crate::{Error, Result};
 use delta::Table;
 use state::STATE_KEY;
@@ -100,7 +100,7 @@ type Files = BTreeMap<String, DataFile>;
 /// A store at one of its versions.
 #[derive(Debug)]
 pub struct Store {
-    place: Place,
+    storage: Storage,
     dimensions: Vec<String>,
     version: u64,
     activity: Files,
@@ -121,27 +121,27 @@ impl Store {
     ///
     /// # Errors
     /// When the store is broken, made by a newer program, or out of reach.
-    pub fn open(place: &Place, version: Option<u64>) -> Result<Option<Self>> {
-        if !Table::exists(&place.within(ACTIVITY))? {
-            place.check()?;
+    pub fn open(storage: &Storage, version: Option<u64>) -> Result<Option<Self>> {
+        if !Table::exists(&storage.child(ACTIVITY))? {
+            storage.check()?;
             return Ok(None);
         }
         // The newest versions of the tables mostly belong together: all are read at once.
-        let places = SIDES.map(|(name, _)| place.within(name));
+        let places = SIDES.map(|(name, _)| storage.child(name));
         let newest = || match version {
-            None => places.par_iter().map(|place| Table::load(place, None).ok()).collect(),
+            None => places.par_iter().map(|storage| Table::load(storage, None).ok()).collect(),
             Some(_) => vec![None, None, None],
         };
         let (activity, newest) =
-            rayon::join(|| Table::load(&place.within(ACTIVITY), version), newest);
+            rayon::join(|| Table::load(&storage.child(ACTIVITY), version), newest);
         let activity = activity?;
         let format = activity.property(FORMAT_KEY)?.unwrap_or_default();
-        check_format(&format, place)?;
+        check_format(&format, storage)?;
         let columns = activity.columns()?;
         let around = activity::BEFORE.len() + activity::AFTER.len();
         if columns.len() < around {
             return Err(
-                Error::input("columns of the table `activity` are missing").with("file", place)
+                Error::input("columns of the table `activity` are missing").with("file", storage)
             );
         }
         let last = columns.len() - activity::AFTER.len();
@@ -157,7 +157,7 @@ impl Store {
             sides.try_into().map_err(|_| Error::internal("a table of the store is missing"))?;
         let [(users_at, users, space), (files_at, files, _), (months_at, months, _)] = sides;
         let mut store = Self {
-            place: place.clone(),
+            storage: storage.clone(),
             dimensions: columns[activity::BEFORE.len()..last].to_vec(),
             version: activity.version(),
             activity: activity.files()?,
@@ -178,15 +178,15 @@ impl Store {
     ///
     /// # Errors
     /// When the folder cannot be made.
-    pub fn make_room(place: &Place) -> Result<()> {
-        place.make()
+    pub fn make_room(storage: &Storage) -> Result<()> {
+        storage.create_folder()
     }
 
     /// Opens the store, or makes an empty one. `dimensions` only matter to a new one.
     ///
     /// # Errors
     /// When the place cannot be written, or a dimension has the name of another column.
-    pub fn create(place: &Place, dimensions: &[String]) -> Result<Self> {
+    pub fn create(storage: &Storage, dimensions: &[String]) -> Result<Self> {
         let taken = activity::BEFORE.iter().chain(&activity::AFTER);
         if let Some(name) = taken.into_iter().find(|name| dimensions.iter().any(|d| d == *name)) {
             return Err(Error::input(format!("the store cannot have a dimension named `{name}`"))
@@ -203,22 +203,22 @@ impl Store {
             (ACTIVITY, activity::schema(dimensions), "Users by day, event and dimensions"),
         ];
         for (name, schema, comment) in tables {
-            let part = place.within(name);
+            let part = storage.child(name);
             if !Table::exists(&part)? {
-                part.make()?;
+                part.create_folder()?;
                 let format = [(FORMAT_KEY, FORMAT.to_owned())];
                 Table::create(&part, fields(&schema)?, comment, &format)?;
             }
         }
-        let opened = Self::open(place, None)?
+        let opened = Self::open(storage, None)?
             .ok_or_else(|| Error::internal("the store that was just created is missing"))?;
         opened.pass_by_leftovers()?;
         Ok(opened)
     }
 
     /// Where it lies.
-    pub fn place(&self) -> &Place {
-        &self.place
+    pub fn storage(&self) -> &Storage {
+        &self.storage
     }
 
     /// The version, from 0.
@@ -279,9 +279,9 @@ impl Store {
     }
 
     fn open_all(&self, table: &str, files: &Files) -> Result<Vec<DataReader>> {
-        let place = self.place.within(table);
+        let storage = self.storage.child(table);
         let files: Vec<&DataFile> = files.values().collect();
-        files.par_iter().map(|file| DataReader::open(&place, file)).collect()
+        files.par_iter().map(|file| DataReader::open(&storage, file)).collect()
     }
 
     /// Rows as if they were in files of the store: of `activity` and of `months`.
@@ -300,17 +300,17 @@ impl Store {
     pub fn people(&self) -> Result<People> {
         let mut people = People::default();
         for file in self.users.values() {
-            each_batch(&self.place.within(USERS), file, |batch| people.read(batch))?;
+            each_batch(&self.storage.child(USERS), file, |batch| people.read(batch))?;
         }
         Ok(people)
     }
 
     fn read_ledger(&self) -> Result<Vec<Entry>> {
-        let place = self.place.within(FILES);
+        let storage = self.storage.child(FILES);
         let files: Vec<&DataFile> = self.files.values().collect();
         let read = |file: &&DataFile| {
             let mut entries = Vec::new();
-            each_batch(&place, file, |batch| {
+            each_batch(&storage, file, |batch| {
                 entries.extend(ledger::read(batch)?);
                 Ok(())
             })?;
@@ -331,19 +331,19 @@ pub fn dimensions_of(sources: &[crate::events::Source]) -> Vec<String> {
     all.into_iter().collect()
 }
 
-fn check_format(format: &str, place: &Place) -> Result<()> {
+fn check_format(format: &str, storage: &Storage) -> Result<()> {
     let error = match format {
         FORMAT => return Ok(()),
         PACKED_FORMAT => {
             Error::input("the sets of this store are packed, which is no longer supported")
-                .with("file", place)
+                .with("file", storage)
                 .with(
                     "help",
                     "move the store away and run `headcount ingest` to rebuild it from the events",
                 )
         }
         _ => Error::input(format!("unknown store format `{format}`"))
-            .with("file", place)
+            .with("file", storage)
             .with("help", "use the version of headcount that created the store, or a newer one"),
     };
     Err(error)
@@ -358,18 +358,19 @@ fn fields(schema: &Schema) -> Result<Vec<StructField>> {
 
 /// Reads a small data file, after looking whether its bytes are what they were.
 fn each_batch(
-    place: &Place,
+    storage: &Storage,
     file: &DataFile,
     mut each: impl FnMut(&RecordBatch) -> Result<()>,
 ) -> Result<()> {
-    let address = place.address(&file.name);
+    let address = storage.address(&file.name);
     let broken = |cause: &dyn std::fmt::Display| {
         Error::input(format!("corrupt data file: {cause}")).with("file", &address)
     };
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file.sound(place)?, options)
-        .and_then(|builder| builder.with_batch_size(1 << 16).build())
-        .map_err(|cause| broken(&cause))?;
+    let reader =
+        ParquetRecordBatchReaderBuilder::try_new_with_options(file.sound(storage)?, options)
+            .and_then(|builder| builder.with_batch_size(1 << 16).build())
+            .map_err(|cause| broken(&cause))?;
     for batch in reader {
         each(&batch.map_err(|cause| broken(&cause))?)
             .map_err(|error| error.with("file", &address))?;

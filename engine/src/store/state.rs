@@ -48,7 +48,7 @@ impl Store {
     /// Checks that the logs say what they said when this version was made, given the property.
     pub(super) fn check_state(&self, noted: Option<&str>) -> Result<()> {
         let Some(noted) = noted else { return Ok(()) };
-        let unreadable = || broken(&self.place, &format!("invalid checksum `{noted}`"));
+        let unreadable = || broken(&self.storage, &format!("invalid checksum `{noted}`"));
         let (version, _) = noted.split_once(':').ok_or_else(unreadable)?;
         let version: u64 = version.parse().map_err(|_| unreadable())?;
         if version < self.version {
@@ -63,7 +63,7 @@ impl Store {
         };
         match state.to_string() == noted {
             true => Ok(()),
-            false => Err(broken(&self.place, "its content has changed since it was written")),
+            false => Err(broken(&self.storage, "its content has changed since it was written")),
         }
     }
 }

@@ -8,20 +8,20 @@ use object_store::ObjectStore;
 
 use super::delta::Table;
 use super::{ACTIVITY, Store, USERS, activity};
-use crate::place::Place;
+use crate::storage::Storage;
 use crate::users::{Key, Space};
 use crate::{Error, Result};
 
 impl Store {
     /// Whether there is a store, or a place that cannot be reached: opening it tells why.
-    pub fn exists(place: &Place) -> bool {
-        Table::exists(&place.within(ACTIVITY)).unwrap_or(true)
+    pub fn exists(storage: &Storage) -> bool {
+        Table::exists(&storage.child(ACTIVITY)).unwrap_or(true)
     }
 
     /// Paths or addresses of the data files of `activity`.
     pub fn activity_files(&self) -> Vec<String> {
-        let place = self.place.within(ACTIVITY);
-        self.activity.keys().map(|name| place.address(name)).collect()
+        let storage = self.storage.child(ACTIVITY);
+        self.activity.keys().map(|name| storage.address(name)).collect()
     }
 
     /// The object store in which it lies, if it lies in one, and that one's address.
@@ -29,9 +29,9 @@ impl Store {
     /// # Errors
     /// When there can be no client for it.
     pub fn object_store(&self) -> Result<Option<(String, Arc<dyn ObjectStore>)>> {
-        match &self.place {
-            Place::Folder(_) => Ok(None),
-            Place::Remote(remote) => remote.bucket().map(Some),
+        match &self.storage {
+            Storage::Folder(_) => Ok(None),
+            Storage::Remote(remote) => remote.bucket().map(Some),
         }
     }
 
@@ -49,7 +49,7 @@ impl Store {
         match Key::of_text(&id.to_ascii_lowercase()) {
             Key::Wide(id) => Ok(Space(id.to_be_bytes())),
             _ => Err(Error::input(format!("the id of this table is `{id}`, which is not a UUID"))
-                .with("file", self.place.within(USERS))),
+                .with("file", self.storage.child(USERS))),
         }
     }
 }

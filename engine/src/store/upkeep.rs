@@ -12,7 +12,7 @@ use super::delta::{self, DataFile};
 use super::write::{SMALL, by_name};
 use super::{ACTIVITY, DataReader, FILES, Store, USERS, each_batch, ledger};
 use crate::calendar::Day;
-use crate::place::{Item, Place};
+use crate::storage::{Item, Storage};
 use crate::{Error, Result};
 
 /// What a sweep did.
@@ -48,7 +48,7 @@ impl Store {
         if users.len() > 1 || !checked && !users.is_empty() {
             let mut batches = Vec::new();
             for file in self.users.values() {
-                each_batch(&self.place.within(USERS), file, |batch| {
+                each_batch(&self.storage.child(USERS), file, |batch| {
                     batches.push(batch.clone());
                     Ok(())
                 })?;
@@ -75,16 +75,16 @@ impl Store {
         let mut swept = Swept::default();
         let mut old = Vec::new();
         for (table, item) in self.unused()? {
-            let is_young = matches!(self.place, Place::Remote(_)) && item.modified >= before;
+            let is_young = matches!(self.storage, Storage::Remote(_)) && item.modified >= before;
             if is_young {
                 swept.young += 1;
             } else {
                 swept.files += 1;
                 swept.bytes += item.size;
-                old.push((self.place.within(table), item.name));
+                old.push((self.storage.child(table), item.name));
             }
         }
-        old.par_iter().try_for_each(|(place, name)| place.delete(name))?;
+        old.par_iter().try_for_each(|(storage, name)| storage.delete(name))?;
         Ok(swept)
     }
 
@@ -95,7 +95,7 @@ impl Store {
     pub fn unused(&self) -> Result<Vec<(&'static str, Item)>> {
         let mut unused = Vec::new();
         for (table, files) in self.tables() {
-            let items = self.place.within(table).list()?.into_iter();
+            let items = self.storage.child(table).list()?.into_iter();
             let items = items.filter(|item| !files.contains_key(&item.name));
             unused.extend(items.map(|item| (table, item)));
         }
@@ -115,7 +115,7 @@ impl Store {
         }
         let (mut count, mut bytes) = (0, 0);
         for (table, files) in self.tables() {
-            let (from, folder) = (self.place.within(table), to.join(table));
+            let (from, folder) = (self.storage.child(table), to.join(table));
             std::fs::create_dir_all(&folder).map_err(|cause| Error::io(&folder, cause))?;
             for file in files.values() {
                 // What has changed since it was written is not handed on.
@@ -133,13 +133,13 @@ impl Store {
         // By shard, day and series: sets, and events.
         type Parts = BTreeMap<(u32, Day, u32), (Vec<Vec<u8>>, u64)>;
         let mut parts = Parts::new();
-        let place = self.place.within(ACTIVITY);
+        let storage = self.storage.child(ACTIVITY);
         let total: u64 = self.activity.values().map(|file| file.rows).sum();
         let mut done = 0;
         for file in self.activity.values() {
             // What has changed since it was written would get a new digest, and be believed.
-            file.sound(&place)?;
-            let reader = DataReader::open(&place, file)?;
+            file.sound(&storage)?;
+            let reader = DataReader::open(&storage, file)?;
             self.each_row(&reader, &mut places, |row| {
                 let part = parts.entry((row.shard, row.day, row.series)).or_default();
                 part.0.push(row.users);
@@ -197,6 +197,6 @@ impl Store {
 /// Series in the order of their places.
 fn in_order(places: BTreeMap<Series, u32>) -> Vec<Series> {
     let mut series: Vec<(Series, u32)> = places.into_iter().collect();
-    series.sort_unstable_by_key(|(_, place)| *place);
+    series.sort_unstable_by_key(|(_, storage)| *storage);
     series.into_iter().map(|(series, _)| series).collect()
 }

@@ -10,7 +10,7 @@ use super::activity::{About, FIRST_GIVEN, SHARD_BITS, user_counts, users};
 use super::delta::{DataFile, broken_logs};
 use super::{ACTIVITY, DataReader, MONTHS, PARTS, People, Store, months};
 use crate::calendar::{Day, Window};
-use crate::place::Place;
+use crate::storage::Storage;
 use crate::{Error, Kind, Result};
 
 /// What is wrong with a store.
@@ -58,18 +58,18 @@ impl Store {
         let mut verified = Verified::default();
         let mut broken = BTreeSet::new();
         for (table, files) in self.tables() {
-            let place = self.place.within(table);
-            verified.faults.extend(broken_logs(&place)?.into_iter().map(|file| Fault {
+            let storage = self.storage.child(table);
+            verified.faults.extend(broken_logs(&storage)?.into_iter().map(|file| Fault {
                 file: Some(file),
                 what: "this log file has changed since it was written".to_owned(),
             }));
             for file in files.values() {
                 verified.files += 1;
                 verified.bytes += file.size;
-                if let Some(what) = file.fault(&place)? {
+                if let Some(what) = file.fault(&storage)? {
                     // What is in it does not matter any more.
                     broken.insert(file.name.clone());
-                    let file = Some(place.address(&file.name));
+                    let file = Some(storage.address(&file.name));
                     verified.faults.push(Fault { file, what });
                 }
             }
@@ -87,11 +87,11 @@ impl Store {
         let done = std::sync::atomic::AtomicU64::new(0);
         let sound = |file: &&DataFile| !broken.contains(&file.name);
         let files: Vec<&DataFile> = self.activity.values().filter(sound).collect();
-        let place = self.place.within(ACTIVITY);
+        let storage = self.storage.child(ACTIVITY);
         let parts: Vec<Part> = files
             .into_par_iter()
             .map(|file| {
-                let part = self.read_sets(&place, file, &known);
+                let part = self.read_sets(&storage, file, &known);
                 let rows = done.fetch_add(file.rows, std::sync::atomic::Ordering::Relaxed);
                 progress(rows + file.rows, total);
                 part
@@ -119,11 +119,11 @@ impl Store {
 
     /// The table `months` must be the union of the others, no more and no less.
     fn check_months(&self, united: Months, faults: &mut Vec<Fault>) -> Result<()> {
-        let place = self.place.within(MONTHS);
+        let storage = self.storage.child(MONTHS);
         let mut told = Months::new();
         for file in self.months.values() {
-            if let Err(error) = read_months(&place, file, &mut told) {
-                let file = Some(place.address(&file.name));
+            if let Err(error) = read_months(&storage, file, &mut told) {
+                let file = Some(storage.address(&file.name));
                 faults.push(Fault { file, what: what_is_wrong(error)? });
             }
         }
@@ -157,9 +157,9 @@ impl Store {
         }
     }
 
-    fn read_sets(&self, place: &Place, file: &DataFile, known: &[u32]) -> Result<Part> {
-        let mut part = Part { address: place.address(&file.name), ..Part::default() };
-        if let Err(error) = self.read_file(place, file, known, &mut part) {
+    fn read_sets(&self, storage: &Storage, file: &DataFile, known: &[u32]) -> Result<Part> {
+        let mut part = Part { address: storage.address(&file.name), ..Part::default() };
+        if let Err(error) = self.read_file(storage, file, known, &mut part) {
             part.fault(what_is_wrong(error)?);
         }
         Ok(part)
@@ -167,12 +167,12 @@ impl Store {
 
     fn read_file(
         &self,
-        place: &Place,
+        storage: &Storage,
         file: &DataFile,
         known: &[u32],
         part: &mut Part,
     ) -> Result<()> {
-        let reader = DataReader::open(place, file)?;
+        let reader = DataReader::open(storage, file)?;
         let mut rows = 0;
         for group in 0..reader.groups() {
             let about = About::read(&reader, group, &self.dimensions)?;
@@ -207,10 +207,10 @@ impl Store {
 /// Users by first day of the month, and shard.
 type Months = BTreeMap<(Day, u32), RoaringBitmap>;
 
-fn read_months(place: &Place, file: &DataFile, told: &mut Months) -> Result<()> {
-    let reader = DataReader::open(place, file)?;
+fn read_months(storage: &Storage, file: &DataFile, told: &mut Months) -> Result<()> {
+    let reader = DataReader::open(storage, file)?;
     for row in months(std::slice::from_ref(&reader))?.into_iter().flatten() {
-        let (group, at) = row.place;
+        let (group, at) = row.storage;
         let sets = users(&reader, group)?;
         let bitmap = bitmap(sets.value(at)).map_err(|cause| reader.broken(&cause))?;
         if bitmap.len() != row.user_count {
@@ -272,8 +272,8 @@ fn unsound(
         return Some(format!("the users {least} to {largest} do not belong to shard {shard}"));
     }
     let stranger = |number: &u32| {
-        let (part, place) = People::place(*number);
-        place >= known[part]
+        let (part, storage) = People::storage(*number);
+        storage >= known[part]
     };
     let number = bitmap.iter().find(stranger).filter(|_| given)?;
     Some(format!("the id {number} is not in the table `users`"))

@@ -15,7 +15,7 @@ use super::ledger::{self, Entry};
 use super::people::People;
 use super::state::{STATE_KEY, State};
 use super::{ACTIVITY, FILES, FORMAT, FORMAT_KEY, Files, MONTHS, SIDES, Store, USERS, months};
-use crate::place::Place;
+use crate::storage::Storage;
 use crate::{Error, Result};
 
 /// Data files that one process can write for one version.
@@ -58,9 +58,9 @@ impl Store {
         if rows.is_empty() {
             return Ok(Written::default());
         }
-        let place = self.place.within(ACTIVITY);
+        let storage = self.storage.child(ACTIVITY);
         let number = || self.next_number();
-        let activity = write_rows(&place, &self.dimensions, series, rows, level, &number)?;
+        let activity = write_rows(&storage, &self.dimensions, series, rows, level, &number)?;
         let months = self.write_batches(MONTHS, &months::of_rows(rows)?, &number(), level)?;
         Ok(Written { activity, months: vec![months] })
     }
@@ -109,13 +109,13 @@ impl Store {
         let before = [&self.users, &self.files, &self.months];
         for (at, ((name, _), wanted)) in SIDES.into_iter().zip(&sides).enumerate() {
             if wanted != before[at] {
-                let mut table = Table::load(&self.place.within(name), None)?;
+                let mut table = Table::load(&self.storage.child(name), None)?;
                 notes[at] = table.commit(wanted, &[], rearranges, &[])?;
             }
         }
-        let mut table = Table::load(&self.place.within(ACTIVITY), None)?;
+        let mut table = Table::load(&self.storage.child(ACTIVITY), None)?;
         if table.version() != self.version {
-            return Err(delta::conflict(&self.place));
+            return Err(delta::conflict(&self.storage));
         }
         let noted: Vec<(&str, u64)> =
             SIDES.iter().zip(notes).map(|((_, note), version)| (*note, version)).collect();
@@ -156,12 +156,12 @@ impl Store {
     /// writers apart: somebody may be about to [sweep](Self::sweep) them, and must not find among
     /// them one that was written again.
     pub(super) fn pass_by_leftovers(&self) -> Result<()> {
-        if let Place::Folder(_) = self.place {
+        if let Storage::Folder(_) = self.storage {
             return Ok(());
         }
         let own = self.first_number()..self.first_number() + MOST_FILES;
         for (table, _) in self.tables() {
-            for item in self.place.within(table).list()? {
+            for item in self.storage.child(table).list()? {
                 let numbers = item.name.split('-').filter_map(|part| part.parse::<u64>().ok());
                 for number in numbers.filter(|number| own.contains(number)) {
                     self.written.fetch_max(number + 1 - own.start, Ordering::Relaxed);
@@ -206,7 +206,7 @@ impl Store {
         let bytes = finish(writer).map_err(broken)?;
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         let stats = format!("{{\"numRecords\":{rows}}}");
-        delta::write(&self.place.within(table), bytes, stats, number)
+        delta::write(&self.storage.child(table), bytes, stats, number)
     }
 }
 

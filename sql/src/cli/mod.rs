@@ -56,7 +56,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let known = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    engine::place::use_variables(known);
+    engine::storage::use_variables(known);
     match run(arguments) {
         Ok(outcome) => ExitCode::from(outcome.code()),
         // Whoever reads our output has seen enough: `headcount report | head`.

@@ -97,7 +97,7 @@ fn tell(
     };
     let events: u64 = store.ledger().iter().map(|entry| entry.events).sum();
     let rejected: u64 = store.ledger().iter().map(|entry| entry.rejected()).sum();
-    writeln!(out, "store:      {}", store.place())?;
+    writeln!(out, "store:      {}", store.storage())?;
     writeln!(out, "version:    {}", store.version())?;
     writeln!(out, "dimensions: {dimensions}")?;
     for (table, bytes) in store.sizes() {

@@ -12,9 +12,9 @@ use std::path::Path;
 
 use engine::active::{Answer, Question, answer, answer_from_events};
 use engine::metric::Dictionary;
-use engine::place::Place;
 use engine::project::Project;
 use engine::rollup::{DEFAULT_MEMORY, Ingested, Watch, ingest};
+use engine::storage::Storage;
 use engine::store::Store;
 
 /// Ingests what is new in a project, as a library.
@@ -32,8 +32,8 @@ fn open(root: &Path) -> Store {
     Store::open(&local(root), None).unwrap().expect("a store")
 }
 
-fn local(root: &Path) -> Place {
-    Place::Folder(root.join("store"))
+fn local(root: &Path) -> Storage {
+    Storage::Folder(root.join("store"))
 }
 
 /// Nothing is wrong with the store.

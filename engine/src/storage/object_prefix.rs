@@ -10,7 +10,7 @@ use std::fs::File;
 use std::hash::{Hash, Hasher};
 use std::io::{Read, Write};
 use std::ops::Range;
-use std::path::Path as Local;
+use std::path::Path as LocalPath;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -24,22 +24,22 @@ use object_store::{
 use url::Url;
 
 use super::Item;
-use super::hash::{CHUNK, Digest};
+use super::block_on::block_on;
+use super::digest::{CHUNK, Digest};
 use super::object::Object;
-use super::reading::Reading;
-use super::wait::wait;
+use super::object_reader::ObjectReader;
 use crate::{Error, Kind, Result};
 
 /// Things of which parts are fetched at the same time.
-const AT_ONCE: usize = 32;
+const MAX_PARALLEL_FETCHES: usize = 32;
 
 /// How long one request may take, unless a variable such as `AWS_TIMEOUT` says otherwise: enough
 /// for a large data file on a slow line.
 const TIMEOUT: (&str, &str) = ("timeout", "120 seconds");
 /// Longest part of an answer that is told, in characters.
-const LONGEST: usize = 600;
+const MAX_ERROR_CHARS: usize = 600;
 /// Beginnings of the variables that clients look into.
-const VARIABLES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
+const VARIABLE_PREFIXES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
 /// Addresses that a place may have, and what its clients look into.
 const SCHEMES: [(&str, &str); 5] = [
     ("s3", "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL"),
@@ -49,20 +49,21 @@ const SCHEMES: [(&str, &str); 5] = [
     ("abfss", "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY"),
 ];
 
-static GIVEN: OnceLock<Vec<(String, String)>> = OnceLock::new();
+static CLIENT_VARIABLES: OnceLock<Vec<(String, String)>> = OnceLock::new();
 
 /// Gives the clients of object stores the variables of the environment: credentials, region,
 /// endpoint. The program does this once; the engine itself looks into no environment.
 pub fn use_variables(variables: impl IntoIterator<Item = (String, String)>) {
-    let known = |name: &str| VARIABLES.iter().any(|start| name.starts_with(start));
+    let known = |name: &str| VARIABLE_PREFIXES.iter().any(|start| name.starts_with(start));
     let known = variables.into_iter().filter(|(name, _)| known(name));
     // Only the first call counts: clients that are there already would not learn of another.
-    let _ = GIVEN.set(known.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect());
+    let _ = CLIENT_VARIABLES
+        .set(known.map(|(name, value)| (name.to_ascii_lowercase(), value)).collect());
 }
 
 /// A prefix in an object store.
 #[derive(Clone)]
-pub struct Remote {
+pub struct ObjectPrefix {
     /// Without a slash at its end.
     url: String,
     prefix: Path,
@@ -70,7 +71,7 @@ pub struct Remote {
     client: Arc<OnceLock<Arc<dyn ObjectStore>>>,
 }
 
-impl Remote {
+impl ObjectPrefix {
     /// The place at an address.
     ///
     /// # Errors
@@ -106,8 +107,8 @@ impl Remote {
     /// The object of this name, as it is now.
     pub(crate) fn object(&self, name: &str) -> Result<Option<Object>> {
         let path = self.parsed_path(name)?;
-        match wait(self.client()?.head(&path))? {
-            Ok(found) => Ok(Some(Object::new(self, found))),
+        match block_on(self.client()?.head(&path))? {
+            Ok(response) => Ok(Some(Object::new(self, response))),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(cause) => Err(self.failed(name, cause)),
         }
@@ -116,8 +117,9 @@ impl Remote {
     /// All objects below a folder, at any depth.
     pub(crate) fn objects(&self, folder: &str) -> Result<Vec<Object>> {
         let path = self.parsed_path(folder)?;
-        let found = self.client()?.list(Some(&path)).map_ok(|found| Object::new(self, found));
-        wait(found.try_collect())?.map_err(|cause| self.failed(folder, cause))
+        let response =
+            self.client()?.list(Some(&path)).map_ok(|response| Object::new(self, response));
+        block_on(response.try_collect())?.map_err(|cause| self.failed(folder, cause))
     }
 
     /// The path of an object whose name others have chosen: it is taken as it is.
@@ -133,7 +135,7 @@ impl Remote {
     }
 
     /// A part of it.
-    pub(super) fn within(&self, name: &str) -> Self {
+    pub(super) fn child(&self, name: &str) -> Self {
         let client = Arc::clone(&self.client);
         Self { url: self.address(name), prefix: self.path(name), client }
     }
@@ -159,8 +161,8 @@ impl Remote {
 
     pub(super) fn head(&self, name: &str) -> Result<Option<Item>> {
         let (client, path) = (self.client()?, self.path(name));
-        match wait(client.head(&path))? {
-            Ok(found) => Ok(Some(item(name, &found))),
+        match block_on(client.head(&path))? {
+            Ok(response) => Ok(Some(item(name, &response))),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(cause) => Err(self.failed(name, cause)),
         }
@@ -168,7 +170,7 @@ impl Remote {
 
     pub(super) fn read(&self, name: &str) -> Result<Option<Bytes>> {
         let (client, path) = (self.client()?, self.path(name));
-        match wait(async { client.get(&path).await?.bytes().await })? {
+        match block_on(async { client.get(&path).await?.bytes().await })? {
             Ok(bytes) => Ok(Some(bytes)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(cause) => Err(self.failed(name, cause)),
@@ -177,7 +179,7 @@ impl Remote {
 
     pub(super) fn read_ranges(&self, name: &str, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let (client, path) = (self.client()?, self.path(name));
-        wait(client.get_ranges(&path, ranges))?.map_err(|cause| self.failed(name, cause))
+        block_on(client.get_ranges(&path, ranges))?.map_err(|cause| self.failed(name, cause))
     }
 
     /// Ranges of several things, fetched at the same time.
@@ -191,13 +193,13 @@ impl Remote {
                 async move { client.get_ranges(&path, &ranges).await.map_err(|cause| (at, cause)) }
             })
             .collect();
-        let all = stream::iter(requests).buffered(AT_ONCE).try_collect();
-        wait(all)?.map_err(|(at, cause)| self.failed(wanted[at].0, cause))
+        let all = stream::iter(requests).buffered(MAX_PARALLEL_FETCHES).try_collect();
+        block_on(all)?.map_err(|(at, cause)| self.failed(wanted[at].0, cause))
     }
 
     pub(super) fn write(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
         let (client, path) = (self.client()?, self.path(name));
-        let written = wait(client.put(&path, PutPayload::from(bytes)))?;
+        let written = block_on(client.put(&path, PutPayload::from(bytes)))?;
         written.map(drop).map_err(|cause| self.failed(name, cause))
     }
 
@@ -209,7 +211,7 @@ impl Remote {
             let text = PutPayload::from_static(
                 b"Written to test that objects here are not overwritten.\n",
             );
-            match wait(client.put_opts(&path, text, PutMode::Create.into()))? {
+            match block_on(client.put_opts(&path, text, PutMode::Create.into()))? {
                 Ok(_) => {}
                 Err(object_store::Error::AlreadyExists { .. }) => return Ok(()),
                 Err(cause) => return Err(self.failed(name, cause)),
@@ -227,32 +229,36 @@ impl Remote {
     /// Everything that lies right here, but not in parts of it.
     pub(super) fn list(&self) -> Result<Vec<Item>> {
         let client = self.client()?;
-        let listed = wait(client.list_with_delimiter(Some(&self.prefix)))?;
+        let listed = block_on(client.list_with_delimiter(Some(&self.prefix)))?;
         let listed = listed.map_err(|cause| self.failed("", cause))?;
         let name = |path: &Path| path.filename().unwrap_or_default().to_owned();
-        Ok(listed.objects.iter().map(|found| item(&name(&found.location), found)).collect())
+        Ok(listed
+            .objects
+            .iter()
+            .map(|response| item(&name(&response.location), response))
+            .collect())
     }
 
     pub(super) fn delete(&self, name: &str) -> Result<()> {
         let (client, path) = (self.client()?, self.path(name));
-        wait(client.delete(&path))?.map_err(|cause| self.failed(name, cause))
+        block_on(client.delete(&path))?.map_err(|cause| self.failed(name, cause))
     }
 
     /// Digest and size; `None` if there is nothing.
     pub(super) fn digest(&self, name: &str) -> Result<Option<(Digest, u64)>> {
-        let Some(reading) = self.open(name)? else { return Ok(None) };
-        let digest = Digest::of_reader(reading).map_err(|cause| self.broken_off(name, cause))?;
+        let Some(reader) = self.open(name)? else { return Ok(None) };
+        let digest = Digest::of_reader(reader).map_err(|cause| self.interrupted(name, cause))?;
         Ok(Some(digest))
     }
 
     /// Copies an object into a file of this machine.
-    pub(super) fn copy_out(&self, name: &str, to: &Local) -> Result<u64> {
+    pub(super) fn copy_out(&self, name: &str, to: &LocalPath) -> Result<u64> {
         let failed = |cause| Error::io(to, cause);
-        let mut reading = self.open(name)?.ok_or_else(|| self.missing(name))?;
+        let mut reader = self.open(name)?.ok_or_else(|| self.not_found(name))?;
         let mut file = File::create(to).map_err(failed)?;
         let (mut chunk, mut size) = (vec![0; CHUNK], 0);
         loop {
-            match reading.read(&mut chunk).map_err(|cause| self.broken_off(name, cause))? {
+            match reader.read(&mut chunk).map_err(|cause| self.interrupted(name, cause))? {
                 0 => return Ok(size),
                 read => {
                     file.write_all(&chunk[..read]).map_err(failed)?;
@@ -263,22 +269,22 @@ impl Remote {
     }
 
     /// The error for what should be there.
-    pub(super) fn missing(&self, name: &str) -> Error {
+    pub(super) fn not_found(&self, name: &str) -> Error {
         Error::input("no such object").with("file", self.address(name))
     }
 
     /// All of an object; `None` if there is none.
-    fn open(&self, name: &str) -> Result<Option<Reading>> {
+    fn open(&self, name: &str) -> Result<Option<ObjectReader>> {
         let (client, path) = (self.client()?, self.path(name));
-        match wait(client.get(&path))? {
-            Ok(found) => Ok(Some(Reading::new(found))),
+        match block_on(client.get(&path))? {
+            Ok(response) => Ok(Some(ObjectReader::new(response))),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(cause) => Err(self.failed(name, cause)),
         }
     }
 
     /// The error for an object that did not come to its end.
-    pub(super) fn broken_off(&self, name: &str, cause: std::io::Error) -> Error {
+    pub(super) fn interrupted(&self, name: &str, cause: std::io::Error) -> Error {
         match cause.downcast() {
             Ok(cause) => self.failed(name, cause),
             Err(cause) => Error::new(Kind::Io, cause.to_string())
@@ -301,9 +307,9 @@ impl Remote {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let given = GIVEN.get().into_iter().flatten();
-        let given = given.map(|(name, value)| (name.as_str(), value.as_str()));
-        let (client, _) = parse_url_opts(&self.parsed()?, [TIMEOUT].into_iter().chain(given))
+        let variables = CLIENT_VARIABLES.get().into_iter().flatten();
+        let variables = variables.map(|(name, value)| (name.as_str(), value.as_str()));
+        let (client, _) = parse_url_opts(&self.parsed()?, [TIMEOUT].into_iter().chain(variables))
             .map_err(|cause| self.failed("", cause))?;
         Ok(self.client.get_or_init(|| Arc::from(client)))
     }
@@ -320,10 +326,10 @@ impl Remote {
             _ => "a request to the object store failed",
         };
         // Servers answer with pages of XML.
-        let told = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-        let told: String = told.chars().take(LONGEST).collect();
+        let message = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        let message: String = message.chars().take(MAX_ERROR_CHARS).collect();
         let address = if name.is_empty() { self.url.clone() } else { self.address(name) };
-        Error::new(Kind::Io, format!("{what}: {told}"))
+        Error::new(Kind::Io, format!("{what}: {message}"))
             .with("file", address)
             .with("help", self.help())
             .caused_by(cause)
@@ -341,34 +347,34 @@ impl Remote {
     }
 }
 
-fn item(name: &str, found: &object_store::ObjectMeta) -> Item {
-    let modified = found.last_modified.timestamp_millis();
-    Item { name: name.to_owned(), size: found.size, modified }
+fn item(name: &str, response: &object_store::ObjectMeta) -> Item {
+    let modified = response.last_modified.timestamp_millis();
+    Item { name: name.to_owned(), size: response.size, modified }
 }
 
 /// Two are the same if they have the same address.
-impl PartialEq for Remote {
+impl PartialEq for ObjectPrefix {
     fn eq(&self, other: &Self) -> bool {
         self.url == other.url
     }
 }
 
-impl Eq for Remote {}
+impl Eq for ObjectPrefix {}
 
-impl Hash for Remote {
+impl Hash for ObjectPrefix {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.url.hash(state);
     }
 }
 
-impl fmt::Display for Remote {
+impl fmt::Display for ObjectPrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.url)
     }
 }
 
-impl fmt::Debug for Remote {
+impl fmt::Debug for ObjectPrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Remote").field(&self.url).finish()
+        f.debug_tuple("ObjectPrefix").field(&self.url).finish()
     }
 }

@@ -14,9 +14,9 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 
 /// Bytes at the end of a file that are fetched at first: most footers are shorter.
-const FOOTER: u64 = 64 << 10;
+const FOOTER_BYTES: u64 = 64 << 10;
 /// Every Parquet file is longer than this.
-const LEAST: u64 = 12;
+const MIN_FILE_BYTES: u64 = 12;
 
 /// What a file of so many bytes says of itself, at its end. `fetch` gets parts of it.
 ///
@@ -27,10 +27,10 @@ pub(crate) fn footer(
     options: &ArrowReaderOptions,
     fetch: impl Fn(&[Range<u64>]) -> crate::Result<Chunks>,
 ) -> crate::Result<Result<ArrowReaderMetadata>> {
-    if size < LEAST {
+    if size < MIN_FILE_BYTES {
         return Ok(Err(ParquetError::EOF(format!("{size} bytes are too few for a Parquet file"))));
     }
-    let mut length = FOOTER.min(size);
+    let mut length = FOOTER_BYTES.min(size);
     loop {
         let end: Range<u64> = size - length..size;
         match ArrowReaderMetadata::load(&fetch(&[end])?, options.clone()) {
@@ -92,13 +92,13 @@ impl Length for Chunks {
 }
 
 impl ChunkReader for Chunks {
-    type T = Reading;
+    type T = ChunksReader;
 
-    fn get_read(&self, start: u64) -> Result<Reading> {
+    fn get_read(&self, start: u64) -> Result<ChunksReader> {
         match self {
-            Self::File(file) => Ok(Reading::File(file.get_read(start)?)),
+            Self::File(file) => Ok(ChunksReader::File(file.get_read(start)?)),
             Self::Fetched(size, parts) => {
-                Ok(Reading::Fetched(Self::from(*size, parts, start)?.reader()))
+                Ok(ChunksReader::Fetched(Self::from(*size, parts, start)?.reader()))
             }
         }
     }
@@ -121,12 +121,12 @@ impl ChunkReader for Chunks {
 
 /// Reads on from a place.
 #[derive(Debug)]
-pub(crate) enum Reading {
+pub(crate) enum ChunksReader {
     File(BufReader<File>),
     Fetched(Reader<Bytes>),
 }
 
-impl Read for Reading {
+impl Read for ChunksReader {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         match self {
             Self::File(file) => file.read(buffer),

@@ -1,15 +1,15 @@
 //! Where files lie: in folders of this machine, or in object stores. A store is written against
-//! [`Place`]; files of events are read as [objects](Object) where they are none of this machine.
+//! [`Storage`]; files of events are read as [objects](Object) where they are none of this machine.
 //!
 //! In a folder, a file is written under another name, brought down to the disk and renamed; an
 //! object store needs none of that.
 
+mod block_on;
 mod chunks;
-mod hash;
+mod digest;
 mod object;
-mod reading;
-mod remote;
-mod wait;
+mod object_prefix;
+mod object_reader;
 
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -22,11 +22,11 @@ use bytes::Bytes;
 
 use crate::{Error, Result};
 
+pub(crate) use block_on::block_on;
 pub(crate) use chunks::{Chunks, column_ranges, footer};
-pub use hash::Digest;
+pub use digest::Digest;
 pub use object::Object;
-pub use remote::{Remote, use_variables};
-pub(crate) use wait::wait;
+pub use object_prefix::{ObjectPrefix, use_variables};
 
 /// Whether a text is an address in an object store, not a path.
 pub fn is_address(text: &str) -> bool {
@@ -35,11 +35,11 @@ pub fn is_address(text: &str) -> bool {
 
 /// Where a store, or a part of one, lies.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum Storage {
     /// A folder of this machine.
     Folder(PathBuf),
     /// A prefix in an object store.
-    Remote(Remote),
+    Remote(ObjectPrefix),
 }
 
 /// A file or object, as a list of them has it.
@@ -53,7 +53,7 @@ pub struct Item {
     pub modified: i64,
 }
 
-impl Place {
+impl Storage {
     /// The place that `store:` names: an address, or a folder that starts at `root` unless it is
     /// absolute.
     ///
@@ -61,13 +61,13 @@ impl Place {
     /// When no store can lie at such an address.
     pub fn parse(root: &Path, text: &str) -> Result<Self> {
         match is_address(text) {
-            true => Ok(Self::Remote(Remote::parse(text)?)),
+            true => Ok(Self::Remote(ObjectPrefix::parse(text)?)),
             false => Ok(Self::Folder(root.join(text))),
         }
     }
 
     /// Whether something may lie here: a folder is there. Object stores are not asked.
-    pub fn may_hold(&self) -> bool {
+    pub fn may_exist(&self) -> bool {
         match self {
             Self::Folder(folder) => folder.is_dir(),
             Self::Remote(_) => true,
@@ -75,7 +75,7 @@ impl Place {
     }
 
     /// Makes the folder, if it is one and not there.
-    pub(crate) fn make(&self) -> Result<()> {
+    pub(crate) fn create_folder(&self) -> Result<()> {
         match self {
             Self::Folder(folder) => {
                 std::fs::create_dir_all(folder).map_err(|cause| Error::io(folder, cause))
@@ -85,10 +85,10 @@ impl Place {
     }
 
     /// A part of it.
-    pub(crate) fn within(&self, name: &str) -> Self {
+    pub(crate) fn child(&self, name: &str) -> Self {
         match self {
             Self::Folder(folder) => Self::Folder(folder.join(name)),
-            Self::Remote(remote) => Self::Remote(remote.within(name)),
+            Self::Remote(remote) => Self::Remote(remote.child(name)),
         }
     }
 
@@ -109,7 +109,7 @@ impl Place {
     }
 
     /// Whether there is something of this name.
-    pub(crate) fn holds(&self, name: &str) -> Result<bool> {
+    pub(crate) fn exists(&self, name: &str) -> Result<bool> {
         match self {
             Self::Folder(folder) => Ok(folder.join(name).is_file()),
             Self::Remote(remote) => Ok(remote.head(name)?.is_some()),
@@ -126,7 +126,7 @@ impl Place {
             }
             Self::Remote(remote) => match remote.head(name)? {
                 Some(item) => Ok(item.modified),
-                None => Err(remote.missing(name)),
+                None => Err(remote.not_found(name)),
             },
         }
     }
@@ -139,7 +139,7 @@ impl Place {
                 let read = std::fs::read(&path).map_err(|cause| Error::io(&path, cause))?;
                 Ok(Bytes::from(read))
             }
-            Self::Remote(remote) => remote.read(name)?.ok_or_else(|| remote.missing(name)),
+            Self::Remote(remote) => remote.read(name)?.ok_or_else(|| remote.not_found(name)),
         }
     }
 
@@ -218,7 +218,7 @@ impl Place {
     }
 
     /// Writes what is missed little if the power goes: all of it or nothing, but not down to the disk.
-    pub(crate) fn note(&self, name: &str, text: String) -> Result<()> {
+    pub(crate) fn write_unsynced(&self, name: &str, text: String) -> Result<()> {
         match self {
             Self::Folder(folder) => {
                 let (path, part) = (folder.join(name), folder.join(format!(".{name}.part")));
@@ -231,7 +231,7 @@ impl Place {
     }
 
     /// Brings down to the disk what somebody else has written.
-    pub(crate) fn keep(&self, name: &str) -> Result<()> {
+    pub(crate) fn sync(&self, name: &str) -> Result<()> {
         match self {
             Self::Folder(folder) => {
                 let path = folder.join(name);
@@ -273,7 +273,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Storage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder(folder) => folder.display().fmt(f),
@@ -327,17 +327,17 @@ fn millis(metadata: &Metadata) -> i64 {
 mod tests {
     use std::path::{Path, PathBuf};
 
-    use super::Place;
+    use super::Storage;
 
     #[test]
     fn a_store_lies_in_a_folder_or_at_an_address() {
-        let at = |text: &str| Place::parse(Path::new("/project"), text);
-        assert_eq!(at("store").unwrap(), Place::Folder(PathBuf::from("/project/store")));
-        assert_eq!(at("/other").unwrap(), Place::Folder(PathBuf::from("/other")));
+        let at = |text: &str| Storage::parse(Path::new("/project"), text);
+        assert_eq!(at("store").unwrap(), Storage::Folder(PathBuf::from("/project/store")));
+        assert_eq!(at("/other").unwrap(), Storage::Folder(PathBuf::from("/other")));
         for address in ["s3://bucket/a/b", "gs://bucket/a", "az://container/a", "s3://bucket"] {
             let place = at(&format!("{address}/")).unwrap();
             assert_eq!(place.to_string(), address);
-            assert_eq!(place.within("users").address("x"), format!("{address}/users/x"));
+            assert_eq!(place.child("users").address("x"), format!("{address}/users/x"));
         }
         for (address, what) in [
             ("ftp://host/a", "`ftp` URLs are not supported"),

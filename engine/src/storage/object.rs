@@ -10,11 +10,11 @@ use object_store::{
     GetOptions, GetResult, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, coalesce_ranges,
 };
 
+use super::block_on::block_on;
 use super::chunks::Chunks;
-use super::hash::Digest;
-use super::reading::Reading;
-use super::remote::Remote;
-use super::wait::wait;
+use super::digest::Digest;
+use super::object_prefix::ObjectPrefix;
+use super::object_reader::ObjectReader;
 use crate::users::hash_bytes;
 use crate::{Error, Result};
 
@@ -23,7 +23,7 @@ const NANOS: i64 = 1_000_000_000;
 /// An object as it was when it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
-    bucket: Remote,
+    bucket: ObjectPrefix,
     path: Path,
     size: u64,
     modified: i64,
@@ -32,11 +32,11 @@ pub struct Object {
 }
 
 impl Object {
-    pub(super) fn new(bucket: &Remote, found: ObjectMeta) -> Self {
-        let (path, size, tag) = (found.location, found.size, found.e_tag);
+    pub(super) fn new(bucket: &ObjectPrefix, response: ObjectMeta) -> Self {
+        let (path, size, tag) = (response.location, response.size, response.e_tag);
         // Lists tell milliseconds, answers about one object only seconds; some lists have no quotes
         // around the tag.
-        let second = found.last_modified.timestamp().saturating_mul(NANOS);
+        let second = response.last_modified.timestamp().saturating_mul(NANOS);
         let content = tag.as_ref().map_or(0, |tag| hash_bytes(tag.trim_matches('"').as_bytes()));
         let modified = second.saturating_add((content % NANOS as u64) as i64);
         Self { bucket: bucket.clone(), path, size, modified, tag }
@@ -88,7 +88,7 @@ impl Object {
     ///
     /// # Errors
     /// When the object store cannot be asked.
-    pub(crate) fn now(&self) -> Result<Option<Self>> {
+    pub(crate) fn current(&self) -> Result<Option<Self>> {
         match &self.tag {
             Some(_) => Ok(Some(self.clone())),
             None => self.bucket.object(self.name()),
@@ -102,10 +102,10 @@ impl Object {
     pub(crate) fn fetch(&self, ranges: &[Range<u64>]) -> Result<Chunks> {
         let client = self.bucket.client()?;
         let fetched = |range: Range<u64>| {
-            let options = GetOptions { range: Some(range.into()), ..self.same() };
+            let options = GetOptions { range: Some(range.into()), ..self.if_unchanged() };
             client.get_opts(&self.path, options).and_then(GetResult::bytes)
         };
-        let parts = wait(coalesce_ranges(ranges, fetched, OBJECT_STORE_COALESCE_DEFAULT))?;
+        let parts = block_on(coalesce_ranges(ranges, fetched, OBJECT_STORE_COALESCE_DEFAULT))?;
         let parts = parts.map_err(|cause| self.bucket.failed(self.name(), cause))?;
         let starts = ranges.iter().map(|range| range.start);
         Ok(Chunks::Fetched(self.size, starts.zip(parts).collect()))
@@ -115,10 +115,10 @@ impl Object {
     ///
     /// # Errors
     /// When it cannot be had, or was replaced.
-    pub(crate) fn open(&self) -> Result<Reading> {
+    pub(crate) fn open(&self) -> Result<ObjectReader> {
         let client = self.bucket.client()?;
-        let found = wait(client.get_opts(&self.path, self.same()))?;
-        found.map(Reading::new).map_err(|cause| self.bucket.failed(self.name(), cause))
+        let response = block_on(client.get_opts(&self.path, self.if_unchanged()))?;
+        response.map(ObjectReader::new).map_err(|cause| self.bucket.failed(self.name(), cause))
     }
 
     /// What it is known by.
@@ -127,12 +127,12 @@ impl Object {
     /// When it cannot be read, or was replaced.
     pub(crate) fn digest(&self) -> Result<Digest> {
         let digest = Digest::of_reader(self.open()?);
-        let digest = digest.map_err(|cause| self.bucket.broken_off(self.name(), cause))?;
+        let digest = digest.map_err(|cause| self.bucket.interrupted(self.name(), cause))?;
         Ok(digest.0)
     }
 
     /// Asks for this very object.
-    fn same(&self) -> GetOptions {
+    fn if_unchanged(&self) -> GetOptions {
         GetOptions { if_match: self.tag.clone(), ..GetOptions::default() }
     }
 }

@@ -39,12 +39,12 @@ impl Digest {
     /// # Errors
     /// When it cannot be read.
     pub(super) fn of_reader(mut reader: impl Read) -> std::io::Result<(Self, u64)> {
-        let mut hashing = Hashing::default();
+        let mut builder = DigestBuilder::default();
         let mut chunk = vec![0; CHUNK];
         loop {
             match reader.read(&mut chunk)? {
-                0 => return Ok(hashing.finish()),
-                read => hashing.write(&chunk[..read]),
+                0 => return Ok(builder.finish()),
+                read => builder.write(&chunk[..read]),
             }
         }
     }
@@ -59,18 +59,18 @@ impl Digest {
 }
 
 /// The digest of bytes that come piece by piece.
-struct Hashing {
+struct DigestBuilder {
     hashers: [XxHash3_64; 2],
     size: u64,
 }
 
-impl Default for Hashing {
+impl Default for DigestBuilder {
     fn default() -> Self {
         Self { hashers: SEEDS.map(XxHash3_64::with_seed), size: 0 }
     }
 }
 
-impl Hashing {
+impl DigestBuilder {
     fn write(&mut self, bytes: &[u8]) {
         self.size += bytes.len() as u64;
         for hasher in &mut self.hashers {

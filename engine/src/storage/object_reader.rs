@@ -7,28 +7,28 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::GetResult;
 
-use super::wait::wait;
+use super::block_on::block_on;
 
 /// All of an object, from its beginning to its end; with as many bytes as were told, or an error.
-pub(crate) struct Reading {
+pub(crate) struct ObjectReader {
     pieces: BoxStream<'static, object_store::Result<Bytes>>,
     piece: Bytes,
     /// Bytes that are still to come.
     left: u64,
 }
 
-impl Reading {
+impl ObjectReader {
     /// What comes for a request for all of an object.
-    pub(super) fn new(found: GetResult) -> Self {
-        let left = found.meta.size;
-        Self { pieces: found.into_stream(), piece: Bytes::new(), left }
+    pub(super) fn new(response: GetResult) -> Self {
+        let left = response.meta.size;
+        Self { pieces: response.into_stream(), piece: Bytes::new(), left }
     }
 }
 
-impl Read for Reading {
+impl Read for ObjectReader {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         while self.piece.is_empty() {
-            let next = wait(self.pieces.next()).map_err(Error::other)?;
+            let next = block_on(self.pieces.next()).map_err(Error::other)?;
             let Some(piece) = next.transpose().map_err(Error::other)? else {
                 return match self.left {
                     0 => Ok(0),
@@ -59,7 +59,7 @@ mod tests {
     use bytes::Bytes;
     use futures::{StreamExt, stream};
 
-    use super::Reading;
+    use super::ObjectReader;
 
     #[test]
     fn an_object_has_as_many_bytes_as_were_told() {
@@ -71,13 +71,13 @@ mod tests {
             }));
             let pieces = stream::iter(pieces.into_iter().chain(broken)).boxed();
             let mut text = String::new();
-            let mut reading = Reading { pieces, piece: Bytes::new(), left: size };
-            reading.read_to_string(&mut text).map(|_| text)
+            let mut reader = ObjectReader { pieces, piece: Bytes::new(), left: size };
+            reader.read_to_string(&mut text).map(|_| text)
         };
         assert_eq!(read(5, false).unwrap(), "abcde");
-        for (size, told) in [(6, "1 bytes are missing"), (4, "there were more bytes")] {
+        for (size, message) in [(6, "1 bytes are missing"), (4, "there were more bytes")] {
             let error = read(size, false).unwrap_err().to_string();
-            assert!(error.contains(told), "{error}");
+            assert!(error.contains(message), "{error}");
         }
         // What the client says of it can still be told apart.
         let error = read(5, true).unwrap_err();

@@ -9,7 +9,7 @@ use crate::{Error, Kind, Result};
 
 /// Waits for work on the two threads that the whole process has for it. The caller may be a thread
 /// that must not wait: then others take over its tasks, or another one waits.
-pub(crate) fn wait<T: Send>(future: impl Future<Output = T> + Send) -> Result<T> {
+pub(crate) fn block_on<T: Send>(future: impl Future<Output = T> + Send) -> Result<T> {
     // Made by one of those who ask at the same time: the others could not even drop their own.
     static THREADS: LazyLock<std::io::Result<Runtime>> =
         LazyLock::new(|| Builder::new_multi_thread().worker_threads(2).enable_all().build());
