@@ -125,7 +125,7 @@ proptest! {
     ) {
         let answer = world.project(group).ask(&question);
         prop_assert_eq!(answer.report.rows, oracle::rows(&world, &question));
-        prop_assert_eq!(answer.seen.rejects.total(), 0);
+        prop_assert_eq!(answer.summary.rejects.total(), 0);
         let unknown = world.events.iter().filter(|event| !World::is_defined(event)).count() as u64;
         if question.from.is_none() && question.to.is_none() && question.as_of.is_none()
             && question.window != Window::Last28dOfMonth

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::active::{Level, Question, Report, Row, RowSink, TreeOf, answer_into};
 use engine::calendar::Window;
-use engine::events::Overseer;
+use engine::events::ScanObserver;
 use engine::metric::Dictionary;
 
 use crate::project::Project;
@@ -20,12 +20,12 @@ const DAYS: usize = 36_526;
 #[derive(Default)]
 struct Taken(AtomicUsize);
 
-impl Overseer for Taken {
+impl ScanObserver for Taken {
     fn progress(&self, _: u64, _: u64) -> engine::Result<()> {
         Ok(())
     }
 
-    fn takes(&self, more: usize) -> engine::Result<()> {
+    fn reserve(&self, more: usize) -> engine::Result<()> {
         self.0.fetch_add(more, Ordering::Relaxed);
         Ok(())
     }

@@ -2,20 +2,20 @@
 
 use super::Row;
 use crate::Result;
-use crate::events::Overseer;
+use crate::events::ScanObserver;
 
 /// Bytes that are reported together.
 const STEP: usize = 64 << 10;
 
 /// Adds up heap bytes and reports them.
 pub(super) struct Account<'a> {
-    overseer: &'a dyn Overseer,
+    observer: &'a dyn ScanObserver,
     unreported: usize,
 }
 
 impl<'a> Account<'a> {
-    pub(super) fn new(overseer: &'a dyn Overseer) -> Self {
-        Self { overseer, unreported: 0 }
+    pub(super) fn new(observer: &'a dyn ScanObserver) -> Self {
+        Self { observer, unreported: 0 }
     }
 
     /// Adds bytes that are about to be taken.
@@ -27,7 +27,7 @@ impl<'a> Account<'a> {
         if self.unreported < STEP {
             return Ok(());
         }
-        self.overseer.takes(std::mem::take(&mut self.unreported))
+        self.observer.reserve(std::mem::take(&mut self.unreported))
     }
 }
 
@@ -54,9 +54,9 @@ pub struct CollectedRows<'a> {
 }
 
 impl<'a> CollectedRows<'a> {
-    /// No rows yet; `overseer` is told of the memory that they take.
-    pub fn new(overseer: &'a dyn Overseer) -> Self {
-        Self { rows: Vec::new(), account: Account::new(overseer) }
+    /// No rows yet; `observer` is told of the memory that they take.
+    pub fn new(observer: &'a dyn ScanObserver) -> Self {
+        Self { rows: Vec::new(), account: Account::new(observer) }
     }
 }
 

@@ -7,7 +7,7 @@ use super::nodes::{needs_intersection, selections};
 use super::top::Labels;
 use crate::Result;
 use crate::calendar::{Day, Period};
-use crate::events::Overseer;
+use crate::events::ScanObserver;
 use crate::metric::Dictionary;
 use crate::rollup::{Rollup, Terms};
 
@@ -17,8 +17,8 @@ pub(super) type Want = Option<Vec<usize>>;
 /// One value for each dimension of `--by`; `None` is All.
 pub(super) type Combo = Vec<Option<String>>;
 
-/// The cells of a combo by the first day of their granule.
-pub(super) type Days = BTreeMap<Day, Granule>;
+/// The cells of a combo by the first day of their bucket.
+pub(super) type Days = BTreeMap<Day, Bucket>;
 
 /// Cells of the roll-up by combo and day.
 pub(super) struct Index<'a> {
@@ -28,9 +28,9 @@ pub(super) struct Index<'a> {
     pub(super) combos: Vec<(Combo, Days)>,
 }
 
-/// The cells of one granule of time.
+/// The cells of one bucket of time.
 #[derive(Default)]
-pub(super) struct Granule {
+pub(super) struct Bucket {
     cells: Vec<u32>,
     /// By metric and rule.
     rules: HashMap<(usize, usize), Vec<u32>>,
@@ -47,7 +47,7 @@ impl<'a> Index<'a> {
         dimensions: &[String],
         by: usize,
         labels: &Labels,
-        overseer: &dyn Overseer,
+        observer: &dyn ScanObserver,
     ) -> Result<Self> {
         let mut rules: Vec<Vec<(usize, usize)>> = vec![Vec::new(); rollup.cells.len()];
         for (metric, selected) in
@@ -59,7 +59,7 @@ impl<'a> Index<'a> {
                 }
             }
         }
-        let mut account = Account::new(overseer);
+        let mut account = Account::new(observer);
         // The All row of everything is there even without a single cell.
         let mut combos: BTreeMap<Combo, Days> = BTreeMap::from([(vec![None; by], Days::new())]);
         for (at, cell) in rollup.cells.iter().enumerate() {
@@ -79,14 +79,14 @@ impl<'a> Index<'a> {
                     account.add(own + texts + ENTRY)?;
                 }
                 let days = combos.entry(combo).or_default();
-                if !days.contains_key(&cell.granule) {
-                    account.add(size_of::<(Day, Granule)>() + ENTRY)?;
+                if !days.contains_key(&cell.bucket) {
+                    account.add(size_of::<(Day, Bucket)>() + ENTRY)?;
                 }
-                let granule = days.entry(cell.granule).or_default();
+                let bucket = days.entry(cell.bucket).or_default();
                 account.add(size_of::<u32>())?;
-                granule.cells.push(at as u32);
+                bucket.cells.push(at as u32);
                 for rule in &rules[at] {
-                    let cells = granule.rules.entry(*rule).or_default();
+                    let cells = bucket.rules.entry(*rule).or_default();
                     let new = if cells.is_empty() { size_of_val(cells) + 2 * ENTRY } else { 0 };
                     account.add(new + size_of::<u32>())?;
                     cells.push(at as u32);
@@ -110,13 +110,13 @@ impl<'a> Index<'a> {
     /// The cells whose union is wanted, each once.
     pub(super) fn plain(&self, days: &Days, period: Period, want: &Want) -> Vec<u32> {
         let mut cells = Vec::new();
-        for granule in days.range(period.start..=period.end).map(|(_, granule)| granule) {
+        for bucket in days.range(period.start..=period.end).map(|(_, bucket)| bucket) {
             match want {
-                None => cells.extend(&granule.cells),
+                None => cells.extend(&bucket.cells),
                 Some(metrics) => {
                     let own = metrics.iter().flat_map(|metric| {
                         let rules = 0..self.dictionary.metrics[*metric].rules.len();
-                        rules.filter_map(|rule| granule.rules.get(&(*metric, rule)))
+                        rules.filter_map(|rule| bucket.rules.get(&(*metric, rule)))
                     });
                     cells.extend(own.flatten());
                 }
@@ -138,8 +138,8 @@ impl<'a> Index<'a> {
         for metric in several {
             let rules = 0..self.dictionary.metrics[metric].rules.len();
             let cells = |rule| {
-                let granules = days.range(period.start..=period.end).map(|(_, granule)| granule);
-                granules.filter_map(|g| g.rules.get(&(metric, rule))).flatten().copied().collect()
+                let buckets = days.range(period.start..=period.end).map(|(_, bucket)| bucket);
+                buckets.filter_map(|g| g.rules.get(&(metric, rule))).flatten().copied().collect()
             };
             terms.push(rules.map(cells).collect());
         }

@@ -2,7 +2,7 @@
 
 use super::rows::sets;
 use super::{Question, Row, count};
-use crate::events::Overseer;
+use crate::events::ScanObserver;
 use crate::metric::Dictionary;
 use crate::project::Project;
 use crate::rollup::{People, Person, Users};
@@ -18,16 +18,16 @@ pub fn members(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    overseer: &dyn Overseer,
+    observer: &dyn ScanObserver,
     each: &mut dyn FnMut(&Row, &[Person]) -> Result<()>,
 ) -> Result<Vec<Person>> {
-    let counted = count(project, dictionary, question, overseer, false, &mut Vec::new())?;
+    let counted = count(project, dictionary, question, observer, false, &mut Vec::new())?;
     let (Users::Exact(exact), Some(scan)) = (&counted.rollup.users, &counted.scan) else {
         return Err(Error::input("sketches cannot list their users")
             .with("help", "count exactly, without sketches"));
     };
     let people = People::of(exact, scan)?;
-    for (row, terms) in sets(project, dictionary, question, overseer, &counted)? {
+    for (row, terms) in sets(project, dictionary, question, observer, &counted)? {
         each(&row, &people.members(&terms)?)?;
     }
     let cells = (0..counted.rollup.cells.len() as u32).collect();

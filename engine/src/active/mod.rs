@@ -28,7 +28,7 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use crate::calendar::{Day, Window};
-use crate::events::{Granularity, Overseer, Request, Scan, Seen};
+use crate::events::{Request, Scan, ScanObserver, ScanSummary, TimeGrain};
 use crate::metric::Dictionary;
 use crate::project::{Project, known_dimensions};
 use crate::rollup::{Counting, Covered, Road, Rollup, road};
@@ -101,7 +101,7 @@ pub struct Answer {
     /// The rows and what a reader needs to trust them.
     pub report: Report,
     /// Range of the data and rejected rows.
-    pub seen: Seen,
+    pub summary: ScanSummary,
     /// Events by name that the dictionary does not know.
     pub unmapped: std::collections::BTreeMap<String, u64>,
     /// What a reader should be told besides.
@@ -114,14 +114,14 @@ pub struct Answer {
 /// scan of these.
 ///
 /// # Errors
-/// When the question does not fit the project, the events cannot be read, or `overseer` ends it.
+/// When the question does not fit the project, the events cannot be read, or `observer` ends it.
 pub fn answer(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    overseer: &dyn Overseer,
+    observer: &dyn ScanObserver,
 ) -> Result<Answer> {
-    collected(project, dictionary, question, overseer, true)
+    collected(project, dictionary, question, observer, true)
 }
 
 /// As [`answer`], but the events are read whatever the store has.
@@ -132,20 +132,20 @@ pub fn answer_from_events(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    overseer: &dyn Overseer,
+    observer: &dyn ScanObserver,
 ) -> Result<Answer> {
-    collected(project, dictionary, question, overseer, false)
+    collected(project, dictionary, question, observer, false)
 }
 
 fn collected(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    overseer: &dyn Overseer,
+    observer: &dyn ScanObserver,
     use_store: bool,
 ) -> Result<Answer> {
-    let mut out = CollectedRows::new(overseer);
-    let mut answer = answer_into(project, dictionary, question, overseer, use_store, &mut out)?;
+    let mut out = CollectedRows::new(observer);
+    let mut answer = answer_into(project, dictionary, question, observer, use_store, &mut out)?;
     answer.report.rows = out.rows;
     Ok(answer)
 }
@@ -159,15 +159,15 @@ pub fn answer_into(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    overseer: &dyn Overseer,
+    observer: &dyn ScanObserver,
     use_store: bool,
     out: &mut dyn RowSink,
 ) -> Result<Answer> {
     let mut notes = Vec::new();
-    let counted = count(project, dictionary, question, overseer, use_store, &mut notes)?;
-    let report = rows::report(project, dictionary, question, overseer, &counted, out)?;
-    let Rollup { users, unmapped, seen, .. } = counted.rollup;
-    Ok(Answer { report, seen, unmapped, notes, bytes: users.size() })
+    let counted = count(project, dictionary, question, observer, use_store, &mut notes)?;
+    let report = rows::report(project, dictionary, question, observer, &counted, out)?;
+    let Rollup { users, unmapped, summary, .. } = counted.rollup;
+    Ok(Answer { report, summary, unmapped, notes, bytes: users.size() })
 }
 
 /// Whether [`answer`] would read the store or the events, without reading them.
@@ -192,7 +192,7 @@ fn count(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    overseer: &dyn Overseer,
+    observer: &dyn ScanObserver,
     use_store: bool,
     notes: &mut Vec<String>,
 ) -> Result<Counted> {
@@ -200,10 +200,10 @@ fn count(
     let dimensions = dimensions(project, dictionary, &question.by, notes);
     let request = Request {
         zone: &project.zone,
-        granularity: Granularity::of(question.window),
+        grain: TimeGrain::of(question.window),
         range: plan::range(question, &project.zone),
         bound: project.no_events_after.map(|day| project.zone.end_of(day)),
-        overseer,
+        observer,
     };
     let counted = counted_events(dictionary);
     let covered = match use_store {

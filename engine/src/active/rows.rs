@@ -11,7 +11,7 @@ use super::values::{Values, values};
 use super::{Basis, Count, Counted, Level, Method, Question, Report, Row, TreeOf};
 use crate::Result;
 use crate::calendar::{Day, Period};
-use crate::events::Overseer;
+use crate::events::ScanObserver;
 use crate::metric::Dictionary;
 use crate::project::Project;
 use crate::rollup::{Counting, Rollup, Terms};
@@ -22,13 +22,13 @@ pub(super) fn report(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    overseer: &dyn Overseer,
+    observer: &dyn ScanObserver,
     counted: &Counted,
     out: &mut dyn RowSink,
 ) -> Result<Report> {
     let laid = Laid::new(project, question, &counted.rollup);
-    overseer.takes(laid.plan.periods.capacity() * size_of::<Period>())?;
-    let rows = laid.rows(dictionary, question, overseer, counted)?;
+    observer.reserve(laid.plan.periods.capacity() * size_of::<Period>())?;
+    let rows = laid.rows(dictionary, question, observer, counted)?;
     let report = Report {
         window: question.window,
         time_zone: project.zone.name().to_owned(),
@@ -53,11 +53,11 @@ pub(super) fn sets(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    overseer: &dyn Overseer,
+    observer: &dyn ScanObserver,
     counted: &Counted,
 ) -> Result<Vec<(Row, Terms)>> {
     let laid = Laid::new(project, question, &counted.rollup);
-    let Some(rows) = laid.rows(dictionary, question, overseer, counted)? else {
+    let Some(rows) = laid.rows(dictionary, question, observer, counted)? else {
         return Ok(Vec::new());
     };
     let mut sets = Vec::new();
@@ -82,11 +82,11 @@ struct Laid {
 impl Laid {
     fn new(project: &Project, question: &Question, rollup: &Rollup) -> Self {
         let zone = &project.zone;
-        let first_day = rollup.seen.first.map(|instant| zone.day_of(instant));
-        let last_day = question.as_of.or(rollup.seen.last.map(|instant| zone.day_of(instant)));
+        let first_day = rollup.summary.first.map(|instant| zone.day_of(instant));
+        let last_day = question.as_of.or(rollup.summary.last.map(|instant| zone.day_of(instant)));
         let end = match question.as_of {
             Some(day) => zone.end_of(day),
-            None => rollup.seen.last.unwrap_or(i64::MIN),
+            None => rollup.summary.last.unwrap_or(i64::MIN),
         };
         let plan = match (first_day, last_day) {
             (Some(first), Some(last)) => periods(question, first, last, end, zone),
@@ -100,11 +100,11 @@ impl Laid {
         &'a self,
         dictionary: &'a Dictionary,
         question: &'a Question,
-        overseer: &dyn Overseer,
+        observer: &dyn ScanObserver,
         counted: &'a Counted,
     ) -> Result<Option<Rows<'a>>> {
         let Some(last) = self.last_day else { return Ok(None) };
-        Rows::new(dictionary, question, overseer, counted, &self.plan, last).map(Some)
+        Rows::new(dictionary, question, observer, counted, &self.plan, last).map(Some)
     }
 }
 
@@ -113,7 +113,7 @@ fn events(rollup: &Rollup, plan: &Plan) -> u64 {
     let (Some(first), Some(last)) = (asked.first(), asked.last()) else { return 0 };
     let range = Period::new(first.start, last.end);
     let cells = rollup.cells.iter().zip(&rollup.events);
-    cells.filter(|(cell, _)| range.contains(cell.granule)).map(|(_, events)| events).sum()
+    cells.filter(|(cell, _)| range.contains(cell.bucket)).map(|(_, events)| events).sum()
 }
 
 /// A node of the tree with the places of the values that it is made of.
@@ -135,7 +135,7 @@ impl<'a> Rows<'a> {
     fn new(
         dictionary: &'a Dictionary,
         question: &'a Question,
-        overseer: &dyn Overseer,
+        observer: &dyn ScanObserver,
         counted: &'a Counted,
         plan: &'a Plan,
         last: Day,
@@ -145,7 +145,7 @@ impl<'a> Rows<'a> {
             Some(top) => Labels::top(rollup, by, top, plan.newest())?,
             None => Labels::All,
         };
-        let index = Index::new(dictionary, rollup, &counted.dimensions, by, &labels, overseer)?;
+        let index = Index::new(dictionary, rollup, &counted.dimensions, by, &labels, observer)?;
         let trees: Vec<(usize, Vec<Node>)> = trees(dictionary, question, plan, last);
         let all = || trees.iter().flat_map(|(_, nodes)| nodes);
         let wants: Vec<Want> =
@@ -160,7 +160,7 @@ impl<'a> Rows<'a> {
         let trees =
             trees.into_iter().map(|(at, nodes)| (at, nodes.into_iter().map(branch).collect()));
         let trees = trees.collect();
-        let values = values(&index, question.window, &plan.periods, &wants, overseer)?;
+        let values = values(&index, question.window, &plan.periods, &wants, observer)?;
         Ok(Self { question, plan, index, trees, values })
     }
 

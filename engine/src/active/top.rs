@@ -79,7 +79,7 @@ fn largest(
 ) -> Result<BTreeSet<String>> {
     let mut cells: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     for (at, cell) in rollup.cells.iter().enumerate().filter(|(at, _)| rollup.events[*at] > 0) {
-        if period.is_some_and(|period| period.contains(cell.granule)) {
+        if period.is_some_and(|period| period.contains(cell.bucket)) {
             let label = distinct(cell.dimensions[dimension].as_deref());
             cells.entry(label).or_default().push(at as u32);
         }

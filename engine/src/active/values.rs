@@ -6,7 +6,7 @@ use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 use super::index::{Days, Index, Want};
 use super::trailing::trailing;
 use crate::calendar::{Day, Period, Window};
-use crate::events::Overseer;
+use crate::events::ScanObserver;
 use crate::rollup::{Asked, Rollup, Terms, Users};
 use crate::users::Estimate;
 use crate::{Error, Result};
@@ -67,7 +67,7 @@ pub(super) fn values(
     window: Window,
     periods: &[Period],
     wants: &[Want],
-    overseer: &dyn Overseer,
+    observer: &dyn ScanObserver,
 ) -> Result<Values> {
     let combos = 0..index.combos.len();
     let parts: Vec<Vec<(Task, Asked)>> = combos
@@ -79,7 +79,7 @@ pub(super) fn values(
                 let Some((places, asked)) = ask(index, window, periods, days, metrics) else {
                     continue;
                 };
-                overseer.takes(size_of::<(Task, Asked)>() + size(&asked, &places))?;
+                observer.reserve(size_of::<(Task, Asked)>() + size(&asked, &places))?;
                 tasks.push((Task { combo: combo as u32, want: want as u32, places }, asked));
             }
             Ok(tasks)
@@ -105,7 +105,7 @@ pub(super) fn values(
             continue;
         }
         let own = series.capacity() * size_of::<(u32, Estimate)>() + size_of::<(u32, Series)>();
-        overseer.takes(own + series.len() * size_of::<(u32, u32)>())?;
+        observer.reserve(own + series.len() * size_of::<(u32, u32)>())?;
         if task.combo > 0 {
             active.extend(series.iter().map(|(period, _)| (*period, task.combo)));
         }

@@ -13,7 +13,7 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
 use super::files::EventFile;
-use super::{Source, Users};
+use super::{Source, UserKeys};
 use crate::calendar::{TimeUnit, Zone};
 use crate::storage::{column_ranges, footer};
 use crate::{Error, Result};
@@ -159,7 +159,7 @@ fn row_group(group: &RowGroupMetaData, schema: &Schema, source: &Source) -> RowG
     };
     let users = type_of(&source.user)
         .filter(|data_type| {
-            data_type.is_signed_integer() && Users::form(data_type) == Some(DataType::Int64)
+            data_type.is_signed_integer() && UserKeys::form(data_type) == Some(DataType::Int64)
         })
         .and_then(|_| bounds(&source.user));
     RowGroup { rows: u64::try_from(group.num_rows()).unwrap_or(0), times, users }

@@ -142,16 +142,16 @@ impl Rejects {
         }
     }
 
-    /// Notes that a rejected row has a good time, on this day. `place` and `make` are as in
+    /// Notes that a rejected row has a good time, on this day. `location` and `make` are as in
     /// [`add`](Self::add).
     pub fn add_day(
         &mut self,
         reason: Reason,
         day: Day,
-        place: (&Path, u64),
+        location: (&Path, u64),
         make: impl FnOnce() -> Example,
     ) {
-        add(&mut self.days, (reason, day), 1, place, make);
+        add(&mut self.days, (reason, day), 1, location, make);
     }
 
     /// `(reason, day, rows)` of the rows that [`add_day`](Self::add_day) was told of.
@@ -162,15 +162,15 @@ impl Rejects {
     /// Adds the counts of another part of the scan.
     pub fn merge(&mut self, other: &Self) {
         for ((source, reason), Rejected { rows, first }) in &other.counts {
-            let place = (first.file(), first.row());
-            self.add(source, *reason, *rows, place, || first.clone());
+            let location = (first.file(), first.row());
+            self.add(source, *reason, *rows, location, || first.clone());
         }
         for (source, rows) in &other.rows {
             self.add_rows(source, *rows);
         }
         for (key, Rejected { rows, first }) in &other.days {
-            let place = (first.file(), first.row());
-            add(&mut self.days, *key, *rows, place, || first.clone());
+            let location = (first.file(), first.row());
+            add(&mut self.days, *key, *rows, location, || first.clone());
         }
     }
 
@@ -252,8 +252,8 @@ mod tests {
     fn rejects(of: &[(&str, Reason, &str)]) -> Rejects {
         let mut rejects = Rejects::default();
         for (source, reason, file) in of {
-            let place = (Path::new(file), 0);
-            rejects.add(source, *reason, 2, place, || Example::of_file(Path::new(file)));
+            let location = (Path::new(file), 0);
+            rejects.add(source, *reason, 2, location, || Example::of_file(Path::new(file)));
         }
         rejects
     }

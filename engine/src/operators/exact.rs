@@ -21,7 +21,7 @@ use super::column::{any_keys, for_each_key, is_countable};
 use super::group_sets::GroupSets;
 use super::single::{Peek, Single};
 use super::{COUNTING, exact_state, external, state};
-use crate::users::Numbering;
+use crate::users::IdDictionary;
 
 const NAME: &str = "exact_distinct";
 
@@ -156,7 +156,7 @@ impl GroupsAccumulator for ExactGroups {
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
         let sets = self.sets.take(emit_to);
-        let keys = self.sets.numbering().map(Numbering::keys);
+        let keys = self.sets.dictionary().map(IdDictionary::keys);
         let mut writer = state::Writer::new(sets.len());
         // Each set is let go as soon as it is written: both forms of all would take twice as much.
         for set in sets {

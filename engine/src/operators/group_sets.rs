@@ -3,7 +3,7 @@
 //! Integers from 0 to 2^32 - 1 are their own numbers at first: nothing has to be looked up, and
 //! for the ids of a real product, which are dense, nothing is faster. What is seen decides when
 //! that ends, not a setting. From then on every key is numbered in the order of first sight
-//! ([`Numbering`]), and the sets that exist are numbered anew. It ends for good
+//! ([`IdDictionary`]), and the sets that exist are numbered anew. It ends for good
 //!
 //! * at the first key that is no such integer;
 //! * when the sets would be mostly gaps: [`SPARSE`] times more numbers than values, and more than
@@ -14,7 +14,7 @@
 use datafusion::logical_expr::EmitTo;
 
 use crate::store::{Container, containers, numbers};
-use crate::users::{Key, Numbering, UserSet};
+use crate::users::{IdDictionary, Key, UserSet};
 use crate::{Error, Result};
 
 /// Up to this many bytes nobody asks whether the sets are mostly gaps.
@@ -29,7 +29,7 @@ const SPARSE: u64 = 8;
 pub(super) struct GroupSets {
     sets: Vec<UserSet>,
     /// `None` while integers are their own numbers.
-    numbering: Option<Numbering>,
+    dictionary: Option<IdDictionary>,
     /// Heap bytes of all sets together.
     heap: usize,
     /// The heap size at which to look for gaps next.
@@ -38,7 +38,7 @@ pub(super) struct GroupSets {
 
 impl Default for GroupSets {
     fn default() -> Self {
-        Self { sets: Vec::new(), numbering: None, heap: 0, limit: PATIENCE }
+        Self { sets: Vec::new(), dictionary: None, heap: 0, limit: PATIENCE }
     }
 }
 
@@ -56,8 +56,8 @@ impl GroupSets {
     /// When there are more than 2^32 - 1 different values.
     #[inline]
     pub(super) fn insert(&mut self, group: usize, key: Key<'_>) -> Result<()> {
-        let number = match &mut self.numbering {
-            Some(numbering) => numbering.number(0, key, key.hash())?,
+        let number = match &mut self.dictionary {
+            Some(dictionary) => dictionary.number(0, key, key.hash())?,
             None => match own_number(key) {
                 Some(number) => number,
                 None => self.renumber(own_key)?.number(0, key, key.hash())?,
@@ -72,7 +72,7 @@ impl GroupSets {
     /// # Errors
     /// When the bytes are no such set.
     pub(super) fn insert_written(&mut self, group: usize, bytes: &[u8]) -> Result<()> {
-        if self.numbering.is_some() {
+        if self.dictionary.is_some() {
             let mut set = UserSet::default();
             set.union_with_written(bytes, &mut 0)?;
             let mut keys = set.iter().filter_map(own_key);
@@ -87,7 +87,7 @@ impl GroupSets {
     /// # Errors
     /// When the bytes are no such set.
     pub(super) fn insert_stored(&mut self, group: usize, bytes: &[u8]) -> Result<()> {
-        if self.numbering.is_some() {
+        if self.dictionary.is_some() {
             let mut stored = Vec::new();
             numbers(bytes, |number| stored.push(number))?;
             let mut keys = stored.into_iter().filter_map(own_key);
@@ -114,8 +114,8 @@ impl GroupSets {
     }
 
     /// The numbering behind the sets; `None` while integers are their own numbers.
-    pub(super) fn numbering(&self) -> Option<&Numbering> {
-        self.numbering.as_ref()
+    pub(super) fn dictionary(&self) -> Option<&IdDictionary> {
+        self.dictionary.as_ref()
     }
 
     /// Takes the first groups out; the others move down. [`tidy`](Self::tidy) must follow when the
@@ -137,9 +137,9 @@ impl GroupSets {
             return Ok(());
         }
         let values: u64 = self.sets.iter().map(UserSet::len).sum();
-        match self.numbering.take_if(|numbering| values < u64::from(numbering.len()) / 2) {
-            Some(numbering) => {
-                let keys = numbering.keys();
+        match self.dictionary.take_if(|dictionary| values < u64::from(dictionary.len()) / 2) {
+            Some(dictionary) => {
+                let keys = dictionary.keys();
                 self.renumber(|number| keys.get(number).map(|(_, key)| key)).map(drop)
             }
             None => Ok(()),
@@ -150,7 +150,7 @@ impl GroupSets {
     pub(super) fn size(&self) -> usize {
         self.sets.capacity() * size_of::<UserSet>()
             + self.heap
-            + self.numbering.as_ref().map_or(0, Numbering::size)
+            + self.dictionary.as_ref().map_or(0, IdDictionary::size)
     }
 
     /// What [`size`](Self::size) must be, counted from scratch.
@@ -158,7 +158,7 @@ impl GroupSets {
     pub(super) fn recount(&self) -> usize {
         self.sets.capacity() * size_of::<UserSet>()
             + self.sets.iter().map(UserSet::size).sum::<usize>()
-            + self.numbering.as_ref().map_or(0, Numbering::size)
+            + self.dictionary.as_ref().map_or(0, IdDictionary::size)
     }
 
     #[cold]
@@ -181,8 +181,11 @@ impl GroupSets {
 
     /// Numbers the keys in the sets anew, given the key of each number.
     #[cold]
-    fn renumber<'a>(&mut self, key_of: impl Fn(u32) -> Option<Key<'a>>) -> Result<&mut Numbering> {
-        let mut numbering = Numbering::default();
+    fn renumber<'a>(
+        &mut self,
+        key_of: impl Fn(u32) -> Option<Key<'a>>,
+    ) -> Result<&mut IdDictionary> {
+        let mut dictionary = IdDictionary::default();
         self.heap = 0;
         self.limit = usize::MAX;
         for set in &mut self.sets {
@@ -190,12 +193,12 @@ impl GroupSets {
             for number in set.iter() {
                 let key =
                     key_of(number).ok_or_else(|| Error::internal("a number without a key"))?;
-                let number = numbering.number(0, key, key.hash())?;
+                let number = dictionary.number(0, key, key.hash())?;
                 numbered.insert_counting(number, &mut self.heap);
             }
             *set = numbered;
         }
-        Ok(self.numbering.insert(numbering))
+        Ok(self.dictionary.insert(dictionary))
     }
 }
 
@@ -235,7 +238,7 @@ mod tests {
             let expected: BTreeSet<i64> = (0..per_group).map(|at| value(group, at)).collect();
             assert_eq!(sets.count(group), expected.len() as u64, "group {group}");
         }
-        let numbered = sets.numbering().is_some();
+        let numbered = sets.dictionary().is_some();
         let heap = sets.heap;
         assert!(heap < PATIENCE * 2 || heap / (groups * per_group) < 200, "{heap} bytes");
         assert_eq!(sets.take(EmitTo::First(groups / 2)).len(), groups / 2);

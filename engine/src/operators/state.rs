@@ -12,7 +12,7 @@ use datafusion::logical_expr::utils::format_state_name;
 
 use super::column::for_each_key;
 use super::external;
-use crate::events::Users;
+use crate::events::UserKeys;
 use crate::users::Key;
 
 /// The one field of the state of an operator.
@@ -57,7 +57,7 @@ impl Writer {
 pub(super) fn of_rows(
     values: &[ArrayRef],
     filter: Option<&BooleanArray>,
-    read: fn(&ArrayRef) -> crate::Result<Users>,
+    read: fn(&ArrayRef) -> crate::Result<UserKeys>,
     nobody: &[u8],
     append: impl Fn(Key<'_>, &mut Vec<u8>),
 ) -> Result<Vec<ArrayRef>> {

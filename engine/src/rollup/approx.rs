@@ -1,8 +1,8 @@
 //! Approximate cells: one sketch each.
 
 use super::cell::{Cells, UNCOUNTED};
-use super::{CellBook, Terms, Users};
-use crate::events::{Batch, Overseer, Request, Scan, Seen, Sink};
+use super::{CellInterner, Terms, Users};
+use crate::events::{Batch, Request, Scan, ScanObserver, ScanSummary, Sink};
 use crate::users::{Estimate, Sketch, hash_scope};
 use crate::{Error, Result};
 
@@ -51,17 +51,17 @@ impl Sketches {
 pub(super) fn build(
     scan: &Scan,
     request: &Request<'_>,
-    book: &CellBook<'_>,
+    cell_interner: &CellInterner<'_>,
     precision: u8,
-) -> Result<(Users, Vec<Vec<u64>>, Seen)> {
+) -> Result<(Users, Vec<Vec<u64>>, ScanSummary)> {
     let empty = Sketch::new(precision)?;
-    let (sketchers, seen) = scan.run(request, || Sketcher {
-        cells: Cells::new(book, scan),
+    let (sketchers, summary) = scan.run(request, || Sketcher {
+        cells: Cells::new(cell_interner, scan),
         scan,
         scopes: vec![0],
         empty: &empty,
         sketches: Vec::new(),
-        overseer: request.overseer,
+        observer: request.observer,
         batches: 0,
         told: 0,
     })?;
@@ -80,7 +80,7 @@ pub(super) fn build(
             }
         }
     }
-    Ok((Users::Approx(Sketches { empty, cells }), tallies, seen))
+    Ok((Users::Approx(Sketches { empty, cells }), tallies, summary))
 }
 
 /// One thread's sink, with sketches of its own.
@@ -91,7 +91,7 @@ struct Sketcher<'a> {
     scopes: Vec<u64>,
     empty: &'a Sketch,
     sketches: Vec<Option<Sketch>>,
-    overseer: &'a dyn Overseer,
+    observer: &'a dyn ScanObserver,
     batches: usize,
     /// Bytes that the overseer was told of.
     told: usize,
@@ -104,7 +104,7 @@ impl Sketcher<'_> {
         let size = heap + self.sketches.capacity() * size_of::<Option<Sketch>>();
         let more = size.saturating_sub(self.told);
         self.told += more;
-        self.overseer.takes(more)
+        self.observer.reserve(more)
     }
 }
 

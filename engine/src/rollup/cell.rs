@@ -11,14 +11,14 @@ use crate::{Error, Result};
 pub(super) const UNCOUNTED: u32 = 1 << 31;
 /// Stands for "no cell": the row is skipped.
 pub(super) const NO_CELL: u32 = u32::MAX;
-/// The lookup table of one granule has at most this many places.
+/// The lookup table of one bucket has at most this many places.
 const TABLE: u32 = 1 << 20;
 
 /// One cell of the roll-up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cell {
-    /// First day of the granule.
-    pub granule: Day,
+    /// First day of the bucket.
+    pub bucket: Day,
     /// Name of the event.
     pub event: String,
     /// One value for each dimension of the scan; `None` is "no value".
@@ -27,19 +27,19 @@ pub struct Cell {
 
 /// The register of all cells, shared by the threads of a scan.
 #[derive(Debug)]
-pub struct CellBook<'a> {
+pub struct CellInterner<'a> {
     counted: Option<&'a BTreeSet<String>>,
     cells: RwLock<HashMap<Box<[u32]>, u32>>,
 }
 
-impl<'a> CellBook<'a> {
+impl<'a> CellInterner<'a> {
     /// An empty register; events outside of `counted` get cells that are not counted. `None`
     /// counts every event.
     pub fn new(counted: Option<&'a BTreeSet<String>>) -> Self {
         Self { counted, cells: RwLock::default() }
     }
 
-    /// Number of a cell by its codes: granule, event, dimensions.
+    /// Number of a cell by its codes: bucket, event, dimensions.
     fn number(&self, key: &[u32], scan: &Scan) -> Result<u32> {
         if let Some(cell) = self.cells.read().unwrap_or_else(PoisonError::into_inner).get(key) {
             return Ok(*cell);
@@ -62,13 +62,13 @@ impl<'a> CellBook<'a> {
     /// The cells given so far, by number.
     pub(super) fn known(&self, scan: &Scan) -> Vec<Option<Cell>> {
         let names = scan.events.labels();
-        let labels: Vec<_> = scan.books.iter().map(|book| book.labels()).collect();
+        let labels: Vec<_> = scan.interners.iter().map(|interner| interner.labels()).collect();
         let keys = self.cells.read().unwrap_or_else(PoisonError::into_inner);
         let mut cells = vec![None; keys.len()];
         for (key, number) in keys.iter() {
             let values = key[2..].iter().zip(&labels);
             cells[(number & !UNCOUNTED) as usize] = Some(Cell {
-                granule: Day::new(key[0] as i32),
+                bucket: Day::new(key[0] as i32),
                 event: names[key[1] as usize].clone().unwrap_or_default(),
                 dimensions: values.map(|(code, labels)| labels[*code as usize].clone()).collect(),
             });
@@ -101,14 +101,14 @@ impl<'a> CellBook<'a> {
 
 /// One thread's way from rows to cell numbers.
 ///
-/// The codes of a row are packed into one index, so many bits for each column; per granule a
+/// The codes of a row are packed into one index, so many bits for each column; per bucket a
 /// table (or a map, if the table would be large) gives the cell of an index.
 pub(super) struct Cells<'a> {
-    book: &'a CellBook<'a>,
+    cell_interner: &'a CellInterner<'a>,
     scan: &'a Scan,
     /// Bits that each column's codes take in the packed index.
     bits: Vec<u32>,
-    /// By granule.
+    /// By bucket.
     known: HashMap<i32, Known>,
     /// Events by cell.
     pub(super) tally: Vec<u64>,
@@ -123,10 +123,10 @@ enum Known {
 }
 
 impl<'a> Cells<'a> {
-    pub(super) fn new(book: &'a CellBook<'a>, scan: &'a Scan) -> Self {
-        let columns = 1 + scan.books.len();
+    pub(super) fn new(cell_interner: &'a CellInterner<'a>, scan: &'a Scan) -> Self {
+        let columns = 1 + scan.interners.len();
         Self {
-            book,
+            cell_interner,
             scan,
             bits: vec![0; columns],
             known: HashMap::new(),
@@ -143,16 +143,16 @@ impl<'a> Cells<'a> {
         self.rows.resize(batch.len, NO_CELL);
         let mut row = 0;
         while row < batch.len {
-            let granule = batch.granules.get(row);
-            let end = match &batch.granules {
+            let bucket = batch.buckets.get(row);
+            let end = match &batch.buckets {
                 Codes::All(_) => batch.len,
-                Codes::Rows(granules) => {
-                    let same = granules[row..].iter().take_while(|other| **other == granule);
+                Codes::Rows(buckets) => {
+                    let same = buckets[row..].iter().take_while(|other| **other == bucket);
                     row + same.count()
                 }
             };
-            if granule != SKIP {
-                self.run(batch, granule, row..end)?;
+            if bucket != SKIP {
+                self.run(batch, bucket, row..end)?;
             }
             row = end;
         }
@@ -201,10 +201,10 @@ impl<'a> Cells<'a> {
         Ok(())
     }
 
-    /// Finds the cells of a run of rows in one granule.
-    fn run(&mut self, batch: &Batch, granule: i32, rows: std::ops::Range<usize>) -> Result<()> {
+    /// Finds the cells of a run of rows in one bucket.
+    fn run(&mut self, batch: &Batch, bucket: i32, rows: std::ops::Range<usize>) -> Result<()> {
         let places = 1u64.checked_shl(self.bits.iter().sum()).unwrap_or(u64::MAX);
-        let known = self.known.entry(granule).or_insert_with(|| {
+        let known = self.known.entry(bucket).or_insert_with(|| {
             if places <= u64::from(TABLE) {
                 Known::Table(vec![NO_CELL; places as usize])
             } else {
@@ -220,8 +220,8 @@ impl<'a> Cells<'a> {
             if *place == NO_CELL {
                 let codes = std::iter::once(&batch.events).chain(&batch.dimensions);
                 let key: Vec<u32> =
-                    std::iter::once(granule as u32).chain(codes.map(|c| c.get(row))).collect();
-                *place = self.book.number(&key, self.scan)?;
+                    std::iter::once(bucket as u32).chain(codes.map(|c| c.get(row))).collect();
+                *place = self.cell_interner.number(&key, self.scan)?;
                 let at = (*place & !UNCOUNTED) as usize;
                 if at >= self.tally.len() {
                     self.tally.resize(at + 1, 0);

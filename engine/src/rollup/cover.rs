@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::ingest::overlay;
-use super::load::{Loaded, granule, load};
+use super::load::{Loaded, bucket, load};
 use super::road::{Road, road};
 use super::{Counting, Rollup, Sketches, Users};
 use crate::Result;
-use crate::events::{Example, Rejects, Request, Seen};
+use crate::events::{Example, Rejects, Request, ScanSummary};
 use crate::project::Project;
 use crate::storage::is_address;
 use crate::store::{Entry, People};
@@ -47,7 +47,7 @@ impl Rollup {
         let (mut readers, mut months) = (store.readers()?, store.month_readers()?);
         let mut entries = store.ledger().to_vec();
         if !new.is_empty() {
-            let (new, mut more) = overlay(project, &store, &people, new, request.overseer)?;
+            let (new, mut more) = overlay(project, &store, &people, new, request.observer)?;
             let [activity, month] = new;
             readers.push(activity);
             months.push(month);
@@ -63,13 +63,13 @@ impl Rollup {
                 Users::Approx(Sketches::new(empty, sketches))
             }
         };
-        let seen = seen(project, &entries, request);
-        Ok(Covered::Served(Box::new(Self { cells, events, unmapped, users, seen })))
+        let summary = summary(project, &entries, request);
+        Ok(Covered::Served(Box::new(Self { cells, events, unmapped, users, summary })))
     }
 }
 
 /// What a scan for this request would have seen of these files.
-fn seen(project: &Project, entries: &[Entry], request: &Request<'_>) -> Seen {
+fn summary(project: &Project, entries: &[Entry], request: &Request<'_>) -> ScanSummary {
     let mut rejects = Rejects::default();
     for entry in entries {
         let file = match is_address(&entry.name) {
@@ -80,7 +80,7 @@ fn seen(project: &Project, entries: &[Entry], request: &Request<'_>) -> Seen {
         for reject in &entry.rejects {
             // A scan does not look at other faults of rows that it has no use for.
             let is_seen = reject.day.is_none_or(|day| {
-                granule(day, request.granularity, request.zone, &request.range).is_some()
+                bucket(day, request.grain, request.zone, &request.range).is_some()
             });
             if !is_seen {
                 continue;
@@ -97,7 +97,7 @@ fn seen(project: &Project, entries: &[Entry], request: &Request<'_>) -> Seen {
             rejects.add(&entry.source, reject.reason, reject.rows, (&file, row), example);
         }
     }
-    Seen {
+    ScanSummary {
         first: entries.iter().filter_map(|entry| entry.first).min(),
         last: entries.iter().filter_map(|entry| entry.last).max(),
         rejects,

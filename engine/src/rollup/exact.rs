@@ -6,9 +6,9 @@ use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::cell::{Cells, UNCOUNTED};
 use super::queue::Queue;
-use super::{CellBook, Terms, Users, evaluate};
-use crate::events::{Batch, Overseer, Request, Scan, Seen, Sink};
-use crate::users::{Key, Numbering, SetBuilder, UserSet};
+use super::{CellInterner, Terms, Users, evaluate};
+use crate::events::{Batch, Request, Scan, ScanObserver, ScanSummary, Sink};
+use crate::users::{IdDictionary, Key, SetBuilder, UserSet};
 use crate::{Error, Result};
 
 /// Number of shards that users are spread over.
@@ -31,14 +31,14 @@ pub struct Sets {
 
 #[derive(Debug)]
 struct Shard {
-    numbering: Numbering,
+    dictionary: IdDictionary,
     sets: Vec<UserSet>,
 }
 
 /// A shard while the scan fills it.
 #[derive(Debug, Default)]
 struct Growing {
-    numbering: Numbering,
+    dictionary: IdDictionary,
     sets: GrowingSets,
     /// Bytes that the overseer was told of.
     told: usize,
@@ -80,8 +80,8 @@ impl Sets {
     }
 
     /// The numbering of each shard.
-    pub(super) fn numberings(&self) -> impl Iterator<Item = &Numbering> {
-        self.shards.iter().map(|shard| &shard.numbering)
+    pub(super) fn dictionaries(&self) -> impl Iterator<Item = &IdDictionary> {
+        self.shards.iter().map(|shard| &shard.dictionary)
     }
 
     /// Heap bytes in use.
@@ -90,7 +90,7 @@ impl Sets {
             shard.sets.capacity() * size_of::<UserSet>()
                 + shard.sets.iter().map(UserSet::size).sum::<usize>()
         };
-        self.shards.iter().map(|shard| shard.numbering.size() + sets(shard)).sum()
+        self.shards.iter().map(|shard| shard.dictionary.size() + sets(shard)).sum()
     }
 }
 
@@ -126,31 +126,31 @@ impl GrowingSets {
 
 impl Growing {
     /// Tells what the shard takes more than the last time.
-    fn tell(&mut self, overseer: &dyn Overseer) -> Result<()> {
-        let size = self.sets.size() + self.numbering.size();
+    fn tell(&mut self, observer: &dyn ScanObserver) -> Result<()> {
+        let size = self.sets.size() + self.dictionary.size();
         let more = size.saturating_sub(self.told);
         self.told += more;
-        overseer.takes(more)
+        observer.reserve(more)
     }
 
     fn finish(self) -> Shard {
         let sets = self.sets.sets.into_iter().map(SetBuilder::finish);
-        Shard { numbering: self.numbering, sets: sets.collect() }
+        Shard { dictionary: self.dictionary, sets: sets.collect() }
     }
 }
 
 pub(super) fn build(
     scan: &Scan,
     request: &Request<'_>,
-    book: &CellBook<'_>,
-) -> Result<(Users, Vec<Vec<u64>>, Seen)> {
+    cell_interner: &CellInterner<'_>,
+) -> Result<(Users, Vec<Vec<u64>>, ScanSummary)> {
     let shards: Vec<Mutex<Growing>> = (0..SHARDS).map(|_| Mutex::default()).collect();
     let limit = DENSE_ANYWAY.max(scan.known_rows().saturating_mul(DENSE_PER_ROW));
     let largest = scan.largest_user().filter(|largest| u64::from(*largest) < limit);
-    let (fillers, seen) = scan.run(request, || Filler {
-        cells: Cells::new(book, scan),
+    let (fillers, summary) = scan.run(request, || Filler {
+        cells: Cells::new(cell_interner, scan),
         shards: &shards,
-        overseer: request.overseer,
+        observer: request.observer,
         largest,
         buffers: (0..SHARDS).map(|_| Buffer::default()).collect(),
     })?;
@@ -165,14 +165,14 @@ pub(super) fn build(
         .into_par_iter()
         .map(|shard| shard.into_inner().unwrap_or_else(PoisonError::into_inner).finish());
     let sets = Sets { shards: shards.collect(), dense: largest.is_some() };
-    Ok((Users::Exact(sets), tallies, seen))
+    Ok((Users::Exact(sets), tallies, summary))
 }
 
 /// One thread's sink: sorts users by shard and hands them over in handfuls.
 struct Filler<'a> {
     cells: Cells<'a>,
     shards: &'a [Mutex<Growing>],
-    overseer: &'a dyn Overseer,
+    observer: &'a dyn ScanObserver,
     /// The largest key, if keys are their own numbers.
     largest: Option<u32>,
     buffers: Vec<Buffer>,
@@ -238,14 +238,14 @@ impl Filler<'_> {
     fn flush(&mut self, shard: usize) -> Result<()> {
         let buffer = &mut self.buffers[shard];
         let mut shard = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
-        let Growing { numbering, sets, .. } = &mut *shard;
+        let Growing { dictionary, sets, .. } = &mut *shard;
         for (cell, number) in buffer.numbers.drain(..) {
             sets.insert(cell, number);
         }
-        buffer.queue.number(numbering, |cell, number| {
+        buffer.queue.number(dictionary, |cell, number| {
             sets.insert(cell, number);
             Ok(())
         })?;
-        shard.tell(self.overseer)
+        shard.tell(self.observer)
     }
 }

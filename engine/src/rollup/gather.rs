@@ -6,10 +6,10 @@
 use std::collections::HashMap;
 use std::sync::Mutex;
 
-use super::CellBook;
+use super::CellInterner;
 use super::cell::{Cell, Cells, NO_CELL};
 use super::queue::Queue;
-use crate::events::{Batch, Overseer, Scan, Sink};
+use crate::events::{Batch, Scan, ScanObserver, Sink};
 use crate::store::{PARTS, People, Row, Series, Store, Written, encode, shard_of};
 use crate::users::Key;
 use crate::{Error, Result};
@@ -38,7 +38,7 @@ pub(super) struct Shared<'a> {
     /// Bytes that the numbering may take.
     pub(super) most_people: usize,
     /// Is told what the lists take.
-    pub(super) overseer: &'a dyn Overseer,
+    pub(super) observer: &'a dyn ScanObserver,
     /// What was written down already.
     pub(super) written: Mutex<Written>,
 }
@@ -48,7 +48,7 @@ pub(super) struct Gather<'a> {
     shared: &'a Shared<'a>,
     source: &'a str,
     scan: &'a Scan,
-    book: &'a CellBook<'a>,
+    cell_interner: &'a CellInterner<'a>,
     cells: Cells<'a>,
     /// For each scope of the scan its code in the numbering; 0 is no scope.
     scopes: Vec<u32>,
@@ -65,14 +65,14 @@ impl<'a> Gather<'a> {
         shared: &'a Shared<'a>,
         source: &'a str,
         scan: &'a Scan,
-        book: &'a CellBook<'a>,
+        cell_interner: &'a CellInterner<'a>,
     ) -> Self {
         Self {
             shared,
             source,
             scan,
-            book,
-            cells: Cells::new(book, scan),
+            cell_interner,
+            cells: Cells::new(cell_interner, scan),
             scopes: vec![0],
             own: Vec::new(),
             given: Vec::new(),
@@ -91,7 +91,7 @@ impl<'a> Gather<'a> {
     }
 
     fn lists(&mut self) -> Result<Vec<List>> {
-        let cells = self.book.known(self.scan);
+        let cells = self.cell_interner.known(self.scan);
         let mut lists = Vec::new();
         for (given, all) in [(false, &mut self.own), (true, &mut self.given)] {
             for (at, numbers) in all.drain(..).enumerate().filter(|(_, list)| !list.is_empty()) {
@@ -163,7 +163,7 @@ impl Sink for Gather<'_> {
         )?;
         *events += counted;
         self.held += counted as usize * EVENT;
-        self.shared.overseer.takes(counted as usize * EVENT)?;
+        self.shared.observer.reserve(counted as usize * EVENT)?;
         for part in 0..PARTS {
             if self.queues[part].is_full() {
                 self.flush(part)?;
@@ -214,7 +214,7 @@ pub(super) fn rows(lists: Vec<(&str, List)>) -> Result<(Vec<Series>, Vec<Row>)> 
             series.push(about.clone());
             series.len() as u32 - 1
         });
-        keyed.push((place, given, cell.granule, numbers));
+        keyed.push((place, given, cell.bucket, numbers));
     }
     keyed.par_sort_unstable_by_key(|(place, given, day, _)| (*place, *given, *day));
     // Lists of one cell that different threads have made become one.

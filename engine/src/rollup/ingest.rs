@@ -6,11 +6,11 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-use super::CellBook;
+use super::CellInterner;
 use super::coverage::{Found, Settings, Standing, check_settings, find};
 use super::gather::{Gather, List, Shared, rows};
 use crate::calendar::Window;
-use crate::events::{Granularity, Overseer, Rejects, Request, Scan, Seen};
+use crate::events::{Rejects, Request, Scan, ScanObserver, ScanSummary, TimeGrain};
 use crate::project::Project;
 use crate::storage::{Digest, is_address};
 use crate::store::{DataReader, Entry, Lock, People, Store, Written, dimensions_of, rejects};
@@ -102,8 +102,8 @@ pub fn ingest(
     let total = known_rows(&opened);
     let mut done = 0;
     for batch in batches(opened, memory) {
-        let overseer: &dyn Overseer = &watch.progress;
-        let read = Read { project, store: &store, memory, done, total, overseer };
+        let observer: &dyn ScanObserver = &watch.progress;
+        let read = Read { project, store: &store, memory, done, total, observer };
         let taken = read.all(&batch, &people)?;
         done += batch.iter().map(|(_, scan)| scan.known_rows()).sum::<u64>();
         let lists = taken
@@ -115,9 +115,9 @@ pub fn ingest(
         written.append(store.write(&series, &mut rows)?);
         drop(rows);
         let mut entries = Vec::new();
-        for ((file, _), (seen, events)) in batch.iter().zip(taken.seen) {
-            entries.push(entry(project, &store, file, &seen, events)?);
-            ingested.rejects.merge(&seen.rejects);
+        for ((file, _), (summary, events)) in batch.iter().zip(taken.summary) {
+            entries.push(entry(project, &store, file, &summary, events)?);
+            ingested.rejects.merge(&summary.rejects);
         }
         store.commit(written, &mut people, entries.clone())?;
         ingested.added.append(&mut entries);
@@ -137,12 +137,12 @@ pub(super) fn overlay(
     store: &Store,
     people: &People,
     new: Vec<Found>,
-    overseer: &dyn Overseer,
+    observer: &dyn ScanObserver,
 ) -> Result<([DataReader; 2], Vec<Entry>)> {
     let opened = open(project, store, new)?;
     let total = known_rows(&opened);
     // Nothing is written down, however much it is: whoever oversees a report says what is too much.
-    let read = Read { project, store, memory: u64::MAX / 2, done: 0, total, overseer };
+    let read = Read { project, store, memory: u64::MAX / 2, done: 0, total, observer };
     let taken = read.all(&opened, people)?;
     let lists = taken
         .lists
@@ -150,8 +150,8 @@ pub(super) fn overlay(
         .map(|(at, list)| (project.sources[opened[at].0.source].name.as_str(), list));
     let (series, mut rows) = rows(lists.collect())?;
     let mut entries = Vec::new();
-    for ((file, _), (seen, events)) in opened.iter().zip(taken.seen) {
-        entries.push(entry(project, store, file, &seen, events)?);
+    for ((file, _), (summary, events)) in opened.iter().zip(taken.summary) {
+        entries.push(entry(project, store, file, &summary, events)?);
     }
     Ok((store.in_memory(&series, &mut rows)?, entries))
 }
@@ -244,7 +244,7 @@ struct Read<'a> {
     /// Rows of earlier batches.
     done: u64,
     total: u64,
-    overseer: &'a dyn Overseer,
+    observer: &'a dyn ScanObserver,
 }
 
 /// Oversees the scan of one file among many: it tells its own rows, and what is shown are those of
@@ -255,15 +255,15 @@ struct OneOfMany<'a> {
     last: AtomicU64,
 }
 
-impl Overseer for OneOfMany<'_> {
+impl ScanObserver for OneOfMany<'_> {
     fn progress(&self, done: u64, _: u64) -> Result<()> {
         let more = done.saturating_sub(self.last.fetch_max(done, Ordering::Relaxed));
         let done = self.rows.fetch_add(more, Ordering::Relaxed) + more;
-        self.all.overseer.progress(done, self.all.total)
+        self.all.observer.progress(done, self.all.total)
     }
 
-    fn takes(&self, more: usize) -> Result<()> {
-        self.all.overseer.takes(more)
+    fn reserve(&self, more: usize) -> Result<()> {
+        self.all.observer.reserve(more)
     }
 }
 
@@ -274,7 +274,7 @@ struct Taken {
     /// Data files that were written because the memory did not suffice.
     written: Written,
     /// For each file what was seen, and the events counted.
-    seen: Vec<(Seen, u64)>,
+    summary: Vec<(ScanSummary, u64)>,
 }
 
 impl Read<'_> {
@@ -285,17 +285,17 @@ impl Read<'_> {
             people,
             room: usize::try_from(self.memory / 2 / threads).unwrap_or(usize::MAX),
             most_people: usize::try_from(self.memory / 2).unwrap_or(usize::MAX),
-            overseer: self.overseer,
+            observer: self.observer,
             written: Mutex::default(),
         };
         let rows = AtomicU64::new(self.done);
         let parts: Result<Vec<_>> =
             files.par_iter().map(|(file, scan)| self.one(file, scan, &shared, &rows)).collect();
         let written = shared.written.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut taken = Taken { lists: Vec::new(), written, seen: Vec::new() };
-        for (at, (lists, events, seen)) in parts?.into_iter().enumerate() {
+        let mut taken = Taken { lists: Vec::new(), written, summary: Vec::new() };
+        for (at, (lists, events, summary)) in parts?.into_iter().enumerate() {
             taken.lists.extend(lists.into_iter().map(|list| (at, list)));
-            taken.seen.push((seen, events));
+            taken.summary.push((summary, events));
         }
         Ok(taken)
     }
@@ -306,19 +306,20 @@ impl Read<'_> {
         scan: &Scan,
         shared: &Shared<'_>,
         rows: &AtomicU64,
-    ) -> Result<(Vec<List>, u64, Seen)> {
+    ) -> Result<(Vec<List>, u64, ScanSummary)> {
         let zone = &self.project.zone;
-        let overseer = OneOfMany { all: self, rows, last: AtomicU64::new(0) };
+        let observer = OneOfMany { all: self, rows, last: AtomicU64::new(0) };
         let request = Request {
             zone,
-            granularity: Granularity::Calendar(Window::Day),
+            grain: TimeGrain::Calendar(Window::Day),
             range: i64::MIN..i64::MAX,
             bound: self.project.no_events_after.map(|day| zone.end_of(day)),
-            overseer: &overseer,
+            observer: &observer,
         };
-        let book = CellBook::new(None);
+        let cell_interner = CellInterner::new(None);
         let source = &self.project.sources[file.source].name;
-        let (sinks, seen) = scan.run(&request, || Gather::new(shared, source, scan, &book))?;
+        let (sinks, summary) =
+            scan.run(&request, || Gather::new(shared, source, scan, &cell_interner))?;
         let mut lists = Vec::new();
         let mut events = 0;
         for sink in sinks {
@@ -326,7 +327,7 @@ impl Read<'_> {
             lists.append(&mut own);
             events += counted;
         }
-        Ok((lists, events, seen))
+        Ok((lists, events, summary))
     }
 }
 
@@ -334,7 +335,7 @@ fn entry(
     project: &Project,
     store: &Store,
     file: &Found,
-    seen: &Seen,
+    summary: &ScanSummary,
     events: u64,
 ) -> Result<Entry> {
     let source = &project.sources[file.source];
@@ -347,9 +348,9 @@ fn entry(
         size: file.file.size,
         modified: file.file.modified,
         events,
-        first: seen.first,
-        last: seen.last,
-        rejects: rejects(&file.file, &seen.rejects)?,
+        first: summary.first,
+        last: summary.last,
+        rejects: rejects(&file.file, &summary.rejects)?,
     })
 }
 

@@ -11,7 +11,7 @@ use super::cell::{Cell, NO_CELL};
 use super::stored::{Group, Stored};
 use crate::Result;
 use crate::calendar::{Day, Window, Zone};
-use crate::events::{Granularity, Request};
+use crate::events::{Request, TimeGrain};
 use crate::store::{About, DataReader};
 
 /// What the rows of all files are about.
@@ -55,10 +55,10 @@ pub(super) fn load(
         users: Stored {
             readers,
             groups: Vec::new(),
-            granules: Vec::new(),
+            buckets: Vec::new(),
             months,
             whole: BTreeMap::new(),
-            granularity: request.granularity,
+            grain: request.grain,
         },
     };
     let mut partial = BTreeSet::new();
@@ -69,13 +69,13 @@ pub(super) fn load(
             .zip(&local.events)
             .map(|(cell, events)| {
                 if !counted.contains(&cell.event) {
-                    partial.insert(cell.granule);
+                    partial.insert(cell.bucket);
                     *loaded.unmapped.entry(cell.event).or_default() += events;
                     return NO_CELL;
                 }
                 let next = loaded.cells.len() as u32;
                 let number = *register.entry(cell).or_insert_with_key(|cell| {
-                    loaded.users.granules.push(cell.granule);
+                    loaded.users.buckets.push(cell.bucket);
                     loaded.cells.push(cell.clone());
                     loaded.events.push(0);
                     next
@@ -92,17 +92,17 @@ pub(super) fn load(
             loaded.users.groups.push(Group { reader, at, cells, present, shards });
         }
     }
-    if let Granularity::Calendar(window @ (Window::Month | Window::Quarter | Window::Year)) =
-        request.granularity
+    if let TimeGrain::Calendar(window @ (Window::Month | Window::Quarter | Window::Year)) =
+        request.grain
     {
-        let is_whole = |granule: Day| {
-            let period = window.at(granule);
+        let is_whole = |bucket: Day| {
+            let period = window.at(bucket);
             request.range.start <= request.zone.start_of(period.start)
                 && request.range.end >= request.zone.end_of(period.end)
-                && !partial.contains(&granule)
+                && !partial.contains(&bucket)
         };
-        for granule in loaded.users.granules.iter().filter(|granule| is_whole(**granule)) {
-            *loaded.users.whole.entry(*granule).or_default() += 1;
+        for bucket in loaded.users.buckets.iter().filter(|bucket| is_whole(**bucket)) {
+            *loaded.users.whole.entry(*bucket).or_default() += 1;
         }
     }
     Ok(loaded)
@@ -131,7 +131,7 @@ impl Local {
     fn new(about: &About, request: &Request<'_>) -> Self {
         // Behind the source come the event and the dimensions.
         let columns: Vec<&DictionaryArray<Int32Type>> = about.texts().split_off(1);
-        let mut clock = DayClock::new(request.granularity, request.zone, &request.range);
+        let mut clock = DayClock::new(request.grain, request.zone, &request.range);
         let mut local = Self {
             cells: Vec::new(),
             events: Vec::new(),
@@ -146,12 +146,12 @@ impl Local {
                 Some((shard, rows)) if *shard == shards[row] as u32 => rows.end = row + 1,
                 _ => local.shards.push((shards[row] as u32, row..row + 1)),
             }
-            let Some(granule) = clock.granule(days[row]) else {
+            let Some(bucket) = clock.bucket(days[row]) else {
                 local.rows.push(NO_CELL);
                 continue;
             };
             key.clear();
-            key.push(granule.number());
+            key.push(bucket.number());
             key.extend(columns.iter().map(|column| column.key(row).map_or(-1, |at| at as i32)));
             if before.0 != key {
                 let next = local.cells.len() as u32;
@@ -160,7 +160,7 @@ impl Local {
                         Some(column.values().as_string::<i32>().value(column.key(row)?).to_owned())
                     });
                     let event = texts.next().flatten().unwrap_or_default();
-                    local.cells.push(Cell { granule, event, dimensions: texts.collect() });
+                    local.cells.push(Cell { bucket, event, dimensions: texts.collect() });
                     local.events.push(0);
                     next
                 });
@@ -173,9 +173,9 @@ impl Local {
     }
 }
 
-/// Tells the granule of a day, if it has one and lies in the range.
+/// Tells the bucket of a day, if it has one and lies in the range.
 struct DayClock<'a> {
-    granularity: Granularity,
+    grain: TimeGrain,
     zone: &'a Zone,
     range: &'a Range<i64>,
     /// What was told last, a place for each rest of a day by [`CLOCK`].
@@ -186,27 +186,22 @@ struct DayClock<'a> {
 const CLOCK: usize = 32;
 
 impl<'a> DayClock<'a> {
-    fn new(granularity: Granularity, zone: &'a Zone, range: &'a Range<i64>) -> Self {
-        Self { granularity, zone, range, known: [(None, None); CLOCK] }
+    fn new(grain: TimeGrain, zone: &'a Zone, range: &'a Range<i64>) -> Self {
+        Self { grain, zone, range, known: [(None, None); CLOCK] }
     }
 
-    fn granule(&mut self, day: i32) -> Option<Day> {
-        let Self { granularity, zone, range, known } = self;
+    fn bucket(&mut self, day: i32) -> Option<Day> {
+        let Self { grain, zone, range, known } = self;
         let place = &mut known[day.rem_euclid(CLOCK as i32) as usize];
         if place.0 != Some(day) {
-            *place = (Some(day), granule(Day::new(day), *granularity, zone, range));
+            *place = (Some(day), bucket(Day::new(day), *grain, zone, range));
         }
         place.1
     }
 }
 
-/// First day of the granule of a day in a range of instants that starts and ends with days.
-pub(super) fn granule(
-    day: Day,
-    granularity: Granularity,
-    zone: &Zone,
-    range: &Range<i64>,
-) -> Option<Day> {
+/// First day of the bucket of a day in a range of instants that starts and ends with days.
+pub(super) fn bucket(day: Day, grain: TimeGrain, zone: &Zone, range: &Range<i64>) -> Option<Day> {
     let inside = range.contains(&zone.start_of(day));
-    granularity.granule(day).filter(|_| inside).map(|period| period.start)
+    grain.bucket(day).filter(|_| inside).map(|period| period.start)
 }

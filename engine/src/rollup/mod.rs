@@ -1,4 +1,4 @@
-//! Events become cells, once: for every (granule of time, event, dimension values) the set of its
+//! Events become cells, once: for every (bucket of time, event, dimension values) the set of its
 //! users. Everything above, any stage, window or dimension, is set algebra on these.
 //!
 //! What is scanned today can be kept: [`ingest`](fn@ingest) rolls files up by day into the
@@ -29,11 +29,11 @@ mod unite;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Result;
-use crate::events::{Request, Scan, Seen};
+use crate::events::{Request, Scan, ScanSummary};
 use crate::users::{Estimate, UserSet};
 
 pub use approx::Sketches;
-pub use cell::{Cell, CellBook};
+pub use cell::{Cell, CellInterner};
 pub use cover::Covered;
 pub use coverage::{Found, Standing, changed, check_settings, find, gone};
 pub use exact::{SHARDS, Sets};
@@ -119,7 +119,7 @@ pub struct Rollup {
     /// The users of each cell.
     pub users: Users,
     /// What the scan saw besides.
-    pub seen: Seen,
+    pub summary: ScanSummary,
 }
 
 impl Rollup {
@@ -133,13 +133,13 @@ impl Rollup {
         counted: &BTreeSet<String>,
         counting: Counting,
     ) -> Result<Self> {
-        let book = CellBook::new(Some(counted));
-        let (users, tallies, seen) = match counting {
-            Counting::Exact => exact::build(scan, request, &book)?,
-            Counting::Approx(precision) => approx::build(scan, request, &book, precision)?,
+        let cell_interner = CellInterner::new(Some(counted));
+        let (users, tallies, summary) = match counting {
+            Counting::Exact => exact::build(scan, request, &cell_interner)?,
+            Counting::Approx(precision) => approx::build(scan, request, &cell_interner, precision)?,
         };
-        let (cells, events, unmapped) = book.finish(scan, &tallies);
-        Ok(Self { cells, events, unmapped, users, seen })
+        let (cells, events, unmapped) = cell_interner.finish(scan, &tallies);
+        Ok(Self { cells, events, unmapped, users, summary })
     }
 
     /// Counts the users of some terms.

@@ -1,7 +1,7 @@
 //! Keys on their way to a numbering, which is larger than the caches: many are looked up together.
 
 use crate::Result;
-use crate::users::{Key, Numbering};
+use crate::users::{IdDictionary, Key};
 
 /// A queue is full when it holds this many keys of a kind ...
 const KEYS: usize = 4 * 1024;
@@ -84,21 +84,21 @@ impl Queue {
     /// When the numbering is full, and those of `each`.
     pub(super) fn number(
         &mut self,
-        numbering: &mut Numbering,
+        dictionary: &mut IdDictionary,
         mut each: impl FnMut(u32, u32) -> Result<()>,
     ) -> Result<()> {
         let Self { ints, wides, scoped, texts, bytes, found } = self;
-        numbering.ints(&ints.keys, found)?;
+        dictionary.ints(&ints.keys, found)?;
         ints.give(found, &mut each)?;
-        numbering.wides(&wides.keys, found)?;
+        dictionary.wides(&wides.keys, found)?;
         wides.give(found, &mut each)?;
         for (cell, scope, key) in scoped.drain(..) {
-            each(cell, numbering.number(scope, key, key.hash())?)?;
+            each(cell, dictionary.number(scope, key, key.hash())?)?;
         }
         let mut from = 0;
         for (cell, scope, end) in texts.drain(..) {
             let key = Key::Text(&bytes[from..end]);
-            each(cell, numbering.number(scope, key, key.hash())?)?;
+            each(cell, dictionary.number(scope, key, key.hash())?)?;
             from = end;
         }
         bytes.clear();
@@ -111,7 +111,7 @@ mod tests {
     use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
     use super::Queue;
-    use crate::users::{Key, Numbering};
+    use crate::users::{IdDictionary, Key};
 
     /// (cell, scope, kind, key)
     fn keys() -> impl Strategy<Value = Vec<(u32, u32, u8, i64)>> {
@@ -122,7 +122,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_cell_gets_the_number_of_its_key(all in keys()) {
-            let (mut queue, mut numbering) = (Queue::default(), Numbering::default());
+            let (mut queue, mut dictionary) = (Queue::default(), IdDictionary::default());
             let texts: Vec<String> = all.iter().map(|(_, _, _, key)| key.to_string()).collect();
             let keys = all.iter().zip(&texts).map(|((cell, scope, kind, key), text)| {
                 let key = match kind {
@@ -136,14 +136,14 @@ mod tests {
             for part in keys.chunks(70) {
                 part.iter().for_each(|(cell, scope, key)| queue.push(*cell, *scope, *key));
                 let mut given = Vec::new();
-                queue.number(&mut numbering, |cell, number| {
+                queue.number(&mut dictionary, |cell, number| {
                     given.push((cell, number));
                     Ok(())
                 }).unwrap();
                 prop_assert!(queue.is_empty());
                 // Who has a number keeps it, so the second time it is the expected one.
                 let number = |(cell, scope, key): &(u32, u32, Key<'_>)| {
-                    (*cell, numbering.number(*scope, *key, key.hash()).unwrap())
+                    (*cell, dictionary.number(*scope, *key, key.hash()).unwrap())
                 };
                 let mut expected: Vec<(u32, u32)> = part.iter().map(number).collect();
                 given.sort_unstable();

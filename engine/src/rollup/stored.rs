@@ -15,7 +15,7 @@ use super::days::{LONGEST, trailing};
 use super::pages::{Sets, each_page};
 use super::{Asked, Terms};
 use crate::calendar::{Day, Window};
-use crate::events::Granularity;
+use crate::events::TimeGrain;
 use crate::store::{
     DataReader, FIRST_GIVEN, Marks, MonthOf, People, months as month_rows, numbers, users,
 };
@@ -27,14 +27,14 @@ use crate::{Error, Result};
 pub struct Stored {
     pub(super) readers: Vec<DataReader>,
     pub(super) groups: Vec<Group>,
-    /// For each cell the first day of its granule.
-    pub(super) granules: Vec<Day>,
+    /// For each cell the first day of its bucket.
+    pub(super) buckets: Vec<Day>,
     /// Files of everybody by month.
     pub(super) months: Vec<DataReader>,
     /// Granules that are whole months in which every event is counted, with the number of their
     /// cells: who asks for all of these asks for everybody.
     pub(super) whole: BTreeMap<Day, usize>,
-    pub(super) granularity: Granularity,
+    pub(super) grain: TimeGrain,
 }
 
 /// A row group that holds users of cells.
@@ -73,12 +73,12 @@ impl Stored {
             match asked {
                 Asked::Terms(list) => {
                     for (place, terms) in list.iter().enumerate() {
-                        if let Some(granules) = self.whole(terms) {
-                            everybody.push((at, place, granules));
+                        if let Some(buckets) = self.whole(terms) {
+                            everybody.push((at, place, buckets));
                             continue;
                         }
                         let cells = terms.iter().flatten().flatten();
-                        let first = cells.map(|cell| self.granules[*cell as usize]).min();
+                        let first = cells.map(|cell| self.buckets[*cell as usize]).min();
                         if let Some(first) = first {
                             let month = Window::Month.at(first).start;
                             months.entry(month).or_default().push((at, place, terms));
@@ -120,7 +120,7 @@ impl Stored {
             let rows = month_rows(&self.months)?;
             let whole: Result<Vec<(usize, usize, u64)>> = everybody
                 .into_par_iter()
-                .map(|(at, place, granules)| Ok((at, place, self.everybody(&rows, &granules)?)))
+                .map(|(at, place, buckets)| Ok((at, place, self.everybody(&rows, &buckets)?)))
                 .collect();
             for (at, place, users) in whole? {
                 counts[at][place] += users;
@@ -132,29 +132,29 @@ impl Stored {
         Ok(counts)
     }
 
-    /// The granules whose cells these terms unite, if they unite all of them and nobody else is
+    /// The buckets whose cells these terms unite, if they unite all of them and nobody else is
     /// in them.
     fn whole(&self, terms: &Terms) -> Option<Vec<Day>> {
         let [term] = terms.as_slice() else { return None };
         let [cells] = term.as_slice() else { return None };
         let mut counts: BTreeMap<Day, usize> = BTreeMap::new();
         for cell in cells {
-            *counts.entry(self.granules[*cell as usize]).or_default() += 1;
+            *counts.entry(self.buckets[*cell as usize]).or_default() += 1;
         }
         let is_whole = |(day, count): (&Day, &usize)| self.whole.get(day) == Some(count);
         let all = !counts.is_empty() && counts.iter().all(is_whole);
         all.then(|| counts.into_keys().collect())
     }
 
-    /// Everybody who did anything in these granules, from the sets by month, which `rows` tells.
-    fn everybody(&self, rows: &[Vec<MonthOf>], granules: &[Day]) -> Result<u64> {
-        let granule = |month: Day| match self.granularity {
-            Granularity::Calendar(window) => window.at(month).start,
-            Granularity::MonthEnd => month,
+    /// Everybody who did anything in these buckets, from the sets by month, which `rows` tells.
+    fn everybody(&self, rows: &[Vec<MonthOf>], buckets: &[Day]) -> Result<u64> {
+        let bucket = |month: Day| match self.grain {
+            TimeGrain::Calendar(window) => window.at(month).start,
+            TimeGrain::MonthEnd => month,
         };
         let mut shards: BTreeMap<u32, Vec<(&DataReader, &MonthOf)>> = BTreeMap::new();
         for (file, rows) in self.months.iter().zip(rows) {
-            for row in rows.iter().filter(|row| granules.contains(&granule(row.month))) {
+            for row in rows.iter().filter(|row| buckets.contains(&bucket(row.month))) {
                 shards.entry(row.shard).or_default().push((file, row));
             }
         }
@@ -243,7 +243,7 @@ impl Stored {
                 Ok(sketches)
             })
             .collect();
-        let mut all: Vec<Option<Sketch>> = vec![None; self.granules.len()];
+        let mut all: Vec<Option<Sketch>> = vec![None; self.buckets.len()];
         for (cell, part) in parts?.into_iter().flatten() {
             match &mut all[cell as usize] {
                 Some(whole) => whole.merge(&part)?,
@@ -255,7 +255,7 @@ impl Stored {
 
     /// Marks the cells of a list.
     fn needed<'b>(&self, cells: impl Iterator<Item = &'b u32>) -> Vec<bool> {
-        let mut needed = vec![false; self.granules.len()];
+        let mut needed = vec![false; self.buckets.len()];
         for cell in cells {
             needed[*cell as usize] = true;
         }

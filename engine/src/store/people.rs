@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 
-use crate::events::Book;
-use crate::users::{Key, Numbering, hash_scope};
+use crate::events::StringInterner;
+use crate::users::{IdDictionary, Key, hash_scope};
 use crate::{Error, Result};
 
 /// Number of parts.
@@ -29,17 +29,17 @@ const BYTES: &str = "bytes";
 /// Keys and their numbers.
 #[derive(Debug)]
 pub struct People {
-    parts: Vec<Mutex<Numbering>>,
+    parts: Vec<Mutex<IdDictionary>>,
     /// Numbers of each part that the store has already.
     stored: Vec<u32>,
     /// Scopes that keys belong to; code 0 is no scope.
-    scopes: Book,
+    scopes: StringInterner,
 }
 
 impl Default for People {
     fn default() -> Self {
         let parts = (0..PARTS).map(|_| Mutex::default()).collect();
-        Self { parts, stored: vec![0; PARTS], scopes: Book::default() }
+        Self { parts, stored: vec![0; PARTS], scopes: StringInterner::default() }
     }
 }
 
@@ -56,7 +56,7 @@ impl People {
     }
 
     /// One part, to give numbers in; [`number`](Self::number) makes them whole.
-    pub fn part(&self, part: usize) -> MutexGuard<'_, Numbering> {
+    pub fn part(&self, part: usize) -> MutexGuard<'_, IdDictionary> {
         self.parts[part].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -140,12 +140,12 @@ impl People {
         let labels = self.scopes.labels();
         let mut batches = Vec::new();
         for part in 0..PARTS {
-            let numbering = self.part(part);
-            let (from, to) = (self.stored[part], numbering.len());
+            let dictionary = self.part(part);
+            let (from, to) = (self.stored[part], dictionary.len());
             if from == to {
                 continue;
             }
-            let known = numbering.keys();
+            let known = dictionary.keys();
             let (mut scopes, mut kinds) = (Vec::new(), Vec::new());
             let (mut keys, mut numbers) = (Vec::<Vec<u8>>::new(), Vec::new());
             for place in from..to {
@@ -191,8 +191,8 @@ impl People {
         let labels = self.scopes.labels();
         let scopes: Vec<Option<u64>> =
             labels.iter().map(|label| label.as_deref().map(hash_scope)).collect();
-        let numbering = self.part(part);
-        let keys = numbering.keys();
+        let dictionary = self.part(part);
+        let keys = dictionary.keys();
         let hash = |place: u32| {
             let (scope, key) = keys.get(place).ok_or_else(no_key)?;
             if scope == 0 {
@@ -201,7 +201,7 @@ impl People {
             let scope = scopes.get(scope as usize).copied().flatten().ok_or_else(no_scope)?;
             Ok(key.hash_in(scope))
         };
-        (0..numbering.len()).map(hash).collect()
+        (0..dictionary.len()).map(hash).collect()
     }
 }
 

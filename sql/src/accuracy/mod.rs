@@ -227,7 +227,7 @@ impl Measured {
             let Some(answer) = last else { continue };
             if counter == Counter::EXACT {
                 self.notes.extend(answer.notes);
-                self.rejects = answer.seen.rejects;
+                self.rejects = answer.summary.rejects;
                 truth.clone_from(&answer.report.rows);
             }
             let rows = truth.iter().zip(&answer.report.rows);

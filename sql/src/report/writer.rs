@@ -10,7 +10,7 @@ use std::io::Write;
 
 use arrow::datatypes::SchemaRef;
 use engine::active::{CollectedRows, Level, Report, Row, RowSink};
-use engine::events::Overseer;
+use engine::events::ScanObserver;
 use engine::{Error, Kind, Result};
 
 use super::columns::{record_batch, schema};
@@ -55,12 +55,12 @@ impl fmt::Debug for Writer<'_> {
 }
 
 impl<'a> Writer<'a> {
-    /// Writes to `out`; `overseer` is told of the memory that kept rows take.
+    /// Writes to `out`; `observer` is told of the memory that kept rows take.
     pub fn new(
         format: Format,
         out: &'a mut dyn Write,
         style: &'a Style,
-        overseer: &'a dyn Overseer,
+        observer: &'a dyn ScanObserver,
     ) -> Self {
         let form = match format {
             Format::Csv => Form::Delimited(Delimited::new(',')),
@@ -69,7 +69,7 @@ impl<'a> Writer<'a> {
             Format::Parquet => Form::Parquet(None),
             Format::Table | Format::Markdown | Format::Html => Form::Reading(BTreeSet::new()),
         };
-        let rows = CollectedRows::new(overseer);
+        let rows = CollectedRows::new(observer);
         Self { format, style, out, report: None, rows, form }
     }
 

@@ -72,7 +72,7 @@ fn rows_of(file: &str, content: &[u8], fields: &str) -> Vec<Row> {
 
 fn rows(project: &Project) -> Vec<Row> {
     let answer = project.ask(&question());
-    assert_eq!(answer.seen.rejects.total(), 0, "{:?}", answer.seen.rejects);
+    assert_eq!(answer.summary.rejects.total(), 0, "{:?}", answer.summary.rejects);
     answer.report.rows
 }
 

@@ -58,9 +58,12 @@ fn assert_same(root: &Path, question: &Question) -> Answer {
     assert_eq!(stored.report.last_day, events.report.last_day);
     assert_eq!(stored.report.events, events.report.events);
     assert_eq!(stored.unmapped, events.unmapped);
-    assert_eq!((stored.seen.first, stored.seen.last), (events.seen.first, events.seen.last));
+    assert_eq!(
+        (stored.summary.first, stored.summary.last),
+        (events.summary.first, events.summary.last)
+    );
     let rejects = |answer: &Answer| {
-        let list = answer.seen.rejects.iter();
+        let list = answer.summary.rejects.iter();
         list.map(|(source, why, all)| format!("{source} {why} {} {:?}", all.rows, all.first.file()))
             .collect::<Vec<_>>()
     };

@@ -19,7 +19,7 @@ use datafusion::physical_plan::PhysicalExpr;
 use hashbrown::HashTable;
 
 use super::periods::Periods;
-use crate::events::{Codes, Users};
+use crate::events::{Codes, UserKeys};
 use crate::operators::column::{any_keys, is_int};
 use crate::operators::external;
 use crate::users::{hash_bytes, hash_int};
@@ -295,8 +295,8 @@ impl Interner {
                     }
                 }
             }
-            Self::Bytes(bytes) => match Users::of(values).map_err(external)? {
-                Users::Text(texts) => {
+            Self::Bytes(bytes) => match UserKeys::of(values).map_err(external)? {
+                UserKeys::Text(texts) => {
                     bytes.forget(!texts.data_buffers().is_empty());
                     let views = texts.views();
                     for (row, code) in codes.iter_mut().enumerate().filter(|(row, _)| valid(*row)) {
@@ -304,14 +304,14 @@ impl Interner {
                             bytes.code(views[row], || texts.value(row).as_bytes(), || fresh(row));
                     }
                 }
-                Users::Binary(binary) => {
+                UserKeys::Binary(binary) => {
                     bytes.forget(!binary.data_buffers().is_empty());
                     let views = binary.views();
                     for (row, code) in codes.iter_mut().enumerate().filter(|(row, _)| valid(*row)) {
                         *code = bytes.code(views[row], || binary.value(row), || fresh(row));
                     }
                 }
-                Users::Ints(_) => {
+                UserKeys::Ints(_) => {
                     return internal_err!("text was read as integers");
                 }
             },
@@ -389,7 +389,7 @@ impl Bytes {
 /// The values as 64-bit integers; unsigned ones by their bits.
 fn int_values(values: &ArrayRef) -> Result<ScalarBuffer<i64>> {
     match any_keys(values).map_err(external)? {
-        Users::Ints(ints) => Ok(ints),
+        UserKeys::Ints(ints) => Ok(ints),
         _ => internal_err!("integers were read as {}", values.data_type()),
     }
 }

@@ -12,7 +12,7 @@ use super::filters::Filters;
 use super::plan::Distinct;
 use super::sets::Sets;
 use crate::Result as Outcome;
-use crate::events::{Codes, Users};
+use crate::events::{Codes, UserKeys};
 use crate::operators::column::user_keys;
 use crate::operators::external;
 use crate::users::{Sketch, hash_int};
@@ -71,7 +71,7 @@ impl GroupSet for Sketch {
     ) -> Outcome<()> {
         found.clear();
         match user_keys(values)? {
-            Users::Ints(ints) => found.extend(ints.iter().map(|int| hash_int(*int))),
+            UserKeys::Ints(ints) => found.extend(ints.iter().map(|int| hash_int(*int))),
             users => {
                 found.resize(values.len(), 0);
                 let wanted = |row| rows.is_none_or(|rows| rows.is_valid(row));

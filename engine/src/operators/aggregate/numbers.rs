@@ -18,9 +18,9 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::DataType;
 
 use crate::counting_sort::counting_sort;
-use crate::events::Users;
+use crate::events::UserKeys;
 use crate::operators::column::{any_keys, is_int};
-use crate::users::{Key, Numbering, hash_bytes, hash_int, hash_wide};
+use crate::users::{IdDictionary, Key, hash_bytes, hash_int, hash_wide};
 use crate::{Error, Result};
 
 /// Integers below this are their own numbers. Wherever in this range the ids lie, a set takes at
@@ -39,7 +39,7 @@ const SHARD_BITS: u32 = SHARDS.trailing_zeros();
 pub(super) struct Numbers {
     /// Integers below this are numbers.
     known: u64,
-    shards: Vec<Mutex<Numbering>>,
+    shards: Vec<Mutex<IdDictionary>>,
     size: AtomicUsize,
 }
 
@@ -64,7 +64,7 @@ impl Numbers {
     ) -> Result<()> {
         found.clear();
         let users = any_keys(values)?;
-        if let Users::Ints(ints) = &users {
+        if let UserKeys::Ints(ints) = &users {
             found.extend_from_slice(ints);
             return Ok(());
         }
@@ -81,9 +81,9 @@ impl Numbers {
             }
             Ok(())
         })?;
-        ints.find(self, hash_int, Numbering::ints, found)?;
-        wides.find(self, hash_wide, Numbering::wides, found)?;
-        texts.find(self, hash_bytes, Numbering::texts, found)
+        ints.find(self, hash_int, IdDictionary::ints, found)?;
+        wides.find(self, hash_wide, IdDictionary::wides, found)?;
+        texts.find(self, hash_bytes, IdDictionary::texts, found)
     }
 
     /// The number that an integer of this column is, if it needs none.
@@ -99,7 +99,7 @@ impl Numbers {
     /// When there are more different values than numbers, about two billion.
     pub(super) fn give(&self, ints: &[i64], mut each: impl FnMut(u32)) -> Result<()> {
         let (ints, starts) = by_shard(ints, &shards(ints, hash_int));
-        self.visit(&ints, &starts, Numbering::ints, |_, given| each(turned(given as u32)))
+        self.visit(&ints, &starts, IdDictionary::ints, |_, given| each(turned(given as u32)))
     }
 
     /// Visits every shard once, with all keys that are its own; `each` gets the places and numbers
@@ -108,7 +108,7 @@ impl Numbers {
         &self,
         keys: &[K],
         starts: &[usize],
-        number: impl Fn(&mut Numbering, &[K], &mut Vec<u32>) -> Result<()>,
+        number: impl Fn(&mut IdDictionary, &[K], &mut Vec<u32>) -> Result<()>,
         mut each: impl FnMut(usize, u64),
     ) -> Result<()> {
         let mut locals = Vec::new();
@@ -118,11 +118,11 @@ impl Numbers {
                 continue;
             }
             {
-                let mut numbering = table.lock().unwrap_or_else(PoisonError::into_inner);
-                let size = numbering.size();
-                number(&mut numbering, keys, &mut locals)?;
+                let mut dictionary = table.lock().unwrap_or_else(PoisonError::into_inner);
+                let size = dictionary.size();
+                number(&mut dictionary, keys, &mut locals)?;
                 // A table may make room before it finds that the key is known.
-                self.size.fetch_add(numbering.size() - size, Ordering::Relaxed);
+                self.size.fetch_add(dictionary.size() - size, Ordering::Relaxed);
             }
             for (place, local) in (range[0]..).zip(&locals) {
                 each(place, given(*local, shard)?);
@@ -133,7 +133,7 @@ impl Numbers {
 
     /// Heap bytes in use.
     pub(super) fn size(&self) -> usize {
-        self.size.load(Ordering::Relaxed) + SHARDS * size_of::<Mutex<Numbering>>()
+        self.size.load(Ordering::Relaxed) + SHARDS * size_of::<Mutex<IdDictionary>>()
     }
 }
 
@@ -161,7 +161,7 @@ impl<K: Copy + Default> Strangers<K> {
         &self,
         numbers: &Numbers,
         hash: impl Fn(K) -> u64,
-        number: impl Fn(&mut Numbering, &[K], &mut Vec<u32>) -> Result<()>,
+        number: impl Fn(&mut IdDictionary, &[K], &mut Vec<u32>) -> Result<()>,
         found: &mut [i64],
     ) -> Result<()> {
         let shards = shards(&self.keys, hash);

@@ -18,7 +18,7 @@ use super::super::external;
 use super::super::function::{Aggregate, arguments, as_they_are, names};
 use super::super::single::Peek;
 use super::{SETS, append, nobody};
-use crate::users::{Bitmap, Key, Keys, Numbering, UserSet};
+use crate::users::{Bitmap, IdDictionary, Key, Keys, UserSet};
 use crate::{Error, Result as Outcome};
 
 const NAME: &str = "bitmap_agg";
@@ -129,7 +129,7 @@ impl GroupsAccumulator for AggGroups {
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
         let sets = self.groups.sets.take(emit_to);
         let mut answers = LargeBinaryBuilder::new();
-        let keys = self.groups.sets.numbering().map(Numbering::keys);
+        let keys = self.groups.sets.dictionary().map(IdDictionary::keys);
         for set in sets {
             let bitmap = self.bitmap(&set, keys.as_ref()).map_err(external)?;
             append(&mut answers, Some(&bitmap)).map_err(external)?;
@@ -164,7 +164,7 @@ impl Peek for AggGroups {
     fn peek(&self, group: usize) -> Result<ScalarValue> {
         let sets = &self.groups.sets;
         let Some(set) = sets.set(group) else { return nobody().map_err(external) };
-        let keys = sets.numbering().map(Numbering::keys);
+        let keys = sets.dictionary().map(IdDictionary::keys);
         let bytes = self.bitmap(set, keys.as_ref()).and_then(|bitmap| bitmap.to_bytes());
         Ok(ScalarValue::LargeBinary(Some(bytes.map_err(external)?)))
     }

@@ -8,7 +8,7 @@ use datasketches::hash::value::raw_bytes::from_slice;
 
 use super::super::column::{any_keys, counted};
 use super::super::parts::{Part, Parts, Rows};
-use crate::events::Users;
+use crate::events::UserKeys;
 use crate::{Error, Result};
 
 /// A part that takes in values.
@@ -84,14 +84,14 @@ fn for_each(
         return rows.try_for_each(|row| each(row, None));
     }
     match any_keys(column)? {
-        Users::Ints(ints) => {
+        UserKeys::Ints(ints) => {
             rows.try_for_each(|row| each(row, counts(row).then(|| Value::Int(ints[row]))))
         }
-        Users::Text(texts) => rows.try_for_each(|row| {
+        UserKeys::Text(texts) => rows.try_for_each(|row| {
             let bytes = if counts(row) { texts.value(row).as_bytes() } else { &[] };
             each(row, (!bytes.is_empty()).then_some(Value::Bytes(bytes)))
         }),
-        Users::Binary(values) => rows.try_for_each(|row| {
+        UserKeys::Binary(values) => rows.try_for_each(|row| {
             let bytes = if counts(row) { values.value(row) } else { &[] };
             each(row, (!bytes.is_empty()).then_some(Value::Bytes(bytes)))
         }),

@@ -19,7 +19,7 @@ use super::super::group_sets::GroupSets;
 use super::super::single::{Peek, Single};
 use super::super::{exact_state, external, state};
 use super::{People, Who, people_type};
-use crate::users::{Key, Numbering};
+use crate::users::{IdDictionary, Key};
 use crate::{Error, Result as Outcome};
 
 const NAME: &str = "rollup_distinct";
@@ -169,7 +169,7 @@ impl GroupsAccumulator for Groups {
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
         let (own, given) = (self.own.take(emit_to), self.given.take(emit_to));
-        let keys = [&self.own, &self.given].map(|sets| sets.numbering().map(Numbering::keys));
+        let keys = [&self.own, &self.given].map(|sets| sets.dictionary().map(IdDictionary::keys));
         let mut writer = state::Writer::new(own.len());
         for (own, given) in own.into_iter().zip(given) {
             let bytes = writer.bytes();

@@ -16,7 +16,7 @@ use datafusion::logical_expr::{
 use super::super::external;
 use super::{People, people_type};
 use crate::Result as Outcome;
-use crate::events::Users;
+use crate::events::UserKeys;
 use crate::store::{self, Store};
 use crate::users::Key;
 
@@ -57,7 +57,7 @@ impl StoreNumber {
         let (mut numbers, mut given) = (vec![0; users.len()], vec![false; users.len()]);
         let mut people = None;
         let wanted = |row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
-        Users::of(users)?.for_each(wanted, |row, key| {
+        UserKeys::of(users)?.for_each(wanted, |row, key| {
             if let Key::Int(int) = key
                 && let Ok(number) = u32::try_from(int)
             {
@@ -90,7 +90,7 @@ impl ScalarUDFImpl for StoreNumber {
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         match arguments {
-            [user] if Users::form(user).is_some() => Ok(people_type()),
+            [user] if UserKeys::form(user).is_some() => Ok(people_type()),
             _ => plan_err!("{NAME} takes a user key"),
         }
     }

@@ -19,12 +19,12 @@ use super::{BEYOND, Bitmap, Members, Space};
 use crate::users::Key;
 use crate::{Error, Result};
 
-const NUMBERED: &[u8; 3] = b"HCB";
-const KEYS: &[u8; 3] = b"HCK";
+const INT_MAGIC: &[u8; 3] = b"HCB";
+const KEY_MAGIC: &[u8; 3] = b"HCK";
 const VERSION: u8 = 1;
 /// What a 32-bit bitmap begins with: all of it, or its low half where runs follow.
 const COOKIE: u32 = 12_346;
-const COOKIE_OF_RUNS: u16 = 12_347;
+const RUN_COOKIE: u16 = 12_347;
 
 impl Bitmap {
     /// Appends the stored form.
@@ -35,7 +35,7 @@ impl Bitmap {
         let failed = |cause: io::Error| Error::internal("cannot write a set").caused_by(cause);
         match &self.0 {
             Members::Numbers(Some(Space(name)), numbers) => {
-                bytes.extend(NUMBERED);
+                bytes.extend(INT_MAGIC);
                 bytes.push(VERSION);
                 bytes.extend(name);
                 write_wide(numbers, bytes).map_err(failed)
@@ -47,7 +47,7 @@ impl Bitmap {
             Members::Numbers(None, numbers) => write_wide(numbers, bytes).map_err(failed),
             Members::Keys(keys) if keys.len() == 0 => Self::default().write(bytes),
             Members::Keys(keys) => {
-                bytes.extend(KEYS);
+                bytes.extend(KEY_MAGIC);
                 bytes.push(VERSION);
                 keys.iter().for_each(|key| key.write(bytes));
                 Ok(())
@@ -70,7 +70,7 @@ impl Bitmap {
     /// # Errors
     /// When the bytes are anything else.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        if let Some(rest) = bytes.strip_prefix(NUMBERED) {
+        if let Some(rest) = bytes.strip_prefix(INT_MAGIC) {
             let (name, rest) = versioned(rest)?
                 .split_first_chunk::<16>()
                 .ok_or_else(|| broken("the store id is truncated"))?;
@@ -79,7 +79,7 @@ impl Bitmap {
                 .ok_or_else(|| broken("the ids are truncated or corrupt"))?;
             return Ok(Self::of_numbers(Some(Space(*name)), numbers));
         }
-        if let Some(rest) = bytes.strip_prefix(KEYS) {
+        if let Some(rest) = bytes.strip_prefix(KEY_MAGIC) {
             return Ok(Self(Members::Keys(read_keys(versioned(rest)?)?)));
         }
         let narrow = read_narrow(bytes).map(Self::from);
@@ -150,21 +150,21 @@ fn read_wide(bytes: &[u8]) -> Option<RoaringTreemap> {
 /// The bitmap that the bytes begin with, and what is behind it.
 fn read_one(bytes: &[u8]) -> Option<(RoaringBitmap, &[u8])> {
     let cookie = u32::from_le_bytes(*bytes.first_chunk()?);
-    if cookie != COOKIE && cookie as u16 != COOKIE_OF_RUNS {
+    if cookie != COOKIE && cookie as u16 != RUN_COOKIE {
         return None;
     }
     let mut rest = bytes;
     let bitmap = RoaringBitmap::deserialize_from(&mut rest).ok()?;
     // The crate reads past lengths and offsets that are wrong; they would not be written so.
-    let mut same = Same(bytes);
+    let mut same = CompareWriter(bytes);
     bitmap.serialize_into(&mut same).ok()?;
     (same.0.len() == rest.len()).then_some((bitmap, rest))
 }
 
 /// Takes what is written, as long as it is what is expected.
-struct Same<'a>(&'a [u8]);
+struct CompareWriter<'a>(&'a [u8]);
 
-impl Write for Same<'_> {
+impl Write for CompareWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0 = self.0.strip_prefix(bytes).ok_or(io::ErrorKind::InvalidData)?;
         Ok(bytes.len())

@@ -9,14 +9,14 @@ use super::{Repr, UserSet, high, low};
 use crate::counting_sort::counting_sort;
 
 /// A list at most this long stays a list ...
-const LIST: usize = 1024;
+const MAX_LIST: usize = 1024;
 /// ... and a longer one too, while it has fewer users than this for each page up to its last.
-const PER_PAGE: usize = 4;
+const MIN_USERS_PER_PAGE: usize = 4;
 /// Room in a list that gets its first user.
-const FIRST: usize = 4;
+const INITIAL_CAPACITY: usize = 4;
 /// A tail behind pages takes at most this part of what they take: a visit then meets each of their
 /// cache lines about as often, however large the set is.
-const PART: usize = 8;
+const TAIL_SHARE: usize = 8;
 
 /// A [`UserSet`] in the making. It cannot tell who is in it until it is
 /// [finished](Self::finish), and takes several times less time to fill for that.
@@ -32,32 +32,32 @@ impl SetBuilder {
     #[inline]
     pub fn push(&mut self, number: u32, heap: &mut usize) {
         if self.tail.len() == self.tail.capacity() {
-            self.make_room(heap);
+            self.grow_or_flush(heap);
         }
         self.tail.push(number);
     }
 
     #[cold]
-    fn make_room(&mut self, heap: &mut usize) {
+    fn grow_or_flush(&mut self, heap: &mut usize) {
         let before = self.size();
         if self.pages.is_empty() {
             self.tail.sort_unstable();
             self.tail.dedup();
             if self.tail.len() * 2 >= self.tail.capacity() {
                 let pages = self.tail.last().map_or(0, |last| high(*last));
-                if self.tail.len() <= LIST.max(pages * PER_PAGE) {
-                    let room = (self.tail.capacity() * 2).max(FIRST);
+                if self.tail.len() <= MAX_LIST.max(pages * MIN_USERS_PER_PAGE) {
+                    let room = (self.tail.capacity() * 2).max(INITIAL_CAPACITY);
                     self.tail.reserve_exact(room - self.tail.len());
                 } else {
                     self.pages.reserve_exact(pages + 1);
-                    self.put_away();
+                    self.flush_tail();
                 }
             }
         } else {
-            self.put_away();
+            self.flush_tail();
             let pages: usize = self.pages.iter().map(Page::size).sum();
             let room = self.tail.capacity() * 2;
-            if room * size_of::<u32>() <= pages / PART {
+            if room * size_of::<u32>() <= pages / TAIL_SHARE {
                 self.tail.reserve_exact(room);
             }
         }
@@ -66,7 +66,7 @@ impl SetBuilder {
 
     /// Empties the tail into the pages: sorted by page first, so that each page is met once and
     /// stays in the nearest cache meanwhile, unless there are more pages than users.
-    fn put_away(&mut self) {
+    fn flush_tail(&mut self) {
         let last = self.tail.iter().max().map_or(0, |number| high(*number));
         page_mut(&mut self.pages, last, &mut 0);
         if self.tail.len() < self.pages.len() {
@@ -106,8 +106,8 @@ impl SetBuilder {
             self.tail.dedup();
             return UserSet(Repr::Few(self.tail));
         }
-        self.put_away();
-        self.pages.iter_mut().for_each(Page::settle);
+        self.flush_tail();
+        self.pages.iter_mut().for_each(Page::normalize);
         UserSet(Repr::Pages(self.pages))
     }
 

@@ -4,7 +4,7 @@
 //! every 65,536 numbers: a page is a sorted list while it is thin and an 8 KiB bitset from then
 //! on. Filling a Roaring bitmap value by value costs several times as much, because it searches
 //! its containers for every value; the pages are found by index. That is why numbers should be
-//! dense (see [`Numbering`](super::Numbering)): a set takes up to 24 bytes for every page below
+//! dense (see [`IdDictionary`](super::IdDictionary)): a set takes up to 24 bytes for every page below
 //! its largest number, touched or not.
 
 mod builder;
@@ -18,7 +18,7 @@ pub use builder::SetBuilder;
 use page::{Page, WORDS, page_mut};
 
 /// A set with up to this many users is one sorted list.
-const FEW: usize = 16;
+const MAX_FEW: usize = 16;
 /// Stands in the place of the length of a list where a bitset is written.
 const BITSET: u16 = u16::MAX;
 
@@ -63,10 +63,10 @@ impl UserSet {
             Repr::Pages(pages) => page_mut(pages, high(number), heap).insert(low(number), heap),
             Repr::Few(few) => match few.binary_search(&number) {
                 Ok(_) => false,
-                Err(at) if few.len() < FEW => {
+                Err(at) if few.len() < MAX_FEW => {
                     if few.len() == few.capacity() {
                         let before = few.capacity();
-                        few.reserve_exact(before.clamp(2, FEW / 2).min(FEW - before));
+                        few.reserve_exact(before.clamp(2, MAX_FEW / 2).min(MAX_FEW - before));
                         *heap += (few.capacity() - before) * size_of::<u32>();
                     }
                     few.insert(at, number);

@@ -31,7 +31,7 @@ pub const PRECISIONS: RangeInclusive<u8> = 4..=18;
 const MAGIC: [u8; 5] = [b'H', b'C', b'S', 1, 1];
 const HEADER: usize = MAGIC.len() + 2;
 /// Places in a list that gets its first hash.
-const FIRST: usize = 4;
+const INITIAL_CAPACITY: usize = 4;
 /// What a hash in the list takes on average: half of the places of a long list are for hashes
 /// that are in it already.
 const BYTES_PER_HASH: usize = 16;
@@ -91,10 +91,10 @@ impl Sketch {
     #[inline]
     pub fn insert_counting(&mut self, hash: u64, heap: &mut usize) {
         match &mut self.repr {
-            Repr::Registers(registers) => registers.raise(hash),
+            Repr::Registers(registers) => registers.insert_hash(hash),
             Repr::List(list) if list.len() < list.capacity() => list.push(hash),
             Repr::List(_) => {
-                self.make_room(heap);
+                self.grow(heap);
                 self.insert(hash);
             }
         }
@@ -106,19 +106,21 @@ impl Sketch {
     /// When the precisions differ: the result would be neither.
     pub fn merge(&mut self, other: &Self) -> Result<()> {
         if self.precision != other.precision {
-            let (ours, theirs) = (self.precision, other.precision);
+            let (ours, to_hyperloglog) = (self.precision, other.precision);
             return Err(Error::input(format!(
-                "cannot merge sketches of precision {ours} and {theirs}"
+                "cannot merge sketches of precision {ours} and {to_hyperloglog}"
             )));
         }
         match (&mut self.repr, &other.repr) {
-            (Repr::Registers(ours), Repr::Registers(theirs)) => ours.merge(theirs),
-            (Repr::List(ours), Repr::Registers(theirs)) => {
-                let mut registers = theirs.clone();
-                ours.iter().for_each(|hash| registers.raise(*hash));
+            (Repr::Registers(ours), Repr::Registers(to_hyperloglog)) => ours.merge(to_hyperloglog),
+            (Repr::List(ours), Repr::Registers(to_hyperloglog)) => {
+                let mut registers = to_hyperloglog.clone();
+                ours.iter().for_each(|hash| registers.insert_hash(*hash));
                 self.repr = Repr::Registers(registers);
             }
-            (_, Repr::List(theirs)) => theirs.iter().for_each(|hash| self.insert(*hash)),
+            (_, Repr::List(to_hyperloglog)) => {
+                to_hyperloglog.iter().for_each(|hash| self.insert(*hash))
+            }
         }
         Ok(())
     }
@@ -137,7 +139,7 @@ impl Sketch {
     /// # Errors
     /// As `estimate`.
     pub fn within(&self, sigmas: f64) -> Result<Estimate> {
-        Ok(match &self.settled().repr {
+        Ok(match &self.normalized().repr {
             Repr::List(list) => {
                 let users = list.len() as u64;
                 Estimate { users, low: users, high: users }
@@ -166,7 +168,7 @@ impl Sketch {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.push(self.precision);
-        match &self.settled().repr {
+        match &self.normalized().repr {
             Repr::List(hashes) => {
                 bytes.push(0);
                 bytes.extend(hashes.iter().flat_map(|hash| hash.to_le_bytes()));
@@ -224,14 +226,14 @@ impl Sketch {
 
     /// Makes room for another hash in a full list, which may become registers for that.
     #[cold]
-    fn make_room(&mut self, heap: &mut usize) {
+    fn grow(&mut self, heap: &mut usize) {
         let before = self.size();
-        self.settle();
+        self.normalize();
         let longest = 2 * self.longest_list();
         if let Repr::List(list) = &mut self.repr
             && list.len() * 2 >= list.capacity()
         {
-            let room = (list.capacity() * 2).max(FIRST).min(longest);
+            let room = (list.capacity() * 2).max(INITIAL_CAPACITY).min(longest);
             list.reserve_exact(room - list.len());
         }
         *heap = (*heap + self.size()).wrapping_sub(before);
@@ -240,26 +242,26 @@ impl Sketch {
     /// Brings a list into order, every hash once, and turns it into registers if it is longer
     /// than these. By the number of its hashes alone: equal sketches must have equal bytes,
     /// whatever they were made of.
-    fn settle(&mut self) {
+    fn normalize(&mut self) {
         let longest = self.longest_list();
         let Repr::List(list) = &mut self.repr else { return };
         list.sort_unstable();
         list.dedup();
         if list.len() > longest {
             let mut registers = Registers::new(self.precision);
-            list.iter().for_each(|hash| registers.raise(*hash));
+            list.iter().for_each(|hash| registers.insert_hash(*hash));
             self.repr = Repr::Registers(registers);
         }
     }
 
     /// The same sketch, settled.
-    fn settled(&self) -> Cow<'_, Self> {
+    fn normalized(&self) -> Cow<'_, Self> {
         match &self.repr {
             Repr::Registers(_) => Cow::Borrowed(self),
             Repr::List(_) => {
-                let mut settled = self.clone();
-                settled.settle();
-                Cow::Owned(settled)
+                let mut normalized = self.clone();
+                normalized.normalize();
+                Cow::Owned(normalized)
             }
         }
     }

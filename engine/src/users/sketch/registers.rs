@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::users::hash_bytes;
 use crate::{Error, Result};
 
-const PER_WORD: usize = 5;
-const BITS: u32 = 6;
-const MASK: u32 = (1 << BITS) - 1;
+const REGISTERS_PER_WORD: usize = 5;
+const REGISTER_BITS: u32 = 6;
+const MASK: u32 = (1 << REGISTER_BITS) - 1;
 
 /// 2^precision registers of 6 bits, five to a word, the first in the lowest bits.
 #[derive(Clone, Debug)]
@@ -45,13 +45,13 @@ impl Registers {
         if words.len() != word_count(precision) {
             return bad("wrong length");
         }
-        let highest = u32::from(u64::BITS as u8 - precision + 1);
+        let highest = u32::from(u64::REGISTER_BITS as u8 - precision + 1);
         for (at, word) in words.iter().enumerate() {
-            let used = PER_WORD.min((1 << precision) - at * PER_WORD);
+            let used = REGISTERS_PER_WORD.min((1 << precision) - at * REGISTERS_PER_WORD);
             if lanes(*word).take(used).any(|register| register > highest) {
                 return bad("a register is out of range");
             }
-            if u64::from(*word) >> (BITS as usize * used) != 0 {
+            if u64::from(*word) >> (REGISTER_BITS as usize * used) != 0 {
                 return bad("nonzero bits after the last register");
             }
         }
@@ -66,18 +66,23 @@ impl Registers {
 
     /// Raises the register of a hash, if it is lower than that.
     #[inline]
-    pub(super) fn raise(&mut self, hash: u64) {
+    pub(super) fn insert_hash(&mut self, hash: u64) {
         let rest = (hash << self.precision) | 1 << (self.precision - 1);
         let rank = 1 + rest.leading_zeros();
         if rank > u32::from(self.floor) {
-            self.raise_to((hash >> (u64::BITS - u32::from(self.precision))) as usize, rank);
+            self.raise_to(
+                (hash >> (u64::REGISTER_BITS - u32::from(self.precision))) as usize,
+                rank,
+            );
         }
     }
 
     #[inline]
     fn raise_to(&mut self, register: usize, rank: u32) {
-        let (word, shift) =
-            (&mut self.words[register / PER_WORD], BITS * (register % PER_WORD) as u32);
+        let (word, shift) = (
+            &mut self.words[register / REGISTERS_PER_WORD],
+            REGISTER_BITS * (register % REGISTERS_PER_WORD) as u32,
+        );
         let before = (*word >> shift) & MASK;
         if rank <= before {
             return;
@@ -93,9 +98,9 @@ impl Registers {
 
     /// Raises every register to that of `other`, which has as many.
     pub(super) fn merge(&mut self, other: &Self) {
-        for (ours, theirs) in self.words.iter_mut().zip(&other.words) {
-            let higher = lanes(*ours).zip(lanes(*theirs)).map(|(a, b)| a.max(b));
-            *ours = higher.rev().fold(0, |word, register| word << BITS | register);
+        for (ours, to_hyperloglog) in self.words.iter_mut().zip(&other.words) {
+            let higher = lanes(*ours).zip(lanes(*to_hyperloglog)).map(|(a, b)| a.max(b));
+            *ours = higher.rev().fold(0, |word, register| word << REGISTER_BITS | register);
         }
         self.find_floor();
     }
@@ -117,17 +122,17 @@ impl Registers {
     /// # Errors
     /// When the crate keeps its registers in another way than it used to.
     pub(super) fn estimate(&self) -> Result<f64> {
-        Ok(self.theirs()?.count().max(0.0))
+        Ok(self.to_hyperloglog()?.count().max(0.0))
     }
 
     /// The same registers in the crate.
-    fn theirs(&self) -> Result<HyperLogLogPlus<u64, PassThrough>> {
+    fn to_hyperloglog(&self) -> Result<HyperLogLogPlus<u64, PassThrough>> {
         let count = 1 << self.precision;
         let zeros = if self.floor == 0 { self.at_floor as usize } else { 0 };
-        let mirror = Mirror {
+        let mirror = SerializedSketch {
             builder: PassThrough,
             precision: self.precision,
-            counts: (count, 1 << 24, 4 * count / PER_WORD),
+            counts: (count, 1 << 24, 4 * count / REGISTERS_PER_WORD),
             tmpset: &[],
             sparse: (0, 0, &[]),
             registers: Some((&self.words, count, zeros)),
@@ -148,18 +153,18 @@ impl Registers {
 
 /// Words that hold the registers of a precision.
 pub(super) fn word_count(precision: u8) -> usize {
-    (1_usize << precision).div_ceil(PER_WORD)
+    (1_usize << precision).div_ceil(REGISTERS_PER_WORD)
 }
 
 /// The registers of a word.
 fn lanes(word: u32) -> impl DoubleEndedIterator<Item = u32> + ExactSizeIterator {
-    (0..PER_WORD as u32).map(move |lane| (word >> (lane * BITS)) & MASK)
+    (0..REGISTERS_PER_WORD as u32).map(move |lane| (word >> (lane * REGISTER_BITS)) & MASK)
 }
 
 /// The fields of [`HyperLogLogPlus`] in its serde form: the crate gives no other way to registers
 /// that were filled elsewhere.
 #[derive(Serialize)]
-struct Mirror<'a> {
+struct SerializedSketch<'a> {
     builder: PassThrough,
     precision: u8,
     counts: (usize, usize, usize),
@@ -216,7 +221,7 @@ mod tests {
 
     fn of(precision: u8, hashes: &[u64]) -> Registers {
         let mut registers = Registers::new(precision);
-        hashes.iter().for_each(|hash| registers.raise(*hash));
+        hashes.iter().for_each(|hash| registers.insert_hash(*hash));
         registers
     }
 
@@ -228,12 +233,12 @@ mod tests {
         #[test]
         fn hashes_raise_what_they_raise_in_the_crate(hashes in hashes(), precision in 4_u8..=18) {
             let ours = of(precision, &hashes);
-            let mut theirs = Registers::new(precision).theirs().unwrap();
-            hashes.iter().for_each(|hash| theirs.insert(hash));
-            let same = ours.theirs().unwrap();
-            let bytes = |theirs| postcard::to_allocvec(theirs).unwrap();
-            prop_assert_eq!(bytes(&same), bytes(&theirs));
-            prop_assert_eq!(ours.estimate().unwrap(), theirs.count());
+            let mut to_hyperloglog = Registers::new(precision).to_hyperloglog().unwrap();
+            hashes.iter().for_each(|hash| to_hyperloglog.insert(hash));
+            let same = ours.to_hyperloglog().unwrap();
+            let bytes = |to_hyperloglog| postcard::to_allocvec(to_hyperloglog).unwrap();
+            prop_assert_eq!(bytes(&same), bytes(&to_hyperloglog));
+            prop_assert_eq!(ours.estimate().unwrap(), to_hyperloglog.count());
         }
 
         #[test]

@@ -8,8 +8,8 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use super::Key;
+use super::fixed_key_table::{FREE, FixedKeyTable};
 use super::key::{hash_bytes, hash_int, hash_wide};
-use super::table::{FREE, Table};
 use crate::{Error, Result};
 
 /// What the bytes in the arena were: a text, or a scoped UUID.
@@ -17,16 +17,16 @@ const TEXT: u8 = 0;
 const WIDE: u8 = 1;
 
 /// Keys that are looked up together: some more than a processor can wait for at a time.
-const TOGETHER: usize = 64;
+const LOOKUP_BATCH: usize = 64;
 
 /// Numbers for keys. Kinds of keys have tables of their own, so that integers cost 16 bytes of
 /// table and UUIDs 32, and share one sequence of numbers.
 ///
 /// A key may be scoped: user 42 of two installations are two people. Scope 0 is "no scope".
 #[derive(Debug, Default)]
-pub struct Numbering {
-    ints: Table<i64>,
-    wides: Table<u128>,
+pub struct IdDictionary {
+    ints: FixedKeyTable<i64>,
+    wides: FixedKeyTable<u128>,
     scoped: HashTable<(u32, i64, u32)>,
     texts: HashTable<(u64, u32, u32)>,
     arena: Vec<u8>,
@@ -34,7 +34,7 @@ pub struct Numbering {
     next: u32,
 }
 
-impl Numbering {
+impl IdDictionary {
     /// How many keys have numbers; the numbers are `0..len`.
     pub fn len(&self) -> u32 {
         self.next
@@ -52,15 +52,19 @@ impl Numbering {
     #[inline]
     pub fn number(&mut self, scope: u32, key: Key<'_>, hash: u64) -> Result<u32> {
         match (scope, key) {
-            (0, Key::Int(int)) => one(&mut self.ints, &mut self.next, int, hash, hash_int),
-            (0, Key::Wide(wide)) => one(&mut self.wides, &mut self.next, wide, hash, hash_wide),
+            (0, Key::Int(int)) => {
+                find_or_insert(&mut self.ints, &mut self.next, int, hash, hash_int)
+            }
+            (0, Key::Wide(wide)) => {
+                find_or_insert(&mut self.wides, &mut self.next, wide, hash, hash_wide)
+            }
             (_, Key::Int(int)) => {
                 let rehash = |e: &(u32, i64, u32)| scoped_hash(e.0, hash_int(e.1));
                 let same = |e: &(u32, i64, u32)| e.0 == scope && e.1 == int;
                 match self.scoped.entry(scoped_hash(scope, hash), same, rehash) {
                     Entry::Occupied(entry) => Ok(entry.get().2),
                     Entry::Vacant(entry) => {
-                        let number = take(&mut self.next)?;
+                        let number = next_id(&mut self.next)?;
                         entry.insert((scope, int, number));
                         Ok(number)
                     }
@@ -77,7 +81,7 @@ impl Numbering {
     /// # Errors
     /// As [`number`](Self::number).
     pub fn ints(&mut self, keys: &[i64], numbers: &mut Vec<u32>) -> Result<()> {
-        all(&mut self.ints, &mut self.next, keys, hash_int, numbers)
+        find_or_insert_many(&mut self.ints, &mut self.next, keys, hash_int, numbers)
     }
 
     /// As [`ints`](Self::ints), for keys of 16 bytes.
@@ -85,7 +89,7 @@ impl Numbering {
     /// # Errors
     /// As [`number`](Self::number).
     pub fn wides(&mut self, keys: &[u128], numbers: &mut Vec<u32>) -> Result<()> {
-        all(&mut self.wides, &mut self.next, keys, hash_wide, numbers)
+        find_or_insert_many(&mut self.wides, &mut self.next, keys, hash_wide, numbers)
     }
 
     /// As [`ints`](Self::ints), for any other keys, one by one.
@@ -103,24 +107,24 @@ impl Numbering {
     /// Every key by its number. This takes a pass over all keys and 16 bytes for each.
     pub fn keys(&self) -> Keys<'_> {
         let mut keys = Keys {
-            numbering: self,
-            places: vec![Place::Text(0); self.next as usize],
+            dictionary: self,
+            locations: vec![KeyLocation::Text(0); self.next as usize],
             wides: Vec::with_capacity(self.wides.len()),
             scoped: Vec::with_capacity(self.scoped.len()),
         };
         for (int, number) in self.ints.iter() {
-            keys.places[number as usize] = Place::Int(int);
+            keys.locations[number as usize] = KeyLocation::Int(int);
         }
         for (wide, number) in self.wides.iter() {
-            keys.places[number as usize] = Place::Wide(keys.wides.len() as u32);
+            keys.locations[number as usize] = KeyLocation::Wide(keys.wides.len() as u32);
             keys.wides.push(wide);
         }
         for (scope, int, number) in &self.scoped {
-            keys.places[*number as usize] = Place::Scoped(keys.scoped.len() as u32);
+            keys.locations[*number as usize] = KeyLocation::Scoped(keys.scoped.len() as u32);
             keys.scoped.push((*scope, *int));
         }
         for (_, place, number) in &self.texts {
-            keys.places[*number as usize] = Place::Text(*place);
+            keys.locations[*number as usize] = KeyLocation::Text(*place);
         }
         keys
     }
@@ -150,7 +154,7 @@ impl Numbering {
         match self.texts.entry(hash, same, |e| e.0) {
             Entry::Occupied(entry) => Ok(entry.get().2),
             Entry::Vacant(entry) => {
-                let number = take(&mut self.next)?;
+                let number = next_id(&mut self.next)?;
                 let place = self.ends.len() as u32; // at most `next`, which is checked above
                 entry.insert((hash, place, number));
                 self.arena.extend_from_slice(&scope.to_le_bytes());
@@ -165,8 +169,8 @@ impl Numbering {
 
 /// The number of a key in its table, the next one if it is new.
 #[inline]
-fn one<K: Copy + Default + PartialEq>(
-    table: &mut Table<K>,
+fn find_or_insert<K: Copy + Default + PartialEq>(
+    table: &mut FixedKeyTable<K>,
     next: &mut u32,
     key: K,
     hash: u64,
@@ -174,30 +178,30 @@ fn one<K: Copy + Default + PartialEq>(
 ) -> Result<u32> {
     let (number, is_new) = table.number(key, hash, *next, rehash);
     if is_new {
-        take(next)?;
+        next_id(next)?;
     }
     Ok(number)
 }
 
 /// The numbers of many keys: their first slots are fetched together.
-fn all<K: Copy + Default + PartialEq>(
-    table: &mut Table<K>,
+fn find_or_insert_many<K: Copy + Default + PartialEq>(
+    table: &mut FixedKeyTable<K>,
     next: &mut u32,
     keys: &[K],
     hash: impl Fn(K) -> u64 + Copy,
     numbers: &mut Vec<u32>,
 ) -> Result<()> {
     numbers.clear();
-    let mut places = [0; TOGETHER];
-    for keys in keys.chunks(TOGETHER) {
-        for (place, key) in places.iter_mut().zip(keys) {
-            *place = table.place(hash(*key));
+    let mut locations = [0; LOOKUP_BATCH];
+    for keys in keys.chunks(LOOKUP_BATCH) {
+        for (place, key) in locations.iter_mut().zip(keys) {
+            *place = table.home_slot(hash(*key));
         }
         let from = numbers.len();
-        numbers.extend(keys.iter().zip(&places).map(|(key, place)| table.at(*place, *key)));
+        numbers.extend(keys.iter().zip(&locations).map(|(key, place)| table.at(*place, *key)));
         for (number, key) in numbers[from..].iter_mut().zip(keys) {
             if *number == FREE {
-                *number = one(table, next, *key, hash(*key), hash)?;
+                *number = find_or_insert(table, next, *key, hash(*key), hash)?;
             }
         }
     }
@@ -207,15 +211,15 @@ fn all<K: Copy + Default + PartialEq>(
 /// The keys of a numbering by their numbers: the way back.
 #[derive(Debug)]
 pub struct Keys<'a> {
-    numbering: &'a Numbering,
-    places: Vec<Place>,
+    dictionary: &'a IdDictionary,
+    locations: Vec<KeyLocation>,
     wides: Vec<u128>,
     scoped: Vec<(u32, i64)>,
 }
 
 /// A key, or where it lies.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum KeyLocation {
     Int(i64),
     Wide(u32),
     Scoped(u32),
@@ -226,15 +230,15 @@ impl Keys<'_> {
     /// The scope (0: none) and the key of a number; `None` for a number that was never given.
     #[inline]
     pub fn get(&self, number: u32) -> Option<(u32, Key<'_>)> {
-        Some(match *self.places.get(number as usize)? {
-            Place::Int(int) => (0, Key::Int(int)),
-            Place::Wide(at) => (0, Key::Wide(self.wides[at as usize])),
-            Place::Scoped(at) => {
+        Some(match *self.locations.get(number as usize)? {
+            KeyLocation::Int(int) => (0, Key::Int(int)),
+            KeyLocation::Wide(at) => (0, Key::Wide(self.wides[at as usize])),
+            KeyLocation::Scoped(at) => {
                 let (scope, int) = self.scoped[at as usize];
                 (scope, Key::Int(int))
             }
-            Place::Text(at) => {
-                let stored = stored(&self.numbering.arena, &self.numbering.ends, at);
+            KeyLocation::Text(at) => {
+                let stored = stored(&self.dictionary.arena, &self.dictionary.ends, at);
                 let (scope, rest) = stored.split_first_chunk()?;
                 let (kind, bytes) = rest.split_first()?;
                 let key = if *kind == WIDE { Key::of_binary(bytes) } else { Key::Text(bytes) };
@@ -256,7 +260,7 @@ fn scoped_hash(scope: u32, hash: u64) -> u64 {
 }
 
 #[inline]
-fn take(next: &mut u32) -> Result<u32> {
+fn next_id(next: &mut u32) -> Result<u32> {
     let number = *next;
     *next = number
         .checked_add(1)
@@ -270,7 +274,7 @@ mod tests {
 
     use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
-    use super::{Key, Numbering};
+    use super::{IdDictionary, Key};
 
     /// A key that owns its bytes, and its scope: the second road is a `HashMap` over these.
     fn keys() -> impl Strategy<Value = (u32, Vec<u8>, u8)> {
@@ -295,15 +299,15 @@ mod tests {
     proptest! {
         #[test]
         fn equal_keys_and_only_they_share_a_number(input in proptest::collection::vec(keys(), 0..300)) {
-            let mut numbering = Numbering::default();
+            let mut dictionary = IdDictionary::default();
             let mut expected = HashMap::new();
             for (scope, bytes, kind) in &input {
                 let key = key(bytes, *kind);
-                let number = numbering.number(*scope, key, key.hash()).unwrap();
+                let number = dictionary.number(*scope, key, key.hash()).unwrap();
                 let next = expected.len() as u32;
                 prop_assert_eq!(number, *expected.entry((*scope, format!("{key:?}"))).or_insert(next));
             }
-            let (mut together, mut alone) = (Numbering::default(), Numbering::default());
+            let (mut together, mut alone) = (IdDictionary::default(), IdDictionary::default());
             let ints: Vec<i64> = input.iter().map(|(_, bytes, _)| bytes.len() as i64 % 7).collect();
             let wides: Vec<u128> = ints.iter().map(|int| *int as u128).collect();
             let texts: Vec<&[u8]> = input.iter().map(|(_, bytes, _)| bytes.as_slice()).collect();
@@ -316,13 +320,13 @@ mod tests {
             together.texts(&texts, &mut numbers).unwrap();
             prop_assert!(numbers.iter().copied().eq(texts.iter().map(|t| number(Key::Text(t)))));
             prop_assert_eq!(together.len(), alone.len());
-            prop_assert_eq!(numbering.len() as usize, expected.len());
-            let keys = numbering.keys();
+            prop_assert_eq!(dictionary.len() as usize, expected.len());
+            let keys = dictionary.keys();
             for ((scope, key), number) in &expected {
                 let back = keys.get(*number).map(|(scope, key)| (scope, format!("{key:?}")));
                 prop_assert_eq!(back, Some((*scope, key.clone())));
             }
-            prop_assert!(keys.get(numbering.len()).is_none());
+            prop_assert!(keys.get(dictionary.len()).is_none());
         }
     }
 }

@@ -1,8 +1,8 @@
 //! A hash table of keys of fixed width with their numbers, made for looking up many at a time.
 //!
 //! It is larger than the caches, so whoever looks up one key waits for memory, and whoever looks
-//! up the next one then waits again. [`at`](Table::at) reads one slot and decides nothing by it:
-//! called for many keys in a row whose [places](Table::place) are known, it is so little work that
+//! up the next one then waits again. [`at`](FixedKeyTable::at) reads one slot and decides nothing by it:
+//! called for many keys in a row whose [slots](FixedKeyTable::home_slot) are known, it is so little work that
 //! the processor fetches their slots at the same time. With a third of the slots free most keys
 //! lie in their first one.
 
@@ -12,23 +12,23 @@ use std::hint::select_unpredictable;
 /// Stands in the place of a number where a slot is free; no key gets it.
 pub(super) const FREE: u32 = u32::MAX;
 /// Slots of the smallest table.
-const FEWEST: usize = 4;
+const MIN_SLOTS: usize = 4;
 
 /// Keys with their numbers, by open addressing.
 #[derive(Clone)]
-pub(super) struct Table<K> {
+pub(super) struct FixedKeyTable<K> {
     /// None, or a power of two; at most two thirds are taken.
     slots: Vec<(K, u32)>,
     len: usize,
 }
 
-impl<K> Default for Table<K> {
+impl<K> Default for FixedKeyTable<K> {
     fn default() -> Self {
         Self { slots: Vec::new(), len: 0 }
     }
 }
 
-impl<K: Copy + Default + PartialEq> Table<K> {
+impl<K: Copy + Default + PartialEq> FixedKeyTable<K> {
     /// How many keys are in it.
     pub(super) fn len(&self) -> usize {
         self.len
@@ -36,14 +36,14 @@ impl<K: Copy + Default + PartialEq> Table<K> {
 
     /// The slot in which a key with this hash lies first.
     #[inline]
-    pub(super) fn place(&self, hash: u64) -> usize {
+    pub(super) fn home_slot(&self, hash: u64) -> usize {
         hash as usize & self.slots.len().wrapping_sub(1) // the low bits, on purpose
     }
 
     /// The number of a key if it lies in this slot; else [`FREE`], which says nothing.
     #[inline]
-    pub(super) fn at(&self, place: usize, key: K) -> u32 {
-        let Some((other, number)) = self.slots.get(place) else { return FREE };
+    pub(super) fn at(&self, slot: usize, key: K) -> u32 {
+        let Some((other, number)) = self.slots.get(slot) else { return FREE };
         // A branch would have to be guessed before the slot is there.
         select_unpredictable(*other == key, *number, FREE)
     }
@@ -87,7 +87,7 @@ impl<K: Copy + Default + PartialEq> Table<K> {
     /// The slot of a key, or the free one where it belongs.
     #[inline]
     fn find(&self, key: K, hash: u64) -> usize {
-        let mut at = self.place(hash);
+        let mut at = self.home_slot(hash);
         loop {
             let (other, number) = self.slots[at];
             if number == FREE || other == key {
@@ -99,7 +99,7 @@ impl<K: Copy + Default + PartialEq> Table<K> {
 
     #[cold]
     fn grow(&mut self, rehash: impl Fn(K) -> u64) {
-        let slots = (self.slots.len() * 2).max(FEWEST);
+        let slots = (self.slots.len() * 2).max(MIN_SLOTS);
         let old = std::mem::replace(&mut self.slots, vec![(K::default(), FREE); slots]);
         for (key, number) in old.into_iter().filter(|(_, number)| *number != FREE) {
             let at = self.find(key, rehash(key));
@@ -108,9 +108,9 @@ impl<K: Copy + Default + PartialEq> Table<K> {
     }
 }
 
-impl<K> fmt::Debug for Table<K> {
+impl<K> fmt::Debug for FixedKeyTable<K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Table").field("len", &self.len).finish_non_exhaustive()
+        f.debug_struct("FixedKeyTable").field("len", &self.len).finish_non_exhaustive()
     }
 }
 
@@ -120,21 +120,21 @@ mod tests {
 
     use proptest::prelude::{any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
-    use super::{FREE, Table};
+    use super::{FREE, FixedKeyTable};
 
     proptest! {
         /// Whatever the hash: also where all keys want the same slot.
         #[test]
-        fn a_table_behaves_as_a_hash_map(
+        fn the_table_behaves_as_a_hash_map(
             keys in proptest::collection::vec(prop_oneof![-20..20i64, any::<i64>()], 0..500),
             mask in prop_oneof![proptest::prelude::Just(0u64), 0..8u64, any::<u64>()],
         ) {
             let hash = |key: i64| crate::users::hash_int(key) & mask;
-            let (mut table, mut map) = (Table::default(), HashMap::new());
+            let (mut table, mut map) = (FixedKeyTable::default(), HashMap::new());
             for key in &keys {
                 let fresh = map.len() as u32;
                 let expected = *map.entry(*key).or_insert(fresh);
-                let before = table.at(table.place(hash(*key)), *key);
+                let before = table.at(table.home_slot(hash(*key)), *key);
                 prop_assert!(before == FREE || before == expected);
                 let (number, is_new) = table.number(*key, hash(*key), fresh, hash);
                 prop_assert_eq!((number, is_new), (expected, map.len() as u32 > fresh));

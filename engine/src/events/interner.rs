@@ -8,7 +8,7 @@ pub const NONE_LABEL: &str = "(none)";
 
 /// Values of one dimension and their codes. Code 0 is "no value".
 #[derive(Debug, Default)]
-pub struct Book {
+pub struct StringInterner {
     inner: RwLock<Inner>,
 }
 
@@ -18,7 +18,7 @@ struct Inner {
     labels: Vec<Box<str>>,
 }
 
-impl Book {
+impl StringInterner {
     /// The code of a value; `None` and the empty text are code 0.
     pub fn code(&self, value: Option<&str>) -> u32 {
         let Some(value) = value.filter(|value| !value.is_empty()) else { return 0 };

@@ -5,18 +5,18 @@
 use arrow::array::new_empty_array;
 use arrow::datatypes::SchemaRef;
 
-use super::codes::Book;
-use super::columns::{Coder, times};
+use super::codes::StringInterner;
+use super::columns::{DictionaryEncoder, times};
 use super::files::{EventFile, Format};
 use super::parquet::ParquetFile;
 use super::scan::missing;
-use super::{Source, Users, Value, text};
+use super::{Source, UserKeys, Value, text};
 use crate::calendar::Zone;
 use crate::{Error, Result};
 
 /// Something that a source says of its columns and that does not hold for a file.
 #[derive(Debug)]
-pub struct Misfit {
+pub struct ColumnProblem {
     /// Where the source says it: `time`, `dimensions[1]`.
     pub key: String,
     /// What is wrong, and in which file.
@@ -27,7 +27,7 @@ pub struct Misfit {
 ///
 /// # Errors
 /// When the file is broken.
-pub fn misfits(source: &Source, file: &EventFile) -> Result<Vec<Misfit>> {
+pub fn column_problems(source: &Source, file: &EventFile) -> Result<Vec<ColumnProblem>> {
     let named = columns(source);
     let wanted: Vec<String> = named.iter().map(|(_, column)| column.clone()).collect();
     let (names, schema): (Vec<String>, Option<SchemaRef>) = match file.format {
@@ -38,7 +38,7 @@ pub fn misfits(source: &Source, file: &EventFile) -> Result<Vec<Misfit>> {
         }
         _ => (text::columns(file, &wanted)?, None),
     };
-    let misfit = |(key, column): (String, String)| {
+    let column_problem = |(key, column): (String, String)| {
         let error = match (names.contains(&column), &schema) {
             (false, _) => missing(file, &column, &names),
             // Every column of a text file is a text.
@@ -48,9 +48,9 @@ pub fn misfits(source: &Source, file: &EventFile) -> Result<Vec<Misfit>> {
                 .with("file", file.path.display())
                 .with("column", &column),
         };
-        Some(Misfit { key, error })
+        Some(ColumnProblem { key, error })
     };
-    Ok(named.into_iter().filter_map(misfit).collect())
+    Ok(named.into_iter().filter_map(column_problem).collect())
 }
 
 /// The columns that a source names, each with the key that names it.
@@ -75,7 +75,7 @@ fn unusable(source: &Source, key: &str, schema: &SchemaRef, column: &str) -> Res
     let none = new_empty_array(schema.field_with_name(column)?.data_type());
     match key {
         "time" => times(&none, source, &Zone::utc()).map(drop),
-        "user" => Users::of(&none).map(drop),
-        _ => Coder::default().codes(&none, &Book::default(), 0).map(drop),
+        "user" => UserKeys::of(&none).map(drop),
+        _ => DictionaryEncoder::default().codes(&none, &StringInterner::default(), 0).map(drop),
     }
 }

@@ -1,6 +1,6 @@
 //! The grain of time at which users are kept apart, and the clock that tells it for an instant.
 //!
-//! A window is made of whole granules: a month needs only months, thirty trailing days need days.
+//! A window is made of whole buckets: a month needs only months, thirty trailing days need days.
 //! The coarsest grain that serves is the cheapest.
 
 use std::ops::Range;
@@ -9,14 +9,14 @@ use crate::calendar::{Day, Period, Window, Zone};
 
 /// The grain of time of a scan. Granules of one granularity never overlap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Granularity {
+pub enum TimeGrain {
     /// Calendar periods of this window.
     Calendar(Window),
-    /// The last 28 days of every month; the days before belong to no granule.
+    /// The last 28 days of every month; the days before belong to no bucket.
     MonthEnd,
 }
 
-impl Granularity {
+impl TimeGrain {
     /// The coarsest grain that the window's periods are made of.
     pub fn of(window: Window) -> Self {
         match window {
@@ -29,8 +29,8 @@ impl Granularity {
         }
     }
 
-    /// The granule that holds the day, if any.
-    pub fn granule(self, day: Day) -> Option<Period> {
+    /// The bucket that holds the day, if any.
+    pub fn bucket(self, day: Day) -> Option<Period> {
         match self {
             Self::Calendar(window) => window.partition(day),
             Self::MonthEnd => {
@@ -40,33 +40,33 @@ impl Granularity {
     }
 }
 
-/// Tells the granule of an instant; runs of rows in one granule cost two comparisons each.
+/// Tells the bucket of an instant; runs of rows in one bucket cost two comparisons each.
 #[derive(Clone, Debug)]
-pub struct GranuleClock {
-    granularity: Granularity,
+pub struct TimeBucketer {
+    grain: TimeGrain,
     zone: Zone,
     last: (Range<i64>, Option<Day>),
     known: Vec<(Range<i64>, Option<Day>)>,
 }
 
-impl GranuleClock {
+impl TimeBucketer {
     /// A clock for a granularity in a zone.
-    pub fn new(granularity: Granularity, zone: &Zone) -> Self {
-        Self { granularity, zone: zone.clone(), last: (0..0, None), known: Vec::new() }
+    pub fn new(grain: TimeGrain, zone: &Zone) -> Self {
+        Self { grain, zone: zone.clone(), last: (0..0, None), known: Vec::new() }
     }
 
-    /// First day of the granule that holds the instant (microseconds since the epoch), if any.
+    /// First day of the bucket that holds the instant (microseconds since the epoch), if any.
     #[inline]
-    pub fn granule(&mut self, micros: i64) -> Option<Day> {
+    pub fn bucket(&mut self, micros: i64) -> Option<Day> {
         if !self.last.0.contains(&micros) {
             self.last = self.find(micros);
         }
         self.last.1
     }
 
-    /// The instants around `micros` that share its granule (or its lack of one).
+    /// The instants around `micros` that share its bucket (or its lack of one).
     pub fn bounds(&mut self, micros: i64) -> Range<i64> {
-        self.granule(micros);
+        self.bucket(micros);
         self.last.0.clone()
     }
 
@@ -76,9 +76,9 @@ impl GranuleClock {
             return entry.clone();
         }
         let day = self.zone.day_of(micros);
-        // A day outside every granule is a stretch of its own.
-        let (stretch, start) = match self.granularity.granule(day) {
-            Some(granule) => (granule, Some(granule.start)),
+        // A day outside every bucket is a stretch of its own.
+        let (stretch, start) = match self.grain.bucket(day) {
+            Some(bucket) => (bucket, Some(bucket.start)),
             None => (Period::new(day, day), None),
         };
         let range = self.zone.start_of(stretch.start)..self.zone.end_of(stretch.end);
@@ -91,7 +91,7 @@ impl GranuleClock {
 mod tests {
     use proptest::prelude::{prop_assert_eq, proptest};
 
-    use super::{Granularity, GranuleClock};
+    use super::{TimeBucketer, TimeGrain};
     use crate::calendar::{Window, Zone};
 
     const SECOND: i64 = 1_000_000;
@@ -109,15 +109,15 @@ mod tests {
             far in proptest::collection::vec(0..4_100_000_000 * SECOND, 0..50),
         ) {
             let zone = Zone::get(zone).unwrap();
-            let granularity = Granularity::of(window);
-            let mut clock = GranuleClock::new(granularity, &zone);
+            let grain = TimeGrain::of(window);
+            let mut clock = TimeBucketer::new(grain, &zone);
             for instant in near.iter().chain(&far).chain(&near) {
                 let day = zone.day_of(*instant);
                 let expected = Some(window.at(day)).filter(|period| period.contains(day));
-                prop_assert_eq!(clock.granule(*instant), expected.map(|period| period.start));
+                prop_assert_eq!(clock.bucket(*instant), expected.map(|period| period.start));
                 let bounds = clock.bounds(*instant);
                 for inside in [bounds.start, bounds.end - 1] {
-                    prop_assert_eq!(clock.granule(inside), expected.map(|period| period.start));
+                    prop_assert_eq!(clock.bucket(inside), expected.map(|period| period.start));
                 }
             }
         }
