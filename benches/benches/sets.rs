@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use engine::store::{Marks, encode};
+use engine::store::{ShardBitset, encode};
 use engine::users::{IdDictionary, Key, SetBuilder, Sketch, UserSet, hash_int};
 use headcount_benches::numbers;
 use roaring::RoaringBitmap;
@@ -116,7 +116,7 @@ fn unite(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("bitmap", &size), |b| b.iter(|| black_box(bitmap())));
 
         let marks = || {
-            let mut marks = Marks::default();
+            let mut marks = ShardBitset::default();
             sets.iter().for_each(|set| marks.add(set).expect("a set"));
             marks.len()
         };

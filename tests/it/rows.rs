@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use engine::active::{Level, Question, Report, Row, RowSink, TreeOf, answer_into};
+use engine::active::{Level, Question, Report, ReportRow, RowSink, TreeOf, answer_into};
 use engine::calendar::Window;
 use engine::events::ScanObserver;
 use engine::metric::Dictionary;
@@ -39,11 +39,11 @@ struct Tally {
 }
 
 impl RowSink for Tally {
-    fn begin(&mut self, _: &Report) -> engine::Result<()> {
+    fn start(&mut self, _: &Report) -> engine::Result<()> {
         Ok(())
     }
 
-    fn row(&mut self, row: Row) -> engine::Result<()> {
+    fn row(&mut self, row: ReportRow) -> engine::Result<()> {
         self.rows += 1;
         self.with_users += usize::from(row.users > 0);
         Ok(())

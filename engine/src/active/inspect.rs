@@ -13,7 +13,7 @@ use crate::project::Project;
 use crate::{Error, Result};
 
 /// Files that are named for the same problem of a source; the rest is counted.
-const MOST: usize = 20;
+const MAX_FILES_PER_PROBLEM: usize = 20;
 
 /// What a look at all sources found.
 #[derive(Debug)]
@@ -112,11 +112,14 @@ fn fit<'a>(
     }
     for source in &project.sources {
         for ((_, key), errors) in found.iter().filter(|((name, _), _)| *name == source.name) {
-            for error in errors.iter().take(MOST) {
+            for error in errors.iter().take(MAX_FILES_PER_PROBLEM) {
                 problems.push(project.problem(source, key, error.to_string()));
             }
-            if errors.len() > MOST {
-                let more = format!("... and the same in {} more files", errors.len() - MOST);
+            if errors.len() > MAX_FILES_PER_PROBLEM {
+                let more = format!(
+                    "... and the same in {} more files",
+                    errors.len() - MAX_FILES_PER_PROBLEM
+                );
                 problems.push(project.problem(source, key, more));
             }
         }
@@ -136,7 +139,7 @@ fn read<'a>(
     for (source, file) in files {
         let own = std::slice::from_ref(source);
         let scan = Scan::of_files(own, vec![(0, file)], &crate::store::dimensions_of(own));
-        match scan.and_then(|scan| scan.run(&request, || Nobody)) {
+        match scan.and_then(|scan| scan.run(&request, || NullSink)) {
             Ok((_, summary)) => rejects.merge(&summary.rejects),
             Err(error) => problems.push(project.problem(source, "files", error.to_string())),
         }
@@ -156,9 +159,9 @@ pub(super) fn request<'a>(project: &'a Project, observer: &'a dyn ScanObserver) 
 }
 
 /// Wants no batch.
-struct Nobody;
+struct NullSink;
 
-impl Sink for Nobody {
+impl Sink for NullSink {
     fn take(&mut self, _: &Batch) -> Result<()> {
         Ok(())
     }

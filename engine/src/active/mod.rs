@@ -5,19 +5,19 @@
 //! ```
 //!
 //! [`answer`] does all of it for a project, and [`answer_into`] does so without keeping the rows.
-//! The parts, in order: [`plan`] lays periods over the days, [`nodes`] hangs metrics into the tree
-//! and cells under metrics, [`top`] chooses the dimension values that have rows, [`index`] sorts
+//! The parts, in order: [`periods`] lays periods over the days, [`nodes`] hangs metrics into the tree
+//! and cells under metrics, [`top`] chooses the dimension values that have rows, [`cell_index`] sorts
 //! the cells, [`values`] counts the users of every node in every period in which there are any, and
 //! [`rows`] makes the rows one after the other in their order.
 //! [`members`] hands out the users themselves.
 
-mod account;
-mod index;
+mod cell_index;
 mod inspect;
 mod members;
 mod nodes;
-mod plan;
+mod periods;
 mod row;
+mod row_sink;
 mod rows;
 mod survey;
 mod top;
@@ -31,13 +31,13 @@ use crate::calendar::{Day, Window};
 use crate::events::{Request, Scan, ScanObserver, ScanSummary, TimeGrain};
 use crate::metric::Dictionary;
 use crate::project::{Project, known_dimensions};
-use crate::rollup::{Counting, Covered, Road, Rollup, road};
+use crate::rollup::{Counting, FromStore, Rollup, SourcePlan, source_plan};
 use crate::{Error, Result};
 
-pub use account::{CollectedRows, RowSink};
 pub use inspect::{Inspection, inspect};
 pub use members::members;
-pub use row::{Basis, Count, Level, Method, Report, Row};
+pub use row::{Basis, Count, Level, Method, Report, ReportRow};
+pub use row_sink::{CollectedRows, RowSink};
 pub use survey::Survey;
 pub use top::OTHER_LABEL;
 
@@ -174,9 +174,13 @@ pub fn answer_into(
 ///
 /// # Errors
 /// When the store is broken, or cannot be passed by.
-pub fn road_to(project: &Project, dictionary: &Dictionary, question: &Question) -> Result<Road> {
+pub fn source_plan_for(
+    project: &Project,
+    dictionary: &Dictionary,
+    question: &Question,
+) -> Result<SourcePlan> {
     let dimensions = dimensions(project, dictionary, &question.by, &mut Vec::new());
-    road(project, &dimensions)
+    source_plan(project, &dimensions)
 }
 
 /// The cells that a question needs.
@@ -201,18 +205,18 @@ fn count(
     let request = Request {
         zone: &project.zone,
         grain: TimeGrain::of(question.window),
-        range: plan::range(question, &project.zone),
+        range: periods::range(question, &project.zone),
         bound: project.no_events_after.map(|day| project.zone.end_of(day)),
         observer,
     };
     let counted = counted_events(dictionary);
-    let covered = match use_store {
-        true => Rollup::covered(project, &dimensions, &request, &counted, question.counting)?,
-        false => Covered::NotServed(None),
+    let from_store = match use_store {
+        true => Rollup::from_store(project, &dimensions, &request, &counted, question.counting)?,
+        false => FromStore::Unavailable(None),
     };
-    let (scan, rollup) = match covered {
-        Covered::Served(rollup) => (None, *rollup),
-        Covered::NotServed(reason) => {
+    let (scan, rollup) = match from_store {
+        FromStore::Rollup(rollup) => (None, *rollup),
+        FromStore::Unavailable(reason) => {
             notes.extend(reason.map(|reason| format!("the store was not used: {reason}")));
             let scan = Scan::open(&project.root, &project.sources, &dimensions)?;
             let rollup = Rollup::build(&scan, &request, &counted, question.counting)?;

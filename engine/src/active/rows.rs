@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use super::account::RowSink;
-use super::index::{Index, Want};
+use super::cell_index::{CellIndex, MetricSet};
 use super::nodes::{Name, Node, change_days, names, nodes};
-use super::plan::{Plan, periods};
+use super::periods::{ReportPeriods, periods};
+use super::row_sink::RowSink;
 use super::top::Labels;
 use super::values::{Values, values};
-use super::{Basis, Count, Counted, Level, Method, Question, Report, Row, TreeOf};
+use super::{Basis, Count, Counted, Level, Method, Question, Report, ReportRow, TreeOf};
 use crate::Result;
 use crate::calendar::{Day, Period};
 use crate::events::ScanObserver;
 use crate::metric::Dictionary;
 use crate::project::Project;
-use crate::rollup::{Counting, Rollup, Terms};
+use crate::rollup::{Counting, Rollup, UserExpr};
 use crate::users::Estimate;
 
 /// Gives the rows of a roll-up to `out`, and returns the report without them.
@@ -26,21 +26,21 @@ pub(super) fn report(
     counted: &Counted,
     out: &mut dyn RowSink,
 ) -> Result<Report> {
-    let laid = Laid::new(project, question, &counted.rollup);
-    observer.reserve(laid.plan.periods.capacity() * size_of::<Period>())?;
-    let rows = laid.rows(dictionary, question, observer, counted)?;
+    let period_plan = PeriodPlan::new(project, question, &counted.rollup);
+    observer.reserve(period_plan.plan.periods.capacity() * size_of::<Period>())?;
+    let rows = period_plan.rows(dictionary, question, observer, counted)?;
     let report = Report {
         window: question.window,
         time_zone: project.zone.name().to_owned(),
         by: question.by.clone(),
         top: question.top,
-        first_day: laid.first_day,
-        last_day: laid.last_day,
-        events: events(&counted.rollup, &laid.plan),
+        first_day: period_plan.first_day,
+        last_day: period_plan.last_day,
+        events: events(&counted.rollup, &period_plan.plan),
         names: names(dictionary),
         rows: Vec::new(),
     };
-    out.begin(&report)?;
+    out.start(&report)?;
     if let Some(rows) = rows {
         rows.each(|row, _, _| out.row(row))?;
     }
@@ -55,17 +55,17 @@ pub(super) fn sets(
     question: &Question,
     observer: &dyn ScanObserver,
     counted: &Counted,
-) -> Result<Vec<(Row, Terms)>> {
-    let laid = Laid::new(project, question, &counted.rollup);
-    let Some(rows) = laid.rows(dictionary, question, observer, counted)? else {
+) -> Result<Vec<(ReportRow, UserExpr)>> {
+    let period_plan = PeriodPlan::new(project, question, &counted.rollup);
+    let Some(rows) = period_plan.rows(dictionary, question, observer, counted)? else {
         return Ok(Vec::new());
     };
     let mut sets = Vec::new();
     rows.each(|row, node, combo| {
-        let mut wants = wanted(row.method, node);
-        if let (Some(want), true) = (wants.pop(), wants.is_empty()) {
-            let terms = rows.index.terms(combo, row.period, &want);
-            sets.push((row, terms));
+        let mut metric_sets = metric_sets_of(row.method, node);
+        if let (Some(metric_set), true) = (metric_sets.pop(), metric_sets.is_empty()) {
+            let expr = rows.index.expr(combo, row.period, &metric_set);
+            sets.push((row, expr));
         }
         Ok(())
     })?;
@@ -73,13 +73,13 @@ pub(super) fn sets(
 }
 
 /// The periods laid over the data.
-struct Laid {
+struct PeriodPlan {
     first_day: Option<Day>,
     last_day: Option<Day>,
-    plan: Plan,
+    plan: ReportPeriods,
 }
 
-impl Laid {
+impl PeriodPlan {
     fn new(project: &Project, question: &Question, rollup: &Rollup) -> Self {
         let zone = &project.zone;
         let first_day = rollup.summary.first.map(|instant| zone.day_of(instant));
@@ -90,7 +90,7 @@ impl Laid {
         };
         let plan = match (first_day, last_day) {
             (Some(first), Some(last)) => periods(question, first, last, end, zone),
-            _ => Plan::default(),
+            _ => ReportPeriods::default(),
         };
         Self { first_day, last_day, plan }
     }
@@ -102,15 +102,15 @@ impl Laid {
         question: &'a Question,
         observer: &dyn ScanObserver,
         counted: &'a Counted,
-    ) -> Result<Option<Rows<'a>>> {
+    ) -> Result<Option<RowBuilder<'a>>> {
         let Some(last) = self.last_day else { return Ok(None) };
-        Rows::new(dictionary, question, observer, counted, &self.plan, last).map(Some)
+        RowBuilder::new(dictionary, question, observer, counted, &self.plan, last).map(Some)
     }
 }
 
-fn events(rollup: &Rollup, plan: &Plan) -> u64 {
-    let asked = &plan.periods[plan.asked()];
-    let (Some(first), Some(last)) = (asked.first(), asked.last()) else { return 0 };
+fn events(rollup: &Rollup, plan: &ReportPeriods) -> u64 {
+    let requested = &plan.periods[plan.requested()];
+    let (Some(first), Some(last)) = (requested.first(), requested.last()) else { return 0 };
     let range = Period::new(first.start, last.end);
     let cells = rollup.cells.iter().zip(&rollup.events);
     cells.filter(|(cell, _)| range.contains(cell.bucket)).map(|(_, events)| events).sum()
@@ -119,25 +119,25 @@ fn events(rollup: &Rollup, plan: &Plan) -> u64 {
 /// A node of the tree with the places of the values that it is made of.
 struct Branch {
     node: Node,
-    wants: Vec<usize>,
+    metric_sets: Vec<usize>,
 }
 
-struct Rows<'a> {
+struct RowBuilder<'a> {
     question: &'a Question,
-    plan: &'a Plan,
-    index: Index<'a>,
+    plan: &'a ReportPeriods,
+    index: CellIndex<'a>,
     /// The nodes of a tree, in order, with the place of the first period that has this tree.
     trees: Vec<(usize, Vec<Branch>)>,
     values: Values,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> RowBuilder<'a> {
     fn new(
         dictionary: &'a Dictionary,
         question: &'a Question,
         observer: &dyn ScanObserver,
         counted: &'a Counted,
-        plan: &'a Plan,
+        plan: &'a ReportPeriods,
         last: Day,
     ) -> Result<Self> {
         let (rollup, by) = (&counted.rollup, question.by.len());
@@ -145,22 +145,25 @@ impl<'a> Rows<'a> {
             Some(top) => Labels::top(rollup, by, top, plan.newest())?,
             None => Labels::All,
         };
-        let index = Index::new(dictionary, rollup, &counted.dimensions, by, &labels, observer)?;
+        let index = CellIndex::new(dictionary, rollup, &counted.dimensions, by, &labels, observer)?;
         let trees: Vec<(usize, Vec<Node>)> = trees(dictionary, question, plan, last);
         let all = || trees.iter().flat_map(|(_, nodes)| nodes);
-        let wants: Vec<Want> =
-            BTreeSet::from_iter(all().flat_map(|node| wanted(question.method, node)))
+        let metric_sets: Vec<MetricSet> =
+            BTreeSet::from_iter(all().flat_map(|node| metric_sets_of(question.method, node)))
                 .into_iter()
                 .collect();
         let branch = |node: Node| {
-            let own = wanted(question.method, &node);
-            let wants = own.iter().filter_map(|want| wants.binary_search(want).ok()).collect();
-            Branch { node, wants }
+            let own = metric_sets_of(question.method, &node);
+            let metric_sets = own
+                .iter()
+                .filter_map(|metric_set| metric_sets.binary_search(metric_set).ok())
+                .collect();
+            Branch { node, metric_sets }
         };
         let trees =
             trees.into_iter().map(|(at, nodes)| (at, nodes.into_iter().map(branch).collect()));
         let trees = trees.collect();
-        let values = values(&index, question.window, &plan.periods, &wants, observer)?;
+        let values = values(&index, question.window, &plan.periods, &metric_sets, observer)?;
         Ok(Self { question, plan, index, trees, values })
     }
 
@@ -171,8 +174,8 @@ impl<'a> Rows<'a> {
     }
 
     /// Every row with its node and the place of its dimension values.
-    fn each(&self, mut found: impl FnMut(Row, &Node, usize) -> Result<()>) -> Result<()> {
-        for at in self.plan.asked() {
+    fn each(&self, mut found: impl FnMut(ReportRow, &Node, usize) -> Result<()>) -> Result<()> {
+        for at in self.plan.requested() {
             let previous = self.plan.previous(at);
             // Others have no users, and so no rows.
             let mut combos = vec![0];
@@ -212,13 +215,13 @@ impl<'a> Rows<'a> {
         by: &[Option<String>],
         value: Estimate,
         previous: Option<Estimate>,
-    ) -> Row {
+    ) -> ReportRow {
         let name = name.clone();
         let change = previous.filter(|before| before.users > 0).map(|before| {
             let (now, before) = (value.users as f64, before.users as f64);
             (now - before) / before * 100.0
         });
-        Row {
+        ReportRow {
             window: self.question.window,
             period: self.plan.periods[period],
             complete: self.plan.is_complete(period),
@@ -248,7 +251,8 @@ impl<'a> Rows<'a> {
 
     /// Users of a node; `None` if the method has nothing to say about it.
     fn value(&self, period: usize, combo: usize, branch: &Branch) -> Option<Estimate> {
-        let mut values = branch.wants.iter().map(|want| self.values.get(combo, *want, period));
+        let mut values =
+            branch.metric_sets.iter().map(|metric_set| self.values.get(combo, *metric_set, period));
         match (branch.node.name.level, self.question.method) {
             (Level::Combined, _) => {
                 let branches = self.branches(period).iter();
@@ -266,7 +270,7 @@ impl<'a> Rows<'a> {
 fn trees(
     dictionary: &Dictionary,
     question: &Question,
-    plan: &Plan,
+    plan: &ReportPeriods,
     last: Day,
 ) -> Vec<(usize, Vec<Node>)> {
     let needed = |day: Day| {
@@ -291,7 +295,7 @@ fn trees(
 }
 
 /// The values that a node is made of.
-fn wanted(method: Method, node: &Node) -> Vec<Want> {
+fn metric_sets_of(method: Method, node: &Node) -> Vec<MetricSet> {
     match (node.name.level, method) {
         (Level::Total, _) => vec![None],
         // Made of the stages' values.

@@ -41,7 +41,7 @@ pub use aggregate::{CountDistinctRule, DistinctAggregateExec, physical_rules};
 pub use approx::ApproxCountDistinct;
 pub use exact::ExactDistinct;
 pub use planning::Planning;
-pub use stored::{people_type, rollup_distinct, store_number, stored_people};
+pub use stored::{rollup_distinct, store_number, stored_users, stored_users_type};
 
 use crate::Error;
 

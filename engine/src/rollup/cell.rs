@@ -1,4 +1,4 @@
-//! Cells get numbers as they are met; every thread remembers those it met before.
+//! Assigns numbers to cells; every thread caches those that it has looked up.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{PoisonError, RwLock};
@@ -12,7 +12,7 @@ pub(super) const UNCOUNTED: u32 = 1 << 31;
 /// Stands for "no cell": the row is skipped.
 pub(super) const NO_CELL: u32 = u32::MAX;
 /// The lookup table of one bucket has at most this many places.
-const TABLE: u32 = 1 << 20;
+const MAX_TABLE_LEN: u32 = 1 << 20;
 
 /// One cell of the roll-up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,7 +25,7 @@ pub struct Cell {
     pub dimensions: Vec<Option<String>>,
 }
 
-/// The register of all cells, shared by the threads of a scan.
+/// All cells and their numbers, shared by the threads of a scan.
 #[derive(Debug)]
 pub struct CellInterner<'a> {
     counted: Option<&'a BTreeSet<String>>,
@@ -33,7 +33,7 @@ pub struct CellInterner<'a> {
 }
 
 impl<'a> CellInterner<'a> {
-    /// An empty register; events outside of `counted` get cells that are not counted. `None`
+    /// No cells yet; events outside of `counted` get cells that are not counted. `None`
     /// counts every event.
     pub fn new(counted: Option<&'a BTreeSet<String>>) -> Self {
         Self { counted, cells: RwLock::default() }
@@ -60,7 +60,7 @@ impl<'a> CellInterner<'a> {
     }
 
     /// The cells given so far, by number.
-    pub(super) fn known(&self, scan: &Scan) -> Vec<Option<Cell>> {
+    pub(super) fn cells(&self, scan: &Scan) -> Vec<Option<Cell>> {
         let names = scan.events.labels();
         let labels: Vec<_> = scan.interners.iter().map(|interner| interner.labels()).collect();
         let keys = self.cells.read().unwrap_or_else(PoisonError::into_inner);
@@ -82,7 +82,7 @@ impl<'a> CellInterner<'a> {
         scan: &Scan,
         tallies: &[Vec<u64>],
     ) -> (Vec<Cell>, Vec<u64>, BTreeMap<String, u64>) {
-        let cells: Vec<Cell> = self.known(scan).into_iter().flatten().collect();
+        let cells: Vec<Cell> = self.cells(scan).into_iter().flatten().collect();
         let keys = self.cells.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut events = vec![0; keys.len()];
         let mut unmapped = BTreeMap::new();
@@ -99,17 +99,17 @@ impl<'a> CellInterner<'a> {
     }
 }
 
-/// One thread's way from rows to cell numbers.
+/// Maps rows to cell numbers, for one thread.
 ///
 /// The codes of a row are packed into one index, so many bits for each column; per bucket a
 /// table (or a map, if the table would be large) gives the cell of an index.
-pub(super) struct Cells<'a> {
-    cell_interner: &'a CellInterner<'a>,
+pub(super) struct CellFinder<'a> {
+    interner: &'a CellInterner<'a>,
     scan: &'a Scan,
     /// Bits that each column's codes take in the packed index.
     bits: Vec<u32>,
     /// By bucket.
-    known: HashMap<i32, Known>,
+    known: HashMap<i32, CellLookup>,
     /// Events by cell.
     pub(super) tally: Vec<u64>,
     /// The cell of every row of the last batch; [`NO_CELL`] for rows to skip.
@@ -117,16 +117,16 @@ pub(super) struct Cells<'a> {
     packed: Vec<u64>,
 }
 
-enum Known {
+enum CellLookup {
     Table(Vec<u32>),
     Map(HashMap<u64, u32>),
 }
 
-impl<'a> Cells<'a> {
-    pub(super) fn new(cell_interner: &'a CellInterner<'a>, scan: &'a Scan) -> Self {
+impl<'a> CellFinder<'a> {
+    pub(super) fn new(interner: &'a CellInterner<'a>, scan: &'a Scan) -> Self {
         let columns = 1 + scan.interners.len();
         Self {
-            cell_interner,
+            interner,
             scan,
             bits: vec![0; columns],
             known: HashMap::new(),
@@ -203,32 +203,32 @@ impl<'a> Cells<'a> {
 
     /// Finds the cells of a run of rows in one bucket.
     fn run(&mut self, batch: &Batch, bucket: i32, rows: std::ops::Range<usize>) -> Result<()> {
-        let places = 1u64.checked_shl(self.bits.iter().sum()).unwrap_or(u64::MAX);
+        let table_len = 1u64.checked_shl(self.bits.iter().sum()).unwrap_or(u64::MAX);
         let known = self.known.entry(bucket).or_insert_with(|| {
-            if places <= u64::from(TABLE) {
-                Known::Table(vec![NO_CELL; places as usize])
+            if table_len <= u64::from(MAX_TABLE_LEN) {
+                CellLookup::Table(vec![NO_CELL; table_len as usize])
             } else {
-                Known::Map(HashMap::new())
+                CellLookup::Map(HashMap::new())
             }
         });
         for row in rows {
             let index = self.packed[row];
-            let place = match known {
-                Known::Table(table) => &mut table[index as usize],
-                Known::Map(map) => map.entry(index).or_insert(NO_CELL),
+            let cell = match known {
+                CellLookup::Table(table) => &mut table[index as usize],
+                CellLookup::Map(map) => map.entry(index).or_insert(NO_CELL),
             };
-            if *place == NO_CELL {
+            if *cell == NO_CELL {
                 let codes = std::iter::once(&batch.events).chain(&batch.dimensions);
                 let key: Vec<u32> =
                     std::iter::once(bucket as u32).chain(codes.map(|c| c.get(row))).collect();
-                *place = self.cell_interner.number(&key, self.scan)?;
-                let at = (*place & !UNCOUNTED) as usize;
+                *cell = self.interner.number(&key, self.scan)?;
+                let at = (*cell & !UNCOUNTED) as usize;
                 if at >= self.tally.len() {
                     self.tally.resize(at + 1, 0);
                 }
             }
-            self.tally[(*place & !UNCOUNTED) as usize] += 1;
-            self.rows[row] = *place;
+            self.tally[(*cell & !UNCOUNTED) as usize] += 1;
+            self.rows[row] = *cell;
         }
         Ok(())
     }

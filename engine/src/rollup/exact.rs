@@ -4,9 +4,9 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use super::cell::{Cells, UNCOUNTED};
-use super::queue::Queue;
-use super::{CellInterner, Terms, Users, evaluate};
+use super::cell::{CellFinder, UNCOUNTED};
+use super::key_queue::KeyQueue;
+use super::{CellInterner, CellUsers, UserExpr, evaluate};
 use crate::events::{Batch, Request, Scan, ScanObserver, ScanSummary, Sink};
 use crate::users::{IdDictionary, Key, SetBuilder, UserSet};
 use crate::{Error, Result};
@@ -15,15 +15,15 @@ use crate::{Error, Result};
 pub const SHARDS: usize = 64;
 const SHARD_BITS: u32 = SHARDS.trailing_zeros();
 /// A thread hands numbers over to a shard when it holds this many for it.
-const FLUSH: usize = 4 * 1024;
+const FLUSH_LEN: usize = 4 * 1024;
 /// Integer keys serve as their own numbers if they are below this many times the rows ...
 const DENSE_PER_ROW: u64 = 8;
 /// ... or below this in any case.
-const DENSE_ANYWAY: u64 = 1 << 20;
+const MIN_DENSE_LIMIT: u64 = 1 << 20;
 
 /// The exact users of all cells.
 #[derive(Debug)]
-pub struct Sets {
+pub struct ExactSets {
     shards: Vec<Shard>,
     /// Whether keys are their own numbers, and nothing is numbered.
     dense: bool,
@@ -37,25 +37,25 @@ struct Shard {
 
 /// A shard while the scan fills it.
 #[derive(Debug, Default)]
-struct Growing {
+struct ShardBuilder {
     dictionary: IdDictionary,
-    sets: GrowingSets,
-    /// Bytes that the overseer was told of.
-    told: usize,
+    sets: SetBuilders,
+    /// Bytes reported to the observer.
+    reported: usize,
 }
 
 /// Sets of cells while the scan fills them.
 #[derive(Debug, Default)]
-struct GrowingSets {
+struct SetBuilders {
     sets: Vec<SetBuilder>,
     /// Heap bytes of the sets.
     heap: usize,
 }
 
-impl Sets {
+impl ExactSets {
     /// Users of some terms.
-    pub fn count(&self, terms: &Terms) -> u64 {
-        self.shards.iter().map(|shard| shard.count(terms)).sum()
+    pub fn count(&self, expr: &UserExpr) -> u64 {
+        self.shards.iter().map(|shard| shard.count(expr)).sum()
     }
 
     /// For each shard, its set of a cell; numbers mean nothing beyond their shard.
@@ -64,8 +64,8 @@ impl Sets {
     }
 
     /// The set of some terms in a shard.
-    pub(super) fn evaluated(&self, shard: usize, terms: &Terms) -> UserSet {
-        evaluate(terms, |cell| self.of(shard, cell))
+    pub(super) fn evaluated(&self, shard: usize, expr: &UserExpr) -> UserSet {
+        evaluate(expr, |cell| self.of(shard, cell))
     }
 
     /// Whether keys are their own numbers.
@@ -95,20 +95,20 @@ impl Sets {
 }
 
 impl Shard {
-    fn count(&self, terms: &Terms) -> u64 {
+    fn count(&self, expr: &UserExpr) -> u64 {
         let set = |cell: u32| self.sets.get(cell as usize);
-        match terms.as_slice() {
+        match expr.as_slice() {
             [] => 0,
             // A single cell is counted where it lies.
             [term] if term.len() == 1 && term[0].len() == 1 => {
                 set(term[0][0]).map_or(0, UserSet::len)
             }
-            _ => evaluate(terms, set).len(),
+            _ => evaluate(expr, set).len(),
         }
     }
 }
 
-impl GrowingSets {
+impl SetBuilders {
     #[inline]
     fn insert(&mut self, cell: u32, number: u32) {
         let at = cell as usize;
@@ -124,12 +124,12 @@ impl GrowingSets {
     }
 }
 
-impl Growing {
-    /// Tells what the shard takes more than the last time.
-    fn tell(&mut self, observer: &dyn ScanObserver) -> Result<()> {
+impl ShardBuilder {
+    /// Reports the growth since the last report.
+    fn report_memory(&mut self, observer: &dyn ScanObserver) -> Result<()> {
         let size = self.sets.size() + self.dictionary.size();
-        let more = size.saturating_sub(self.told);
-        self.told += more;
+        let more = size.saturating_sub(self.reported);
+        self.reported += more;
         observer.reserve(more)
     }
 
@@ -142,58 +142,58 @@ impl Growing {
 pub(super) fn build(
     scan: &Scan,
     request: &Request<'_>,
-    cell_interner: &CellInterner<'_>,
-) -> Result<(Users, Vec<Vec<u64>>, ScanSummary)> {
-    let shards: Vec<Mutex<Growing>> = (0..SHARDS).map(|_| Mutex::default()).collect();
-    let limit = DENSE_ANYWAY.max(scan.known_rows().saturating_mul(DENSE_PER_ROW));
+    interner: &CellInterner<'_>,
+) -> Result<(CellUsers, Vec<Vec<u64>>, ScanSummary)> {
+    let shards: Vec<Mutex<ShardBuilder>> = (0..SHARDS).map(|_| Mutex::default()).collect();
+    let limit = MIN_DENSE_LIMIT.max(scan.known_rows().saturating_mul(DENSE_PER_ROW));
     let largest = scan.largest_user().filter(|largest| u64::from(*largest) < limit);
-    let (fillers, summary) = scan.run(request, || Filler {
-        cells: Cells::new(cell_interner, scan),
+    let (sinks, summary) = scan.run(request, || ExactSink {
+        cells: CellFinder::new(interner, scan),
         shards: &shards,
         observer: request.observer,
         largest,
-        buffers: (0..SHARDS).map(|_| Buffer::default()).collect(),
+        buffers: (0..SHARDS).map(|_| ShardBuffer::default()).collect(),
     })?;
     let mut tallies = Vec::new();
-    for mut filler in fillers {
+    for mut sink in sinks {
         for shard in 0..SHARDS {
-            filler.flush(shard)?;
+            sink.flush(shard)?;
         }
-        tallies.push(filler.cells.tally);
+        tallies.push(sink.cells.tally);
     }
     let shards = shards
         .into_par_iter()
         .map(|shard| shard.into_inner().unwrap_or_else(PoisonError::into_inner).finish());
-    let sets = Sets { shards: shards.collect(), dense: largest.is_some() };
-    Ok((Users::Exact(sets), tallies, summary))
+    let sets = ExactSets { shards: shards.collect(), dense: largest.is_some() };
+    Ok((CellUsers::Exact(sets), tallies, summary))
 }
 
 /// One thread's sink: sorts users by shard and hands them over in handfuls.
-struct Filler<'a> {
-    cells: Cells<'a>,
-    shards: &'a [Mutex<Growing>],
+struct ExactSink<'a> {
+    cells: CellFinder<'a>,
+    shards: &'a [Mutex<ShardBuilder>],
     observer: &'a dyn ScanObserver,
     /// The largest key, if keys are their own numbers.
     largest: Option<u32>,
-    buffers: Vec<Buffer>,
+    buffers: Vec<ShardBuffer>,
 }
 
 /// Users on their way to one shard.
 #[derive(Default)]
-struct Buffer {
+struct ShardBuffer {
     /// (cell, number within the shard): keys that are their own numbers.
     numbers: Vec<(u32, u32)>,
     /// Keys that get a number.
-    queue: Queue,
+    queue: KeyQueue,
 }
 
-impl Buffer {
+impl ShardBuffer {
     fn is_full(&self) -> bool {
-        self.numbers.len() >= FLUSH || self.queue.is_full()
+        self.numbers.len() >= FLUSH_LEN || self.queue.is_full()
     }
 }
 
-impl Sink for Filler<'_> {
+impl Sink for ExactSink<'_> {
     fn take(&mut self, batch: &Batch) -> Result<()> {
         self.cells.find(batch)?;
         let Self { cells, buffers, largest, .. } = self;
@@ -234,18 +234,18 @@ impl Sink for Filler<'_> {
     }
 }
 
-impl Filler<'_> {
+impl ExactSink<'_> {
     fn flush(&mut self, shard: usize) -> Result<()> {
         let buffer = &mut self.buffers[shard];
         let mut shard = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
-        let Growing { dictionary, sets, .. } = &mut *shard;
+        let ShardBuilder { dictionary, sets, .. } = &mut *shard;
         for (cell, number) in buffer.numbers.drain(..) {
             sets.insert(cell, number);
         }
-        buffer.queue.number(dictionary, |cell, number| {
+        buffer.queue.assign_ids(dictionary, |cell, number| {
             sets.insert(cell, number);
             Ok(())
         })?;
-        shard.tell(self.observer)
+        shard.report_memory(self.observer)
     }
 }

@@ -44,15 +44,15 @@ impl DataFile {
     pub(super) fn fault(&self, storage: &Storage) -> Result<Option<String>> {
         Ok(match storage.digest(&self.name)? {
             None => Some("the file is missing".to_owned()),
-            Some(found) => self.differs(found),
+            Some(found) => self.mismatch(found),
         })
     }
 
     /// Its bytes, which are what they were when it was written.
-    pub(super) fn sound(&self, storage: &Storage) -> Result<Chunks> {
+    pub(super) fn verified_bytes(&self, storage: &Storage) -> Result<Chunks> {
         let (what, chunks) = match storage.fetch_all(&self.name)? {
             None => (Some("the file is missing".to_owned()), None),
-            Some((chunks, digest, size)) => (self.differs((digest, size)), Some(chunks)),
+            Some((chunks, digest, size)) => (self.mismatch((digest, size)), Some(chunks)),
         };
         match (what, chunks) {
             (None, Some(chunks)) => Ok(chunks),
@@ -63,7 +63,7 @@ impl DataFile {
         }
     }
 
-    fn differs(&self, (digest, size): (Digest, u64)) -> Option<String> {
+    fn mismatch(&self, (digest, size): (Digest, u64)) -> Option<String> {
         if size != self.size {
             return Some(format!("it has {size} bytes, but {} in the log", self.size));
         }
@@ -104,7 +104,7 @@ impl Table {
     ) -> Result<()> {
         let properties = properties.iter().map(|(key, value)| (*key, Some(value.clone())));
         let create = CreateBuilder::new()
-            .with_log_store(bare(storage)?.log_store())
+            .with_log_store(unloaded(storage)?.log_store())
             .with_comment(comment)
             .with_columns(columns)
             .with_configuration(properties)
@@ -126,7 +126,7 @@ impl Table {
 
     /// Reads the log up to a version, or to its end.
     pub(super) fn load(storage: &Storage, version: Option<u64>) -> Result<Self> {
-        let mut delta = bare(storage)?;
+        let mut delta = unloaded(storage)?;
         let loaded = block_on(async {
             match version {
                 Some(version) => delta.load_version(version).await,
@@ -178,16 +178,17 @@ impl Table {
     }
 
     /// The version that was last noted under a name; 0 if none was.
-    pub(super) fn noted(&self, name: &str) -> Result<u64> {
+    pub(super) fn txn_version(&self, name: &str) -> Result<u64> {
         let failed = |cause| failed(&self.storage, cause);
         let state = self.delta.snapshot().map_err(failed)?;
         let log = self.delta.log_store();
-        let noted = block_on(state.transaction_version(log.as_ref(), name))?;
-        let noted = noted.map_err(failed)?.unwrap_or(0);
-        u64::try_from(noted).map_err(|_| broken(&self.storage, &format!("invalid version {noted}")))
+        let txn_version = block_on(state.transaction_version(log.as_ref(), name))?;
+        let txn_version = txn_version.map_err(failed)?.unwrap_or(0);
+        u64::try_from(txn_version)
+            .map_err(|_| broken(&self.storage, &format!("invalid version {txn_version}")))
     }
 
-    /// Commits the next version: exactly the files of `wanted`, `notes`, and properties of the
+    /// Commits the next version: exactly the files of `wanted`, `txn_versions`, and properties of the
     /// table that change. All of it becomes visible at once, or nothing does.
     ///
     /// # Errors
@@ -196,8 +197,8 @@ impl Table {
     pub(super) fn commit(
         &mut self,
         wanted: &BTreeMap<String, DataFile>,
-        notes: &[(&str, u64)],
-        rearranges: bool,
+        txn_versions: &[(&str, u64)],
+        same_rows: bool,
         properties: &[(&str, String)],
     ) -> Result<u64> {
         let present = self.files()?;
@@ -215,12 +216,12 @@ impl Table {
         // The engine has no clock; the last commit is as late as it knows.
         let now = self.storage.child(LOG).modified(&log_file(self.version()))?;
         for file in present.values().filter(|file| !wanted.contains_key(&file.name)) {
-            actions.push(Action::Remove(remove(file, !rearranges, now)));
+            actions.push(Action::Remove(remove(file, !same_rows, now)));
         }
         for file in wanted.values().filter(|file| !present.contains_key(&file.name)) {
-            actions.push(Action::Add(self.add(file, !rearranges)?));
+            actions.push(Action::Add(self.add(file, !same_rows)?));
         }
-        let transactions = notes.iter().map(|(name, version)| {
+        let transactions = txn_versions.iter().map(|(name, version)| {
             let version = i64::try_from(*version);
             let version = version.map_err(|_| Error::limit("a version beyond 2^63"))?;
             Ok(Transaction::new(name, version))
@@ -232,7 +233,7 @@ impl Table {
             .with_max_retries(0)
             .with_cleanup_expired_logs(Some(false));
         let operation = DeltaOperation::Write {
-            mode: if rearranges { SaveMode::Overwrite } else { SaveMode::Append },
+            mode: if same_rows { SaveMode::Overwrite } else { SaveMode::Append },
             partition_by: None,
             predicate: None,
         };
@@ -245,7 +246,7 @@ impl Table {
         let version = match done {
             Ok(done) => done.version(),
             // The answer can be lost although the commit was taken.
-            Err(cause) => match self.is_next(wanted, notes) {
+            Err(cause) => match self.is_committed(wanted, txn_versions) {
                 Ok(true) => self.version() + 1,
                 _ if is_conflict(&cause) => return Err(conflict(&self.storage)),
                 _ => return Err(failed(&self.storage, cause)),
@@ -259,10 +260,14 @@ impl Table {
     }
 
     /// Whether the version after this one is there and holds exactly this.
-    fn is_next(&self, wanted: &BTreeMap<String, DataFile>, notes: &[(&str, u64)]) -> Result<bool> {
+    fn is_committed(
+        &self,
+        wanted: &BTreeMap<String, DataFile>,
+        txn_versions: &[(&str, u64)],
+    ) -> Result<bool> {
         let next = Self::load(&self.storage, Some(self.version() + 1))?;
-        for (name, version) in notes {
-            if next.noted(name)? != *version {
+        for (name, version) in txn_versions {
+            if next.txn_version(name)? != *version {
                 return Ok(false);
             }
         }
@@ -303,7 +308,7 @@ fn remove(file: &DataFile, data_change: bool, now: i64) -> Remove {
 }
 
 /// A table of which nothing was read.
-fn bare(storage: &Storage) -> Result<DeltaTable> {
+fn unloaded(storage: &Storage) -> Result<DeltaTable> {
     let folder = match storage {
         Storage::Folder(folder) => folder,
         Storage::Remote(remote) => return Ok(DeltaTable::new(remote.log()?)),

@@ -29,11 +29,11 @@ pub struct DataReader {
     /// Those of its columns, if it was written with any.
     checksums: Option<Arc<Checksums>>,
     /// What was fetched before it is read.
-    ahead: Arc<Mutex<HashMap<Parts, Chunks>>>,
+    prefetched: Arc<Mutex<HashMap<FetchKey, Chunks>>>,
 }
 
 /// A row group, and where the bytes lie that are wanted of it.
-type Parts = (usize, Vec<Range<u64>>);
+type FetchKey = (usize, Vec<Range<u64>>);
 
 #[derive(Clone, Debug)]
 enum Input {
@@ -78,7 +78,7 @@ impl DataReader {
     }
 
     fn of(input: Input) -> Self {
-        Self { input, checksums: None, ahead: Arc::default() }
+        Self { input, checksums: None, prefetched: Arc::default() }
     }
 
     /// Number of row groups.
@@ -143,16 +143,18 @@ impl DataReader {
         let mut wanted = Vec::new();
         for (reader, group) in groups {
             if let Input::Stored(storage @ Storage::Remote(_), file, metadata) = &reader.input {
-                let (_, parts) = parts(metadata, group, columns);
-                wanted.push((reader, storage, file, group, parts));
+                let (_, fetch_ranges) = fetch_ranges(metadata, group, columns);
+                wanted.push((reader, storage, file, group, fetch_ranges));
             }
         }
         let Some((_, storage, ..)) = wanted.first() else { return Ok(()) };
-        let ranges = wanted.iter().map(|(_, _, f, _, parts)| (f.name.as_str(), f.size, &**parts));
+        let ranges = wanted
+            .iter()
+            .map(|(_, _, f, _, fetch_ranges)| (f.name.as_str(), f.size, &**fetch_ranges));
         let fetched = storage.fetch_many(&ranges.collect::<Vec<_>>())?.unwrap_or_default();
-        for ((reader, _, _, group, parts), chunks) in wanted.into_iter().zip(fetched) {
-            let mut ahead = reader.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-            ahead.insert((group, parts), chunks);
+        for ((reader, _, _, group, fetch_ranges), chunks) in wanted.into_iter().zip(fetched) {
+            let mut prefetched = reader.prefetched.lock().unwrap_or_else(PoisonError::into_inner);
+            prefetched.insert((group, fetch_ranges), chunks);
         }
         Ok(())
     }
@@ -161,7 +163,11 @@ impl DataReader {
     pub fn to_fetch(&self, group: usize, column: &str) -> u64 {
         match &self.input {
             Input::Stored(Storage::Remote(_), _, metadata) => {
-                parts(metadata, group, &[column]).1.iter().map(|part| part.end - part.start).sum()
+                fetch_ranges(metadata, group, &[column])
+                    .1
+                    .iter()
+                    .map(|part| part.end - part.start)
+                    .sum()
             }
             _ => 0,
         }
@@ -184,10 +190,11 @@ impl DataReader {
         columns: &[&str],
     ) -> Result<RecordBatch> {
         let failed = |cause: ParquetError| self.broken(&cause.to_string());
-        let (mask, parts) = parts(metadata, group, columns);
-        let key = (group, parts);
-        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-        let chunks = match ahead {
+        let (mask, fetch_ranges) = fetch_ranges(metadata, group, columns);
+        let key = (group, fetch_ranges);
+        let prefetched =
+            self.prefetched.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        let chunks = match prefetched {
             Some(chunks) => chunks,
             None => storage.fetch(&data.name, data.size, &key.1)?,
         };
@@ -222,7 +229,7 @@ impl DataReader {
 }
 
 /// Some columns of a row group, and where they lie.
-fn parts(
+fn fetch_ranges(
     metadata: &ArrowReaderMetadata,
     group: usize,
     columns: &[&str],
@@ -235,7 +242,7 @@ fn parts(
 }
 
 fn bounds(group: &RowGroupMetaData, column: &str) -> Option<(i32, i32)> {
-    let column = group.columns().iter().find(|c| c.column_path().parts() == [column])?;
+    let column = group.columns().iter().find(|c| c.column_path().fetch_ranges() == [column])?;
     match column.statistics()? {
         Statistics::Int32(statistics) => Some((*statistics.min_opt()?, *statistics.max_opt()?)),
         _ => None,

@@ -33,7 +33,7 @@
 //! files.
 //!
 //! **Older versions** stay readable as long as their data files are there: nothing but
-//! [`Store::sweep`] deletes one.
+//! [`Store::vacuum`] deletes one.
 
 mod activity;
 mod bitmap;
@@ -42,12 +42,12 @@ mod delta;
 mod file;
 mod ledger;
 mod lock;
-mod marks;
+mod maintenance;
 mod months;
-mod people;
+mod shard_bitset;
 mod state;
+mod stored_ids;
 mod table;
-mod upkeep;
 mod verify;
 mod write;
 
@@ -68,19 +68,21 @@ use crate::{Error, Result};
 use delta::Table;
 use state::STATE_KEY;
 
-pub use activity::{About, FIRST_GIVEN, Row, SHARD_BITS, Series, shard_of, users};
+pub use activity::{
+    ActivityRow, FIRST_ASSIGNED_SHARD, RowKeys, SHARD_BITS, Series, shard_of, users,
+};
 pub use bitmap::{Container, Containers, containers, encode, numbers};
 pub use checksums::{Checksums, footer_in, footer_length};
 pub use delta::DataFile;
 pub use file::DataReader;
 pub use ledger::{Entry, FirstRow, Reject, rejects};
 pub use lock::Lock;
-pub use marks::Marks;
-pub use months::{MonthOf, months};
-pub use people::{PARTS, People};
-pub use upkeep::Swept;
+pub use maintenance::VacuumReport;
+pub use months::{MonthRow, months};
+pub use shard_bitset::ShardBitset;
+pub use stored_ids::{PARTS, StoredIds};
 pub use verify::{Fault, Verified};
-pub use write::Written;
+pub use write::WrittenFiles;
 
 /// The property of tables that holds the version of the store's layout.
 const FORMAT_KEY: &str = "headcount.format";
@@ -92,7 +94,7 @@ const USERS: &str = "users";
 const FILES: &str = "files";
 const MONTHS: &str = "months";
 /// The tables beside `activity`, and the names under which its commits note their versions.
-const SIDES: [(&str, &str); 3] =
+const SIDE_TABLES: [(&str, &str); 3] =
     [(USERS, "headcount.users"), (FILES, "headcount.files"), (MONTHS, "headcount.months")];
 /// Data files of a table, by name.
 type Files = BTreeMap<String, DataFile>;
@@ -107,8 +109,8 @@ pub struct Store {
     users: Files,
     files: Files,
     months: Files,
-    /// Versions of [`SIDES`].
-    notes: [u64; 3],
+    /// Versions of [`SIDE_TABLES`].
+    txn_versions: [u64; 3],
     /// Id of the table `users`, which is made with it and stays.
     space: String,
     ledger: Vec<Entry>,
@@ -127,9 +129,11 @@ impl Store {
             return Ok(None);
         }
         // The newest versions of the tables mostly belong together: all are read at once.
-        let places = SIDES.map(|(name, _)| storage.child(name));
+        let side_storages = SIDE_TABLES.map(|(name, _)| storage.child(name));
         let newest = || match version {
-            None => places.par_iter().map(|storage| Table::load(storage, None).ok()).collect(),
+            None => {
+                side_storages.par_iter().map(|storage| Table::load(storage, None).ok()).collect()
+            }
             Some(_) => vec![None, None, None],
         };
         let (activity, newest) =
@@ -138,18 +142,19 @@ impl Store {
         let format = activity.property(FORMAT_KEY)?.unwrap_or_default();
         check_format(&format, storage)?;
         let columns = activity.columns()?;
-        let around = activity::BEFORE.len() + activity::AFTER.len();
-        if columns.len() < around {
+        let fixed = activity::LEADING_COLUMNS.len() + activity::TRAILING_COLUMNS.len();
+        if columns.len() < fixed {
             return Err(
                 Error::input("columns of the table `activity` are missing").with("file", storage)
             );
         }
-        let last = columns.len() - activity::AFTER.len();
+        let last = columns.len() - activity::TRAILING_COLUMNS.len();
         let side = |(at, newest): (usize, Option<Table>)| -> Result<(u64, Files, String)> {
-            let noted = activity.noted(SIDES[at].1)?;
-            let newest = newest.filter(|table| table.version() == noted).map(Ok);
-            let table = newest.unwrap_or_else(|| Table::load(&places[at], Some(noted)))?;
-            Ok((noted, table.files()?, table.id()?))
+            let recorded = activity.txn_version(SIDE_TABLES[at].1)?;
+            let newest = newest.filter(|table| table.version() == recorded).map(Ok);
+            let table =
+                newest.unwrap_or_else(|| Table::load(&side_storages[at], Some(recorded)))?;
+            Ok((recorded, table.files()?, table.id()?))
         };
         let sides: Vec<(u64, Files, String)> =
             newest.into_par_iter().enumerate().map(side).collect::<Result<_>>()?;
@@ -158,13 +163,13 @@ impl Store {
         let [(users_at, users, space), (files_at, files, _), (months_at, months, _)] = sides;
         let mut store = Self {
             storage: storage.clone(),
-            dimensions: columns[activity::BEFORE.len()..last].to_vec(),
+            dimensions: columns[activity::LEADING_COLUMNS.len()..last].to_vec(),
             version: activity.version(),
             activity: activity.files()?,
             users,
             files,
             months,
-            notes: [users_at, files_at, months_at],
+            txn_versions: [users_at, files_at, months_at],
             space,
             ledger: Vec::new(),
             written: AtomicU64::new(0),
@@ -178,7 +183,7 @@ impl Store {
     ///
     /// # Errors
     /// When the folder cannot be made.
-    pub fn make_room(storage: &Storage) -> Result<()> {
+    pub fn create_folder(storage: &Storage) -> Result<()> {
         storage.create_folder()
     }
 
@@ -187,7 +192,7 @@ impl Store {
     /// # Errors
     /// When the place cannot be written, or a dimension has the name of another column.
     pub fn create(storage: &Storage, dimensions: &[String]) -> Result<Self> {
-        let taken = activity::BEFORE.iter().chain(&activity::AFTER);
+        let taken = activity::LEADING_COLUMNS.iter().chain(&activity::TRAILING_COLUMNS);
         if let Some(name) = taken.into_iter().find(|name| dimensions.iter().any(|d| d == *name)) {
             return Err(Error::input(format!("the store cannot have a dimension named `{name}`"))
                 .with(
@@ -197,22 +202,22 @@ impl Store {
         }
         // `activity` comes last: a store is there when it is.
         let tables = [
-            (USERS, people::schema(), "Ids of users whose keys are not stored as they are"),
+            (USERS, stored_ids::schema(), "Ids of users whose keys are not stored as they are"),
             (FILES, ledger::schema(), "Ingested event files"),
             (MONTHS, months::schema(), "Users by month"),
             (ACTIVITY, activity::schema(dimensions), "Users by day, event and dimensions"),
         ];
         for (name, schema, comment) in tables {
-            let part = storage.child(name);
-            if !Table::exists(&part)? {
-                part.create_folder()?;
+            let side = storage.child(name);
+            if !Table::exists(&side)? {
+                side.create_folder()?;
                 let format = [(FORMAT_KEY, FORMAT.to_owned())];
-                Table::create(&part, fields(&schema)?, comment, &format)?;
+                Table::create(&side, fields(&schema)?, comment, &format)?;
             }
         }
         let opened = Self::open(storage, None)?
             .ok_or_else(|| Error::internal("the store that was just created is missing"))?;
-        opened.pass_by_leftovers()?;
+        opened.skip_used_numbers()?;
         Ok(opened)
     }
 
@@ -288,7 +293,11 @@ impl Store {
     ///
     /// # Errors
     /// When a count is beyond 2^63.
-    pub fn in_memory(&self, series: &[Series], rows: &mut [Row]) -> Result<[DataReader; 2]> {
+    pub fn in_memory(
+        &self,
+        series: &[Series],
+        rows: &mut [ActivityRow],
+    ) -> Result<[DataReader; 2]> {
         let activity = activity::in_memory(&self.dimensions, series, rows)?;
         Ok([activity, months::in_memory(months::of_rows(rows)?)?])
     }
@@ -297,12 +306,12 @@ impl Store {
     ///
     /// # Errors
     /// When it is broken.
-    pub fn people(&self) -> Result<People> {
-        let mut people = People::default();
+    pub fn stored_ids(&self) -> Result<StoredIds> {
+        let mut ids = StoredIds::default();
         for file in self.users.values() {
-            each_batch(&self.storage.child(USERS), file, |batch| people.read(batch))?;
+            each_batch(&self.storage.child(USERS), file, |batch| ids.read(batch))?;
         }
-        Ok(people)
+        Ok(ids)
     }
 
     fn read_ledger(&self) -> Result<Vec<Entry>> {
@@ -367,10 +376,12 @@ fn each_batch(
         Error::input(format!("corrupt data file: {cause}")).with("file", &address)
     };
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let reader =
-        ParquetRecordBatchReaderBuilder::try_new_with_options(file.sound(storage)?, options)
-            .and_then(|builder| builder.with_batch_size(1 << 16).build())
-            .map_err(|cause| broken(&cause))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(
+        file.verified_bytes(storage)?,
+        options,
+    )
+    .and_then(|builder| builder.with_batch_size(1 << 16).build())
+    .map_err(|cause| broken(&cause))?;
     for batch in reader {
         each(&batch.map_err(|cause| broken(&cause))?)
             .map_err(|error| error.with("file", &address))?;

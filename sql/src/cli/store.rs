@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use engine::calendar::Day;
 use engine::project::Project;
-use engine::rollup::changed;
-use engine::store::{About, DataReader, Fault, Lock, Store};
+use engine::rollup::changed_files;
+use engine::store::{DataReader, Fault, Lock, RowKeys, Store};
 use engine::{Error, Result};
 
 use super::progress::Progress;
@@ -59,9 +59,9 @@ fn info(store: &Store) -> Result<Outcome> {
     let mut months: BTreeMap<(String, i32, u8), Month> = BTreeMap::new();
     for reader in store.readers()? {
         let groups = (0..reader.groups()).map(|group| (&reader, group));
-        DataReader::fetch_ahead(groups, &About::columns(store.dimensions()))?;
+        DataReader::fetch_ahead(groups, &RowKeys::columns(store.dimensions()))?;
         for group in 0..reader.groups() {
-            let about = About::read(&reader, group, store.dimensions())?;
+            let about = RowKeys::read(&reader, group, store.dimensions())?;
             for row in 0..about.len() {
                 let (year, month, _) = Day::new(about.days()[row]).ymd();
                 let source = about.series(row).source;
@@ -122,9 +122,11 @@ fn verify(store: &Store, events: Option<&Project>) -> Result<Outcome> {
         store.verify(&|done, total| progress.at(done, total))?
     };
     if let Some(project) = events {
-        verified.faults.extend(changed(project, store.ledger())?.into_iter().map(|file| Fault {
-            file: Some(file),
-            what: "this event file has changed since it was ingested".to_owned(),
+        verified.faults.extend(changed_files(project, store.ledger())?.into_iter().map(|file| {
+            Fault {
+                file: Some(file),
+                what: "this event file has changed since it was ingested".to_owned(),
+            }
         }));
     }
     let mut out = BufWriter::new(stdout().lock());
@@ -169,7 +171,7 @@ fn compact(mut store: Store, sweep: bool) -> Result<Outcome> {
         false => say("nothing to compact"),
     }
     if sweep {
-        let swept = store.sweep(millis(SystemTime::now() - SAFE))?;
+        let swept = store.vacuum(millis(SystemTime::now() - SAFE))?;
         say(&format!(
             "deleted {} files, {} bytes; older versions can no longer be read",
             swept.files, swept.bytes

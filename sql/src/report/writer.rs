@@ -9,7 +9,7 @@ use std::fmt;
 use std::io::Write;
 
 use arrow::datatypes::SchemaRef;
-use engine::active::{CollectedRows, Level, Report, Row, RowSink};
+use engine::active::{CollectedRows, Level, Report, ReportRow, RowSink};
 use engine::events::ScanObserver;
 use engine::{Error, Kind, Result};
 
@@ -130,7 +130,7 @@ impl<'a> Writer<'a> {
 }
 
 impl RowSink for Writer<'_> {
-    fn begin(&mut self, report: &Report) -> Result<()> {
+    fn start(&mut self, report: &Report) -> Result<()> {
         let columns: SchemaRef = schema(&report.by);
         match &mut self.form {
             Form::Delimited(delimited) => {
@@ -145,7 +145,7 @@ impl RowSink for Writer<'_> {
         Ok(())
     }
 
-    fn row(&mut self, row: Row) -> Result<()> {
+    fn row(&mut self, row: ReportRow) -> Result<()> {
         if let Form::Reading(series) = &mut self.form {
             if self.format.most_series().is_some() {
                 let node = [&row.section, &row.stage, &row.group, &row.metric].map(Option::clone);

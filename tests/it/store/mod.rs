@@ -13,18 +13,18 @@ use std::path::Path;
 use engine::active::{Answer, Question, answer, answer_from_events};
 use engine::metric::Dictionary;
 use engine::project::Project;
-use engine::rollup::{DEFAULT_MEMORY, Ingested, Watch, ingest};
+use engine::rollup::{DEFAULT_MEMORY, IngestProgress, IngestReport, ingest};
 use engine::storage::Storage;
 use engine::store::Store;
 
 /// Ingests what is new in a project, as a library.
-pub(crate) fn take(root: &Path) -> Ingested {
+pub(crate) fn take(root: &Path) -> IngestReport {
     take_with(root, DEFAULT_MEMORY)
 }
 
-fn take_with(root: &Path, memory: u64) -> Ingested {
+fn take_with(root: &Path, memory: u64) -> IngestReport {
     let project = Project::load(root).unwrap();
-    let watch = Watch { progress: &|_, _| (), waiting: &|| () };
+    let watch = IngestProgress { progress: &|_, _| (), waiting: &|| () };
     ingest(&project, &[], memory, &watch).unwrap_or_else(|error| panic!("{error}"))
 }
 

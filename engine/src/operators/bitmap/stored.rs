@@ -18,7 +18,7 @@ use crate::{Error, Result as Outcome};
 
 const NAME: &str = "bitmap_of_store";
 /// The first shard of numbers that a store has given, and not of keys that are their own.
-const FIRST_GIVEN: i64 = crate::store::FIRST_GIVEN as i64;
+const FIRST_ASSIGNED_SHARD: i64 = crate::store::FIRST_ASSIGNED_SHARD as i64;
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
@@ -79,7 +79,7 @@ fn set(users: &[u8], shard: i64, store: &[u8]) -> Outcome<Bitmap> {
     let name = store
         .try_into()
         .map_err(|_| Error::input(format!("a store id has 16 bytes, not {}", store.len())))?;
-    if shard < FIRST_GIVEN {
+    if shard < FIRST_ASSIGNED_SHARD {
         return Bitmap::from_bytes(users);
     }
     let mut rest = users;

@@ -1,7 +1,7 @@
 //! `COUNT(DISTINCT user)` over rows of the roll-up, and over rows of events beside them.
 //!
 //! A rewritten query has a column of *people* in the place of the column of user keys: in a row of
-//! the roll-up it is a stored set ([`stored_people`]), in a row of events the number that the store
+//! the roll-up it is a stored set ([`stored_users`]), in a row of events the number that the store
 //! has for its user ([`store_number`]). [`rollup_distinct`] counts everybody in such rows.
 //!
 //! None of this is registered: people exist inside of plans only.
@@ -24,7 +24,7 @@ use arrow::datatypes::{DataType, Field, Fields, UInt32Type};
 pub use distinct::rollup_distinct;
 pub use number::store_number;
 
-use crate::store::FIRST_GIVEN;
+use crate::store::FIRST_ASSIGNED_SHARD;
 use crate::{Error, Result};
 
 static FIELDS: LazyLock<Fields> = LazyLock::new(|| {
@@ -37,7 +37,7 @@ static FIELDS: LazyLock<Fields> = LazyLock::new(|| {
 });
 
 /// The type of a column of people. A row has `users` or a `number`; NULL is nobody.
-pub fn people_type() -> DataType {
+pub fn stored_users_type() -> DataType {
     DataType::Struct(FIELDS.clone())
 }
 
@@ -45,36 +45,37 @@ pub fn people_type() -> DataType {
 ///
 /// # Errors
 /// When the columns differ in length.
-pub fn stored_people(shards: &Int32Array, users: &BinaryViewArray) -> Result<ArrayRef> {
-    let first = FIRST_GIVEN as i32; // 4096
-    let given: BooleanArray = shards.values().iter().map(|shard| Some(*shard >= first)).collect();
+pub fn stored_users(shards: &Int32Array, users: &BinaryViewArray) -> Result<ArrayRef> {
+    let first = FIRST_ASSIGNED_SHARD as i32; // 4096
+    let assigned: BooleanArray =
+        shards.values().iter().map(|shard| Some(*shard >= first)).collect();
     let numbers = new_null_array(&DataType::UInt32, users.len());
-    let columns = vec![Arc::new(given) as ArrayRef, Arc::new(users.clone()), numbers];
+    let columns = vec![Arc::new(assigned) as ArrayRef, Arc::new(users.clone()), numbers];
     Ok(Arc::new(StructArray::try_new(FIELDS.clone(), columns, None)?))
 }
 
 /// A column of people.
-struct People<'a> {
-    given: &'a BooleanArray,
+struct UserColumn<'a> {
+    assigned: &'a BooleanArray,
     users: &'a BinaryViewArray,
     numbers: &'a UInt32Array,
 }
 
 /// Who is in a row.
-enum Who<'a> {
+enum RowUsers<'a> {
     Stored(&'a [u8]),
     One(u32),
 }
 
-impl<'a> People<'a> {
+impl<'a> UserColumn<'a> {
     /// People of one user each.
     fn of_numbers(
-        given: BooleanArray,
+        assigned: BooleanArray,
         numbers: UInt32Array,
         nobody: Option<NullBuffer>,
     ) -> Result<ArrayRef> {
         let users = new_null_array(&DataType::BinaryView, numbers.len());
-        let columns = vec![Arc::new(given) as ArrayRef, users, Arc::new(numbers)];
+        let columns = vec![Arc::new(assigned) as ArrayRef, users, Arc::new(numbers)];
         Ok(Arc::new(StructArray::try_new(FIELDS.clone(), columns, nobody)?))
     }
 
@@ -84,21 +85,21 @@ impl<'a> People<'a> {
             Error::internal(format!("a column of type {found} cannot hold stored users"))
         };
         let columns = array.as_struct_opt().ok_or_else(other)?.columns();
-        let [given, users, numbers] = columns else { return Err(other()) };
+        let [assigned, users, numbers] = columns else { return Err(other()) };
         Ok(Self {
-            given: given.as_boolean_opt().ok_or_else(other)?,
+            assigned: assigned.as_boolean_opt().ok_or_else(other)?,
             users: users.as_binary_view_opt().ok_or_else(other)?,
             numbers: numbers.as_primitive_opt::<UInt32Type>().ok_or_else(other)?,
         })
     }
 
     /// Whether the store gave the numbers of a row that is not null, and who is in it.
-    fn row(&self, row: usize) -> (bool, Who<'a>) {
+    fn row(&self, row: usize) -> (bool, RowUsers<'a>) {
         let who = if self.users.is_valid(row) {
-            Who::Stored(self.users.value(row))
+            RowUsers::Stored(self.users.value(row))
         } else {
-            Who::One(self.numbers.value(row))
+            RowUsers::One(self.numbers.value(row))
         };
-        (self.given.value(row), who)
+        (self.assigned.value(row), who)
     }
 }

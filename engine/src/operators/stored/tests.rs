@@ -13,8 +13,8 @@ use proptest::collection::{btree_set, vec};
 use proptest::prelude::{Strategy, any, prop_assert_eq, proptest};
 
 use super::distinct::Groups;
-use super::{People, stored_people};
-use crate::store::{FIRST_GIVEN, encode, shard_of};
+use super::{UserColumn, stored_users};
+use crate::store::{FIRST_ASSIGNED_SHARD, encode, shard_of};
 
 /// A row: its group, whether a filter lets it through, whether the store gave the numbers, who is
 /// in it, and whether they come as a stored set.
@@ -37,21 +37,21 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
 
 fn people(rows: &[Row]) -> ArrayRef {
     let mut parts: Vec<ArrayRef> = Vec::new();
-    for (_, _, given, who, stored) in rows {
-        let first = if *given { FIRST_GIVEN } else { 0 };
+    for (_, _, assigned, who, stored) in rows {
+        let first = if *assigned { FIRST_ASSIGNED_SHARD } else { 0 };
         parts.push(if *stored {
             let set = encode(who).unwrap();
             let shards = Int32Array::from(vec![first as i32]);
-            stored_people(&shards, &BinaryViewArray::from_iter_values([set])).unwrap()
+            stored_users(&shards, &BinaryViewArray::from_iter_values([set])).unwrap()
         } else {
             let numbers = UInt32Array::from(vec![who[0]]);
-            People::of_numbers(BooleanArray::from(vec![*given]), numbers, None).unwrap()
+            UserColumn::of_numbers(BooleanArray::from(vec![*assigned]), numbers, None).unwrap()
         });
     }
     let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
     if parts.is_empty() {
         let nobody = BinaryViewArray::from_iter_values(Vec::<Vec<u8>>::new());
-        return stored_people(&Int32Array::from(Vec::<i32>::new()), &nobody).unwrap();
+        return stored_users(&Int32Array::from(Vec::<i32>::new()), &nobody).unwrap();
     }
     concat(&parts).unwrap()
 }
@@ -72,10 +72,10 @@ proptest! {
         let mut expected = vec![HashSet::new(); 5];
         let mut whole = Groups::default();
         for part in &parts {
-            for (group, passes, given, who, stored) in part {
+            for (group, passes, assigned, who, stored) in part {
                 if !filtered || *passes == Some(true) {
                     let who = if *stored { &who[..] } else { &who[..1] };
-                    expected[*group].extend(who.iter().map(|number| (*given, *number)));
+                    expected[*group].extend(who.iter().map(|number| (*assigned, *number)));
                 }
             }
             let (array, groups, filter) = taken(part);
@@ -124,7 +124,7 @@ fn many_groups_of_far_people_are_numbered_anew() {
 #[test]
 fn broken_sets_and_states_are_errors() {
     let shards = Int32Array::from(vec![0]);
-    let array = stored_people(&shards, &BinaryViewArray::from_iter_values([b"nothing"])).unwrap();
+    let array = stored_users(&shards, &BinaryViewArray::from_iter_values([b"nothing"])).unwrap();
     let error = Groups::default().update_batch(&[array], &[0], None, 1).unwrap_err().to_string();
     assert!(error.contains("a stored set of users is corrupt"), "{error}");
     let state: ArrayRef =

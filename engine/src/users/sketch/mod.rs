@@ -106,21 +106,19 @@ impl Sketch {
     /// When the precisions differ: the result would be neither.
     pub fn merge(&mut self, other: &Self) -> Result<()> {
         if self.precision != other.precision {
-            let (ours, to_hyperloglog) = (self.precision, other.precision);
+            let (ours, theirs) = (self.precision, other.precision);
             return Err(Error::input(format!(
-                "cannot merge sketches of precision {ours} and {to_hyperloglog}"
+                "cannot merge sketches of precision {ours} and {theirs}"
             )));
         }
         match (&mut self.repr, &other.repr) {
-            (Repr::Registers(ours), Repr::Registers(to_hyperloglog)) => ours.merge(to_hyperloglog),
-            (Repr::List(ours), Repr::Registers(to_hyperloglog)) => {
-                let mut registers = to_hyperloglog.clone();
+            (Repr::Registers(ours), Repr::Registers(theirs)) => ours.merge(theirs),
+            (Repr::List(ours), Repr::Registers(theirs)) => {
+                let mut registers = theirs.clone();
                 ours.iter().for_each(|hash| registers.insert_hash(*hash));
                 self.repr = Repr::Registers(registers);
             }
-            (_, Repr::List(to_hyperloglog)) => {
-                to_hyperloglog.iter().for_each(|hash| self.insert(*hash))
-            }
+            (_, Repr::List(theirs)) => theirs.iter().for_each(|hash| self.insert(*hash)),
         }
         Ok(())
     }

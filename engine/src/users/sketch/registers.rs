@@ -45,7 +45,7 @@ impl Registers {
         if words.len() != word_count(precision) {
             return bad("wrong length");
         }
-        let highest = u32::from(u64::REGISTER_BITS as u8 - precision + 1);
+        let highest = u32::from(u64::BITS as u8 - precision + 1);
         for (at, word) in words.iter().enumerate() {
             let used = REGISTERS_PER_WORD.min((1 << precision) - at * REGISTERS_PER_WORD);
             if lanes(*word).take(used).any(|register| register > highest) {
@@ -70,10 +70,7 @@ impl Registers {
         let rest = (hash << self.precision) | 1 << (self.precision - 1);
         let rank = 1 + rest.leading_zeros();
         if rank > u32::from(self.floor) {
-            self.raise_to(
-                (hash >> (u64::REGISTER_BITS - u32::from(self.precision))) as usize,
-                rank,
-            );
+            self.raise_to((hash >> (u64::BITS - u32::from(self.precision))) as usize, rank);
         }
     }
 
@@ -98,8 +95,8 @@ impl Registers {
 
     /// Raises every register to that of `other`, which has as many.
     pub(super) fn merge(&mut self, other: &Self) {
-        for (ours, to_hyperloglog) in self.words.iter_mut().zip(&other.words) {
-            let higher = lanes(*ours).zip(lanes(*to_hyperloglog)).map(|(a, b)| a.max(b));
+        for (ours, theirs) in self.words.iter_mut().zip(&other.words) {
+            let higher = lanes(*ours).zip(lanes(*theirs)).map(|(a, b)| a.max(b));
             *ours = higher.rev().fold(0, |word, register| word << REGISTER_BITS | register);
         }
         self.find_floor();
@@ -233,12 +230,12 @@ mod tests {
         #[test]
         fn hashes_raise_what_they_raise_in_the_crate(hashes in hashes(), precision in 4_u8..=18) {
             let ours = of(precision, &hashes);
-            let mut to_hyperloglog = Registers::new(precision).to_hyperloglog().unwrap();
-            hashes.iter().for_each(|hash| to_hyperloglog.insert(hash));
+            let mut theirs = Registers::new(precision).to_hyperloglog().unwrap();
+            hashes.iter().for_each(|hash| theirs.insert(hash));
             let same = ours.to_hyperloglog().unwrap();
-            let bytes = |to_hyperloglog| postcard::to_allocvec(to_hyperloglog).unwrap();
-            prop_assert_eq!(bytes(&same), bytes(&to_hyperloglog));
-            prop_assert_eq!(ours.estimate().unwrap(), to_hyperloglog.count());
+            let bytes = |theirs| postcard::to_allocvec(theirs).unwrap();
+            prop_assert_eq!(bytes(&same), bytes(&theirs));
+            prop_assert_eq!(ours.estimate().unwrap(), theirs.count());
         }
 
         #[test]

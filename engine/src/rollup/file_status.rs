@@ -1,4 +1,4 @@
-//! Which files of a project the store has, which are new, and which are not what they were.
+//! Which files of a project are in the store, which are new, and which have changed.
 //!
 //! A file is known by the digest of its content. `ingest` computes it for every file. Reports and
 //! SQL do not read files that they need not: they take a file for an ingested one if its source,
@@ -6,7 +6,7 @@
 //! entity tag) are those of the ledger. A file that was replaced by other content of the same size
 //! and was given the same time of modification is therefore not noticed by them. That is so if two
 //! writes fall into one tick of the file system's clock, and if a copy keeps times; `ingest`, and
-//! [`changed`] behind `headcount store verify --events`, notice it.
+//! [`changed_files`] behind `headcount store verify --events`, notice it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -20,9 +20,9 @@ use crate::storage::Digest;
 use crate::store::{Entry, Store};
 use crate::{Error, Result};
 
-/// How a file stands to the store.
+/// Status of an event file relative to the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum FileStatus {
     /// Its content was ingested, under this name.
     Known(String),
     /// Its content is new.
@@ -33,7 +33,7 @@ pub enum Standing {
 
 /// A file of events of a project.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct SourceFile {
     /// Place of its source in the project.
     pub source: usize,
     /// The file.
@@ -42,41 +42,46 @@ pub struct Found {
     pub name: String,
     /// What it is known by.
     pub digest: Digest,
-    /// How it stands to the store.
-    pub standing: Standing,
+    /// Status relative to the store.
+    pub status: FileStatus,
 }
 
-/// All files of a project that are there, in the order of sources and paths. With `hasty`, a file
+/// All files of a project that are there, in the order of sources and paths. With `trust_mtime`, a file
 /// that has the name, size and time of an ingested one is taken for it without reading it.
 ///
 /// # Errors
 /// When files cannot be read, or a source has none and never had any.
-pub fn find(project: &Project, ledger: &[Entry], hasty: bool) -> Result<Vec<Found>> {
-    let mut bare = Vec::new();
+pub fn find_files(
+    project: &Project,
+    ledger: &[Entry],
+    trust_mtime: bool,
+) -> Result<Vec<SourceFile>> {
+    let mut source_files = Vec::new();
     for (at, source) in project.sources.iter().enumerate() {
         let had = ledger.iter().any(|entry| entry.source == source.name);
         let files = if had { EventFile::present } else { EventFile::find };
         let files = files(&project.root, &source.files);
-        bare.extend(
+        source_files.extend(
             files.map_err(|e| e.with("source", &source.name))?.into_iter().map(|f| (at, f)),
         );
     }
     // By source and name: the entry of that name, the latest if there are several.
     let named: HashMap<(&str, &str), &Entry> =
         ledger.iter().map(|entry| ((entry.source.as_str(), entry.name.as_str()), entry)).collect();
-    let found: Result<Vec<Found>> = bare
+    let found: Result<Vec<SourceFile>> = source_files
         .par_iter()
         .map(|(at, file)| {
             let source = &project.sources[*at];
             let name = name(project, file);
             let same = named.get(&(source.name.as_str(), name.as_str())).copied();
-            let same = same.filter(|e| hasty && (e.size, e.modified) == (file.size, file.modified));
+            let same =
+                same.filter(|e| trust_mtime && (e.size, e.modified) == (file.size, file.modified));
             let digest = match same {
                 Some(entry) => entry.digest,
                 None => file.digest()?,
             };
-            let (source, file, standing) = (*at, file.clone(), Standing::New);
-            Ok(Found { source, file, name, digest, standing })
+            let (source, file, status) = (*at, file.clone(), FileStatus::New);
+            Ok(SourceFile { source, file, name, digest, status })
         })
         .collect();
     let mut found = found?;
@@ -84,17 +89,17 @@ pub fn find(project: &Project, ledger: &[Entry], hasty: bool) -> Result<Vec<Foun
         .iter()
         .map(|entry| ((entry.source.as_str(), entry.digest), entry.name.as_str()))
         .collect();
-    let there: HashSet<(usize, Digest)> = found.iter().map(|f| (f.source, f.digest)).collect();
+    let present: HashSet<(usize, Digest)> = found.iter().map(|f| (f.source, f.digest)).collect();
     for file in &mut found {
         let source = project.sources[file.source].name.as_str();
         let before = named.get(&(source, file.name.as_str()));
-        file.standing = match (known.get(&(source, file.digest)), before) {
-            (Some(name), _) => Standing::Known((*name).to_owned()),
+        file.status = match (known.get(&(source, file.digest)), before) {
+            (Some(name), _) => FileStatus::Known((*name).to_owned()),
             // What was under this name lies elsewhere now: logs that rotate.
-            (None, Some(before)) if !there.contains(&(file.source, before.digest)) => {
-                Standing::Changed
+            (None, Some(before)) if !present.contains(&(file.source, before.digest)) => {
+                FileStatus::Changed
             }
-            (None, _) => Standing::New,
+            (None, _) => FileStatus::New,
         };
     }
     Ok(found)
@@ -105,14 +110,14 @@ pub fn find(project: &Project, ledger: &[Entry], hasty: bool) -> Result<Vec<Foun
 ///
 /// # Errors
 /// When files cannot be read.
-pub fn changed(project: &Project, ledger: &[Entry]) -> Result<Vec<String>> {
-    let found = find(project, ledger, false)?.into_iter();
-    Ok(found.filter(|file| file.standing == Standing::Changed).map(|file| file.name).collect())
+pub fn changed_files(project: &Project, ledger: &[Entry]) -> Result<Vec<String>> {
+    let found = find_files(project, ledger, false)?.into_iter();
+    Ok(found.filter(|file| file.status == FileStatus::Changed).map(|file| file.name).collect())
 }
 
-/// Files of the ledger that lie nowhere in the project any more, neither content nor name.
-pub fn gone<'a>(project: &Project, ledger: &'a [Entry], found: &[Found]) -> Vec<&'a Entry> {
-    let source = |file: &Found| project.sources[file.source].name.as_str();
+/// Ledger entries whose content and name are in no file of the project any more.
+pub fn missing<'a>(project: &Project, ledger: &'a [Entry], found: &[SourceFile]) -> Vec<&'a Entry> {
+    let source = |file: &SourceFile| project.sources[file.source].name.as_str();
     let contents: HashSet<(&str, Digest)> =
         found.iter().map(|file| (source(file), file.digest)).collect();
     let names: HashSet<(&str, &str)> =
@@ -125,7 +130,7 @@ pub fn gone<'a>(project: &Project, ledger: &'a [Entry], found: &[Found]) -> Vec<
 }
 
 /// What a source and its project say of columns and times, as far as the store keeps it.
-pub(super) struct Settings {
+pub(super) struct SourceSettings {
     /// As the ledger has it since it has codes. What is in it may be called otherwise some day, but
     /// never here.
     pub(super) code: String,
@@ -133,10 +138,11 @@ pub(super) struct Settings {
     old: String,
 }
 
-impl Settings {
+impl SourceSettings {
     pub(super) fn of(project: &Project, source: &Source, dimensions: &[String]) -> Self {
-        let kept = dimensions.iter().filter_map(|name| Some((name, source.dimension(name)?)));
-        let kept: Vec<(&String, Value)> = kept.collect();
+        let kept_columns =
+            dimensions.iter().filter_map(|name| Some((name, source.dimension(name)?)));
+        let kept_columns: Vec<(&String, Value)> = kept_columns.collect();
         let unit = match source.time_unit {
             None => "none",
             Some(TimeUnit::Second) => "s",
@@ -148,7 +154,7 @@ impl Settings {
         let bound = bound.as_deref().unwrap_or("none");
         let (zone, time_zone) = (project.zone.name(), source.time_zone.name());
         let (time, user) = (&source.time, &source.user);
-        let coded = |value: &Value| match value {
+        let encoded = |value: &Value| match value {
             Value::Column(name) => format!("column:{}", escaped(name)),
             Value::Const(text) => format!("const:{}", escaped(text)),
         };
@@ -162,29 +168,30 @@ impl Settings {
             escaped(time),
             escaped(time_zone),
             escaped(user),
-            coded(&source.event),
+            encoded(&source.event),
         );
-        for (name, value) in &kept {
-            code.push_str(&format!(";dimension:{}={}", escaped(name), coded(value)));
+        for (name, value) in &kept_columns {
+            code.push_str(&format!(";dimension:{}={}", escaped(name), encoded(value)));
         }
-        let told = |value: &Value| match value {
+        let described = |value: &Value| match value {
             Value::Column(name) => format!("column {name}"),
             Value::Const(text) => format!("always {text}"),
         };
-        let kept: Vec<String> = kept.iter().map(|(n, v)| format!("{n}: {}", told(v))).collect();
+        let kept_columns: Vec<String> =
+            kept_columns.iter().map(|(n, v)| format!("{n}: {}", described(v))).collect();
         // The form of stores that exist: never to be changed.
         let old = format!(
             "time zone: {zone}, no_events_after: {bound}, time: {time}, unit: {unit}, \
              zone: {time_zone}, user: {user}, scope: {}, event: {}, dimensions: [{}]",
             source.scope.as_deref().unwrap_or("none"),
-            told(&source.event),
-            kept.join(", "),
+            described(&source.event),
+            kept_columns.join(", "),
         );
         Self { code, old }
     }
 
     /// Whether an entry of the ledger was read so.
-    pub(super) fn are_of(&self, entry: &Entry) -> bool {
+    pub(super) fn match_entry(&self, entry: &Entry) -> bool {
         entry.settings == self.code || entry.settings == self.old
     }
 }
@@ -199,10 +206,12 @@ fn escaped(text: &str) -> String {
 /// # Errors
 /// When the settings of a source have changed, with both in the message.
 pub fn check_settings(project: &Project, store: &Store) -> Result<()> {
-    let now: BTreeMap<&str, Settings> = project
+    let now: BTreeMap<&str, SourceSettings> = project
         .sources
         .iter()
-        .map(|source| (source.name.as_str(), Settings::of(project, source, store.dimensions())))
+        .map(|source| {
+            (source.name.as_str(), SourceSettings::of(project, source, store.dimensions()))
+        })
         .collect();
     for entry in store.ledger() {
         let now = now.get(entry.source.as_str()).ok_or_else(|| {
@@ -213,7 +222,7 @@ pub fn check_settings(project: &Project, store: &Store) -> Result<()> {
             .with("file", store.storage())
             .with("help", "restore the source's name, or ingest into a new store")
         })?;
-        if !now.are_of(entry) {
+        if !now.match_entry(entry) {
             let is_old = entry.settings.starts_with("time zone: ");
             return Err(Error::input(format!(
                 "the source `{}` was ingested with other settings: {} (now: {})",

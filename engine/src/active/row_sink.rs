@@ -1,19 +1,19 @@
 //! Memory is reported to the overseer in steps, so that small pieces cost nothing to report.
 
-use super::Row;
+use super::ReportRow;
 use crate::Result;
 use crate::events::ScanObserver;
 
 /// Bytes that are reported together.
-const STEP: usize = 64 << 10;
+const REPORT_STEP: usize = 64 << 10;
 
 /// Adds up heap bytes and reports them.
-pub(super) struct Account<'a> {
+pub(super) struct MemoryReporter<'a> {
     observer: &'a dyn ScanObserver,
     unreported: usize,
 }
 
-impl<'a> Account<'a> {
+impl<'a> MemoryReporter<'a> {
     pub(super) fn new(observer: &'a dyn ScanObserver) -> Self {
         Self { observer, unreported: 0 }
     }
@@ -24,7 +24,7 @@ impl<'a> Account<'a> {
     /// That of the overseer, if it refuses them.
     pub(super) fn add(&mut self, bytes: usize) -> Result<()> {
         self.unreported += bytes;
-        if self.unreported < STEP {
+        if self.unreported < REPORT_STEP {
             return Ok(());
         }
         self.observer.reserve(std::mem::take(&mut self.unreported))
@@ -37,26 +37,26 @@ pub trait RowSink {
     ///
     /// # Errors
     /// Any error ends the answer.
-    fn begin(&mut self, report: &super::Report) -> Result<()>;
+    fn start(&mut self, report: &super::Report) -> Result<()>;
 
     /// Called with every row.
     ///
     /// # Errors
     /// Any error ends the answer.
-    fn row(&mut self, row: Row) -> Result<()>;
+    fn row(&mut self, row: ReportRow) -> Result<()>;
 }
 
 /// Keeps all rows, and reports their memory.
 pub struct CollectedRows<'a> {
     /// The rows so far.
-    pub rows: Vec<Row>,
-    account: Account<'a>,
+    pub rows: Vec<ReportRow>,
+    memory: MemoryReporter<'a>,
 }
 
 impl<'a> CollectedRows<'a> {
     /// No rows yet; `observer` is told of the memory that they take.
     pub fn new(observer: &'a dyn ScanObserver) -> Self {
-        Self { rows: Vec::new(), account: Account::new(observer) }
+        Self { rows: Vec::new(), memory: MemoryReporter::new(observer) }
     }
 }
 
@@ -67,17 +67,17 @@ impl std::fmt::Debug for CollectedRows<'_> {
 }
 
 impl RowSink for CollectedRows<'_> {
-    fn begin(&mut self, _: &super::Report) -> Result<()> {
+    fn start(&mut self, _: &super::Report) -> Result<()> {
         Ok(())
     }
 
-    fn row(&mut self, row: Row) -> Result<()> {
+    fn row(&mut self, row: ReportRow) -> Result<()> {
         if self.rows.len() == self.rows.capacity() {
             let more = self.rows.len().max(64);
-            self.account.add(more * size_of::<Row>())?;
+            self.memory.add(more * size_of::<ReportRow>())?;
             self.rows.reserve_exact(more);
         }
-        self.account.add(row.heap())?;
+        self.memory.add(row.heap())?;
         self.rows.push(row);
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! Small sets of rows that a question cannot tell apart become one: where dimensions have many
-//! values, a row of the roll-up holds hardly more people than an event.
+//! Merges small sets of rows that a query groups together: where dimensions have many values, a row
+//! of the roll-up has hardly more users than an event.
 
 use arrow::array::{BinaryViewArray, BinaryViewBuilder, UInt32Array};
 use hashbrown::HashTable;
@@ -9,25 +9,25 @@ use crate::Result;
 use crate::store::{encode, numbers};
 use crate::users::hash_int;
 
-/// Sets with more bytes than this stay rows of their own: they are read faster than united.
-const SMALL: usize = 256;
+/// Sets with more bytes than this are not merged: merging would cost more than reading them.
+const MAX_MERGED_BYTES: usize = 256;
 
-/// Some rows, with small sets united where all keys are equal: for each row that is left one that
-/// it was made of, and its set.
+/// Merges small sets where all keys are equal: for each remaining row one of its original rows, and
+/// its set.
 ///
 /// # Errors
 /// When a set is broken.
-pub(super) fn united(
+pub(super) fn merge_small_sets(
     rows: &[u32],
     keys: &[Vec<i32>],
     users: &BinaryViewArray,
 ) -> Result<(UInt32Array, BinaryViewArray)> {
-    let (mut places, mut sets) = (Vec::new(), BinaryViewBuilder::new());
+    let (mut positions, mut sets) = (Vec::new(), BinaryViewBuilder::new());
     let mut small = Vec::with_capacity(rows.len());
     for row in rows {
         let set = users.value(*row as usize);
-        if set.len() > SMALL {
-            places.push(*row);
+        if set.len() > MAX_MERGED_BYTES {
+            positions.push(*row);
             sets.try_append_value(set)?;
         } else {
             small.push(*row);
@@ -42,10 +42,10 @@ pub(super) fn united(
     for (row, mut members) in firsts.into_iter().zip(members) {
         members.sort_unstable();
         members.dedup();
-        places.push(row);
+        positions.push(row);
         sets.try_append_value(encode(&members)?)?;
     }
-    Ok((UInt32Array::from(places), sets.finish()))
+    Ok((UInt32Array::from(positions), sets.finish()))
 }
 
 /// Numbers the combinations of keys: that of each row, and the first row of each.
@@ -88,7 +88,7 @@ mod tests {
     use proptest::collection::{btree_set, vec};
     use proptest::prelude::{Strategy, any, prop_assert_eq, proptest};
 
-    use super::united;
+    use super::merge_small_sets;
     use crate::store::{encode, numbers};
 
     /// Whether a row is wanted, its two keys, its users.
@@ -111,18 +111,18 @@ mod tests {
             for (_, a, b, set) in rows.iter().filter(|row| row.0) {
                 expected.entry((*a, *b)).or_default().extend(set);
             }
-            let (places, sets) = united(&wanted, &keys, &users).unwrap();
+            let (positions, sets) = merge_small_sets(&wanted, &keys, &users).unwrap();
             let mut found: BTreeMap<(i32, i32), BTreeSet<u32>> = BTreeMap::new();
             let mut small = 0;
-            for (at, row) in places.values().iter().enumerate() {
+            for (at, row) in positions.values().iter().enumerate() {
                 let (_, a, b, _) = &rows[*row as usize];
                 let set = found.entry((*a, *b)).or_default();
                 numbers(sets.value(at), |number| { set.insert(number); }).unwrap();
-                small += usize::from(users.value(*row as usize).len() <= super::SMALL);
+                small += usize::from(users.value(*row as usize).len() <= super::MAX_MERGED_BYTES);
             }
             prop_assert_eq!(small <= found.len(), true);
             prop_assert_eq!(found, expected);
-            prop_assert_eq!(places.len(), sets.len());
+            prop_assert_eq!(positions.len(), sets.len());
         }
     }
 }

@@ -10,15 +10,15 @@ const PAGE: usize = 1 << 10;
 
 /// A set of users of a shard. The upper bits of numbers are the shard's own and do not matter.
 #[derive(Clone, Debug)]
-pub struct Marks(Box<[u64; WORDS]>);
+pub struct ShardBitset(Box<[u64; WORDS]>);
 
-impl Default for Marks {
+impl Default for ShardBitset {
     fn default() -> Self {
         Self(Box::new([0; WORDS]))
     }
 }
 
-impl Marks {
+impl ShardBitset {
     /// How many users.
     pub fn len(&self) -> u64 {
         self.0.iter().map(|word| u64::from(word.count_ones())).sum()
@@ -46,12 +46,12 @@ impl Marks {
     }
 
     /// Adds everybody of another set.
-    pub fn unite(&mut self, other: &Self) {
+    pub fn union_with(&mut self, other: &Self) {
         self.0.iter_mut().zip(other.0.iter()).for_each(|(ours, theirs)| *ours |= theirs);
     }
 
     /// Keeps only those who are in another set too.
-    pub fn keep(&mut self, other: &Self) {
+    pub fn intersect_with(&mut self, other: &Self) {
         self.0.iter_mut().zip(other.0.iter()).for_each(|(ours, theirs)| *ours &= theirs);
     }
 
@@ -94,7 +94,7 @@ mod tests {
 
     use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
-    use super::Marks;
+    use super::ShardBitset;
     use crate::store::encode;
 
     /// Numbers of one shard: thin, dense, in runs.
@@ -108,27 +108,27 @@ mod tests {
             .prop_map(move |set: BTreeSet<u32>| set.into_iter().map(|n| n | shard).collect())
     }
 
-    fn marks(set: &BTreeSet<u32>) -> Marks {
-        let mut marks = Marks::default();
-        marks.add(&encode(&set.iter().copied().collect::<Vec<_>>()).unwrap()).unwrap();
-        marks
+    fn bitset_of(set: &BTreeSet<u32>) -> ShardBitset {
+        let mut bitset = ShardBitset::default();
+        bitset.add(&encode(&set.iter().copied().collect::<Vec<_>>()).unwrap()).unwrap();
+        bitset
     }
 
     proptest! {
         #[test]
-        fn marks_are_sets(a in set(), b in set(), c in set()) {
-            let mut left = marks(&a);
-            prop_assert_eq!(left.len(), a.len() as u64);
-            left.add(&encode(&b.iter().copied().collect::<Vec<_>>()).unwrap()).unwrap();
+        fn the_bitset_is_a_set(a in set(), b in set(), c in set()) {
+            let mut bitset = bitset_of(&a);
+            prop_assert_eq!(bitset.len(), a.len() as u64);
+            bitset.add(&encode(&b.iter().copied().collect::<Vec<_>>()).unwrap()).unwrap();
             let union: BTreeSet<u32> = a.union(&b).copied().collect();
-            prop_assert!(left.numbers(3 << 20).into_iter().eq(union.iter().copied()));
-            left.keep(&marks(&c));
-            prop_assert_eq!(left.len(), union.intersection(&c).count() as u64);
-            left.unite(&marks(&a));
+            prop_assert!(bitset.numbers(3 << 20).into_iter().eq(union.iter().copied()));
+            bitset.intersect_with(&bitset_of(&c));
+            prop_assert_eq!(bitset.len(), union.intersection(&c).count() as u64);
+            bitset.union_with(&bitset_of(&a));
             let kept = union.intersection(&c).copied().chain(a).collect::<BTreeSet<u32>>();
-            prop_assert_eq!(left.len(), kept.len() as u64);
-            left.clear();
-            prop_assert!(left.is_empty());
+            prop_assert_eq!(bitset.len(), kept.len() as u64);
+            bitset.clear();
+            prop_assert!(bitset.is_empty());
         }
     }
 }

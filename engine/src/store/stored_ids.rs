@@ -3,7 +3,7 @@
 //! A key that is an integer from 0 to 2^32 - 1 and belongs to no scope is its own number. Every
 //! other key gets the next free number when it is first seen; the table `users` holds these, and
 //! no number is ever given to somebody else. The two kinds of numbers never meet in one set:
-//! shards below [`FIRST_GIVEN`](super::FIRST_GIVEN) hold the former, the others the latter.
+//! shards below [`FIRST_ASSIGNED_SHARD`](super::FIRST_ASSIGNED_SHARD) hold the former, the others the latter.
 //!
 //! Keys are spread over 64 parts by their hash, each with a lock of its own. The parts take turns
 //! with blocks of 4,096 numbers, so that numbers stay dense whatever part a key is in.
@@ -28,7 +28,7 @@ const BYTES: &str = "bytes";
 
 /// Keys and their numbers.
 #[derive(Debug)]
-pub struct People {
+pub struct StoredIds {
     parts: Vec<Mutex<IdDictionary>>,
     /// Numbers of each part that the store has already.
     stored: Vec<u32>,
@@ -36,14 +36,14 @@ pub struct People {
     scopes: StringInterner,
 }
 
-impl Default for People {
+impl Default for StoredIds {
     fn default() -> Self {
         let parts = (0..PARTS).map(|_| Mutex::default()).collect();
         Self { parts, stored: vec![0; PARTS], scopes: StringInterner::default() }
     }
 }
 
-impl People {
+impl StoredIds {
     /// Code of a scope.
     pub fn scope(&self, label: &str) -> u32 {
         self.scopes.code(Some(label))
@@ -60,23 +60,23 @@ impl People {
         self.parts[part].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The number of the `place`-th key of a part.
+    /// The number of the `index`-th key of a part.
     ///
     /// # Errors
     /// When 2^32 numbers do not suffice.
     #[inline]
-    pub fn number(part: usize, place: u32) -> Result<u32> {
-        let block = u64::from(place >> BLOCK_BITS) << PART_BITS | part as u64;
-        let number = block << BLOCK_BITS | u64::from(place & ((1 << BLOCK_BITS) - 1));
+    pub fn number(part: usize, index: u32) -> Result<u32> {
+        let block = u64::from(index >> BLOCK_BITS) << PART_BITS | part as u64;
+        let number = block << BLOCK_BITS | u64::from(index & ((1 << BLOCK_BITS) - 1));
         u32::try_from(number)
             .map_err(|_| Error::limit("more than 4,294,967,295 users that need an id"))
     }
 
     /// The part and the place in it that a number belongs to.
-    pub fn place(number: u32) -> (usize, u32) {
+    pub fn locate(number: u32) -> (usize, u32) {
         let block = number >> BLOCK_BITS;
-        let place = (block >> PART_BITS) << BLOCK_BITS | (number & ((1 << BLOCK_BITS) - 1));
-        (block as usize % PARTS, place)
+        let index = (block >> PART_BITS) << BLOCK_BITS | (number & ((1 << BLOCK_BITS) - 1));
+        (block as usize % PARTS, index)
     }
 
     /// People with a number.
@@ -120,11 +120,11 @@ impl People {
                 _ => return Err(broken()),
             };
             let number = u32::try_from(numbers.value(row)).map_err(|_| broken())?;
-            let (part, place) = Self::place(number);
+            let (part, index) = Self::locate(number);
             let scope = self.scopes.code(Some(scopes.value(row)));
             let hash = key.hash();
-            let given = self.part(part).number(scope, key, hash)?;
-            if given != place || Self::part_of(hash) != part || self.stored[part] != place {
+            let assigned = self.part(part).number(scope, key, hash)?;
+            if assigned != index || Self::part_of(hash) != part || self.stored[part] != index {
                 return Err(broken());
             }
             self.stored[part] += 1;
@@ -136,7 +136,7 @@ impl People {
     ///
     /// # Errors
     /// When a number is out of bounds.
-    pub(super) fn fresh(&self) -> Result<Vec<RecordBatch>> {
+    pub(super) fn unsaved(&self) -> Result<Vec<RecordBatch>> {
         let labels = self.scopes.labels();
         let mut batches = Vec::new();
         for part in 0..PARTS {
@@ -148,8 +148,8 @@ impl People {
             let known = dictionary.keys();
             let (mut scopes, mut kinds) = (Vec::new(), Vec::new());
             let (mut keys, mut numbers) = (Vec::<Vec<u8>>::new(), Vec::new());
-            for place in from..to {
-                let (scope, key) = known.get(place).ok_or_else(no_key)?;
+            for index in from..to {
+                let (scope, key) = known.get(index).ok_or_else(no_key)?;
                 let label = labels.get(scope as usize).and_then(Option::as_deref);
                 scopes.push(match scope {
                     0 => None,
@@ -162,7 +162,7 @@ impl People {
                 };
                 kinds.push(kind);
                 keys.push(bytes);
-                numbers.push(i64::from(Self::number(part, place)?));
+                numbers.push(i64::from(Self::number(part, index)?));
             }
             let columns: Vec<ArrayRef> = vec![
                 Arc::new(StringArray::from(scopes)),
@@ -176,10 +176,10 @@ impl People {
     }
 
     /// Notes that the store has everybody now.
-    pub(super) fn saved(&mut self) {
+    pub(super) fn mark_saved(&mut self) {
         for part in 0..PARTS {
-            let given = self.part(part).len();
-            self.stored[part] = given;
+            let assigned = self.part(part).len();
+            self.stored[part] = assigned;
         }
     }
 
@@ -193,8 +193,8 @@ impl People {
             labels.iter().map(|label| label.as_deref().map(hash_scope)).collect();
         let dictionary = self.part(part);
         let keys = dictionary.keys();
-        let hash = |place: u32| {
-            let (scope, key) = keys.get(place).ok_or_else(no_key)?;
+        let hash = |index: u32| {
+            let (scope, key) = keys.get(index).ok_or_else(no_key)?;
             if scope == 0 {
                 return Ok(key.hash());
             }
@@ -227,30 +227,30 @@ pub(super) fn schema() -> Schema {
 mod tests {
     use proptest::prelude::{any, prop_assert_eq, proptest};
 
-    use super::{PARTS, People};
+    use super::{PARTS, StoredIds};
     use crate::users::Key;
 
     proptest! {
         #[test]
         fn part_and_place_make_a_number_and_back(number in any::<u32>()) {
-            let (part, place) = People::place(number);
-            prop_assert_eq!(People::number(part, place).unwrap(), number);
+            let (part, index) = StoredIds::locate(number);
+            prop_assert_eq!(StoredIds::number(part, index).unwrap(), number);
         }
     }
 
     #[test]
     fn a_key_in_an_unknown_scope_has_no_hash() {
-        let people = People::default();
+        let ids = StoredIds::default();
         let key = Key::Int(-1);
-        let part = People::part_of(key.hash());
-        people.part(part).number(7, key, key.hash()).unwrap();
-        assert!(people.hashes(part).is_err());
-        assert!(people.fresh().is_err());
+        let part = StoredIds::part_of(key.hash());
+        ids.part(part).number(7, key, key.hash()).unwrap();
+        assert!(ids.hashes(part).is_err());
+        assert!(ids.unsaved().is_err());
     }
 
     #[test]
     fn numbers_survive_the_way_through_batches() {
-        let give = |people: &People, from: u64, to: u64| -> Vec<u32> {
+        let give = |ids: &StoredIds, from: u64, to: u64| -> Vec<u32> {
             let one = |i: u64| {
                 let text = format!("user {i}");
                 let key = match i % 4 {
@@ -259,14 +259,14 @@ mod tests {
                     2 => Key::Int(-(i as i64)),
                     _ => Key::Int(i as i64),
                 };
-                let scope = if i % 4 == 3 { people.scope(&format!("scope {}", i % 3)) } else { 0 };
-                let part = People::part_of(key.hash());
-                let place = people.part(part).number(scope, key, key.hash()).unwrap();
-                People::number(part, place).unwrap()
+                let scope = if i % 4 == 3 { ids.scope(&format!("scope {}", i % 3)) } else { 0 };
+                let part = StoredIds::part_of(key.hash());
+                let index = ids.part(part).number(scope, key, key.hash()).unwrap();
+                StoredIds::number(part, index).unwrap()
             };
             (from..to).map(one).collect()
         };
-        let mut first = People::default();
+        let mut first = StoredIds::default();
         let numbers = give(&first, 0, 20_000);
         let mut distinct = numbers.clone();
         distinct.sort_unstable();
@@ -274,22 +274,22 @@ mod tests {
         assert_eq!(distinct.len(), numbers.len());
         // Dense: blocks of 64 parts, each with a few more or less than the mean.
         assert!(*distinct.last().unwrap() < 2 * 4_096 * PARTS as u32);
-        let early = first.fresh().unwrap();
-        first.saved();
+        let early = first.unsaved().unwrap();
+        first.mark_saved();
         let more = give(&first, 20_000, 30_000);
-        let late = first.fresh().unwrap();
-        let mut second = People::default();
+        let late = first.unsaved().unwrap();
+        let mut second = StoredIds::default();
         for batch in early.iter().chain(&late) {
             second.read(batch).unwrap();
         }
         assert_eq!(second.len(), 30_000);
         assert_eq!(give(&second, 0, 20_000), numbers);
         assert_eq!(give(&second, 20_000, 30_000), more);
-        assert!(second.fresh().unwrap().is_empty());
+        assert!(second.unsaved().unwrap().is_empty());
         for part in 0..PARTS {
             assert_eq!(first.hashes(part).unwrap(), second.hashes(part).unwrap());
         }
-        let mut holes = People::default();
+        let mut holes = StoredIds::default();
         assert!(late.iter().any(|batch| holes.read(batch).is_err()));
     }
 }

@@ -5,18 +5,22 @@
 
 use std::hint::black_box;
 
-use super::pages::Sets;
+use super::sets_by_cell::SetsByCell;
 use crate::store::Container;
 
-/// Most days that trailing windows are told for at once, about 160 years.
-pub(super) const LONGEST: usize = 60_000;
+/// Most days that trailing windows are counted for at once, about 160 years.
+pub(super) const MAX_DAYS: usize = 60_000;
 
 /// Active users of `length` days ending on each day: those who have come, less those who have left.
 ///
 /// Days are numbered from `length` on, so that 0 stands for "never" and is too long ago for all of
 /// them. Somebody comes who was not there in the `length` days before, and leaves `length` days
 /// after the last day, unless they came again in time.
-pub(super) fn trailing(sets: &Sets<Container<'_>>, days: &[Vec<u32>], length: usize) -> Vec<u64> {
+pub(super) fn trailing(
+    sets: &SetsByCell<Container<'_>>,
+    days: &[Vec<u32>],
+    length: usize,
+) -> Vec<u64> {
     // The less room it takes, the nearer it stays.
     let mut last_seen = vec![0u16; 1 << 16];
     let mut came = vec![0u64; days.len()];
@@ -34,7 +38,7 @@ pub(super) fn trailing(sets: &Sets<Container<'_>>, days: &[Vec<u32>], length: us
         let containers = || cells.iter().flat_map(|cell| sets.of(*cell));
         // Containers of a page are short and lie far from each other: half of the time would go by
         // waiting for one after the other.
-        black_box(containers().fold(0, |all, container| all | container.touch()));
+        black_box(containers().fold(0, |all, container| all | container.prefetch()));
         for container in containers() {
             match container {
                 Container::Array(array) => {

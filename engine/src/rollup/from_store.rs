@@ -1,26 +1,26 @@
-//! A roll-up of what the store has and of what is new, without reading again what was ingested.
+//! A roll-up from the store and from new files; ingested files are not read again.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::ingest::overlay;
 use super::load::{Loaded, bucket, load};
-use super::road::{Road, road};
-use super::{Counting, Rollup, Sketches, Users};
+use super::source_plan::{SourcePlan, source_plan};
+use super::{CellUsers, Counting, Rollup, Sketches};
 use crate::Result;
 use crate::events::{Example, Rejects, Request, ScanSummary};
 use crate::project::Project;
 use crate::storage::is_address;
-use crate::store::{Entry, People};
+use crate::store::{Entry, StoredIds};
 use crate::users::Sketch;
 
-/// How the store serves a question.
+/// Whether the store can answer a query.
 #[derive(Debug)]
-pub enum Covered {
-    /// It serves, together with the files that it does not have.
-    Served(Box<Rollup>),
-    /// There is none, or it does not serve; the reason is worth telling if there is one.
-    NotServed(Option<String>),
+pub enum FromStore {
+    /// It can; files that are not in the store are included.
+    Rollup(Box<Rollup>),
+    /// There is no store, or it cannot; with the reason in the latter case.
+    Unavailable(Option<String>),
 }
 
 impl Rollup {
@@ -28,26 +28,29 @@ impl Rollup {
     /// those that a scan of the same events gives.
     ///
     /// # Errors
-    /// When the store is broken, when new files cannot be read, and when the store does not serve
-    /// although some of its events lie nowhere else any more.
-    pub fn covered(
+    /// When the store is broken, when new files cannot be read, and when the store cannot answer
+    /// although the files of some of its events do not exist any more.
+    pub fn from_store(
         project: &Project,
         dimensions: &[String],
         request: &Request<'_>,
         counted: &BTreeSet<String>,
         counting: Counting,
-    ) -> Result<Covered> {
-        let (store, new) = match road(project, dimensions)? {
-            Road::Store { store, new } => (store, new),
-            Road::Events(reason) => return Ok(Covered::NotServed(reason)),
+    ) -> Result<FromStore> {
+        let (store, new) = match source_plan(project, dimensions)? {
+            SourcePlan::Store { store, new } => (store, new),
+            SourcePlan::Events(reason) => return Ok(FromStore::Unavailable(reason)),
         };
         let approximate = matches!(counting, Counting::Approx(_));
-        let people =
-            if new.is_empty() && !approximate { People::default() } else { store.people()? };
+        let ids = if new.is_empty() && !approximate {
+            StoredIds::default()
+        } else {
+            store.stored_ids()?
+        };
         let (mut readers, mut months) = (store.readers()?, store.month_readers()?);
         let mut entries = store.ledger().to_vec();
         if !new.is_empty() {
-            let (new, mut more) = overlay(project, &store, &people, new, request.observer)?;
+            let (new, mut more) = overlay(project, &store, &ids, new, request.observer)?;
             let [activity, month] = new;
             readers.push(activity);
             months.push(month);
@@ -56,15 +59,15 @@ impl Rollup {
         let Loaded { cells, events, unmapped, users } =
             load([readers, months], dimensions, request, counted)?;
         let users = match counting {
-            Counting::Exact => Users::Stored(users),
+            Counting::Exact => CellUsers::Stored(users),
             Counting::Approx(precision) => {
                 let empty = Sketch::new(precision)?;
-                let sketches = users.sketches(&empty, &people)?;
-                Users::Approx(Sketches::new(empty, sketches))
+                let sketches = users.sketches(&empty, &ids)?;
+                CellUsers::Approx(Sketches::new(empty, sketches))
             }
         };
         let summary = summary(project, &entries, request);
-        Ok(Covered::Served(Box::new(Self { cells, events, unmapped, users, summary })))
+        Ok(FromStore::Rollup(Box::new(Self { cells, events, unmapped, users, summary })))
     }
 }
 
@@ -79,10 +82,10 @@ fn summary(project: &Project, entries: &[Entry], request: &Request<'_>) -> ScanS
         rejects.add_rows(&entry.source, entry.events + entry.rejected());
         for reject in &entry.rejects {
             // A scan does not look at other faults of rows that it has no use for.
-            let is_seen = reject.day.is_none_or(|day| {
+            let is_in_range = reject.day.is_none_or(|day| {
                 bucket(day, request.grain, request.zone, &request.range).is_some()
             });
-            if !is_seen {
+            if !is_in_range {
                 continue;
             }
             let source = project.sources.iter().find(|source| source.name == entry.source);

@@ -8,19 +8,19 @@ const PAGES: u16 = 1 << (SHARD_BITS - 16);
 
 /// Sets by cell: as they are stored, or parts of them.
 #[derive(Debug)]
-pub(super) struct Sets<T> {
+pub(super) struct SetsByCell<T> {
     /// For each cell up to the last one that has a set, where its sets start.
     starts: Vec<u32>,
     sets: Vec<T>,
 }
 
-impl<T> Default for Sets<T> {
+impl<T> Default for SetsByCell<T> {
     fn default() -> Self {
         Self { starts: Vec::new(), sets: Vec::new() }
     }
 }
 
-impl<T> Sets<T> {
+impl<T> SetsByCell<T> {
     /// Adds a set to a cell, which is the last one that has any.
     pub(super) fn push(&mut self, cell: u32, set: T) {
         if self.starts.len() <= cell as usize {
@@ -55,14 +55,14 @@ impl<T> Sets<T> {
 /// When a set is broken.
 pub(super) fn each_page<'a, B: AsRef<[u8]>>(
     shard: &'a [(u32, B)],
-    mut each: impl FnMut(&Sets<Container<'a>>),
+    mut each: impl FnMut(&SetsByCell<Container<'a>>),
 ) -> Result<()> {
-    let left = shard.iter().map(|(cell, set)| Ok((*cell, Containers::of(set.as_ref())?)));
-    let mut left: Vec<(u32, Containers<'_>)> = left.collect::<Result<_>>()?;
-    let mut sets = Sets::default();
+    let remaining = shard.iter().map(|(cell, set)| Ok((*cell, Containers::of(set.as_ref())?)));
+    let mut remaining: Vec<(u32, Containers<'_>)> = remaining.collect::<Result<_>>()?;
+    let mut sets = SetsByCell::default();
     for page in 0..PAGES {
         sets.clear();
-        for (cell, containers) in &mut left {
+        for (cell, containers) in &mut remaining {
             if containers.high().is_some_and(|high| high % PAGES == page)
                 && let Some(container) = containers.next()
             {
@@ -73,7 +73,7 @@ pub(super) fn each_page<'a, B: AsRef<[u8]>>(
             each(&sets);
         }
     }
-    left.iter().try_for_each(|(_, containers)| containers.end())
+    remaining.iter().try_for_each(|(_, containers)| containers.end())
 }
 
 #[cfg(test)]

@@ -8,22 +8,22 @@ use crate::calendar::{Day, Period, Window, Zone};
 /// The periods of a report in their order. A span of thousands of years has millions of them, so
 /// nothing is kept of a period besides its days.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Plan {
+pub(super) struct ReportPeriods {
     /// Those that were asked for, and in front of them the one that the first of these is compared
     /// with, if the data reach back to it.
     pub(super) periods: Vec<Period>,
     /// Place of the first period that was asked for.
-    first_asked: usize,
+    first_requested: usize,
     /// So many periods from the start are complete.
     complete: usize,
     /// So many periods from the start end before the data begin.
     before_data: usize,
 }
 
-impl Plan {
+impl ReportPeriods {
     /// The places of the periods that were asked for.
-    pub(super) fn asked(&self) -> Range<usize> {
-        self.first_asked..self.periods.len()
+    pub(super) fn requested(&self) -> Range<usize> {
+        self.first_requested..self.periods.len()
     }
 
     /// Whether the data reach past the end of a period.
@@ -38,9 +38,9 @@ impl Plan {
 
     /// The newest complete period that was asked for; the newest one if none is complete.
     pub(super) fn newest(&self) -> Option<Period> {
-        let asked = &self.periods[self.asked()];
-        let complete = self.complete.saturating_sub(self.first_asked);
-        complete.checked_sub(1).and_then(|at| asked.get(at)).or(asked.last()).copied()
+        let requested = &self.periods[self.requested()];
+        let complete = self.complete.saturating_sub(self.first_requested);
+        complete.checked_sub(1).and_then(|at| requested.get(at)).or(requested.last()).copied()
     }
 }
 
@@ -67,24 +67,30 @@ pub(super) fn range(question: &Question, zone: &Zone) -> Range<i64> {
 /// A period stands in the report if it is that of a day asked for, and that of a day of the data:
 /// whoever asks for the first of January has January, also where the data begin on the fifth. The
 /// range asked for has no end where none is named.
-pub(super) fn periods(question: &Question, first: Day, last: Day, end: i64, zone: &Zone) -> Plan {
+pub(super) fn periods(
+    question: &Question,
+    first: Day,
+    last: Day,
+    end: i64,
+    zone: &Zone,
+) -> ReportPeriods {
     let window: Window = question.window;
     let (earliest, latest) = (unit(window, first).start, unit(window, last).end);
     let from = question.from.map_or(earliest, |from| from.max(earliest));
     let to = question.to.map_or(latest, |to| to.min(latest));
     if first > last || from > to {
-        return Plan::default();
+        return ReportPeriods::default();
     }
     let mut periods = window.periods(Period::new(from, to));
-    let Some(earliest) = periods.first().copied() else { return Plan::default() };
+    let Some(earliest) = periods.first().copied() else { return ReportPeriods::default() };
     let before = window.previous(earliest);
-    let first_asked = usize::from(before.end >= first);
-    if first_asked > 0 {
+    let first_requested = usize::from(before.end >= first);
+    if first_requested > 0 {
         periods.insert(0, before);
     }
     let complete = periods.partition_point(|period| end >= zone.end_of(period.end));
     let before_data = periods.partition_point(|period| period.end < first);
-    Plan { periods, first_asked, complete, before_data }
+    ReportPeriods { periods, first_requested, complete, before_data }
 }
 
 /// The days whose period is that of `day`.
@@ -105,23 +111,23 @@ mod tests {
     fn a_period_needs_a_day_asked_for_and_a_day_of_the_data() {
         let day = |text: &str| text.parse::<Day>().unwrap();
         let (first, last) = (day("2026-01-05"), day("2026-03-20"));
-        let ask = |window, from: Option<&str>, to: Option<&str>| {
+        let starts = |window, from: Option<&str>, to: Option<&str>| {
             let (from, to) = (from.map(day), to.map(day));
             let question = Question { window, from, to, ..Question::default() };
-            let planned = periods(&question, first, last, i64::MAX, &Zone::utc());
-            let asked = planned.periods[planned.asked()].iter();
-            asked.map(|period| period.start.to_string()).collect::<Vec<_>>()
+            let periods = periods(&question, first, last, i64::MAX, &Zone::utc());
+            let requested = periods.periods[periods.requested()].iter();
+            requested.map(|period| period.start.to_string()).collect::<Vec<_>>()
         };
         let month = Window::Month;
-        assert_eq!(ask(month, None, None), ["2026-01-01", "2026-02-01", "2026-03-01"]);
-        assert_eq!(ask(month, None, Some("2026-01-01")), ["2026-01-01"]);
-        assert_eq!(ask(month, Some("2026-03-25"), None), ["2026-03-01"]);
-        assert_eq!(ask(month, Some("2025-01-01"), Some("2026-01-02")), ["2026-01-01"]);
-        assert_eq!(ask(month, Some("2026-03-25"), Some("2026-05-01")), ["2026-03-01"]);
-        assert!(ask(month, Some("2026-04-01"), None).is_empty());
-        assert!(ask(month, None, Some("2025-12-31")).is_empty());
-        assert_eq!(ask(Window::Last28dOfMonth, None, Some("2026-01-01")), ["2026-01-04"]);
-        assert!(ask(Window::Trailing(28), None, Some("2026-01-04")).is_empty());
-        assert_eq!(ask(Window::Trailing(28), None, Some("2026-01-05")).len(), 1);
+        assert_eq!(starts(month, None, None), ["2026-01-01", "2026-02-01", "2026-03-01"]);
+        assert_eq!(starts(month, None, Some("2026-01-01")), ["2026-01-01"]);
+        assert_eq!(starts(month, Some("2026-03-25"), None), ["2026-03-01"]);
+        assert_eq!(starts(month, Some("2025-01-01"), Some("2026-01-02")), ["2026-01-01"]);
+        assert_eq!(starts(month, Some("2026-03-25"), Some("2026-05-01")), ["2026-03-01"]);
+        assert!(starts(month, Some("2026-04-01"), None).is_empty());
+        assert!(starts(month, None, Some("2025-12-31")).is_empty());
+        assert_eq!(starts(Window::Last28dOfMonth, None, Some("2026-01-01")), ["2026-01-04"]);
+        assert!(starts(Window::Trailing(28), None, Some("2026-01-04")).is_empty());
+        assert_eq!(starts(Window::Trailing(28), None, Some("2026-01-05")).len(), 1);
     }
 }

@@ -2,44 +2,44 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::account::Account;
 use super::nodes::{needs_intersection, selections};
+use super::row_sink::MemoryReporter;
 use super::top::Labels;
 use crate::Result;
 use crate::calendar::{Day, Period};
 use crate::events::ScanObserver;
 use crate::metric::Dictionary;
-use crate::rollup::{Rollup, Terms};
+use crate::rollup::{Rollup, UserExpr};
 
 /// What is counted: the union of some metrics, or (`None`) everybody.
-pub(super) type Want = Option<Vec<usize>>;
+pub(super) type MetricSet = Option<Vec<usize>>;
 
 /// One value for each dimension of `--by`; `None` is All.
 pub(super) type Combo = Vec<Option<String>>;
 
 /// The cells of a combo by the first day of their bucket.
-pub(super) type Days = BTreeMap<Day, Bucket>;
+pub(super) type CellsByDay = BTreeMap<Day, BucketCells>;
 
 /// Cells of the roll-up by combo and day.
-pub(super) struct Index<'a> {
+pub(super) struct CellIndex<'a> {
     dictionary: &'a Dictionary,
     pub(super) rollup: &'a Rollup,
     /// In their order; the first one is All of everything.
-    pub(super) combos: Vec<(Combo, Days)>,
+    pub(super) combos: Vec<(Combo, CellsByDay)>,
 }
 
 /// The cells of one bucket of time.
 #[derive(Default)]
-pub(super) struct Bucket {
+pub(super) struct BucketCells {
     cells: Vec<u32>,
     /// By metric and rule.
     rules: HashMap<(usize, usize), Vec<u32>>,
 }
 
 /// About what an entry of a map takes besides its key and its value.
-const ENTRY: usize = 16;
+const MAP_ENTRY_BYTES: usize = 16;
 
-impl<'a> Index<'a> {
+impl<'a> CellIndex<'a> {
     /// Sorts the cells. The first `by` of `dimensions` are those to tell users apart by.
     pub(super) fn new(
         dictionary: &'a Dictionary,
@@ -59,9 +59,10 @@ impl<'a> Index<'a> {
                 }
             }
         }
-        let mut account = Account::new(observer);
+        let mut memory = MemoryReporter::new(observer);
         // The All row of everything is there even without a single cell.
-        let mut combos: BTreeMap<Combo, Days> = BTreeMap::from([(vec![None; by], Days::new())]);
+        let mut combos: BTreeMap<Combo, CellsByDay> =
+            BTreeMap::from([(vec![None; by], CellsByDay::new())]);
         for (at, cell) in rollup.cells.iter().enumerate() {
             if rollup.events[at] == 0 {
                 continue;
@@ -75,20 +76,21 @@ impl<'a> Index<'a> {
                     .collect();
                 if !combos.contains_key(&combo) {
                     let texts: usize = combo.iter().flatten().map(String::capacity).sum();
-                    let own = size_of::<(Combo, Days)>() + by * size_of::<Option<String>>();
-                    account.add(own + texts + ENTRY)?;
+                    let own = size_of::<(Combo, CellsByDay)>() + by * size_of::<Option<String>>();
+                    memory.add(own + texts + MAP_ENTRY_BYTES)?;
                 }
                 let days = combos.entry(combo).or_default();
                 if !days.contains_key(&cell.bucket) {
-                    account.add(size_of::<(Day, Bucket)>() + ENTRY)?;
+                    memory.add(size_of::<(Day, BucketCells)>() + MAP_ENTRY_BYTES)?;
                 }
                 let bucket = days.entry(cell.bucket).or_default();
-                account.add(size_of::<u32>())?;
+                memory.add(size_of::<u32>())?;
                 bucket.cells.push(at as u32);
                 for rule in &rules[at] {
                     let cells = bucket.rules.entry(*rule).or_default();
-                    let new = if cells.is_empty() { size_of_val(cells) + 2 * ENTRY } else { 0 };
-                    account.add(new + size_of::<u32>())?;
+                    let new =
+                        if cells.is_empty() { size_of_val(cells) + 2 * MAP_ENTRY_BYTES } else { 0 };
+                    memory.add(new + size_of::<u32>())?;
                     cells.push(at as u32);
                 }
             }
@@ -97,21 +99,26 @@ impl<'a> Index<'a> {
     }
 
     /// The set of users that a want stands for in a period, at the place of a combo.
-    pub(super) fn terms(&self, combo: usize, period: Period, want: &Want) -> Terms {
-        self.terms_of(&self.combos[combo].1, period, want)
+    pub(super) fn expr(&self, combo: usize, period: Period, metric_set: &MetricSet) -> UserExpr {
+        self.expr_of(&self.combos[combo].1, period, metric_set)
     }
 
     /// Whether a want is one union of cells.
-    pub(super) fn is_plain(&self, want: &Want) -> bool {
-        let metrics = want.iter().flatten();
+    pub(super) fn is_plain(&self, metric_set: &MetricSet) -> bool {
+        let metrics = metric_set.iter().flatten();
         metrics.into_iter().all(|metric| !needs_intersection(&self.dictionary.metrics[*metric]))
     }
 
     /// The cells whose union is wanted, each once.
-    pub(super) fn plain(&self, days: &Days, period: Period, want: &Want) -> Vec<u32> {
+    pub(super) fn plain(
+        &self,
+        days: &CellsByDay,
+        period: Period,
+        metric_set: &MetricSet,
+    ) -> Vec<u32> {
         let mut cells = Vec::new();
         for bucket in days.range(period.start..=period.end).map(|(_, bucket)| bucket) {
-            match want {
+            match metric_set {
                 None => cells.extend(&bucket.cells),
                 Some(metrics) => {
                     let own = metrics.iter().flat_map(|metric| {
@@ -127,22 +134,27 @@ impl<'a> Index<'a> {
         cells
     }
 
-    /// As [`terms`](Self::terms), over the cells of a combo.
-    pub(super) fn terms_of(&self, days: &Days, period: Period, want: &Want) -> Terms {
-        let (several, plain): (Vec<usize>, Vec<usize>) = want
+    /// As [`expr`](Self::expr), over the cells of a combo.
+    pub(super) fn expr_of(
+        &self,
+        days: &CellsByDay,
+        period: Period,
+        metric_set: &MetricSet,
+    ) -> UserExpr {
+        let (several, plain): (Vec<usize>, Vec<usize>) = metric_set
             .iter()
             .flatten()
             .partition(|metric| needs_intersection(&self.dictionary.metrics[**metric]));
-        let plain = if want.is_none() { None } else { Some(plain) };
-        let mut terms = vec![vec![self.plain(days, period, &plain)]];
+        let plain = if metric_set.is_none() { None } else { Some(plain) };
+        let mut expr = vec![vec![self.plain(days, period, &plain)]];
         for metric in several {
             let rules = 0..self.dictionary.metrics[metric].rules.len();
             let cells = |rule| {
                 let buckets = days.range(period.start..=period.end).map(|(_, bucket)| bucket);
                 buckets.filter_map(|g| g.rules.get(&(metric, rule))).flatten().copied().collect()
             };
-            terms.push(rules.map(cells).collect());
+            expr.push(rules.map(cells).collect());
         }
-        terms
+        expr
     }
 }

@@ -1,18 +1,19 @@
-//! Keys on their way to a numbering, which is larger than the caches: many are looked up together.
+//! Keys that get their ids in batches: the dictionary is larger than the CPU caches, so many keys
+//! are looked up together.
 
 use crate::Result;
 use crate::users::{IdDictionary, Key};
 
 /// A queue is full when it holds this many keys of a kind ...
-const KEYS: usize = 4 * 1024;
+const MAX_KEYS: usize = 4 * 1024;
 /// ... or texts of this many bytes.
-const BYTES: usize = 64 * 1024;
+const MAX_TEXT_BYTES: usize = 64 * 1024;
 
-/// Keys of some cells that wait for their numbers.
+/// Keys of some cells that have no id yet.
 #[derive(Debug, Default)]
-pub(super) struct Queue {
-    ints: OfCells<i64>,
-    wides: OfCells<u128>,
+pub(super) struct KeyQueue {
+    ints: CellKeys<i64>,
+    wides: CellKeys<u128>,
     /// (cell, scope, key): integers and wide keys that have a scope.
     scoped: Vec<(u32, u32, Key<'static>)>,
     /// (cell, scope, end in `bytes`)
@@ -24,20 +25,20 @@ pub(super) struct Queue {
 
 /// Keys and their cells.
 #[derive(Debug, Default)]
-struct OfCells<K> {
+struct CellKeys<K> {
     cells: Vec<u32>,
     keys: Vec<K>,
 }
 
-impl<K> OfCells<K> {
+impl<K> CellKeys<K> {
     #[inline]
     fn push(&mut self, cell: u32, key: K) {
         self.cells.push(cell);
         self.keys.push(key);
     }
 
-    /// Gives every cell the number of its key, and is empty then.
-    fn give(
+    /// Calls `each` with every cell and the id of its key; empties the queue.
+    fn drain(
         &mut self,
         numbers: &[u32],
         each: &mut impl FnMut(u32, u32) -> Result<()>,
@@ -47,7 +48,7 @@ impl<K> OfCells<K> {
     }
 }
 
-impl Queue {
+impl KeyQueue {
     /// Adds a key of a cell. Scope 0 is no scope.
     #[inline]
     pub(super) fn push(&mut self, cell: u32, scope: u32, key: Key<'_>) {
@@ -63,11 +64,11 @@ impl Queue {
         }
     }
 
-    /// Whether it is time to [number](Self::number) what is here.
+    /// Whether it is time to [number](Self::assign_ids) what is here.
     pub(super) fn is_full(&self) -> bool {
-        self.ints.keys.len().max(self.wides.keys.len()).max(self.scoped.len()) >= KEYS
-            || self.texts.len() >= KEYS
-            || self.bytes.len() >= BYTES
+        self.ints.keys.len().max(self.wides.keys.len()).max(self.scoped.len()) >= MAX_KEYS
+            || self.texts.len() >= MAX_KEYS
+            || self.bytes.len() >= MAX_TEXT_BYTES
     }
 
     /// Whether nothing is here.
@@ -82,16 +83,16 @@ impl Queue {
     ///
     /// # Errors
     /// When the numbering is full, and those of `each`.
-    pub(super) fn number(
+    pub(super) fn assign_ids(
         &mut self,
         dictionary: &mut IdDictionary,
         mut each: impl FnMut(u32, u32) -> Result<()>,
     ) -> Result<()> {
         let Self { ints, wides, scoped, texts, bytes, found } = self;
         dictionary.ints(&ints.keys, found)?;
-        ints.give(found, &mut each)?;
+        ints.drain(found, &mut each)?;
         dictionary.wides(&wides.keys, found)?;
-        wides.give(found, &mut each)?;
+        wides.drain(found, &mut each)?;
         for (cell, scope, key) in scoped.drain(..) {
             each(cell, dictionary.number(scope, key, key.hash())?)?;
         }
@@ -110,7 +111,7 @@ impl Queue {
 mod tests {
     use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
-    use super::Queue;
+    use super::KeyQueue;
     use crate::users::{IdDictionary, Key};
 
     /// (cell, scope, kind, key)
@@ -122,7 +123,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_cell_gets_the_number_of_its_key(all in keys()) {
-            let (mut queue, mut dictionary) = (Queue::default(), IdDictionary::default());
+            let (mut queue, mut dictionary) = (KeyQueue::default(), IdDictionary::default());
             let texts: Vec<String> = all.iter().map(|(_, _, _, key)| key.to_string()).collect();
             let keys = all.iter().zip(&texts).map(|((cell, scope, kind, key), text)| {
                 let key = match kind {

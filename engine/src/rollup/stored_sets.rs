@@ -2,7 +2,7 @@
 //!
 //! A shard is a million numbers, so a set of its users is a bitset of 128 KiB that stays in the
 //! cache while everything that is asked of the shard is answered. Trailing windows are told by
-//! [another pass](super::days).
+//! [another pass](super::trailing).
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -11,35 +11,36 @@ use arrow::array::BinaryViewArray;
 use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::cell::NO_CELL;
-use super::days::{LONGEST, trailing};
-use super::pages::{Sets, each_page};
-use super::{Asked, Terms};
+use super::sets_by_cell::{SetsByCell, each_page};
+use super::trailing::{MAX_DAYS, trailing};
+use super::{CountRequest, UserExpr};
 use crate::calendar::{Day, Window};
 use crate::events::TimeGrain;
 use crate::store::{
-    DataReader, FIRST_GIVEN, Marks, MonthOf, People, months as month_rows, numbers, users,
+    DataReader, FIRST_ASSIGNED_SHARD, MonthRow, ShardBitset, StoredIds, months as month_rows,
+    numbers, users,
 };
 use crate::users::{Sketch, hash_int};
 use crate::{Error, Result};
 
 /// Stored sets of users, by cell.
 #[derive(Debug)]
-pub struct Stored {
+pub struct StoredSets {
     pub(super) readers: Vec<DataReader>,
-    pub(super) groups: Vec<Group>,
+    pub(super) groups: Vec<StoredGroup>,
     /// For each cell the first day of its bucket.
     pub(super) buckets: Vec<Day>,
     /// Files of everybody by month.
     pub(super) months: Vec<DataReader>,
-    /// Granules that are whole months in which every event is counted, with the number of their
-    /// cells: who asks for all of these asks for everybody.
-    pub(super) whole: BTreeMap<Day, usize>,
+    /// Buckets that are whole months in which every event is counted, with the number of their
+    /// cells: a union of all of these cells is read from `months`.
+    pub(super) complete_buckets: BTreeMap<Day, usize>,
     pub(super) grain: TimeGrain,
 }
 
 /// A row group that holds users of cells.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(super) struct StoredGroup {
     pub(super) reader: usize,
     pub(super) at: usize,
     /// Cell of each row, or [`NO_CELL`].
@@ -51,79 +52,81 @@ pub(super) struct Group {
 }
 
 /// Most bytes of sets that are fetched at the same time, unless a bundle has more.
-const AHEAD: u64 = 64 << 20;
+const MAX_FETCH_AHEAD: u64 = 64 << 20;
 
-/// What is asked, the place of a count in it, and what is to be counted there.
-type Place<'a> = (usize, usize, &'a Terms);
+/// The index of a request, the index of a count in it, and the users to be counted.
+type CountSlot<'a> = (usize, usize, &'a UserExpr);
 
-/// Row groups that belong together because they share a shard, with their place in the list.
-type Bundle = Vec<usize>;
+/// Indexes of row groups that share a shard, and are therefore read together.
+type ShardBundle = Vec<usize>;
 
-impl Stored {
-    /// Answers all questions; the counts stand in the order of what was asked.
+impl StoredSets {
+    /// Computes all counts, in the order of the requests.
     ///
     /// # Errors
     /// When a set is broken.
-    pub fn answer(&self, asked: &[Asked]) -> Result<Vec<Vec<u64>>> {
-        let mut counts: Vec<Vec<u64>> = asked.iter().map(|asked| vec![0; asked.len()]).collect();
-        // Terms by month, so that what is asked of one month reads it once.
-        let mut months: BTreeMap<Day, Vec<Place<'_>>> = BTreeMap::new();
-        let (mut trailing, mut everybody) = (Vec::new(), Vec::new());
-        for (at, asked) in asked.iter().enumerate() {
-            match asked {
-                Asked::Terms(list) => {
-                    for (place, terms) in list.iter().enumerate() {
-                        if let Some(buckets) = self.whole(terms) {
-                            everybody.push((at, place, buckets));
+    pub fn answer(&self, requests: &[CountRequest]) -> Result<Vec<Vec<u64>>> {
+        let mut counts: Vec<Vec<u64>> =
+            requests.iter().map(|requests| vec![0; requests.len()]).collect();
+        // Expressions by month, so that the sets of a month are read once for all of them.
+        let mut months: BTreeMap<Day, Vec<CountSlot<'_>>> = BTreeMap::new();
+        let (mut trailing, mut all_users) = (Vec::new(), Vec::new());
+        for (at, requests) in requests.iter().enumerate() {
+            match requests {
+                CountRequest::Exprs(list) => {
+                    for (position, expr) in list.iter().enumerate() {
+                        if let Some(buckets) = self.complete_buckets(expr) {
+                            all_users.push((at, position, buckets));
                             continue;
                         }
-                        let cells = terms.iter().flatten().flatten();
+                        let cells = expr.iter().flatten().flatten();
                         let first = cells.map(|cell| self.buckets[*cell as usize]).min();
                         if let Some(first) = first {
                             let month = Window::Month.at(first).start;
-                            months.entry(month).or_default().push((at, place, terms));
+                            months.entry(month).or_default().push((at, position, expr));
                         }
                     }
                 }
-                Asked::Trailing { days, length } => trailing.push((at, days, *length)),
+                CountRequest::Trailing { days, length } => trailing.push((at, days, *length)),
             }
         }
-        let months: Vec<Vec<Place<'_>>> = months.into_values().collect();
-        let tasks: Vec<(&[Place<'_>], Bundle, Vec<bool>)> = months
+        let months: Vec<Vec<CountSlot<'_>>> = months.into_values().collect();
+        let tasks: Vec<(&[CountSlot<'_>], ShardBundle, Vec<bool>)> = months
             .iter()
             .flat_map(|list| {
-                let terms = list.iter().flat_map(|(_, _, terms)| terms.iter().flatten().flatten());
-                let needed = self.needed(terms);
+                let expr = list.iter().flat_map(|(_, _, expr)| expr.iter().flatten().flatten());
+                let needed = self.needed(expr);
                 let bundles = self.bundles(&needed);
                 bundles.into_iter().map(move |bundle| (list.as_slice(), bundle, needed.clone()))
             })
             .collect();
-        let work = |(list, bundle, needed): &(&[Place<'_>], Bundle, Vec<bool>)| {
-            let mut marks = [Marks::default(), Marks::default(), Marks::default()];
+        let work = |(list, bundle, needed): &(&[CountSlot<'_>], ShardBundle, Vec<bool>)| {
+            let mut bitsets =
+                [ShardBitset::default(), ShardBitset::default(), ShardBitset::default()];
             let mut found: Vec<(usize, usize, u64)> =
-                list.iter().map(|(at, place, _)| (*at, *place, 0)).collect();
+                list.iter().map(|(at, position, _)| (*at, *position, 0)).collect();
             self.each_shard(bundle, needed, |shard| {
-                let mut sets = Sets::default();
+                let mut sets = SetsByCell::default();
                 shard.iter().for_each(|(cell, set)| sets.push(*cell, *set));
-                for ((_, _, terms), found) in list.iter().zip(&mut found) {
-                    found.2 += count(terms, &sets, &mut marks)?;
+                for ((_, _, expr), found) in list.iter().zip(&mut found) {
+                    found.2 += count(expr, &sets, &mut bitsets)?;
                 }
                 Ok(())
             })?;
             Ok(found)
         };
         let parts = self.each_bundle(&tasks, |(_, bundle, _)| bundle, work)?;
-        for (at, place, users) in parts.into_iter().flatten() {
-            counts[at][place] += users;
+        for (at, position, users) in parts.into_iter().flatten() {
+            counts[at][position] += users;
         }
-        if !everybody.is_empty() {
+        if !all_users.is_empty() {
             let rows = month_rows(&self.months)?;
-            let whole: Result<Vec<(usize, usize, u64)>> = everybody
+            let counted: Result<Vec<(usize, usize, u64)>> = all_users
                 .into_par_iter()
-                .map(|(at, place, buckets)| Ok((at, place, self.everybody(&rows, &buckets)?)))
+                .map(|(at, position, buckets)| Ok((at, position, self.all_users(&rows, &buckets)?)))
                 .collect();
-            for (at, place, users) in whole? {
-                counts[at][place] += users;
+            for (at, position, users) in counted? {
+                counts[at][position] += users;
             }
         }
         if !trailing.is_empty() {
@@ -132,27 +135,27 @@ impl Stored {
         Ok(counts)
     }
 
-    /// The buckets whose cells these terms unite, if they unite all of them and nobody else is
-    /// in them.
-    fn whole(&self, terms: &Terms) -> Option<Vec<Day>> {
-        let [term] = terms.as_slice() else { return None };
+    /// The buckets of an expression that is the union of all cells of these buckets, if every
+    /// event of the buckets is counted: their users are those of `months`.
+    fn complete_buckets(&self, expr: &UserExpr) -> Option<Vec<Day>> {
+        let [term] = expr.as_slice() else { return None };
         let [cells] = term.as_slice() else { return None };
         let mut counts: BTreeMap<Day, usize> = BTreeMap::new();
         for cell in cells {
             *counts.entry(self.buckets[*cell as usize]).or_default() += 1;
         }
-        let is_whole = |(day, count): (&Day, &usize)| self.whole.get(day) == Some(count);
+        let is_whole = |(day, count): (&Day, &usize)| self.complete_buckets.get(day) == Some(count);
         let all = !counts.is_empty() && counts.iter().all(is_whole);
         all.then(|| counts.into_keys().collect())
     }
 
-    /// Everybody who did anything in these buckets, from the sets by month, which `rows` tells.
-    fn everybody(&self, rows: &[Vec<MonthOf>], buckets: &[Day]) -> Result<u64> {
+    /// Users of any event in these buckets, from the sets by month; `rows` are the rows of `months`.
+    fn all_users(&self, rows: &[Vec<MonthRow>], buckets: &[Day]) -> Result<u64> {
         let bucket = |month: Day| match self.grain {
             TimeGrain::Calendar(window) => window.at(month).start,
             TimeGrain::MonthEnd => month,
         };
-        let mut shards: BTreeMap<u32, Vec<(&DataReader, &MonthOf)>> = BTreeMap::new();
+        let mut shards: BTreeMap<u32, Vec<(&DataReader, &MonthRow)>> = BTreeMap::new();
         for (file, rows) in self.months.iter().zip(rows) {
             for row in rows.iter().filter(|row| buckets.contains(&bucket(row.month))) {
                 shards.entry(row.shard).or_default().push((file, row));
@@ -164,31 +167,31 @@ impl Stored {
                 count += row.user_count;
                 continue;
             }
-            let mut marks = Marks::default();
+            let mut bitset = ShardBitset::default();
             for (file, row) in rows {
-                marks.add(users(file, row.place.0)?.value(row.place.1))?;
+                bitset.add(users(file, row.position.0)?.value(row.position.1))?;
             }
-            count += marks.len();
+            count += bitset.len();
         }
         Ok(count)
     }
 
     fn trailing(
         &self,
-        asked: &[(usize, &Vec<Vec<u32>>, usize)],
+        requests: &[(usize, &Vec<Vec<u32>>, usize)],
         counts: &mut [Vec<u64>],
     ) -> Result<()> {
-        if asked.iter().any(|(_, days, _)| days.len() > LONGEST) {
+        if requests.iter().any(|(_, days, _)| days.len() > MAX_DAYS) {
             return Err(Error::limit(format!("a trailing window over more than {LONGEST} days"))
                 .with("help", "query fewer years at once"));
         }
-        let needed = self.needed(asked.iter().flat_map(|(_, days, _)| days.iter().flatten()));
-        let work = |bundle: &Bundle| {
+        let needed = self.needed(requests.iter().flat_map(|(_, days, _)| days.iter().flatten()));
+        let work = |bundle: &ShardBundle| {
             let mut found: Vec<Vec<u64>> =
-                asked.iter().map(|(_, days, _)| vec![0; days.len()]).collect();
+                requests.iter().map(|(_, days, _)| vec![0; days.len()]).collect();
             self.each_shard(bundle, &needed, |shard| {
                 each_page(shard, |sets| {
-                    let series: Vec<Vec<u64>> = asked
+                    let series: Vec<Vec<u64>> = requests
                         .par_iter()
                         .map(|(_, days, length)| trailing(sets, days, *length))
                         .collect();
@@ -200,7 +203,7 @@ impl Stored {
             Ok(found)
         };
         for part in self.each_bundle(&self.bundles(&needed), |bundle| bundle, work)? {
-            for ((at, _, _), more) in asked.iter().zip(part) {
+            for ((at, _, _), more) in requests.iter().zip(part) {
                 counts[*at].iter_mut().zip(more).for_each(|(count, more)| *count += more);
             }
         }
@@ -211,9 +214,9 @@ impl Stored {
     ///
     /// # Errors
     /// When a set is broken.
-    pub(super) fn sketches(&self, empty: &Sketch, people: &People) -> Result<Vec<Option<Sketch>>> {
+    pub(super) fn sketches(&self, empty: &Sketch, ids: &StoredIds) -> Result<Vec<Option<Sketch>>> {
         let parts = (0..crate::store::PARTS).into_par_iter();
-        let hashes: Vec<Vec<u64>> = parts.map(|part| people.hashes(part)).collect::<Result<_>>()?;
+        let hashes: Vec<Vec<u64>> = parts.map(|part| ids.hashes(part)).collect::<Result<_>>()?;
         let parts: Result<Vec<HashMap<u32, Sketch>>> = self
             .groups
             .par_iter()
@@ -226,11 +229,11 @@ impl Stored {
                             sketches.entry(group.cells[row]).or_insert_with(|| empty.clone());
                         let mut result = Ok(());
                         numbers(sets.value(row), |number| {
-                            let hash = if *shard < FIRST_GIVEN {
+                            let hash = if *shard < FIRST_ASSIGNED_SHARD {
                                 Some(hash_int(i64::from(number)))
                             } else {
-                                let (part, place) = People::place(number);
-                                hashes[part].get(place as usize).copied()
+                                let (part, index) = StoredIds::locate(number);
+                                hashes[part].get(index as usize).copied()
                             };
                             match hash {
                                 Some(hash) => sketch.insert(hash),
@@ -246,7 +249,7 @@ impl Stored {
         let mut all: Vec<Option<Sketch>> = vec![None; self.buckets.len()];
         for (cell, part) in parts?.into_iter().flatten() {
             match &mut all[cell as usize] {
-                Some(whole) => whole.merge(&part)?,
+                Some(total) => total.merge(&part)?,
                 none => *none = Some(part),
             }
         }
@@ -263,8 +266,9 @@ impl Stored {
     }
 
     /// The row groups that hold needed cells, in bundles that have no shard in common.
-    fn bundles(&self, needed: &[bool]) -> Vec<Bundle> {
-        let is_needed = |group: &Group| group.present.iter().any(|cell| needed[*cell as usize]);
+    fn bundles(&self, needed: &[bool]) -> Vec<ShardBundle> {
+        let is_needed =
+            |group: &StoredGroup| group.present.iter().any(|cell| needed[*cell as usize]);
         let mut groups: Vec<(u32, u32, usize)> = self
             .groups
             .iter()
@@ -276,7 +280,7 @@ impl Stored {
             })
             .collect();
         groups.sort_unstable();
-        let mut bundles: Vec<Bundle> = Vec::new();
+        let mut bundles: Vec<ShardBundle> = Vec::new();
         let mut end = None;
         for (first, last, at) in groups {
             match bundles.last_mut().filter(|_| end.is_some_and(|end| first <= end)) {
@@ -293,7 +297,7 @@ impl Stored {
     fn each_bundle<T: Sync, R: Send>(
         &self,
         mut tasks: &[T],
-        bundle: impl Fn(&T) -> &Bundle,
+        bundle: impl Fn(&T) -> &ShardBundle,
         work: impl Fn(&T) -> Result<R> + Sync,
     ) -> Result<Vec<R>> {
         let group = |at: &usize| (&self.readers[self.groups[*at].reader], self.groups[*at].at);
@@ -303,7 +307,7 @@ impl Stored {
             let mut fits = |task: &T| {
                 let groups = bundle(task).iter().map(group);
                 bytes += groups.map(|(file, at)| file.to_fetch(at, "users")).sum::<u64>();
-                bytes <= AHEAD
+                bytes <= MAX_FETCH_AHEAD
             };
             let count = tasks.iter().position(|task| !fits(task)).unwrap_or(tasks.len()).max(1);
             let (now, later) = tasks.split_at(count);
@@ -319,11 +323,11 @@ impl Stored {
     /// their cells.
     fn each_shard(
         &self,
-        bundle: &Bundle,
+        bundle: &ShardBundle,
         needed: &[bool],
         mut each: impl FnMut(&[(u32, &[u8])]) -> Result<()>,
     ) -> Result<()> {
-        let read: Result<Vec<(&Group, BinaryViewArray)>> = bundle
+        let read: Result<Vec<(&StoredGroup, BinaryViewArray)>> = bundle
             .iter()
             .map(|at| {
                 let group = &self.groups[*at];
@@ -351,17 +355,17 @@ impl Stored {
     }
 }
 
-/// Users of some terms in one shard.
-fn count(terms: &Terms, sets: &Sets<&[u8]>, marks: &mut [Marks; 3]) -> Result<u64> {
-    let [all, both, one] = marks;
-    let add = |marks: &mut Marks, cells: &[u32]| -> Result<()> {
+/// Users of an expression in one shard.
+fn count(expr: &UserExpr, sets: &SetsByCell<&[u8]>, bitsets: &mut [ShardBitset; 3]) -> Result<u64> {
+    let [all, both, one] = bitsets;
+    let add = |bitset: &mut ShardBitset, cells: &[u32]| -> Result<()> {
         for set in cells.iter().flat_map(|cell| sets.of(*cell)) {
-            marks.add(set)?;
+            bitset.add(set)?;
         }
         Ok(())
     };
     all.clear();
-    for term in terms {
+    for term in expr {
         let Some((first, rest)) = term.split_first() else { continue };
         if rest.is_empty() {
             add(all, first)?;
@@ -372,9 +376,9 @@ fn count(terms: &Terms, sets: &Sets<&[u8]>, marks: &mut [Marks; 3]) -> Result<u6
         for cells in rest {
             one.clear();
             add(one, cells)?;
-            both.keep(one);
+            both.intersect_with(one);
         }
-        all.unite(both);
+        all.union_with(both);
     }
     Ok(all.len())
 }

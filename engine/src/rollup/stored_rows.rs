@@ -13,25 +13,25 @@ use arrow::datatypes::{DataType, Date32Type, Int32Type, Schema, SchemaRef};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::statistics::Statistics;
 
-use super::unite::united;
+use super::merge_small_sets::merge_small_sets;
 use crate::calendar::Day;
 use crate::events::{DEPLOYMENT, Source, Value};
-use crate::operators::{people_type, stored_people};
+use crate::operators::{stored_users, stored_users_type};
 use crate::store::{DataReader, Store};
 use crate::{Error, Result};
 
 /// What a column of a source is in the roll-up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum StoredColumn {
     /// The day of the events: its first instant, in the type of the column.
     Day,
     /// Everybody: a column of people in the place of that of keys.
-    People,
+    Users,
     /// The text column of this name.
     Text(String),
 }
 
-impl Part {
+impl StoredColumn {
     /// What the roll-up has for a column of this name and type; `None` if it cannot give back
     /// what the column holds.
     pub fn of(source: &Source, store: &Store, column: &str, data_type: &DataType) -> Option<Self> {
@@ -40,7 +40,7 @@ impl Part {
             return is_day.then_some(Self::Day);
         }
         if column == source.user {
-            return Some(Self::People);
+            return Some(Self::Users);
         }
         let is_it = |value: &Value| matches!(value, Value::Column(name) if name == column);
         let stored = if is_it(&source.event) {
@@ -51,9 +51,9 @@ impl Part {
             source.deployment.as_ref().filter(|value| is_it(value)).map(|_| DEPLOYMENT)
         };
         let name = stored.filter(|name| {
-            *name == "event" || store.dimensions().iter().any(|kept| kept == name)
+            *name == "event" || store.dimensions().iter().any(|kept_name| kept_name == name)
         })?;
-        comes_back(data_type).then(|| Self::Text(name.to_owned()))
+        round_trips(data_type).then(|| Self::Text(name.to_owned()))
     }
 }
 
@@ -67,7 +67,7 @@ fn is_utc_timestamp(data_type: &DataType) -> bool {
 }
 
 /// Whether the text of every value of this type is that value again.
-fn comes_back(data_type: &DataType) -> bool {
+fn round_trips(data_type: &DataType) -> bool {
     match data_type {
         // With smaller keys it could hold fewer texts than the store has.
         DataType::Dictionary(keys, values) => {
@@ -90,7 +90,8 @@ pub fn may_be_empty(files: &[impl AsRef<Path>], column: &str) -> Result<bool> {
             Error::input(format!("invalid file: {cause}")).with("file", path.display())
         })?;
         for group in metadata.metadata().row_groups() {
-            let chunk = group.columns().iter().find(|c| c.column_path().parts() == [column]);
+            let chunk =
+                group.columns().iter().find(|c| c.column_path().columns_wanted() == [column]);
             let has_text = |statistics: &Statistics| match statistics {
                 Statistics::ByteArray(texts) => match texts.min_opt() {
                     Some(least) => !least.data().is_empty(),
@@ -108,20 +109,20 @@ pub fn may_be_empty(files: &[impl AsRef<Path>], column: &str) -> Result<bool> {
 
 /// Rows of the roll-up of one source, row group by row group.
 #[derive(Debug)]
-pub struct Rows {
+pub struct StoredRows {
     source: String,
     readers: Vec<DataReader>,
     days: RangeInclusive<i32>,
-    parts: Vec<Part>,
+    columns_wanted: Vec<StoredColumn>,
     schema: SchemaRef,
 }
 
 /// A row group: its data file, and its place there.
-pub type Unit = (usize, usize);
+pub type RowGroupRef = (usize, usize);
 
-impl Rows {
+impl StoredRows {
     /// The rows of some days, with these columns. The types are those of the source's columns,
-    /// and [people](people_type) for its users.
+    /// and [people](stored_users_type) for its users.
     ///
     /// # Errors
     /// When a data file is missing or broken.
@@ -129,24 +130,31 @@ impl Rows {
         store: &Store,
         source: &str,
         days: RangeInclusive<Day>,
-        parts: Vec<Part>,
+        columns_wanted: Vec<StoredColumn>,
         schema: SchemaRef,
     ) -> Result<Self> {
         let days = days.start().number()..=days.end().number();
-        Ok(Self { source: source.to_owned(), readers: store.readers()?, days, parts, schema })
+        Ok(Self {
+            source: source.to_owned(),
+            readers: store.readers()?,
+            days,
+            columns_wanted,
+            schema,
+        })
     }
 
     /// The row groups that may hold such rows, in the order of their shards: these hold different
     /// people.
-    pub fn units(&self) -> Vec<Unit> {
+    pub fn row_groups(&self) -> Vec<RowGroupRef> {
         let all = self.readers.iter().enumerate();
         let all = all.flat_map(|(file, reader)| (0..reader.groups()).map(move |at| (file, at)));
-        let mut units: Vec<Unit> = all.filter(|unit| self.touches(*unit)).collect();
-        units.sort_by_key(|(file, at)| self.readers[*file].bounds(*at, "shard"));
-        units
+        let mut row_groups: Vec<RowGroupRef> =
+            all.filter(|row_group| self.overlaps(*row_group)).collect();
+        row_groups.sort_by_key(|(file, at)| self.readers[*file].bounds(*at, "shard"));
+        row_groups
     }
 
-    fn touches(&self, (file, at): Unit) -> bool {
+    fn overlaps(&self, (file, at): RowGroupRef) -> bool {
         let (first, last) = self.readers[file].bounds(at, "day");
         first <= *self.days.end() && last >= *self.days.start()
     }
@@ -165,12 +173,12 @@ impl Rows {
     ///
     /// # Errors
     /// When its file is broken.
-    pub fn read(&self, (file, at): Unit) -> Result<RecordBatch> {
+    pub fn read(&self, (file, at): RowGroupRef) -> Result<RecordBatch> {
         let reader = &self.readers[file];
         let mut wanted = BTreeSet::from(["day", "source", "shard", "users"]);
-        wanted.extend(self.parts.iter().filter_map(|part| match part {
-            Part::Text(name) => Some(name.as_str()),
-            Part::Day | Part::People => None,
+        wanted.extend(self.columns_wanted.iter().filter_map(|column_wanted| match column_wanted {
+            StoredColumn::Text(name) => Some(name.as_str()),
+            StoredColumn::Day | StoredColumn::Users => None,
         }));
         let batch = reader.read(at, &Vec::from_iter(wanted))?;
         let broken = || reader.broken("a row lacks a value");
@@ -181,12 +189,13 @@ impl Rows {
             return Err(broken());
         }
         let names = sources.values().as_string_opt::<i32>().ok_or_else(broken)?;
-        let ours: Vec<bool> = names.iter().map(|name| name == Some(self.source.as_str())).collect();
-        let mine = |row: &u32| {
+        let source_codes: Vec<bool> =
+            names.iter().map(|name| name == Some(self.source.as_str())).collect();
+        let is_selected = |row: &u32| {
             let (source, day) = (sources.keys().value(*row as usize), days.value(*row as usize));
-            ours.get(source as usize).copied().unwrap_or(false) && self.days.contains(&day)
+            source_codes.get(source as usize).copied().unwrap_or(false) && self.days.contains(&day)
         };
-        let rows: Vec<u32> = (0..batch.num_rows() as u32).filter(mine).collect();
+        let rows: Vec<u32> = (0..batch.num_rows() as u32).filter(is_selected).collect();
         let users = column("users")?.as_binary_view_opt().ok_or_else(broken)?;
         let shards = column("shard")?.as_primitive_opt::<Int32Type>().ok_or_else(broken)?;
         if users.null_count() + shards.null_count() > 0 {
@@ -194,27 +203,28 @@ impl Rows {
         }
         // What a question looks at; different shards hold different people.
         let mut keys = vec![shards.values().to_vec()];
-        for part in &self.parts {
-            match part {
-                Part::People => {}
-                Part::Day => keys.push(days.values().to_vec()),
-                Part::Text(name) => {
+        for column_wanted in &self.columns_wanted {
+            match column_wanted {
+                StoredColumn::Users => {}
+                StoredColumn::Day => keys.push(days.values().to_vec()),
+                StoredColumn::Text(name) => {
                     let texts = column(name)?.as_dictionary_opt::<Int32Type>();
                     let codes = texts.ok_or_else(broken)?.keys().iter();
                     keys.push(codes.map(|code| code.unwrap_or(-1)).collect());
                 }
             }
         }
-        let (places, sets) = united(&rows, &keys, users)?;
-        let columns = self.parts.iter().zip(self.schema.fields()).map(|(part, field)| {
-            let taken =
-                |name: &str| -> Result<ArrayRef> { Ok(take(column(name)?, &places, None)?) };
-            match part {
-                Part::Day => first_instants(&taken("day")?, field.data_type()),
-                Part::Text(name) => Ok(cast(&taken(name)?, field.data_type())?),
-                Part::People => stored_people(taken("shard")?.as_primitive(), &sets),
-            }
-        });
+        let (positions, sets) = merge_small_sets(&rows, &keys, users)?;
+        let columns =
+            self.columns_wanted.iter().zip(self.schema.fields()).map(|(column_wanted, field)| {
+                let taken =
+                    |name: &str| -> Result<ArrayRef> { Ok(take(column(name)?, &positions, None)?) };
+                match column_wanted {
+                    StoredColumn::Day => first_instants(&taken("day")?, field.data_type()),
+                    StoredColumn::Text(name) => Ok(cast(&taken(name)?, field.data_type())?),
+                    StoredColumn::Users => stored_users(taken("shard")?.as_primitive(), &sets),
+                }
+            });
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns.collect::<Result<_>>()?)?)
     }
 }
@@ -222,8 +232,8 @@ impl Rows {
 /// Days in the type of a time column.
 fn first_instants(days: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
     match data_type {
-        DataType::Timestamp(unit, zone) => {
-            let instants = cast(days, &DataType::Timestamp(*unit, None))?;
+        DataType::Timestamp(row_group, zone) => {
+            let instants = cast(days, &DataType::Timestamp(*row_group, None))?;
             // The clocks show UTC, with a zone or without.
             Ok(if zone.is_some() { cast(&instants, data_type)? } else { instants })
         }
@@ -231,10 +241,10 @@ fn first_instants(days: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
     }
 }
 
-/// The columns that [`Rows`] have: those of the source, with people in the place of keys.
-pub fn row_schema(columns: &[(Part, arrow::datatypes::FieldRef)]) -> SchemaRef {
-    let fields = columns.iter().map(|(part, field)| match part {
-        Part::People => Arc::new(field.as_ref().clone().with_data_type(people_type())),
+/// The columns that [`StoredRows`] have: those of the source, with people in the place of keys.
+pub fn row_schema(columns: &[(StoredColumn, arrow::datatypes::FieldRef)]) -> SchemaRef {
+    let fields = columns.iter().map(|(column_wanted, field)| match column_wanted {
+        StoredColumn::Users => Arc::new(field.as_ref().clone().with_data_type(stored_users_type())),
         _ => Arc::clone(field),
     });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
-use super::activity::{self, About, Row, Series, user_counts, users};
+use super::activity::{self, ActivityRow, RowKeys, Series, user_counts, users};
 use super::bitmap::{encode, numbers};
 use super::checksums::Checksums;
 use super::delta::{self, DataFile};
-use super::write::{SMALL, by_name};
+use super::write::{BEST_LEVEL, by_name};
 use super::{ACTIVITY, DataReader, FILES, Store, USERS, each_batch, ledger};
 use crate::calendar::Day;
 use crate::storage::{Item, Storage};
@@ -17,7 +17,7 @@ use crate::{Error, Result};
 
 /// What a sweep did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Swept {
+pub struct VacuumReport {
     /// Files deleted.
     pub files: u64,
     /// Bytes of these.
@@ -41,9 +41,9 @@ impl Store {
         if self.files.is_empty() || self.files.len() == 1 && checked {
             return Ok(false);
         }
-        self.pass_by_leftovers()?;
-        let (series, mut rows) = self.united(progress)?;
-        let written = self.write_at(SMALL, &series, &mut rows)?;
+        self.skip_used_numbers()?;
+        let (series, mut rows) = self.merge_rows(progress)?;
+        let written = self.write_at(BEST_LEVEL, &series, &mut rows)?;
         let mut users = self.users.clone();
         if users.len() > 1 || !checked && !users.is_empty() {
             let mut batches = Vec::new();
@@ -53,11 +53,11 @@ impl Store {
                     Ok(())
                 })?;
             }
-            let file = self.write_batches(USERS, &batches, &self.users_number(0), SMALL)?;
+            let file = self.write_batches(USERS, &batches, &self.users_number(0), BEST_LEVEL)?;
             users = BTreeMap::from([(file.name.clone(), file)]);
         }
         let batch = [ledger::write(&self.ledger)?];
-        let file = self.write_batches(FILES, &batch, &self.next_number(), SMALL)?;
+        let file = self.write_batches(FILES, &batch, &self.next_number(), BEST_LEVEL)?;
         let files = BTreeMap::from([(file.name.clone(), file)]);
         let (activity, months) = (by_name(written.activity), by_name(written.months));
         self.publish(activity, [users, files, months], true)?;
@@ -71,21 +71,21 @@ impl Store {
     ///
     /// # Errors
     /// When the place cannot be read, or the disk or the object store refuses.
-    pub fn sweep(&self, before: i64) -> Result<Swept> {
-        let mut swept = Swept::default();
+    pub fn vacuum(&self, before: i64) -> Result<VacuumReport> {
+        let mut report = VacuumReport::default();
         let mut old = Vec::new();
         for (table, item) in self.unused()? {
             let is_young = matches!(self.storage, Storage::Remote(_)) && item.modified >= before;
             if is_young {
-                swept.young += 1;
+                report.young += 1;
             } else {
-                swept.files += 1;
-                swept.bytes += item.size;
+                report.files += 1;
+                report.bytes += item.size;
                 old.push((self.storage.child(table), item.name));
             }
         }
         old.par_iter().try_for_each(|(storage, name)| storage.delete(name))?;
-        Ok(swept)
+        Ok(report)
     }
 
     /// Data files that this version does not need, with their tables.
@@ -119,7 +119,7 @@ impl Store {
             std::fs::create_dir_all(&folder).map_err(|cause| Error::io(&folder, cause))?;
             for file in files.values() {
                 // What has changed since it was written is not handed on.
-                file.sound(&from)?;
+                file.verified_bytes(&from)?;
                 count += 1;
                 bytes += from.copy_out(&file.name, &folder.join(&file.name))?;
             }
@@ -128,28 +128,31 @@ impl Store {
     }
 
     /// All rows, with those that are about the same thing made one.
-    fn united(&self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<(Vec<Series>, Vec<Row>)> {
-        let mut places = BTreeMap::new();
+    fn merge_rows(
+        &self,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<(Vec<Series>, Vec<ActivityRow>)> {
+        let mut series_ids = BTreeMap::new();
         // By shard, day and series: sets, and events.
-        type Parts = BTreeMap<(u32, Day, u32), (Vec<Vec<u8>>, u64)>;
-        let mut parts = Parts::new();
+        type MergedSets = BTreeMap<(u32, Day, u32), (Vec<Vec<u8>>, u64)>;
+        let mut merged_sets = MergedSets::new();
         let storage = self.storage.child(ACTIVITY);
         let total: u64 = self.activity.values().map(|file| file.rows).sum();
         let mut done = 0;
         for file in self.activity.values() {
             // What has changed since it was written would get a new digest, and be believed.
-            file.sound(&storage)?;
+            file.verified_bytes(&storage)?;
             let reader = DataReader::open(&storage, file)?;
-            self.each_row(&reader, &mut places, |row| {
-                let part = parts.entry((row.shard, row.day, row.series)).or_default();
-                part.0.push(row.users);
-                part.1 += row.event_count;
+            self.each_row(&reader, &mut series_ids, |row| {
+                let entry = merged_sets.entry((row.shard, row.day, row.series)).or_default();
+                entry.0.push(row.users);
+                entry.1 += row.event_count;
                 done += 1;
                 Ok(())
             })?;
             progress(done, total);
         }
-        let rows: Result<Vec<Row>> = parts
+        let rows: Result<Vec<ActivityRow>> = merged_sets
             .into_iter()
             .map(|((shard, day, series), (sets, event_count))| {
                 let mut all = Vec::new();
@@ -161,32 +164,39 @@ impl Store {
                     all.dedup();
                 }
                 let user_count = all.len() as u64;
-                Ok(Row { shard, day, series, users: encode(&all)?, user_count, event_count })
+                Ok(ActivityRow {
+                    shard,
+                    day,
+                    series,
+                    users: encode(&all)?,
+                    user_count,
+                    event_count,
+                })
             })
             .collect();
-        Ok((in_order(places), rows?))
+        Ok((series_by_id(series_ids), rows?))
     }
 
-    /// Calls `each` with every row of a data file, with its set as it lies there; `places` gets the
+    /// Calls `each` with every row of a data file, with its set as it lies there; `series_ids` gets the
     /// series that it did not have.
     fn each_row(
         &self,
         reader: &DataReader,
-        places: &mut BTreeMap<Series, u32>,
-        mut each: impl FnMut(Row) -> Result<()>,
+        series_ids: &mut BTreeMap<Series, u32>,
+        mut each: impl FnMut(ActivityRow) -> Result<()>,
     ) -> Result<()> {
         for group in 0..reader.groups() {
-            let about = About::read(reader, group, &self.dimensions)?;
+            let keys = RowKeys::read(reader, group, &self.dimensions)?;
             let (sets, counts) = (users(reader, group)?, user_counts(reader, group)?);
             for (at, user_count) in counts.into_iter().enumerate() {
-                let next = places.len() as u32;
-                each(Row {
-                    shard: about.shards()[at] as u32,
-                    day: Day::new(about.days()[at]),
-                    series: *places.entry(about.series(at)).or_insert(next),
+                let next = series_ids.len() as u32;
+                each(ActivityRow {
+                    shard: keys.shards()[at] as u32,
+                    day: Day::new(keys.days()[at]),
+                    series: *series_ids.entry(keys.series(at)).or_insert(next),
                     users: sets.value(at).to_vec(),
                     user_count,
-                    event_count: about.events(at),
+                    event_count: keys.events(at),
                 })?;
             }
         }
@@ -195,8 +205,8 @@ impl Store {
 }
 
 /// Series in the order of their places.
-fn in_order(places: BTreeMap<Series, u32>) -> Vec<Series> {
-    let mut series: Vec<(Series, u32)> = places.into_iter().collect();
-    series.sort_unstable_by_key(|(_, storage)| *storage);
+fn series_by_id(series_ids: BTreeMap<Series, u32>) -> Vec<Series> {
+    let mut series: Vec<(Series, u32)> = series_ids.into_iter().collect();
+    series.sort_unstable_by_key(|(_, position)| *position);
     series.into_iter().map(|(series, _)| series).collect()
 }
