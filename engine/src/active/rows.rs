@@ -47,7 +47,7 @@ pub(super) fn report(
     Ok(report)
 }
 
-/// The rows that each stand for one set of users, with the terms of that set: all but the
+/// The rows that each stand for one set of users, with the expression of that set: all but the
 /// combined ones, and those whose method adds up or picks the largest.
 pub(super) fn sets(
     project: &Project,

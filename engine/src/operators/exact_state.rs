@@ -10,7 +10,7 @@ use crate::users::{Key, Keys, UserSet};
 use crate::{Error, Result};
 
 /// The state of a group without a value; a key behind it makes it the state of one value.
-pub(super) const NOBODY: &[u8] = &[KEYS];
+pub(super) const EMPTY_STATE: &[u8] = &[KEYS];
 
 const SET: u8 = 1;
 const KEYS: u8 = 2;
@@ -39,7 +39,7 @@ pub(super) fn write(set: &UserSet, keys: Option<&Keys<'_>>, bytes: &mut Vec<u8>)
 /// When the bytes are no state.
 pub(super) fn read(bytes: &[u8], sets: &mut GroupSets, group: usize) -> Result<()> {
     match bytes.split_first() {
-        Some((&SET, set)) => sets.insert_written(group, set),
+        Some((&SET, set)) => sets.insert_encoded(group, set),
         Some((&KEYS, mut rest)) => {
             while !rest.is_empty() {
                 let (key, behind) =

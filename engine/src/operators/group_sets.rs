@@ -6,8 +6,8 @@
 //! ([`IdDictionary`]), and the sets that exist are numbered anew. It ends for good
 //!
 //! * at the first key that is no such integer;
-//! * when the sets would be mostly gaps: [`SPARSE`] times more numbers than values, and more than
-//!   [`WASTE`] bytes for each value of each group. A set takes up to 24 bytes for every page of
+//! * when the sets would be mostly gaps: [`MIN_SPARSITY`] times more numbers than values, and more than
+//!   [`MAX_BYTES_PER_VALUE`] bytes for each value of each group. A set takes up to 24 bytes for every page of
 //!   65,536 numbers below its largest, so this happens to many groups of far-flung values.
 //!   A single group of a million random 32-bit values is better off as it is.
 
@@ -18,11 +18,11 @@ use crate::users::{IdDictionary, Key, UserSet};
 use crate::{Error, Result};
 
 /// Up to this many bytes nobody asks whether the sets are mostly gaps.
-const PATIENCE: usize = 4 << 20;
+const MIN_CHECKED_BYTES: usize = 4 << 20;
 /// Bytes per value and group from which on they may be.
-const WASTE: u64 = 128;
+const MAX_BYTES_PER_VALUE: u64 = 128;
 /// How many times more numbers than values there must be.
-const SPARSE: u64 = 8;
+const MIN_SPARSITY: u64 = 8;
 
 /// The sets of all groups of one accumulator.
 #[derive(Debug)]
@@ -33,12 +33,12 @@ pub(super) struct GroupSets {
     /// Heap bytes of all sets together.
     heap: usize,
     /// The heap size at which to look for gaps next.
-    limit: usize,
+    next_check: usize,
 }
 
 impl Default for GroupSets {
     fn default() -> Self {
-        Self { sets: Vec::new(), dictionary: None, heap: 0, limit: PATIENCE }
+        Self { sets: Vec::new(), dictionary: None, heap: 0, next_check: MIN_CHECKED_BYTES }
     }
 }
 
@@ -58,28 +58,28 @@ impl GroupSets {
     pub(super) fn insert(&mut self, group: usize, key: Key<'_>) -> Result<()> {
         let number = match &mut self.dictionary {
             Some(dictionary) => dictionary.number(0, key, key.hash())?,
-            None => match own_number(key) {
+            None => match direct_id(key) {
                 Some(number) => number,
-                None => self.renumber(own_key)?.number(0, key, key.hash())?,
+                None => self.renumber(direct_key)?.number(0, key, key.hash())?,
             },
         };
         self.sets[group].insert_counting(number, &mut self.heap);
-        if self.heap > self.limit { self.look_for_gaps() } else { Ok(()) }
+        if self.heap > self.next_check { self.check_density() } else { Ok(()) }
     }
 
     /// Adds a [written](UserSet::write) set of integers that are their own numbers to a group.
     ///
     /// # Errors
     /// When the bytes are no such set.
-    pub(super) fn insert_written(&mut self, group: usize, bytes: &[u8]) -> Result<()> {
+    pub(super) fn insert_encoded(&mut self, group: usize, bytes: &[u8]) -> Result<()> {
         if self.dictionary.is_some() {
             let mut set = UserSet::default();
             set.union_with_written(bytes, &mut 0)?;
-            let mut keys = set.iter().filter_map(own_key);
+            let mut keys = set.iter().filter_map(direct_key);
             return keys.try_for_each(|key| self.insert(group, key));
         }
         self.sets[group].union_with_written(bytes, &mut self.heap)?;
-        if self.heap > self.limit { self.look_for_gaps() } else { Ok(()) }
+        if self.heap > self.next_check { self.check_density() } else { Ok(()) }
     }
 
     /// Adds a set as it lies in a [store](crate::store) to a group.
@@ -90,7 +90,7 @@ impl GroupSets {
         if self.dictionary.is_some() {
             let mut stored = Vec::new();
             numbers(bytes, |number| stored.push(number))?;
-            let mut keys = stored.into_iter().filter_map(own_key);
+            let mut keys = stored.into_iter().filter_map(direct_key);
             return keys.try_for_each(|key| self.insert(group, key));
         }
         let (set, heap) = (&mut self.sets[group], &mut self.heap);
@@ -100,7 +100,7 @@ impl GroupSets {
                 set.insert_counting(u32::from(high) << 16 | u32::from(low), heap);
             }),
         })?;
-        if self.heap > self.limit { self.look_for_gaps() } else { Ok(()) }
+        if self.heap > self.next_check { self.check_density() } else { Ok(()) }
     }
 
     /// The number of different values of a group.
@@ -118,7 +118,7 @@ impl GroupSets {
         self.dictionary.as_ref()
     }
 
-    /// Takes the first groups out; the others move down. [`tidy`](Self::tidy) must follow when the
+    /// Takes the first groups out; the others move down. [`drop_unused_keys`](Self::drop_unused_keys) must follow when the
     /// numbers of the sets are no longer needed.
     pub(super) fn take(&mut self, emit_to: EmitTo) -> Vec<UserSet> {
         let taken = emit_to.take_needed(&mut self.sets);
@@ -131,7 +131,7 @@ impl GroupSets {
     ///
     /// # Errors
     /// None that can happen: there are fewer keys than before.
-    pub(super) fn tidy(&mut self) -> Result<()> {
+    pub(super) fn drop_unused_keys(&mut self) -> Result<()> {
         if self.sets.is_empty() {
             *self = Self::default();
             return Ok(());
@@ -162,20 +162,20 @@ impl GroupSets {
     }
 
     #[cold]
-    fn look_for_gaps(&mut self) -> Result<()> {
+    fn check_density(&mut self) -> Result<()> {
         let values: u64 = self.sets.iter().map(UserSet::len).sum();
-        if self.heap as u64 > values * WASTE {
+        if self.heap as u64 > values * MAX_BYTES_PER_VALUE {
             let mut distinct = UserSet::default();
             for set in &self.sets {
                 distinct.union_with(set);
             }
             let largest = distinct.iter().last().map_or(0, u64::from);
-            if largest > distinct.len() * SPARSE {
-                return self.renumber(own_key).map(drop);
+            if largest > distinct.len() * MIN_SPARSITY {
+                return self.renumber(direct_key).map(drop);
             }
         }
         // Asked again each time the sets have doubled, so the answers cost little altogether.
-        self.limit = self.heap * 2;
+        self.next_check = self.heap * 2;
         Ok(())
     }
 
@@ -187,7 +187,7 @@ impl GroupSets {
     ) -> Result<&mut IdDictionary> {
         let mut dictionary = IdDictionary::default();
         self.heap = 0;
-        self.limit = usize::MAX;
+        self.next_check = usize::MAX;
         for set in &mut self.sets {
             let mut numbered = UserSet::default();
             for number in set.iter() {
@@ -203,7 +203,7 @@ impl GroupSets {
 }
 
 #[inline]
-fn own_number(key: Key<'_>) -> Option<u32> {
+fn direct_id(key: Key<'_>) -> Option<u32> {
     match key {
         Key::Int(int) => u32::try_from(int).ok(),
         Key::Wide(_) | Key::Text(_) => None,
@@ -211,7 +211,7 @@ fn own_number(key: Key<'_>) -> Option<u32> {
 }
 
 /// The key that is this number; there always is one.
-fn own_key(number: u32) -> Option<Key<'static>> {
+fn direct_key(number: u32) -> Option<Key<'static>> {
     Some(Key::Int(i64::from(number)))
 }
 
@@ -221,7 +221,7 @@ mod tests {
 
     use datafusion::logical_expr::EmitTo;
 
-    use super::{GroupSets, Key, PATIENCE};
+    use super::{GroupSets, Key, MIN_CHECKED_BYTES};
 
     /// Fills groups of `per_group` values each with the given integers, and says whether the
     /// values were numbered in the end.
@@ -240,11 +240,11 @@ mod tests {
         }
         let numbered = sets.dictionary().is_some();
         let heap = sets.heap;
-        assert!(heap < PATIENCE * 2 || heap / (groups * per_group) < 200, "{heap} bytes");
+        assert!(heap < MIN_CHECKED_BYTES * 2 || heap / (groups * per_group) < 200, "{heap} bytes");
         assert_eq!(sets.take(EmitTo::First(groups / 2)).len(), groups / 2);
         assert_eq!(sets.size(), sets.recount());
         assert_eq!(sets.take(EmitTo::All).len(), groups - groups / 2);
-        sets.tidy().unwrap();
+        sets.drop_unused_keys().unwrap();
         assert_eq!(sets.size(), 0);
         numbered
     }
@@ -260,7 +260,7 @@ mod tests {
             }
             let left = sets.take(EmitTo::First(1));
             assert_eq!(left[0].len(), if group == 0 { 0 } else { 100 });
-            sets.tidy().unwrap();
+            sets.drop_unused_keys().unwrap();
             assert_eq!((sets.count(0), sets.size()), (100, sets.recount()));
             most = most.max(sets.size());
         }

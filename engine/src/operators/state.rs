@@ -52,13 +52,13 @@ impl Writer {
     }
 }
 
-/// The states of groups of one row each: `nobody`, the state of a group without a value, and
+/// The states of groups of one row each: `empty_state`, the state of a group without a value, and
 /// behind it what `append` makes of the row's value, if it has one that counts.
 pub(super) fn of_rows(
     values: &[ArrayRef],
     filter: Option<&BooleanArray>,
     read: fn(&ArrayRef) -> crate::Result<UserKeys>,
-    nobody: &[u8],
+    empty_state: &[u8],
     append: impl Fn(Key<'_>, &mut Vec<u8>),
 ) -> Result<Vec<ArrayRef>> {
     let rows = values.first().map_or(0, |values| values.len());
@@ -66,13 +66,13 @@ pub(super) fn of_rows(
     let mut done = 0;
     let nobody_until = |writer: &mut Writer, rows: Range<usize>| {
         for _ in rows {
-            writer.bytes().extend(nobody);
+            writer.bytes().extend(empty_state);
             writer.end();
         }
     };
     for_each_key(values, filter, read, |row, key| {
         nobody_until(&mut writer, done..row);
-        writer.bytes().extend(nobody);
+        writer.bytes().extend(empty_state);
         append(key, writer.bytes());
         writer.end();
         done = row + 1;

@@ -16,7 +16,7 @@ use proptest::prelude::{Just, Strategy, any, prop_assert, prop_oneof, proptest};
 
 use super::approx::ApproxGroups;
 use super::exact::ExactGroups;
-use super::single::Single;
+use super::single_group::SingleGroup;
 use super::{aggregates, column, scalars, state};
 
 /// An operator whose own count of its bytes can be checked.
@@ -451,20 +451,20 @@ fn a_state_that_cannot_be_read_is_an_error() {
 fn one_group_answers_again_and_again() {
     let mut first = ExactGroups::default();
     first.update_batch(&[Arc::new(Int64Array::from(vec![0; 0]))], &[], None, 1).unwrap();
-    let mut single = Single::new(first);
-    let answer = |single: &mut Single<ExactGroups>| single.evaluate().unwrap();
+    let mut single = SingleGroup::new(first);
+    let answer = |single: &mut SingleGroup<ExactGroups>| single.evaluate().unwrap();
     assert_eq!(answer(&mut single), ScalarValue::Int64(Some(0)));
     for (value, expected) in [("a", 1), ("b", 2), ("a", 2), ("42", 3)] {
         single.update_batch(&[Arc::new(StringArray::from(vec![value]))]).unwrap();
         assert_eq!(answer(&mut single), ScalarValue::Int64(Some(expected)));
         assert_eq!(answer(&mut single), ScalarValue::Int64(Some(expected)));
     }
-    assert!(single.size() > size_of::<Single<ExactGroups>>());
+    assert!(single.size() > size_of::<SingleGroup<ExactGroups>>());
     let states: Vec<ArrayRef> =
         single.state().unwrap().iter().map(|state| state.to_array().unwrap()).collect();
     let mut second = ExactGroups::default();
     second.update_batch(&[Arc::new(Int64Array::from(vec![0; 0]))], &[], None, 1).unwrap();
-    let mut second = Single::new(second);
+    let mut second = SingleGroup::new(second);
     second.update_batch(&[Arc::new(StringArray::from(vec!["a", "z"]))]).unwrap();
     second.merge_batch(&states).unwrap();
     assert_eq!(answer(&mut second), ScalarValue::Int64(Some(4)));

@@ -22,7 +22,7 @@ impl Sketches {
         Self { empty, cells }
     }
 
-    /// Users of some terms.
+    /// Users of an expression.
     ///
     /// # Errors
     /// For an intersection: sketches can only be united.

@@ -53,7 +53,7 @@ struct SetBuilders {
 }
 
 impl ExactSets {
-    /// Users of some terms.
+    /// Users of an expression.
     pub fn count(&self, expr: &UserExpr) -> u64 {
         self.shards.iter().map(|shard| shard.count(expr)).sum()
     }
@@ -63,7 +63,7 @@ impl ExactSets {
         self.shards[shard].sets.get(cell as usize)
     }
 
-    /// The set of some terms in a shard.
+    /// The set of an expression in a shard.
     pub(super) fn evaluated(&self, shard: usize, expr: &UserExpr) -> UserSet {
         evaluate(expr, |cell| self.of(shard, cell))
     }

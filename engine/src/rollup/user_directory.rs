@@ -56,7 +56,7 @@ impl<'a> UserDirectory<'a> {
         Ok(Self { sets, by_shard })
     }
 
-    /// The users of some terms, in the order of their hashes.
+    /// The users of an expression, in the order of their hashes.
     ///
     /// # Errors
     /// When a user has no key.

@@ -4,12 +4,12 @@
 //! the state of every group between two halves. Here, in the place of both halves,
 //!
 //! * group columns become small codes, and a period is told once for each run of rows in it
-//!   ([`codes`], [`periods`], [`groups`]);
+//!   ([`column_encoder`], [`periods`], [`groups`]);
 //! * a filter of one text column is asked once for each text, not for each row ([`filters`]);
 //! * each group has an [`ExactSet`](exact_set::ExactSet) for each exact count, of numbers that
-//!   values are given once for the whole query ([`numbers`]), and a
-//!   [`Sketch`](crate::users::Sketch) of hashes for each approximate one ([`counts`], [`sets`]);
-//! * local Parquet files are read without what need not be ([`direct`]);
+//!   values are given once for the whole query ([`shared_ids`]), and a
+//!   [`Sketch`](crate::users::Sketch) of hashes for each approximate one ([`counts`], [`distinct_states`]);
+//! * local Parquet files are read without what need not be ([`parquet_scan`]);
 //! * threads share nothing but the numbers, and unite their sets at the end ([`worker`]).
 //!
 //! `COUNT(DISTINCT x)` is planned onto it by two [`rules`]: one turns it into `exact_distinct(x)`
@@ -17,19 +17,19 @@
 //! `approx_count_distinct`) into the operator. Where the second does not apply, the function's
 //! own accumulators count.
 
-mod codes;
+mod column_encoder;
 mod counts;
-mod direct;
+mod distinct_states;
 mod exact_set;
 mod exec;
 mod filters;
 mod groups;
-mod numbers;
-mod others;
+mod parquet_scan;
+mod passthrough;
 mod periods;
 mod plan;
 mod rules;
-mod sets;
+mod shared_ids;
 mod worker;
 
 pub use exec::DistinctAggregateExec;

@@ -64,6 +64,6 @@ fn append(answers: &mut LargeBinaryBuilder, set: Option<&Bitmap>) -> Result<()> 
 }
 
 /// The set of nobody as a value.
-fn nobody() -> Result<ScalarValue> {
+fn empty_bitmap() -> Result<ScalarValue> {
     Ok(ScalarValue::LargeBinary(Some(Bitmap::default().to_bytes()?)))
 }

@@ -14,7 +14,7 @@ use super::super::function::{Scalar, arguments, names, other_columns};
 use super::super::values::{Bytes, must_be_bytes};
 use super::{SETS, append};
 use crate::users::{Bitmap, Space};
-use crate::{Error, Result as Outcome};
+use crate::{Error, Result as EngineResult};
 
 const NAME: &str = "bitmap_of_store";
 /// The first shard of numbers that a store has given, and not of keys that are their own.
@@ -75,7 +75,7 @@ pub(super) fn function() -> ScalarUDF {
     })
 }
 
-fn set(users: &[u8], shard: i64, store: &[u8]) -> Outcome<Bitmap> {
+fn set(users: &[u8], shard: i64, store: &[u8]) -> EngineResult<Bitmap> {
     let name = store
         .try_into()
         .map_err(|_| Error::input(format!("a store id has 16 bytes, not {}", store.len())))?;

@@ -13,7 +13,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::super::approx::{ApproxGroups, counts_users, precision};
 use super::super::function::{Aggregate, arguments, as_they_are, names};
-use super::super::single::Peek;
+use super::super::single_group::EvaluateGroup;
 use super::SKETCHES;
 
 const NAME: &str = "hll_agg";
@@ -105,12 +105,12 @@ impl GroupsAccumulator for AggGroups {
     }
 }
 
-impl Peek for AggGroups {
+impl EvaluateGroup for AggGroups {
     fn grow(&mut self, groups: usize) {
         self.0.grow(groups);
     }
 
-    fn peek(&self, group: usize) -> Result<ScalarValue> {
+    fn evaluate_group(&self, group: usize) -> Result<ScalarValue> {
         let bytes = self.0.sketch(group).to_bytes();
         Ok(ScalarValue::LargeBinary(Some(bytes)))
     }

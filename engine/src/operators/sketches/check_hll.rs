@@ -162,7 +162,7 @@ fn sums(image: &Image<'_>, registers: impl Iterator<Item = u8>, smallest: u8) ->
         at_smallest += u32::from(value == smallest);
         hit += u32::from(value > 0);
     }
-    let near = |told: f64, counted: f64| (told - counted).abs() <= 1e-9 * counted.max(1e-9);
+    let near = |stored: f64, counted: f64| (stored - counted).abs() <= 1e-9 * counted.max(1e-9);
     if at_smallest != image.word(32)?
         || !near(image.float(16)?, small)
         || !near(image.float(24)?, large)

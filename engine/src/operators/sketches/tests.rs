@@ -4,7 +4,7 @@ use datasketches::hll::{HllSketch, HllType};
 use datasketches::theta::ThetaSketchBuilder;
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
-use super::super::parts::Part;
+use super::super::group_state::GroupState;
 use super::hll::Registers;
 use super::theta::Hashes;
 use super::update::{Update, Value};

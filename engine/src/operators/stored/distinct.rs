@@ -16,11 +16,11 @@ use datafusion::scalar::ScalarValue;
 
 use super::super::column::counted;
 use super::super::group_sets::GroupSets;
-use super::super::single::{Peek, Single};
+use super::super::single_group::{EvaluateGroup, SingleGroup};
 use super::super::{exact_state, external, state};
 use super::{RowUsers, UserColumn, stored_users_type};
 use crate::users::{IdDictionary, Key};
-use crate::{Error, Result as Outcome};
+use crate::{Error, Result as EngineResult};
 
 const NAME: &str = "rollup_distinct";
 
@@ -66,7 +66,7 @@ impl AggregateUDFImpl for RollupDistinct {
     fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let mut groups = Groups::default();
         groups.grow(1);
-        Ok(Box::new(Single::new(groups)))
+        Ok(Box::new(SingleGroup::new(groups)))
     }
 
     fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
@@ -95,7 +95,7 @@ pub(in crate::operators) struct Groups {
 }
 
 impl Groups {
-    fn add(&mut self, group: usize, (assigned, who): (bool, RowUsers<'_>)) -> Outcome<()> {
+    fn add(&mut self, group: usize, (assigned, who): (bool, RowUsers<'_>)) -> EngineResult<()> {
         let sets = if assigned { &mut self.assigned } else { &mut self.by_key };
         match who {
             RowUsers::Stored(set) => sets.insert_stored(group, set),
@@ -105,7 +105,7 @@ impl Groups {
 
     /// Adds the state of a group: the length of the state of its own numbers in 8 bytes, that
     /// state, and the state of the others.
-    fn merge(&mut self, group: usize, bytes: &[u8]) -> Outcome<()> {
+    fn merge(&mut self, group: usize, bytes: &[u8]) -> EngineResult<()> {
         let cut = || Error::input("it is truncated");
         let (length, rest) = bytes.split_first_chunk().ok_or_else(cut)?;
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| cut())?;
@@ -114,8 +114,11 @@ impl Groups {
         exact_state::read(assigned, &mut self.assigned, group)
     }
 
-    fn tidy(&mut self) -> Result<()> {
-        self.by_key.tidy().and_then(|()| self.assigned.tidy()).map_err(external)
+    fn drop_unused_keys(&mut self) -> Result<()> {
+        self.by_key
+            .drop_unused_keys()
+            .and_then(|()| self.assigned.drop_unused_keys())
+            .map_err(external)
     }
 
     /// What `size` must be, counted from scratch.
@@ -162,7 +165,7 @@ impl GroupsAccumulator for Groups {
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
         let (by_key, assigned) = (self.by_key.take(emit_to), self.assigned.take(emit_to));
-        self.tidy()?;
+        self.drop_unused_keys()?;
         let both = by_key
             .iter()
             .zip(&assigned)
@@ -186,7 +189,7 @@ impl GroupsAccumulator for Groups {
             writer.end();
         }
         drop(keys);
-        self.tidy()?;
+        self.drop_unused_keys()?;
         writer.finish()
     }
 
@@ -206,13 +209,13 @@ impl GroupsAccumulator for Groups {
     }
 }
 
-impl Peek for Groups {
+impl EvaluateGroup for Groups {
     fn grow(&mut self, groups: usize) {
         self.by_key.grow(groups);
         self.assigned.grow(groups);
     }
 
-    fn peek(&self, group: usize) -> Result<ScalarValue> {
+    fn evaluate_group(&self, group: usize) -> Result<ScalarValue> {
         let count = self.by_key.count(group) + self.assigned.count(group);
         Ok(ScalarValue::Int64(Some(count as i64)))
     }

@@ -72,11 +72,11 @@ impl<'a> UserColumn<'a> {
     fn of_numbers(
         assigned: BooleanArray,
         numbers: UInt32Array,
-        nobody: Option<NullBuffer>,
+        empty_state: Option<NullBuffer>,
     ) -> Result<ArrayRef> {
         let users = new_null_array(&DataType::BinaryView, numbers.len());
         let columns = vec![Arc::new(assigned) as ArrayRef, users, Arc::new(numbers)];
-        Ok(Arc::new(StructArray::try_new(FIELDS.clone(), columns, nobody)?))
+        Ok(Arc::new(StructArray::try_new(FIELDS.clone(), columns, empty_state)?))
     }
 
     fn of(array: &'a ArrayRef) -> Result<Self> {

@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 
 use super::super::external;
 use super::{UserColumn, stored_users_type};
-use crate::Result as Outcome;
+use crate::Result as EngineResult;
 use crate::events::UserKeys;
 use crate::store::{self, Store};
 use crate::users::Key;
@@ -43,7 +43,7 @@ struct StoreNumber {
 }
 
 impl StoreNumber {
-    fn ids(&self) -> Outcome<&StoredIds> {
+    fn ids(&self) -> EngineResult<&StoredIds> {
         let _one = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ids) = self.ids.get() {
             return Ok(ids);
@@ -52,7 +52,7 @@ impl StoreNumber {
         Ok(self.ids.get_or_init(|| ids))
     }
 
-    fn numbers(&self, users: &ArrayRef) -> Outcome<ArrayRef> {
+    fn numbers(&self, users: &ArrayRef) -> EngineResult<ArrayRef> {
         let nulls = users.logical_nulls().filter(|nulls| nulls.null_count() > 0);
         let (mut numbers, mut assigned) = (vec![0; users.len()], vec![false; users.len()]);
         let mut ids = None;

@@ -50,8 +50,8 @@ fn people(rows: &[Row]) -> ArrayRef {
     }
     let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
     if parts.is_empty() {
-        let nobody = BinaryViewArray::from_iter_values(Vec::<Vec<u8>>::new());
-        return stored_users(&Int32Array::from(Vec::<i32>::new()), &nobody).unwrap();
+        let empty_state = BinaryViewArray::from_iter_values(Vec::<Vec<u8>>::new());
+        return stored_users(&Int32Array::from(Vec::<i32>::new()), &empty_state).unwrap();
     }
     concat(&parts).unwrap()
 }

@@ -11,7 +11,7 @@ use super::plan::Aggregates;
 use crate::events::Codes;
 
 /// DataFusion's accumulators.
-pub(super) struct Others {
+pub(super) struct Passthrough {
     aggregates: Arc<Aggregates>,
     accumulators: Vec<Box<dyn GroupsAccumulator>>,
     filters: Filters,
@@ -21,15 +21,16 @@ pub(super) struct Others {
     rows: Vec<usize>,
 }
 
-impl Others {
+impl Passthrough {
     /// Accumulators that have seen nothing.
     ///
     /// # Errors
     /// When one cannot be made.
     pub(super) fn new(aggregates: &Arc<Aggregates>) -> Result<Self> {
-        let others = &aggregates.others;
-        let accumulators = others.iter().map(|other| other.function.create_groups_accumulator());
-        let filters = others.iter().map(|other| other.filter.as_ref());
+        let passthrough = &aggregates.passthrough;
+        let accumulators =
+            passthrough.iter().map(|other| other.function.create_groups_accumulator());
+        let filters = passthrough.iter().map(|other| other.filter.as_ref());
         Ok(Self {
             aggregates: Arc::clone(aggregates),
             accumulators: accumulators.collect::<Result<_>>()?,
@@ -44,9 +45,9 @@ impl Others {
     /// # Errors
     /// When an expression fails.
     pub(super) fn read(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.filters.ask(batch)?;
+        self.filters.evaluate_all(batch)?;
         self.read.clear();
-        for (at, other) in self.aggregates.others.iter().enumerate() {
+        for (at, other) in self.aggregates.passthrough.iter().enumerate() {
             let values = other.arguments.iter();
             let values = values.map(|v| v.evaluate(batch)?.into_array(batch.num_rows()));
             let rows = other.filter.is_some().then(|| self.filters.passing_any(|one| one == at));
@@ -96,9 +97,9 @@ impl Others {
     ///
     /// # Errors
     /// When an accumulator cannot be made.
-    pub(super) fn of_nothing(&self, total: usize) -> Result<Vec<ArrayRef>> {
-        let others = self.aggregates.others.iter();
-        let nothing = others.map(|other| other.function.create_accumulator()?.evaluate());
+    pub(super) fn of_no_rows(&self, total: usize) -> Result<Vec<ArrayRef>> {
+        let passthrough = self.aggregates.passthrough.iter();
+        let nothing = passthrough.map(|other| other.function.create_accumulator()?.evaluate());
         nothing.map(|value| value?.to_array_of_size(total)).collect()
     }
 

@@ -5,17 +5,17 @@ use rayon::iter::{
     IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
 };
 
-use super::counts::GroupSet;
+use super::counts::DistinctState;
 use crate::Result;
 use crate::counting_sort::counting_sort;
 use crate::events::Codes;
 
 /// From this many groups on, their sets do not fit into the caches together.
-const MANY: usize = 1 << 12;
+const BUFFERED_GROUPS: usize = 1 << 12;
 /// Ids that wait for a visit to the sets of many groups ...
-const WAITING: usize = 1 << 20;
+const MAX_PENDING: usize = 1 << 20;
 /// ... and the stretches of groups that they are sorted by.
-const STRETCHES: usize = 1 << 10;
+const GROUP_RANGES: usize = 1 << 10;
 
 /// The sets of all groups.
 ///
@@ -23,28 +23,28 @@ const STRETCHES: usize = 1 << 10;
 /// they come waits for memory at each. There, rows wait until there are enough for each stretch of
 /// groups to be worth a visit.
 #[derive(Debug)]
-pub(super) struct Sets<S: GroupSet> {
+pub(super) struct DistinctStates<S: DistinctState> {
     /// What a group's set is before its first row.
     empty: S,
     sets: Vec<S>,
     /// Heap bytes of all sets.
     size: usize,
     /// Ids that are in no set yet, with their groups.
-    waiting: Vec<Waiting<S::Id>>,
+    pending: Vec<PendingId<S::Id>>,
 }
 
 /// An id of a group, without bytes between the two.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C, packed(4))]
-struct Waiting<I: Copy> {
+struct PendingId<I: Copy> {
     group: u32,
     id: I,
 }
 
-impl<S: GroupSet> Sets<S> {
+impl<S: DistinctState> DistinctStates<S> {
     /// Sets of no group yet.
     pub(super) fn new(empty: S) -> Self {
-        Self { empty, sets: Vec::new(), size: 0, waiting: Vec::new() }
+        Self { empty, sets: Vec::new(), size: 0, pending: Vec::new() }
     }
 
     /// Makes room for groups `0..groups`.
@@ -63,18 +63,18 @@ impl<S: GroupSet> Sets<S> {
         ids: &[S::Id],
         rows: Option<&NullBuffer>,
         groups: &Codes<u32>,
-        shared: &S::Shared,
+        context: &S::Context,
     ) -> Result<()> {
         match (groups, rows) {
             (_, Some(rows)) => rows
                 .valid_indices()
-                .try_for_each(|row| self.push(ids[row], groups.get(row), shared)),
+                .try_for_each(|row| self.push(ids[row], groups.get(row), context)),
             (Codes::All(group), None) => {
                 let set = &mut self.sets[*group as usize];
-                ids.iter().try_for_each(|id| set.push(*id, shared, &mut self.size))
+                ids.iter().try_for_each(|id| set.push(*id, context, &mut self.size))
             }
             (Codes::Rows(groups), None) => {
-                ids.iter().zip(groups).try_for_each(|(id, group)| self.push(*id, *group, shared))
+                ids.iter().zip(groups).try_for_each(|(id, group)| self.push(*id, *group, context))
             }
         }
     }
@@ -84,26 +84,26 @@ impl<S: GroupSet> Sets<S> {
     /// # Errors
     /// When there are too many values.
     #[inline]
-    pub(super) fn push(&mut self, id: S::Id, group: u32, shared: &S::Shared) -> Result<()> {
-        if self.sets.len() < MANY {
-            return self.sets[group as usize].push(id, shared, &mut self.size);
+    pub(super) fn push(&mut self, id: S::Id, group: u32, context: &S::Context) -> Result<()> {
+        if self.sets.len() < BUFFERED_GROUPS {
+            return self.sets[group as usize].push(id, context, &mut self.size);
         }
-        if self.waiting.len() == WAITING {
-            self.put_away(shared)?;
+        if self.pending.len() == MAX_PENDING {
+            self.flush(context)?;
         }
-        self.waiting.push(Waiting { group, id });
+        self.pending.push(PendingId { group, id });
         Ok(())
     }
 
     /// Puts the ids that wait into their sets, stretch after stretch.
-    fn put_away(&mut self, shared: &S::Shared) -> Result<()> {
-        let length = self.sets.len().div_ceil(STRETCHES).next_power_of_two();
-        let waiting = self.waiting.drain(..);
-        let waiting = waiting.as_slice().iter().map(|row| (row.group as usize / length, *row));
-        let sorted = counting_sort(waiting, STRETCHES).0;
+    fn flush(&mut self, context: &S::Context) -> Result<()> {
+        let length = self.sets.len().div_ceil(GROUP_RANGES).next_power_of_two();
+        let pending = self.pending.drain(..);
+        let pending = pending.as_slice().iter().map(|row| (row.group as usize / length, *row));
+        let sorted = counting_sort(pending, GROUP_RANGES).0;
         let mut sorted = sorted.into_iter();
-        sorted.try_for_each(|Waiting { group, id }| {
-            self.sets[group as usize].push(id, shared, &mut self.size)
+        sorted.try_for_each(|PendingId { group, id }| {
+            self.sets[group as usize].push(id, context, &mut self.size)
         })
     }
 
@@ -116,18 +116,18 @@ impl<S: GroupSet> Sets<S> {
         &mut self,
         mut other: Self,
         groups: &[usize],
-        shared: &S::Shared,
+        context: &S::Context,
     ) -> Result<()> {
-        self.put_away(shared)?;
-        other.put_away(shared)?;
+        self.flush(context)?;
+        other.flush(context)?;
         self.size += other.size;
-        let mut arriving: Vec<Option<S>> = Vec::new();
-        arriving.resize_with(self.sets.len(), || None);
+        let mut incoming: Vec<Option<S>> = Vec::new();
+        incoming.resize_with(self.sets.len(), || None);
         for (group, set) in groups.iter().zip(other.sets) {
-            arriving[*group] = Some(set);
+            incoming[*group] = Some(set);
         }
-        self.sets.par_iter_mut().zip(arriving).try_for_each(|(set, arriving)| match arriving {
-            Some(arriving) => set.absorb(arriving, shared),
+        self.sets.par_iter_mut().zip(incoming).try_for_each(|(set, incoming)| match incoming {
+            Some(incoming) => set.absorb(incoming, context),
             None => Ok(()),
         })
     }
@@ -136,16 +136,16 @@ impl<S: GroupSet> Sets<S> {
     ///
     /// # Errors
     /// When a set cannot tell.
-    pub(super) fn finish(mut self, shared: &S::Shared) -> Result<Vec<i64>> {
-        self.put_away(shared)?;
-        self.sets.into_par_iter().map(|set| Ok(set.count(shared)? as i64)).collect()
+    pub(super) fn finish(mut self, context: &S::Context) -> Result<Vec<i64>> {
+        self.flush(context)?;
+        self.sets.into_par_iter().map(|set| Ok(set.count(context)? as i64)).collect()
     }
 
     /// Heap bytes in use.
     pub(super) fn size(&self) -> usize {
         self.size
             + self.sets.capacity() * size_of::<S>()
-            + self.waiting.capacity() * size_of::<Waiting<S::Id>>()
+            + self.pending.capacity() * size_of::<PendingId<S::Id>>()
     }
 }
 
@@ -156,10 +156,10 @@ mod tests {
     use arrow::buffer::NullBuffer;
     use arrow::datatypes::DataType;
 
-    use super::super::counts::GroupSet;
+    use super::super::counts::DistinctState;
     use super::super::exact_set::ExactSet;
-    use super::super::numbers::Numbers;
-    use super::{MANY, Sets, WAITING, Waiting};
+    use super::super::shared_ids::SharedIdDictionary;
+    use super::{BUFFERED_GROUPS, DistinctStates, MAX_PENDING, PendingId};
     use crate::events::Codes;
     use crate::users::{Sketch, hash_int};
 
@@ -170,17 +170,17 @@ mod tests {
 
     /// Counts rows batch by batch in the threads of a query, beside sets of numbers that `count`
     /// counts; `id` is what stands for a number.
-    fn check<S: GroupSet>(
+    fn check<S: DistinctState>(
         empty: &S,
-        shared: &S::Shared,
+        context: &S::Context,
         id: fn(u32) -> S::Id,
         count: impl Fn(&BTreeSet<u32>) -> u64,
         [groups, rows, threads]: [usize; 3],
     ) {
         let mut expected: HashMap<u32, BTreeSet<u32>> = HashMap::new();
-        let mut whole = Sets::new(empty.clone());
+        let mut whole = DistinctStates::new(empty.clone());
         for thread in 0..threads {
-            let mut sets = Sets::new(empty.clone());
+            let mut sets = DistinctStates::new(empty.clone());
             for batch in (0..rows).collect::<Vec<_>>().chunks(8_000) {
                 let group = |row: &usize| scatter(row * 3 + thread) % groups as u32;
                 let number = |row: &usize| scatter(row / 2) % 1_000;
@@ -196,20 +196,20 @@ mod tests {
                 }
                 sets.grow(groups);
                 let ids: Vec<S::Id> = numbers.into_iter().map(id).collect();
-                sets.take(&ids, present.as_ref(), &Codes::Rows(batch_groups), shared).unwrap();
+                sets.take(&ids, present.as_ref(), &Codes::Rows(batch_groups), context).unwrap();
                 let heap: usize = sets.sets.iter().map(S::size).sum();
                 assert_eq!(sets.size, heap);
-                assert!(sets.size() >= heap + sets.waiting.len() * size_of::<Waiting<S::Id>>());
+                assert!(sets.size() >= heap + sets.pending.len() * size_of::<PendingId<S::Id>>());
             }
-            sets.take(&[id(thread as u32)], None, &Codes::All(1), shared).unwrap();
+            sets.take(&[id(thread as u32)], None, &Codes::All(1), context).unwrap();
             let one_is_there = NullBuffer::from(vec![true, false]);
-            sets.take(&[id(70_000), id(80_000)], Some(&one_is_there), &Codes::All(1), shared)
+            sets.take(&[id(70_000), id(80_000)], Some(&one_is_there), &Codes::All(1), context)
                 .unwrap();
             expected.entry(1).or_default().extend([thread as u32, 70_000]);
             whole.grow(groups);
-            whole.merge(sets, &(0..groups).collect::<Vec<_>>(), shared).unwrap();
+            whole.merge(sets, &(0..groups).collect::<Vec<_>>(), context).unwrap();
         }
-        let counts = whole.finish(shared).unwrap();
+        let counts = whole.finish(context).unwrap();
         assert_eq!(counts.len(), groups);
         for (group, counted) in counts.iter().enumerate() {
             let expected = expected.get(&(group as u32)).map_or(0, &count);
@@ -220,10 +220,14 @@ mod tests {
     #[test]
     fn every_row_comes_into_its_set() {
         // From MANY groups on rows wait, to the end and not so long.
-        for sizes in [[7, 20_000, 2], [MANY, 20_000, 2], [MANY + 1_000, WAITING + 50_000, 2]] {
+        for sizes in [
+            [7, 20_000, 2],
+            [BUFFERED_GROUPS, 20_000, 2],
+            [BUFFERED_GROUPS + 1_000, MAX_PENDING + 50_000, 2],
+        ] {
             let exact = |id| {
-                let (empty, shared) = (ExactSet::default(), Numbers::new(&DataType::Int64));
-                check(&empty, &shared, id, |set| set.len() as u64, sizes);
+                let (empty, context) = (ExactSet::default(), SharedIdDictionary::new(&DataType::Int64));
+                check(&empty, &context, id, |set| set.len() as u64, sizes);
             };
             exact(i64::from);
             exact(|number| -1 - i64::from(number));

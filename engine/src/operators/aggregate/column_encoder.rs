@@ -25,17 +25,17 @@ use crate::operators::external;
 use crate::users::{hash_bytes, hash_int};
 
 /// Integers from 0 up to this have a place of their own in a table.
-const DIRECT: i64 = 1 << 20;
+const MAX_DIRECT: i64 = 1 << 20;
 /// No code yet.
 const NONE: u32 = u32::MAX;
 /// Views that are remembered with their codes.
-const VIEWS: usize = 256;
+const CACHED_VIEWS: usize = 256;
 
 /// Whether values of a type are equal exactly if their bytes are. Floats are not (0.0 and -0.0 are
 /// one group), and what may hold floats is left alone with them.
-pub(super) fn is_codable(data_type: &DataType) -> bool {
+pub(super) fn is_encodable(data_type: &DataType) -> bool {
     match data_type {
-        DataType::Dictionary(_, values) => is_codable(values),
+        DataType::Dictionary(_, values) => is_encodable(values),
         DataType::Null
         | DataType::FixedSizeBinary(_)
         | DataType::Decimal32(_, _)
@@ -48,22 +48,22 @@ pub(super) fn is_codable(data_type: &DataType) -> bool {
 
 /// Codes of one group column.
 #[derive(Debug)]
-pub(super) struct Coder {
+pub(super) struct ColumnEncoder {
     expr: Arc<dyn PhysicalExpr>,
     data_type: DataType,
     periods: Option<Periods>,
-    interner: Interner,
+    interner: ValueInterner,
     /// The code of NULL, if there was one.
     null: Option<u32>,
     /// Values in the order of their codes, in parts; dictionaries are unpacked.
-    parts: Vec<ArrayRef>,
+    chunks: Vec<ArrayRef>,
     next: u32,
     size: usize,
     /// The last dictionary, and the codes of its values.
     dictionary: Option<(ArrayRef, Vec<u32>)>,
 }
 
-impl Coder {
+impl ColumnEncoder {
     /// A coder for an expression over batches; `data_type` is the type of its values.
     ///
     /// # Errors
@@ -77,9 +77,9 @@ impl Coder {
             expr: Arc::clone(expr),
             data_type: data_type.clone(),
             periods: Periods::of(expr, data_type),
-            interner: Interner::new(values)?,
+            interner: ValueInterner::new(values)?,
             null: None,
-            parts: Vec::new(),
+            chunks: Vec::new(),
             next: 0,
             size: 0,
             dictionary: None,
@@ -96,14 +96,14 @@ impl Coder {
             && let Some(runs) = periods.runs(batch)?
         {
             // Runs come with the row they start at: a period's value is made from its first row.
-            let code = |coder: &mut Self, row: usize, period: i64| {
-                if let Some(code) = coder.periods.as_ref().and_then(|known| known.code(period)) {
+            let code = |encoder: &mut Self, row: usize, period: i64| {
+                if let Some(code) = encoder.periods.as_ref().and_then(|known| known.code(period)) {
                     return Ok(code);
                 }
-                let value = coder.expr.evaluate(&batch.slice(row, 1))?.into_array(1)?;
-                let code = coder.codes_of(&value)?[0];
-                if let Some(periods) = &mut coder.periods {
-                    periods.remember(period, code);
+                let value = encoder.expr.evaluate(&batch.slice(row, 1))?.into_array(1)?;
+                let code = encoder.codes_of(&value)?[0];
+                if let Some(periods) = &mut encoder.periods {
+                    periods.insert(period, code);
                 }
                 Ok::<_, DataFusionError>(code)
             };
@@ -127,12 +127,12 @@ impl Coder {
     /// When the values are of another type.
     pub(super) fn codes_of(&mut self, values: &ArrayRef) -> Result<Vec<u32>> {
         let DataType::Dictionary(_, _) = values.data_type() else {
-            return self.plain(values);
+            return self.encode(values);
         };
         let dictionary = values.as_any_dictionary();
         let known = match self.dictionary.take() {
             Some((last, codes)) if Arc::ptr_eq(&last, dictionary.values()) => codes,
-            _ => self.plain(dictionary.values())?,
+            _ => self.encode(dictionary.values())?,
         };
         // Without values there are no keys either, only nulls.
         let mut codes: Vec<u32> = match known.is_empty() {
@@ -151,7 +151,7 @@ impl Coder {
         Ok(codes)
     }
 
-    fn plain(&mut self, values: &ArrayRef) -> Result<Vec<u32>> {
+    fn encode(&mut self, values: &ArrayRef) -> Result<Vec<u32>> {
         let mut codes = vec![NONE; values.len()];
         let mut new = Vec::new();
         let nulls = values.logical_nulls().filter(|nulls| nulls.null_count() > 0);
@@ -165,7 +165,7 @@ impl Coder {
         }
         self.interner.find(values, &mut self.next, &mut codes, &mut new)?;
         if !new.is_empty() {
-            self.keep(&take(values, &UInt32Array::from(new), None)?)?;
+            self.store_values(&take(values, &UInt32Array::from(new), None)?)?;
         }
         Ok(codes)
     }
@@ -175,7 +175,7 @@ impl Coder {
         if let Some(null) = self.null {
             return Ok(null);
         }
-        self.keep(&new_null_array(&DataType::Null, 1))?;
+        self.store_values(&new_null_array(&DataType::Null, 1))?;
         self.null = Some(self.next);
         self.next += 1;
         Ok(self.next - 1)
@@ -183,14 +183,14 @@ impl Coder {
 
     /// Keeps values for the codes that come next. Texts may come in another form than the
     /// column's.
-    fn keep(&mut self, values: &ArrayRef) -> Result<()> {
+    fn store_values(&mut self, values: &ArrayRef) -> Result<()> {
         let form = match &self.data_type {
             DataType::Dictionary(_, values) => values.as_ref(),
             other => other,
         };
         let values = cast(values, form)?;
         self.size += values.get_array_memory_size();
-        self.parts.push(values);
+        self.chunks.push(values);
         Ok(())
     }
 
@@ -199,11 +199,11 @@ impl Coder {
     /// # Errors
     /// When there are too many bytes for the column's type.
     pub(super) fn values(&self, codes: &UInt32Array) -> Result<ArrayRef> {
-        let parts: Vec<&dyn Array> = self.parts.iter().map(AsRef::as_ref).collect();
-        let all = match parts.as_slice() {
+        let chunks: Vec<&dyn Array> = self.chunks.iter().map(AsRef::as_ref).collect();
+        let all = match chunks.as_slice() {
             [] => return Ok(new_empty_array(&self.data_type)),
-            [part] => part.slice(0, part.len()),
-            parts => concat(parts)?,
+            [chunk] => chunk.slice(0, chunk.len()),
+            chunks => concat(chunks)?,
         };
         Ok(cast(&take(&all, codes, None)?, &self.data_type)?)
     }
@@ -216,24 +216,24 @@ impl Coder {
 
 /// From values to codes.
 #[derive(Debug)]
-enum Interner {
+enum ValueInterner {
     /// Integers, and what is an integer inside.
     Ints { direct: Vec<u32>, table: HashTable<(i64, u32)> },
     /// Texts and binary.
-    Bytes(Box<Bytes>),
+    Bytes(Box<BytesInterner>),
     /// Everything else.
     Rows { converter: RowConverter, table: HashTable<(Box<[u8]>, u32)>, size: usize },
 }
 
 #[derive(Debug)]
-struct Bytes {
+struct BytesInterner {
     /// Views met lately, by a few of their bits.
     views: Vec<(u128, u32)>,
     table: HashTable<(u64, Box<[u8]>, u32)>,
     size: usize,
 }
 
-impl Interner {
+impl ValueInterner {
     fn new(data_type: &DataType) -> Result<Self> {
         Ok(match data_type {
             other if is_int(other) => Self::Ints { direct: Vec::new(), table: HashTable::new() },
@@ -242,8 +242,8 @@ impl Interner {
             | DataType::Utf8View
             | DataType::Binary
             | DataType::LargeBinary
-            | DataType::BinaryView => Self::Bytes(Box::new(Bytes {
-                views: vec![(0, NONE); VIEWS],
+            | DataType::BinaryView => Self::Bytes(Box::new(BytesInterner {
+                views: vec![(0, NONE); CACHED_VIEWS],
                 table: HashTable::new(),
                 size: 0,
             })),
@@ -279,7 +279,7 @@ impl Interner {
                         continue;
                     }
                     let int = *int;
-                    if (0..DIRECT).contains(&int) {
+                    if (0..MAX_DIRECT).contains(&int) {
                         let at = int as usize;
                         if at >= direct.len() {
                             direct.resize((at + 1).next_power_of_two(), NONE);
@@ -297,7 +297,7 @@ impl Interner {
             }
             Self::Bytes(bytes) => match UserKeys::of(values).map_err(external)? {
                 UserKeys::Text(texts) => {
-                    bytes.forget(!texts.data_buffers().is_empty());
+                    bytes.clear_views(!texts.data_buffers().is_empty());
                     let views = texts.views();
                     for (row, code) in codes.iter_mut().enumerate().filter(|(row, _)| valid(*row)) {
                         *code =
@@ -305,7 +305,7 @@ impl Interner {
                     }
                 }
                 UserKeys::Binary(binary) => {
-                    bytes.forget(!binary.data_buffers().is_empty());
+                    bytes.clear_views(!binary.data_buffers().is_empty());
                     let views = binary.views();
                     for (row, code) in codes.iter_mut().enumerate().filter(|(row, _)| valid(*row)) {
                         *code = bytes.code(views[row], || binary.value(row), || fresh(row));
@@ -348,9 +348,9 @@ impl Interner {
     }
 }
 
-impl Bytes {
+impl BytesInterner {
     /// A view of more than 12 bytes says where the bytes lie, which the next array may reuse.
-    fn forget(&mut self, long: bool) {
+    fn clear_views(&mut self, long: bool) {
         if long {
             self.views.fill((0, NONE));
         }
@@ -364,8 +364,8 @@ impl Bytes {
         fresh: impl FnOnce() -> u32,
     ) -> u32 {
         let mixed = (view as u64 ^ (view >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let place = (mixed >> 56) as usize;
-        let (known, code) = self.views[place];
+        let slot = (mixed >> 56) as usize;
+        let (known, code) = self.views[slot];
         if known == view && code != NONE {
             return code;
         }
@@ -381,7 +381,7 @@ impl Bytes {
             })
             .get()
             .2;
-        self.views[place] = (view, code);
+        self.views[slot] = (view, code);
         code
     }
 }

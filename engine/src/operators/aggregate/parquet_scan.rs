@@ -39,13 +39,13 @@ use crate::events::{BATCH_ROWS, int_bounds};
 
 /// Row groups to be read, by all threads together.
 #[derive(Debug)]
-pub(super) struct RowGroups {
+pub(super) struct ParquetScan {
     /// Columns of the batches: those of the plan, some of them as codes.
     schema: SchemaRef,
     files: Vec<OpenFile>,
-    units: Vec<Unit>,
+    row_groups: Vec<RowGroup>,
     /// What each thread still has to read.
-    shares: Mutex<Vec<Range<usize>>>,
+    remaining: Mutex<Vec<Range<usize>>>,
     stop: AtomicBool,
 }
 
@@ -57,17 +57,17 @@ struct OpenFile {
 
 /// A row group.
 #[derive(Debug)]
-struct Unit {
+struct RowGroup {
     file: usize,
     group: usize,
     /// Columns that are not read, each with the value that stands for all of its own.
-    known: Known,
+    constants: ConstantColumns,
 }
 
-type Known = Vec<(usize, ScalarValue)>;
+type ConstantColumns = Vec<(usize, ScalarValue)>;
 
 /// What a column of the input is used for.
-enum Use {
+enum ColumnUse {
     /// Only as a group column as it is, or in filters that ask for nothing else: codes will do.
     Codes,
     /// Only to tell periods.
@@ -76,7 +76,7 @@ enum Use {
     Values,
 }
 
-impl RowGroups {
+impl ParquetScan {
     /// The row groups that a plan reads; `None` if it is anything but a scan of whole local
     /// Parquet files, or if they are not what the plan expects: it can say so better.
     pub(super) fn of(input: &Arc<dyn ExecutionPlan>, aggregates: &Aggregates) -> Option<Self> {
@@ -91,54 +91,57 @@ impl RowGroups {
         if !plain || !are_columns(projection.iter().map(|p| (&p.expr, &p.alias))) {
             return None;
         }
-        let mut uses = uses(aggregates, &schema);
-        let fields: Vec<Field> = schema.fields().iter().zip(&uses).map(read_as).collect();
-        let mut row_groups = Self {
+        let mut column_uses = column_uses(aggregates, &schema);
+        let fields: Vec<Field> = schema.fields().iter().zip(&column_uses).map(read_as).collect();
+        let mut scan = Self {
             schema: Arc::new(Schema::new(fields)),
             files: Vec::new(),
-            units: Vec::new(),
-            shares: Mutex::default(),
+            row_groups: Vec::new(),
+            remaining: Mutex::default(),
             stop: AtomicBool::new(false),
         };
-        for path in whole_files(config.file_groups.iter().flat_map(|group| group.iter()))? {
-            let metadata = open(&path, &schema, &row_groups.schema)?;
-            let file = row_groups.files.len();
+        for path in complete_files(config.file_groups.iter().flat_map(|group| group.iter()))? {
+            let metadata = open(&path, &schema, &scan.schema)?;
+            let file = scan.files.len();
             for (group, statistics) in metadata.metadata().row_groups().iter().enumerate() {
-                let mut known = Vec::new();
-                for (column, (field, used)) in schema.fields().iter().zip(&mut uses).enumerate() {
-                    let Use::Periods(periods) = used else { continue };
+                let mut constants = Vec::new();
+                for (column, (field, column_use)) in
+                    schema.fields().iter().zip(&mut column_uses).enumerate()
+                {
+                    let ColumnUse::Periods(periods) = column_use else { continue };
                     let Some(bounds) = int_bounds(statistics, field.name()) else { continue };
-                    let one = |p: &mut Periods| p.hold_both(field.data_type(), bounds);
+                    let one = |p: &mut Periods| p.contains_both(field.data_type(), bounds);
                     if periods.iter_mut().all(one) {
-                        known.push((column, timestamp(field.data_type(), bounds.0)?));
+                        constants.push((column, timestamp(field.data_type(), bounds.0)?));
                     }
                 }
-                row_groups.units.push(Unit { file, group, known });
+                scan.row_groups.push(RowGroup { file, group, constants });
             }
-            row_groups.files.push(OpenFile { path, metadata });
+            scan.files.push(OpenFile { path, metadata });
         }
-        Some(row_groups)
+        Some(scan)
     }
 
     /// How many there are, and how many of them are read without their timestamps.
     pub(super) fn count(&self) -> (usize, usize) {
-        let known = self.units.iter().filter(|unit| !unit.known.is_empty());
-        (self.units.len(), known.count())
+        let constants = self.row_groups.iter().filter(|row_group| !row_group.constants.is_empty());
+        (self.row_groups.len(), constants.count())
     }
 
     /// Gives each of some threads its share.
-    pub(super) fn share(&self, threads: usize) {
-        let place = |thread: usize| self.units.len() * thread / threads;
-        let shares = (0..threads).map(|thread| place(thread)..place(thread + 1)).collect();
-        *self.shares.lock().unwrap_or_else(PoisonError::into_inner) = shares;
+    pub(super) fn divide(&self, threads: usize) {
+        let start = |thread: usize| self.row_groups.len() * thread / threads;
+        let remaining = (0..threads).map(|thread| start(thread)..start(thread + 1)).collect();
+        *self.remaining.lock().unwrap_or_else(PoisonError::into_inner) = remaining;
     }
 
     /// The next row group of a thread: of its own share, then from the end of the largest.
-    fn next(&self, thread: usize) -> Option<&Unit> {
-        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = shares.get_mut(thread)?.next();
-        let next = next.or_else(|| shares.iter_mut().max_by_key(|share| share.len())?.next_back());
-        self.units.get(next?)
+    fn next(&self, thread: usize) -> Option<&RowGroup> {
+        let mut remaining = self.remaining.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = remaining.get_mut(thread)?.next();
+        let next =
+            next.or_else(|| remaining.iter_mut().max_by_key(|range| range.len())?.next_back());
+        self.row_groups.get(next?)
     }
 
     /// Asks all threads to stop.
@@ -146,7 +149,7 @@ impl RowGroups {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    /// Reads row groups as one of the threads that have [shares](Self::share), until none is left
+    /// Reads row groups as one of the threads that got [ranges](Self::divide), until none is left
     /// or someone asked to stop.
     ///
     /// # Errors
@@ -156,8 +159,8 @@ impl RowGroups {
         thread: usize,
         mut take: impl FnMut(&RecordBatch) -> Result<()>,
     ) -> Result<()> {
-        while let Some(unit) = self.next(thread) {
-            let Unit { file, group, known } = unit;
+        while let Some(row_group) = self.next(thread) {
+            let RowGroup { file, group, constants } = row_group;
             let OpenFile { path, metadata } = &self.files[*file];
             let input = File::open(path).map_err(|cause| broken(path, &cause))?;
             let builder =
@@ -167,7 +170,7 @@ impl RowGroups {
                 .fields()
                 .iter()
                 .enumerate()
-                .filter(|(at, _)| known.iter().all(|(column, _)| column != at))
+                .filter(|(at, _)| constants.iter().all(|(column, _)| column != at))
                 .map(|(_, field)| field.name())
                 .collect();
             let fields = metadata.schema().fields().iter().enumerate();
@@ -184,20 +187,20 @@ impl RowGroups {
                     return Ok(());
                 }
                 let batch = batch.map_err(|cause| broken(path, &cause))?;
-                take(&self.complete(&batch, known)?)?;
+                take(&self.complete(&batch, constants)?)?;
             }
         }
         Ok(())
     }
 
     /// Puts the columns in order, with those that were not read.
-    fn complete(&self, batch: &RecordBatch, known: &Known) -> Result<RecordBatch> {
+    fn complete(&self, batch: &RecordBatch, constants: &ConstantColumns) -> Result<RecordBatch> {
         let columns: Result<Vec<ArrayRef>> = self
             .schema
             .fields()
             .iter()
             .enumerate()
-            .map(|(at, field)| match known.iter().find(|(column, _)| *column == at) {
+            .map(|(at, field)| match constants.iter().find(|(column, _)| *column == at) {
                 Some((_, value)) => value.to_array_of_size(batch.num_rows()),
                 None => batch.column_by_name(field.name()).cloned().ok_or_else(|| {
                     DataFusionError::Internal(format!("column {} is missing", field.name()))
@@ -225,50 +228,50 @@ fn are_columns<'a>(
 }
 
 /// What each column of the input is used for.
-fn uses(aggregates: &Aggregates, schema: &Schema) -> Vec<Use> {
+fn column_uses(aggregates: &Aggregates, schema: &Schema) -> Vec<ColumnUse> {
     let group_by = &aggregates.group_by;
-    let mut uses: Vec<Option<Use>> = schema.fields().iter().map(|_| None).collect();
+    let mut column_uses: Vec<Option<ColumnUse>> = schema.fields().iter().map(|_| None).collect();
     let mut values: Vec<&Arc<dyn PhysicalExpr>> = aggregates.arguments().collect();
-    let codes_will_do = |used: &mut Option<Use>| {
-        *used = Some(match used {
-            None | Some(Use::Codes) => Use::Codes,
-            Some(_) => Use::Values,
+    let can_use_codes = |column_use: &mut Option<ColumnUse>| {
+        *column_use = Some(match column_use {
+            None | Some(ColumnUse::Codes) => ColumnUse::Codes,
+            Some(_) => ColumnUse::Values,
         });
     };
     for filter in aggregates.filters() {
         match only_column(filter) {
-            Some(column) => codes_will_do(&mut uses[column.index()]),
+            Some(column) => can_use_codes(&mut column_uses[column.index()]),
             None => values.push(filter),
         }
     }
     for (expr, _) in group_by.expr() {
         if let Some(column) = expr.downcast_ref::<Column>() {
-            codes_will_do(&mut uses[column.index()]);
+            can_use_codes(&mut column_uses[column.index()]);
         } else if let Some((column, periods)) = expr
             .data_type(schema)
             .ok()
             .and_then(|data_type| Periods::of(expr, &data_type))
             .and_then(|periods| Some((periods.column()?, periods)))
         {
-            match &mut uses[column] {
-                used @ None => *used = Some(Use::Periods(vec![periods])),
-                Some(Use::Periods(all)) => all.push(periods),
-                Some(used) => *used = Use::Values,
+            match &mut column_uses[column] {
+                column_use @ None => *column_use = Some(ColumnUse::Periods(vec![periods])),
+                Some(ColumnUse::Periods(all)) => all.push(periods),
+                Some(column_use) => *column_use = ColumnUse::Values,
             }
         } else {
             values.push(expr);
         }
     }
     for column in values.into_iter().flat_map(collect_columns) {
-        uses[column.index()] = Some(Use::Values);
+        column_uses[column.index()] = Some(ColumnUse::Values);
     }
-    uses.into_iter().map(|used| used.unwrap_or(Use::Values)).collect()
+    column_uses.into_iter().map(|column_use| column_use.unwrap_or(ColumnUse::Values)).collect()
 }
 
 /// Texts that are only grouped by, or asked for alone in filters, are read as codes.
-fn read_as((field, used): (&Arc<Field>, &Use)) -> Field {
+fn read_as((field, column_use): (&Arc<Field>, &ColumnUse)) -> Field {
     let field = field.as_ref().clone();
-    if matches!(used, Use::Codes) && field.data_type().is_string() {
+    if matches!(column_use, ColumnUse::Codes) && field.data_type().is_string() {
         let codes = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
         return field.with_data_type(codes);
     }
@@ -276,7 +279,7 @@ fn read_as((field, used): (&Arc<Field>, &Use)) -> Field {
 }
 
 /// The paths of files that are read from their beginning to their end, in parts or at once.
-fn whole_files<'a>(parts: impl Iterator<Item = &'a PartitionedFile>) -> Option<Vec<PathBuf>> {
+fn complete_files<'a>(parts: impl Iterator<Item = &'a PartitionedFile>) -> Option<Vec<PathBuf>> {
     let files = LocalFileSystem::new();
     let mut ranges: Vec<(&Location, i64, i64, i64)> = Vec::new();
     for part in parts {

@@ -8,30 +8,30 @@ use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 use datafusion::scalar::ScalarValue;
 
 /// An operator that can tell a group's answer and go on.
-pub(super) trait Peek: GroupsAccumulator {
+pub(super) trait EvaluateGroup: GroupsAccumulator {
     /// Makes room for groups `0..groups`.
     fn grow(&mut self, groups: usize);
 
     /// The answer of a group, which stays as it is: a window asks once per row.
-    fn peek(&self, group: usize) -> Result<ScalarValue>;
+    fn evaluate_group(&self, group: usize) -> Result<ScalarValue>;
 }
 
 /// An operator with the one group 0.
 #[derive(Debug)]
-pub(super) struct Single<G> {
+pub(super) struct SingleGroup<G> {
     groups: G,
     /// The group of each row: zeros.
     zeros: Vec<usize>,
 }
 
-impl<G: Peek> Single<G> {
+impl<G: EvaluateGroup> SingleGroup<G> {
     /// `groups` must hold group 0 and no other.
     pub(super) fn new(groups: G) -> Self {
         Self { groups, zeros: Vec::new() }
     }
 }
 
-impl<G: Peek + Debug + Sync> Accumulator for Single<G> {
+impl<G: EvaluateGroup + Debug + Sync> Accumulator for SingleGroup<G> {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         self.zeros.resize(values.first().map_or(0, |values| values.len()), 0);
         self.groups.update_batch(values, &self.zeros, None, 1)
@@ -43,7 +43,7 @@ impl<G: Peek + Debug + Sync> Accumulator for Single<G> {
     }
 
     fn evaluate(&mut self) -> Result<ScalarValue> {
-        self.groups.peek(0)
+        self.groups.evaluate_group(0)
     }
 
     fn state(&mut self) -> Result<Vec<ScalarValue>> {

@@ -10,14 +10,14 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::scalar::ScalarValue;
 
-use super::single::Peek;
+use super::single_group::EvaluateGroup;
 use super::values::{Bytes, passes};
 use super::{external, state};
 
 /// What a group holds.
-pub(super) trait Part: Debug + Sized + Send + Sync + 'static {
+pub(super) trait GroupState: Debug + Sized + Send + Sync + 'static {
     /// A part of the same kind that has seen nothing.
-    fn fresh(&self) -> Self;
+    fn new_empty(&self) -> Self;
 
     /// Takes in a stored value.
     fn merge(&mut self, bytes: &[u8]) -> crate::Result<()>;
@@ -37,7 +37,7 @@ pub(super) trait Part: Debug + Sized + Send + Sync + 'static {
 
 /// What a group answers.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Answer {
+pub(super) enum Output {
     /// The stored form, or NULL if there is none.
     Value,
     /// How many users.
@@ -45,36 +45,37 @@ pub(super) enum Answer {
 }
 
 /// How rows come in.
-pub(super) struct Rows<P> {
+pub(super) struct RowFunctions<P> {
     /// Adds rows to their groups.
-    pub(super) add: Add<P>,
+    pub(super) add: AddRows<P>,
     /// Makes a part of the row's value; false if the row does not count.
-    pub(super) each: Each<P>,
+    pub(super) each: EachRow<P>,
 }
 
-type Add<P> = fn(&mut Parts<P>, &[ArrayRef], &[usize], Option<&BooleanArray>) -> crate::Result<()>;
-type Each<P> =
+type AddRows<P> =
+    fn(&mut GroupStates<P>, &[ArrayRef], &[usize], Option<&BooleanArray>) -> crate::Result<()>;
+type EachRow<P> =
     fn(&P, &[ArrayRef], Option<&BooleanArray>, &mut dyn FnMut(Option<&P>)) -> crate::Result<()>;
 
 /// The parts of all groups.
 #[derive(Debug)]
-pub(super) struct Parts<P> {
+pub(super) struct GroupStates<P> {
     empty: P,
-    parts: Vec<P>,
+    states: Vec<P>,
     /// Heap bytes of each, when it was last looked at.
     sizes: Vec<usize>,
     heap: usize,
-    touched: BTreeSet<usize>,
+    changed: BTreeSet<usize>,
 }
 
-impl<P: Part> Parts<P> {
+impl<P: GroupState> GroupStates<P> {
     pub(super) fn new(empty: P) -> Self {
-        Self { empty, parts: Vec::new(), sizes: Vec::new(), heap: 0, touched: BTreeSet::new() }
+        Self { empty, states: Vec::new(), sizes: Vec::new(), heap: 0, changed: BTreeSet::new() }
     }
 
     fn grow(&mut self, groups: usize) {
-        if let Some(more) = groups.checked_sub(self.parts.len()) {
-            self.parts.resize_with(groups, || self.empty.fresh());
+        if let Some(more) = groups.checked_sub(self.states.len()) {
+            self.states.resize_with(groups, || self.empty.new_empty());
             self.sizes.resize(groups, self.empty.size());
             self.heap += more * self.empty.size();
         }
@@ -86,22 +87,22 @@ impl<P: Part> Parts<P> {
     }
 
     /// The part of a group, to be changed.
-    pub(super) fn part(&mut self, group: usize) -> &mut P {
-        self.touched.insert(group);
-        &mut self.parts[group]
+    pub(super) fn state_mut(&mut self, group: usize) -> &mut P {
+        self.changed.insert(group);
+        &mut self.states[group]
     }
 
     /// Looks at the sizes of what has changed: once per batch, because it takes a pass over the
     /// part.
-    fn weigh(&mut self) {
-        for group in std::mem::take(&mut self.touched) {
-            let size = self.parts[group].size();
+    fn account(&mut self) {
+        for group in std::mem::take(&mut self.changed) {
+            let size = self.states[group].size();
             self.heap = self.heap + size - std::mem::replace(&mut self.sizes[group], size);
         }
     }
 
     fn take(&mut self, emit_to: EmitTo) -> Vec<P> {
-        let taken = emit_to.take_needed(&mut self.parts);
+        let taken = emit_to.take_needed(&mut self.states);
         let sizes = emit_to.take_needed(&mut self.sizes);
         self.heap -= sizes.iter().sum::<usize>();
         taken
@@ -110,22 +111,27 @@ impl<P: Part> Parts<P> {
 
 /// The groups of one accumulator.
 #[derive(Debug)]
-pub(super) struct PartGroups<P> {
+pub(super) struct StateAccumulator<P> {
     name: &'static str,
-    parts: Parts<P>,
-    answer: Answer,
-    rows: fn() -> Rows<P>,
+    states: GroupStates<P>,
+    output: Output,
+    rows: fn() -> RowFunctions<P>,
 }
 
-impl<P: Part> PartGroups<P> {
+impl<P: GroupState> StateAccumulator<P> {
     /// Groups that take in the stored values of rows.
-    pub(super) fn merging(name: &'static str, empty: P, answer: Answer) -> Self {
-        Self { name, parts: Parts::new(empty), answer, rows: || Rows { add, each } }
+    pub(super) fn merging(name: &'static str, empty: P, output: Output) -> Self {
+        Self { name, states: GroupStates::new(empty), output, rows: || RowFunctions { add, each } }
     }
 
     /// Groups that take in rows in another way.
-    pub(super) fn new(name: &'static str, empty: P, answer: Answer, rows: fn() -> Rows<P>) -> Self {
-        Self { name, parts: Parts::new(empty), answer, rows }
+    pub(super) fn new(
+        name: &'static str,
+        empty: P,
+        output: Output,
+        rows: fn() -> RowFunctions<P>,
+    ) -> Self {
+        Self { name, states: GroupStates::new(empty), output, rows }
     }
 
     fn failed(&self, error: crate::Error) -> DataFusionError {
@@ -134,8 +140,8 @@ impl<P: Part> PartGroups<P> {
 }
 
 /// Adds stored values to their groups.
-fn add<P: Part>(
-    parts: &mut Parts<P>,
+fn add<P: GroupState>(
+    states: &mut GroupStates<P>,
     values: &[ArrayRef],
     groups: &[usize],
     filter: Option<&BooleanArray>,
@@ -144,34 +150,34 @@ fn add<P: Part>(
     let bytes = Bytes::of(column)?;
     for (row, group) in groups.iter().enumerate().filter(|(row, _)| passes(filter, *row)) {
         if let Some(value) = bytes.get(row) {
-            parts.part(*group).merge(value)?;
+            states.state_mut(*group).merge(value)?;
         }
     }
     Ok(())
 }
 
-fn each<P: Part>(
+fn each<P: GroupState>(
     empty: &P,
     values: &[ArrayRef],
     filter: Option<&BooleanArray>,
-    give: &mut dyn FnMut(Option<&P>),
+    each_state: &mut dyn FnMut(Option<&P>),
 ) -> crate::Result<()> {
     let Some(column) = values.first() else { return Ok(()) };
     let bytes = Bytes::of(column)?;
     for row in 0..column.len() {
         match bytes.get(row).filter(|_| passes(filter, row)) {
             Some(value) => {
-                let mut part = empty.fresh();
-                part.merge(value)?;
-                give(Some(&part));
+                let mut state = empty.new_empty();
+                state.merge(value)?;
+                each_state(Some(&state));
             }
-            None => give(None),
+            None => each_state(None),
         }
     }
     Ok(())
 }
 
-impl<P: Part> GroupsAccumulator for PartGroups<P> {
+impl<P: GroupState> GroupsAccumulator for StateAccumulator<P> {
     fn update_batch(
         &mut self,
         values: &[ArrayRef],
@@ -179,11 +185,11 @@ impl<P: Part> GroupsAccumulator for PartGroups<P> {
         opt_filter: Option<&BooleanArray>,
         total_num_groups: usize,
     ) -> Result<()> {
-        self.parts.grow(total_num_groups);
+        self.states.grow(total_num_groups);
         let add = (self.rows)().add;
-        let added = add(&mut self.parts, values, group_indices, opt_filter);
+        let added = add(&mut self.states, values, group_indices, opt_filter);
         added.map_err(|error| self.failed(error))?;
-        self.parts.weigh();
+        self.states.account();
         Ok(())
     }
 
@@ -193,42 +199,42 @@ impl<P: Part> GroupsAccumulator for PartGroups<P> {
         group_indices: &[usize],
         total_num_groups: usize,
     ) -> Result<()> {
-        self.parts.grow(total_num_groups);
+        self.states.grow(total_num_groups);
         let states = state::column(self.name, values)?;
         for (row, group) in group_indices.iter().enumerate() {
             let bytes = states.value(row);
             if !bytes.is_empty() {
-                let merged = self.parts.part(*group).merge(bytes);
+                let merged = self.states.state_mut(*group).merge(bytes);
                 merged.map_err(|error| self.failed(error))?;
             }
         }
-        self.parts.weigh();
+        self.states.account();
         Ok(())
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        let parts = self.parts.take(emit_to);
-        if let Answer::Count = self.answer {
-            let counts = parts.iter().map(|part| Ok(Some(part.count()? as i64)));
+        let states = self.states.take(emit_to);
+        if let Output::Count = self.output {
+            let counts = states.iter().map(|state| Ok(Some(state.count()? as i64)));
             let counts = counts.collect::<crate::Result<Int64Array>>();
             return Ok(Arc::new(counts.map_err(|error| self.failed(error))?));
         }
-        let mut answers = LargeBinaryBuilder::new();
+        let mut values_out = LargeBinaryBuilder::new();
         let mut bytes = Vec::new();
         // Each is let go as soon as it is written: both forms of all would take twice as much.
-        for part in parts {
+        for state in states {
             bytes.clear();
-            part.write(&mut bytes).map_err(|error| self.failed(error))?;
-            answers.append_option((!bytes.is_empty()).then_some(&bytes));
+            state.write(&mut bytes).map_err(|error| self.failed(error))?;
+            values_out.append_option((!bytes.is_empty()).then_some(&bytes));
         }
-        Ok(Arc::new(answers.finish()))
+        Ok(Arc::new(values_out.finish()))
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
-        let parts = self.parts.take(emit_to);
-        let mut writer = state::Writer::new(parts.len());
-        for part in parts {
-            part.write(writer.bytes()).map_err(|error| self.failed(error))?;
+        let states = self.states.take(emit_to);
+        let mut writer = state::Writer::new(states.len());
+        for state in states {
+            state.write(writer.bytes()).map_err(|error| self.failed(error))?;
             writer.end();
         }
         writer.finish()
@@ -242,9 +248,9 @@ impl<P: Part> GroupsAccumulator for PartGroups<P> {
         let mut writer = state::Writer::new(values.first().map_or(0, |values| values.len()));
         let mut written = Ok(());
         let each = (self.rows)().each;
-        each(&self.parts.empty, values, opt_filter, &mut |part| {
-            if let (Some(part), Ok(())) = (part, &written) {
-                written = part.write(writer.bytes());
+        each(&self.states.empty, values, opt_filter, &mut |state| {
+            if let (Some(state), Ok(())) = (state, &written) {
+                written = state.write(writer.bytes());
             }
             writer.end();
         })
@@ -254,27 +260,27 @@ impl<P: Part> GroupsAccumulator for PartGroups<P> {
     }
 
     fn size(&self) -> usize {
-        self.parts.parts.capacity() * size_of::<P>()
-            + self.parts.sizes.capacity() * size_of::<usize>()
-            + self.parts.heap
+        self.states.states.capacity() * size_of::<P>()
+            + self.states.sizes.capacity() * size_of::<usize>()
+            + self.states.heap
     }
 }
 
-impl<P: Part> Peek for PartGroups<P> {
+impl<P: GroupState> EvaluateGroup for StateAccumulator<P> {
     fn grow(&mut self, groups: usize) {
-        self.parts.grow(groups);
+        self.states.grow(groups);
     }
 
-    fn peek(&self, group: usize) -> Result<ScalarValue> {
-        let part = self.parts.parts.get(group).unwrap_or(&self.parts.empty);
-        match self.answer {
-            Answer::Count => {
-                let count = part.count().map_err(|error| self.failed(error))?;
+    fn evaluate_group(&self, group: usize) -> Result<ScalarValue> {
+        let state = self.states.states.get(group).unwrap_or(&self.states.empty);
+        match self.output {
+            Output::Count => {
+                let count = state.count().map_err(|error| self.failed(error))?;
                 Ok(ScalarValue::Int64(Some(count as i64)))
             }
-            Answer::Value => {
+            Output::Value => {
                 let mut bytes = Vec::new();
-                part.write(&mut bytes).map_err(|error| self.failed(error))?;
+                state.write(&mut bytes).map_err(|error| self.failed(error))?;
                 Ok(ScalarValue::LargeBinary(Some(bytes).filter(|bytes| !bytes.is_empty())))
             }
         }
@@ -282,11 +288,11 @@ impl<P: Part> Peek for PartGroups<P> {
 }
 
 #[cfg(test)]
-impl<P: Part> PartGroups<P> {
+impl<P: GroupState> StateAccumulator<P> {
     /// What `size` must be, counted from scratch.
     pub(super) fn recount(&self) -> usize {
-        self.parts.parts.capacity() * size_of::<P>()
-            + self.parts.sizes.capacity() * size_of::<usize>()
-            + self.parts.parts.iter().map(Part::size).sum::<usize>()
+        self.states.states.capacity() * size_of::<P>()
+            + self.states.sizes.capacity() * size_of::<usize>()
+            + self.states.states.iter().map(GroupState::size).sum::<usize>()
     }
 }

@@ -1,13 +1,13 @@
 //! Numbers for the values of a column, shared by all threads of a query.
 //!
-//! A set of numbers is fast where the numbers are dense. So an integer from 0 up to [`OWN`] is
+//! A set of numbers is fast where the numbers are dense. So an integer from 0 up to [`MAX_DIRECT`] is
 //! its own number, without a look at anything, and every other value gets the next free number
 //! when it is first asked for. Each value is thus numbered once for the whole query, not once for
 //! each group and thread; and because whole keys are compared, nothing is ever hashed into an
 //! answer.
 //!
-//! It goes in two steps. A column becomes [integers](Numbers::find), of which most already are
-//! [numbers](Numbers::known); the others, large integers and negative ones, [get](Numbers::give)
+//! It goes in two steps. A column becomes [integers](SharedIdDictionary::find), of which most already are
+//! [dictionary](SharedIdDictionary::direct); the others, large integers and negative ones, [get](SharedIdDictionary::assign)
 //! theirs when a set has so many of them that it wants numbers.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,30 +25,30 @@ use crate::{Error, Result};
 
 /// Integers below this are their own numbers. Wherever in this range the ids lie, a set takes at
 /// most [some tens of bytes](crate::users::SetBuilder) for each of its users.
-const OWN: u64 = 1 << 28;
-/// Numbers that are given start here, before their pages are [turned].
-const GIVEN: u64 = 1 << 31;
+const MAX_DIRECT: u64 = 1 << 28;
+/// Numbers that are given start here, before their pages are [interleaved].
+const FIRST_ASSIGNED: u64 = 1 << 31;
 /// Numbers end here.
-const END: u64 = 1 << 32;
+const END_OF_IDS: u64 = 1 << 32;
 /// Keys are spread over this many tables, so that threads seldom wait for each other.
 const SHARDS: usize = 64;
 const SHARD_BITS: u32 = SHARDS.trailing_zeros();
 
 /// The numbers of all values of one column.
 #[derive(Debug)]
-pub(super) struct Numbers {
+pub(super) struct SharedIdDictionary {
     /// Integers below this are numbers.
-    known: u64,
+    direct_end: u64,
     shards: Vec<Mutex<IdDictionary>>,
     size: AtomicUsize,
 }
 
-impl Numbers {
+impl SharedIdDictionary {
     /// Numbers for a column of this type.
     pub(super) fn new(data_type: &DataType) -> Self {
-        let known = if is_int(data_type) { OWN } else { END };
+        let direct_end = if is_int(data_type) { MAX_DIRECT } else { END_OF_IDS };
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { known, shards, size: AtomicUsize::new(0) }
+        Self { direct_end, shards, size: AtomicUsize::new(0) }
     }
 
     /// Writes an integer for each row's value, equal where values are equal. What those of other
@@ -70,11 +70,11 @@ impl Numbers {
         }
         found.resize(values.len(), 0);
         let wanted = |row| rows.is_none_or(|rows| rows.is_valid(row));
-        let (mut ints, mut wides) = (Strangers::default(), Strangers::default());
-        let mut texts: Strangers<&[u8]> = Strangers::default();
+        let (mut ints, mut wides) = (UnassignedKeys::default(), UnassignedKeys::default());
+        let mut texts: UnassignedKeys<&[u8]> = UnassignedKeys::default();
         users.for_each(wanted, |row, key| {
             match key {
-                Key::Int(int) if (int as u64) < OWN => found[row] = int,
+                Key::Int(int) if (int as u64) < MAX_DIRECT => found[row] = int,
                 Key::Int(int) => ints.push(int, row),
                 Key::Wide(wide) => wides.push(wide, row),
                 Key::Text(bytes) => texts.push(bytes, row),
@@ -88,18 +88,20 @@ impl Numbers {
 
     /// The number that an integer of this column is, if it needs none.
     #[inline]
-    pub(super) fn known(&self, int: i64) -> Option<u32> {
+    pub(super) fn direct(&self, int: i64) -> Option<u32> {
         let int = int as u64; // negative integers are huge here
-        (int < self.known).then(|| turned(int as u32))
+        (int < self.direct_end).then(|| interleaved(int as u32))
     }
 
     /// Calls `each` with the number of every one of these integers, in another order.
     ///
     /// # Errors
     /// When there are more different values than numbers, about two billion.
-    pub(super) fn give(&self, ints: &[i64], mut each: impl FnMut(u32)) -> Result<()> {
+    pub(super) fn assign(&self, ints: &[i64], mut each: impl FnMut(u32)) -> Result<()> {
         let (ints, starts) = by_shard(ints, &shards(ints, hash_int));
-        self.visit(&ints, &starts, IdDictionary::ints, |_, given| each(turned(given as u32)))
+        self.visit(&ints, &starts, IdDictionary::ints, |_, assigned| {
+            each(interleaved(assigned as u32))
+        })
     }
 
     /// Visits every shard once, with all keys that are its own; `each` gets the places and numbers
@@ -124,8 +126,8 @@ impl Numbers {
                 // A table may make room before it finds that the key is known.
                 self.size.fetch_add(dictionary.size() - size, Ordering::Relaxed);
             }
-            for (place, local) in (range[0]..).zip(&locals) {
-                each(place, given(*local, shard)?);
+            for (index, local) in (range[0]..).zip(&locals) {
+                each(index, assigned_id(*local, shard)?);
             }
         }
         Ok(())
@@ -138,18 +140,18 @@ impl Numbers {
 }
 
 /// Values of one kind that are no numbers of their own, with their rows.
-struct Strangers<K> {
+struct UnassignedKeys<K> {
     keys: Vec<K>,
     rows: Vec<u32>,
 }
 
-impl<K> Default for Strangers<K> {
+impl<K> Default for UnassignedKeys<K> {
     fn default() -> Self {
         Self { keys: Vec::new(), rows: Vec::new() }
     }
 }
 
-impl<K: Copy + Default> Strangers<K> {
+impl<K: Copy + Default> UnassignedKeys<K> {
     #[inline]
     fn push(&mut self, key: K, row: usize) {
         self.keys.push(key);
@@ -159,7 +161,7 @@ impl<K: Copy + Default> Strangers<K> {
     /// Writes the integer of each value into its row.
     fn find(
         &self,
-        numbers: &Numbers,
+        dictionary: &SharedIdDictionary,
         hash: impl Fn(K) -> u64,
         number: impl Fn(&mut IdDictionary, &[K], &mut Vec<u32>) -> Result<()>,
         found: &mut [i64],
@@ -167,7 +169,9 @@ impl<K: Copy + Default> Strangers<K> {
         let shards = shards(&self.keys, hash);
         let (rows, _) = by_shard(&self.rows, &shards);
         let (keys, starts) = by_shard(&self.keys, &shards);
-        numbers.visit(&keys, &starts, number, |at, given| found[rows[at] as usize] = given as i64)
+        dictionary.visit(&keys, &starts, number, |at, assigned| {
+            found[rows[at] as usize] = assigned as i64
+        })
     }
 }
 
@@ -184,21 +188,21 @@ fn by_shard<T: Copy + Default>(items: &[T], shards: &[u8]) -> (Vec<T>, Vec<usize
 
 /// A value that a shard has numbered, among those of all shards.
 #[inline]
-fn given(local: u32, shard: usize) -> Result<u64> {
-    let given = GIVEN + (u64::from(local) << SHARD_BITS | shard as u64);
-    if given >= END - (1 << 16) {
+fn assigned_id(local: u32, shard: usize) -> Result<u64> {
+    let assigned = FIRST_ASSIGNED + (u64::from(local) << SHARD_BITS | shard as u64);
+    if assigned >= END_OF_IDS - (1 << 16) {
         return Err(Error::limit(
             "more than 2 billion distinct values that are not small integers",
         )
         .with("help", "split the values into disjoint parts, count each, and add the counts"));
     }
-    Ok(given)
+    Ok(assigned)
 }
 
 /// Turns pages (of 65,536 numbers) so that small and given integers take turns: those of the lower
 /// half become the even ones. A set has an entry for each page below its last.
 #[inline]
-fn turned(int: u32) -> u32 {
+fn interleaved(int: u32) -> u32 {
     u32::from(((int >> 16) as u16).rotate_left(1)) << 16 | (int & 0xffff)
 }
 
@@ -212,12 +216,12 @@ mod tests {
     use arrow::datatypes::DataType;
     use proptest::prelude::{any, prop_assert_eq, prop_oneof, proptest};
 
-    use super::{END, GIVEN, Numbers, OWN};
+    use super::{END_OF_IDS, FIRST_ASSIGNED, MAX_DIRECT, SharedIdDictionary};
 
     /// Equal values have equal numbers, and no others have.
-    fn check<K: Clone + Eq + std::hash::Hash>(numbers: &[u32], keys: &[Option<K>]) {
+    fn check<K: Clone + Eq + std::hash::Hash>(dictionary: &[u32], keys: &[Option<K>]) {
         let (mut by_key, mut by_number) = (HashMap::new(), HashMap::new());
-        for (number, key) in numbers.iter().zip(keys) {
+        for (number, key) in dictionary.iter().zip(keys) {
             if let Some(key) = key {
                 assert_eq!(by_key.entry(key.clone()).or_insert(*number), number);
                 assert!(by_number.entry(*number).or_insert_with(|| key.clone()) == key);
@@ -226,14 +230,14 @@ mod tests {
     }
 
     /// The number of each row.
-    fn numbered(numbers: &Numbers, array: &ArrayRef) -> Vec<u32> {
+    fn numbered(dictionary: &SharedIdDictionary, array: &ArrayRef) -> Vec<u32> {
         let mut found = Vec::new();
-        numbers.find(array, array.nulls(), &mut found).unwrap();
+        dictionary.find(array, array.nulls(), &mut found).unwrap();
         let number = |int: i64| {
-            numbers.known(int).unwrap_or_else(|| {
-                let mut given = None;
-                numbers.give(&[int], |number| given = Some(number)).unwrap();
-                given.unwrap()
+            dictionary.direct(int).unwrap_or_else(|| {
+                let mut assigned = None;
+                dictionary.assign(&[int], |number| assigned = Some(number)).unwrap();
+                assigned.unwrap()
             })
         };
         found.into_iter().map(number).collect()
@@ -244,13 +248,13 @@ mod tests {
         fn equal_values_and_only_they_share_a_number(
             batches in proptest::collection::vec(proptest::collection::vec(proptest::option::of(
                 prop_oneof![
-                    0..300i64, -5..5i64, OWN as i64 - 3..OWN as i64 + 3,
-                    GIVEN as i64 - 3..GIVEN as i64 + 3, END as i64 - 3..END as i64 + 3, any::<i64>()
+                    0..300i64, -5..5i64, MAX_DIRECT as i64 - 3..MAX_DIRECT as i64 + 3,
+                    FIRST_ASSIGNED as i64 - 3..FIRST_ASSIGNED as i64 + 3, END_OF_IDS as i64 - 3..END_OF_IDS as i64 + 3, any::<i64>()
                 ]
             ), 0..200), 0..5),
         ) {
             let kinds = [DataType::Int64, DataType::Utf8, DataType::Utf8];
-            let [ints, digits, words] = kinds.map(|kind| Numbers::new(&kind));
+            let [ints, digits, words] = kinds.map(|kind| SharedIdDictionary::new(&kind));
             let (mut of_ints, mut of_digits, mut of_words) = (vec![], vec![], vec![]);
             for batch in &batches {
                 let array: ArrayRef = Arc::new(Int64Array::from(batch.clone()));
@@ -270,10 +274,10 @@ mod tests {
             check(&of_ints, &keys);
             check(&of_digits, &keys);
             check(&of_words, &keys);
-            for numbers in [ints, digits, words] {
+            for dictionary in [ints, digits, words] {
                 let counted: usize =
-                    numbers.shards.iter().map(|shard| shard.lock().unwrap().size()).sum();
-                prop_assert_eq!(numbers.size() - Numbers::new(&DataType::Int64).size(), counted);
+                    dictionary.shards.iter().map(|shard| shard.lock().unwrap().size()).sum();
+                prop_assert_eq!(dictionary.size() - SharedIdDictionary::new(&DataType::Int64).size(), counted);
             }
         }
     }
@@ -281,12 +285,12 @@ mod tests {
     #[test]
     fn rows_that_nobody_wants_get_no_number() {
         let array: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c", "d"]));
-        let (numbers, mut found) = (Numbers::new(array.data_type()), Vec::new());
+        let (dictionary, mut found) = (SharedIdDictionary::new(array.data_type()), Vec::new());
         let rows = NullBuffer::from(vec![true, false, false, true]);
-        numbers.find(&array, Some(&rows), &mut found).unwrap();
+        dictionary.find(&array, Some(&rows), &mut found).unwrap();
         assert_eq!(found.len(), 4);
         assert!(found[0] != found[3]);
-        let given: u32 = numbers.shards.iter().map(|shard| shard.lock().unwrap().len()).sum();
-        assert_eq!(given, 2);
+        let assigned: u32 = dictionary.shards.iter().map(|shard| shard.lock().unwrap().len()).sum();
+        assert_eq!(assigned, 2);
     }
 }
