@@ -226,7 +226,8 @@ mod tests {
             [BUFFERED_GROUPS + 1_000, MAX_PENDING + 50_000, 2],
         ] {
             let exact = |id| {
-                let (empty, context) = (ExactSet::default(), SharedIdDictionary::new(&DataType::Int64));
+                let (empty, context) =
+                    (ExactSet::default(), SharedIdDictionary::new(&DataType::Int64));
                 check(&empty, &context, id, |set| set.len() as u64, sizes);
             };
             exact(i64::from);

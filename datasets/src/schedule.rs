@@ -9,19 +9,19 @@ use crate::calendar::{DAY, HOUR, YearMonth, weekday};
 use crate::random::unit;
 
 /// Weight of each hour of the day, UTC: two working days overlap in the afternoon.
-const HOURS: [u64; 24] = [
+const HOUR_WEIGHTS: [u64; 24] = [
     28, 24, 22, 22, 26, 34, 50, 72, 92, 100, 98, 90, 88, 104, 116, 118, 112, 98, 84, 74, 66, 56,
     44, 34,
 ];
 /// Weight of each day of the week, from Monday.
-const WEEKDAYS: [u64; 7] = [98, 104, 105, 102, 90, 36, 33];
+const WEEKDAY_WEIGHTS: [u64; 7] = [98, 104, 105, 102, 90, 36, 33];
 /// Weight of each month: a dip in August, a deeper one in December.
-const MONTHS: [u64; 12] = [97, 100, 103, 100, 98, 97, 92, 84, 101, 105, 102, 80];
+const MONTH_WEIGHTS: [u64; 12] = [97, 100, 103, 100, 98, 97, 92, 84, 101, 105, 102, 80];
 /// Growth from one month to the next, in thousandths of the first month.
-const GROWTH: u64 = 15;
+const MONTHLY_GROWTH_PERMILLE: u64 = 15;
 
 /// The time of every event.
-pub(crate) struct Rhythm {
+pub(crate) struct Schedule {
     /// The first instant, in microseconds from 1970-01-01 UTC.
     start: i64,
     /// For each hour the number of the first event in it or after it, then the number of events.
@@ -37,7 +37,7 @@ struct Month {
     hours: Range<usize>,
 }
 
-impl Rhythm {
+impl Schedule {
     /// Spreads `events` over `months` calendar months from `start`.
     pub(crate) fn new(start: YearMonth, months: u32, events: u64) -> Self {
         let mut weights = Vec::new();
@@ -45,13 +45,15 @@ impl Rhythm {
         let mut spans = Vec::new();
         for at in 0..months {
             let name = start.plus(at);
-            let begin = weights.len();
-            let season = MONTHS[name.month as usize - 1] * (1_000 + GROWTH * u64::from(at));
+            let first_hour = weights.len();
+            let season = MONTH_WEIGHTS[name.month as usize - 1]
+                * (1_000 + MONTHLY_GROWTH_PERMILLE * u64::from(at));
             for day in name.first_day()..name.plus(1).first_day() {
                 month_of_day.push(at as u16);
-                weights.extend(HOURS.map(|hour| season * WEEKDAYS[weekday(day)] * hour));
+                weights
+                    .extend(HOUR_WEIGHTS.map(|hour| season * WEEKDAY_WEIGHTS[weekday(day)] * hour));
             }
-            spans.push(Month { name, hours: begin..weights.len() });
+            spans.push(Month { name, hours: first_hour..weights.len() });
         }
         // Rounding the running total, not each hour, makes the sum exact.
         let total: u128 = weights.iter().map(|w| u128::from(*w)).sum();
@@ -95,24 +97,24 @@ impl Rhythm {
         usize::from(self.month_of_day[day])
     }
 
-    /// A clock that stands at the event with number `event`.
-    pub(crate) fn clock(&self, event: u64) -> Clock<'_> {
+    /// A clock positioned at the event with number `event`.
+    pub(crate) fn clock(&self, event: u64) -> EventClock<'_> {
         let hour = self.first.partition_point(|first| *first <= event).saturating_sub(1);
-        Clock { rhythm: self, hour }
+        EventClock { schedule: self, hour }
     }
 }
 
 /// Gives the times of events in rising order of their numbers.
-pub(crate) struct Clock<'a> {
-    rhythm: &'a Rhythm,
+pub(crate) struct EventClock<'a> {
+    schedule: &'a Schedule,
     hour: usize,
 }
 
-impl Clock<'_> {
+impl EventClock<'_> {
     /// The time of an event, in microseconds from 1970-01-01 UTC. `event` is not smaller than in
     /// the call before. Times do not fall as events rise, whatever the random `bits` are.
     pub(crate) fn time(&mut self, event: u64, bits: u64) -> i64 {
-        let first = &self.rhythm.first;
+        let first = &self.schedule.first;
         while first[self.hour + 1] <= event {
             self.hour += 1;
         }
@@ -120,13 +122,13 @@ impl Clock<'_> {
         let step = HOUR as f64 / (to - from) as f64;
         let offset = ((event - from) as f64 + unit(bits)) * step;
         // Rounding may reach the end of the hour, which belongs to the next one.
-        self.rhythm.start + self.hour as i64 * HOUR + (offset as i64).min(HOUR - 1)
+        self.schedule.start + self.hour as i64 * HOUR + (offset as i64).min(HOUR - 1)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Rhythm;
+    use super::Schedule;
     use crate::calendar::{DAY, HOUR, YearMonth};
     use crate::random::mix;
 
@@ -135,11 +137,11 @@ mod tests {
     #[test]
     fn every_event_has_its_month() {
         for events in [1, 2, 59, 1_000, 1_000_003] {
-            let rhythm = Rhythm::new(START, 14, events);
+            let schedule = Schedule::new(START, 14, events);
             let mut next = 0;
-            for month in 0..rhythm.months() {
-                assert_eq!(rhythm.events(month).start, next);
-                next = rhythm.events(month).end;
+            for month in 0..schedule.months() {
+                assert_eq!(schedule.events(month).start, next);
+                next = schedule.events(month).end;
             }
             assert_eq!(next, events);
         }
@@ -147,26 +149,26 @@ mod tests {
 
     #[test]
     fn times_rise_and_do_not_depend_on_where_the_clock_starts() {
-        let rhythm = Rhythm::new(START, 2, 50_000);
-        let mut clock = rhythm.clock(0);
+        let schedule = Schedule::new(START, 2, 50_000);
+        let mut clock = schedule.clock(0);
         let times: Vec<i64> = (0..50_000).map(|i| clock.time(i, mix(i))).collect();
         assert!(times.is_sorted());
         for month in 0..2 {
-            let begin = i64::from(rhythm.name(month).first_day()) * DAY;
-            let end = i64::from(rhythm.name(month).plus(1).first_day()) * DAY;
-            assert!(rhythm.events(month).all(|i| (begin..end).contains(&times[i as usize])));
+            let first_hour = i64::from(schedule.name(month).first_day()) * DAY;
+            let end = i64::from(schedule.name(month).plus(1).first_day()) * DAY;
+            assert!(schedule.events(month).all(|i| (first_hour..end).contains(&times[i as usize])));
         }
         for event in [1, 17, 25_000, 49_999] {
-            assert_eq!(rhythm.clock(event).time(event, mix(event)), times[event as usize]);
+            assert_eq!(schedule.clock(event).time(event, mix(event)), times[event as usize]);
         }
     }
 
     #[test]
     fn weekends_nights_and_december_are_quiet() {
-        let rhythm = Rhythm::new(START, 12, 1_200_000);
+        let schedule = Schedule::new(START, 12, 1_200_000);
         let count = |month| {
-            let events = rhythm.events(month);
-            let name = rhythm.name(month);
+            let events = schedule.events(month);
+            let name = schedule.name(month);
             let days = name.plus(1).first_day() - name.first_day();
             (events.end - events.start) / days as u64
         };
@@ -174,7 +176,7 @@ mod tests {
         assert!(count(11) * 100 < count(10) * 90, "{} {}", count(11), count(10));
         assert!(count(7) * 100 < count(8) * 95);
         assert!(count(9) > count(2), "there is growth from March to October");
-        let mut clock = rhythm.clock(0);
+        let mut clock = schedule.clock(0);
         let mut weekend = 0;
         let mut night = 0;
         for event in 0..100_000 {

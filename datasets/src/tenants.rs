@@ -1,10 +1,10 @@
-//! Where people act: installations, the namespaces in them, and the plan that is paid for.
+//! Where users act: installations, their namespaces, and the plan of a namespace.
 //!
-//! Everybody has one home installation. Every 65,536 consecutive people are spread over the
+//! Every person has one home installation. Every 65,536 consecutive people are spread over the
 //! installations in the same way, so the position of a person among the people of an installation
 //! is arithmetic, and an installation can number its own people without a gap.
 
-use crate::random::{Shuffle, Stream, below, key, mix, unit};
+use crate::random::{RandomStream, Shuffle, below, key, mix, unit};
 
 /// Names of the plans, from the cheapest.
 pub(crate) const PLANS: [&str; 3] = ["free", "premium", "ultimate"];
@@ -12,7 +12,7 @@ pub(crate) const PLANS: [&str; 3] = ["free", "premium", "ultimate"];
 pub(crate) const DEPLOYMENTS: [&str; 3] = ["saas", "self_managed", "dedicated"];
 
 /// People after whom the spreading over installations repeats.
-const BLOCK: usize = 1 << 16;
+const BLOCK_SIZE: usize = 1 << 16;
 /// People of a block on installation 1, the only one that is `saas`.
 const SAAS_SLOTS: usize = 40_632;
 /// Number of `dedicated` installations, and their people of a block.
@@ -20,13 +20,13 @@ const DEDICATED: (usize, usize) = (20, 3_277);
 /// Number of `self_managed` installations; the rest of the block is theirs.
 const SELF_MANAGED: usize = 1_980;
 /// Namespaces of an installation that is not `saas`.
-const OWN_NAMESPACES: u64 = 16;
+const NAMESPACES_PER_INSTALLATION: u64 = 16;
 /// People for each namespace on `saas`.
 const PEOPLE_PER_NAMESPACE: u64 = 75;
 
 /// Where one event happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Tenant {
     /// The installation, from 1.
     pub(crate) installation: u32,
     /// The namespace, from 1; it belongs to one installation.
@@ -46,7 +46,7 @@ struct Slot {
 }
 
 /// All installations and namespaces.
-pub(crate) struct Places {
+pub(crate) struct Tenants {
     slots: Vec<Slot>,
     /// People of a block, for each installation.
     sizes: Vec<u16>,
@@ -58,16 +58,16 @@ pub(crate) struct Places {
     contracts: u64,
 }
 
-impl Places {
-    /// The places for `users` people over `days` days.
+impl Tenants {
+    /// The tenants for `users` people over `days` days.
     pub(crate) fn new(users: u64, days: u64, scoped: bool, seed: u64) -> Self {
         let sizes = sizes();
-        let mut slots: Vec<Slot> = Vec::with_capacity(BLOCK);
+        let mut slots: Vec<Slot> = Vec::with_capacity(BLOCK_SIZE);
         for (at, size) in sizes.iter().enumerate() {
             let slot = Slot { installation: at as u16, position: 0 };
             slots.extend(std::iter::repeat_n(slot, usize::from(*size)));
         }
-        let mut random = Stream::at(key(seed, 4), 0);
+        let mut random = RandomStream::at(key(seed, 4), 0);
         for at in (1..slots.len()).rev() {
             slots.swap(at, below(random.next(), at as u64 + 1) as usize);
         }
@@ -96,47 +96,48 @@ impl Places {
         if !self.scoped {
             return person + 1;
         }
-        let slot = self.slots[person as usize % BLOCK];
+        let slot = self.slots[person as usize % BLOCK_SIZE];
         let size = self.sizes[usize::from(slot.installation)];
-        person / BLOCK as u64 * u64::from(size) + u64::from(slot.position) + 1
+        person / BLOCK_SIZE as u64 * u64::from(size) + u64::from(slot.position) + 1
     }
 
     /// Where a person with these `traits` acts on a day, counted from the start.
-    pub(crate) fn place(&self, person: u64, traits: u64, day: u64, random: u64) -> Place {
-        let home = self.slots[person as usize % BLOCK].installation;
+    pub(crate) fn tenant(&self, person: u64, traits: u64, day: u64, random: u64) -> Tenant {
+        let home = self.slots[person as usize % BLOCK_SIZE].installation;
         // One in eight of the others also works on `saas`, in a quarter of the events. With
         // scoped keys that would be another account, and so another person.
         let guest = !self.scoped && traits >> 61 == 0 && random & 3 == 0;
         if home == 0 || guest {
-            self.on_saas(traits, day, random)
+            self.saas_tenant(traits, day, random)
         } else {
-            self.own(home, traits, day, random)
+            self.home_tenant(home, traits, day, random)
         }
     }
 
-    fn on_saas(&self, traits: u64, day: u64, random: u64) -> Place {
+    fn saas_tenant(&self, traits: u64, day: u64, random: u64) -> Tenant {
         // Three events of four happen in one namespace, the others in a second.
         let choice = u64::from((random >> 2) & 3 == 0);
         let share = unit(mix(traits ^ self.habits.wrapping_add(choice))) + 0.02;
         // Low ranks have most people; at the largest namespace it is about one in 50.
         let rank = share * share * share / 1.062 * self.hosted_count as f64;
         let rank = (rank as u64).min(self.hosted_count - 1);
-        let namespace = self.hosted.place(rank) as u32 + 1;
+        let namespace = self.hosted.position(rank) as u32 + 1;
         let terms = mix(u64::from(namespace) ^ self.contracts);
         // The larger a namespace, the sooner it pays.
         let free = if rank * 20 < self.hosted_count { 90 } else { 190 };
         let plan = self.plan(terms, free, free + 40, day);
-        Place { installation: 1, namespace, deployment: 0, plan }
+        Tenant { installation: 1, namespace, deployment: 0, plan }
     }
 
-    fn own(&self, home: u16, traits: u64, day: u64, random: u64) -> Place {
+    fn home_tenant(&self, home: u16, traits: u64, day: u64, random: u64) -> Tenant {
         let share = unit(mix(traits ^ self.habits)) * unit(random << 2);
-        let nth = u64::from(home - 1) * OWN_NAMESPACES + (share * OWN_NAMESPACES as f64) as u64;
+        let nth = u64::from(home - 1) * NAMESPACES_PER_INSTALLATION
+            + (share * NAMESPACES_PER_INSTALLATION as f64) as u64;
         let dedicated = usize::from(home) <= DEDICATED.0;
         let terms = mix(u64::from(home) ^ !self.contracts);
         let plan =
             if dedicated { self.plan(terms, 0, 90, day) } else { self.plan(terms, 128, 216, day) };
-        Place {
+        Tenant {
             installation: u32::from(home) + 1,
             namespace: (self.hosted_count + nth) as u32 + 1,
             deployment: if dedicated { 2 } else { 1 },
@@ -160,24 +161,24 @@ impl Places {
 fn sizes() -> Vec<u16> {
     let mut sizes = vec![SAAS_SLOTS as u16];
     let (dedicated, dedicated_slots) = DEDICATED;
-    sizes.extend(spread(dedicated_slots, dedicated));
-    sizes.extend(spread(BLOCK - SAAS_SLOTS - dedicated_slots, SELF_MANAGED));
+    sizes.extend(divide_slots(dedicated_slots, dedicated));
+    sizes.extend(divide_slots(BLOCK_SIZE - SAAS_SLOTS - dedicated_slots, SELF_MANAGED));
     sizes
 }
 
 /// Divides `slots` between `parts` in proportion to 1/(10 + position). Every part has at least 1.
-fn spread(slots: usize, parts: usize) -> Vec<u16> {
+fn divide_slots(slots: usize, parts: usize) -> Vec<u16> {
     let weight = |part: usize| 1_000_000 / (part + 10);
     let total: usize = (0..parts).map(weight).sum();
     let free = slots - parts;
     let mut sum = 0;
-    let mut given = 0;
+    let mut assigned = 0;
     let mut sizes = Vec::with_capacity(parts);
     for part in 0..parts {
         sum += weight(part);
         let until = free * sum / total;
-        sizes.push((until - given + 1) as u16);
-        given = until;
+        sizes.push((until - assigned + 1) as u16);
+        assigned = until;
     }
     sizes
 }
@@ -186,46 +187,46 @@ fn spread(slots: usize, parts: usize) -> Vec<u16> {
 mod tests {
     use std::collections::{HashMap, HashSet};
 
-    use super::{BLOCK, Places, mix, sizes};
+    use super::{BLOCK_SIZE, Tenants, mix, sizes};
 
     #[test]
     fn installations_fill_the_block() {
         let sizes = sizes();
-        assert_eq!(sizes.iter().map(|s| usize::from(*s)).sum::<usize>(), BLOCK);
+        assert_eq!(sizes.iter().map(|s| usize::from(*s)).sum::<usize>(), BLOCK_SIZE);
         assert_eq!(sizes.len(), 2_001);
         assert!(sizes.iter().all(|size| *size > 0));
     }
 
     #[test]
     fn scoped_accounts_count_the_people_of_their_installation() {
-        let places = Places::new(200_000, 31, true, 3);
+        let tenants = Tenants::new(200_000, 31, true, 3);
         let mut last: HashMap<u32, u64> = HashMap::new();
         for person in 0..200_000 {
-            let place = places.place(person, mix(person), 0, mix(!person));
-            let last = last.entry(place.installation).or_default();
+            let tenant = tenants.tenant(person, mix(person), 0, mix(!person));
+            let last = last.entry(tenant.installation).or_default();
             *last += 1;
-            assert_eq!(places.account(person), *last, "person {person}");
+            assert_eq!(tenants.account(person), *last, "person {person}");
         }
         assert!(last.len() > 1_900, "{} installations", last.len());
     }
 
     #[test]
     fn a_namespace_belongs_to_one_installation_and_plans_only_rise() {
-        let places = Places::new(100_000, 365, false, 3);
+        let tenants = Tenants::new(100_000, 365, false, 3);
         let mut owner = HashMap::new();
         let mut plans = HashMap::new();
         let mut seen = HashSet::new();
         let mut raised = 0;
         for person in 0..100_000 {
             for (day, random) in [(0, mix(person)), (200, mix(person)), (364, mix(person))] {
-                let place = places.place(person, mix(person ^ 77), day, random);
-                let home = *owner.entry(place.namespace).or_insert(place.installation);
-                assert_eq!(home, place.installation);
-                let (last, plan) = plans.entry(place.namespace).or_insert((day, place.plan));
-                assert!(*last > day || *plan <= place.plan);
-                raised += u32::from(*last < day && *plan < place.plan);
-                (*last, *plan) = (day.max(*last), place.plan.max(*plan));
-                seen.insert((place.deployment, place.plan));
+                let tenant = tenants.tenant(person, mix(person ^ 77), day, random);
+                let home = *owner.entry(tenant.namespace).or_insert(tenant.installation);
+                assert_eq!(home, tenant.installation);
+                let (last, plan) = plans.entry(tenant.namespace).or_insert((day, tenant.plan));
+                assert!(*last > day || *plan <= tenant.plan);
+                raised += u32::from(*last < day && *plan < tenant.plan);
+                (*last, *plan) = (day.max(*last), tenant.plan.max(*plan));
+                seen.insert((tenant.deployment, tenant.plan));
             }
         }
         // All plans in all deployments, except that nobody has a dedicated installation for free.

@@ -1,22 +1,22 @@
-//! Who acts. A person is a number `0..users`, in order of sign-up.
+//! The users: a person is a number `0..users`, in order of sign-up.
 //!
 //! Nothing about a person is stored: every trait is a hash of the number, so memory does not grow
 //! with the number of people.
 
-use crate::random::{Shuffle, Stream, below, key, mix, unit};
+use crate::random::{RandomStream, Shuffle, below, key, mix, unit};
 
 /// How uneven activity is. The busiest person acts some thousand times as often as the average
 /// one, the quietest a quarter as often.
-const FLATTEN: f64 = 0.04;
+const TAIL_OFFSET: f64 = 0.04;
 /// Length of the longest life of an account that does end, in days.
-const LONG_LIFE: u64 = 730;
+const MAX_LIFETIME_DAYS: u64 = 730;
 /// One person in this many is away for a whole calendar month.
-const AWAY: u64 = 8;
+const AWAY_ONE_IN: u64 = 8;
 /// How often a person is drawn again because the one drawn is not there on that day.
-const DRAWS: u32 = 64;
+const MAX_DRAWS: u32 = 64;
 
 /// All people.
-pub(crate) struct People {
+pub(crate) struct Population {
     users: u64,
     /// People below this number signed up before the first day.
     founders: u64,
@@ -26,7 +26,7 @@ pub(crate) struct People {
     calendar: u64,
 }
 
-impl People {
+impl Population {
     /// `users` people, half of them there from the first day, the others signing up evenly over
     /// `days` days.
     pub(crate) fn new(users: u64, days: u64, seed: u64) -> Self {
@@ -47,23 +47,24 @@ impl People {
 
     /// Someone who is active on this day of this month (both counted from the start), heavy users
     /// more often than others.
-    pub(crate) fn draw(&self, random: &mut Stream, day: u64, month: u64) -> u64 {
-        let there = self.signed_up_by(day);
-        for _ in 0..DRAWS {
-            let person = self.order.place(self.rank(random.next()));
-            if person < there && self.active(person, day, month) {
+    pub(crate) fn draw(&self, random: &mut RandomStream, day: u64, month: u64) -> u64 {
+        let signed_up = self.signed_up_by(day);
+        for _ in 0..MAX_DRAWS {
+            let person = self.order.position(self.rank(random.next()));
+            if person < signed_up && self.active(person, day, month) {
                 return person;
             }
         }
-        // With a handful of people there may be nobody; then a founder looks in.
+        // With very few people nobody may be active; then a founder is.
         below(random.next(), self.founders)
     }
 
     /// The inverse of a distribution with a long tail: low ranks are drawn most often.
     fn rank(&self, bits: u64) -> u64 {
         let fourth = |x: f64| (x * x) * (x * x);
-        let floor = fourth(FLATTEN);
-        let share = (fourth(unit(bits) + FLATTEN) - floor) / (fourth(1.0 + FLATTEN) - floor);
+        let floor = fourth(TAIL_OFFSET);
+        let share =
+            (fourth(unit(bits) + TAIL_OFFSET) - floor) / (fourth(1.0 + TAIL_OFFSET) - floor);
         ((share * self.users as f64) as u64).min(self.users - 1)
     }
 
@@ -84,32 +85,32 @@ impl People {
     /// Whether someone who has signed up is still there, and not away for the month.
     fn active(&self, person: u64, day: u64, month: u64) -> bool {
         let traits = self.traits(person);
-        let fate = traits & 0xFF;
+        let lifetime_class = traits & 0xFF;
         let length = (traits >> 8) & 0xFFFF;
         let founder = person < self.founders;
-        let life = match (founder, fate) {
+        let lifetime = match (founder, lifetime_class) {
             (true, 0..51) => return false,
             (false, 0..64) => 1 + ((length * 30) >> 16),
-            (true, 51..140) => 1 + ((length * LONG_LIFE) >> 16),
-            (false, 64..166) => 30 + ((length * (LONG_LIFE - 30)) >> 16),
+            (true, 51..140) => 1 + ((length * MAX_LIFETIME_DAYS) >> 16),
+            (false, 64..166) => 30 + ((length * (MAX_LIFETIME_DAYS - 30)) >> 16),
             _ => u64::MAX,
         };
-        if life != u64::MAX && day - self.sign_up_day(person) >= life {
+        if lifetime != u64::MAX && day - self.sign_up_day(person) >= lifetime {
             return false;
         }
-        !mix(traits ^ self.calendar ^ month).is_multiple_of(AWAY)
+        !mix(traits ^ self.calendar ^ month).is_multiple_of(AWAY_ONE_IN)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{People, Stream};
+    use super::{Population, RandomStream};
 
     #[test]
     fn nobody_acts_before_signing_up() {
-        let people = People::new(10_000, 365, 1);
+        let people = Population::new(10_000, 365, 1);
         for day in 0..365 {
-            let mut random = Stream::at(1, day);
+            let mut random = RandomStream::at(1, day);
             for _ in 0..50 {
                 let person = people.draw(&mut random, day, day / 31);
                 assert!(people.sign_up_day(person) <= day, "{person} on day {day}");
@@ -120,9 +121,9 @@ mod tests {
 
     #[test]
     fn a_few_people_do_much_of_the_work_wherever_their_numbers_lie() {
-        let people = People::new(10_000, 30, 1);
+        let people = Population::new(10_000, 30, 1);
         let mut count = vec![0_u32; 10_000];
-        let mut random = Stream::at(1, 0);
+        let mut random = RandomStream::at(1, 0);
         for _ in 0..100_000 {
             count[people.draw(&mut random, 29, 0) as usize] += 1;
         }
@@ -134,7 +135,7 @@ mod tests {
 
     #[test]
     fn even_a_single_person_is_enough() {
-        let people = People::new(1, 31, 5);
-        assert_eq!(people.draw(&mut Stream::at(1, 1), 30, 0), 0);
+        let people = Population::new(1, 31, 5);
+        assert_eq!(people.draw(&mut RandomStream::at(1, 1), 30, 0), 0);
     }
 }
