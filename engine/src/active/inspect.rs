@@ -65,7 +65,7 @@ pub fn inspect(
             }
         }
     };
-    for lost in rejects.lost() {
+    for lost in rejects.fully_rejected() {
         let Some(source) = project.sources.iter().find(|source| source.name == lost.source) else {
             continue;
         };

@@ -195,9 +195,9 @@ impl<'a> RowBuilder<'a> {
                 for combo in combos.iter().copied() {
                     let Some(value) = self.value(at, combo, branch) else { continue };
                     let before = before.and_then(|(at, branch)| self.value(at, combo, branch));
-                    let nobody = value.users == 0 && before.is_none_or(|value| value.users == 0);
+                    let no_users = value.users == 0 && before.is_none_or(|value| value.users == 0);
                     let by = &self.index.combos[combo].0;
-                    if nobody && by.iter().any(Option::is_some) {
+                    if no_users && by.iter().any(Option::is_some) {
                         continue;
                     }
                     let row = self.row(at, &branch.node.name, by, value, before);

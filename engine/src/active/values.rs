@@ -232,10 +232,10 @@ fn runs(
 
 /// Counts that are of somebody, with the places of their periods.
 fn to_series(targets: &SeriesTarget, counts: &[Estimate], periods: &[Period]) -> Series {
-    let somebody = |(_, users): &(u32, Estimate)| users.high > 0;
+    let has_users = |(_, users): &(u32, Estimate)| users.high > 0;
     match targets {
         SeriesTarget::Periods(targets) => {
-            targets.iter().copied().zip(counts.iter().copied()).filter(somebody).collect()
+            targets.iter().copied().zip(counts.iter().copied()).filter(has_users).collect()
         }
         SeriesTarget::Days(runs) => {
             let days = runs.iter().flat_map(|(first, count)| {

@@ -23,7 +23,7 @@ use crate::{Error, Result};
 /// Bytes that are read at first; more only where a row is longer.
 const BUFFER: usize = 256 << 10;
 /// Bytes of the longest row. Without a limit one stray quote would bring the whole file into memory.
-const LONGEST_ROW: usize = 16 << 20;
+const MAX_ROW_BYTES: usize = 16 << 20;
 /// Bytes of rows after which a batch ends, however few they are.
 const BATCH_BYTES: usize = 64 << 20;
 
@@ -159,7 +159,7 @@ impl<'a> CsvFile<'a> {
         self.buffer.copy_within(self.rest.clone(), 0);
         self.rest = 0..length;
         if length == self.buffer.len() {
-            if length >= LONGEST_ROW {
+            if length >= MAX_ROW_BYTES {
                 return Err(self.too_long());
             }
             self.buffer.resize(2 * length, 0);
@@ -242,7 +242,7 @@ impl<'a> CsvFile<'a> {
             _ => 0,
         };
         let line = self.line + line_ends(&self.unsplit()[..at]);
-        self.error(format!("a row is longer than {} MiB", LONGEST_ROW >> 20), line)
+        self.error(format!("a row is longer than {} MiB", MAX_ROW_BYTES >> 20), line)
             .with("help", "check this line for a quote that is never closed")
     }
 }

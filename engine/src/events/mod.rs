@@ -29,7 +29,7 @@ pub use files::{Compression, EventFile, Format};
 pub use interner::{NONE_LABEL, StringInterner};
 pub(crate) use lines::lines_of;
 pub(crate) use parquet::{BATCH_ROWS, int_bounds};
-pub use reject::{Lost, Reason, Rejected, Rejects};
+pub use reject::{Reason, Rejected, RejectedSource, Rejects};
 pub use scan::{Request, Scan, ScanObserver, ScanSummary, Sink};
 pub use source::{DEPLOYMENT, Source, Value};
 pub use text::{Batches as TextBatches, columns as text_columns, read as read_text};

@@ -98,7 +98,7 @@ pub struct Rejected {
 
 /// A source of which no row could be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lost<'a> {
+pub struct RejectedSource<'a> {
     /// Its name.
     pub source: &'a str,
     /// Its rows.
@@ -185,7 +185,7 @@ impl Rejects {
     }
 
     /// The sources that have rows, all of which were rejected.
-    pub fn lost(&self) -> Vec<Lost<'_>> {
+    pub fn fully_rejected(&self) -> Vec<RejectedSource<'_>> {
         let lost = |(source, rows): (&'_ String, &u64)| {
             let own = || self.iter().filter(|(name, ..)| name == source);
             if own().map(|(_, _, rejected)| rejected.rows).sum::<u64>() < *rows {
@@ -197,7 +197,12 @@ impl Rejects {
         };
         let sources = self.rows.iter().filter_map(|row| Some((row.1, lost(row)?)));
         sources
-            .map(|(rows, (source, reason, first))| Lost { source, rows: *rows, reason, first })
+            .map(|(rows, (source, reason, first))| RejectedSource {
+                source,
+                rows: *rows,
+                reason,
+                first,
+            })
             .collect()
     }
 }
@@ -226,7 +231,7 @@ fn add<K: Ord>(
 
 /// `nothing could be counted from source `visits`: all of its 7 rows were rejected; unreadable
 /// time: 7 rows, the first in events.csv, line 2: `at` is "never"`
-impl fmt::Display for Lost<'_> {
+impl fmt::Display for RejectedSource<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { source, rows, reason, first } = self;
         let all = if *rows == 1 {
@@ -284,7 +289,7 @@ mod tests {
         for (source, rows) in [("a", 8), ("b", 3), ("c", 4)] {
             rejects.add_rows(source, rows);
         }
-        let lost = rejects.lost();
+        let lost = rejects.fully_rejected();
         let found: Vec<_> = lost.iter().map(|lost| (lost.source, lost.rows, lost.reason)).collect();
         assert_eq!(found, [("a", 8, UserMissing)]);
     }

@@ -9,7 +9,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::csv::CsvFile;
 use super::files::{EventFile, Format};
-use super::numbers::PlainNumbers;
+use super::numbers::JsonNumberReader;
 use super::parquet::{BATCH_ROWS, broken};
 use crate::Result;
 
@@ -62,7 +62,7 @@ pub fn read<'a>(file: &'a EventFile, columns: &[String]) -> Result<Batches<'a>> 
             let reader = json::ReaderBuilder::new(schema)
                 .with_coerce_primitive(true)
                 .with_batch_size(BATCH_ROWS)
-                .build(PlainNumbers::new(file.open_text()?))
+                .build(JsonNumberReader::new(file.open_text()?))
                 .map_err(|cause| broken(file, &cause))?;
             Ok(Box::new(reader.map(move |batch| batch.map_err(|cause| broken(file, &cause)))))
         }

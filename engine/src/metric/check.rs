@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::model::{Event, Metric, Status};
 use super::problem::{Problem, Problems, Severity};
-use super::taxonomy::{Place, Tree};
+use super::taxonomy::{Placement, Tree};
 use crate::nearest::did_you_mean;
 
 /// Warns of event names in rules that no event definition has.
@@ -47,7 +47,7 @@ pub(super) fn metrics(metrics: &[Metric], tree: &Tree, problems: &Problems) {
         }
         // Without any stage there is nothing to hang on; a tree without stages is reported itself.
         if !tree.stages.is_empty()
-            && let Some((message, help)) = homeless(metric, tree)
+            && let Some((message, help)) = missing_group(metric, tree)
         {
             let separator = if metric.key.is_empty() { "" } else { "." };
             let key = format!("{}{separator}product_group", metric.key);
@@ -57,11 +57,11 @@ pub(super) fn metrics(metrics: &[Metric], tree: &Tree, problems: &Problems) {
 }
 
 /// What is wrong with a metric's owner: the message and the help.
-fn homeless(metric: &Metric, tree: &Tree) -> Option<(String, Option<String>)> {
+fn missing_group(metric: &Metric, tree: &Tree) -> Option<(String, Option<String>)> {
     let place = tree.place_ever(metric);
     let instead = match place {
-        Place { stage: Some(stage), .. } => format!("the metric belongs to stage `{stage}`"),
-        Place { section: Some(section), .. } => {
+        Placement { stage: Some(stage), .. } => format!("the metric belongs to stage `{stage}`"),
+        Placement { section: Some(section), .. } => {
             format!("the metric belongs to section `{section}`")
         }
         _ => "the metric belongs to no stage".to_owned(),

@@ -26,11 +26,11 @@ mod stages;
 mod taxonomy;
 mod validity;
 
-pub use dictionary::{Dictionary, Part};
+pub use dictionary::{DefinitionKind, Dictionary};
 pub use model::{Event, Indicator, Metric, Operator, Rule, Status, TimeFrame, USER, Uncounted};
 pub use paths::Paths;
 pub use problem::{Problem, Problems, Severity};
-pub use taxonomy::{Group, Place, Rank, Section, Stage, Tree, TreeNode, normalise};
+pub use taxonomy::{Group, Placement, Rank, Section, Stage, Tree, TreeNode, normalise};
 pub use validity::Validity;
 
 #[cfg(test)]

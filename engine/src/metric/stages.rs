@@ -53,9 +53,10 @@ fn stage(tree: &mut Tree, declared: usize, key: &str, view: &View<'_>) {
     }
     let slug = normalise(key);
     let valid = validity::read(view);
-    let twin = tree.stages.iter().find(|stage| stage.slug == slug && stage.valid.overlaps(&valid));
-    if let Some(twin) = twin {
-        let place = format!("{}:{}", twin.file.display(), twin.line);
+    let duplicate =
+        tree.stages.iter().find(|stage| stage.slug == slug && stage.valid.overlaps(&valid));
+    if let Some(duplicate) = duplicate {
+        let place = format!("{}:{}", duplicate.file.display(), duplicate.line);
         let message =
             format!("stage `{key}` is defined twice for the same days; the first is in {place}");
         view.error(message, Some("remove one of them, or give them dates that do not overlap"));
@@ -111,9 +112,9 @@ fn group(tree: &Tree, key: &str, view: &View<'_>) -> Option<Group> {
     let slug = normalise(key);
     let valid = validity::read(view);
     let valid = tree.stages.last().map_or(valid, |stage| stage.valid.and(&valid));
-    let twin = tree.groups().find(|group| group.slug == slug && group.valid.overlaps(&valid));
-    if let Some(twin) = twin {
-        let place = format!("{}:{}", twin.file.display(), twin.line);
+    let duplicate = tree.groups().find(|group| group.slug == slug && group.valid.overlaps(&valid));
+    if let Some(duplicate) = duplicate {
+        let place = format!("{}:{}", duplicate.file.display(), duplicate.line);
         let message =
             format!("group `{key}` is defined twice for the same days; the first is in {place}");
         let help = "if the group moved to another stage, add `valid_to` there and `valid_from` \

@@ -72,7 +72,7 @@ pub struct Group {
 
 /// Where something hangs: keys as they are written in the tree.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place<'a> {
+pub struct Placement<'a> {
     /// Its section.
     pub section: Option<&'a str>,
     /// Its stage.
@@ -98,7 +98,7 @@ pub struct TreeNode<'a> {
     /// What it is.
     pub rank: Rank,
     /// Its key and those above it.
-    pub place: Place<'a>,
+    pub place: Placement<'a>,
     /// The name to show.
     pub name: &'a str,
 }
@@ -106,12 +106,12 @@ pub struct TreeNode<'a> {
 impl Tree {
     /// Where a metric hangs on that day: at its group; at the stage if its group's name is a
     /// stage's; else at its `product_stage`, else at its `product_section`; else nowhere.
-    pub fn place(&self, metric: &Metric, on: Day) -> Place<'_> {
+    pub fn place(&self, metric: &Metric, on: Day) -> Placement<'_> {
         self.find(metric, |valid| valid.contains(on))
     }
 
     /// Where a metric hangs on any day at all: the first place in file order.
-    pub fn place_ever(&self, metric: &Metric) -> Place<'_> {
+    pub fn place_ever(&self, metric: &Metric) -> Placement<'_> {
         self.find(metric, |_| true)
     }
 
@@ -130,14 +130,14 @@ impl Tree {
             if let Some(Section { name, .. }) = section
                 && stages.peek().is_some()
             {
-                let place = Place { section: key, ..Place::default() };
+                let place = Placement { section: key, ..Placement::default() };
                 nodes.push(TreeNode { rank: Rank::Section, place, name });
             }
             for stage in stages {
                 let place = stage.place();
                 nodes.push(TreeNode { rank: Rank::Stage, place, name: &stage.name });
                 for group in stage.groups.iter().filter(|group| group.valid.contains(day)) {
-                    let place = Place { group: Some(&group.key), ..place };
+                    let place = Placement { group: Some(&group.key), ..place };
                     nodes.push(TreeNode { rank: Rank::Group, place, name: &group.name });
                 }
             }
@@ -161,7 +161,7 @@ impl Tree {
         self.stages.iter().flat_map(|stage| &stage.groups)
     }
 
-    fn find(&self, metric: &Metric, holds: impl Fn(&Validity) -> bool) -> Place<'_> {
+    fn find(&self, metric: &Metric, holds: impl Fn(&Validity) -> bool) -> Placement<'_> {
         let stage = |key: &str| {
             let named = |stage: &&Stage| stage.slug == key && holds(&stage.valid);
             self.stages.iter().find(named).map(Stage::place)
@@ -170,12 +170,12 @@ impl Tree {
             self.stages.iter().find_map(|stage| {
                 let named = |group: &&Group| group.slug == key && holds(&group.valid);
                 let group = stage.groups.iter().find(named)?;
-                Some(Place { group: Some(&group.key), ..stage.place() })
+                Some(Placement { group: Some(&group.key), ..stage.place() })
             })
         };
         let section = |key: &str| {
             let section = self.sections.iter().find(|section| section.slug == key)?;
-            Some(Place { section: Some(&section.key), ..Place::default() })
+            Some(Placement { section: Some(&section.key), ..Placement::default() })
         };
         let by_group = metric.group.as_deref().and_then(|key| group(key).or_else(|| stage(key)));
         by_group
@@ -186,8 +186,8 @@ impl Tree {
 }
 
 impl Stage {
-    fn place(&self) -> Place<'_> {
-        Place { section: self.section.as_deref(), stage: Some(&self.key), group: None }
+    fn place(&self) -> Placement<'_> {
+        Placement { section: self.section.as_deref(), stage: Some(&self.key), group: None }
     }
 }
 

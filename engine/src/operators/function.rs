@@ -205,6 +205,6 @@ pub(super) fn names(aliases: &[&str]) -> Vec<String> {
 }
 
 /// Arguments as they are.
-pub(super) fn as_they_are(arguments: &[DataType]) -> Result<Vec<DataType>> {
+pub(super) fn unchanged_types(arguments: &[DataType]) -> Result<Vec<DataType>> {
     Ok(arguments.to_vec())
 }

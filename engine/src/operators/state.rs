@@ -64,14 +64,14 @@ pub(super) fn of_rows(
     let rows = values.first().map_or(0, |values| values.len());
     let mut writer = Writer::new(rows);
     let mut done = 0;
-    let nobody_until = |writer: &mut Writer, rows: Range<usize>| {
+    let pad_with_empty = |writer: &mut Writer, rows: Range<usize>| {
         for _ in rows {
             writer.bytes().extend(empty_state);
             writer.end();
         }
     };
     for_each_key(values, filter, read, |row, key| {
-        nobody_until(&mut writer, done..row);
+        pad_with_empty(&mut writer, done..row);
         writer.bytes().extend(empty_state);
         append(key, writer.bytes());
         writer.end();
@@ -79,7 +79,7 @@ pub(super) fn of_rows(
         Ok(())
     })
     .map_err(external)?;
-    nobody_until(&mut writer, done..rows);
+    pad_with_empty(&mut writer, done..rows);
     writer.finish()
 }
 

@@ -377,17 +377,17 @@ fn large_parts_of_both_forms_come_together() {
     ];
     let all: HashSet<i64> = parts.iter().flatten().copied().collect();
     for order in [[0, 1, 2, 3], [2, 0, 3, 1], [3, 2, 1, 0]] {
-        let mut whole = ExactGroups::default();
+        let mut combined = ExactGroups::default();
         for part in order.map(|at| &parts[at]) {
             let mut operator = exact();
             let values: ArrayRef = Arc::new(Int64Array::from(part.clone()));
             operator.update_batch(&[values], &vec![0; part.len()], None, 1).unwrap();
             let states = operator.state(EmitTo::All).unwrap();
             assert_eq!((operator.size(), operator.recount()), (0, 0));
-            whole.merge_batch(&states, &[0], 1).unwrap();
-            assert_eq!(whole.size(), whole.recount());
+            combined.merge_batch(&states, &[0], 1).unwrap();
+            assert_eq!(combined.size(), combined.recount());
         }
-        assert_eq!(counts(&whole.evaluate(EmitTo::All).unwrap()), [all.len() as i64]);
+        assert_eq!(counts(&combined.evaluate(EmitTo::All).unwrap()), [all.len() as i64]);
     }
 }
 

@@ -182,7 +182,7 @@ impl StoredSets {
         counts: &mut [Vec<u64>],
     ) -> Result<()> {
         if requests.iter().any(|(_, days, _)| days.len() > MAX_DAYS) {
-            return Err(Error::limit(format!("a trailing window over more than {LONGEST} days"))
+            return Err(Error::limit(format!("a trailing window over more than {MAX_DAYS} days"))
                 .with("help", "query fewer years at once"));
         }
         let needed = self.needed(requests.iter().flat_map(|(_, days, _)| days.iter().flatten()));

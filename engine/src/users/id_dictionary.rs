@@ -276,7 +276,7 @@ mod tests {
 
     use super::{IdDictionary, Key};
 
-    /// A key that owns its bytes, and its scope: the second road is a `HashMap` over these.
+    /// A key that owns its bytes, and its scope: the reference is a `HashMap` over these.
     fn keys() -> impl Strategy<Value = (u32, Vec<u8>, u8)> {
         (
             0u32..3,

@@ -113,7 +113,7 @@ fn say(line: &str) {
 /// Tells of rejected rows by reason, and of sources that have no other rows.
 fn tell_rejects(rejects: &Rejects) -> Outcome {
     let outcome = list_rejects(rejects);
-    for lost in rejects.lost() {
+    for lost in rejects.fully_rejected() {
         say(&format!("error: {lost}; {}", lost.reason.help()));
     }
     outcome

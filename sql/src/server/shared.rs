@@ -258,7 +258,7 @@ impl Listener for Logged {
             let (rows, first) = (all.rows, &all.first);
             tracing::warn!(source, %reason, rows, %first, "rows were rejected and not counted");
         }
-        for lost in answer.summary.rejects.lost() {
+        for lost in answer.summary.rejects.fully_rejected() {
             tracing::error!(help = lost.reason.help(), "{lost}");
         }
     }

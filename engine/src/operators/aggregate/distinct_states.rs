@@ -178,7 +178,7 @@ mod tests {
         [groups, rows, threads]: [usize; 3],
     ) {
         let mut expected: HashMap<u32, BTreeSet<u32>> = HashMap::new();
-        let mut whole = DistinctStates::new(empty.clone());
+        let mut combined = DistinctStates::new(empty.clone());
         for thread in 0..threads {
             let mut sets = DistinctStates::new(empty.clone());
             for batch in (0..rows).collect::<Vec<_>>().chunks(8_000) {
@@ -206,10 +206,10 @@ mod tests {
             sets.take(&[id(70_000), id(80_000)], Some(&one_is_there), &Codes::All(1), context)
                 .unwrap();
             expected.entry(1).or_default().extend([thread as u32, 70_000]);
-            whole.grow(groups);
-            whole.merge(sets, &(0..groups).collect::<Vec<_>>(), context).unwrap();
+            combined.grow(groups);
+            combined.merge(sets, &(0..groups).collect::<Vec<_>>(), context).unwrap();
         }
-        let counts = whole.finish(context).unwrap();
+        let counts = combined.finish(context).unwrap();
         assert_eq!(counts.len(), groups);
         for (group, counted) in counts.iter().enumerate() {
             let expected = expected.get(&(group as u32)).map_or(0, &count);

@@ -15,7 +15,7 @@ use datafusion::scalar::ScalarValue;
 use super::super::column::{is_int, is_user};
 use super::super::exact::ExactGroups;
 use super::super::external;
-use super::super::function::{Aggregate, arguments, as_they_are, names};
+use super::super::function::{Aggregate, arguments, names, unchanged_types};
 use super::super::single_group::EvaluateGroup;
 use super::{SETS, append, empty_bitmap};
 use crate::users::{Bitmap, IdDictionary, Key, Keys, UserSet};
@@ -54,7 +54,7 @@ pub(super) fn function() -> AggregateUDF {
             ),
             _ => plan_err!("{NAME} takes one argument, not {}", types.len()),
         },
-        coerce: as_they_are,
+        coerce: unchanged_types,
         nothing: |args| {
             let integers =
                 args.expr_fields.first().is_none_or(|field| holds_integers(field.data_type()));

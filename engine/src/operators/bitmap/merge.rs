@@ -9,7 +9,7 @@ use datafusion::logical_expr::{AggregateUDF, Documentation};
 use datafusion::scalar::ScalarValue;
 
 use super::super::external;
-use super::super::function::{Aggregate, arguments, as_they_are, names};
+use super::super::function::{Aggregate, arguments, names, unchanged_types};
 use super::super::group_state::{GroupState, Output, StateAccumulator};
 use super::super::values::must_be_bytes;
 use super::{SETS, empty_bitmap};
@@ -76,7 +76,7 @@ pub(super) fn functions() -> [AggregateUDF; 3] {
         signature: arguments(&[1]),
         documentation: &ABOUT_UNION,
         answers: |types| answers(UNION, types, DataType::LargeBinary),
-        coerce: as_they_are,
+        coerce: unchanged_types,
         nothing: |_| Ok(StateAccumulator::merging(UNION, Union::default(), Output::Value)),
         default: |_| empty_bitmap().map_err(external),
     });
@@ -86,7 +86,7 @@ pub(super) fn functions() -> [AggregateUDF; 3] {
         signature: arguments(&[1]),
         documentation: &ABOUT_INTERSECT,
         answers: |types| answers(INTERSECT, types, DataType::LargeBinary),
-        coerce: as_they_are,
+        coerce: unchanged_types,
         nothing: |_| {
             Ok(StateAccumulator::merging(INTERSECT, Intersection::default(), Output::Value))
         },
@@ -98,7 +98,7 @@ pub(super) fn functions() -> [AggregateUDF; 3] {
         signature: arguments(&[1]),
         documentation: &ABOUT_UNION_COUNT,
         answers: |types| answers(UNION_COUNT, types, DataType::Int64),
-        coerce: as_they_are,
+        coerce: unchanged_types,
         nothing: |_| Ok(StateAccumulator::merging(UNION_COUNT, Union::default(), Output::Count)),
         default: |_| Ok(ScalarValue::Int64(Some(0))),
     });

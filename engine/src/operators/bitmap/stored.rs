@@ -84,7 +84,7 @@ fn set(users: &[u8], shard: i64, store: &[u8]) -> EngineResult<Bitmap> {
     }
     let mut rest = users;
     match RoaringBitmap::deserialize_from(&mut rest) {
-        Ok(numbers) if rest.is_empty() => Ok(Bitmap::of_given(Space(name), numbers)),
+        Ok(numbers) if rest.is_empty() => Ok(Bitmap::of_store_ids(Space(name), numbers)),
         _ => Err(Error::input("a stored set of users is corrupt")
             .with("help", "run `headcount store verify` to find the file")),
     }

@@ -39,35 +39,36 @@ fn filled<P: GroupState>(
     groups: &dyn Fn() -> StateAccumulator<P>,
     steps: &[Vec<Row>],
 ) -> Vec<Option<u64>> {
-    let mut whole = groups();
+    let mut combined = groups();
     for (at, rows) in steps.iter().enumerate() {
         let (values, indices, filter) = columns(rows);
         let all: Vec<usize> = (0..GROUPS).collect();
         match at % 3 {
-            0 => whole.update_batch(&values, &indices, Some(&filter), GROUPS).unwrap(),
+            0 => combined.update_batch(&values, &indices, Some(&filter), GROUPS).unwrap(),
             1 => {
                 let mut part = groups();
                 part.update_batch(&values, &indices, Some(&filter), GROUPS).unwrap();
                 let states = part.state(EmitTo::All).unwrap();
                 assert_eq!(part.recount(), part.size());
-                whole.merge_batch(&states, &all, GROUPS).unwrap();
+                combined.merge_batch(&states, &all, GROUPS).unwrap();
             }
             _ => {
                 let states = groups().convert_to_state(&values, Some(&filter)).unwrap();
-                whole.merge_batch(&states, &indices, GROUPS).unwrap();
+                combined.merge_batch(&states, &indices, GROUPS).unwrap();
             }
         }
-        assert_eq!(whole.recount(), whole.size());
+        assert_eq!(combined.recount(), combined.size());
     }
-    whole.grow(GROUPS);
-    let peeked: Vec<_> = (0..GROUPS).map(|group| whole.evaluate_group(group).unwrap()).collect();
+    combined.grow(GROUPS);
+    let evaluated: Vec<_> =
+        (0..GROUPS).map(|group| combined.evaluate_group(group).unwrap()).collect();
     let mut answers = Vec::new();
     for emit in [EmitTo::First(1), EmitTo::All] {
-        let emitted = whole.evaluate(emit).unwrap();
-        assert_eq!(whole.recount(), whole.size());
+        let emitted = combined.evaluate(emit).unwrap();
+        assert_eq!(combined.recount(), combined.size());
         for row in 0..emitted.len() {
-            let peeked = peeked[answers.len()].to_array().unwrap();
-            assert_eq!(peeked.as_ref(), emitted.slice(row, 1).as_ref());
+            let evaluated = evaluated[answers.len()].to_array().unwrap();
+            assert_eq!(evaluated.as_ref(), emitted.slice(row, 1).as_ref());
             answers.push(match emitted.as_primitive_opt::<Int64Type>() {
                 Some(counts) => Some(counts.value(row) as u64),
                 None => {

@@ -12,7 +12,7 @@ use datafusion::logical_expr::{AggregateUDF, Documentation, EmitTo, GroupsAccumu
 use datafusion::scalar::ScalarValue;
 
 use super::super::approx::{ApproxGroups, counts_users, precision};
-use super::super::function::{Aggregate, arguments, as_they_are, names};
+use super::super::function::{Aggregate, arguments, names, unchanged_types};
 use super::super::single_group::EvaluateGroup;
 use super::SKETCHES;
 
@@ -49,7 +49,7 @@ pub(super) fn function() -> AggregateUDF {
             [_] | [_, _] => counts_users(NAME, types).map(|()| DataType::LargeBinary),
             _ => plan_err!("{NAME} takes one or two arguments, not {}", types.len()),
         },
-        coerce: as_they_are,
+        coerce: unchanged_types,
         nothing: |args| Ok(AggGroups(ApproxGroups::new(precision(NAME, args.exprs)?)?)),
         // Only the arguments tell the precision that an empty sketch would have.
         default: |_| Ok(ScalarValue::LargeBinary(None)),

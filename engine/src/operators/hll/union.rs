@@ -7,7 +7,7 @@ use datafusion::common::plan_err;
 use datafusion::logical_expr::{AggregateUDF, Documentation};
 use datafusion::scalar::ScalarValue;
 
-use super::super::function::{Aggregate, arguments, as_they_are, names};
+use super::super::function::{Aggregate, arguments, names, unchanged_types};
 use super::super::group_state::{GroupState, Output, StateAccumulator};
 use super::super::values::must_be_bytes;
 use super::SKETCHES;
@@ -44,7 +44,7 @@ pub(super) fn function() -> AggregateUDF {
             }
             _ => plan_err!("{NAME} takes one argument, not {}", types.len()),
         },
-        coerce: as_they_are,
+        coerce: unchanged_types,
         nothing: |_| Ok(StateAccumulator::merging(NAME, Union::default(), Output::Value)),
         default: |_| Ok(ScalarValue::LargeBinary(None)),
     })

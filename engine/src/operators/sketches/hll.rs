@@ -13,12 +13,12 @@ use datasketches::hll::{HllSketch, HllType, HllUnion};
 use super::super::approx::counts_users;
 use super::super::bounds::{self, SIGMA};
 use super::super::external;
-use super::super::function::{Aggregate, Scalar, arguments, as_they_are, names, other_columns};
+use super::super::function::{Aggregate, Scalar, arguments, names, other_columns, unchanged_types};
 use super::super::group_state::{GroupState, Output, StateAccumulator};
 use super::super::values::{Values, must_be_bytes};
 use super::check_hll::check;
 use super::update::{Update, Value, rows};
-use super::{EXCHANGE, lg_k, must_be_lg_k, refused, sigmas, whole};
+use super::{EXCHANGE, lg_k, must_be_lg_k, refused, sigmas, to_estimate};
 use crate::users::Estimate;
 use crate::{Error, Result as EngineResult};
 
@@ -109,7 +109,7 @@ pub(super) fn agg() -> AggregateUDF {
             must_be_lg_k(AGG, types.get(1..).unwrap_or_default())?;
             counts_users(AGG, types).map(|()| DataType::LargeBinary)
         },
-        coerce: as_they_are,
+        coerce: unchanged_types,
         nothing: |args| {
             let lg_k = lg_k(AGG, args, DEFAULT_LG_K)?;
             if !(4..=21).contains(&lg_k) {
@@ -134,7 +134,7 @@ pub(super) fn union() -> AggregateUDF {
             }
             _ => plan_err!("{UNION} takes one argument, not {}", types.len()),
         },
-        coerce: as_they_are,
+        coerce: unchanged_types,
         nothing: |_| Ok(StateAccumulator::merging(UNION, Registers::default(), Output::Value)),
         default: |_| Ok(ScalarValue::LargeBinary(None)),
     })
@@ -174,7 +174,7 @@ pub(super) fn bounds() -> ScalarUDF {
 
 pub(super) fn within(sketch: &HllSketch, sigma: u8) -> Estimate {
     let sigma = sigmas(sigma);
-    whole(sketch.lower_bound(sigma), sketch.estimate(), sketch.upper_bound(sigma))
+    to_estimate(sketch.lower_bound(sigma), sketch.estimate(), sketch.upper_bound(sigma))
 }
 
 fn open(lg_k: u8) -> EngineResult<HllUnion> {

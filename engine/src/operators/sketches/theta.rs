@@ -15,11 +15,11 @@ use datasketches::theta::{
 
 use super::super::approx::counts_users;
 use super::super::bounds::{self, SIGMA};
-use super::super::function::{Aggregate, Scalar, arguments, as_they_are, names, other_columns};
+use super::super::function::{Aggregate, Scalar, arguments, names, other_columns, unchanged_types};
 use super::super::group_state::{GroupState, Output, StateAccumulator};
 use super::super::values::{Values, must_be_bytes};
 use super::update::{Update, Value, rows};
-use super::{EXCHANGE, lg_k, must_be_lg_k, refused, sigmas, whole};
+use super::{EXCHANGE, lg_k, must_be_lg_k, refused, sigmas, to_estimate};
 use crate::users::Estimate;
 use crate::{Error, Result as EngineResult};
 
@@ -111,7 +111,7 @@ pub(super) fn agg() -> AggregateUDF {
             must_be_lg_k(AGG, types.get(1..).unwrap_or_default())?;
             counts_users(AGG, types).map(|()| DataType::LargeBinary)
         },
-        coerce: as_they_are,
+        coerce: unchanged_types,
         nothing: |args| {
             let empty = Hashes::new(checked(AGG, lg_k(AGG, args, DEFAULT_LG_K)?)?);
             Ok(StateAccumulator::new(AGG, empty, Output::Value, rows::<Hashes>))
@@ -133,7 +133,7 @@ pub(super) fn union() -> AggregateUDF {
             }
             [] => plan_err!("{UNION} takes one or two arguments"),
         },
-        coerce: as_they_are,
+        coerce: unchanged_types,
         nothing: |args| {
             let empty = Hashes::new(checked(UNION, lg_k(UNION, args, DEFAULT_LG_K)?)?);
             Ok(StateAccumulator::merging(UNION, empty, Output::Value))
@@ -183,7 +183,7 @@ pub(super) fn bounds() -> ScalarUDF {
 
 pub(super) fn within(sketch: &CompactThetaSketch, sigma: u8) -> Estimate {
     let sigma = sigmas(sigma);
-    whole(sketch.lower_bound(sigma), sketch.estimate(), sketch.upper_bound(sigma))
+    to_estimate(sketch.lower_bound(sigma), sketch.estimate(), sketch.upper_bound(sigma))
 }
 
 /// Reads a sketch of any engine, and checks what the crate does not: its length, that the hashes

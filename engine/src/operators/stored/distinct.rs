@@ -95,9 +95,13 @@ pub(in crate::operators) struct Groups {
 }
 
 impl Groups {
-    fn add(&mut self, group: usize, (assigned, who): (bool, RowUsers<'_>)) -> EngineResult<()> {
+    fn add(
+        &mut self,
+        group: usize,
+        (assigned, users_of_row): (bool, RowUsers<'_>),
+    ) -> EngineResult<()> {
         let sets = if assigned { &mut self.assigned } else { &mut self.by_key };
-        match who {
+        match users_of_row {
             RowUsers::Stored(set) => sets.insert_stored(group, set),
             RowUsers::One(number) => sets.insert(group, Key::Int(i64::from(number))),
         }

@@ -95,11 +95,11 @@ impl<'a> UserColumn<'a> {
 
     /// Whether the store gave the numbers of a row that is not null, and who is in it.
     fn row(&self, row: usize) -> (bool, RowUsers<'a>) {
-        let who = if self.users.is_valid(row) {
+        let users_of_row = if self.users.is_valid(row) {
             RowUsers::Stored(self.users.value(row))
         } else {
             RowUsers::One(self.numbers.value(row))
         };
-        (self.assigned.value(row), who)
+        (self.assigned.value(row), users_of_row)
     }
 }

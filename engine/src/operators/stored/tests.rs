@@ -31,20 +31,20 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
         numbers.dedup();
         numbers
     });
-    let who = proptest::prop_oneof![4 => thin, 1 => full, 4 => far];
-    vec((0usize..5, any::<Option<bool>>(), any::<bool>(), who, any::<bool>()), 0..40)
+    let users_of_row = proptest::prop_oneof![4 => thin, 1 => full, 4 => far];
+    vec((0usize..5, any::<Option<bool>>(), any::<bool>(), users_of_row, any::<bool>()), 0..40)
 }
 
 fn people(rows: &[Row]) -> ArrayRef {
     let mut parts: Vec<ArrayRef> = Vec::new();
-    for (_, _, assigned, who, stored) in rows {
+    for (_, _, assigned, users_of_row, stored) in rows {
         let first = if *assigned { FIRST_ASSIGNED_SHARD } else { 0 };
         parts.push(if *stored {
-            let set = encode(who).unwrap();
+            let set = encode(users_of_row).unwrap();
             let shards = Int32Array::from(vec![first as i32]);
             stored_users(&shards, &BinaryViewArray::from_iter_values([set])).unwrap()
         } else {
-            let numbers = UInt32Array::from(vec![who[0]]);
+            let numbers = UInt32Array::from(vec![users_of_row[0]]);
             UserColumn::of_numbers(BooleanArray::from(vec![*assigned]), numbers, None).unwrap()
         });
     }
@@ -70,32 +70,32 @@ proptest! {
     #[test]
     fn everybody_is_counted_once(parts in vec(rows(), 1..4), filtered in any::<bool>(), skip in any::<bool>()) {
         let mut expected = vec![HashSet::new(); 5];
-        let mut whole = Groups::default();
+        let mut combined = Groups::default();
         for part in &parts {
-            for (group, passes, assigned, who, stored) in part {
+            for (group, passes, assigned, users_of_row, stored) in part {
                 if !filtered || *passes == Some(true) {
-                    let who = if *stored { &who[..] } else { &who[..1] };
-                    expected[*group].extend(who.iter().map(|number| (*assigned, *number)));
+                    let users_of_row = if *stored { &users_of_row[..] } else { &users_of_row[..1] };
+                    expected[*group].extend(users_of_row.iter().map(|number| (*assigned, *number)));
                 }
             }
             let (array, groups, filter) = taken(part);
             let filter = filtered.then_some(&filter);
-            let mut half = Groups::default();
+            let mut partial = Groups::default();
             let states = if skip {
-                half.convert_to_state(&[array], filter).unwrap()
+                partial.convert_to_state(&[array], filter).unwrap()
             } else {
-                half.update_batch(&[array], &groups, filter, 5).unwrap();
-                prop_assert_eq!(half.size(), half.recount());
-                half.state(EmitTo::All).unwrap()
+                partial.update_batch(&[array], &groups, filter, 5).unwrap();
+                prop_assert_eq!(partial.size(), partial.recount());
+                partial.state(EmitTo::All).unwrap()
             };
             let places = if skip { groups } else { (0..5).collect() };
-            whole.merge_batch(&states, &places, 5).unwrap();
-            prop_assert_eq!(whole.size(), whole.recount());
+            combined.merge_batch(&states, &places, 5).unwrap();
+            prop_assert_eq!(combined.size(), combined.recount());
         }
         let expected: Vec<i64> = expected.iter().map(|set| set.len() as i64).collect();
-        let mut found = counts(&mut whole, EmitTo::First(2));
-        prop_assert_eq!(whole.size(), whole.recount());
-        found.extend(counts(&mut whole, EmitTo::All));
+        let mut found = counts(&mut combined, EmitTo::First(2));
+        prop_assert_eq!(combined.size(), combined.recount());
+        found.extend(counts(&mut combined, EmitTo::All));
         prop_assert_eq!(found, expected);
     }
 }
@@ -105,13 +105,13 @@ fn many_groups_of_far_people_are_numbered_anew() {
     let mut groups = Groups::default();
     let mut expected = Vec::new();
     for group in 0..400usize {
-        let mut who: Vec<u32> = (0..30u32)
+        let mut users_of_row: Vec<u32> = (0..30u32)
             .map(|at| 0xfff0_0000 | ((at * 7_919 + group as u32 * 31) & 0xf_ffff))
             .collect();
-        who.sort_unstable();
-        who.dedup();
-        expected.push(who.len() as i64);
-        let rows = [(group, None, group % 2 == 0, who, true)];
+        users_of_row.sort_unstable();
+        users_of_row.dedup();
+        expected.push(users_of_row.len() as i64);
+        let rows = [(group, None, group % 2 == 0, users_of_row, true)];
         let (array, places, _) = taken(&rows);
         groups.update_batch(&[array], &places, None, group + 1).unwrap();
     }

@@ -15,7 +15,7 @@ use std::io::{self, Write};
 use roaring::{RoaringBitmap, RoaringTreemap};
 
 use super::keys::Keys;
-use super::{BEYOND, Bitmap, Members, Space};
+use super::{Bitmap, FIRST_STORE_ID, Members, Space};
 use crate::users::Key;
 use crate::{Error, Result};
 
@@ -40,7 +40,9 @@ impl Bitmap {
                 bytes.extend(name);
                 write_wide(numbers, bytes).map_err(failed)
             }
-            Members::Numbers(None, numbers) if numbers.max().is_none_or(|max| max < BEYOND) => {
+            Members::Numbers(None, numbers)
+                if numbers.max().is_none_or(|max| max < FIRST_STORE_ID) =>
+            {
                 let small = numbers.bitmaps().map(|(_, bitmap)| bitmap).next();
                 write_one(small.unwrap_or(&RoaringBitmap::new()), bytes).map_err(failed)
             }
@@ -75,7 +77,7 @@ impl Bitmap {
                 .split_first_chunk::<16>()
                 .ok_or_else(|| broken("the store id is truncated"))?;
             let numbers = read_wide(rest)
-                .filter(|numbers| numbers.max().is_none_or(|max| max < 2 * BEYOND))
+                .filter(|numbers| numbers.max().is_none_or(|max| max < 2 * FIRST_STORE_ID))
                 .ok_or_else(|| broken("the ids are truncated or corrupt"))?;
             return Ok(Self::of_numbers(Some(Space(*name)), numbers));
         }

@@ -28,7 +28,7 @@ use crate::{Error, Result};
 use keys::Keys;
 
 /// Numbers from here on are no numbers in the sense of a store.
-const BEYOND: u64 = 1 << 32;
+const FIRST_STORE_ID: u64 = 1 << 32;
 
 /// Names the numbering that a store's numbers belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,7 +60,7 @@ pub struct Bitmap(Members);
 
 #[derive(Clone, Debug, PartialEq)]
 enum Members {
-    /// Integers; with a space, those from [`BEYOND`] on are numbers of that store.
+    /// Integers; with a space, those from [`FIRST_STORE_ID`] on are numbers of that store.
     Numbers(Option<Space>, RoaringTreemap),
     Keys(Keys),
 }
@@ -105,7 +105,7 @@ impl Bitmap {
     }
 
     /// A set of numbers that a store has given.
-    pub fn of_given(space: Space, numbers: RoaringBitmap) -> Self {
+    pub fn of_store_ids(space: Space, numbers: RoaringBitmap) -> Self {
         Self::of_numbers(Some(space), RoaringTreemap::from_bitmaps([(1, numbers)]))
     }
 
@@ -114,7 +114,7 @@ impl Bitmap {
         if numbers.is_empty() {
             return Self::default();
         }
-        let space = space.filter(|_| numbers.max().is_some_and(|max| max >= BEYOND));
+        let space = space.filter(|_| numbers.max().is_some_and(|max| max >= FIRST_STORE_ID));
         Self(Members::Numbers(space, numbers))
     }
 
@@ -143,7 +143,9 @@ impl Bitmap {
             (Members::Keys(keys), key) => Ok(keys.contains(key)),
             (Members::Numbers(None, numbers), Key::Int(int)) => Ok(numbers.contains(int as u64)),
             (Members::Numbers(None, _), _) => Ok(false),
-            (Members::Numbers(Some(_), numbers), Key::Int(int)) if (int as u64) < BEYOND => {
+            (Members::Numbers(Some(_), numbers), Key::Int(int))
+                if (int as u64) < FIRST_STORE_ID =>
+            {
                 Ok(numbers.contains(int as u64))
             }
             (Members::Numbers(Some(space), _), _) => Err(Error::input(
@@ -215,7 +217,7 @@ impl Bitmap {
     pub fn integers(&self) -> Result<Vec<i64>> {
         match &self.0 {
             Members::Numbers(None, numbers) => Ok(numbers.iter().map(|bits| bits as i64).collect()),
-            Members::Numbers(Some(space), _) => Err(nameless(space)),
+            Members::Numbers(Some(space), _) => Err(no_keys_error(space)),
             Members::Keys(keys) => keys
                 .iter()
                 .map(|key| match key {
@@ -236,7 +238,7 @@ impl Bitmap {
             Members::Numbers(None, _) => {
                 Ok(self.integers()?.iter().map(ToString::to_string).collect())
             }
-            Members::Numbers(Some(space), _) => Err(nameless(space)),
+            Members::Numbers(Some(space), _) => Err(no_keys_error(space)),
             Members::Keys(keys) => keys.iter().map(text).collect(),
         }
     }
@@ -261,7 +263,7 @@ impl Bitmap {
 
     /// The space that both belong to, if any.
     fn common(&self, other: &Self) -> Result<Option<Space>> {
-        let small = |numbers: &RoaringTreemap| numbers.max().is_none_or(|max| max < BEYOND);
+        let small = |numbers: &RoaringTreemap| numbers.max().is_none_or(|max| max < FIRST_STORE_ID);
         match (&self.0, &other.0) {
             (Members::Numbers(None, _), Members::Numbers(None, _)) => Ok(None),
             (Members::Numbers(Some(ours), _), Members::Numbers(Some(theirs), _)) => {
@@ -300,7 +302,7 @@ const NODE: usize = 48;
 const CONTAINER: usize = 40;
 const BITSET: usize = 8_192;
 
-fn nameless(space: &Space) -> Error {
+fn no_keys_error(space: &Space) -> Error {
     Error::input("this set contains ids assigned by a store, not user keys")
         .with("store", space)
         .with("help", "the table `users` of the store has the key of every id")

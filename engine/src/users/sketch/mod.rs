@@ -334,16 +334,16 @@ mod tests {
         ) {
             let mut merged = sketch(precision, a.iter().copied());
             merged.merge(&sketch(precision, b.iter().copied())).unwrap();
-            let whole = sketch(precision, b.iter().chain(&a).copied());
+            let combined = sketch(precision, b.iter().chain(&a).copied());
             let distinct: HashSet<i64> = a.iter().chain(&b).copied().collect();
-            prop_assert_eq!(whole.estimate().unwrap(), merged.estimate().unwrap());
-            let bytes = whole.to_bytes();
+            prop_assert_eq!(combined.estimate().unwrap(), merged.estimate().unwrap());
+            let bytes = combined.to_bytes();
             prop_assert_eq!(&bytes, &merged.to_bytes());
             let back = Sketch::from_bytes(&bytes).unwrap();
-            prop_assert_eq!(back.estimate().unwrap(), whole.estimate().unwrap());
+            prop_assert_eq!(back.estimate().unwrap(), combined.estimate().unwrap());
             // As long as the list is smaller than the registers it counts exactly.
             let few = distinct.len() <= (1 << precision) / 20;
-            prop_assert!(!few || whole.estimate().unwrap().users == distinct.len() as u64);
+            prop_assert!(!few || combined.estimate().unwrap().users == distinct.len() as u64);
         }
     }
 }

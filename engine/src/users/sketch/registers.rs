@@ -246,10 +246,10 @@ mod tests {
         ) {
             let mut merged = of(precision, &a);
             merged.merge(&of(precision, &b));
-            let whole = of(precision, &[a, b].concat());
-            prop_assert_eq!(parts(&merged), parts(&whole));
-            let read = Registers::of_words(precision, whole.words.clone()).unwrap();
-            prop_assert_eq!(parts(&read), parts(&whole));
+            let combined = of(precision, &[a, b].concat());
+            prop_assert_eq!(parts(&merged), parts(&combined));
+            let read = Registers::of_words(precision, combined.words.clone()).unwrap();
+            prop_assert_eq!(parts(&read), parts(&combined));
         }
     }
 }
