@@ -1,4 +1,4 @@
-//! The cells of a roll-up, sorted so that each question finds its own.
+//! The cells of a roll-up, grouped by combination of dimension values and by day.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -1,4 +1,4 @@
-//! Everything that is wrong with the sources of a project, at once: for `headcount check`.
+//! Reports every problem of the sources of a project: for `headcount check`.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The users behind the rows: for whoever wants to count them in another way.
+//! The users behind the rows of a report, for `bench accuracy`.
 
 use super::rows::sets;
 use super::{Question, ReportRow, count};

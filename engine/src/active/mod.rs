@@ -1,15 +1,14 @@
-//! The question and the rows that answer it.
+//! The arguments of a report, and its rows.
 //!
 //! ```text
-//! Question --> scan of the events, once --> Rollup (cells) --> values per node --> Rows
+//! Question --> scan of the events, once --> Rollup (cells) --> values per node --> rows
 //! ```
 //!
 //! [`answer`] does all of it for a project, and [`answer_into`] does so without keeping the rows.
-//! The parts, in order: [`periods`] lays periods over the days, [`nodes`] hangs metrics into the tree
-//! and cells under metrics, [`top`] chooses the dimension values that have rows, [`cell_index`] sorts
-//! the cells, [`values`] counts the users of every node in every period in which there are any, and
-//! [`rows`] makes the rows one after the other in their order.
-//! [`members`] hands out the users themselves.
+//! The steps, in order: [`periods`] lists the periods, [`nodes`] maps metrics to nodes of the tree
+//! and cells to metrics, [`top`] chooses the dimension values that have rows, [`cell_index`] groups
+//! the cells, [`values`] counts the users of every node and period, and [`rows`] makes the rows.
+//! [`members`] returns the users themselves.
 
 mod cell_index;
 mod inspect;

@@ -1,4 +1,4 @@
-//! Memory is reported to the overseer in steps, so that small pieces cost nothing to report.
+//! Receives the rows of a report, and reports their memory to the observer in steps.
 
 use super::ReportRow;
 use crate::Result;

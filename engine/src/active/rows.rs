@@ -1,4 +1,4 @@
-//! Values become rows, in their order, one after the other.
+//! Makes the rows of a report from counted values, in the order of the report.
 
 use std::collections::BTreeSet;
 

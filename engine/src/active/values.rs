@@ -1,5 +1,5 @@
-//! Counts users: for every set of dimension values, every wanted set of metrics, every period in
-//! which something happened. Periods without users take no memory.
+//! Counts users: for every combination of dimension values, every set of metrics and every period
+//! with events. Periods without users take no memory.
 
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 

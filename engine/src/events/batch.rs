@@ -1,4 +1,4 @@
-//! A checked batch: what the counting needs of some rows, and nothing else.
+//! A validated batch: the values of some rows that counting needs.
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, StringViewArray};
 use arrow::buffer::ScalarBuffer;

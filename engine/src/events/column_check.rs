@@ -1,6 +1,6 @@
-//! Whether a file has the columns that its source names, and whether their types can serve.
+//! Checks that a file has the columns its source names, in usable types.
 //!
-//! A scan stops at the first that does not fit; here all are found, without reading a row.
+//! A scan stops at the first problem; here all are found, without reading a row.
 
 use arrow::array::new_empty_array;
 use arrow::datatypes::SchemaRef;

@@ -1,4 +1,4 @@
-//! Arrow columns become instants, codes and user keys; what cannot be read is told apart.
+//! Converts Arrow columns to instants and codes, and finds the values that cannot be converted.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! One row of those that were rejected: where it lies and what stands in it.
+//! An example of a rejected row: its file, row and value.
 
 use std::fmt::{self, Write};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Files of events: their formats and compressions, and how their bytes are had.
+//! Event files: their formats and compressions, and how they are opened.
 
 use std::fs::File;
 use std::io::{BufReader, Cursor, ErrorKind, Read};

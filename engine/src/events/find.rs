@@ -1,4 +1,4 @@
-//! From the names in a project to the files of this machine and of object stores.
+//! Finds the event files of a source, on this machine and in object stores.
 //!
 //! A file is found once, however many patterns and symbolic links lead to it.
 

@@ -1,4 +1,4 @@
-//! Code books: every value of a dimension gets a small number, once per scan.
+//! Interns strings: every value of a dimension gets a code, once per scan.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};

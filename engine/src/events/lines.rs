@@ -1,8 +1,8 @@
-//! In which lines of a text file rows begin.
+//! Finds the lines of a text file in which rows start.
 //!
-//! Rows and lines differ: a header, empty lines, line breaks inside of quotes, objects that take
-//! several lines. The readers do not say where a row stood, so the file is read once more, up to
-//! the last of the rows; done only for the few rows that messages are about.
+//! Rows and lines differ: a header, empty lines, line breaks inside quotes, objects over several
+//! lines. The readers do not report line numbers, so the file is read again up to the last of the
+//! rows; done only for the few rows in messages.
 
 use std::io::Read;
 

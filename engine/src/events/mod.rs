@@ -1,8 +1,8 @@
-//! Files of events become checked batches: who did what on which day, under which circumstances.
+//! Reads event files into validated batches.
 //!
-//! A [`Source`] says where the events lie and which column is what. [`Scan`] reads all sources
-//! once, in parallel, decodes only the columns that are asked for, and hands every [`Batch`] to
-//! the sinks; what it cannot use it counts by reason ([`Rejects`]) instead of guessing.
+//! A [`Source`] says where the events are and which column is what. [`Scan`] reads all sources
+//! once, in parallel, decodes only the requested columns, and passes every [`Batch`] to the sinks.
+//! Rows that cannot be used are counted by reason ([`Rejects`]).
 
 mod batch;
 mod column_check;

@@ -1,4 +1,4 @@
-//! Parquet files: which columns, which row groups, and what their statistics already tell.
+//! Parquet files: columns, row groups, and their statistics.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Rows that cannot be counted, by reason, each reason with the first of its rows.
+//! Counts rejected rows by reason, with the first row of each reason.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

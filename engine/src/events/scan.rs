@@ -1,8 +1,8 @@
 //! One pass over all files of all sources, in parallel.
 //!
-//! The unit of work is a row group of a Parquet file, or a whole text file. Where the statistics
-//! of a row group say that all of its rows lie in one bucket, its time column is not even read;
-//! where they say that none lies in the range, nothing of it is.
+//! The unit of work is a row group of a Parquet file, or a whole text file. If the statistics of a
+//! row group say that all of its rows are in one bucket, its time column is not read; if they say
+//! that none is in the range, the row group is skipped.
 
 use std::ops::Range;
 use std::path::Path;

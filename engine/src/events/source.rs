@@ -1,4 +1,4 @@
-//! Where events lie and which column is what.
+//! Configuration of a source: its files, and which column is what.
 
 use super::Reason;
 use crate::calendar::{TimeUnit, Zone};

@@ -1,7 +1,7 @@
-//! The grain of time at which users are kept apart, and the clock that tells it for an instant.
+//! The time grain of a scan, and the bucket of an instant.
 //!
-//! A window is made of whole buckets: a month needs only months, thirty trailing days need days.
-//! The coarsest grain that serves is the cheapest.
+//! A window consists of whole buckets: a month needs only months, thirty trailing days need days.
+//! The coarsest possible grain is the cheapest.
 
 use std::ops::Range;
 

@@ -1,6 +1,7 @@
-//! One thread of a scan: reads row groups and text files, and makes checked batches of their rows.
+//! One thread of a scan: reads row groups and text files, and makes validated batches of their
+//! rows.
 //!
-//! Rows that cannot be counted are counted by their first fault and skipped.
+//! Rows that cannot be counted are rejected by their first fault.
 
 use arrow::array::{Array, ArrayRef};
 use arrow::record_batch::RecordBatch;

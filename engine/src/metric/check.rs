@@ -1,4 +1,4 @@
-//! What only shows when the parts stand side by side: unknown events, metrics that belong nowhere.
+//! Checks across definitions: unknown events, metrics without a group or stage.
 
 use std::collections::{BTreeSet, HashMap};
 

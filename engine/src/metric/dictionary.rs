@@ -1,4 +1,4 @@
-//! A whole dictionary: files in, definitions and problems out.
+//! Loads a dictionary: reads files, returns definitions and problems.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,14 +1,14 @@
-//! The dictionary: which events there are, which of them make a metric, and where a metric hangs
-//! in the tree of sections, stages and groups.
+//! The dictionary: which events there are, which of them make a metric, and the node of a metric in
+//! the tree of sections, stages and groups.
 //!
 //! Definitions are YAML files with the field names of GitLab's public ones, from the forms of 2021
-//! to the present, so that real ones load as they are. [`Dictionary::load`] reads all of them and
+//! to the present, so that real ones load unmodified. [`Dictionary::load`] reads all of them and
 //! collects every [`Problem`] with file, line and key instead of stopping at the first. Fields
 //! without a meaning here are kept as text and can be shown.
 //!
 //! Reading order: [`Dictionary`], [`Metric`] and its [`Rule`]s, [`Tree`].
 //!
-//! Not here: whether the sources really hold these events, and any counting.
+//! Not here: whether the sources contain these events, and any counting.
 
 pub mod yaml;
 

@@ -1,4 +1,4 @@
-//! The tree of sections, stages and groups, and where a metric hangs in it on a given day.
+//! The tree of sections, stages and groups, and the node of a metric on a given day.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,5 @@
-//! The answer of functions that tell an estimate with its interval: a struct of three BIGINT.
+//! The result type of functions that return an estimate with its interval: a struct of three
+//! BIGINT.
 
 use std::sync::Arc;
 

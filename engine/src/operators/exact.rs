@@ -1,6 +1,6 @@
-//! `exact_distinct(x)`: how many different values, exactly.
+//! `exact_distinct(x)`: the number of distinct values, exactly.
 //!
-//! It answers what `COUNT(DISTINCT x)` answers, from sets made to be filled fast
+//! The result is that of `COUNT(DISTINCT x)`, computed with sets made to be filled fast
 //! ([`GroupSets`]) instead of hash sets of values.
 
 use std::sync::{Arc, LazyLock};

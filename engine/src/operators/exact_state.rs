@@ -1,6 +1,6 @@
-//! The bytes of one group of `exact_distinct` between the two halves of the aggregation.
+//! The partial state of one group of `exact_distinct`.
 //!
-//! Parts of a query number their values on their own, so a state carries the values:
+//! Each part of a query assigns its own ids, so a state contains the values:
 //!
 //! * `1`, then a [written](UserSet::write) set of integers from 0 to 2^32 - 1; or
 //! * `2`, then each key as [`Key::write`] has it.

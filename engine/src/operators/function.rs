@@ -1,4 +1,4 @@
-//! What DataFusion asks of every function, answered once: an operator only says what is its own.
+//! The parts of DataFusion's function traits that are the same for every function.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};

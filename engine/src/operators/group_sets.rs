@@ -1,15 +1,14 @@
-//! One exact set of values per group, over numbers that all groups share.
+//! One exact set of values per group, over ids that all groups share.
 //!
-//! Integers from 0 to 2^32 - 1 are their own numbers at first: nothing has to be looked up, and
-//! for the ids of a real product, which are dense, nothing is faster. What is seen decides when
-//! that ends, not a setting. From then on every key is numbered in the order of first sight
-//! ([`IdDictionary`]), and the sets that exist are numbered anew. It ends for good
+//! Integers from 0 to 2^32 - 1 are their own ids at first: no lookup is needed, which is fastest
+//! for dense ids. As soon as that is no longer efficient, every key gets an id in the order of
+//! first sight ([`IdDictionary`]), and existing sets are converted. This happens once,
 //!
-//! * at the first key that is no such integer;
-//! * when the sets would be mostly gaps: [`MIN_SPARSITY`] times more numbers than values, and more than
-//!   [`MAX_BYTES_PER_VALUE`] bytes for each value of each group. A set takes up to 24 bytes for every page of
-//!   65,536 numbers below its largest, so this happens to many groups of far-flung values.
-//!   A single group of a million random 32-bit values is better off as it is.
+//! * at the first key that is not such an integer;
+//! * when the sets are sparse: [`MIN_SPARSITY`] times more ids than values, and more than
+//!   [`MAX_BYTES_PER_VALUE`] bytes for each value of each group. A set takes up to 24 bytes for
+//!   every page of 65,536 ids below its largest, so this happens with many groups of scattered
+//!   values. A single group of a million random 32-bit values stays as it is.
 
 use datafusion::logical_expr::EmitTo;
 

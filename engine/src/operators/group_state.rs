@@ -1,5 +1,5 @@
-//! Groups that hold a set or sketch each and take in others, in the bytes in which these are
-//! stored: as values of rows, and as what another part of the query hands on.
+//! Accumulators whose groups each hold a set or sketch and merge others in their stored form:
+//! values of rows, and partial states.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;

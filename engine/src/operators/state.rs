@@ -1,4 +1,4 @@
-//! How the groups of an operator travel: one column of `LargeBinary`, one value per group.
+//! Partial states of an operator: one column of `LargeBinary`, one value per group.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,12 +1,12 @@
 //! Which files of a project are in the store, which are new, and which have changed.
 //!
-//! A file is known by the digest of its content. `ingest` computes it for every file. Reports and
-//! SQL do not read files that they need not: they take a file for an ingested one if its source,
-//! name, size and time of modification (in nanoseconds; for an object the second and a hash of its
-//! entity tag) are those of the ledger. A file that was replaced by other content of the same size
-//! and was given the same time of modification is therefore not noticed by them. That is so if two
-//! writes fall into one tick of the file system's clock, and if a copy keeps times; `ingest`, and
-//! [`changed_files`] behind `headcount store verify --events`, notice it.
+//! A file is identified by the digest of its content. `ingest` computes it for every file. Reports
+//! and SQL skip reading ingested files: a file counts as ingested if its source, name, size and
+//! modification time (in nanoseconds; for an object the second and a hash of its entity tag) are
+//! those of the ledger. They therefore miss a file that was replaced by other content of the same
+//! size and modification time: two writes within one tick of the file system's clock, or a copy
+//! that keeps times. `ingest`, and [`changed_files`] behind `headcount store verify --events`,
+//! notice it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! New files of events into the store, exactly once.
+//! Ingests new event files into the store, exactly once.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,7 +1,7 @@
 //! Collects the users of one file as lists of ids, one for every cell, to be written to the store.
 //!
-//! Nothing is deduplicated on the way: a list costs four bytes an event and is sorted once, in the
-//! end, which is cheaper than looking up every event in a set that is not in the cache.
+//! Nothing is deduplicated while reading: a list costs four bytes per event and is sorted once at
+//! the end, which is cheaper than looking up every event in a set that is not in the cache.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -1,13 +1,13 @@
-//! Events become cells, once: for every (bucket of time, event, dimension values) the set of its
-//! users. Everything above, any stage, window or dimension, is set algebra on these.
+//! Aggregates events into cells: for every (time bucket, event, dimension values) the set of its
+//! users. Every stage, window and dimension of a report is computed from cells by set algebra.
 //!
-//! What is scanned today can be kept: [`ingest`](fn@ingest) rolls files up by day into the
-//! [store](crate::store), and [`Rollup::from_store`] makes cells of what lies there, together with the
-//! files that it does not have yet.
+//! [`ingest`](fn@ingest) stores the cells of files by day in the [store](crate::store), and
+//! [`Rollup::from_store`] reads cells from there, together with the files that are not in the store
+//! yet.
 //!
-//! Users are spread over [`SHARDS`] shards by their key. A shard numbers its own users and keeps
-//! its own sets, so threads seldom meet, the data of a shard stays in the cache while it is
-//! filled, and the counts of the shards simply add up: no user is in two of them.
+//! Users are distributed over [`SHARDS`] shards by their key. A shard has its own ids and sets, so
+//! threads seldom wait for each other, the data of a shard stays in the cache while it is filled,
+//! and the counts of the shards add up: no user is in two of them.
 
 mod approx;
 mod cell;

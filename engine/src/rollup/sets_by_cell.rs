@@ -1,4 +1,4 @@
-//! Stored sets by the cells that they belong to, and page by page of 65,536 numbers.
+//! Stored sets grouped by cell, and split into pages of 65,536 ids.
 
 use crate::Result;
 use crate::store::{Container, Containers, SHARD_BITS};

@@ -1,5 +1,5 @@
-//! The roll-up of one source as rows with the columns of its events, for queries that cannot tell
-//! the events of a day apart.
+//! The roll-up of one source as rows with the columns of its events, for queries whose result does
+//! not depend on the events within a day.
 
 use std::collections::BTreeSet;
 use std::fs::File;

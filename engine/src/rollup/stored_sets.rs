@@ -1,8 +1,8 @@
-//! Cells whose users lie in the store: counted shard by shard, without making sets of them first.
+//! Cells whose users are in the store: counted shard by shard, from the stored bytes.
 //!
-//! A shard is a million numbers, so a set of its users is a bitset of 128 KiB that stays in the
-//! cache while everything that is asked of the shard is answered. Trailing windows are told by
-//! [another pass](super::trailing).
+//! A shard has a million ids, so a set of its users is a bitset of 128 KiB that stays in the cache
+//! while all requests of the shard are counted. Trailing windows are counted in [another
+//! pass](super::trailing).
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;

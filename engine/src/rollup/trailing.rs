@@ -1,7 +1,7 @@
 //! Trailing windows over stored sets, in one pass over the days.
 //!
-//! A day is remembered for each user, which for a whole shard is more than a cache holds; so this
-//! takes a page of 65,536 numbers at a time.
+//! The last active day of each user is kept, which for a whole shard is more than a cache holds; so
+//! this processes a page of 65,536 ids at a time.
 
 use std::hint::black_box;
 

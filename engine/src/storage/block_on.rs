@@ -1,4 +1,4 @@
-//! Waiting for what runs on threads of its own: the log of a table, and object stores.
+//! Blocks on asynchronous work: the logs of tables, and object stores.
 
 use std::sync::LazyLock;
 

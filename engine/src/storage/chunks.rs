@@ -1,5 +1,5 @@
-//! The bytes of a Parquet file as its reader wants them: a file of this machine, or what was
-//! fetched of an object.
+//! The bytes of a Parquet file for the Parquet reader: a local file, or the fetched ranges of an
+//! object.
 
 use std::fs::File;
 use std::io::{BufReader, Read};

@@ -1,4 +1,4 @@
-//! What a file is known by: 128 bits over its content.
+//! The digest that identifies a file: 128 bits over its content.
 
 use std::fmt;
 use std::fs::File;

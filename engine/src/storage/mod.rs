@@ -1,8 +1,8 @@
-//! Where files lie: in folders of this machine, or in object stores. A store is written against
-//! [`Storage`]; files of events are read as [objects](Object) where they are none of this machine.
+//! Files in local folders and in object stores. A store is written to a [`Storage`]; event files in
+//! object stores are read as [objects](Object).
 //!
-//! In a folder, a file is written under another name, brought down to the disk and renamed; an
-//! object store needs none of that.
+//! In a folder, a file is written under a temporary name, synced and renamed; an object store needs
+//! none of that.
 
 mod block_on;
 mod chunks;

@@ -1,5 +1,5 @@
-//! An object that was found in an object store. Whatever is read of it is of that very object: if
-//! it was replaced meanwhile, reading fails.
+//! An object of an object store. Reads are conditional: if the object was replaced since it was
+//! found, they fail.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,9 +1,8 @@
-//! A place in an object store: a prefix in a bucket of S3, Google Cloud Storage or Azure, or of
-//! what speaks like one of them.
+//! A prefix in a bucket of S3, Google Cloud Storage or Azure, or of a compatible service.
 //!
-//! An object appears whole or not at all, and a commit appears only if no other one has taken its
-//! version (`If-None-Match`), so nothing here has to be renamed, synced or locked. A request that
-//! fails is repeated as `object_store` does it: up to ten times within three minutes.
+//! An object appears completely or not at all, and a commit fails if its version exists already
+//! (`If-None-Match`), so nothing has to be renamed, synced or locked. A failed request is repeated
+//! as `object_store` does it: up to ten times within three minutes.
 
 use std::fmt;
 use std::fs::File;

@@ -1,4 +1,4 @@
-//! An object on its way, as something that can be read.
+//! Reads an object as a stream.
 
 use std::io::{Error, ErrorKind, Read, Result};
 

@@ -2,8 +2,8 @@
 //!
 //! A row is the set of users of one (day, source, event, dimension values) in one shard. Rows are
 //! sorted by shard, month and the rest, and a row group ends where a shard or a month does (unless
-//! it would be tiny): a question about some months reads the row groups of these months, and two
-//! threads never need the same one.
+//! it would be tiny): a query over some months reads only their row groups, and no two threads need
+//! the same one.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
-//! Stored sets: Roaring bitmaps in the portable format, read where they lie.
+//! Stored sets: Roaring bitmaps in the portable format, read without deserializing them.
 //!
-//! A question looks at each stored set once, so making a bitmap of it in memory first would cost
-//! more than the answer. [`Containers`] walk the bytes as they are, and check what they walk.
+//! A query reads each stored set once, so deserializing it first would cost more than counting.
+//! [`Containers`] iterate over the bytes and validate them.
 //!
 //! Format: <https://github.com/RoaringBitmap/RoaringFormatSpec>
 

@@ -1,7 +1,7 @@
-//! Checksums of the parts of a data file, so that whoever reads a part can check just that part.
+//! Checksums of the parts of a data file, so that a part can be checked without reading the rest.
 //!
 //! The footer of a data file has a checksum for each column of each row group, in the order of the
-//! file, as key/value metadata that other Parquet readers pass by. The name of the file has the
+//! file, as key/value metadata that other Parquet readers ignore. The name of the file has the
 //! checksum of the footer, and the log of the table `activity` has one over the names of all files
 //! of the store (see [`Store`](super::Store)). Files written before there were checksums have
 //! neither, and are read unchecked.

@@ -1,9 +1,9 @@
-//! One Delta table: Parquet files in a place, and a log that says which of them belong to which
-//! version. The log is `deltalake`'s; the files are our own.
+//! One Delta table: Parquet files in a [`Storage`], and a log of the files of each version. The log
+//! is written by `deltalake`, the data files by this crate.
 //!
-//! The name of a data file ends with the digest of its bytes: a flipped byte is found, and what a
-//! killed process left is never mistaken for something else. Before it stands the checksum of the
-//! footer, which has [those of the other parts](super::checksums).
+//! The name of a data file ends with the digest of its bytes: a flipped byte is found, and files
+//! left by a killed process are never mistaken for others. Before the digest comes the checksum of
+//! the footer, which has [those of the other parts](super::checksums).
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

@@ -1,9 +1,9 @@
-//! One writer at a time. The operating system holds the lock and lets go of it when the process
-//! ends, however it ends: a killed process leaves no lock behind.
+//! The lock of the writing process. The operating system releases it when the process ends, so a
+//! killed process leaves no lock behind.
 //!
-//! An object store has no such lock: of two writers, the one whose commit comes second is told so.
-//! That needs a store that does not write over what is there if it is told so, and not all that
-//! speak like S3 know this.
+//! An object store has no such lock: of two writers, the second commit fails. That needs
+//! conditional writes (`If-None-Match`), which not every S3-compatible store supports; this is
+//! tested.
 
 use std::fs::{File, TryLockError};
 

@@ -1,4 +1,4 @@
-//! What keeps a store small, and what it is copied by: nothing of this changes an answer.
+//! Compaction, vacuum and export. None of it changes a result.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! The roll-up, stored: what is left of events when only "who, what, when" is asked.
+//! The roll-up on disk: which user did which event on which day.
 //!
 //! Four Delta Lake tables in one [`Storage`], a folder or a prefix in an object store, readable by
 //! everything that reads Delta:
@@ -6,20 +6,20 @@
 //! | table | a row is | columns |
 //! |---|---|---|
 //! | `activity` | the users of one (day, source, event, dimension values) in one shard | `day, source, event,` one for each dimension`, shard, users, user_count, event_count` |
-//! | `users` | a person whose key is not its own number | `scope, kind, key, number` |
-//! | `months` | everybody who did anything in a month, in one shard: the union of `activity` | `month, shard, users, user_count` |
+//! | `users` | a user whose key needs an id | `scope, kind, key, number` |
+//! | `months` | the users of any event in a month, in one shard: the union of `activity` | `month, shard, users, user_count` |
 //! | `files` | a file of events that was ingested | `source, name, hash, size, modified_ns, events, rejected, first, last, rejects, settings` |
 //!
-//! `users` is a Roaring bitmap in the portable format. Several rows may be about the same thing, when
-//! files came one after the other: their union counts. Different shards hold different people, so
+//! `users` is a Roaring bitmap in the portable format. Several rows may have the same keys, if
+//! files were ingested one after the other: their union counts. Shards hold disjoint users, so the
 //! counts of shards add.
 //!
-//! **Exactly once.** A version of the store is a version of `activity`. Its commit notes (as Delta
-//! application transactions, `headcount.users` and so on) which versions of the three other tables
-//! belong to it. These are committed first; the commit of `activity` then makes all
-//! of it visible at once, users, numbers and ledger. What a killed process has committed or
-//! written before that is seen by nobody, and the next commit leaves it out. So a file is in the
-//! ledger exactly if its events are in `activity`, whenever the power goes.
+//! **Exactly once.** A version of the store is a version of `activity`. Its commit contains (as Delta
+//! application transactions, `headcount.users` and so on) the versions of the three other tables
+//! that belong to it. These are committed first; the commit of `activity` then makes all
+//! of it visible at once: users, ids and ledger. What a killed process has committed or
+//! written before that is never read, and the next commit leaves it out. So a file is in the
+//! ledger if and only if its events are in `activity`, also after a crash or power loss.
 //!
 //! One process writes at a time ([`Lock`]). Where the lock does not reach, as in object stores and
 //! on some network file systems, a commit on a version that is no longer the newest fails, and
@@ -27,8 +27,8 @@
 //!
 //! **What has changed since it was written is an error**, not another answer. The names of data
 //! files have the checksums of their footers, these have [those of the other parts](Checksums), and
-//! the newest commit has one of everything that the logs of the version say. Each is checked by
-//! whoever reads the part. Versions and data files that earlier programs have made have no such
+//! the newest commit has one of everything that the logs of the version say. Each is checked
+//! when the part is read. Versions and data files that earlier programs have made have no such
 //! checksums; [`Store::compact`] makes them. [`Store::verify`] also compares the digests of whole
 //! files.
 //!

@@ -1,7 +1,7 @@
-//! Rows of the table `months`: everybody who did anything in a month, in one shard.
+//! Rows of the table `months`: the users of any event in a month, in one shard.
 //!
-//! All of it follows from `activity`; it is kept because "how many people a month" is asked most,
-//! and would have to unite every set there is.
+//! The table can be computed from `activity`; it is stored because monthly users are the most
+//! frequent query, and would need the union of all sets of the month.
 
 use std::sync::Arc;
 

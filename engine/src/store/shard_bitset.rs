@@ -1,4 +1,4 @@
-//! Sets of users as one bit for each number: what stored sets are united in.
+//! A set of users of one shard as a bitset, used to combine stored sets.
 
 use super::activity::SHARD_BITS;
 use super::{Container, containers};

@@ -1,8 +1,8 @@
-//! A checksum over what the logs of a version say, so that a log that has changed since it was
-//! written is an error and no other answer.
+//! A checksum over the logs of a version, so that a log that has changed since it was written is an
+//! error.
 //!
-//! Every commit of `activity` has it as a property of the table, behind the version that it is
-//! about. A version that an earlier program has made has none of its own, and is read unchecked.
+//! Every commit of `activity` stores it as a property of the table, together with the version it
+//! belongs to. Versions made by earlier programs have no checksum and are read unchecked.
 
 use std::fmt;
 

@@ -1,12 +1,12 @@
-//! Numbers for people, given once and kept for ever.
+//! Permanent ids of user keys.
 //!
-//! A key that is an integer from 0 to 2^32 - 1 and belongs to no scope is its own number. Every
-//! other key gets the next free number when it is first seen; the table `users` holds these, and
-//! no number is ever given to somebody else. The two kinds of numbers never meet in one set:
-//! shards below [`FIRST_ASSIGNED_SHARD`](super::FIRST_ASSIGNED_SHARD) hold the former, the others the latter.
+//! A key that is an integer from 0 to 2^32 - 1 and belongs to no scope is its own id. Every other
+//! key gets the next free id when it is first seen; the table `users` stores these, and an id is
+//! never reused. The two kinds of ids are never in one set: shards below
+//! [`FIRST_ASSIGNED_SHARD`](super::FIRST_ASSIGNED_SHARD) hold the former, the others the latter.
 //!
-//! Keys are spread over 64 parts by their hash, each with a lock of its own. The parts take turns
-//! with blocks of 4,096 numbers, so that numbers stay dense whatever part a key is in.
+//! Keys are distributed over 64 parts by their hash, each with a lock of its own. The parts take
+//! turns with blocks of 4,096 ids, so that ids stay dense whatever part a key is in.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

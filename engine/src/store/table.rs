@@ -1,5 +1,5 @@
-//! What others need to read the table `activity` on their own: where it lies, what is in it, and
-//! whose numbers its sets hold.
+//! What is needed to read the table `activity` directly: its storage, its columns, and the id space
+//! of its sets.
 
 use std::sync::Arc;
 

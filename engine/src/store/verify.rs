@@ -1,4 +1,4 @@
-//! Reads everything that a version is made of, and trusts nothing.
+//! Checks all data files, sets, ids and logs of a version.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! How a store gets its next version: data files that belong to no version yet, then the commits.
+//! Writes the next version of a store: first the data files, then the commits.
 
 use std::sync::atomic::Ordering;
 

@@ -1,10 +1,9 @@
-//! A hash table of keys of fixed width with their numbers, made for looking up many at a time.
+//! A hash table from keys of fixed width to ids, made for batched lookups.
 //!
-//! It is larger than the caches, so whoever looks up one key waits for memory, and whoever looks
-//! up the next one then waits again. [`at`](FixedKeyTable::at) reads one slot and decides nothing by it:
-//! called for many keys in a row whose [slots](FixedKeyTable::home_slot) are known, it is so little work that
-//! the processor fetches their slots at the same time. With a third of the slots free most keys
-//! lie in their first one.
+//! The table is larger than the CPU caches, so lookups one after another each wait for memory.
+//! [`at`](FixedKeyTable::at) reads one slot without a branch that depends on it: called for many
+//! keys in a row whose [slots](FixedKeyTable::home_slot) are known, it lets the processor fetch
+//! their slots at the same time. With a third of the slots free, most keys are in their home slot.
 
 use std::fmt;
 use std::hint::select_unpredictable;

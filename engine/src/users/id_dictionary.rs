@@ -1,8 +1,7 @@
-//! Every key gets a number, once: 0, 1, 2 ... in the order of first sight.
+//! Assigns every key an id: 0, 1, 2 ... in the order of first insertion.
 //!
-//! Sets of numbers are small and fast where sets of keys are neither, so keys that are not dense
-//! integers are numbered before they are counted. The numbering compares whole keys; the hash
-//! only finds the place to look.
+//! Sets of dense ids are smaller and faster than sets of keys, so keys that are not dense integers
+//! get ids before they are counted. Whole keys are compared; the hash only selects the slot.
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;

@@ -1,8 +1,8 @@
-//! Group columns as small numbers: every value of a column gets a code when it is first seen.
+//! Encodes group columns: every value of a column gets a code when it is first seen.
 //!
-//! Codes are what makes grouping cheap. Texts are looked up by the 16 bytes of their view, a
-//! dictionary's values once for each dictionary, and a calendar period (`date_trunc`) once for
-//! each run of rows in it, mostly once for a whole batch.
+//! Grouping by codes is cheap. Texts are looked up by the 16 bytes of their view, a dictionary's
+//! values once per dictionary, and a calendar period (`date_trunc`) once per run of rows in it,
+//! mostly once per batch.
 
 use std::sync::Arc;
 

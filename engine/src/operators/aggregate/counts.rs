@@ -1,4 +1,4 @@
-//! The counts of different values of one kind, exact or approximate, in one thread.
+//! The distinct counts of one kind, exact or approximate, in one thread.
 
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The sets of all groups, of one count and one thread.
+//! The sets of all groups, of one count in one thread.
 
 use arrow::buffer::NullBuffer;
 use rayon::iter::{

@@ -1,4 +1,4 @@
-//! The exact set of a group.
+//! The exact set of a group: ids, and integers that have no id yet.
 
 use arrow::array::ArrayRef;
 use arrow::buffer::NullBuffer;

@@ -1,4 +1,4 @@
-//! The physical operator.
+//! The physical operator [`DistinctAggregateExec`].
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Which rows each aggregate counts.
+//! The FILTER clauses of aggregates: which rows each aggregate counts.
 
 use std::sync::Arc;
 

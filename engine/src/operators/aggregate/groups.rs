@@ -2,7 +2,7 @@
 //!
 //! Columns are combined one after another: a group of the first k columns and a code of the next
 //! one make a group of k + 1 columns. Each pair is looked up in a table by its two numbers while
-//! such a table is not mostly empty, and by hash from then on.
+//! the table is dense enough, and by hash from then on.
 
 use arrow::array::UInt32Array;
 use hashbrown::HashTable;

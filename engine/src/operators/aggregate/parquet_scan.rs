@@ -1,11 +1,11 @@
-//! Local Parquet files, read row group by row group.
+//! Reads local Parquet files row group by row group.
 //!
-//! DataFusion's scan decodes every column of every row. Where an aggregation reads plain local
-//! files, with no filter on the way, it can be spared much of that: texts that are only grouped
-//! by are read as the codes they are stored as, and where the statistics of a row group say that
-//! all its timestamps lie in one period, they are not read at all: the first stands for all.
-//! Threads begin at different places and take row groups as they get done with others: one large
-//! file is enough for many, and where files follow time they have few groups in common.
+//! DataFusion's scan decodes every column of every row. If an aggregation reads plain local files
+//! without a filter, much of that can be skipped: texts that are only grouped by are read as
+//! dictionary codes, and if the statistics of a row group say that all its timestamps are in one
+//! period, the column is not read and its first value is used for all rows. Threads start at
+//! different row groups and take over those of slower threads: one large file is enough for many
+//! threads, and if files are ordered by time, the threads have few groups in common.
 
 use std::collections::HashSet;
 use std::fs::File;

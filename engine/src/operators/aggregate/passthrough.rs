@@ -1,4 +1,4 @@
-//! The aggregates that are not ours, in one thread.
+//! Aggregates other than distinct counts, computed by DataFusion's accumulators, in one thread.
 
 use std::sync::Arc;
 

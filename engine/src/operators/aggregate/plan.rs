@@ -1,4 +1,4 @@
-//! What is to be aggregated.
+//! The group columns and aggregates of a query.
 
 use std::sync::Arc;
 

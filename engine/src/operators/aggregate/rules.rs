@@ -1,4 +1,4 @@
-//! How queries come to the operator.
+//! The optimizer rules that plan queries onto the operator.
 
 use std::sync::Arc;
 

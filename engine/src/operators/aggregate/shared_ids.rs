@@ -1,14 +1,13 @@
-//! Numbers for the values of a column, shared by all threads of a query.
+//! Ids for the values of a column, shared by all threads of a query.
 //!
-//! A set of numbers is fast where the numbers are dense. So an integer from 0 up to [`MAX_DIRECT`] is
-//! its own number, without a look at anything, and every other value gets the next free number
-//! when it is first asked for. Each value is thus numbered once for the whole query, not once for
-//! each group and thread; and because whole keys are compared, nothing is ever hashed into an
-//! answer.
+//! Sets of ids are fast if the ids are dense. An integer from 0 up to [`MAX_DIRECT`] is used as its
+//! own id without a lookup; every other value gets the next free id when it is first needed. A
+//! value thus gets one id per query, not one per group and thread. Whole keys are compared, so hash
+//! collisions cannot change a count.
 //!
-//! It goes in two steps. A column becomes [integers](SharedIdDictionary::find), of which most already are
-//! [dictionary](SharedIdDictionary::direct); the others, large integers and negative ones, [get](SharedIdDictionary::assign)
-//! theirs when a set has so many of them that it wants numbers.
+//! There are two steps. [`find`](SharedIdDictionary::find) converts a column to integers, most of
+//! which are [ids already](SharedIdDictionary::direct). The others, large and negative integers,
+//! [get ids](SharedIdDictionary::assign) only if a set has many of them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};

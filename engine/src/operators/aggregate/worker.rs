@@ -1,4 +1,4 @@
-//! What one thread knows: its groups, and for each of them its sets and accumulators.
+//! The state of one thread: its groups, with their sets and accumulators.
 
 use std::sync::Arc;
 

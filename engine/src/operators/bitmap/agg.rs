@@ -1,7 +1,6 @@
 //! `bitmap_agg(x)`: the set of the users of rows.
 //!
-//! It fills the sets of `exact_distinct` and hands on the same states; only what is told in the
-//! end differs.
+//! It uses the sets and states of `exact_distinct`; only the result differs.
 
 use std::sync::{Arc, LazyLock};
 

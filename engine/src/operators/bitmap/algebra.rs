@@ -1,5 +1,5 @@
-//! Two sets of a row: `bitmap_and(a, b)` and its kind, their counts without the set, and whether
-//! anybody or everybody is in both.
+//! Functions of two sets: `bitmap_and(a, b)` and others, their counts without the set, and tests
+//! for common users.
 
 use std::sync::{Arc, LazyLock};
 

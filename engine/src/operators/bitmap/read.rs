@@ -1,4 +1,4 @@
-//! What one set tells: `bitmap_count(b)`, `bitmap_contains(b, x)`.
+//! Functions that read one set: `bitmap_count(b)`, `bitmap_contains(b, x)`.
 
 use std::sync::{Arc, LazyLock};
 

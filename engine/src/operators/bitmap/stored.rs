@@ -1,5 +1,5 @@
-//! `bitmap_of_store(users, shard, store)`: the sets of the store's table `activity`, which do not
-//! say whose numbers they hold, as sets that do.
+//! `bitmap_of_store(users, shard, store)`: adds the id space to the sets of the store's table
+//! `activity`, whose bytes do not contain it.
 
 use std::sync::{Arc, LazyLock};
 

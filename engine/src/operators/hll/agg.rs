@@ -1,6 +1,6 @@
 //! `hll_agg(x [, precision])`: a sketch of the users of rows.
 //!
-//! It is `approx_count_distinct` that tells the sketch instead of the number.
+//! It is `approx_count_distinct` with the sketch as the result instead of the number.
 
 use std::sync::{Arc, LazyLock};
 

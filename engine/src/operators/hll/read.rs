@@ -1,4 +1,4 @@
-//! What a sketch tells: `hll_count(h)`, `hll_bounds(h [, sigma])`.
+//! Functions that read a sketch: `hll_count(h)`, `hll_bounds(h [, sigma])`.
 
 use std::sync::{Arc, LazyLock};
 

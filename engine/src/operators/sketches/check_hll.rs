@@ -1,8 +1,8 @@
-//! Looks through the bytes of an HLL sketch before the crate reads them: it believes counts and sums
-//! that do not fit the registers, and stops the program on some that cannot be.
+//! Validates the bytes of an HLL sketch before the crate reads them: the crate trusts counts and
+//! sums that do not fit the registers, and panics on some invalid ones.
 //!
-//! The layout is that of `PreambleUtil` in datasketches-java: 8 bytes of preamble, then coupons (of a
-//! list or a set), or 32 bytes of sums and counts and then registers of 4, 6 or 8 bits.
+//! The layout is that of `PreambleUtil` in datasketches-java: 8 bytes of preamble, then coupons (of
+//! a list or a set), or 32 bytes of sums and counts and then registers of 4, 6 or 8 bits.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,4 @@
-//! Rows that are hashed into sketches.
+//! Hashes rows into sketches.
 
 use std::hash::{Hash, Hasher};
 

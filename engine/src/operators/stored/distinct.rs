@@ -1,4 +1,5 @@
-//! `rollup_distinct(people)`: how many different people, exactly.
+//! `rollup_distinct(users)`: the number of distinct users in rows of the store and of events,
+//! exactly.
 
 use std::sync::Arc;
 

@@ -1,10 +1,10 @@
-//! `COUNT(DISTINCT user)` over rows of the roll-up, and over rows of events beside them.
+//! `COUNT(DISTINCT user)` over rows of the roll-up and rows of events together.
 //!
-//! A rewritten query has a column of *people* in the place of the column of user keys: in a row of
-//! the roll-up it is a stored set ([`stored_users`]), in a row of events the number that the store
-//! has for its user ([`store_number`]). [`rollup_distinct`] counts everybody in such rows.
+//! In a rewritten query, a column of this type replaces the column of user keys: in a row of the
+//! roll-up it holds a stored set ([`stored_users`]), in a row of events the id of its user in the
+//! store ([`store_number`]). [`rollup_distinct`] counts the users in such rows.
 //!
-//! None of this is registered: people exist inside of plans only.
+//! These functions are not registered: they exist only inside plans.
 
 mod distinct;
 mod number;

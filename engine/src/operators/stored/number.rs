@@ -1,4 +1,4 @@
-//! `store_number(user)`: the user of a row of events as the store has it.
+//! `store_number(user)`: the id of an event's user in the store.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};

@@ -1,14 +1,14 @@
-//! The stored form of a set. Equal sets have equal bytes, and what is read is checked byte by byte.
+//! The stored form of a set. Equal sets have equal bytes, and reading checks every byte.
 //!
 //! * Integers: Roaring's portable form, of 32 bits if all are below 2^32, else of 64: the number of
-//!   bitmaps, then the high half and the bitmap of each. Runs stand wherever they are smaller.
-//!   Nobody is the empty bitmap of 32 bits.
-//! * Numbers of a store: `HCB`, version 1, 16 bytes that name the numbering, then the form of 64
-//!   bits: high half 0 are integers, 1 the numbers that the store has given.
+//!   bitmaps, then the high half and the bitmap of each. Run containers are used wherever they are
+//!   smaller. The empty set is the empty bitmap of 32 bits.
+//! * Ids of a store: `HCB`, version 1, 16 bytes that identify the id space, then the form of 64
+//!   bits: high half 0 are integers, 1 the ids assigned by the store.
 //! * Keys: `HCK`, version 1, then every key as [`Key::write`] has it, in order.
 //!
-//! The portable forms do not say which of them they are. Both are tried; each accounts for every
-//! byte, so only one can be right.
+//! The two portable forms have no tag. Both are tried; each must use every byte, so at most one
+//! fits.
 
 use std::io::{self, Write};
 

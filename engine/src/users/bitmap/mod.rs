@@ -1,16 +1,16 @@
-//! A set of users as a value: it knows whose numbers are in it, and its bytes say so.
+//! A set of users as a value. Its bytes say which kind of keys or ids it holds.
 //!
 //! | form | holds | bytes |
 //! |---|---|---|
 //! | integers | keys that are integers, by their 64 bits | Roaring portable, of 32 bits if that is enough |
-//! | numbered | integers below 2^32, and numbers that one store has given | `HCB`, version, [`Space`], Roaring |
+//! | numbered | integers below 2^32, and ids assigned by one store | `HCB`, version, [`Space`], Roaring |
 //! | keys | keys of any kind, themselves | `HCK`, version, the keys in order |
 //!
-//! An integer below 2^32 is its own number in every store, so the first two forms unite as long as
-//! nothing larger is in them. Everything else is another identity space: numbers of two stores, or
-//! numbers and keys, are never put together. Nobody is the same in all forms.
+//! An integer below 2^32 is stored as it is in every store, so sets of the first two forms can be
+//! combined unless they hold a larger integer. Other sets cannot: combining ids of two stores, or
+//! ids and keys, is an error. The empty set belongs to all forms.
 //!
-//! Equal sets have equal bytes, and reading checks every byte ([`bytes`]). The portable form is
+//! Equal sets have equal bytes, and reading checks every byte ([`bytes`]). The portable format is
 //! <https://github.com/RoaringBitmap/RoaringFormatSpec>.
 
 mod bytes;

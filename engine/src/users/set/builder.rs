@@ -1,8 +1,8 @@
-//! Fills a set fast: users wait in a tail until there are enough of them to be worth a visit.
+//! Fills a set fast: inserts are buffered in a tail and moved to the pages in batches.
 //!
-//! A set is often larger than a cache, and many are filled at once. Put in one by one, nearly
-//! every user would wait for memory; a tail is written in order, and when it is full everything
-//! in it goes to the pages of one set, most of which are then met more than once.
+//! A set is often larger than a cache, and many are filled at once. Inserting one by one would cost
+//! a cache miss for nearly every user. The tail is written sequentially; when it is full, all of it
+//! is moved to the pages of one set, most of which get several users at a time.
 
 use super::page::{Page, page_mut};
 use super::{Repr, UserSet, high, low};

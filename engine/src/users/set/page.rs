@@ -1,4 +1,4 @@
-//! A page: the users of one stretch of 65,536 numbers.
+//! A page of a set: the users with 65,536 consecutive ids.
 
 use std::hint::black_box;
 

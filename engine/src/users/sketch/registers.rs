@@ -1,9 +1,9 @@
-//! HyperLogLog++ registers that are fast to raise.
+//! HyperLogLog++ registers that are fast to update.
 //!
-//! Where a register stands and what raises it are those of the crate `hyperloglogplus`, which
-//! makes the estimate. Its registers come only one key at a time, behind its hashers; ours also
-//! know the smallest of them, so that most hashes are known to change nothing before any register
-//! is looked at: with 60 users to a register, seven of eight.
+//! The layout of the registers and the update rule are those of the crate `hyperloglogplus`, which
+//! computes the estimate. The crate takes only one key at a time, through its hashers. These
+//! registers also keep the smallest register value, so most hashes are known to change nothing
+//! before a register is read: with 60 users per register, seven of eight.
 
 use std::hash::{BuildHasher, Hasher};
 
