@@ -26,11 +26,11 @@ pub struct Project {
     pub zone: Zone,
     /// Events after this day are rejected: the usual trace of a clock set wrong.
     pub no_events_after: Option<Day>,
-    /// Where events lie.
+    /// The sources of events.
     pub sources: Vec<Source>,
-    /// Where definitions lie.
+    /// The files of the dictionary.
     pub dictionary: Paths,
-    /// Where the roll-up lies.
+    /// The storage of the store.
     pub store: Storage,
     /// Dimensions that the roll-up keeps apart; all of them if `None`.
     pub store_dimensions: Option<Vec<String>>,

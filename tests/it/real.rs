@@ -166,7 +166,7 @@ fn every_node_of_the_tree() {
     let today = first_day("2026-08-22").unwrap();
     let mut people: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
     for metric in &dictionary.metrics {
-        let place = dictionary.tree.place(metric, today);
+        let place = dictionary.tree.placement(metric, today);
         let selected = metric.rules.iter().map(condition).reduce(Expr::or).unwrap();
         let query = events()
             .filter(selected)

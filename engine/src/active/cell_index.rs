@@ -11,7 +11,7 @@ use crate::events::ScanObserver;
 use crate::metric::Dictionary;
 use crate::rollup::{Rollup, UserExpr};
 
-/// What is counted: the union of some metrics, or (`None`) everybody.
+/// The users to count: the union of some metrics, or (`None`) all users.
 pub(super) type MetricSet = Option<Vec<usize>>;
 
 /// One value for each dimension of `--by`; `None` is All.
@@ -40,7 +40,7 @@ pub(super) struct BucketCells {
 const MAP_ENTRY_BYTES: usize = 16;
 
 impl<'a> CellIndex<'a> {
-    /// Sorts the cells. The first `by` of `dimensions` are those to tell users apart by.
+    /// Groups the cells by the first `by` of `dimensions`.
     pub(super) fn new(
         dictionary: &'a Dictionary,
         rollup: &'a Rollup,

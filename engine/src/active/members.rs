@@ -10,7 +10,7 @@ use crate::{Error, Result};
 
 /// Counts exactly and hands every row of the report that stands for one set of users to `each`,
 /// with these users in the order of their hashes. Rows that are sums or maxima are left out.
-/// Returns everybody who did anything that is counted, in the same order.
+/// Returns all counted users, in the same order.
 ///
 /// # Errors
 /// Those of [`answer`](super::answer), and of `each`.

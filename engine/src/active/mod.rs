@@ -50,7 +50,7 @@ pub enum TreeOf {
     Period,
 }
 
-/// What is asked.
+/// The arguments of a report.
 #[derive(Clone, Debug)]
 pub struct Question {
     /// The named window.
@@ -59,14 +59,14 @@ pub struct Question {
     pub levels: BTreeSet<Level>,
     /// How nodes above an action are rolled up.
     pub method: Method,
-    /// Dimensions to tell users apart by; every set of values with their All rows.
+    /// Dimensions to group by; every combination of values, with their All rows.
     pub by: Vec<String>,
     /// So many values of each dimension, the largest, have rows of their own; all others are the
     /// value [`OTHER_LABEL`] together.
     pub top: Option<NonZeroUsize>,
-    /// First day asked for; the data's first day if `None`.
+    /// First requested day; the data's first day if `None`.
     pub from: Option<Day>,
-    /// Last day asked for; the data's last day if `None`.
+    /// Last requested day; the data's last day if `None`.
     pub to: Option<Day>,
     /// The data ends with this day: later events are not looked at.
     pub as_of: Option<Day>,
@@ -101,9 +101,9 @@ pub struct Answer {
     pub report: Report,
     /// Range of the data and rejected rows.
     pub summary: ScanSummary,
-    /// Events by name that the dictionary does not know.
+    /// Events by name that are not in the dictionary.
     pub unmapped: std::collections::BTreeMap<String, u64>,
-    /// What a reader should be told besides.
+    /// Messages for the user.
     pub notes: Vec<String>,
     /// Heap bytes of all sets or sketches that the rows were counted from.
     pub bytes: usize,
@@ -172,7 +172,7 @@ pub fn answer_into(
 /// Whether [`answer`] would read the store or the events, without reading them.
 ///
 /// # Errors
-/// When the store is broken, or cannot be passed by.
+/// When the store is broken, or cannot answer although some events are only in it.
 pub fn source_plan_for(
     project: &Project,
     dictionary: &Dictionary,
@@ -266,7 +266,7 @@ fn check(project: &Project, dictionary: &Dictionary, question: &Question) -> Res
     Ok(())
 }
 
-/// The dimensions to read: those asked for, then those that filters of metrics look at.
+/// The dimensions to read: those of the arguments, then those of filters of metrics.
 fn dimensions(
     project: &Project,
     dictionary: &Dictionary,

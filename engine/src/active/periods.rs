@@ -9,10 +9,10 @@ use crate::calendar::{Day, Period, Window, Zone};
 /// nothing is kept of a period besides its days.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ReportPeriods {
-    /// Those that were asked for, and in front of them the one that the first of these is compared
+    /// The requested periods, and before them the one that the first of these is compared
     /// with, if the data reach back to it.
     pub(super) periods: Vec<Period>,
-    /// Place of the first period that was asked for.
+    /// Index of the first requested period.
     first_requested: usize,
     /// So many periods from the start are complete.
     complete: usize,
@@ -21,7 +21,7 @@ pub(super) struct ReportPeriods {
 }
 
 impl ReportPeriods {
-    /// The places of the periods that were asked for.
+    /// The indexes of the requested periods.
     pub(super) fn requested(&self) -> Range<usize> {
         self.first_requested..self.periods.len()
     }
@@ -36,7 +36,7 @@ impl ReportPeriods {
         at.checked_sub(1).filter(|before| *before >= self.before_data)
     }
 
-    /// The newest complete period that was asked for; the newest one if none is complete.
+    /// The newest complete requested period; the newest one if none is complete.
     pub(super) fn newest(&self) -> Option<Period> {
         let requested = &self.periods[self.requested()];
         let complete = self.complete.saturating_sub(self.first_requested);
@@ -64,9 +64,9 @@ pub(super) fn range(question: &Question, zone: &Zone) -> Range<i64> {
 /// The periods of a report over data from `first` to `last` (days that hold an event), whose end
 /// is the instant `end`.
 ///
-/// A period stands in the report if it is that of a day asked for, and that of a day of the data:
-/// whoever asks for the first of January has January, also where the data begin on the fifth. The
-/// range asked for has no end where none is named.
+/// The report has a period if it contains a requested day and a day of the data: a request for the
+/// first of January includes January, also if the data start on the fifth. A requested range
+/// without a bound is open at that end.
 pub(super) fn periods(
     question: &Question,
     first: Day,

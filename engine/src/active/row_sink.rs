@@ -21,7 +21,7 @@ impl<'a> MemoryReporter<'a> {
     /// Adds bytes that are about to be taken.
     ///
     /// # Errors
-    /// That of the overseer, if it refuses them.
+    /// The error of the observer, if it refuses them.
     pub(super) fn add(&mut self, bytes: usize) -> Result<()> {
         self.unreported += bytes;
         if self.unreported < REPORT_STEP {
@@ -54,7 +54,7 @@ pub struct CollectedRows<'a> {
 }
 
 impl<'a> CollectedRows<'a> {
-    /// No rows yet; `observer` is told of the memory that they take.
+    /// No rows yet; their memory is reported to `observer`.
     pub fn new(observer: &'a dyn ScanObserver) -> Self {
         Self { rows: Vec::new(), memory: MemoryReporter::new(observer) }
     }

@@ -19,7 +19,7 @@ pub struct Survey {
     pub dimensions: Vec<String>,
     /// Events that were read, by the event's name.
     pub events: BTreeMap<String, u64>,
-    /// Events of names that the dictionary does not know: counted nowhere.
+    /// Events whose names are not in the dictionary: not counted.
     pub unknown: BTreeMap<String, u64>,
     /// Known events that no counted metric selects, by name and values in the order of
     /// `dimensions`: they are in the total only.
@@ -45,7 +45,7 @@ pub(super) fn survey(
     let dimensions = super::dimensions(project, dictionary, &[], &mut notes);
     let scan = Scan::open(&project.root, &project.sources, &dimensions)?;
     let request = request(project, observer);
-    // Nobody is counted here, so the smallest sketches serve.
+    // The counts are not used, so the smallest sketches will do.
     let counting = Counting::Approx(*PRECISIONS.start());
     let rollup = Rollup::build(&scan, &request, &counted_events(dictionary), counting)?;
     let selections = selections(dictionary, &dimensions, &rollup.cells);

@@ -174,7 +174,7 @@ fn series_request(
     let (mut targets, mut list) = (Vec::new(), Vec::new());
     for place in touched_periods(days.keys().copied(), periods) {
         let expr = index.expr_of(days, periods[place], metric_set);
-        // Nobody did all of several things of which one was not done.
+        // An intersection with an empty union is empty.
         if expr.iter().any(|term| !term.is_empty() && term.iter().all(|cells| !cells.is_empty())) {
             targets.push(place as u32);
             list.push(expr);
@@ -230,7 +230,7 @@ fn runs(
     (runs, days)
 }
 
-/// Counts that are of somebody, with the places of their periods.
+/// Counts above zero, with the indexes of their periods.
 fn to_series(targets: &SeriesTarget, counts: &[Estimate], periods: &[Period]) -> Series {
     let has_users = |(_, users): &(u32, Estimate)| users.high > 0;
     match targets {
@@ -256,7 +256,7 @@ fn exact(users: u64) -> Estimate {
     Estimate { users, low: users, high: users }
 }
 
-/// Heap bytes of what is asked, and of its counts.
+/// Heap bytes of a request and of its counts.
 fn size(request: &CountRequest, targets: &SeriesTarget) -> usize {
     let list = |cells: &Vec<u32>| size_of_val(cells) + cells.capacity() * size_of::<u32>();
     let request_bytes = match request {

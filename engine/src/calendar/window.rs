@@ -54,7 +54,7 @@ pub enum Window {
 }
 
 impl Window {
-    /// The one period that is meant by somebody who stands on `day`.
+    /// The period of a report made on `day`.
     ///
     /// Calendar windows and `last_28d_of_month`: that of the day's week, month and so on (for the
     /// latter the day itself may lie before it). `trailing_<n>d`: ends on the day. `iso_4w`: the

@@ -128,11 +128,11 @@ pub struct Batch {
     /// First day (as [`Day::number`](crate::calendar::Day::number)) of the bucket of each row,
     /// or [`SKIP`].
     pub buckets: Codes<i32>,
-    /// Code of the event name in the scan's event book.
+    /// Code of the event name in the scan's interner.
     pub events: Codes<u32>,
-    /// For every dimension asked for, the code of the value in its book.
+    /// For every requested dimension, the code of the value in its interner.
     pub dimensions: Vec<Codes<u32>>,
-    /// Code of the scope in the scan's scope book plus one; 0 without a scope.
+    /// Code of the scope in the scan's interner; 0 without a scope.
     pub scopes: Codes<u32>,
     /// The user keys.
     pub users: UserKeys,

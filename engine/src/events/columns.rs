@@ -26,7 +26,7 @@ pub(super) struct Times {
 /// Reads a time column of any supported type.
 ///
 /// # Errors
-/// When the type cannot tell a time, or numbers come without a declared unit.
+/// When the type cannot be a time, or numbers have no declared unit.
 pub(super) fn times(array: &ArrayRef, source: &Source, zone: &Zone) -> Result<Times> {
     let unit_of = |unit: &ArrowUnit| match unit {
         ArrowUnit::Second => TimeUnit::Second,

@@ -100,7 +100,7 @@ impl fmt::Display for Example {
         let Some(Details { line, column, value }) = &self.details else { return Ok(()) };
         let line = match line {
             Line::Known(line) => *line,
-            // A file that is gone meanwhile still has had that row.
+            // The file may have been deleted since.
             Line::In(file) => {
                 lines_of(file, &[self.row]).ok().and_then(|lines| lines.first().copied())
             }

@@ -28,7 +28,7 @@ impl EventFile {
     ///
     /// # Errors
     /// When a pattern matches no event file, or names a file of unknown format, or an object store
-    /// cannot be asked.
+    /// cannot be listed.
     pub fn find(base: &Path, patterns: &[String]) -> Result<Vec<Self>> {
         matching(base, patterns, true)
     }
@@ -189,7 +189,7 @@ fn walk(
     Ok(())
 }
 
-/// What lies in a folder, by name.
+/// The entries of a folder, by name.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let failed = |cause| Error::io(folder, cause);
     let entries = std::fs::read_dir(folder).map_err(failed)?;

@@ -120,8 +120,8 @@ pub struct Rejects {
 }
 
 impl Rejects {
-    /// Counts `rows` more. `make` gives the first of them, and is called only if it lies before
-    /// the first one known: `file` and `row` say where it lies.
+    /// Counts `rows` more. `make` gives the first of them, and is called only if it is before
+    /// the first one known: `file` and `row` are its position.
     pub fn add(
         &mut self,
         source: &str,
@@ -154,7 +154,7 @@ impl Rejects {
         add(&mut self.days, (reason, day), 1, location, make);
     }
 
-    /// `(reason, day, rows)` of the rows that [`add_day`](Self::add_day) was told of.
+    /// `(reason, day, rows)` of the rows added by [`add_day`](Self::add_day).
     pub fn days(&self) -> impl Iterator<Item = (Reason, Day, &Rejected)> {
         self.days.iter().map(|((reason, day), rejected)| (*reason, *day, rejected))
     }

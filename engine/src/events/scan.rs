@@ -27,22 +27,22 @@ pub trait Sink: Send {
     fn take(&mut self, batch: &Batch) -> Result<()>;
 }
 
-/// Whoever waits for a scan: is told how far it is and what it takes, and may end it.
+/// Observes a scan: gets its progress and memory, and can cancel it.
 pub trait ScanObserver: Sync {
-    /// Called with the rows done so far and the rows in all; 0 if text files do not tell.
+    /// Called with the rows done so far and the rows in all; 0 if text files are among them.
     ///
     /// # Errors
     /// Any error ends the scan.
     fn progress(&self, done: u64, total: u64) -> Result<()>;
 
-    /// Called with every few bytes of the heap that the answer takes, before more are taken.
+    /// Called before more heap memory is allocated, with the number of bytes.
     ///
     /// # Errors
     /// Any error ends the scan.
     fn reserve(&self, more: usize) -> Result<()>;
 }
 
-/// Who only looks on.
+/// An observer of the progress only.
 impl<F: Fn(u64, u64) + Sync> ScanObserver for F {
     fn progress(&self, done: u64, total: u64) -> Result<()> {
         self(done, total);
@@ -54,21 +54,21 @@ impl<F: Fn(u64, u64) + Sync> ScanObserver for F {
     }
 }
 
-/// What to read, and how to tell time.
+/// What to read, and the time grain and zone.
 pub struct Request<'a> {
     /// Zone in which days are days.
     pub zone: &'a Zone,
     /// Grain of time.
     pub grain: TimeGrain,
-    /// Instants (microseconds) to count; rows outside are skipped, which is no fault of theirs.
+    /// Instants (microseconds) to count; rows outside are skipped, not rejected.
     pub range: Range<i64>,
     /// Rows at or after this instant are rejected; if `None`, those after the year 9999.
     pub bound: Option<i64>,
-    /// Who waits for it.
+    /// Observer of progress and memory.
     pub observer: &'a dyn ScanObserver,
 }
 
-/// What the scan saw besides the batches.
+/// Range of the data and rejected rows of a scan.
 #[derive(Clone, Debug, Default)]
 pub struct ScanSummary {
     /// Oldest instant of all good rows, in the range or not.
@@ -88,7 +88,7 @@ pub struct Scan {
     text: Vec<(usize, EventFile)>,
     /// Codes of event names.
     pub events: StringInterner,
-    /// Codes of each dimension's values, in the order asked for.
+    /// Codes of each dimension's values, in the requested order.
     pub interners: Vec<StringInterner>,
     /// Codes of the scopes that user keys belong to.
     pub scopes: StringInterner,
@@ -159,7 +159,7 @@ impl Scan {
         Ok(scan)
     }
 
-    /// Rows of all Parquet files; text files tell theirs only when they are read.
+    /// Rows of all Parquet files; the rows of text files are not known before they are read.
     pub fn known_rows(&self) -> u64 {
         self.parquet.iter().flat_map(|(_, file)| &file.groups).map(|group| group.rows).sum()
     }

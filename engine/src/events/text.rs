@@ -34,8 +34,8 @@ pub fn columns(file: &EventFile, wanted: &[String]) -> Result<Vec<String>> {
                 let reader = BufReader::new(file.open_text()?);
                 Ok(match json::reader::infer_json_schema(reader, rows) {
                     Ok((schema, _)) => schema.fields().iter().map(|f| f.name().clone()).collect(),
-                    // A key changes its type, or a line is broken. The reader tells the latter,
-                    // and forgives the former for keys that nobody asked for.
+                    // A key changes its type, or a line is broken. The reader reports the latter,
+                    // and ignores the former for keys that are not requested.
                     Err(_) => wanted.to_vec(),
                 })
             };

@@ -40,7 +40,7 @@ impl TimeGrain {
     }
 }
 
-/// Tells the bucket of an instant; runs of rows in one bucket cost two comparisons each.
+/// Computes the bucket of an instant; rows in the same bucket as the last one cost two comparisons.
 #[derive(Clone, Debug)]
 pub struct TimeBucketer {
     grain: TimeGrain,
@@ -50,7 +50,7 @@ pub struct TimeBucketer {
 }
 
 impl TimeBucketer {
-    /// A clock for a granularity in a zone.
+    /// Buckets of a grain in a zone.
     pub fn new(grain: TimeGrain, zone: &Zone) -> Self {
         Self { grain, zone: zone.clone(), last: (0..0, None), known: Vec::new() }
     }
@@ -97,9 +97,9 @@ mod tests {
     const SECOND: i64 = 1_000_000;
 
     proptest! {
-        /// One clock for all instants in a row, so that what it remembers is used.
+        /// One bucketer for all instants in a row, so that its cache is used.
         #[test]
-        fn the_clock_agrees_with_the_calendar(
+        fn the_bucketer_agrees_with_the_calendar(
             zone in proptest::sample::select(vec!["UTC", "Europe/Berlin", "Pacific/Apia"]),
             window in proptest::sample::select(vec![
                 Window::Day, Window::Week, Window::Month, Window::Year, Window::Last28dOfMonth,
@@ -110,14 +110,14 @@ mod tests {
         ) {
             let zone = Zone::get(zone).unwrap();
             let grain = TimeGrain::of(window);
-            let mut clock = TimeBucketer::new(grain, &zone);
+            let mut bucketer = TimeBucketer::new(grain, &zone);
             for instant in near.iter().chain(&far).chain(&near) {
                 let day = zone.day_of(*instant);
                 let expected = Some(window.at(day)).filter(|period| period.contains(day));
-                prop_assert_eq!(clock.bucket(*instant), expected.map(|period| period.start));
-                let bounds = clock.bounds(*instant);
+                prop_assert_eq!(bucketer.bucket(*instant), expected.map(|period| period.start));
+                let bounds = bucketer.bounds(*instant);
                 for inside in [bounds.start, bounds.end - 1] {
-                    prop_assert_eq!(clock.bucket(inside), expected.map(|period| period.start));
+                    prop_assert_eq!(bucketer.bucket(inside), expected.map(|period| period.start));
                 }
             }
         }

@@ -64,7 +64,7 @@ impl<'a, S: Sink> Worker<'a, S> {
         (self.sink, self.summary)
     }
 
-    /// Reads one unit; `advance` is told the rows done and says whether to go on.
+    /// Reads one unit; `advance` gets the rows done and returns whether to go on.
     pub(super) fn run_unit(
         &mut self,
         unit: &WorkUnit<'_>,

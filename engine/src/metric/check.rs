@@ -33,7 +33,7 @@ pub(super) fn event_names<'a>(
     }
 }
 
-/// Warns of metrics without events, and of those that hang nowhere in the tree.
+/// Warns of metrics without events, and of those without a node in the tree.
 pub(super) fn metrics(metrics: &[Metric], tree: &Tree, problems: &Problems) {
     for metric in metrics.iter().filter(|metric| metric.status != Status::Removed) {
         let warn = |line: usize, key: &str, message: String, help: Option<String>| {
@@ -45,7 +45,7 @@ pub(super) fn metrics(metrics: &[Metric], tree: &Tree, problems: &Problems) {
                 format!("`{}` has no events, so its users are not counted", metric.key_path);
             warn(metric.line, &metric.key, message, None);
         }
-        // Without any stage there is nothing to hang on; a tree without stages is reported itself.
+        // A tree without stages is reported itself.
         if !tree.stages.is_empty()
             && let Some((message, help)) = missing_group(metric, tree)
         {
@@ -58,8 +58,8 @@ pub(super) fn metrics(metrics: &[Metric], tree: &Tree, problems: &Problems) {
 
 /// What is wrong with a metric's owner: the message and the help.
 fn missing_group(metric: &Metric, tree: &Tree) -> Option<(String, Option<String>)> {
-    let place = tree.place_ever(metric);
-    let instead = match place {
+    let placement = tree.any_placement(metric);
+    let instead = match placement {
         Placement { stage: Some(stage), .. } => format!("the metric belongs to stage `{stage}`"),
         Placement { section: Some(section), .. } => {
             format!("the metric belongs to section `{section}`")
@@ -68,7 +68,7 @@ fn missing_group(metric: &Metric, tree: &Tree) -> Option<(String, Option<String>
     };
     let Some(group) = &metric.group else {
         let message = format!("`{}` has no product_group: {instead}", metric.key_path);
-        return place.stage.is_none().then_some((message, None));
+        return placement.stage.is_none().then_some((message, None));
     };
     let stages = tree.stages.iter().map(|stage| stage.slug.as_str());
     let groups = tree.groups().map(|group| group.slug.as_str());

@@ -326,7 +326,7 @@ fn the_owners_as_they_are_spelled() {
         ("topology", Some("enablement"), None, None),
         ("counts.count_total_list_mcp_tools", None, None, None),
     ] {
-        let place = GITLAB.tree.place(metric(key_path), day);
+        let place = GITLAB.tree.placement(metric(key_path), day);
         assert_eq!(place, Placement { section, stage, group }, "{key_path}");
     }
     let nodes = GITLAB.tree.nodes_on(day);

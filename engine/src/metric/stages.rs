@@ -101,7 +101,7 @@ fn section_of(tree: &mut Tree, declared: usize, view: &View<'_>) -> Option<Strin
     Some(key.to_owned())
 }
 
-/// Reads a group of the newest stage. A group may move to another stage, but it hangs in one
+/// Reads a group of the newest stage. A group may move to another stage, but it belongs to one
 /// place at a time.
 fn group(tree: &Tree, key: &str, view: &View<'_>) -> Option<Group> {
     // `groups: {orm: }` is a group with nothing to say about it.

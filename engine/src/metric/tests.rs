@@ -432,7 +432,7 @@ fn a_metric_hangs_where_its_group_hangs_on_that_day() {
         let dictionary =
             dictionary(MOVING, EVENTS, &format!("{{key_path: a, events: [opened], {owner}}}"));
         assert!(!dictionary.has_errors(), "{:?}", problems(&dictionary));
-        let found = dictionary.tree.place(&dictionary.metrics[0], day(on));
+        let found = dictionary.tree.placement(&dictionary.metrics[0], day(on));
         assert_eq!(found, expected, "{owner} on {on}");
     }
 }

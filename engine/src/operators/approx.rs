@@ -156,7 +156,7 @@ pub(super) fn precision(name: &str, arguments: &[Arc<dyn PhysicalExpr>]) -> Resu
 #[derive(Debug)]
 pub(super) struct ApproxGroups {
     empty: Sketch,
-    /// The stored form of a sketch that has seen nobody; with one hash behind it, of one user.
+    /// The stored form of an empty sketch; with one hash after it, of one user.
     header: Vec<u8>,
     sketches: Vec<Sketch>,
     /// Heap bytes of all sketches together.

@@ -25,7 +25,7 @@ fn fields() -> Fields {
     Fields::from(vec![field("low"), field("estimate"), field("high")])
 }
 
-/// The type of the answer of a function of a sketch and, if told, standard errors.
+/// The result type of a function of a sketch and, optionally, standard errors.
 ///
 /// # Errors
 /// When the arguments are others.

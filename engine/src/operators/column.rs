@@ -18,7 +18,7 @@ pub(super) fn is_countable(data_type: &DataType) -> bool {
 }
 
 /// Whether values of this type can be users, so that sketches of them agree everywhere. NULL
-/// without a type can: it is nobody.
+/// without a type can: it is no user.
 pub(super) fn is_user(data_type: &DataType) -> bool {
     *data_type == DataType::Null || UserKeys::form(data_type).is_some()
 }

@@ -15,7 +15,7 @@ pub(super) const EMPTY_STATE: &[u8] = &[KEYS];
 const SET: u8 = 1;
 const KEYS: u8 = 2;
 
-/// Appends the state of a group; `keys` are those of its numbering, if it has one.
+/// Appends the state of a group; `keys` are those of its dictionary, if it has one.
 ///
 /// # Errors
 /// When a number of the set has no key.

@@ -16,7 +16,7 @@ use crate::store::{Container, containers, numbers};
 use crate::users::{IdDictionary, Key, UserSet};
 use crate::{Error, Result};
 
-/// Up to this many bytes nobody asks whether the sets are mostly gaps.
+/// Up to this many bytes the density of the sets is not checked.
 const MIN_CHECKED_BYTES: usize = 4 << 20;
 /// Bytes per value and group from which on they may be.
 const MAX_BYTES_PER_VALUE: u64 = 128;
@@ -81,7 +81,7 @@ impl GroupSets {
         if self.heap > self.next_check { self.check_density() } else { Ok(()) }
     }
 
-    /// Adds a set as it lies in a [store](crate::store) to a group.
+    /// Adds a set of a [store](crate::store), in its stored form, to a group.
     ///
     /// # Errors
     /// When the bytes are no such set.
@@ -107,12 +107,12 @@ impl GroupSets {
         self.sets.get(group).map_or(0, UserSet::len)
     }
 
-    /// The set of a group; `None` if it has seen nobody.
+    /// The set of a group; `None` if there is no such group.
     pub(super) fn set(&self, group: usize) -> Option<&UserSet> {
         self.sets.get(group)
     }
 
-    /// The numbering behind the sets; `None` while integers are their own numbers.
+    /// The dictionary of the ids in the sets; `None` while integers are their own ids.
     pub(super) fn dictionary(&self) -> Option<&IdDictionary> {
         self.dictionary.as_ref()
     }
@@ -126,7 +126,7 @@ impl GroupSets {
     }
 
     /// Forgets the keys of groups that have left, as soon as most keys are theirs: where groups
-    /// come in order, they leave in small parts, and the numbering must not outgrow the rest.
+    /// come in order, they leave in small parts, and the dictionary must not outgrow the sets.
     ///
     /// # Errors
     /// None that can happen: there are fewer keys than before.

@@ -7,7 +7,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Accumulator, EmitTo, GroupsAccumulator};
 use datafusion::scalar::ScalarValue;
 
-/// An operator that can tell a group's answer and go on.
+/// An accumulator that can evaluate a group without consuming it.
 pub(super) trait EvaluateGroup: GroupsAccumulator {
     /// Makes room for groups `0..groups`.
     fn grow(&mut self, groups: usize);

@@ -7,7 +7,7 @@ use crate::calendar::Day;
 use crate::events::{Batch, Codes, SKIP, Scan};
 use crate::{Error, Result};
 
-/// Marks the number of a cell whose event is not in the dictionary: tallied, not counted.
+/// Flag in the number of a cell whose event is not in the dictionary: tallied, not counted.
 pub(super) const UNCOUNTED: u32 = 1 << 31;
 /// Stands for "no cell": the row is skipped.
 pub(super) const NO_CELL: u32 = u32::MAX;

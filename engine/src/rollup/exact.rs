@@ -79,7 +79,7 @@ impl ExactSets {
         page << 16 | (local & 0xffff)
     }
 
-    /// The numbering of each shard.
+    /// The id dictionary of each shard.
     pub(super) fn dictionaries(&self) -> impl Iterator<Item = &IdDictionary> {
         self.shards.iter().map(|shard| &shard.dictionary)
     }
@@ -99,7 +99,7 @@ impl Shard {
         let set = |cell: u32| self.sets.get(cell as usize);
         match expr.as_slice() {
             [] => 0,
-            // A single cell is counted where it lies.
+            // A single cell is counted without a copy.
             [term] if term.len() == 1 && term[0].len() == 1 => {
                 set(term[0][0]).map_or(0, UserSet::len)
             }

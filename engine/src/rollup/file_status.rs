@@ -38,7 +38,7 @@ pub struct SourceFile {
     pub source: usize,
     /// The file.
     pub file: EventFile,
-    /// Path, relative to the project if it lies in it; or address.
+    /// Path, relative to the project if it is in it; or address.
     pub name: String,
     /// What it is known by.
     pub digest: Digest,
@@ -50,7 +50,7 @@ pub struct SourceFile {
 /// that has the name, size and time of an ingested one is taken for it without reading it.
 ///
 /// # Errors
-/// When files cannot be read, or a source has none and never had any.
+/// When files cannot be read, or a source has no files, now or before.
 pub fn find_files(
     project: &Project,
     ledger: &[Entry],
@@ -95,7 +95,7 @@ pub fn find_files(
         let before = named.get(&(source, file.name.as_str()));
         file.status = match (known.get(&(source, file.digest)), before) {
             (Some(name), _) => FileStatus::Known((*name).to_owned()),
-            // What was under this name lies elsewhere now: logs that rotate.
+            // The content has another name now: rotated logs.
             (None, Some(before)) if !present.contains(&(file.source, before.digest)) => {
                 FileStatus::Changed
             }

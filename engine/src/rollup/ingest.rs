@@ -18,9 +18,9 @@ use crate::store::{
 };
 use crate::{Error, Result};
 
-/// Bytes that an ingest takes unless told otherwise.
+/// Default memory limit of an ingest, in bytes.
 pub const DEFAULT_MEMORY: u64 = 1 << 30;
-/// Least bytes that an ingest can be told to take.
+/// Lowest memory limit of an ingest, in bytes.
 pub const MIN_MEMORY: u64 = 16 << 20;
 /// Bytes of memory for every row of the files that are taken together.
 const BYTES_PER_ROW: u64 = 32;
@@ -42,13 +42,13 @@ pub struct IngestReport {
     pub numbered: u64,
     /// The store's version.
     pub version: u64,
-    /// What the user should be told besides.
+    /// Messages for the user.
     pub notes: Vec<String>,
 }
 
 /// Callbacks of an ingest.
 pub struct IngestProgress<'a> {
-    /// Called with the rows done so far and the total; 0 if text files do not tell.
+    /// Called with the rows done so far and the total; 0 if text files are among them.
     pub progress: &'a (dyn Fn(u64, u64) + Sync),
     /// Called once if another process is at work on the store, before waiting for it.
     pub waiting: &'a dyn Fn(),
@@ -210,7 +210,7 @@ fn open(project: &Project, store: &Store, files: Vec<SourceFile>) -> Result<Open
         .collect()
 }
 
-/// Rows of all files; 0 if not every file tells.
+/// Rows of all files; 0 if not known for every file.
 fn known_rows(open_files: &OpenFiles) -> u64 {
     let rows = |(_, scan): &(SourceFile, Scan)| scan.known_rows();
     if open_files.iter().all(|file| rows(file) > 0) { open_files.iter().map(rows).sum() } else { 0 }

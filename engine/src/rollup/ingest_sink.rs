@@ -35,7 +35,7 @@ pub(super) struct IngestContext<'a> {
     pub(super) ids: &'a StoredIds,
     /// Bytes that one thread may hold before it writes its lists to the store.
     pub(super) max_thread_bytes: usize,
-    /// Bytes that the numbering may take.
+    /// Bytes that the ids may take.
     pub(super) max_id_bytes: usize,
     /// Gets the memory of the lists.
     pub(super) observer: &'a dyn ScanObserver,
@@ -50,7 +50,7 @@ pub(super) struct IngestSink<'a> {
     scan: &'a Scan,
     interner: &'a CellInterner<'a>,
     cells: CellFinder<'a>,
-    /// For each scope of the scan its code in the numbering; 0 is no scope.
+    /// For each scope of the scan its code in the store; 0 is no scope.
     scopes: Vec<u32>,
     key_lists: Vec<Vec<u32>>,
     assigned: Vec<Vec<u32>>,
@@ -196,7 +196,7 @@ fn push(lists: &mut Vec<Vec<u32>>, cell: u32, number: u32) {
     lists[at].push(number);
 }
 
-/// The numbering's code of a scope of the scan.
+/// The store's code of a scope of the scan.
 fn store_scope(
     scopes: &mut Vec<u32>,
     scan: &Scan,

@@ -82,7 +82,7 @@ impl KeyQueue {
     /// Calls `each` with the cell and the number of every key. The queue is empty then.
     ///
     /// # Errors
-    /// When the numbering is full, and those of `each`.
+    /// When the dictionary is full, and those of `each`.
     pub(super) fn assign_ids(
         &mut self,
         dictionary: &mut IdDictionary,

@@ -108,7 +108,7 @@ pub(super) fn load(
     Ok(loaded)
 }
 
-/// Whether a row group may hold rows of the range asked for.
+/// Whether a row group may hold rows of the requested range.
 fn overlaps((first, last): (i32, i32), request: &Request<'_>) -> bool {
     let bounds = Day::MIN.number()..=Day::MAX.number();
     if !bounds.contains(&first) || !bounds.contains(&last) {

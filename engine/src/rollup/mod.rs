@@ -63,7 +63,7 @@ pub enum CellUsers {
     Exact(ExactSets),
     /// Sketches.
     Approx(Sketches),
-    /// Exact sets that lie in the store.
+    /// Exact sets in the store.
     Stored(StoredSets),
 }
 
@@ -97,7 +97,7 @@ impl CountRequest {
 }
 
 impl CellUsers {
-    /// Heap bytes in use; sets in the store are read when they are asked for, and not kept.
+    /// Heap bytes in use; sets in the store are read when they are needed, and not kept.
     pub fn size(&self) -> usize {
         match self {
             Self::Exact(sets) => sets.size(),
@@ -145,7 +145,7 @@ impl Rollup {
     /// Counts the users of an expression.
     ///
     /// # Errors
-    /// When sketches are asked for an intersection, which they cannot answer.
+    /// When an expression with an intersection is counted by sketches.
     pub fn count(&self, expr: &UserExpr) -> Result<Estimate> {
         match &self.users {
             CellUsers::Exact(sets) => {

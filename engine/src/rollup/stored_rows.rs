@@ -25,7 +25,7 @@ use crate::{Error, Result};
 pub enum StoredColumn {
     /// The day of the events: its first instant, in the type of the column.
     Day,
-    /// Everybody: a column of people in the place of that of keys.
+    /// The users: a column of users instead of keys.
     Users,
     /// The text column of this name.
     Text(String),
@@ -122,7 +122,7 @@ pub type RowGroupRef = (usize, usize);
 
 impl StoredRows {
     /// The rows of some days, with these columns. The types are those of the source's columns,
-    /// and [people](stored_users_type) for its users.
+    /// and [users](stored_users_type) instead of user keys.
     ///
     /// # Errors
     /// When a data file is missing or broken.
@@ -201,7 +201,7 @@ impl StoredRows {
         if users.null_count() + shards.null_count() > 0 {
             return Err(broken());
         }
-        // What a question looks at; different shards hold different people.
+        // The columns of the query, and the shard: shards hold disjoint users.
         let mut keys = vec![shards.values().to_vec()];
         for column_wanted in &self.columns_wanted {
             match column_wanted {
@@ -241,7 +241,7 @@ fn first_instants(days: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
     }
 }
 
-/// The columns that [`StoredRows`] have: those of the source, with people in the place of keys.
+/// The columns that [`StoredRows`] have: those of the source, with users instead of keys.
 pub fn row_schema(columns: &[(StoredColumn, arrow::datatypes::FieldRef)]) -> SchemaRef {
     let fields = columns.iter().map(|(column_wanted, field)| match column_wanted {
         StoredColumn::Users => Arc::new(field.as_ref().clone().with_data_type(stored_users_type())),

@@ -30,7 +30,7 @@ pub struct StoredSets {
     pub(super) groups: Vec<StoredGroup>,
     /// For each cell the first day of its bucket.
     pub(super) buckets: Vec<Day>,
-    /// Files of everybody by month.
+    /// Files of the table `months`.
     pub(super) months: Vec<DataReader>,
     /// Buckets that are whole months in which every event is counted, with the number of their
     /// cells: a union of all of these cells is read from `months`.
@@ -256,7 +256,7 @@ impl StoredSets {
         Ok(all)
     }
 
-    /// Marks the cells of a list.
+    /// For each cell, whether it is in a list.
     fn needed<'b>(&self, cells: impl Iterator<Item = &'b u32>) -> Vec<bool> {
         let mut needed = vec![false; self.buckets.len()];
         for cell in cells {
@@ -292,7 +292,7 @@ impl StoredSets {
         bundles
     }
 
-    /// Does the work of tasks, each of which reads the sets of a bundle. Where sets lie in an object
+    /// Runs tasks, each of which reads the sets of a bundle. If the sets are in an object
     /// store, those of many bundles are fetched at the same time.
     fn each_bundle<T: Sync, R: Send>(
         &self,

@@ -36,7 +36,7 @@ pub(super) fn trailing(
             came[today] += comes;
         };
         let containers = || cells.iter().flat_map(|cell| sets.of(*cell));
-        // Containers of a page are short and lie far from each other: half of the time would go by
+        // Containers of a page are short and far from each other: half of the time would be spent
         // waiting for one after the other.
         black_box(containers().fold(0, |all, container| all | container.prefetch()));
         for container in containers() {

@@ -44,7 +44,7 @@ pub(crate) fn footer(
     }
 }
 
-/// Where the columns of a mask lie in a row group.
+/// The byte ranges of the columns of a mask in a row group.
 pub(crate) fn column_ranges(group: &RowGroupMetaData, mask: &ProjectionMask) -> Vec<Range<u64>> {
     let columns = group.columns().iter().enumerate();
     let wanted = columns.filter(|(at, _)| mask.leaf_included(*at));

@@ -33,7 +33,7 @@ pub fn is_address(text: &str) -> bool {
     text.contains("://")
 }
 
-/// Where a store, or a part of one, lies.
+/// The storage of a store, or of one of its tables.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Storage {
     /// A folder of this machine.
@@ -45,7 +45,7 @@ pub enum Storage {
 /// A file or object, as a list of them has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// Its name in the place that was listed.
+    /// Its name in the listed storage.
     pub name: String,
     /// Bytes.
     pub size: u64,
@@ -54,11 +54,11 @@ pub struct Item {
 }
 
 impl Storage {
-    /// The place that `store:` names: an address, or a folder that starts at `root` unless it is
+    /// The storage that `store:` names: an address, or a folder that starts at `root` unless it is
     /// absolute.
     ///
     /// # Errors
-    /// When no store can lie at such an address.
+    /// When the address is not supported.
     pub fn parse(root: &Path, text: &str) -> Result<Self> {
         match is_address(text) {
             true => Ok(Self::Remote(ObjectPrefix::parse(text)?)),
@@ -66,7 +66,7 @@ impl Storage {
         }
     }
 
-    /// Whether something may lie here: a folder is there. Object stores are not asked.
+    /// Whether it may exist: for folders, whether they do. No request is sent to object stores.
     pub fn may_exist(&self) -> bool {
         match self {
             Self::Folder(folder) => folder.is_dir(),
@@ -74,7 +74,7 @@ impl Storage {
         }
     }
 
-    /// Makes the folder, if it is one and not there.
+    /// Creates the folder, if it is one and does not exist.
     pub(crate) fn create_folder(&self) -> Result<()> {
         match self {
             Self::Folder(folder) => {
@@ -84,7 +84,7 @@ impl Storage {
         }
     }
 
-    /// A part of it.
+    /// A folder or prefix in it.
     pub(crate) fn child(&self, name: &str) -> Self {
         match self {
             Self::Folder(folder) => Self::Folder(folder.join(name)),
@@ -92,7 +92,7 @@ impl Storage {
         }
     }
 
-    /// Path or address of something in it, for people.
+    /// Path or address of a file in it, for messages.
     pub(crate) fn address(&self, name: &str) -> String {
         match self {
             Self::Folder(folder) => folder.join(name).display().to_string(),
@@ -100,7 +100,7 @@ impl Storage {
         }
     }
 
-    /// Tells a place where nothing is from one that cannot be reached.
+    /// Returns an error if the storage cannot be reached.
     pub(crate) fn check(&self) -> Result<()> {
         match self {
             Self::Folder(_) => Ok(()),
@@ -108,7 +108,7 @@ impl Storage {
         }
     }
 
-    /// Whether there is something of this name.
+    /// Whether a file of this name exists.
     pub(crate) fn exists(&self, name: &str) -> Result<bool> {
         match self {
             Self::Folder(folder) => Ok(folder.join(name).is_file()),
@@ -116,7 +116,7 @@ impl Storage {
         }
     }
 
-    /// When something was written: milliseconds since 1970.
+    /// When a file was written: milliseconds since 1970.
     pub(crate) fn modified(&self, name: &str) -> Result<i64> {
         match self {
             Self::Folder(folder) => {
@@ -131,7 +131,7 @@ impl Storage {
         }
     }
 
-    /// All bytes of something small.
+    /// All bytes of a small file.
     pub(crate) fn read(&self, name: &str) -> Result<Bytes> {
         match self {
             Self::Folder(folder) => {
@@ -186,7 +186,7 @@ impl Storage {
         }
     }
 
-    /// Digest and size of something; `None` if there is nothing.
+    /// Digest and size of a file; `None` if it does not exist.
     pub(crate) fn digest(&self, name: &str) -> Result<Option<(Digest, u64)>> {
         match self {
             Self::Folder(folder) => {
@@ -200,7 +200,7 @@ impl Storage {
         }
     }
 
-    /// Writes all bytes, so that they stay, or nothing.
+    /// Writes a file atomically and durably.
     pub(crate) fn write(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
         let folder = match self {
             Self::Folder(folder) => folder,
@@ -211,13 +211,13 @@ impl Storage {
             .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
             .and_then(|()| std::fs::rename(&part, &path));
         written.map_err(|cause| {
-            // The first error is the one to tell; what is left behind is only a part.
+            // The first error is reported; only a temporary file may be left.
             let _ = std::fs::remove_file(&part);
             Error::io(&path, cause)
         })
     }
 
-    /// Writes what is missed little if the power goes: all of it or nothing, but not down to the disk.
+    /// Writes a file atomically, without syncing it.
     pub(crate) fn write_unsynced(&self, name: &str, text: String) -> Result<()> {
         match self {
             Self::Folder(folder) => {
@@ -230,7 +230,7 @@ impl Storage {
         }
     }
 
-    /// Brings down to the disk what somebody else has written.
+    /// Syncs a file that was written by other code.
     pub(crate) fn sync(&self, name: &str) -> Result<()> {
         match self {
             Self::Folder(folder) => {
@@ -241,7 +241,7 @@ impl Storage {
         }
     }
 
-    /// Everything that lies right here, but not in parts of it, by name.
+    /// The files directly in it, by name.
     pub(crate) fn list(&self) -> Result<Vec<Item>> {
         let mut items = match self {
             Self::Folder(folder) => list(folder).map_err(|cause| Error::io(folder, cause))?,
@@ -261,7 +261,7 @@ impl Storage {
         }
     }
 
-    /// Copies something into a file of this machine; returns its bytes.
+    /// Copies a file to a local path; returns its size in bytes.
     pub(crate) fn copy_out(&self, name: &str, to: &Path) -> Result<u64> {
         match self {
             Self::Folder(folder) => {
@@ -286,7 +286,7 @@ fn open(path: &Path) -> Result<File> {
     File::open(path).map_err(|cause| Error::io(path, cause))
 }
 
-/// Opened anew each time: threads that share a file would share its place in it.
+/// Opened anew each time: threads that share a file would share its position.
 fn read_ranges(path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
     let failed = |cause| Error::io(path, cause);
     let mut file = open(path)?;

@@ -34,7 +34,7 @@ pub struct Object {
 impl Object {
     pub(super) fn new(bucket: &ObjectPrefix, response: ObjectMeta) -> Self {
         let (path, size, tag) = (response.location, response.size, response.e_tag);
-        // Lists tell milliseconds, answers about one object only seconds; some lists have no quotes
+        // Lists have milliseconds, responses about one object only seconds; some lists have no quotes
         // around the tag.
         let second = response.last_modified.timestamp().saturating_mul(NANOS);
         let content = tag.as_ref().map_or(0, |tag| hash_bytes(tag.trim_matches('"').as_bytes()));
@@ -47,7 +47,7 @@ impl Object {
         self.path.as_ref()
     }
 
-    /// Its address, for people.
+    /// Its address, for messages.
     pub fn address(&self) -> String {
         self.bucket.address(self.name())
     }
@@ -87,7 +87,7 @@ impl Object {
     /// it is this one.
     ///
     /// # Errors
-    /// When the object store cannot be asked.
+    /// When the request fails.
     pub(crate) fn current(&self) -> Result<Option<Self>> {
         match &self.tag {
             Some(_) => Ok(Some(self.clone())),
@@ -98,7 +98,7 @@ impl Object {
     /// These bytes of it, as a Parquet reader wants them.
     ///
     /// # Errors
-    /// When they cannot be had, or the object was replaced.
+    /// When they cannot be read, or the object was replaced.
     pub(crate) fn fetch(&self, ranges: &[Range<u64>]) -> Result<Chunks> {
         let client = self.bucket.client()?;
         let fetched = |range: Range<u64>| {
@@ -114,14 +114,14 @@ impl Object {
     /// All of it, from its beginning to its end.
     ///
     /// # Errors
-    /// When it cannot be had, or was replaced.
+    /// When it cannot be read, or was replaced.
     pub(crate) fn open(&self) -> Result<ObjectReader> {
         let client = self.bucket.client()?;
         let response = block_on(client.get_opts(&self.path, self.if_unchanged()))?;
         response.map(ObjectReader::new).map_err(|cause| self.bucket.failed(self.name(), cause))
     }
 
-    /// What it is known by.
+    /// The digest of its content.
     ///
     /// # Errors
     /// When it cannot be read, or was replaced.
@@ -131,7 +131,7 @@ impl Object {
         Ok(digest.0)
     }
 
-    /// Asks for this very object.
+    /// Makes a request fail if the object was replaced.
     fn if_unchanged(&self) -> GetOptions {
         GetOptions { if_match: self.tag.clone(), ..GetOptions::default() }
     }

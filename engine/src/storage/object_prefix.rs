@@ -29,17 +29,17 @@ use super::object::Object;
 use super::object_reader::ObjectReader;
 use crate::{Error, Kind, Result};
 
-/// Things of which parts are fetched at the same time.
+/// Objects that are read at the same time.
 const MAX_PARALLEL_FETCHES: usize = 32;
 
 /// How long one request may take, unless a variable such as `AWS_TIMEOUT` says otherwise: enough
 /// for a large data file on a slow line.
 const TIMEOUT: (&str, &str) = ("timeout", "120 seconds");
-/// Longest part of an answer that is told, in characters.
+/// Longest part of a server's message in an error, in characters.
 const MAX_ERROR_CHARS: usize = 600;
-/// Beginnings of the variables that clients look into.
+/// Prefixes of the environment variables that clients use.
 const VARIABLE_PREFIXES: [&str; 3] = ["AWS_", "GOOGLE_", "AZURE_"];
-/// Addresses that a place may have, and what its clients look into.
+/// Supported URL schemes, and the variables of their clients.
 const SCHEMES: [(&str, &str); 5] = [
     ("s3", "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL"),
     ("s3a", "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL"),
@@ -71,7 +71,7 @@ pub struct ObjectPrefix {
 }
 
 impl ObjectPrefix {
-    /// The place at an address.
+    /// Parses an address.
     ///
     /// # Errors
     /// When it is none, or of a kind that is not known.
@@ -133,7 +133,7 @@ impl ObjectPrefix {
         format!("{}/{name}", self.url)
     }
 
-    /// A part of it.
+    /// A prefix below this one.
     pub(super) fn child(&self, name: &str) -> Self {
         let client = Arc::clone(&self.client);
         Self { url: self.address(name), prefix: self.path(name), client }
@@ -146,7 +146,7 @@ impl ObjectPrefix {
         Ok((bucket, Arc::clone(self.client()?)))
     }
 
-    /// The log of the table that lies here.
+    /// The log of the table at this prefix.
     pub(crate) fn log(&self) -> Result<LogStoreRef> {
         let client = Arc::clone(self.client()?);
         let table = Arc::new(PrefixStore::new(Arc::clone(&client), self.prefix.clone()));
@@ -202,7 +202,7 @@ impl ObjectPrefix {
         written.map(drop).map_err(|cause| self.failed(name, cause))
     }
 
-    /// Looks whether the store keeps what is there when it is told to.
+    /// Tests that the object store supports conditional writes.
     pub(crate) fn try_to_overwrite(&self, name: &str) -> Result<()> {
         let (client, path) = (self.client()?, self.path(name));
         // The first one may succeed, but not the second.
@@ -225,7 +225,7 @@ impl ObjectPrefix {
             ))
     }
 
-    /// Everything that lies right here, but not in parts of it.
+    /// The objects directly below the prefix.
     pub(super) fn list(&self) -> Result<Vec<Item>> {
         let client = self.client()?;
         let listed = block_on(client.list_with_delimiter(Some(&self.prefix)))?;
@@ -267,7 +267,7 @@ impl ObjectPrefix {
         }
     }
 
-    /// The error for what should be there.
+    /// The error for a missing object.
     pub(super) fn not_found(&self, name: &str) -> Error {
         Error::input("no such object").with("file", self.address(name))
     }
@@ -282,7 +282,7 @@ impl ObjectPrefix {
         }
     }
 
-    /// The error for an object that did not come to its end.
+    /// The error for an object that was not read to its end.
     pub(super) fn interrupted(&self, name: &str, cause: std::io::Error) -> Error {
         match cause.downcast() {
             Ok(cause) => self.failed(name, cause),
@@ -313,7 +313,7 @@ impl ObjectPrefix {
         Ok(self.client.get_or_init(|| Arc::from(client)))
     }
 
-    /// The error for a request that came to nothing.
+    /// The error for a failed request.
     pub(super) fn failed(&self, name: &str, cause: object_store::Error) -> Error {
         let what = match &cause {
             object_store::Error::NotFound { .. } => "no such bucket or object",
@@ -324,7 +324,7 @@ impl ObjectPrefix {
             }
             _ => "a request to the object store failed",
         };
-        // Servers answer with pages of XML.
+        // Servers respond with pages of XML.
         let message = cause.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
         let message: String = message.chars().take(MAX_ERROR_CHARS).collect();
         let address = if name.is_empty() { self.url.clone() } else { self.address(name) };

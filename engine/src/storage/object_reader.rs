@@ -9,7 +9,7 @@ use object_store::GetResult;
 
 use super::block_on::block_on;
 
-/// All of an object, from its beginning to its end; with as many bytes as were told, or an error.
+/// All of an object, from its beginning to its end; with the announced number of bytes, or an error.
 pub(crate) struct ObjectReader {
     pieces: BoxStream<'static, object_store::Result<Bytes>>,
     piece: Bytes,

@@ -32,7 +32,7 @@ use crate::{Error, Result};
 
 /// A shard holds this many consecutive numbers, as a power of two.
 pub const SHARD_BITS: u32 = 20;
-/// The bits of a number that tell users of a shard apart.
+/// The bits of an id within a shard.
 pub(super) const SHARD_MASK: u32 = (1 << SHARD_BITS) - 1;
 /// Number of the first shard of users with numbers that the store gave; the shards below are of
 /// users whose keys are their numbers.
@@ -163,7 +163,7 @@ pub(super) fn in_memory(
     Ok(DataReader::of_batches(groups.collect::<Result<_>>()?))
 }
 
-/// Sorts rows as they lie in files.
+/// Sorts rows in the order of the files.
 pub(super) fn sort(series: &[Series], rows: &mut [ActivityRow]) {
     let mut order: Vec<u32> = (0..series.len() as u32).collect();
     order.sort_unstable_by_key(|at| &series[*at as usize]);

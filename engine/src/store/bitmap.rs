@@ -20,7 +20,7 @@ const MAX_ARRAY_LEN: usize = 4_096;
 /// Bytes of a bitset.
 const BITSET_BYTES: usize = 8_192;
 
-/// The users of 65,536 consecutive numbers, as they lie in the file. All numbers are
+/// The users of 65,536 consecutive numbers, as they are in the file. All numbers are
 /// little-endian.
 #[derive(Clone, Copy, Debug)]
 pub enum Container<'a> {

@@ -23,7 +23,7 @@ use crate::{Error, Kind, Result};
 
 /// Ending of data files.
 const ENDING: &str = ".parquet";
-/// Where the log of a table lies, in its place.
+/// Folder of the log of a table.
 const LOG: &str = "_delta_log";
 
 /// A data file of a table.
@@ -40,7 +40,7 @@ pub struct DataFile {
 }
 
 impl DataFile {
-    /// What is wrong with its bytes, which should lie in this place.
+    /// What is wrong with its bytes in this storage; `None` if nothing is.
     pub(super) fn fault(&self, storage: &Storage) -> Result<Option<String>> {
         Ok(match storage.digest(&self.name)? {
             None => Some("the file is missing".to_owned()),
@@ -109,7 +109,7 @@ impl Table {
             .with_columns(columns)
             .with_configuration(properties)
             .with_raise_if_key_not_exists(false)
-            // A second try would put this schema over that of whoever was first.
+            // A second try would overwrite the schema of another process.
             .with_commit_properties(CommitProperties::default().with_max_retries(0))
             .with_save_mode(SaveMode::Ignore);
         match block_on(async { create.await })? {
@@ -213,7 +213,7 @@ impl Table {
             }
             actions.push(Action::Metadata(changed));
         }
-        // The engine has no clock; the last commit is as late as it knows.
+        // The engine has no clock; the time of the last commit is used.
         let now = self.storage.child(LOG).modified(&log_file(self.version()))?;
         for file in present.values().filter(|file| !wanted.contains_key(&file.name)) {
             actions.push(Action::Remove(remove(file, !same_rows, now)));
@@ -395,7 +395,7 @@ fn is_conflict(cause: &DeltaTableError) -> bool {
     )
 }
 
-/// The error for a version that somebody else has made first.
+/// The error for a version that another process has made first.
 pub(super) fn conflict(storage: &Storage) -> Error {
     Error::new(Kind::Io, "another process changed the store at the same time")
         .with("file", storage)

@@ -32,7 +32,7 @@ pub struct DataReader {
     prefetched: Arc<Mutex<HashMap<FetchKey, Chunks>>>,
 }
 
-/// A row group, and where the bytes lie that are wanted of it.
+/// A row group, and the byte ranges to read of it.
 type FetchKey = (usize, Vec<Range<u64>>);
 
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl DataReader {
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let fetch = |ranges: &[Range<u64>]| {
             let chunks = storage.fetch(&file.name, file.size, ranges)?;
-            // Checked before anything in it is believed; if it is not all here, more is fetched.
+            // Checked before it is used; if it is incomplete, more is fetched.
             let end = chunks.fetched().last().and_then(|(_, end)| footer_in(end));
             end.map_or(Ok(None), |end| check_footer(&file.name, end)).map_err(failed)?;
             Ok(chunks)
@@ -135,7 +135,7 @@ impl DataReader {
     /// time, if they lie in an object store; each waits in memory until it is [read](Self::read).
     ///
     /// # Errors
-    /// When they cannot be had.
+    /// When they cannot be read.
     pub fn fetch_ahead<'a>(
         groups: impl Iterator<Item = (&'a Self, usize)>,
         columns: &[&str],
@@ -228,7 +228,7 @@ impl DataReader {
     }
 }
 
-/// Some columns of a row group, and where they lie.
+/// Some columns of a row group, and their byte ranges.
 fn fetch_ranges(
     metadata: &ArrowReaderMetadata,
     group: usize,

@@ -19,9 +19,9 @@ pub struct Entry {
     pub source: String,
     /// What the source said of its columns and times, as a code; another code is another reading.
     pub settings: String,
-    /// Path, relative to the project if it lies in it.
+    /// Path, relative to the project if it is in it.
     pub name: String,
-    /// What it is known by.
+    /// The digest of its content.
     pub digest: Digest,
     /// Bytes.
     pub size: u64,

@@ -140,7 +140,7 @@ impl Store {
         let total: u64 = self.activity.values().map(|file| file.rows).sum();
         let mut done = 0;
         for file in self.activity.values() {
-            // What has changed since it was written would get a new digest, and be believed.
+            // A corrupt file would get a new, valid digest.
             file.verified_bytes(&storage)?;
             let reader = DataReader::open(&storage, file)?;
             self.each_row(&reader, &mut series_ids, |row| {
@@ -177,7 +177,7 @@ impl Store {
         Ok((series_by_id(series_ids), rows?))
     }
 
-    /// Calls `each` with every row of a data file, with its set as it lies there; `series_ids` gets the
+    /// Calls `each` with every row of a data file, with its stored set; `series_ids` gets the
     /// series that it did not have.
     fn each_row(
         &self,

@@ -114,7 +114,7 @@ pub struct Store {
     /// Id of the table `users`, which is made with it and stays.
     space: String,
     ledger: Vec<Entry>,
-    /// Data files written so far, to tell them apart.
+    /// Data files written so far, for their names.
     written: AtomicU64,
 }
 
@@ -190,7 +190,7 @@ impl Store {
     /// Opens the store, or makes an empty one. `dimensions` only matter to a new one.
     ///
     /// # Errors
-    /// When the place cannot be written, or a dimension has the name of another column.
+    /// When the storage cannot be written, or a dimension has the name of another column.
     pub fn create(storage: &Storage, dimensions: &[String]) -> Result<Self> {
         let taken = activity::LEADING_COLUMNS.iter().chain(&activity::TRAILING_COLUMNS);
         if let Some(name) = taken.into_iter().find(|name| dimensions.iter().any(|d| d == *name)) {
@@ -221,7 +221,7 @@ impl Store {
         Ok(opened)
     }
 
-    /// Where it lies.
+    /// Its storage.
     pub fn storage(&self) -> &Storage {
         &self.storage
     }
@@ -262,7 +262,7 @@ impl Store {
         ]
     }
 
-    /// People in the numbering.
+    /// Number of assigned ids.
     pub fn numbered(&self) -> u64 {
         self.users.values().map(|file| file.rows).sum()
     }
@@ -302,7 +302,7 @@ impl Store {
         Ok([activity, months::in_memory(months::of_rows(rows)?)?])
     }
 
-    /// The numbering.
+    /// The assigned ids.
     ///
     /// # Errors
     /// When it is broken.

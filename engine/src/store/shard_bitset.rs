@@ -24,7 +24,7 @@ impl ShardBitset {
         self.0.iter().map(|word| u64::from(word.count_ones())).sum()
     }
 
-    /// Whether nobody is in it.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|word| *word == 0)
     }
@@ -40,22 +40,22 @@ impl ShardBitset {
         })
     }
 
-    /// Takes everybody out.
+    /// Removes all users.
     pub fn clear(&mut self) {
         self.0.fill(0);
     }
 
-    /// Adds everybody of another set.
+    /// Adds all users of another set.
     pub fn union_with(&mut self, other: &Self) {
         self.0.iter_mut().zip(other.0.iter()).for_each(|(ours, theirs)| *ours |= theirs);
     }
 
-    /// Keeps only those who are in another set too.
+    /// Keeps only the users of another set.
     pub fn intersect_with(&mut self, other: &Self) {
         self.0.iter_mut().zip(other.0.iter()).for_each(|(ours, theirs)| *ours &= theirs);
     }
 
-    /// Everybody's number, ascending, with `base` for the bits that are the shard's own.
+    /// The ids, ascending, with `base` for the bits of the shard.
     pub fn numbers(&self, base: u32) -> Vec<u32> {
         let mut numbers = Vec::with_capacity(usize::try_from(self.len()).unwrap_or(0));
         for (at, word) in self.0.iter().enumerate() {
@@ -69,7 +69,7 @@ impl ShardBitset {
     }
 }
 
-/// Marks the users of a container.
+/// Sets the bits of a container.
 #[inline]
 fn add(page: &mut [u64; PAGE], container: Container<'_>) {
     match container {

@@ -55,7 +55,7 @@ impl StoredIds {
         (hash >> (u64::BITS - PART_BITS)) as usize
     }
 
-    /// One part, to give numbers in; [`number`](Self::number) makes them whole.
+    /// One part, to assign ids in; [`number`](Self::number) makes ids of the store from its ids.
     pub fn part(&self, part: usize) -> MutexGuard<'_, IdDictionary> {
         self.parts[part].lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -79,12 +79,12 @@ impl StoredIds {
         (block as usize % PARTS, index)
     }
 
-    /// People with a number.
+    /// Number of assigned ids.
     pub fn len(&self) -> u64 {
         (0..PARTS).map(|part| u64::from(self.part(part).len())).sum()
     }
 
-    /// Whether nobody has one.
+    /// Whether no id is assigned.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -94,7 +94,7 @@ impl StoredIds {
         (0..PARTS).map(|part| self.part(part).size()).sum()
     }
 
-    /// Takes in a batch of the table. Batches must come in the order in which they were written.
+    /// Adds a batch of the table. Batches must come in the order in which they were written.
     ///
     /// # Errors
     /// When the batch cannot be one of this table, or a number is not the next one of its part.
@@ -132,7 +132,7 @@ impl StoredIds {
         Ok(())
     }
 
-    /// Everybody whose number the store does not have yet, as batches of the table.
+    /// Ids that are not in the store yet, as batches of the table.
     ///
     /// # Errors
     /// When a number is out of bounds.
@@ -175,7 +175,7 @@ impl StoredIds {
         Ok(batches)
     }
 
-    /// Notes that the store has everybody now.
+    /// Marks all ids as stored.
     pub(super) fn mark_saved(&mut self) {
         for part in 0..PARTS {
             let assigned = self.part(part).len();

@@ -13,7 +13,7 @@ use crate::users::{Key, Space};
 use crate::{Error, Result};
 
 impl Store {
-    /// Whether there is a store, or a place that cannot be reached: opening it tells why.
+    /// Whether there is a store, or storage that cannot be reached: opening it reports why.
     pub fn exists(storage: &Storage) -> bool {
         Table::exists(&storage.child(ACTIVITY)).unwrap_or(true)
     }
@@ -24,7 +24,7 @@ impl Store {
         self.activity.keys().map(|name| storage.address(name)).collect()
     }
 
-    /// The object store in which it lies, if it lies in one, and that one's address.
+    /// The client and address of its object store, if it is in one.
     ///
     /// # Errors
     /// When there can be no client for it.
@@ -40,7 +40,7 @@ impl Store {
         activity::schema(self.dimensions())
     }
 
-    /// Names the numbering: the id of the table `users`, which is made with it and stays.
+    /// The id space: the id of the table `users`, which never changes.
     ///
     /// # Errors
     /// When the table has no such id.

@@ -33,7 +33,7 @@ pub struct Verified {
     pub sets: u64,
     /// Events counted.
     pub events: u64,
-    /// People in the numbering.
+    /// Users with an assigned id.
     pub numbered: u64,
     /// Everything that is wrong; empty for a sound store.
     pub faults: Vec<Fault>,
@@ -49,7 +49,7 @@ impl fmt::Display for Fault {
 }
 
 impl Store {
-    /// Reads every data file and every set: digests, bitmaps, counts, shards, the numbering, and
+    /// Reads every data file and every set: digests, bitmaps, counts, shards, the ids, and
     /// the ledger against what was counted.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl Store {
                 }
             }
         }
-        // Who has a number; without a sound numbering nobody does.
+        // The assigned ids of each part; none if the table is corrupt.
         let known: Vec<u32> = match self.stored_ids() {
             Ok(ids) => (0..PARTS).map(|part| ids.part(part).len()).collect(),
             Err(error) => {

@@ -67,7 +67,7 @@ impl Store {
         Ok(WrittenFiles { activity, months: vec![months] })
     }
 
-    /// Makes the next version: these data files more, the people that have got numbers since, and
+    /// Makes the next version: these data files more, the ids that were assigned since, and
     /// these entries of the ledger. All of it is there afterwards, or nothing.
     ///
     /// # Errors
@@ -151,15 +151,15 @@ impl Store {
         (self.version + 1) * MAX_FILES_PER_VERSION
     }
 
-    /// Numbers for a file of `users`: how many people come before it, so that the files are read in
+    /// Number of a file of `users`: how many ids come before it, so that the files are read in
     /// their order, and its own.
     pub(super) fn users_number(&self, before: u64) -> String {
         format!("{before:012}-{}", self.next_number())
     }
 
-    /// Passes by the numbers of data files that earlier processes have left where no lock keeps
-    /// writers apart: somebody may be about to [sweep](Self::vacuum) them, and must not find among
-    /// them one that was written again.
+    /// Skips the numbers of data files that earlier processes have left where no lock keeps
+    /// writers apart: another process may be about to [delete](Self::vacuum) them, and must not delete
+    /// one that was written again.
     pub(super) fn skip_used_numbers(&self) -> Result<()> {
         if let Storage::Folder(_) = self.storage {
             return Ok(());

@@ -33,13 +33,13 @@ impl<K: Copy + Default + PartialEq> FixedKeyTable<K> {
         self.len
     }
 
-    /// The slot in which a key with this hash lies first.
+    /// The home slot of a key with this hash.
     #[inline]
     pub(super) fn home_slot(&self, hash: u64) -> usize {
         hash as usize & self.slots.len().wrapping_sub(1) // the low bits, on purpose
     }
 
-    /// The number of a key if it lies in this slot; else [`FREE`], which says nothing.
+    /// The id of a key if it is in this slot; else [`FREE`]: it may be in another slot.
     #[inline]
     pub(super) fn at(&self, slot: usize, key: K) -> u32 {
         let Some((other, number)) = self.slots.get(slot) else { return FREE };

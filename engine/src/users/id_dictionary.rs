@@ -21,7 +21,7 @@ const LOOKUP_BATCH: usize = 64;
 /// Numbers for keys. Kinds of keys have tables of their own, so that integers cost 16 bytes of
 /// table and UUIDs 32, and share one sequence of numbers.
 ///
-/// A key may be scoped: user 42 of two installations are two people. Scope 0 is "no scope".
+/// A key may be scoped: user 42 of two installations are two users. Scope 0 is "no scope".
 #[derive(Debug, Default)]
 pub struct IdDictionary {
     ints: FixedKeyTable<i64>,
@@ -138,7 +138,7 @@ impl IdDictionary {
             + self.ends.capacity() * size_of::<u64>()
     }
 
-    /// Texts lie one after another in an arena, each behind its scope and a kind byte, so that a
+    /// Texts are stored one after another in an arena, each after its scope and a kind byte, so that a
     /// UUID and a text of the same 16 bytes differ.
     fn text(&mut self, scope: u32, kind: u8, bytes: &[u8], hash: u64) -> Result<u32> {
         let hash = scoped_hash(scope, hash);
@@ -207,7 +207,7 @@ fn find_or_insert_many<K: Copy + Default + PartialEq>(
     Ok(())
 }
 
-/// The keys of a numbering by their numbers: the way back.
+/// The keys of a dictionary by their ids.
 #[derive(Debug)]
 pub struct Keys<'a> {
     dictionary: &'a IdDictionary,
@@ -216,7 +216,7 @@ pub struct Keys<'a> {
     scoped: Vec<(u32, i64)>,
 }
 
-/// A key, or where it lies.
+/// A key, or its index in the list of its kind.
 #[derive(Clone, Copy, Debug)]
 enum KeyLocation {
     Int(i64),

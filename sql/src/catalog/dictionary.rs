@@ -66,8 +66,8 @@ fn events(dictionary: &Dictionary) -> Result<RecordBatch> {
 fn metrics(dictionary: &Dictionary) -> Result<RecordBatch> {
     let metrics = || dictionary.metrics.iter();
     let places: Vec<Placement<'_>> = metrics()
-        .map(|metric| match dictionary.tree.place(metric, Day::MAX) {
-            nowhere if nowhere == Placement::default() => dictionary.tree.place_ever(metric),
+        .map(|metric| match dictionary.tree.placement(metric, Day::MAX) {
+            nowhere if nowhere == Placement::default() => dictionary.tree.any_placement(metric),
             place => place,
         })
         .collect();

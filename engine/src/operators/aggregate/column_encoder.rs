@@ -349,7 +349,7 @@ impl ValueInterner {
 }
 
 impl BytesInterner {
-    /// A view of more than 12 bytes says where the bytes lie, which the next array may reuse.
+    /// A view of more than 12 bytes has the offset of its bytes, which the next array may reuse.
     fn clear_views(&mut self, long: bool) {
         if long {
             self.views.fill((0, NONE));

@@ -51,7 +51,7 @@ pub(super) trait DistinctState: Clone + Debug + Send {
     /// How many different values are in it.
     ///
     /// # Errors
-    /// When this cannot be told.
+    /// When it cannot be counted.
     fn count(self, context: &Self::Context) -> EngineResult<u64>;
 
     /// Heap bytes in use.
@@ -222,7 +222,7 @@ impl<S: DistinctState> Counts<S> {
     /// For each count its column, of groups `0..total`.
     ///
     /// # Errors
-    /// When a set cannot tell how many are in it.
+    /// When a set cannot be counted.
     pub(super) fn finish(self, total: usize) -> Result<Vec<ArrayRef>> {
         let counts = self.sets.into_iter().zip(&self.distinct.counts).map(|(mut sets, count)| {
             sets.grow(total);

@@ -12,16 +12,16 @@ use crate::events::Codes;
 
 /// From this many groups on, their sets do not fit into the caches together.
 const BUFFERED_GROUPS: usize = 1 << 12;
-/// Ids that wait for a visit to the sets of many groups ...
+/// Ids that are buffered before they are added to the sets of many groups ...
 const MAX_PENDING: usize = 1 << 20;
-/// ... and the stretches of groups that they are sorted by.
+/// ... and the number of ranges of groups that they are sorted by.
 const GROUP_RANGES: usize = 1 << 10;
 
 /// The sets of all groups.
 ///
-/// Many small sets lie all over the memory, so whoever puts rows into them in the order in which
-/// they come waits for memory at each. There, rows wait until there are enough for each stretch of
-/// groups to be worth a visit.
+/// Many small sets are scattered in memory, so inserting rows in their order would cost a cache miss
+/// each. With many groups, ids are therefore buffered, and inserted range of groups by range of
+/// groups.
 #[derive(Debug)]
 pub(super) struct DistinctStates<S: DistinctState> {
     /// What a group's set is before its first row.
@@ -135,7 +135,7 @@ impl<S: DistinctState> DistinctStates<S> {
     /// How many are in each group's set.
     ///
     /// # Errors
-    /// When a set cannot tell.
+    /// When a set cannot be counted.
     pub(super) fn finish(mut self, context: &S::Context) -> Result<Vec<i64>> {
         self.flush(context)?;
         self.sets.into_par_iter().map(|set| Ok(set.count(context)? as i64)).collect()
@@ -186,7 +186,7 @@ mod tests {
                 let number = |row: &usize| scatter(row / 2) % 1_000;
                 let (batch_groups, numbers): (Vec<_>, Vec<_>) =
                     batch.iter().map(|row| (group(row), number(row))).unzip();
-                // In every second batch, a number in a thousand stands for nobody.
+                // In every second batch, a number in a thousand is NULL.
                 let present = numbers.iter().map(|number| *number != 0);
                 let present = (batch[0] % 16_000 == 0).then(|| NullBuffer::from_iter(present));
                 for (row, (group, number)) in batch_groups.iter().zip(&numbers).enumerate() {

@@ -12,21 +12,21 @@ use crate::users::SetBuilder;
 const INITIAL_CAPACITY: usize = 4;
 /// The longest list of integers without numbers: to sort it takes less time than to number it.
 const MAX_LIST: usize = 2048;
-/// A longer list, of integers that wait for their numbers, takes at most this part of what the
-/// numbers take.
+/// A longer list, of integers that have no id yet, takes at most this part of the memory of the
+/// ids.
 const LIST_SHARE: usize = 8;
 
 /// An exact set of integers.
 ///
-/// Those that [are dictionary](SharedIdDictionary::known) go where numbers are. Others are a list, which tells
-/// how many there are without a look at the table of numbers, larger than any cache. Only in a
-/// group that has more of them than a list should, they get numbers, many at a time.
+/// Integers that [are ids](SharedIdDictionary::direct) are added to the set of ids. Others are kept in
+/// a list, which can be counted without lookups in the dictionary, which is larger than any cache.
+/// Only if a group has too many of them for a list, they get ids, many at a time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ExactSet {
     set: SetBuilder,
-    /// Integers that are no numbers; some may be there twice.
+    /// Integers without an id; may contain duplicates.
     unnumbered: Vec<i64>,
-    /// Whether such integers get numbers in this group.
+    /// Whether such integers get ids in this group.
     numbered: bool,
 }
 

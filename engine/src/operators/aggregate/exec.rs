@@ -236,7 +236,7 @@ impl ExecutionPlan for DistinctAggregateExec {
             for from in (0..answer.num_rows()).step_by(rows) {
                 let part = answer.slice(from, rows.min(answer.num_rows() - from));
                 if out.send(Ok(part)).await.is_err() {
-                    break; // nobody reads on
+                    break; // the receiver was dropped
                 }
             }
             baseline.done();

@@ -14,7 +14,7 @@ use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::PhysicalExpr;
 
-/// Filters that are told together, each by a bit.
+/// Filters per block, each with a bit.
 const FILTERS_PER_BLOCK: usize = u64::BITS as usize;
 
 /// The filters of a list of aggregates, some of which have one.
@@ -29,7 +29,7 @@ pub(super) struct Filters {
 /// Up to [`FILTERS_PER_BLOCK`] filters.
 #[derive(Debug)]
 struct FilterBlock {
-    /// Filters that are asked row by row, each with its bit.
+    /// Filters that are evaluated per row, each with its bit.
     by_row: Vec<(u64, Arc<dyn PhysicalExpr>)>,
     by_column: Vec<ColumnFilters>,
     /// For each row of the last batch, the bits of the filters that it passes.

@@ -70,7 +70,7 @@ type ConstantColumns = Vec<(usize, ScalarValue)>;
 enum ColumnUse {
     /// Only as a group column as it is, or in filters that ask for nothing else: codes will do.
     Codes,
-    /// Only to tell periods.
+    /// Only to compute periods.
     Periods(Vec<Periods>),
     /// Anything.
     Values,
@@ -268,7 +268,7 @@ fn column_uses(aggregates: &Aggregates, schema: &Schema) -> Vec<ColumnUse> {
     column_uses.into_iter().map(|column_use| column_use.unwrap_or(ColumnUse::Values)).collect()
 }
 
-/// Texts that are only grouped by, or asked for alone in filters, are read as codes.
+/// Texts that are only grouped by, or are the only column of filters, are read as codes.
 fn read_as((field, column_use): (&Arc<Field>, &ColumnUse)) -> Field {
     let field = field.as_ref().clone();
     if matches!(column_use, ColumnUse::Codes) && field.data_type().is_string() {

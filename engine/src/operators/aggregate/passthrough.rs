@@ -73,7 +73,7 @@ impl Passthrough {
         Ok(())
     }
 
-    /// Adds what another thread knows; `groups` says which of groups `0..total` each of its groups
+    /// Merges the state of another thread; `groups` says which of groups `0..total` each of its groups
     /// is here.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ pub(super) type Runs = Vec<(usize, i64)>;
 pub(super) struct Periods {
     timestamps: Arc<dyn PhysicalExpr>,
     bucketer: TimeBucketer,
-    /// Last instant that the calendar knows, in microseconds; the first is 1970.
+    /// Last instant of the calendar, in microseconds; the first is 1970.
     end: i64,
     codes: HashMap<i64, u32>,
 }
@@ -107,7 +107,7 @@ impl Periods {
         self.timestamps.downcast_ref::<Column>().map(Column::index)
     }
 
-    /// Whether two timestamps of this type, and so all between them, lie in one period.
+    /// Whether two timestamps of this type, and so all between them, are in one period.
     pub(super) fn contains_both(
         &mut self,
         data_type: &DataType,

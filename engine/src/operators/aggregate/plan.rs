@@ -55,7 +55,7 @@ pub(super) struct Count<S> {
     /// Place in [`Distinct::arguments`].
     pub(super) argument: usize,
     pub(super) filter: Option<Arc<dyn PhysicalExpr>>,
-    /// The set of a group in which nobody has been seen.
+    /// The empty set of a group.
     pub(super) empty: S,
 }
 

@@ -132,7 +132,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Adds everything that another thread knows.
+    /// Merges the state of another thread.
     ///
     /// # Errors
     /// When the states of its accumulators cannot be merged.

@@ -112,7 +112,7 @@ fn answers(name: &str, types: &[DataType], answer: DataType) -> Result<DataType>
     }
 }
 
-/// Everybody of the sets so far.
+/// The union of the sets so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Union(Bitmap);
 
@@ -147,7 +147,7 @@ impl GroupState for Union {
     }
 }
 
-/// Everybody who is in each of the sets so far, if there was one.
+/// The intersection of the sets so far, if there was one.
 #[derive(Debug, Default)]
 pub(super) struct Intersection(Option<Bitmap>);
 

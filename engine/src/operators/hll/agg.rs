@@ -51,7 +51,7 @@ pub(super) fn function() -> AggregateUDF {
         },
         coerce: unchanged_types,
         nothing: |args| Ok(AggGroups(ApproxGroups::new(precision(NAME, args.exprs)?)?)),
-        // Only the arguments tell the precision that an empty sketch would have.
+        // The precision of an empty sketch is only in the arguments.
         default: |_| Ok(ScalarValue::LargeBinary(None)),
     })
 }

@@ -88,7 +88,7 @@ impl AggregateUDFImpl for RollupDistinct {
 }
 
 /// The groups of one accumulator: keys that are their own numbers, and numbers that the store
-/// gave. These are different people, so their counts add.
+/// assigned. These are disjoint users, so their counts add.
 #[derive(Debug, Default)]
 pub(in crate::operators) struct Groups {
     by_key: GroupSets,

@@ -29,19 +29,19 @@ use crate::{Error, Result};
 
 static FIELDS: LazyLock<Fields> = LazyLock::new(|| {
     Fields::from(vec![
-        // Whether the store gave the numbers, or they are the keys: these are different people.
+        // Whether the ids were assigned by the store, or are the keys: these are disjoint users.
         Field::new("given", DataType::Boolean, true),
         Field::new("users", DataType::BinaryView, true),
         Field::new("number", DataType::UInt32, true),
     ])
 });
 
-/// The type of a column of people. A row has `users` or a `number`; NULL is nobody.
+/// The type of a column of users. A row has `users` or a `number`; NULL is no user.
 pub fn stored_users_type() -> DataType {
     DataType::Struct(FIELDS.clone())
 }
 
-/// Rows of the roll-up as people: the stored sets, and the shards that they are of.
+/// Rows of the roll-up as such a column: the stored sets, and their shards.
 ///
 /// # Errors
 /// When the columns differ in length.
@@ -54,7 +54,7 @@ pub fn stored_users(shards: &Int32Array, users: &BinaryViewArray) -> Result<Arra
     Ok(Arc::new(StructArray::try_new(FIELDS.clone(), columns, None)?))
 }
 
-/// A column of people.
+/// A column of users.
 struct UserColumn<'a> {
     assigned: &'a BooleanArray,
     users: &'a BinaryViewArray,
@@ -68,7 +68,7 @@ enum RowUsers<'a> {
 }
 
 impl<'a> UserColumn<'a> {
-    /// People of one user each.
+    /// A column with one user per row.
     fn of_numbers(
         assigned: BooleanArray,
         numbers: UInt32Array,

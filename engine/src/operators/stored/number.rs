@@ -17,12 +17,12 @@ use super::super::external;
 use super::{UserColumn, stored_users_type};
 use crate::Result as EngineResult;
 use crate::events::UserKeys;
-use crate::store::{self, Store};
+use crate::store::{Store, StoredIds};
 use crate::users::Key;
 
 const NAME: &str = "store_number";
 
-/// The scalar function over one version of a store. Whoever the store does not know gets a number
+/// The scalar function over one version of a store. A user who is not in the store gets an id
 /// for as long as the function lives.
 pub fn store_number(store: Arc<Store>) -> ScalarUDF {
     let signature = Signature::any(1, Volatility::Immutable);
@@ -38,7 +38,7 @@ struct StoreNumber {
     signature: Signature,
     store: Arc<Store>,
     loading: Mutex<()>,
-    /// The numbering of the store, once a key was met that is not its own number.
+    /// The ids of the store, read when the first key needs one.
     ids: OnceLock<StoredIds>,
 }
 

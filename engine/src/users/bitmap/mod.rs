@@ -30,7 +30,7 @@ use keys::Keys;
 /// Numbers from here on are no numbers in the sense of a store.
 const FIRST_STORE_ID: u64 = 1 << 32;
 
-/// Names the numbering that a store's numbers belong to.
+/// Identifies the id space of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Space(pub [u8; 16]);
 
@@ -54,7 +54,7 @@ pub enum Operation {
     AndNot,
 }
 
-/// A set of users that knows its identity space.
+/// A set of users with its identity space.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bitmap(Members);
 
@@ -126,7 +126,7 @@ impl Bitmap {
         }
     }
 
-    /// Whether nobody is.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         match &self.0 {
             Members::Numbers(_, numbers) => numbers.is_empty(),
@@ -137,7 +137,7 @@ impl Bitmap {
     /// Whether a user is in it.
     ///
     /// # Errors
-    /// When only the store knows the number of this key.
+    /// When the id of this key is only in the store.
     pub fn contains(&self, key: Key<'_>) -> Result<bool> {
         match (&self.0, key) {
             (Members::Keys(keys), key) => Ok(keys.contains(key)),
@@ -250,7 +250,7 @@ impl Bitmap {
             Members::Numbers(_, numbers) => {
                 let size = |(_, bitmap): (u32, &RoaringBitmap)| {
                     let held = bitmap.statistics();
-                    // The crate tells its arrays of 2 bytes as of 4, and its bitsets in bits.
+                    // The crate counts array entries as 4 bytes instead of 2, and bitsets in bits.
                     NODE + held.n_containers as usize * CONTAINER
                         + held.n_bytes_array_containers as usize / 2
                         + held.n_bytes_run_containers as usize

@@ -18,7 +18,7 @@ const INITIAL_CAPACITY: usize = 4;
 /// cache lines about as often, however large the set is.
 const TAIL_SHARE: usize = 8;
 
-/// A [`UserSet`] in the making. It cannot tell who is in it until it is
+/// Builds a [`UserSet`]. It cannot be queried until it is
 /// [finished](Self::finish), and takes several times less time to fill for that.
 #[derive(Clone, Debug, Default)]
 pub struct SetBuilder {
@@ -83,7 +83,7 @@ impl SetBuilder {
         }
     }
 
-    /// Adds everybody of another set in the making.
+    /// Adds all users of another builder.
     pub fn absorb(&mut self, mut other: Self) {
         if self.pages.is_empty() {
             std::mem::swap(self, &mut other);
@@ -99,7 +99,7 @@ impl SetBuilder {
         }
     }
 
-    /// The set, with everybody in it once.
+    /// The finished set.
     pub fn finish(mut self) -> UserSet {
         if self.pages.is_empty() {
             self.tail.sort_unstable();

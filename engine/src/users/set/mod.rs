@@ -98,7 +98,7 @@ impl UserSet {
         }
     }
 
-    /// Whether nobody is in the set.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         match &self.0 {
             Repr::Few(few) => few.is_empty(),

@@ -82,7 +82,7 @@ impl Page {
         loop {
             if let Self::Bits(bits) = self {
                 if lows.len() >= LINES / 2 {
-                    // A processor fetches lines that are read in order before it is asked to.
+                    // Sequential reads are prefetched by the processor.
                     black_box(bits.iter().step_by(WORDS / LINES).fold(0, |all, word| all | word));
                 }
                 return lows.for_each(|low| bits[usize::from(low >> 6)] |= 1 << (low & 63));
@@ -111,7 +111,7 @@ impl Page {
         self.push(low, heap);
     }
 
-    /// Adds everybody of another page; neither has to be settled.
+    /// Adds all users of another page; neither has to be normalized.
     pub(super) fn absorb(&mut self, other: Self) {
         match (&mut *self, other) {
             (_, Self::Empty) => {}

@@ -23,7 +23,7 @@ use std::ops::RangeInclusive;
 use self::registers::{Registers, word_count};
 use crate::{Error, Result};
 
-/// Precision when none is asked for: 16,384 registers in 13 KiB, 0.81 % standard error.
+/// Default precision: 16,384 registers in 13 KiB, 0.81 % standard error.
 pub const DEFAULT_PRECISION: u8 = 14;
 /// Supported precisions.
 pub const PRECISIONS: RangeInclusive<u8> = 4..=18;
@@ -182,7 +182,7 @@ impl Sketch {
     /// Reads the stored form.
     ///
     /// # Errors
-    /// When the bytes are not a whole sketch of a version that this program knows.
+    /// When the bytes are not a complete sketch of a supported version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let bad = |what: &str| Error::input(format!("invalid user sketch: {what}"));
         let header = bytes.get(..HEADER).ok_or_else(|| bad("too short"))?;

@@ -29,7 +29,7 @@ pub(super) struct Registers {
 }
 
 impl Registers {
-    /// Registers that have seen nobody.
+    /// Empty registers.
     pub(super) fn new(precision: u8) -> Self {
         let words = vec![0; word_count(precision)].into();
         Self { words, precision, floor: 0, at_floor: 1 << precision }
