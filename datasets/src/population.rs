@@ -107,7 +107,7 @@ mod tests {
     use super::{Population, RandomStream};
 
     #[test]
-    fn nobody_acts_before_signing_up() {
+    fn no_user_acts_before_signing_up() {
         let people = Population::new(10_000, 365, 1);
         for day in 0..365 {
             let mut random = RandomStream::at(1, day);

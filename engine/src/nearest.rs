@@ -65,7 +65,7 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn a_slip_is_recognised_and_another_word_is_not() {
+    fn a_misspelling_is_recognised_and_another_word_is_not() {
         let known = ["file_modified", "file_moved", "plan", "page_view"];
         for (word, expected) in [
             ("file_modifed", Some("file_modified")),

@@ -108,7 +108,7 @@ mod tests {
     use crate::calendar::{Day, Window, Zone};
 
     #[test]
-    fn a_period_needs_a_day_asked_for_and_a_day_of_the_data() {
+    fn a_period_needs_a_requested_day_and_a_day_of_the_data() {
         let day = |text: &str| text.parse::<Day>().unwrap();
         let (first, last) = (day("2026-01-05"), day("2026-03-20"));
         let starts = |window, from: Option<&str>, to: Option<&str>| {

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_lost_if_every_row_of_it_was_rejected() {
+    fn a_source_is_reported_if_every_row_was_rejected() {
         use Reason::{EventMissing, TimeMissing, UserMissing};
         let of = [("a", TimeMissing, "1"), ("a", UserMissing, "1"), ("b", UserMissing, "1")];
         let mut rejects = rejects(&of);

@@ -391,7 +391,7 @@ stages:
 ";
 
 #[test]
-fn a_metric_hangs_where_its_group_hangs_on_that_day() {
+fn a_metric_has_the_node_of_its_group_on_that_day() {
     let place = |section, stage, group| Placement { section, stage, group };
     let (dev, ops) = (Some("dev"), Some("ops"));
     for (owner, on, expected) in [
@@ -485,7 +485,7 @@ fn a_metric_holds_from_its_first_day_to_the_day_before_its_end() {
 }
 
 #[test]
-fn aggregates_become_metrics_or_lend_their_rules() {
+fn aggregates_become_metrics_or_give_their_rules() {
     let aggregate =
         "- {name: x, operator: AND, source: redis, time_frame: FRAMES, events: [opened, closed]}";
     let monthly = "counts_monthly.aggregated_metrics.x";

@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_groups_that_left_are_forgotten() {
+    fn keys_of_emitted_groups_are_dropped() {
         let mut sets = GroupSets::default();
         let mut most = 0;
         for group in 0..1_000 {
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_seen_decides_whether_values_are_numbered() {
+    fn the_values_decide_whether_ids_are_assigned() {
         // Dense ids, a few or many groups: their own numbers.
         assert!(!check(120, 2_000, |group, at| (group * 100 + at * 7) as i64));
         assert!(!check(2_000, 20, |group, at| (group * 20 + at) as i64));

@@ -355,7 +355,7 @@ fn the_upper_half_of_unsigned_integers_is_counted() {
 }
 
 #[test]
-fn null_without_a_type_is_nobody() {
+fn null_without_a_type_is_no_user() {
     let values: [ArrayRef; 1] = [Arc::new(NullArray::new(2))];
     for make in [exact, approx] {
         let states = make().convert_to_state(&values, None).unwrap();
@@ -367,7 +367,7 @@ fn null_without_a_type_is_nobody() {
 }
 
 #[test]
-fn large_parts_of_both_forms_come_together() {
+fn large_sets_of_both_forms_are_merged() {
     // Numbers of their own, on lists and bitsets; then keys that must be numbered.
     let parts: [Vec<i64>; 4] = [
         (0..70_000).collect(),

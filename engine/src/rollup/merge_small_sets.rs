@@ -102,7 +102,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nobody_is_lost_and_nobody_moves(rows in rows()) {
+        fn every_user_stays_in_its_group(rows in rows()) {
             let sets = rows.iter().map(|row| encode(&Vec::from_iter(row.3.iter().copied())).unwrap());
             let users = BinaryViewArray::from_iter_values(sets);
             let keys = [rows.iter().map(|r| r.1).collect(), rows.iter().map(|r| r.2).collect()];

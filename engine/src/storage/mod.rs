@@ -330,7 +330,7 @@ mod tests {
     use super::Storage;
 
     #[test]
-    fn a_store_lies_in_a_folder_or_at_an_address() {
+    fn a_store_is_in_a_folder_or_at_an_address() {
         let at = |text: &str| Storage::parse(Path::new("/project"), text);
         assert_eq!(at("store").unwrap(), Storage::Folder(PathBuf::from("/project/store")));
         assert_eq!(at("/other").unwrap(), Storage::Folder(PathBuf::from("/other")));

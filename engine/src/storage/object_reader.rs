@@ -62,7 +62,7 @@ mod tests {
     use super::ObjectReader;
 
     #[test]
-    fn an_object_has_as_many_bytes_as_were_told() {
+    fn an_object_has_the_announced_number_of_bytes() {
         let read = |size: u64, is_broken_off: bool| {
             let pieces = ["ab", "", "cde"].map(|piece| Ok(Bytes::from(piece)));
             let broken = is_broken_off.then_some(Err(object_store::Error::NotImplemented {

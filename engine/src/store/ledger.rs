@@ -272,7 +272,7 @@ mod tests {
 
     /// Stores for ever hold these texts, however people are told of the reasons.
     #[test]
-    fn reasons_are_codes_and_once_were_words() {
+    fn reasons_are_codes_and_old_texts_are_read() {
         let codes = "time_missing: 1; time_unreadable: 1; time_before_1970: 1; \
                      time_after_bound: 1; user_missing: 1; scope_missing: 1; event_missing: 1";
         let old = "no time: 1; unreadable time: 1; time before 1970: 1; \
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_survive_the_way_through_a_batch() {
+    fn entries_survive_a_round_trip_through_a_batch() {
         let reject = |reason, day: Option<i32>, value: Option<&str>| {
             let first =
                 Some(FirstRow { row: 9, line: value.map(|_| 11), value: value.map(str::to_owned) });

@@ -232,7 +232,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn part_and_place_make_a_number_and_back(number in any::<u32>()) {
+        fn part_and_index_make_an_id_and_back(number in any::<u32>()) {
             let (part, index) = StoredIds::locate(number);
             prop_assert_eq!(StoredIds::number(part, index).unwrap(), number);
         }
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_survive_the_way_through_batches() {
+    fn ids_survive_a_round_trip_through_batches() {
         let give = |ids: &StoredIds, from: u64, to: u64| -> Vec<u32> {
             let one = |i: u64| {
                 let text = format!("user {i}");

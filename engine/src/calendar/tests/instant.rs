@@ -53,7 +53,7 @@ fn the_past_is_cut_towards_the_past() {
 }
 
 #[test]
-fn a_date_begins_when_its_day_begins() {
+fn a_date_starts_with_its_day() {
     for (name, date) in [("America/Sao_Paulo", "2018-11-04"), ("Pacific/Apia", "2011-12-30")] {
         let zone = Zone::get(name).unwrap();
         assert_eq!(parse(date, &zone), Some(zone.start_of(date.parse().unwrap())));

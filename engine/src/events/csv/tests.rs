@@ -83,7 +83,7 @@ fn mistakes_have_lines() {
 }
 
 #[test]
-fn one_quote_does_not_bring_the_whole_file_into_memory() {
+fn one_quote_does_not_load_the_whole_file() {
     let mut text = String::from("a,b\n1,2\n1,\"2\n");
     while text.len() <= 2 * MAX_ROW_BYTES {
         text.push_str("123456789,123456789\n");

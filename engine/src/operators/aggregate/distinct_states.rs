@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn every_row_comes_into_its_set() {
+    fn every_row_is_added_to_its_set() {
         // From MANY groups on rows wait, to the end and not so long.
         for sizes in [
             [7, 20_000, 2],

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_needs_no_numbers() {
+    fn a_list_needs_no_ids() {
         let dictionary = SharedIdDictionary::new(&DataType::Int64);
         let nothing = dictionary.size();
         let ints: Vec<i64> = (0..3 * MAX_LIST as i64).map(|int| -1 - int % 1_000).collect();

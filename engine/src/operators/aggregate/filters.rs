@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_asked_once_and_say_the_same() {
+    fn values_are_evaluated_once_with_the_same_result() {
         let mut plan = filter(|stage, schema| {
             let plan = ScalarValue::Utf8View(Some("plan".to_owned()));
             binary(stage, Operator::Eq, lit(plan), schema).unwrap()

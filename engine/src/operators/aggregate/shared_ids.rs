@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_that_nobody_wants_get_no_number() {
+    fn unrequested_rows_get_no_id() {
         let array: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c", "d"]));
         let (dictionary, mut found) = (SharedIdDictionary::new(array.data_type()), Vec::new());
         let rows = NullBuffer::from(vec![true, false, false, true]);

@@ -68,7 +68,7 @@ fn counts(groups: &mut Groups, emit: EmitTo) -> Vec<i64> {
 
 proptest! {
     #[test]
-    fn everybody_is_counted_once(parts in vec(rows(), 1..4), filtered in any::<bool>(), skip in any::<bool>()) {
+    fn every_user_is_counted_once(parts in vec(rows(), 1..4), filtered in any::<bool>(), skip in any::<bool>()) {
         let mut expected = vec![HashSet::new(); 5];
         let mut combined = Groups::default();
         for part in &parts {
@@ -101,7 +101,7 @@ proptest! {
 }
 
 #[test]
-fn many_groups_of_far_people_are_numbered_anew() {
+fn many_groups_of_sparse_users_get_new_ids() {
     let mut groups = Groups::default();
     let mut expected = Vec::new();
     for group in 0..400usize {

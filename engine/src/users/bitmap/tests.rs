@@ -98,7 +98,7 @@ proptest! {
     }
 
     #[test]
-    fn numbers_of_a_store_keep_apart_from_integers(
+    fn ids_of_a_store_are_not_integers(
         a in proptest::collection::btree_set(0..200u32, 0..50),
         b in proptest::collection::btree_set(0..200u32, 0..50),
         small in proptest::collection::btree_set(0..200u64, 0..50),

@@ -146,7 +146,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_pushed_is_in_the_set_once(a in numbers(), b in numbers()) {
+        fn each_pushed_user_is_in_the_set_once(a in numbers(), b in numbers()) {
             let set = filled(&a).finish();
             let expected: BTreeSet<u32> = a.iter().copied().collect();
             prop_assert_eq!(set.len() as usize, expected.len());
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn doubles_take_no_room() {
+    fn duplicates_take_no_memory() {
         let numbers: Vec<u32> = (0..100_000).map(|at| at % 10 * 7).collect();
         assert!(filled(&numbers).size() <= 128);
     }

@@ -239,7 +239,7 @@ mod tests {
         }
 
         #[test]
-        fn merged_and_read_registers_know_their_smallest(
+        fn merged_and_read_registers_have_their_minimum(
             a in hashes(),
             b in hashes(),
             precision in 4_u8..=10,
