@@ -53,7 +53,7 @@ fn fill(criterion: &mut Criterion) {
             let mut dictionary = IdDictionary::default();
             for number in &numbers {
                 let key = Key::Int(i64::from(*number));
-                dictionary.number(0, key, key.hash()).expect("few users");
+                dictionary.id(0, key, key.hash()).expect("few users");
             }
             u64::from(dictionary.len())
         };
@@ -66,7 +66,7 @@ fn fill(criterion: &mut Criterion) {
         let together = || {
             let (mut dictionary, mut found) = (IdDictionary::default(), Vec::new());
             for ints in ints.chunks(1_000) {
-                dictionary.ints(ints, &mut found).expect("few users");
+                dictionary.int_ids(ints, &mut found).expect("few users");
             }
             u64::from(dictionary.len())
         };

@@ -63,7 +63,7 @@ fn dictionary(key: impl Fn(&mut String, i64) -> Key<'_>) {
     let (mut dictionary, mut text) = (IdDictionary::default(), String::with_capacity(64));
     for at in 0..300_000 {
         let key = key(&mut text, at);
-        dictionary.number(0, key, key.hash()).unwrap();
+        dictionary.id(0, key, key.hash()).unwrap();
     }
     assert_close("numbering", dictionary.size(), allocated() - before);
 }

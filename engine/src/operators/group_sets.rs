@@ -56,10 +56,10 @@ impl GroupSets {
     #[inline]
     pub(super) fn insert(&mut self, group: usize, key: Key<'_>) -> Result<()> {
         let number = match &mut self.dictionary {
-            Some(dictionary) => dictionary.number(0, key, key.hash())?,
+            Some(dictionary) => dictionary.id(0, key, key.hash())?,
             None => match direct_id(key) {
                 Some(number) => number,
-                None => self.renumber(direct_key)?.number(0, key, key.hash())?,
+                None => self.renumber(direct_key)?.id(0, key, key.hash())?,
             },
         };
         self.sets[group].insert_counting(number, &mut self.heap);
@@ -192,7 +192,7 @@ impl GroupSets {
             for number in set.iter() {
                 let key =
                     key_of(number).ok_or_else(|| Error::internal("a number without a key"))?;
-                let number = dictionary.number(0, key, key.hash())?;
+                let number = dictionary.id(0, key, key.hash())?;
                 numbered.insert_counting(number, &mut self.heap);
             }
             *set = numbered;

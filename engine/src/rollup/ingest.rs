@@ -39,7 +39,7 @@ pub struct IngestReport {
     /// Rows rejected, of the files added.
     pub rejects: Rejects,
     /// Users who got an id.
-    pub numbered: u64,
+    pub new_ids: u64,
     /// The store's version.
     pub version: u64,
     /// Messages for the user.
@@ -124,7 +124,7 @@ pub fn ingest(
         store.commit(written, &mut ids, entries.clone())?;
         report.added.append(&mut entries);
     }
-    report.numbered = ids.len() - before;
+    report.new_ids = ids.len() - before;
     report.version = store.version();
     Ok(report)
 }

@@ -111,7 +111,7 @@ impl<'a> IngestSink<'a> {
         }
         let mut dictionary = context.ids.part(part);
         queues[part].assign_ids(&mut dictionary, |cell, id| {
-            push(assigned, cell, StoredIds::number(part, id)?);
+            push(assigned, cell, StoredIds::id(part, id)?);
             Ok(())
         })?;
         if dictionary.size() > context.max_id_bytes / PARTS {

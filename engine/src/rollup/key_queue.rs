@@ -89,17 +89,17 @@ impl KeyQueue {
         mut each: impl FnMut(u32, u32) -> Result<()>,
     ) -> Result<()> {
         let Self { ints, wides, scoped, texts, bytes, found } = self;
-        dictionary.ints(&ints.keys, found)?;
+        dictionary.int_ids(&ints.keys, found)?;
         ints.drain(found, &mut each)?;
-        dictionary.wides(&wides.keys, found)?;
+        dictionary.wide_ids(&wides.keys, found)?;
         wides.drain(found, &mut each)?;
         for (cell, scope, key) in scoped.drain(..) {
-            each(cell, dictionary.number(scope, key, key.hash())?)?;
+            each(cell, dictionary.id(scope, key, key.hash())?)?;
         }
         let mut from = 0;
         for (cell, scope, end) in texts.drain(..) {
             let key = Key::Text(&bytes[from..end]);
-            each(cell, dictionary.number(scope, key, key.hash())?)?;
+            each(cell, dictionary.id(scope, key, key.hash())?)?;
             from = end;
         }
         bytes.clear();
@@ -137,14 +137,14 @@ mod tests {
             for part in keys.chunks(70) {
                 part.iter().for_each(|(cell, scope, key)| queue.push(*cell, *scope, *key));
                 let mut given = Vec::new();
-                queue.number(&mut dictionary, |cell, number| {
+                queue.assign_ids(&mut dictionary, |cell, number| {
                     given.push((cell, number));
                     Ok(())
                 }).unwrap();
                 prop_assert!(queue.is_empty());
                 // Who has a number keeps it, so the second time it is the expected one.
                 let number = |(cell, scope, key): &(u32, u32, Key<'_>)| {
-                    (*cell, dictionary.number(*scope, *key, key.hash()).unwrap())
+                    (*cell, dictionary.id(*scope, *key, key.hash()).unwrap())
                 };
                 let mut expected: Vec<(u32, u32)> = part.iter().map(number).collect();
                 given.sort_unstable();

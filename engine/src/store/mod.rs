@@ -263,7 +263,7 @@ impl Store {
     }
 
     /// Number of assigned ids.
-    pub fn numbered(&self) -> u64 {
+    pub fn assigned_ids(&self) -> u64 {
         self.users.values().map(|file| file.rows).sum()
     }
 

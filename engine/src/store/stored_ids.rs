@@ -55,7 +55,7 @@ impl StoredIds {
         (hash >> (u64::BITS - PART_BITS)) as usize
     }
 
-    /// One part, to assign ids in; [`number`](Self::number) makes ids of the store from its ids.
+    /// One part, to assign ids in; [`id`](Self::id) makes ids of the store from its ids.
     pub fn part(&self, part: usize) -> MutexGuard<'_, IdDictionary> {
         self.parts[part].lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -65,7 +65,7 @@ impl StoredIds {
     /// # Errors
     /// When 2^32 numbers do not suffice.
     #[inline]
-    pub fn number(part: usize, index: u32) -> Result<u32> {
+    pub fn id(part: usize, index: u32) -> Result<u32> {
         let block = u64::from(index >> BLOCK_BITS) << PART_BITS | part as u64;
         let number = block << BLOCK_BITS | u64::from(index & ((1 << BLOCK_BITS) - 1));
         u32::try_from(number)
@@ -123,7 +123,7 @@ impl StoredIds {
             let (part, index) = Self::locate(number);
             let scope = self.scopes.code(Some(scopes.value(row)));
             let hash = key.hash();
-            let assigned = self.part(part).number(scope, key, hash)?;
+            let assigned = self.part(part).id(scope, key, hash)?;
             if assigned != index || Self::part_of(hash) != part || self.stored[part] != index {
                 return Err(broken());
             }
@@ -162,7 +162,7 @@ impl StoredIds {
                 };
                 kinds.push(kind);
                 keys.push(bytes);
-                numbers.push(i64::from(Self::number(part, index)?));
+                numbers.push(i64::from(Self::id(part, index)?));
             }
             let columns: Vec<ArrayRef> = vec![
                 Arc::new(StringArray::from(scopes)),
@@ -234,7 +234,7 @@ mod tests {
         #[test]
         fn part_and_index_make_an_id_and_back(number in any::<u32>()) {
             let (part, index) = StoredIds::locate(number);
-            prop_assert_eq!(StoredIds::number(part, index).unwrap(), number);
+            prop_assert_eq!(StoredIds::id(part, index).unwrap(), number);
         }
     }
 
@@ -243,7 +243,7 @@ mod tests {
         let ids = StoredIds::default();
         let key = Key::Int(-1);
         let part = StoredIds::part_of(key.hash());
-        ids.part(part).number(7, key, key.hash()).unwrap();
+        ids.part(part).id(7, key, key.hash()).unwrap();
         assert!(ids.hashes(part).is_err());
         assert!(ids.unsaved().is_err());
     }
@@ -261,8 +261,8 @@ mod tests {
                 };
                 let scope = if i % 4 == 3 { ids.scope(&format!("scope {}", i % 3)) } else { 0 };
                 let part = StoredIds::part_of(key.hash());
-                let index = ids.part(part).number(scope, key, key.hash()).unwrap();
-                StoredIds::number(part, index).unwrap()
+                let index = ids.part(part).id(scope, key, key.hash()).unwrap();
+                StoredIds::id(part, index).unwrap()
             };
             (from..to).map(one).collect()
         };

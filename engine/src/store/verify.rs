@@ -34,7 +34,7 @@ pub struct Verified {
     /// Events counted.
     pub events: u64,
     /// Users with an assigned id.
-    pub numbered: u64,
+    pub assigned_ids: u64,
     /// Everything that is wrong; empty for a sound store.
     pub faults: Vec<Fault>,
 }
@@ -82,7 +82,7 @@ impl Store {
                 vec![0; PARTS]
             }
         };
-        verified.numbered = known.iter().map(|count| u64::from(*count)).sum();
+        verified.assigned_ids = known.iter().map(|count| u64::from(*count)).sum();
         let total: u64 = self.activity.values().map(|file| file.rows).sum();
         let done = std::sync::atomic::AtomicU64::new(0);
         let sound = |file: &&DataFile| !broken.contains(&file.name);

@@ -85,8 +85,12 @@ impl Store {
         let mut users = self.users.clone();
         let fresh = ids.unsaved()?;
         if !fresh.is_empty() {
-            let file =
-                self.write_batches(USERS, &fresh, &self.users_number(self.numbered()), FAST_LEVEL)?;
+            let file = self.write_batches(
+                USERS,
+                &fresh,
+                &self.users_number(self.assigned_ids()),
+                FAST_LEVEL,
+            )?;
             users.insert(file.name.clone(), file);
         }
         let mut files = self.files.clone();

@@ -49,7 +49,7 @@ impl IdDictionary {
     /// # Errors
     /// When 2^32 - 1 keys are numbered; the answer would be wrong from then on.
     #[inline]
-    pub fn number(&mut self, scope: u32, key: Key<'_>, hash: u64) -> Result<u32> {
+    pub fn id(&mut self, scope: u32, key: Key<'_>, hash: u64) -> Result<u32> {
         match (scope, key) {
             (0, Key::Int(int)) => {
                 find_or_insert(&mut self.ints, &mut self.next, int, hash, hash_int)
@@ -74,28 +74,28 @@ impl IdDictionary {
         }
     }
 
-    /// As [`number`](Self::number) for many integers without a scope: several times as fast where
+    /// As [`id`](Self::id) for many integers without a scope: several times as fast where
     /// the table is larger than the caches. `numbers` becomes theirs, in the same order.
     ///
     /// # Errors
-    /// As [`number`](Self::number).
-    pub fn ints(&mut self, keys: &[i64], numbers: &mut Vec<u32>) -> Result<()> {
+    /// As [`id`](Self::id).
+    pub fn int_ids(&mut self, keys: &[i64], numbers: &mut Vec<u32>) -> Result<()> {
         find_or_insert_many(&mut self.ints, &mut self.next, keys, hash_int, numbers)
     }
 
-    /// As [`ints`](Self::ints), for keys of 16 bytes.
+    /// As [`int_ids`](Self::int_ids), for keys of 16 bytes.
     ///
     /// # Errors
-    /// As [`number`](Self::number).
-    pub fn wides(&mut self, keys: &[u128], numbers: &mut Vec<u32>) -> Result<()> {
+    /// As [`id`](Self::id).
+    pub fn wide_ids(&mut self, keys: &[u128], numbers: &mut Vec<u32>) -> Result<()> {
         find_or_insert_many(&mut self.wides, &mut self.next, keys, hash_wide, numbers)
     }
 
-    /// As [`ints`](Self::ints), for any other keys, one by one.
+    /// As [`int_ids`](Self::int_ids), for any other keys, one by one.
     ///
     /// # Errors
-    /// As [`number`](Self::number).
-    pub fn texts(&mut self, keys: &[&[u8]], numbers: &mut Vec<u32>) -> Result<()> {
+    /// As [`id`](Self::id).
+    pub fn text_ids(&mut self, keys: &[&[u8]], numbers: &mut Vec<u32>) -> Result<()> {
         numbers.clear();
         for key in keys {
             numbers.push(self.text(0, TEXT, key, hash_bytes(key))?);
@@ -302,7 +302,7 @@ mod tests {
             let mut expected = HashMap::new();
             for (scope, bytes, kind) in &input {
                 let key = key(bytes, *kind);
-                let number = dictionary.number(*scope, key, key.hash()).unwrap();
+                let number = dictionary.id(*scope, key, key.hash()).unwrap();
                 let next = expected.len() as u32;
                 prop_assert_eq!(number, *expected.entry((*scope, format!("{key:?}"))).or_insert(next));
             }
@@ -310,13 +310,13 @@ mod tests {
             let ints: Vec<i64> = input.iter().map(|(_, bytes, _)| bytes.len() as i64 % 7).collect();
             let wides: Vec<u128> = ints.iter().map(|int| *int as u128).collect();
             let texts: Vec<&[u8]> = input.iter().map(|(_, bytes, _)| bytes.as_slice()).collect();
-            let mut number = |key: Key<'_>| alone.number(0, key, key.hash()).unwrap();
+            let mut number = |key: Key<'_>| alone.id(0, key, key.hash()).unwrap();
             let mut numbers = Vec::new();
-            together.ints(&ints, &mut numbers).unwrap();
+            together.int_ids(&ints, &mut numbers).unwrap();
             prop_assert!(numbers.iter().copied().eq(ints.iter().map(|int| number(Key::Int(*int)))));
-            together.wides(&wides, &mut numbers).unwrap();
+            together.wide_ids(&wides, &mut numbers).unwrap();
             prop_assert!(numbers.iter().copied().eq(wides.iter().map(|w| number(Key::Wide(*w)))));
-            together.texts(&texts, &mut numbers).unwrap();
+            together.text_ids(&texts, &mut numbers).unwrap();
             prop_assert!(numbers.iter().copied().eq(texts.iter().map(|t| number(Key::Text(t)))));
             prop_assert_eq!(together.len(), alone.len());
             prop_assert_eq!(dictionary.len() as usize, expected.len());

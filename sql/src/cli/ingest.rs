@@ -41,7 +41,7 @@ pub(super) fn run(root: &Path, options: &args::Ingest) -> Result<Outcome> {
         .map(|entry| format!("{}: {}", entry.name, events(entry.events, entry.rejected())));
     list("ingested", added.collect());
     let total: u64 = done.added.iter().map(|entry| entry.events).sum();
-    let numbered = match done.numbered {
+    let numbered = match done.new_ids {
         0 => String::new(),
         people => format!(", {people} new user ids"),
     };

@@ -103,7 +103,7 @@ fn tell(
     for (table, bytes) in store.sizes() {
         writeln!(out, "{:<11} {bytes} bytes", format!("{table}:"))?;
     }
-    writeln!(out, "users:      {} with an assigned id", store.numbered())?;
+    writeln!(out, "users:      {} with an assigned id", store.assigned_ids())?;
     writeln!(out, "ingested:   {} files", store.ledger().len())?;
     writeln!(out, "events:     {events}, and {rejected} rejected")?;
     writeln!(out)?;
@@ -137,7 +137,7 @@ fn verify(store: &Store, events: Option<&Project>) -> Result<Outcome> {
         verified.bytes,
         verified.sets,
         verified.events,
-        verified.numbered
+        verified.assigned_ids
     )];
     lines.extend(verified.faults.iter().take(MOST).map(|fault| format!("error: {fault}")));
     if verified.faults.len() > MOST {

@@ -80,9 +80,9 @@ impl SharedIdDictionary {
             }
             Ok(())
         })?;
-        ints.find(self, hash_int, IdDictionary::ints, found)?;
-        wides.find(self, hash_wide, IdDictionary::wides, found)?;
-        texts.find(self, hash_bytes, IdDictionary::texts, found)
+        ints.find(self, hash_int, IdDictionary::int_ids, found)?;
+        wides.find(self, hash_wide, IdDictionary::wide_ids, found)?;
+        texts.find(self, hash_bytes, IdDictionary::text_ids, found)
     }
 
     /// The number that an integer of this column is, if it needs none.
@@ -98,7 +98,7 @@ impl SharedIdDictionary {
     /// When there are more different values than numbers, about two billion.
     pub(super) fn assign(&self, ints: &[i64], mut each: impl FnMut(u32)) -> Result<()> {
         let (ints, starts) = by_shard(ints, &shards(ints, hash_int));
-        self.visit(&ints, &starts, IdDictionary::ints, |_, assigned| {
+        self.visit(&ints, &starts, IdDictionary::int_ids, |_, assigned| {
             each(interleaved(assigned as u32))
         })
     }

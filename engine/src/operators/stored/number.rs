@@ -70,8 +70,8 @@ impl StoreNumber {
             };
             let hash = key.hash();
             let part = StoredIds::part_of(hash);
-            let index = ids.part(part).number(0, key, hash)?;
-            (numbers[row], assigned[row]) = (StoredIds::number(part, index)?, true);
+            let index = ids.part(part).id(0, key, hash)?;
+            (numbers[row], assigned[row]) = (StoredIds::id(part, index)?, true);
             Ok(())
         })?;
         let assigned = BooleanArray::new(BooleanBuffer::from(assigned), None);
