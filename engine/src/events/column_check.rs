@@ -5,7 +5,7 @@
 use arrow::array::new_empty_array;
 use arrow::datatypes::SchemaRef;
 
-use super::codes::StringInterner;
+use super::interner::StringInterner;
 use super::columns::{DictionaryEncoder, times};
 use super::files::{EventFile, Format};
 use super::parquet::ParquetFile;

@@ -11,7 +11,7 @@ use arrow::datatypes::{
     TimestampSecondType,
 };
 
-use super::codes::StringInterner;
+use super::interner::StringInterner;
 use super::{Codes, Reason, Source};
 use crate::calendar::{Day, TimeUnit, Zone, parse_instant};
 use crate::{Error, Result};

@@ -104,7 +104,7 @@ impl EventFile {
     /// When it was replaced, or cannot be checked.
     pub(crate) fn check_unchanged(&self) -> Result<()> {
         let now = match &self.object {
-            Some(object) => object.now()?.map(|now| (now.size(), now.modified())),
+            Some(object) => object.current()?.map(|now| (now.size(), now.modified())),
             None => match stamp(&self.path) {
                 Ok(now) => Some(now),
                 Err(cause) if cause.kind() == ErrorKind::NotFound => None,

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::codes::StringInterner;
+use super::interner::StringInterner;
 use super::files::{EventFile, Format};
 use super::parquet::ParquetFile;
 use super::text;

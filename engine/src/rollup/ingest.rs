@@ -70,7 +70,7 @@ pub fn ingest(
 ) -> Result<IngestReport> {
     if memory < MIN_MEMORY {
         return Err(Error::input(format!("a memory limit of {memory} bytes is too low"))
-            .with("help", format!("use at least {LEAST_MEMORY} bytes")));
+            .with("help", format!("use at least {MIN_MEMORY} bytes")));
     }
     let wanted = project.stored_dimensions();
     Store::create_folder(&project.store)?;

@@ -28,7 +28,7 @@ pub(super) fn run(root: &Path, command: &args::Store) -> Result<Outcome> {
         args::Store::Compact { .. } => None,
     };
     let _lock = match command {
-        args::Store::Compact { .. } if project.store.may_hold() => {
+        args::Store::Compact { .. } if project.store.may_exist() => {
             let waiting = || say("waiting for another process that is using the store");
             Some(Lock::take(&project.store, waiting)?)
         }
