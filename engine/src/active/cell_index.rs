@@ -98,18 +98,18 @@ impl<'a> CellIndex<'a> {
         Ok(Self { dictionary, rollup, combos: combos.into_iter().collect() })
     }
 
-    /// The set of users that a want stands for in a period, at the place of a combo.
+    /// The users of a metric set in a period, for the combo of this index.
     pub(super) fn expr(&self, combo: usize, period: Period, metric_set: &MetricSet) -> UserExpr {
         self.expr_of(&self.combos[combo].1, period, metric_set)
     }
 
-    /// Whether a want is one union of cells.
+    /// Whether a metric set is one union of cells.
     pub(super) fn is_plain(&self, metric_set: &MetricSet) -> bool {
         let metrics = metric_set.iter().flatten();
         metrics.into_iter().all(|metric| !needs_intersection(&self.dictionary.metrics[*metric]))
     }
 
-    /// The cells whose union is wanted, each once.
+    /// The cells of a metric set that is one union, each once.
     pub(super) fn plain(
         &self,
         days: &CellsByDay,

@@ -17,7 +17,7 @@ pub(super) struct Name {
     pub(super) metric: Option<String>,
 }
 
-/// A node and the counted metrics below it, by their place in the dictionary.
+/// A node and the counted metrics below it, by their index in the dictionary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Node {
     pub(super) name: Name,

@@ -116,7 +116,7 @@ fn events(rollup: &Rollup, plan: &ReportPeriods) -> u64 {
     cells.filter(|(cell, _)| range.contains(cell.bucket)).map(|(_, events)| events).sum()
 }
 
-/// A node of the tree with the places of the values that it is made of.
+/// A node of the tree with the indexes of the metric sets of its value.
 struct Branch {
     node: Node,
     metric_sets: Vec<usize>,
@@ -126,7 +126,7 @@ struct RowBuilder<'a> {
     question: &'a Question,
     plan: &'a ReportPeriods,
     index: CellIndex<'a>,
-    /// The nodes of a tree, in order, with the place of the first period that has this tree.
+    /// The nodes of a tree, in order, with the index of the first period that has this tree.
     trees: Vec<(usize, Vec<Branch>)>,
     values: Values,
 }
@@ -173,7 +173,7 @@ impl<'a> RowBuilder<'a> {
         after.checked_sub(1).map_or(&[], |at| &self.trees[at].1)
     }
 
-    /// Every row with its node and the place of its dimension values.
+    /// Calls `found` with every row, its node and the index of its combo.
     fn each(&self, mut found: impl FnMut(ReportRow, &Node, usize) -> Result<()>) -> Result<()> {
         for at in self.plan.requested() {
             let previous = self.plan.previous(at);
@@ -266,7 +266,7 @@ impl<'a> RowBuilder<'a> {
     }
 }
 
-/// The nodes that the question needs, and the place of the first period that has them.
+/// The nodes that the report needs, and the index of the first period that has them.
 fn trees(
     dictionary: &Dictionary,
     question: &Question,

@@ -14,19 +14,19 @@ use crate::{Error, Result};
 /// No users.
 const NO_USERS: Estimate = Estimate { users: 0, low: 0, high: 0 };
 
-/// Users of one want for one combo, by the place of the period; periods without users are left out.
+/// Users of one metric set and combo, by the index of the period; periods without users are left out.
 type Series = Vec<(u32, Estimate)>;
 
-/// The users of every want for every combo.
+/// The users of every metric set for every combo.
 pub(super) struct Values {
-    /// By combo, then by the place of the want; those without users are left out.
+    /// By combo, then by the index of the metric set; those without users are left out.
     combos: Vec<Vec<(u32, Series)>>,
     /// (period, combo) where there are any users, in order, without the combo of all values.
     active: Vec<(u32, u32)>,
 }
 
 impl Values {
-    /// Users of a want at the place of a combo in a period.
+    /// Users of a metric set and combo, by their indexes, in a period.
     pub(super) fn get(&self, combo: usize, metric_set: usize, period: usize) -> Estimate {
         let series = &self.combos[combo];
         let found =
@@ -56,13 +56,13 @@ struct SeriesTask {
 
 /// What the counts of a series are of.
 enum SeriesTarget {
-    /// The places of periods.
+    /// Indexes of periods.
     Periods(Vec<u32>),
     /// Runs of days: the first day, and how many; periods end on some of these.
     Days(Vec<(Day, u32)>),
 }
 
-/// Counts every want in every period for every combo.
+/// Counts every metric set in every period for every combo.
 pub(super) fn values(
     index: &CellIndex<'_>,
     window: Window,
@@ -147,7 +147,7 @@ fn count(rollup: &Rollup, users: &CellUsers, request: CountRequest) -> Result<Ve
     }
 }
 
-/// What to ask the cells for a want; `None` if it has none in any period.
+/// The request for a metric set; `None` if it has no cells in any period.
 fn series_request(
     index: &CellIndex<'_>,
     window: Window,
@@ -183,7 +183,7 @@ fn series_request(
     (!targets.is_empty()).then_some((SeriesTarget::Periods(targets), CountRequest::Exprs(list)))
 }
 
-/// The places of the periods that hold any of some days, which are in order.
+/// The indexes of the periods that hold any of some days, which are in order.
 fn touched_periods(days: impl Iterator<Item = Day>, periods: &[Period]) -> Vec<usize> {
     let mut targets: Vec<usize> = Vec::new();
     for day in days {

@@ -5,9 +5,9 @@
 use arrow::array::new_empty_array;
 use arrow::datatypes::SchemaRef;
 
-use super::interner::StringInterner;
 use super::columns::{DictionaryEncoder, times};
 use super::files::{EventFile, Format};
+use super::interner::StringInterner;
 use super::parquet::ParquetFile;
 use super::scan::missing;
 use super::{Source, UserKeys, Value, text};

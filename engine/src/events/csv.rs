@@ -65,7 +65,7 @@ enum Split {
     Empty(usize),
     /// The beginning of something, or nothing.
     Incomplete,
-    /// A mistake at this place.
+    /// A mistake at this position.
     Mistake(usize, Mistake),
 }
 
@@ -120,7 +120,7 @@ impl<'a> CsvFile<'a> {
         CsvBatches { csv: self, places, schema, ended: false }
     }
 
-    /// The next row, as its place in the buffer; its fields are in `fields`. `None` at the end.
+    /// The next row, as its range in the buffer; its fields are in `fields`. `None` at the end.
     fn next_row(&mut self) -> Result<Option<Range<usize>>> {
         loop {
             let split = split(
@@ -313,7 +313,7 @@ fn is_line_end(byte: u8) -> bool {
     byte == b'\n' || byte == b'\r'
 }
 
-/// Length of the line end at a place, or `None` if the next byte has to be known.
+/// Length of the line end at a position, or `None` if the next byte has to be known.
 fn line_end(bytes: &[u8], at: usize, ended: bool) -> Option<usize> {
     match bytes.get(at..) {
         Some([b'\r', b'\n', ..]) => Some(2),
@@ -332,7 +332,7 @@ fn line_ends(bytes: &[u8]) -> u64 {
 /// Rows of a CSV file in batches; an empty field is null.
 pub(super) struct CsvBatches<'a> {
     csv: CsvFile<'a>,
-    /// Which fields are wanted.
+    /// Indexes of the requested fields.
     places: Vec<usize>,
     schema: SchemaRef,
     ended: bool,

@@ -75,7 +75,7 @@ impl Example {
         &self.path
     }
 
-    /// Its place among the rows of the file, from 0, without the header.
+    /// Its row number in the file, from 0, without the header.
     pub fn row(&self) -> u64 {
         self.row
     }

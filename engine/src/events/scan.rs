@@ -9,8 +9,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::interner::StringInterner;
 use super::files::{EventFile, Format};
+use super::interner::StringInterner;
 use super::parquet::ParquetFile;
 use super::text;
 use super::worker::{WorkUnit, Worker};
@@ -110,7 +110,7 @@ impl Scan {
         Self::of_files(sources, files, dimensions)
     }
 
-    /// As [`open`](Self::open), of these files, each with the place of its source.
+    /// As [`open`](Self::open), of these files, each with the index of its source.
     ///
     /// # Errors
     /// When a file is broken, or a column is missing or of a type that cannot serve.

@@ -18,9 +18,9 @@ use crate::calendar::{Day, Window};
 
 /// What is read in one go.
 pub(super) enum WorkUnit<'a> {
-    /// A row group of a Parquet file of the source at that place.
+    /// A row group of a Parquet file of the source with this index.
     Group(usize, &'a ParquetFile, usize),
-    /// A text file of the source at that place.
+    /// A text file of the source with this index.
     Text(usize, &'a EventFile),
 }
 

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 pub(super) const UNCOUNTED: u32 = 1 << 31;
 /// Stands for "no cell": the row is skipped.
 pub(super) const NO_CELL: u32 = u32::MAX;
-/// The lookup table of one bucket has at most this many places.
+/// Maximum length of the lookup table of one bucket.
 const MAX_TABLE_LEN: u32 = 1 << 20;
 
 /// One cell of the roll-up.

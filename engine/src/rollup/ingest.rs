@@ -270,7 +270,7 @@ impl ScanObserver for FileObserver<'_> {
 
 /// What reading some files gave.
 struct IngestOutput {
-    /// Lists, each with the place of its file.
+    /// Lists, each with the index of its file.
     lists: Vec<(usize, CellList)>,
     /// Data files that were written because the memory did not suffice.
     written: WrittenFiles,

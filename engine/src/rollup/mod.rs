@@ -110,7 +110,7 @@ impl CellUsers {
 /// What a scan of all events leaves.
 #[derive(Debug)]
 pub struct Rollup {
-    /// The cells that are counted; a cell's number is its place here.
+    /// The cells that are counted; the number of a cell is its index here.
     pub cells: Vec<Cell>,
     /// Events in each cell.
     pub events: Vec<u64>,

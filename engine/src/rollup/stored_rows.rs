@@ -117,7 +117,7 @@ pub struct StoredRows {
     schema: SchemaRef,
 }
 
-/// A row group: its data file, and its place there.
+/// A row group: the indexes of its data file, and of the row group there.
 pub type RowGroupRef = (usize, usize);
 
 impl StoredRows {

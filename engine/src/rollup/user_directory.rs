@@ -10,7 +10,7 @@ use crate::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CountedUser {
     /// The number that stands for the user in an exact set of all shards: the key itself where
-    /// keys are dense integers, else the place among all users in the order of their hashes.
+    /// keys are dense integers, else the rank among all users in the order of their hashes.
     pub number: u32,
     /// The hash that sketches see.
     pub hash: u64,

@@ -18,7 +18,7 @@ const FOOTER_BYTES: u64 = 64 << 10;
 /// Every Parquet file is longer than this.
 const MIN_FILE_BYTES: u64 = 12;
 
-/// What a file of so many bytes says of itself, at its end. `fetch` gets parts of it.
+/// Reads the footer of a file of this size. `fetch` reads byte ranges of it.
 ///
 /// # Errors
 /// Those of `fetch`; within, that the file is broken.
@@ -56,12 +56,12 @@ pub(crate) fn column_ranges(group: &RowGroupMetaData, mask: &ProjectionMask) -> 
 #[derive(Debug)]
 pub(crate) enum Chunks {
     File(File),
-    /// How long the whole is, and the parts that are here, each with its place.
+    /// The size of the file, and the fetched parts, each with its offset.
     Fetched(u64, Vec<(u64, Bytes)>),
 }
 
 impl Chunks {
-    /// The parts that were fetched, each with its place.
+    /// The fetched parts, each with its offset.
     pub(crate) fn fetched(&self) -> &[(u64, Bytes)] {
         match self {
             Self::File(_) => &[],
@@ -69,7 +69,7 @@ impl Chunks {
         }
     }
 
-    /// What is here from a place on.
+    /// The fetched bytes from an offset on.
     fn from(size: u64, parts: &[(u64, Bytes)], start: u64) -> Result<Bytes> {
         let part = parts.iter().find_map(|(at, bytes)| {
             let skip = usize::try_from(start.checked_sub(*at)?).ok()?;
@@ -119,7 +119,7 @@ impl ChunkReader for Chunks {
     }
 }
 
-/// Reads on from a place.
+/// Reads from an offset on.
 #[derive(Debug)]
 pub(crate) enum ChunksReader {
     File(BufReader<File>),

@@ -10,7 +10,7 @@ use twox_hash::XxHash3_64;
 
 use crate::{Error, Result};
 
-/// Two seeds make two hashes of 64 bits that have nothing to do with each other.
+/// Two seeds give two independent hashes of 64 bits.
 const SEEDS: [u64; 2] = [0x6865_6164_636f_756e, 0x7374_6f72_6531_3238];
 /// Bytes that are read at a time.
 pub(super) const CHUNK: usize = 1 << 20;
@@ -58,7 +58,7 @@ impl Digest {
     }
 }
 
-/// The digest of bytes that come piece by piece.
+/// Computes the digest of a stream.
 struct DigestBuilder {
     hashers: [XxHash3_64; 2],
     size: u64,

@@ -52,7 +52,7 @@ impl Object {
         self.bucket.address(self.name())
     }
 
-    /// Its address as programs want it, with special characters encoded.
+    /// Its URL, with special characters encoded.
     ///
     /// # Errors
     /// When it has none.
@@ -95,7 +95,7 @@ impl Object {
         }
     }
 
-    /// These bytes of it, as a Parquet reader wants them.
+    /// Byte ranges of it, for the Parquet reader.
     ///
     /// # Errors
     /// When they cannot be read, or the object was replaced.

@@ -54,7 +54,7 @@ pub struct Reject {
 /// The first of some rejected rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FirstRow {
-    /// Its place among the rows of the file, from 0, without the header.
+    /// Its row number in the file, from 0, without the header.
     pub row: u64,
     /// The line of a text file, from 1, in which it begins.
     pub line: Option<u64>,

@@ -70,7 +70,7 @@ impl Store {
     /// deleted: younger ones may belong to an ingest that is at work.
     ///
     /// # Errors
-    /// When the place cannot be read, or the disk or the object store refuses.
+    /// When the storage cannot be read, or the disk or the object store refuses.
     pub fn vacuum(&self, before: i64) -> Result<VacuumReport> {
         let mut report = VacuumReport::default();
         let mut old = Vec::new();
@@ -91,7 +91,7 @@ impl Store {
     /// Data files that this version does not need, with their tables.
     ///
     /// # Errors
-    /// When the place cannot be read.
+    /// When the storage cannot be read.
     pub fn unused(&self) -> Result<Vec<(&'static str, Item)>> {
         let mut unused = Vec::new();
         for (table, files) in self.tables() {
@@ -204,7 +204,7 @@ impl Store {
     }
 }
 
-/// Series in the order of their places.
+/// Series in the order of their ids.
 fn series_by_id(series_ids: BTreeMap<Series, u32>) -> Vec<Series> {
     let mut series: Vec<(Series, u32)> = series_ids.into_iter().collect();
     series.sort_unstable_by_key(|(_, position)| *position);

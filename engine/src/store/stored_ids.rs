@@ -72,7 +72,7 @@ impl StoredIds {
             .map_err(|_| Error::limit("more than 4,294,967,295 users that need an id"))
     }
 
-    /// The part and the place in it that a number belongs to.
+    /// The part of an id, and its index there.
     pub fn locate(number: u32) -> (usize, u32) {
         let block = number >> BLOCK_BITS;
         let index = (block >> PART_BITS) << BLOCK_BITS | (number & ((1 << BLOCK_BITS) - 1));
@@ -183,7 +183,7 @@ impl StoredIds {
         }
     }
 
-    /// The hash that sketches use, of every number of a part, by place.
+    /// The hash that sketches use, of every id of a part, by index.
     ///
     /// # Errors
     /// When a number has no key, or a key belongs to a scope without a name.

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::hint::select_unpredictable;
 
-/// Stands in the place of a number where a slot is free; no key gets it.
+/// The id in a free slot; no key gets it.
 pub(super) const FREE: u32 = u32::MAX;
 /// Slots of the smallest table.
 const MIN_SLOTS: usize = 4;

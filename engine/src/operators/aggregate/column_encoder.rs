@@ -24,7 +24,7 @@ use crate::operators::column::{any_keys, is_int};
 use crate::operators::external;
 use crate::users::{hash_bytes, hash_int};
 
-/// Integers from 0 up to this have a place of their own in a table.
+/// Integers from 0 up to this are looked up by index in a table.
 const MAX_DIRECT: i64 = 1 << 20;
 /// No code yet.
 const NONE: u32 = u32::MAX;

@@ -83,7 +83,7 @@ impl Filters {
     }
 
     /// The rows of the last batch that pass the filter of at least one of the aggregates at
-    /// `which` places.
+    /// `which` positions.
     pub(super) fn passing_any(&self, which: impl Fn(usize) -> bool) -> BooleanBuffer {
         let bits: Vec<u64> = self
             .positions
@@ -99,7 +99,7 @@ impl Filters {
         })
     }
 
-    /// Calls `each` with every row of the last batch and the place of every aggregate whose filter
+    /// Calls `each` with every row of the last batch and the position of every aggregate whose filter
     /// it passes.
     #[inline]
     pub(super) fn for_each<E>(

@@ -13,7 +13,7 @@ use crate::{Error, Result};
 
 /// No group yet.
 const NONE: u32 = u32::MAX;
-/// Tables may have this many places in any case ...
+/// Tables may have this many slots in any case ...
 const MIN_TABLE_SLOTS: usize = 1 << 16;
 /// ... and this many for each pair there is.
 const MAX_SLOTS_PER_PAIR: usize = 8;
@@ -119,7 +119,7 @@ impl Pairs {
         Ok(found)
     }
 
-    /// Puts a pair into the table, if there may be a place for it.
+    /// Inserts a pair into the table, unless the table would be too sparse.
     fn insert_in_table(&mut self, group: usize, code: usize, found: u32) -> bool {
         let length = self.table.get(group).map_or(0, Vec::len);
         let rows = (group + 1).saturating_sub(self.table.len());

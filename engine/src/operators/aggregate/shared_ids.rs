@@ -103,7 +103,7 @@ impl SharedIdDictionary {
         })
     }
 
-    /// Visits every shard once, with all keys that are its own; `each` gets the places and numbers
+    /// Visits every shard once, with all keys that are its own; `each` gets the indexes and ids
     /// of the keys, before pages are turned.
     fn visit<K>(
         &self,
@@ -179,7 +179,7 @@ fn shards<K: Copy>(keys: &[K], hash: impl Fn(K) -> u64) -> Vec<u8> {
     keys.iter().map(|key| (hash(*key) >> (u64::BITS - SHARD_BITS)) as u8).collect()
 }
 
-/// The items in the order of their shards, and where each shard starts; one place more for the end.
+/// The items in the order of their shards, and where each shard starts, plus the end.
 fn by_shard<T: Copy + Default>(items: &[T], shards: &[u8]) -> (Vec<T>, Vec<usize>) {
     let shards = shards.iter().map(|shard| usize::from(*shard));
     counting_sort(shards.zip(items.iter().copied()), SHARDS)

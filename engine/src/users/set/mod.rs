@@ -19,7 +19,7 @@ use page::{Page, WORDS, page_mut};
 
 /// A set with up to this many users is one sorted list.
 const MAX_FEW: usize = 16;
-/// Stands in the place of the length of a list where a bitset is written.
+/// Written instead of the length of a list if a bitset follows.
 const BITSET: u16 = u16::MAX;
 
 /// An exact set of user numbers.
@@ -126,14 +126,14 @@ impl UserSet {
         }
     }
 
-    /// Appends the set to `bytes`: for every page that holds anybody its place (the high half of
+    /// Appends the set to `bytes`: for every page that is not empty its index (the high half of
     /// its numbers), its length and its list of low halves, all of 2 bytes, little-endian; or
     /// 65,535 instead of the length and the 8 KiB of the bitset. The empty set has no bytes.
     ///
     /// This is the form in which parts of one query travel; what is stored is Roaring.
     pub fn write(&self, bytes: &mut Vec<u8>) {
         let halves = |at: usize, length: u16| {
-            let [a, b] = (at as u16).to_le_bytes(); // a place is the high half of a number
+            let [a, b] = (at as u16).to_le_bytes(); // an index is the high half of an id
             let [c, d] = length.to_le_bytes();
             [a, b, c, d]
         };

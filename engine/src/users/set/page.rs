@@ -22,7 +22,7 @@ pub(super) enum Page {
     Bits(Box<[u64; WORDS]>),
 }
 
-/// The page at a place, made if there is none yet; `heap` grows by what the list of pages grows.
+/// The page of an index, created if there is none yet; `heap` grows by what the list of pages grows.
 #[inline]
 pub(super) fn page_mut<'a>(pages: &'a mut Vec<Page>, at: usize, heap: &mut usize) -> &'a mut Page {
     if at >= pages.len() {
