@@ -443,7 +443,7 @@ fn the_tree_of_a_day_in_file_order() {
     let nodes = |on: &str| {
         let nodes = tree.nodes_on(day(on));
         let keys = nodes.iter().map(|node| {
-            let Placement { section, stage, group } = node.place;
+            let Placement { section, stage, group } = node.placement;
             let depth = match node.rank {
                 Rank::Section => "",
                 Rank::Stage => "/",

@@ -102,7 +102,7 @@ impl CellUsers {
         match self {
             Self::Exact(sets) => sets.size(),
             Self::Approx(sketches) => sketches.size(),
-            Self::StoredSets(_) => 0,
+            Self::Stored(_) => 0,
         }
     }
 }

@@ -90,8 +90,7 @@ pub fn may_be_empty(files: &[impl AsRef<Path>], column: &str) -> Result<bool> {
             Error::input(format!("invalid file: {cause}")).with("file", path.display())
         })?;
         for group in metadata.metadata().row_groups() {
-            let chunk =
-                group.columns().iter().find(|c| c.column_path().columns_wanted() == [column]);
+            let chunk = group.columns().iter().find(|c| c.column_path().parts() == [column]);
             let has_text = |statistics: &Statistics| match statistics {
                 Statistics::ByteArray(texts) => match texts.min_opt() {
                     Some(least) => !least.data().is_empty(),

@@ -5,7 +5,6 @@
 //! it would be tiny): a query over some months reads only their row groups, and no two threads need
 //! the same one.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;

@@ -242,7 +242,7 @@ fn fetch_ranges(
 }
 
 fn bounds(group: &RowGroupMetaData, column: &str) -> Option<(i32, i32)> {
-    let column = group.columns().iter().find(|c| c.column_path().fetch_ranges() == [column])?;
+    let column = group.columns().iter().find(|c| c.column_path().parts() == [column])?;
     match column.statistics()? {
         Statistics::Int32(statistics) => Some((*statistics.min_opt()?, *statistics.max_opt()?)),
         _ => None,

@@ -5,10 +5,9 @@ use std::path::Path;
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
-use super::activity::{self, ActivityRow, RowKeys, Series, user_counts, users};
+use super::activity::{ActivityRow, RowKeys, Series, user_counts, users};
 use super::bitmap::{encode, numbers};
 use super::checksums::Checksums;
-use super::delta::{self, DataFile};
 use super::write::{BEST_LEVEL, by_name};
 use super::{ACTIVITY, DataReader, FILES, Store, USERS, each_batch, ledger};
 use crate::calendar::Day;

@@ -265,7 +265,7 @@ mod tests {
     }
 
     /// What passes when texts come as they are, and when they come as codes of a dictionary.
-    fn evaluate_all(
+    fn passing_rows(
         filter: &mut Filters,
         keys: Vec<Option<i32>>,
         values: &[Option<&str>],
@@ -306,13 +306,19 @@ mod tests {
         });
         let keys = vec![Some(0), None, Some(1), Some(0), Some(2)];
         let values = [Some("plan"), Some("create"), None];
-        assert_eq!(ask(&mut plan, keys.clone(), &values), [true, false, false, true, false]);
+        assert_eq!(
+            passing_rows(&mut plan, keys.clone(), &values),
+            [true, false, false, true, false]
+        );
         let other = [Some("create"), Some("plan"), Some("plan")];
-        assert_eq!(ask(&mut plan, keys.clone(), &other), [false, false, true, false, true]);
-        assert_eq!(ask(&mut plan, vec![None, None], &[]), [false, false]);
+        assert_eq!(
+            passing_rows(&mut plan, keys.clone(), &other),
+            [false, false, true, false, true]
+        );
+        assert_eq!(passing_rows(&mut plan, vec![None, None], &[]), [false, false]);
 
         let mut no_rows = filter(|stage, _| is_null(stage).unwrap());
-        assert_eq!(ask(&mut no_rows, keys, &values), [false, true, false, false, true]);
+        assert_eq!(passing_rows(&mut no_rows, keys, &values), [false, true, false, false, true]);
     }
 
     #[test]
@@ -322,6 +328,9 @@ mod tests {
             binary(number, Operator::Eq, lit(7_i32), schema).unwrap()
         });
         let keys = vec![Some(0), Some(2)];
-        assert_eq!(ask(&mut seven, keys, &[Some("7"), Some("x"), Some("8")]), [true, false]);
+        assert_eq!(
+            passing_rows(&mut seven, keys, &[Some("7"), Some("x"), Some("8")]),
+            [true, false]
+        );
     }
 }

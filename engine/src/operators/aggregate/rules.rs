@@ -124,7 +124,7 @@ fn replacement(last: &AggregateExec) -> Option<Arc<dyn ExecutionPlan>> {
             let first = last.input().downcast_ref::<AggregateExec>()?;
             Some(first).filter(|first| *first.mode() == AggregateMode::Partial)?
         }
-        AggregateMode::SingleGroup | AggregateMode::SinglePartitioned => last,
+        AggregateMode::Single | AggregateMode::SinglePartitioned => last,
         _ => return None,
     };
     let counts = first.aggr_expr().iter().any(|aggregate| {
