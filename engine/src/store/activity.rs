@@ -31,8 +31,6 @@ use crate::{Error, Result};
 
 /// A shard holds this many consecutive numbers, as a power of two.
 pub const SHARD_BITS: u32 = 20;
-/// The bits of an id within a shard.
-pub(super) const SHARD_MASK: u32 = (1 << SHARD_BITS) - 1;
 /// Number of the first shard of users with numbers that the store gave; the shards below are of
 /// users whose keys are their numbers.
 pub const FIRST_ASSIGNED_SHARD: u32 = 1 << (u32::BITS - SHARD_BITS);
