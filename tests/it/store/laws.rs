@@ -7,7 +7,7 @@ use engine::active::Question;
 use engine::calendar::Zone;
 use engine::rollup::Counting;
 use proptest::collection::vec;
-use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert_eq, proptest};
 use proptest::sample::select;
 
 use super::{assert_same, assert_sound, open, take, take_with};
