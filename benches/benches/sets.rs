@@ -11,8 +11,8 @@ use std::collections::HashSet;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use engine::store::{Marks, encode};
-use engine::users::{Key, Numbering, SetBuilder, Sketch, UserSet, hash_int};
+use engine::store::{ShardBitset, encode};
+use engine::users::{IdDictionary, Key, SetBuilder, Sketch, UserSet, hash_int};
 use headcount_benches::numbers;
 use roaring::RoaringBitmap;
 
@@ -50,12 +50,12 @@ fn fill(criterion: &mut Criterion) {
         });
 
         let numbered = || {
-            let mut numbering = Numbering::default();
+            let mut dictionary = IdDictionary::default();
             for number in &numbers {
                 let key = Key::Int(i64::from(*number));
-                numbering.number(0, key, key.hash()).expect("few users");
+                dictionary.id(0, key, key.hash()).expect("few users");
             }
-            u64::from(numbering.len())
+            u64::from(dictionary.len())
         };
         assert_eq!(numbered(), distinct);
         group.bench_function(BenchmarkId::new("numbering", &size), |b| {
@@ -64,11 +64,11 @@ fn fill(criterion: &mut Criterion) {
 
         let ints: Vec<i64> = numbers.iter().map(|number| i64::from(*number)).collect();
         let together = || {
-            let (mut numbering, mut found) = (Numbering::default(), Vec::new());
+            let (mut dictionary, mut found) = (IdDictionary::default(), Vec::new());
             for ints in ints.chunks(1_000) {
-                numbering.ints(ints, &mut found).expect("few users");
+                dictionary.int_ids(ints, &mut found).expect("few users");
             }
-            u64::from(numbering.len())
+            u64::from(dictionary.len())
         };
         assert_eq!(together(), distinct);
         group.bench_function(BenchmarkId::new("numbering together", &size), |b| {
@@ -116,7 +116,7 @@ fn unite(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("bitmap", &size), |b| b.iter(|| black_box(bitmap())));
 
         let marks = || {
-            let mut marks = Marks::default();
+            let mut marks = ShardBitset::default();
             sets.iter().for_each(|set| marks.add(set).expect("a set"));
             marks.len()
         };

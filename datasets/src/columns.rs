@@ -20,12 +20,12 @@ use parquet::schema::types::{ColumnPath, TypePtr};
 use crate::error::Result;
 use crate::ids::{Ids, push_uuid, random64};
 use crate::model::{Event, Model};
-use crate::places::{DEPLOYMENTS, PLANS};
 use crate::product::{STAGES, events, stage_of};
 use crate::random::key;
+use crate::tenants::{DEPLOYMENTS, PLANS};
 
 /// Rows that are made before they are encoded: few enough to stay in the cache.
-const BATCH: u64 = 16_384;
+const BATCH_ROWS: u64 = 16_384;
 const UUID_LEN: usize = 36;
 
 /// Turns events into row groups. Shared by all threads.
@@ -56,12 +56,12 @@ impl Encoder {
         let schema = Arc::new(schema(ids));
         let parquet_schema = ArrowSchemaConverter::new().convert(&schema)?.root_schema_ptr();
         let properties = Arc::new(properties());
-        let nowhere = SerializedFileWriter::new(
+        let discarded = SerializedFileWriter::new(
             std::io::sink(),
             Arc::clone(&parquet_schema),
             Arc::clone(&properties),
         )?;
-        let factory = ArrowRowGroupWriterFactory::new(&nowhere, Arc::clone(&schema));
+        let factory = ArrowRowGroupWriterFactory::new(&discarded, Arc::clone(&schema));
         let names = Names {
             events: names(events().map(|(name, _)| name)),
             stages: names(STAGES.iter().map(|stage| stage.key)),
@@ -80,7 +80,7 @@ impl Encoder {
         Ok(SerializedFileWriter::new(out, schema, Arc::clone(&self.properties))?)
     }
 
-    /// The columns of one row group. Every event is shown to `see`.
+    /// The columns of one row group. Every event is shown to `observe`.
     ///
     /// # Errors
     /// When the Parquet library cannot encode them.
@@ -88,35 +88,35 @@ impl Encoder {
         &self,
         model: &Model,
         range: Range<u64>,
-        mut see: impl FnMut(&Event),
+        mut observe: impl FnMut(&Event),
     ) -> Result<Vec<ArrowColumnChunk>> {
         // The number of the row group in its file is only used for encryption.
         let mut writers = self.factory.create_column_writers(0)?;
-        let mut rows = Rows::default();
+        let mut buffers = ColumnBuffers::default();
         let mut from = range.start;
         while from < range.end {
-            let to = range.end.min(from + BATCH);
+            let to = range.end.min(from + BATCH_ROWS);
             model.events(from..to, |event| {
-                see(&event);
-                rows.push(&event, self.ids, self.key);
+                observe(&event);
+                buffers.push(&event, self.ids, self.key);
             });
-            self.encode(std::mem::take(&mut rows), &mut writers)?;
+            self.encode(std::mem::take(&mut buffers), &mut writers)?;
             from = to;
         }
         writers.into_iter().map(|writer| Ok(writer.close()?)).collect()
     }
 
-    fn encode(&self, rows: Rows, writers: &mut [ArrowColumnWriter]) -> Result<()> {
-        let stages = rows.actions.iter().map(|event| stage_of(*event as u8) as i8).collect();
+    fn encode(&self, buffers: ColumnBuffers, writers: &mut [ArrowColumnWriter]) -> Result<()> {
+        let stages = buffers.actions.iter().map(|event| stage_of(*event as u8) as i8).collect();
         let columns: [ArrayRef; 8] = [
-            Arc::new(TimestampMicrosecondArray::from(rows.times).with_timezone("UTC")),
-            user_column(self.ids, rows.numbers, rows.texts)?,
-            coded(rows.actions, &self.names.events)?,
-            coded(stages, &self.names.stages)?,
-            coded(rows.plans, &self.names.plans)?,
-            coded(rows.deployments, &self.names.deployments)?,
-            Arc::new(Int64Array::from(rows.installations)),
-            Arc::new(Int64Array::from(rows.namespaces)),
+            Arc::new(TimestampMicrosecondArray::from(buffers.times).with_timezone("UTC")),
+            user_column(self.ids, buffers.numbers, buffers.texts)?,
+            dictionary_column(buffers.actions, &self.names.events)?,
+            dictionary_column(stages, &self.names.stages)?,
+            dictionary_column(buffers.plans, &self.names.plans)?,
+            dictionary_column(buffers.deployments, &self.names.deployments)?,
+            Arc::new(Int64Array::from(buffers.installations)),
+            Arc::new(Int64Array::from(buffers.namespaces)),
         ];
         for ((field, column), writer) in self.schema.fields().iter().zip(&columns).zip(writers) {
             for leaf in compute_leaves(field, column)? {
@@ -129,7 +129,7 @@ impl Encoder {
 
 /// One batch, column by column. Names are their positions.
 #[derive(Default)]
-struct Rows {
+struct ColumnBuffers {
     times: Vec<i64>,
     /// The user keys, when they are integers.
     numbers: Vec<i64>,
@@ -142,7 +142,7 @@ struct Rows {
     namespaces: Vec<i64>,
 }
 
-impl Rows {
+impl ColumnBuffers {
     fn push(&mut self, event: &Event, ids: Ids, key: u64) {
         self.times.push(event.time);
         match ids {
@@ -151,10 +151,10 @@ impl Rows {
             Ids::Uuid => push_uuid(key, event.account, &mut self.texts),
         }
         self.actions.push(event.action as i8);
-        self.plans.push(event.place.plan as i8);
-        self.deployments.push(event.place.deployment as i8);
-        self.installations.push(i64::from(event.place.installation));
-        self.namespaces.push(i64::from(event.place.namespace));
+        self.plans.push(event.tenant.plan as i8);
+        self.deployments.push(event.tenant.deployment as i8);
+        self.installations.push(i64::from(event.tenant.installation));
+        self.namespaces.push(i64::from(event.tenant.namespace));
     }
 }
 
@@ -190,7 +190,7 @@ fn names(values: impl IntoIterator<Item = &'static str>) -> ArrayRef {
     Arc::new(StringArray::from_iter(values.into_iter().map(Some)))
 }
 
-fn coded(codes: Vec<i8>, names: &ArrayRef) -> Result<ArrayRef> {
+fn dictionary_column(codes: Vec<i8>, names: &ArrayRef) -> Result<ArrayRef> {
     let codes = Int8Array::from(codes);
     Ok(Arc::new(DictionaryArray::<Int8Type>::try_new(codes, Arc::clone(names))?))
 }

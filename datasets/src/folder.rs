@@ -1,8 +1,7 @@
-//! The output folder. It fills out of sight and appears at once.
+//! The output folder: written to a temporary folder, then moved into place.
 //!
 //! Everything is written below `.partial` in the folder, then moved to its place, `headcount.yaml`
-//! last: without that file the folder is no project. So a run that is cut short leaves nothing
-//! that looks whole.
+//! last: without that file the folder is no project, so an interrupted run leaves no project.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,7 +20,7 @@ pub(crate) struct Folder {
     out: PathBuf,
     partial: PathBuf,
     /// Whether `out` was not there before.
-    made: bool,
+    created: bool,
 }
 
 impl Folder {
@@ -30,9 +29,9 @@ impl Folder {
     /// # Errors
     /// When `out` is not a folder, is not empty and may not be overwritten, or holds anything that
     /// is not part of an earlier data set.
-    pub(crate) fn begin(out: &Path, overwrite: bool) -> Result<Self> {
-        let made = !out.exists();
-        if !made {
+    pub(crate) fn create(out: &Path, overwrite: bool) -> Result<Self> {
+        let created = !out.exists();
+        if !created {
             inspect(out, overwrite)?;
         }
         let partial = out.join(PARTIAL);
@@ -41,7 +40,7 @@ impl Folder {
             let path = partial.join(part);
             fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
         }
-        Ok(Self { out: out.to_owned(), partial, made })
+        Ok(Self { out: out.to_owned(), partial, created })
     }
 
     /// Where a part is written, from its path in the data set.
@@ -79,7 +78,7 @@ impl Drop for Folder {
     /// the same step.
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.partial);
-        if self.made {
+        if self.created {
             // Refused, as it should be, when the data set is in place.
             let _ = fs::remove_dir(&self.out);
         }
@@ -135,7 +134,7 @@ mod tests {
     fn a_folder_that_is_not_finished_leaves_nothing() {
         let home = tempfile::tempdir().unwrap();
         let out = home.path().join("a/b");
-        let folder = Folder::begin(&out, false).unwrap();
+        let folder = Folder::create(&out, false).unwrap();
         fill(&folder);
         assert!(!out.join("headcount.yaml").exists());
         drop(folder);
@@ -145,7 +144,7 @@ mod tests {
     #[test]
     fn a_finished_folder_holds_all_parts_and_nothing_else() {
         let home = tempfile::tempdir().unwrap();
-        let folder = Folder::begin(home.path(), false).unwrap();
+        let folder = Folder::create(home.path(), false).unwrap();
         fill(&folder);
         folder.finish().unwrap();
         let mut names: Vec<String> = fs::read_dir(home.path())
@@ -165,7 +164,7 @@ mod tests {
             for entry in entries {
                 fs::write(home.path().join(entry), "old").unwrap();
             }
-            let error = Folder::begin(home.path(), overwrite).err().map(|e| e.to_string());
+            let error = Folder::create(home.path(), overwrite).err().map(|e| e.to_string());
             for entry in entries {
                 assert!(error.is_none() || home.path().join(entry).exists(), "{entry} is gone");
             }
@@ -190,7 +189,7 @@ mod tests {
     #[test]
     fn a_file_is_not_a_folder() {
         let home = tempfile::NamedTempFile::new().unwrap();
-        let error = Folder::begin(home.path(), true).err().unwrap().to_string();
+        let error = Folder::create(home.path(), true).err().unwrap().to_string();
         assert!(error.ends_with("is not a folder: choose another path"), "{error}");
     }
 }

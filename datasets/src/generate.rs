@@ -1,4 +1,4 @@
-//! The work: row groups on all threads, files in order, the truth after every month.
+//! Writes the data set: row groups on all threads, files in order, the true counts after every month.
 
 use std::fs::File;
 use std::ops::Range;
@@ -17,7 +17,7 @@ use crate::model::Model;
 use crate::product::selections;
 use crate::project;
 use crate::settings::Settings;
-use crate::truth::{self, Notes, Tally};
+use crate::truth::{self, PendingEvents, Tally};
 
 /// What was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct Month {
 /// Makes a data set in the folder `settings.out`: a project that works as it stands, with the true
 /// answers in `truth/`. Uses the threads of the current rayon pool.
 ///
-/// `progress` hears the number of rows that were finished since the last call, from any thread.
+/// `progress` gets the number of rows that were finished since the last call, from any thread.
 ///
 /// Memory: 24 bytes for every user (48 when events are late) and one row group for every thread.
 ///
@@ -58,26 +58,26 @@ pub struct Month {
 /// the error came while the finished parts were being put in place of the earlier ones.
 pub fn generate(settings: &Settings, progress: &(dyn Fn(u64) + Sync)) -> Result<Summary> {
     settings.check()?;
-    let folder = Folder::begin(&settings.out, settings.overwrite)?;
+    let folder = Folder::create(&settings.out, settings.overwrite)?;
     let model = Model::new(settings);
     let encoder = Encoder::new(settings.ids, settings.seed)?;
     let selections = selections();
     let mut rows = Vec::new();
-    let mut open: Vec<Tally> = Vec::new();
+    let mut tallies: Vec<Tally> = Vec::new();
     let mut bytes = 0;
-    for month in 0..model.rhythm.months() {
-        open.push(Tally::new(month, settings.users));
-        let parts = plan_files(settings, &model, &folder, month);
-        bytes += Files::new(&parts, progress).write(&encoder, &model, &open)?;
+    for month in 0..model.schedule.months() {
+        tallies.push(Tally::new(month, settings.users));
+        let row_groups = plan_files(settings, &model, &folder, month);
+        bytes += MonthWriter::new(&row_groups, progress).write(&encoder, &model, &tallies)?;
         // A late event can still belong to this month, but not to the one before.
-        let last = month + 1 == model.rhythm.months();
+        let last = month + 1 == model.schedule.months();
         let done = if settings.late == 0.0 || last { month + 1 } else { month };
-        while open.first().is_some_and(|tally| tally.month() < done) {
-            let tally = open.remove(0);
-            rows.extend(tally.rows(model.rhythm.name(tally.month()), &selections));
+        while tallies.first().is_some_and(|tally| tally.month() < done) {
+            let tally = tallies.remove(0);
+            rows.extend(tally.rows(model.schedule.name(tally.month()), &selections));
         }
     }
-    let total = |row: &&truth::Row| row.level == "total" && row.plan.is_none();
+    let total = |row: &&truth::TruthRow| row.level == "total" && row.plan.is_none();
     let months: Vec<Month> = rows
         .iter()
         .filter(total)
@@ -98,31 +98,40 @@ pub fn generate(settings: &Settings, progress: &(dyn Fn(u64) + Sync)) -> Result<
     Ok(summary)
 }
 
-/// One row group, and the file that it begins or ends.
-struct Part {
+/// One row group, and whether it is the first or last of its file.
+struct RowGroupPlan {
     events: Range<u64>,
-    begins: Option<PathBuf>,
-    ends: bool,
+    opens_file: Option<PathBuf>,
+    closes_file: bool,
 }
 
 /// Divides a month into files, and files into row groups of nearly equal size. It depends on the
 /// settings only, never on the number of threads.
-fn plan_files(settings: &Settings, model: &Model, folder: &Folder, month: usize) -> Vec<Part> {
-    let name = model.rhythm.name(month).name();
+fn plan_files(
+    settings: &Settings,
+    model: &Model,
+    folder: &Folder,
+    month: usize,
+) -> Vec<RowGroupPlan> {
+    let name = model.schedule.name(month).name();
     let files = u64::from(settings.files_per_month);
-    let mut parts = Vec::new();
-    for (nth, events) in divide(model.rhythm.events(month), files).enumerate() {
+    let mut row_groups = Vec::new();
+    for (nth, events) in divide(model.schedule.events(month), files).enumerate() {
         let file = match files {
             1 => format!("events/{name}.parquet"),
             _ => format!("events/{name}-{:03}.parquet", nth + 1),
         };
         let groups = (events.end - events.start).div_ceil(settings.rows_per_group).max(1);
         for (group, events) in divide(events, groups).enumerate() {
-            let begins = (group == 0).then(|| folder.path(&file));
-            parts.push(Part { events, begins, ends: group as u64 + 1 == groups });
+            let opens_file = (group == 0).then(|| folder.path(&file));
+            row_groups.push(RowGroupPlan {
+                events,
+                opens_file,
+                closes_file: group as u64 + 1 == groups,
+            });
         }
     }
-    parts
+    row_groups
 }
 
 fn divide(range: Range<u64>, parts: u64) -> impl Iterator<Item = Range<u64>> {
@@ -133,39 +142,39 @@ fn divide(range: Range<u64>, parts: u64) -> impl Iterator<Item = Range<u64>> {
 }
 
 /// The files of one month. Threads encode row groups side by side and write them in order.
-struct Files<'a> {
-    parts: &'a [Part],
+struct MonthWriter<'a> {
+    row_groups: &'a [RowGroupPlan],
     progress: &'a (dyn Fn(u64) + Sync),
     next: AtomicUsize,
-    state: Mutex<State>,
+    state: Mutex<WriterState>,
     turn_passed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
-    /// The part that is to be written next.
+struct WriterState {
+    /// The row group that is to be written next.
     turn: usize,
     file: Option<(PathBuf, SerializedFileWriter<File>)>,
     bytes: u64,
     error: Option<Error>,
 }
 
-impl<'a> Files<'a> {
-    fn new(parts: &'a [Part], progress: &'a (dyn Fn(u64) + Sync)) -> Self {
-        let (next, state) = (AtomicUsize::new(0), Mutex::new(State::default()));
-        Self { parts, progress, next, state, turn_passed: Condvar::new() }
+impl<'a> MonthWriter<'a> {
+    fn new(row_groups: &'a [RowGroupPlan], progress: &'a (dyn Fn(u64) + Sync)) -> Self {
+        let (next, state) = (AtomicUsize::new(0), Mutex::new(WriterState::default()));
+        Self { row_groups, progress, next, state, turn_passed: Condvar::new() }
     }
 
-    /// Writes all parts. Returns the size of the files in bytes.
-    fn write(self, encoder: &Encoder, model: &Model, open: &[Tally]) -> Result<u64> {
+    /// Writes all row groups. Returns the size of the files in bytes.
+    fn write(self, encoder: &Encoder, model: &Model, tallies: &[Tally]) -> Result<u64> {
         rayon::broadcast(|_| {
-            let _alarm = Alarm(&self);
+            let _guard = PanicGuard(&self);
             // Parts are handed out in order, so whoever has the turn is never waiting for another.
             while let at = self.next.fetch_add(1, Ordering::Relaxed)
-                && let Some(part) = self.parts.get(at)
+                && let Some(plan) = self.row_groups.get(at)
             {
-                let chunks = encode(part, encoder, model, open);
-                if !self.append(at, part, encoder, chunks) {
+                let chunks = encode(plan, encoder, model, tallies);
+                if !self.append(at, plan, encoder, chunks) {
                     return;
                 }
             }
@@ -174,12 +183,11 @@ impl<'a> Files<'a> {
         state.error.map_or(Ok(state.bytes), Err)
     }
 
-    /// Writes a part when its turn comes. Returns false when there is nothing more to do because
-    /// a part has failed.
+    /// Writes a row group when its turn comes. Returns false after an error.
     fn append(
         &self,
         at: usize,
-        part: &Part,
+        plan: &RowGroupPlan,
         encoder: &Encoder,
         chunks: Result<Vec<ArrowColumnChunk>>,
     ) -> bool {
@@ -190,7 +198,7 @@ impl<'a> Files<'a> {
         if state.error.is_some() {
             return false;
         }
-        match chunks.and_then(|chunks| state.append(part, encoder, chunks)) {
+        match chunks.and_then(|chunks| state.append(plan, encoder, chunks)) {
             Ok(()) => state.turn += 1,
             Err(error) => state.error = Some(error),
         }
@@ -198,20 +206,20 @@ impl<'a> Files<'a> {
         drop(state);
         self.turn_passed.notify_all();
         if !failed {
-            (self.progress)(part.events.end - part.events.start);
+            (self.progress)(plan.events.end - plan.events.start);
         }
         !failed
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, WriterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Wakes the others when a thread panics: its turn would never pass.
-struct Alarm<'a, 'b>(&'a Files<'b>);
+struct PanicGuard<'a, 'b>(&'a MonthWriter<'b>);
 
-impl Drop for Alarm<'_, '_> {
+impl Drop for PanicGuard<'_, '_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let error = || ParquetError::General("a thread has panicked".to_owned()).into();
@@ -221,24 +229,24 @@ impl Drop for Alarm<'_, '_> {
     }
 }
 
-impl State {
+impl WriterState {
     fn append(
         &mut self,
-        part: &Part,
+        plan: &RowGroupPlan,
         encoder: &Encoder,
         chunks: Vec<ArrowColumnChunk>,
     ) -> Result<()> {
-        if let Some(path) = &part.begins {
+        if let Some(path) = &plan.opens_file {
             let file = File::create(path).map_err(Error::io("create", path))?;
             self.file = Some((path.clone(), encoder.file(file)?));
         }
         let Some((path, file)) = &mut self.file else {
             return Err(ParquetError::General("a row group without a file".to_owned()).into());
         };
-        if !part.events.is_empty() {
+        if !plan.events.is_empty() {
             append_row_group(file, chunks).map_err(Error::parquet(path))?;
         }
-        if part.ends
+        if plan.closes_file
             && let Some((path, file)) = self.file.take()
         {
             let file = file.into_inner().map_err(Error::parquet(&path))?;
@@ -260,23 +268,23 @@ fn append_row_group(
     group.close().map(|_| ())
 }
 
-/// Makes and counts the events of one part.
+/// Makes and counts the events of one row group.
 fn encode(
-    part: &Part,
+    plan: &RowGroupPlan,
     encoder: &Encoder,
     model: &Model,
-    open: &[Tally],
+    tallies: &[Tally],
 ) -> Result<Vec<ArrowColumnChunk>> {
-    let first = open.first().map_or(0, Tally::month);
-    let mut notes: Vec<Notes> = open.iter().map(|_| Notes::new()).collect();
-    let chunks = encoder.row_group(model, part.events.clone(), |event| {
+    let first = tallies.first().map_or(0, Tally::month);
+    let mut pending: Vec<PendingEvents> = tallies.iter().map(|_| PendingEvents::new()).collect();
+    let chunks = encoder.row_group(model, plan.events.clone(), |event| {
         let at = event.month - first;
-        if notes[at].see(event) {
-            open[at].add(&mut notes[at]);
+        if pending[at].push(event) {
+            tallies[at].add(&mut pending[at]);
         }
     });
-    for (tally, notes) in open.iter().zip(&mut notes) {
-        tally.add(notes);
+    for (tally, pending) in tallies.iter().zip(&mut pending) {
+        tally.add(pending);
     }
     chunks
 }

@@ -4,13 +4,12 @@
 //! and beside them the true number of users per month, counted while the events were made. The
 //! same [`Settings`] give the same bytes, on any number of threads.
 //!
-//! In the order of the data: `rhythm` says when events happen, `people` who acts, `places` where
-//! (installation, namespace, plan), `product` what they can do; `model` joins the four into one
-//! event per number, `columns` writes them, `truth` counts them, `project` adds the text files
-//! and `folder` makes all of it appear at once.
+//! In the order of the data: `schedule` computes when events happen, `population` who acts,
+//! `tenants` where (installation, namespace, plan), `product` which action; `model` combines the four
+//! into one event per number, `columns` writes them, `truth` counts them, `project` adds the text
+//! files and `folder` moves all of it into place at the end.
 //!
-//! This crate knows nothing of the engine that reads its files: it is the other road to every
-//! number.
+//! This crate does not depend on the engine, so its counts are an independent check.
 
 mod calendar;
 mod columns;
@@ -19,13 +18,13 @@ mod folder;
 mod generate;
 mod ids;
 mod model;
-mod people;
-mod places;
+mod population;
 mod product;
 mod project;
 mod random;
-mod rhythm;
+mod schedule;
 mod settings;
+mod tenants;
 mod truth;
 
 #[cfg(test)]

@@ -3,16 +3,16 @@
 use std::ops::Range;
 
 use crate::calendar::{DAY, HOUR};
-use crate::people::People;
-use crate::places::{Place, Places};
+use crate::population::Population;
 use crate::product::Habits;
-use crate::random::{Stream, below, key, unit};
-use crate::rhythm::Rhythm;
+use crate::random::{RandomStream, below, key, unit};
+use crate::schedule::Schedule;
 use crate::settings::Settings;
+use crate::tenants::{Tenant, Tenants};
 
 /// The longest delay of a late event, in microseconds. Not longer than the shortest month, so
 /// that a file has rows of two months at most.
-const DELAY: i64 = 72 * HOUR;
+const MAX_DELAY: i64 = 72 * HOUR;
 
 /// One event.
 pub(crate) struct Event {
@@ -27,14 +27,14 @@ pub(crate) struct Event {
     /// What: the position of the event in the product.
     pub(crate) action: u8,
     /// Where.
-    pub(crate) place: Place,
+    pub(crate) tenant: Tenant,
 }
 
 /// All events of one data set.
 pub(crate) struct Model {
-    pub(crate) rhythm: Rhythm,
-    people: People,
-    places: Places,
+    pub(crate) schedule: Schedule,
+    population: Population,
+    tenants: Tenants,
     habits: Habits,
     late: f64,
     key: u64,
@@ -43,12 +43,12 @@ pub(crate) struct Model {
 impl Model {
     /// The events that the settings describe.
     pub(crate) fn new(settings: &Settings) -> Self {
-        let rhythm = Rhythm::new(settings.first_month(), settings.months, settings.events);
-        let days = rhythm.days() as u64;
+        let schedule = Schedule::new(settings.first_month(), settings.months, settings.events);
+        let days = schedule.days() as u64;
         Self {
-            rhythm,
-            people: People::new(settings.users, days, settings.seed),
-            places: Places::new(settings.users, days, settings.scoped, settings.seed),
+            schedule,
+            population: Population::new(settings.users, days, settings.seed),
+            tenants: Tenants::new(settings.users, days, settings.scoped, settings.seed),
             habits: Habits::new(),
             late: settings.late,
             key: key(settings.seed, 8),
@@ -57,27 +57,27 @@ impl Model {
 
     /// Hands each event of a range to `each`, in order of their numbers.
     pub(crate) fn events(&self, range: Range<u64>, mut each: impl FnMut(Event)) {
-        let start = self.rhythm.start();
-        let mut clock = self.rhythm.clock(range.start);
+        let start = self.schedule.start();
+        let mut clock = self.schedule.clock(range.start);
         for number in range {
-            let mut random = Stream::at(self.key, number);
+            let mut random = RandomStream::at(self.key, number);
             let mut time = clock.time(number, random.next());
             if self.late > 0.0 && unit(random.next()) < self.late {
-                let happened = time - 1 - below(random.next(), DELAY as u64) as i64;
+                let happened = time - 1 - below(random.next(), MAX_DELAY as u64) as i64;
                 time = if happened < start { time } else { happened };
             }
             let day = (time - start) / DAY;
-            let month = self.rhythm.month_of_day(day as usize);
-            let person = self.people.draw(&mut random, day as u64, month as u64);
-            let traits = self.people.traits(person);
+            let month = self.schedule.month_of_day(day as usize);
+            let person = self.population.draw(&mut random, day as u64, month as u64);
+            let traits = self.population.traits(person);
             let action = self.habits.action(traits >> 24, random.next());
             each(Event {
                 time,
                 month,
                 person,
-                account: self.places.account(person),
+                account: self.tenants.account(person),
                 action,
-                place: self.places.place(person, traits, day as u64, random.next()),
+                tenant: self.tenants.tenant(person, traits, day as u64, random.next()),
             });
         }
     }

@@ -18,11 +18,11 @@ pub(crate) const fn key(seed: u64, family: u64) -> u64 {
     mix(mix(seed.wrapping_add(GAMMA)).wrapping_add(family.wrapping_mul(GAMMA)))
 }
 
-/// An endless row of numbers that belongs to one position of one family.
-pub(crate) struct Stream(u64);
+/// An infinite sequence of numbers for one position of one family.
+pub(crate) struct RandomStream(u64);
 
-impl Stream {
-    /// The row of numbers at `position`.
+impl RandomStream {
+    /// The sequence at `position`.
     pub(crate) const fn at(key: u64, position: u64) -> Self {
         Self(mix(key ^ mix(position.wrapping_add(GAMMA))))
     }
@@ -64,8 +64,8 @@ impl Shuffle {
         Self { n, step: step % n, shift: below(mix(seed), n) }
     }
 
-    /// Where `i` goes, both in `0..n`.
-    pub(crate) fn place(self, i: u64) -> u64 {
+    /// The position of `i` after shuffling, both in `0..n`.
+    pub(crate) fn position(self, i: u64) -> u64 {
         (i * self.step + self.shift) % self.n
     }
 }
@@ -82,7 +82,7 @@ mod tests {
     fn a_shuffle_is_one_to_one() {
         for n in [1, 2, 3, 4, 6, 10, 64, 97, 1000, 4096] {
             let shuffle = Shuffle::new(n, 7);
-            let mut seen: Vec<u64> = (0..n).map(|i| shuffle.place(i)).collect();
+            let mut seen: Vec<u64> = (0..n).map(|i| shuffle.position(i)).collect();
             seen.sort_unstable();
             assert_eq!(seen, (0..n).collect::<Vec<_>>(), "n = {n}");
         }

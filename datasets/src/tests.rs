@@ -324,7 +324,7 @@ fn the_form_of_the_keys_changes_nothing_else() {
 }
 
 #[test]
-fn people_and_places_look_like_a_product() {
+fn population_and_tenants_look_like_a_product() {
     let home = tempfile::tempdir().unwrap();
     let summary = make(home.path(), |s| (s.events, s.users, s.months) = (200_000, 10_000, 12));
     let stages: HashMap<&str, &str> = STAGES

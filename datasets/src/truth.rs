@@ -1,4 +1,4 @@
-//! The known answer: how many people did what in each month.
+//! The true counts: how many people did each event in each month.
 //!
 //! It is counted while the events are made, on the true identities and with no library of sets:
 //! one word for every person and plan, in which bit e says that the person did event e.
@@ -17,17 +17,17 @@ use rayon::slice::ParallelSlice;
 use crate::calendar::YearMonth;
 use crate::error::{Error, Result};
 use crate::model::Event;
-use crate::places::PLANS;
 use crate::product::{EVENTS, Selection};
+use crate::tenants::PLANS;
 
 /// The plans, and all of them together.
 const SPLITS: usize = PLANS.len() + 1;
 /// Bits that hold the position of an event.
 const EVENT_BITS: u32 = u64::BITS.ilog2();
-/// Events that are noted before they are handed in: their words fit into the cache together.
-const NOTES: usize = 2_048;
+/// Events that a thread buffers before it adds them: their words fit into the cache together.
+const MAX_PENDING: usize = 2_048;
 /// People whose words are read at once by one thread.
-const CHUNK: usize = 1 << 16;
+const PEOPLE_PER_CHUNK: usize = 1 << 16;
 
 /// What has happened in one month. Memory: 24 bytes for every person.
 pub(crate) struct Tally {
@@ -36,15 +36,15 @@ pub(crate) struct Tally {
     events: Vec<AtomicU64>,
 }
 
-/// What one thread has seen of one month and not yet handed in.
-pub(crate) struct Notes {
+/// Events of one month that one thread has not yet added to the tally.
+pub(crate) struct PendingEvents {
     events: [u64; EVENTS * PLANS.len()],
     /// A person and plan (the position of the word), and below it [`EVENT_BITS`] bits of the event.
-    seen: Vec<u64>,
+    entries: Vec<u64>,
 }
 
 /// One row of the truth.
-pub(crate) struct Row {
+pub(crate) struct TruthRow {
     pub(crate) month: YearMonth,
     pub(crate) level: &'static str,
     pub(crate) key: String,
@@ -67,32 +67,32 @@ impl Tally {
         self.month
     }
 
-    /// Takes in what one thread has noted about this month. Any thread may call it.
+    /// Adds the pending events of one thread. Any thread may call it.
     ///
     /// The first loop only reads, so that the processor can wait for many words at the same time,
     /// and drops what is known already: most people repeat themselves.
-    pub(crate) fn add(&self, notes: &mut Notes) {
-        notes.seen.retain(|note| {
-            let word = self.words[(note >> EVENT_BITS) as usize].load(Ordering::Relaxed);
-            word & bit(*note) == 0
+    pub(crate) fn add(&self, pending: &mut PendingEvents) {
+        pending.entries.retain(|entry| {
+            let word = self.words[(entry >> EVENT_BITS) as usize].load(Ordering::Relaxed);
+            word & bit(*entry) == 0
         });
-        for note in notes.seen.drain(..) {
-            self.words[(note >> EVENT_BITS) as usize].fetch_or(bit(note), Ordering::Relaxed);
+        for entry in pending.entries.drain(..) {
+            self.words[(entry >> EVENT_BITS) as usize].fetch_or(bit(entry), Ordering::Relaxed);
         }
-        for (sum, count) in self.events.iter().zip(&mut notes.events) {
+        for (sum, count) in self.events.iter().zip(&mut pending.events) {
             sum.fetch_add(std::mem::take(count), Ordering::Relaxed);
         }
     }
 
     /// The truth of the month, once all of its events have been seen: each selection for all
     /// plans and for each one.
-    pub(crate) fn rows(&self, name: YearMonth, selections: &[Selection]) -> Vec<Row> {
+    pub(crate) fn rows(&self, name: YearMonth, selections: &[Selection]) -> Vec<TruthRow> {
         let users = self.users(selections);
         let mut rows = Vec::with_capacity(users.len());
         for (at, selection) in selections.iter().enumerate() {
             for split in 0..SPLITS {
                 let plan = split.checked_sub(1);
-                rows.push(Row {
+                rows.push(TruthRow {
                     month: name,
                     level: selection.level,
                     key: selection.key.clone(),
@@ -131,7 +131,7 @@ impl Tally {
             sums.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
             sums
         };
-        self.words.par_chunks(CHUNK * PLANS.len()).fold(none, count).reduce(none, add)
+        self.words.par_chunks(PEOPLE_PER_CHUNK * PLANS.len()).fold(none, count).reduce(none, add)
     }
 
     fn events(&self, selected: u64, plan: Option<usize>) -> u64 {
@@ -145,29 +145,29 @@ impl Tally {
     }
 }
 
-impl Notes {
-    /// Nothing noted yet.
+impl PendingEvents {
+    /// No events yet.
     pub(crate) fn new() -> Self {
-        Self { events: [0; EVENTS * PLANS.len()], seen: Vec::with_capacity(NOTES) }
+        Self { events: [0; EVENTS * PLANS.len()], entries: Vec::with_capacity(MAX_PENDING) }
     }
 
-    /// Notes an event. Returns whether the notes should be handed in now.
-    pub(crate) fn see(&mut self, event: &Event) -> bool {
-        let plan = usize::from(event.place.plan);
+    /// Adds an event. Returns whether the buffer is full and should be added to the tally.
+    pub(crate) fn push(&mut self, event: &Event) -> bool {
+        let plan = usize::from(event.tenant.plan);
         self.events[usize::from(event.action) * PLANS.len() + plan] += 1;
         let word = event.person * PLANS.len() as u64 + plan as u64;
-        self.seen.push((word << EVENT_BITS) | u64::from(event.action));
-        self.seen.len() >= NOTES
+        self.entries.push((word << EVENT_BITS) | u64::from(event.action));
+        self.entries.len() >= MAX_PENDING
     }
 }
 
-/// The bit of a noted event in its word.
-const fn bit(note: u64) -> u64 {
-    1 << (note % (1 << EVENT_BITS))
+/// The bit of an entry in its word.
+const fn bit(entry: u64) -> u64 {
+    1 << (entry % (1 << EVENT_BITS))
 }
 
 /// The truth as CSV.
-pub(crate) fn csv(rows: &[Row]) -> String {
+pub(crate) fn csv(rows: &[TruthRow]) -> String {
     let mut text = "period_start,level,key,plan,users,events\n".to_owned();
     for row in rows {
         let (date, plan) = (row.month.first_date(), row.plan.unwrap_or_default());
@@ -182,8 +182,8 @@ pub(crate) fn csv(rows: &[Row]) -> String {
 ///
 /// # Errors
 /// When the file cannot be written.
-pub(crate) fn write_parquet(rows: &[Row], path: &Path) -> Result<()> {
-    let numbers = |number: fn(&Row) -> u64| -> ArrayRef {
+pub(crate) fn write_parquet(rows: &[TruthRow], path: &Path) -> Result<()> {
+    let numbers = |number: fn(&TruthRow) -> u64| -> ArrayRef {
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| number(row) as i64)))
     };
     let dates = Date32Array::from_iter_values(rows.iter().map(|row| row.month.first_day()));

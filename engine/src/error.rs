@@ -1,8 +1,8 @@
-//! What can go wrong, in four kinds: one error type for the whole engine.
+//! The error type of the engine, with its kinds.
 //!
-//! A message says what happened; the context says where (file, key, line, column, row) and what
-//! to do about it. A mistake from outside ([`Kind::Input`]) is never mixed up with a broken
-//! promise of our own ([`Kind::Internal`]).
+//! A message says what happened; the context says where (file, key, line, column, row) and what to
+//! do about it. An error in the input ([`Kind::Input`]) is never reported as a bug of the engine
+//! ([`Kind::Internal`]).
 
 use std::error::Error as StdError;
 use std::fmt;

@@ -1,15 +1,15 @@
-//! The engine: it makes the numbers.
+//! The engine: reads events, stores them aggregated, and counts users.
 //!
-//! No SQL text, no terminal, no socket and no clock in here; those live in the `headcount`
-//! package. The modules stand in the order in which data flows, in three rings:
+//! It does not contain SQL text and does not use a terminal, sockets or a clock; those are in the
+//! `headcount` package. The modules are listed in the order in which data flows, in three rings:
 //!
-//! | ring | modules | may know |
+//! | ring | modules | may use |
 //! |---|---|---|
 //! | 1 | [`calendar`], [`users`], [`metric`] | nothing but the standard library and their own crates |
-//! | 2 | [`place`], [`events`], [`operators`], [`store`] | ring 1, DataFusion, Arrow, files |
+//! | 2 | [`storage`], [`events`], [`operators`], [`store`] | ring 1, DataFusion, Arrow, files |
 //! | 3 | [`rollup`], [`active`] | rings 1 and 2 |
 //!
-//! Start reading at [`active`]: it holds the question and the rows that answer it.
+//! Start reading at [`active`]: it has the arguments of a report and its rows.
 
 pub mod calendar;
 pub mod metric;
@@ -17,7 +17,7 @@ pub mod users;
 
 pub mod events;
 pub mod operators;
-pub mod place;
+pub mod storage;
 pub mod store;
 
 pub mod active;

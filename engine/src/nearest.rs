@@ -1,23 +1,23 @@
 //! The known word nearest to a misspelt one: for every "did you mean".
 
 /// More changes than this are another word, not a slip.
-const MOST_CHANGES: usize = 3;
+const MAX_EDITS: usize = 3;
 
 /// The known word that needs the fewest single-letter changes, if that is few for its length: at
 /// most one per three letters, and never more than three. ASCII case does not matter; the first
 /// of equals wins.
 pub(crate) fn nearest<T: AsRef<str>>(word: &str, known: impl IntoIterator<Item = T>) -> Option<T> {
     let letters: Vec<char> = word.chars().collect();
-    let mut limit = (letters.len() / 3).min(MOST_CHANGES);
+    let mut limit = (letters.len() / 3).min(MAX_EDITS);
     let mut best = None;
     for candidate in known {
         if limit == 0 {
             break;
         }
-        if let Some(changes) = changes(&letters, candidate.as_ref(), limit) {
+        if let Some(edit_distance) = edit_distance(&letters, candidate.as_ref(), limit) {
             best = Some(candidate);
             // Only a strictly better word may replace it.
-            limit = changes.saturating_sub(1);
+            limit = edit_distance.saturating_sub(1);
         }
     }
     best
@@ -32,7 +32,7 @@ pub(crate) fn did_you_mean<'a>(
 }
 
 /// Letters to insert, remove, replace or swap with the next one; `None` when more than `limit`.
-fn changes(word: &[char], other: &str, limit: usize) -> Option<usize> {
+fn edit_distance(word: &[char], other: &str, limit: usize) -> Option<usize> {
     let other: Vec<char> = other.chars().collect();
     if word.len().abs_diff(other.len()) > limit {
         return None;
@@ -57,7 +57,7 @@ fn changes(word: &[char], other: &str, limit: usize) -> Option<usize> {
         std::mem::swap(&mut older, &mut old);
         std::mem::swap(&mut old, &mut new);
     }
-    Some(old[word.len()]).filter(|changes| *changes <= limit)
+    Some(old[word.len()]).filter(|edit_distance| *edit_distance <= limit)
 }
 
 #[cfg(test)]
@@ -65,7 +65,7 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn a_slip_is_recognised_and_another_word_is_not() {
+    fn a_misspelling_is_recognised_and_another_word_is_not() {
         let known = ["file_modified", "file_moved", "plan", "page_view"];
         for (word, expected) in [
             ("file_modifed", Some("file_modified")),

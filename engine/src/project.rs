@@ -7,7 +7,7 @@ use crate::calendar::{Day, TimeUnit, Zone};
 use crate::events::{DEPLOYMENT, Source, Value};
 use crate::metric::yaml::{Value as Yaml, View, load};
 use crate::metric::{Paths, Problem, Problems, Severity};
-use crate::place::Place;
+use crate::storage::Storage;
 use crate::store::dimensions_of;
 use crate::{Error, Result};
 
@@ -26,12 +26,12 @@ pub struct Project {
     pub zone: Zone,
     /// Events after this day are rejected: the usual trace of a clock set wrong.
     pub no_events_after: Option<Day>,
-    /// Where events lie.
+    /// The sources of events.
     pub sources: Vec<Source>,
-    /// Where definitions lie.
+    /// The files of the dictionary.
     pub dictionary: Paths,
-    /// Where the roll-up lies.
-    pub store: Place,
+    /// The storage of the store.
+    pub store: Storage,
     /// Dimensions that the roll-up keeps apart; all of them if `None`.
     pub store_dimensions: Option<Vec<String>>,
     /// Lines of the project file by path of keys, `sources[0].time`.
@@ -144,12 +144,12 @@ pub(crate) fn known_dimensions(sources: &[Source]) -> String {
 }
 
 /// `store: DIR`, `store: s3://bucket/path`, or `store: {path: DIR, dimensions: [plan]}`.
-fn store(root: &Path, view: &View<'_>, sources: &[Source]) -> (Place, Option<Vec<String>>) {
-    let default = Place::Folder(root.join("store"));
+fn store(root: &Path, view: &View<'_>, sources: &[Source]) -> (Storage, Option<Vec<String>>) {
+    let default = Storage::Folder(root.join("store"));
     let Some(part) = view.get("store") else { return (default, None) };
-    let place = |part: &View<'_>| {
-        part.text().and_then(|text| match Place::parse(root, text) {
-            Ok(place) => Some(place),
+    let storage = |part: &View<'_>| {
+        part.text().and_then(|text| match Storage::parse(root, text) {
+            Ok(storage) => Some(storage),
             Err(error) => {
                 part.error(error.to_string(), None);
                 None
@@ -157,10 +157,10 @@ fn store(root: &Path, view: &View<'_>, sources: &[Source]) -> (Place, Option<Vec
         })
     };
     if part.node().as_map().is_none() {
-        return (place(&part).unwrap_or(default), None);
+        return (storage(&part).unwrap_or(default), None);
     }
     part.only(&["path", "dimensions"]);
-    let path = part.get("path").and_then(|part| place(&part)).unwrap_or(default);
+    let path = part.get("path").and_then(|part| storage(&part)).unwrap_or(default);
     let dimensions = part.get("dimensions").map(|list| {
         let mut names: Vec<String> =
             part.texts_of("dimensions").into_iter().map(str::to_owned).collect();

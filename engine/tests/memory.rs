@@ -18,7 +18,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use engine::operators::{CountDistinctRule, Planning, aggregates, physical_rules};
-use engine::users::{Key, Numbering, SetBuilder, Sketch, UserSet, hash_int};
+use engine::users::{IdDictionary, Key, SetBuilder, Sketch, UserSet, hash_int};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
@@ -58,14 +58,14 @@ fn sets(groups: usize, pushes: u32, number: impl Fn(u32) -> u32) {
     assert_close("filled", said, allocated() - before);
 }
 
-fn numbering(key: impl Fn(&mut String, i64) -> Key<'_>) {
+fn dictionary(key: impl Fn(&mut String, i64) -> Key<'_>) {
     let before = allocated();
-    let (mut numbering, mut text) = (Numbering::default(), String::with_capacity(64));
+    let (mut dictionary, mut text) = (IdDictionary::default(), String::with_capacity(64));
     for at in 0..300_000 {
         let key = key(&mut text, at);
-        numbering.number(0, key, key.hash()).unwrap();
+        dictionary.id(0, key, key.hash()).unwrap();
     }
-    assert_close("numbering", numbering.size(), allocated() - before);
+    assert_close("numbering", dictionary.size(), allocated() - before);
 }
 
 /// One partition of invented rows, made as they are read: nothing of them is kept.
@@ -182,9 +182,9 @@ fn sizes_are_what_is_allocated() {
     sets(40, 3_000_000, |at| scatter(i64::from(at)) as u32 >> 8);
     sets(100_000, 300_000, |at| at.wrapping_mul(2_654_435_761) >> 4);
     sets(100_000, 8_000_000, |at| at.wrapping_mul(2_654_435_761) >> 12);
-    numbering(|_, at| Key::Int(scatter(at)));
-    numbering(|_, at| Key::Wide(scatter(at) as u128));
-    numbering(|text, at| {
+    dictionary(|_, at| Key::Int(scatter(at)));
+    dictionary(|_, at| Key::Wide(scatter(at) as u128));
+    dictionary(|text, at| {
         use std::fmt::Write;
         text.clear();
         write!(text, "someone called {at}").unwrap();

@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use engine::calendar::Day;
-use engine::place::Digest;
+use engine::storage::Digest;
 
 const BUCKET: &str = "bucket";
 const KEY: &str = "the-key";

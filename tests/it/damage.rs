@@ -190,7 +190,7 @@ fn damaged_csv_never_has_silently_fewer_rows() {
                     users: users.collect(),
                     events: report.events,
                     unknown: answer.unmapped,
-                    rejected: answer.seen.rejects.total(),
+                    rejected: answer.summary.rejects.total(),
                 };
                 assert_eq!(found, count(&rows), "{}", shown());
                 whole += 1;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
-use engine::active::{Count, Level, Method, Question, Row, TreeOf};
+use engine::active::{Count, Level, Method, Question, ReportRow, TreeOf};
 use engine::calendar::{Day, Window, Zone};
 use engine::rollup::Counting;
 use proptest::collection::vec;
@@ -125,7 +125,7 @@ proptest! {
     ) {
         let answer = world.project(group).ask(&question);
         prop_assert_eq!(answer.report.rows, oracle::rows(&world, &question));
-        prop_assert_eq!(answer.seen.rejects.total(), 0);
+        prop_assert_eq!(answer.summary.rejects.total(), 0);
         let unknown = world.events.iter().filter(|event| !World::is_defined(event)).count() as u64;
         if question.from.is_none() && question.to.is_none() && question.as_of.is_none()
             && question.window != Window::Last28dOfMonth
@@ -191,13 +191,13 @@ pub(crate) fn some_world(seed: u64, zone: Zone) -> World {
 /// What tells a row from the others of its report.
 type Name = (Day, Level, [Option<String>; 4], Vec<Option<String>>);
 
-fn named(rows: Vec<Row>) -> BTreeMap<Name, Row> {
-    let name = |row: &Row| {
+fn named(rows: Vec<ReportRow>) -> BTreeMap<Name, ReportRow> {
+    let name = |row: &ReportRow| {
         let keys = [&row.section, &row.stage, &row.group, &row.metric].map(Clone::clone);
         (row.period.end, row.level, keys, row.by.clone())
     };
     let count = rows.len();
-    let named: BTreeMap<Name, Row> = rows.into_iter().map(|row| (name(&row), row)).collect();
+    let named: BTreeMap<Name, ReportRow> = rows.into_iter().map(|row| (name(&row), row)).collect();
     assert_eq!(named.len(), count, "two rows of one name");
     named
 }
@@ -225,7 +225,7 @@ proptest! {
     fn combined_is_the_sum_of_the_stages(world in world(), question in question()) {
         let rows = world.project(None).ask(&question).report.rows;
         for row in rows.iter().filter(|row| row.level == Level::Combined) {
-            let of_it = |stage: &&Row| {
+            let of_it = |stage: &&ReportRow| {
                 stage.level == Level::Stage && stage.period == row.period && stage.by == row.by
             };
             let stages: u64 = rows.iter().filter(of_it).map(|stage| stage.users).sum();
@@ -321,7 +321,7 @@ fn a_group_that_moved() {
     let ask = |tree, as_of: Option<Day>| {
         let levels = [Level::Stage].into();
         let question = Question { levels, tree, as_of, ..Question::default() };
-        let line = |row: Row| {
+        let line = |row: ReportRow| {
             let before = row.previous_users.map_or("-".to_owned(), |users| users.to_string());
             let start = row.period.start.to_string();
             format!("{} {} {} {before}", &start[5..7], row.stage.unwrap_or_default(), row.users)

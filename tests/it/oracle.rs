@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use engine::active::{Basis, Count, Level, Method, Question, Row, TreeOf};
+use engine::active::{Basis, Count, Level, Method, Question, ReportRow, TreeOf};
 use engine::calendar::{Day, Period, Window};
 
 use crate::world::{Event, Metric, World};
@@ -34,7 +34,7 @@ struct Oracle<'a> {
 }
 
 /// All rows that a question must be answered with, in their order.
-pub(crate) fn rows(world: &World, question: &Question) -> Vec<Row> {
+pub(crate) fn rows(world: &World, question: &Question) -> Vec<ReportRow> {
     let day = |event: &Event| world.zone.day_of(event.micros).number();
     let days: Vec<i32> = world.events.iter().map(day).collect();
     let (Some(first), Some(newest)) = (days.iter().min(), days.iter().max()) else {
@@ -83,7 +83,7 @@ impl Oracle<'_> {
         }
     }
 
-    fn rows(&self) -> Vec<Row> {
+    fn rows(&self) -> Vec<ReportRow> {
         let mut rows = Vec::new();
         for period in self.periods() {
             self.rows_of(period, &mut rows);
@@ -109,7 +109,7 @@ impl Oracle<'_> {
         periods
     }
 
-    fn rows_of(&self, period: Period, rows: &mut Vec<Row>) {
+    fn rows_of(&self, period: Period, rows: &mut Vec<ReportRow>) {
         let previous = previous(self.question.window, period);
         let previous = Some(previous).filter(|previous| previous.end.number() >= self.first);
         for level in &self.question.levels {
@@ -137,10 +137,10 @@ impl Oracle<'_> {
         by: Vec<Option<String>>,
         users: u64,
         before: Option<u64>,
-    ) -> Row {
+    ) -> ReportRow {
         let [section, stage, group, metric] = keys.clone();
         let change = |before: u64| (users as f64 - before as f64) / before as f64 * 100.0;
-        Row {
+        ReportRow {
             window: self.question.window,
             period,
             complete: self.newest > period.end.number(),

@@ -15,7 +15,7 @@ use datafusion::functions::expr_fn::date_trunc;
 use datafusion::functions_aggregate::expr_fn::count_distinct;
 use datafusion::physical_plan::collect;
 use datafusion::prelude::{Expr, SessionContext, cast, col, lit};
-use engine::active::{Level, Question, Row, TreeOf};
+use engine::active::{Level, Question, ReportRow, TreeOf};
 use engine::calendar::{Day, Window, first_day};
 use engine::metric::{Dictionary, Rule};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -74,7 +74,7 @@ fn plain_counts(unit: &str, dimension: &str) -> Counts {
     counts
 }
 
-fn ask(question: &Question) -> Vec<Row> {
+fn ask(question: &Question) -> Vec<ReportRow> {
     ask_at(&contributions(), question).unwrap().report.rows
 }
 
@@ -133,7 +133,7 @@ fn six_known_months() {
     question.to = engine::calendar::last_day("2017-06").ok();
     let rows = ask(&question);
     let users = |month: &str, repository: Option<&str>, component: Option<&str>| {
-        let is_it = |row: &&Row| {
+        let is_it = |row: &&ReportRow| {
             row.period.start.to_string().starts_with(month)
                 && row.by[0].as_deref() == repository
                 && row.by[1].as_deref() == component
@@ -166,7 +166,7 @@ fn every_node_of_the_tree() {
     let today = first_day("2026-08-22").unwrap();
     let mut people: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
     for metric in &dictionary.metrics {
-        let place = dictionary.tree.place(metric, today);
+        let place = dictionary.tree.placement(metric, today);
         let selected = metric.rules.iter().map(condition).reduce(Expr::or).unwrap();
         let query = events()
             .filter(selected)

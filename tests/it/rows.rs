@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use engine::active::{Level, Question, Report, Row, RowSink, TreeOf, answer_into};
+use engine::active::{Level, Question, Report, ReportRow, RowSink, TreeOf, answer_into};
 use engine::calendar::Window;
-use engine::events::Overseer;
+use engine::events::ScanObserver;
 use engine::metric::Dictionary;
 
 use crate::project::Project;
@@ -20,12 +20,12 @@ const DAYS: usize = 36_526;
 #[derive(Default)]
 struct Taken(AtomicUsize);
 
-impl Overseer for Taken {
+impl ScanObserver for Taken {
     fn progress(&self, _: u64, _: u64) -> engine::Result<()> {
         Ok(())
     }
 
-    fn takes(&self, more: usize) -> engine::Result<()> {
+    fn reserve(&self, more: usize) -> engine::Result<()> {
         self.0.fetch_add(more, Ordering::Relaxed);
         Ok(())
     }
@@ -39,11 +39,11 @@ struct Tally {
 }
 
 impl RowSink for Tally {
-    fn begin(&mut self, _: &Report) -> engine::Result<()> {
+    fn start(&mut self, _: &Report) -> engine::Result<()> {
         Ok(())
     }
 
-    fn row(&mut self, row: Row) -> engine::Result<()> {
+    fn row(&mut self, row: ReportRow) -> engine::Result<()> {
         self.rows += 1;
         self.with_users += usize::from(row.users > 0);
         Ok(())

@@ -59,12 +59,12 @@ const RING_1: &[&str] = &[
     "engine/src/nearest.rs",
 ];
 const RING_2: &[&str] =
-    &["engine/src/place", "engine/src/events", "engine/src/operators", "engine/src/store"];
+    &["engine/src/storage", "engine/src/events", "engine/src/operators", "engine/src/store"];
 
 #[test]
 fn the_rings_only_know_what_is_further_in() {
     check(RING_1, &["arrow::", "datafusion::", "parquet::", "crate::events", "crate::operators"]);
-    check(RING_1, &["deltalake", "crate::store", "crate::place"]);
+    check(RING_1, &["deltalake", "crate::store", "crate::storage"]);
     let outer = ["crate::rollup", "crate::active", "crate::project"];
     check(RING_1, &outer);
     check(RING_2, &outer);
@@ -81,7 +81,8 @@ fn the_engine_has_no_terminal_and_no_clock() {
 #[test]
 fn one_place_applies_a_time_zone_and_one_makes_a_session() {
     let zones = ["jiff", "chrono"];
-    for place in ["metric", "users", "place", "events", "operators", "store", "rollup", "active"] {
+    for place in ["metric", "users", "storage", "events", "operators", "store", "rollup", "active"]
+    {
         check(&[&format!("engine/src/{place}")], &zones);
     }
     for (file, lines) in code("sql/src") {

@@ -178,7 +178,7 @@ mod tests {
     use super::{EVENTS, STAGE_EVENTS, STAGES, USE, events, metrics, selections};
 
     #[test]
-    fn the_tree_is_whole() {
+    fn the_tree_is_complete() {
         for stage in &STAGES {
             let events: usize = stage.groups.iter().map(|group| group.events.len()).sum();
             assert_eq!(events, STAGE_EVENTS, "{}", stage.key);

@@ -1,18 +1,19 @@
-//! Everything that is wrong with the sources of a project, at once: for `headcount check`.
+//! Reports every problem of the sources of a project: for `headcount check`.
 
 use std::collections::BTreeMap;
 
 use super::survey::{Survey, survey};
 use crate::calendar::Window;
 use crate::events::{
-    Batch, EventFile, Granularity, Misfit, Overseer, Rejects, Request, Scan, Sink, Source, misfits,
+    Batch, ColumnProblem, EventFile, Rejects, Request, Scan, ScanObserver, Sink, Source, TimeGrain,
+    column_problems,
 };
 use crate::metric::{Dictionary, Problem, Severity};
 use crate::project::Project;
 use crate::{Error, Result};
 
 /// Files that are named for the same problem of a source; the rest is counted.
-const MOST: usize = 20;
+const MAX_FILES_PER_PROBLEM: usize = 20;
 
 /// What a look at all sources found.
 #[derive(Debug)]
@@ -35,7 +36,7 @@ pub fn inspect(
     project: &Project,
     dictionary: Option<&Dictionary>,
     is_sure: impl Fn(&Source) -> bool,
-    overseer: &dyn Overseer,
+    observer: &dyn ScanObserver,
 ) -> Result<Inspection> {
     let mut problems = Vec::new();
     let mut fitting = Vec::new();
@@ -46,17 +47,17 @@ pub fn inspect(
     }
     let fitting = fit(project, fitting, &mut problems);
     let held = match dictionary.filter(|_| problems.is_empty()) {
-        Some(dictionary) => survey(project, dictionary, overseer).map(Some),
+        Some(dictionary) => survey(project, dictionary, observer).map(Some),
         None => Ok(None),
     };
     let (survey, rejects) = match held {
         Ok(Some(mut survey)) => {
-            let rejects = std::mem::take(&mut survey.seen.rejects);
+            let rejects = std::mem::take(&mut survey.summary.rejects);
             (Some(survey), rejects)
         }
         failed => {
             let sure = fitting.into_iter().filter(|(source, _)| is_sure(source));
-            let rejects = read(project, sure, &mut problems, overseer);
+            let rejects = read(project, sure, &mut problems, observer);
             match failed {
                 // No file alone is the reason.
                 Err(error) if problems.is_empty() => return Err(error),
@@ -64,7 +65,7 @@ pub fn inspect(
             }
         }
     };
-    for lost in rejects.lost() {
+    for lost in rejects.fully_rejected() {
         let Some(source) = project.sources.iter().find(|source| source.name == lost.source) else {
             continue;
         };
@@ -100,22 +101,25 @@ fn fit<'a>(
     // By source and key, in their order.
     let mut found: BTreeMap<(&str, String), Vec<Error>> = BTreeMap::new();
     for (source, file) in files {
-        let own = misfits(source, &file)
-            .unwrap_or_else(|error| vec![Misfit { key: "files".to_owned(), error }]);
+        let own = column_problems(source, &file)
+            .unwrap_or_else(|error| vec![ColumnProblem { key: "files".to_owned(), error }]);
         if own.is_empty() {
             fitting.push((source, file));
         }
-        for Misfit { key, error } in own {
+        for ColumnProblem { key, error } in own {
             found.entry((source.name.as_str(), key)).or_default().push(error);
         }
     }
     for source in &project.sources {
         for ((_, key), errors) in found.iter().filter(|((name, _), _)| *name == source.name) {
-            for error in errors.iter().take(MOST) {
+            for error in errors.iter().take(MAX_FILES_PER_PROBLEM) {
                 problems.push(project.problem(source, key, error.to_string()));
             }
-            if errors.len() > MOST {
-                let more = format!("... and the same in {} more files", errors.len() - MOST);
+            if errors.len() > MAX_FILES_PER_PROBLEM {
+                let more = format!(
+                    "... and the same in {} more files",
+                    errors.len() - MAX_FILES_PER_PROBLEM
+                );
                 problems.push(project.problem(source, key, more));
             }
         }
@@ -128,15 +132,15 @@ fn read<'a>(
     project: &Project,
     files: impl Iterator<Item = (&'a Source, EventFile)>,
     problems: &mut Vec<Problem>,
-    overseer: &dyn Overseer,
+    observer: &dyn ScanObserver,
 ) -> Rejects {
-    let request = request(project, overseer);
+    let request = request(project, observer);
     let mut rejects = Rejects::default();
     for (source, file) in files {
         let own = std::slice::from_ref(source);
         let scan = Scan::of_files(own, vec![(0, file)], &crate::store::dimensions_of(own));
-        match scan.and_then(|scan| scan.run(&request, || Nobody)) {
-            Ok((_, seen)) => rejects.merge(&seen.rejects),
+        match scan.and_then(|scan| scan.run(&request, || NullSink)) {
+            Ok((_, summary)) => rejects.merge(&summary.rejects),
             Err(error) => problems.push(project.problem(source, "files", error.to_string())),
         }
     }
@@ -144,20 +148,20 @@ fn read<'a>(
 }
 
 /// Everything, whatever its time.
-pub(super) fn request<'a>(project: &'a Project, overseer: &'a dyn Overseer) -> Request<'a> {
+pub(super) fn request<'a>(project: &'a Project, observer: &'a dyn ScanObserver) -> Request<'a> {
     Request {
         zone: &project.zone,
-        granularity: Granularity::Calendar(Window::Year),
+        grain: TimeGrain::Calendar(Window::Year),
         range: i64::MIN..i64::MAX,
         bound: project.no_events_after.map(|day| project.zone.end_of(day)),
-        overseer,
+        observer,
     }
 }
 
 /// Wants no batch.
-struct Nobody;
+struct NullSink;
 
-impl Sink for Nobody {
+impl Sink for NullSink {
     fn take(&mut self, _: &Batch) -> Result<()> {
         Ok(())
     }

@@ -1,16 +1,16 @@
-//! The users behind the rows: for whoever wants to count them in another way.
+//! The users behind the rows of a report, for `bench accuracy`.
 
 use super::rows::sets;
-use super::{Question, Row, count};
-use crate::events::Overseer;
+use super::{Question, ReportRow, count};
+use crate::events::ScanObserver;
 use crate::metric::Dictionary;
 use crate::project::Project;
-use crate::rollup::{People, Person, Users};
+use crate::rollup::{CellUsers, CountedUser, UserDirectory};
 use crate::{Error, Result};
 
 /// Counts exactly and hands every row of the report that stands for one set of users to `each`,
 /// with these users in the order of their hashes. Rows that are sums or maxima are left out.
-/// Returns everybody who did anything that is counted, in the same order.
+/// Returns all counted users, in the same order.
 ///
 /// # Errors
 /// Those of [`answer`](super::answer), and of `each`.
@@ -18,18 +18,18 @@ pub fn members(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    overseer: &dyn Overseer,
-    each: &mut dyn FnMut(&Row, &[Person]) -> Result<()>,
-) -> Result<Vec<Person>> {
-    let counted = count(project, dictionary, question, overseer, false, &mut Vec::new())?;
-    let (Users::Exact(exact), Some(scan)) = (&counted.rollup.users, &counted.scan) else {
+    observer: &dyn ScanObserver,
+    each: &mut dyn FnMut(&ReportRow, &[CountedUser]) -> Result<()>,
+) -> Result<Vec<CountedUser>> {
+    let counted = count(project, dictionary, question, observer, false, &mut Vec::new())?;
+    let (CellUsers::Exact(exact), Some(scan)) = (&counted.rollup.users, &counted.scan) else {
         return Err(Error::input("sketches cannot list their users")
             .with("help", "count exactly, without sketches"));
     };
-    let people = People::of(exact, scan)?;
-    for (row, terms) in sets(project, dictionary, question, overseer, &counted)? {
-        each(&row, &people.members(&terms)?)?;
+    let directory = UserDirectory::of(exact, scan)?;
+    for (row, expr) in sets(project, dictionary, question, observer, &counted)? {
+        each(&row, &directory.members(&expr)?)?;
     }
     let cells = (0..counted.rollup.cells.len() as u32).collect();
-    people.members(&vec![vec![cells]])
+    directory.members(&vec![vec![cells]])
 }

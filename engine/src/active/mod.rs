@@ -1,23 +1,22 @@
-//! The question and the rows that answer it.
+//! The arguments of a report, and its rows.
 //!
 //! ```text
-//! Question --> scan of the events, once --> Rollup (cells) --> values per node --> Rows
+//! Question --> scan of the events, once --> Rollup (cells) --> values per node --> rows
 //! ```
 //!
 //! [`answer`] does all of it for a project, and [`answer_into`] does so without keeping the rows.
-//! The parts, in order: [`plan`] lays periods over the days, [`nodes`] hangs metrics into the tree
-//! and cells under metrics, [`top`] chooses the dimension values that have rows, [`index`] sorts
-//! the cells, [`values`] counts the users of every node in every period in which there are any, and
-//! [`rows`] makes the rows one after the other in their order.
-//! [`members`] hands out the users themselves.
+//! The steps, in order: [`periods`] lists the periods, [`nodes`] maps metrics to nodes of the tree
+//! and cells to metrics, [`top`] chooses the dimension values that have rows, [`cell_index`] groups
+//! the cells, [`values`] counts the users of every node and period, and [`rows`] makes the rows.
+//! [`members`] returns the users themselves.
 
-mod account;
-mod index;
+mod cell_index;
 mod inspect;
 mod members;
 mod nodes;
-mod plan;
+mod periods;
 mod row;
+mod row_sink;
 mod rows;
 mod survey;
 mod top;
@@ -28,16 +27,16 @@ use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
 use crate::calendar::{Day, Window};
-use crate::events::{Granularity, Overseer, Request, Scan, Seen};
+use crate::events::{Request, Scan, ScanObserver, ScanSummary, TimeGrain};
 use crate::metric::Dictionary;
 use crate::project::{Project, known_dimensions};
-use crate::rollup::{Counting, Covered, Road, Rollup, road};
+use crate::rollup::{Counting, FromStore, Rollup, SourcePlan, source_plan};
 use crate::{Error, Result};
 
-pub use account::{CollectedRows, RowSink};
 pub use inspect::{Inspection, inspect};
 pub use members::members;
-pub use row::{Basis, Count, Level, Method, Report, Row};
+pub use row::{Basis, Count, Level, Method, Report, ReportRow};
+pub use row_sink::{CollectedRows, RowSink};
 pub use survey::Survey;
 pub use top::OTHER_LABEL;
 
@@ -51,7 +50,7 @@ pub enum TreeOf {
     Period,
 }
 
-/// What is asked.
+/// The arguments of a report.
 #[derive(Clone, Debug)]
 pub struct Question {
     /// The named window.
@@ -60,14 +59,14 @@ pub struct Question {
     pub levels: BTreeSet<Level>,
     /// How nodes above an action are rolled up.
     pub method: Method,
-    /// Dimensions to tell users apart by; every set of values with their All rows.
+    /// Dimensions to group by; every combination of values, with their All rows.
     pub by: Vec<String>,
     /// So many values of each dimension, the largest, have rows of their own; all others are the
     /// value [`OTHER_LABEL`] together.
     pub top: Option<NonZeroUsize>,
-    /// First day asked for; the data's first day if `None`.
+    /// First requested day; the data's first day if `None`.
     pub from: Option<Day>,
-    /// Last day asked for; the data's last day if `None`.
+    /// Last requested day; the data's last day if `None`.
     pub to: Option<Day>,
     /// The data ends with this day: later events are not looked at.
     pub as_of: Option<Day>,
@@ -101,10 +100,10 @@ pub struct Answer {
     /// The rows and what a reader needs to trust them.
     pub report: Report,
     /// Range of the data and rejected rows.
-    pub seen: Seen,
-    /// Events by name that the dictionary does not know.
+    pub summary: ScanSummary,
+    /// Events by name that are not in the dictionary.
     pub unmapped: std::collections::BTreeMap<String, u64>,
-    /// What a reader should be told besides.
+    /// Messages for the user.
     pub notes: Vec<String>,
     /// Heap bytes of all sets or sketches that the rows were counted from.
     pub bytes: usize,
@@ -114,14 +113,14 @@ pub struct Answer {
 /// scan of these.
 ///
 /// # Errors
-/// When the question does not fit the project, the events cannot be read, or `overseer` ends it.
+/// When the question does not fit the project, the events cannot be read, or `observer` ends it.
 pub fn answer(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    overseer: &dyn Overseer,
+    observer: &dyn ScanObserver,
 ) -> Result<Answer> {
-    collected(project, dictionary, question, overseer, true)
+    collected(project, dictionary, question, observer, true)
 }
 
 /// As [`answer`], but the events are read whatever the store has.
@@ -132,20 +131,20 @@ pub fn answer_from_events(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    overseer: &dyn Overseer,
+    observer: &dyn ScanObserver,
 ) -> Result<Answer> {
-    collected(project, dictionary, question, overseer, false)
+    collected(project, dictionary, question, observer, false)
 }
 
 fn collected(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    overseer: &dyn Overseer,
+    observer: &dyn ScanObserver,
     use_store: bool,
 ) -> Result<Answer> {
-    let mut out = CollectedRows::new(overseer);
-    let mut answer = answer_into(project, dictionary, question, overseer, use_store, &mut out)?;
+    let mut out = CollectedRows::new(observer);
+    let mut answer = answer_into(project, dictionary, question, observer, use_store, &mut out)?;
     answer.report.rows = out.rows;
     Ok(answer)
 }
@@ -159,24 +158,28 @@ pub fn answer_into(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    overseer: &dyn Overseer,
+    observer: &dyn ScanObserver,
     use_store: bool,
     out: &mut dyn RowSink,
 ) -> Result<Answer> {
     let mut notes = Vec::new();
-    let counted = count(project, dictionary, question, overseer, use_store, &mut notes)?;
-    let report = rows::report(project, dictionary, question, overseer, &counted, out)?;
-    let Rollup { users, unmapped, seen, .. } = counted.rollup;
-    Ok(Answer { report, seen, unmapped, notes, bytes: users.size() })
+    let counted = count(project, dictionary, question, observer, use_store, &mut notes)?;
+    let report = rows::report(project, dictionary, question, observer, &counted, out)?;
+    let Rollup { users, unmapped, summary, .. } = counted.rollup;
+    Ok(Answer { report, summary, unmapped, notes, bytes: users.size() })
 }
 
 /// Whether [`answer`] would read the store or the events, without reading them.
 ///
 /// # Errors
-/// When the store is broken, or cannot be passed by.
-pub fn road_to(project: &Project, dictionary: &Dictionary, question: &Question) -> Result<Road> {
+/// When the store is broken, or cannot answer although some events are only in it.
+pub fn source_plan_for(
+    project: &Project,
+    dictionary: &Dictionary,
+    question: &Question,
+) -> Result<SourcePlan> {
     let dimensions = dimensions(project, dictionary, &question.by, &mut Vec::new());
-    road(project, &dimensions)
+    source_plan(project, &dimensions)
 }
 
 /// The cells that a question needs.
@@ -192,7 +195,7 @@ fn count(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    overseer: &dyn Overseer,
+    observer: &dyn ScanObserver,
     use_store: bool,
     notes: &mut Vec<String>,
 ) -> Result<Counted> {
@@ -200,19 +203,19 @@ fn count(
     let dimensions = dimensions(project, dictionary, &question.by, notes);
     let request = Request {
         zone: &project.zone,
-        granularity: Granularity::of(question.window),
-        range: plan::range(question, &project.zone),
+        grain: TimeGrain::of(question.window),
+        range: periods::range(question, &project.zone),
         bound: project.no_events_after.map(|day| project.zone.end_of(day)),
-        overseer,
+        observer,
     };
     let counted = counted_events(dictionary);
-    let covered = match use_store {
-        true => Rollup::covered(project, &dimensions, &request, &counted, question.counting)?,
-        false => Covered::NotServed(None),
+    let from_store = match use_store {
+        true => Rollup::from_store(project, &dimensions, &request, &counted, question.counting)?,
+        false => FromStore::Unavailable(None),
     };
-    let (scan, rollup) = match covered {
-        Covered::Served(rollup) => (None, *rollup),
-        Covered::NotServed(reason) => {
+    let (scan, rollup) = match from_store {
+        FromStore::Rollup(rollup) => (None, *rollup),
+        FromStore::Unavailable(reason) => {
             notes.extend(reason.map(|reason| format!("the store was not used: {reason}")));
             let scan = Scan::open(&project.root, &project.sources, &dimensions)?;
             let rollup = Rollup::build(&scan, &request, &counted, question.counting)?;
@@ -263,7 +266,7 @@ fn check(project: &Project, dictionary: &Dictionary, question: &Question) -> Res
     Ok(())
 }
 
-/// The dimensions to read: those asked for, then those that filters of metrics look at.
+/// The dimensions to read: those of the arguments, then those of filters of metrics.
 fn dimensions(
     project: &Project,
     dictionary: &Dictionary,

@@ -17,7 +17,7 @@ pub(super) struct Name {
     pub(super) metric: Option<String>,
 }
 
-/// A node and the counted metrics below it, by their place in the dictionary.
+/// A node and the counted metrics below it, by their index in the dictionary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Node {
     pub(super) name: Name,
@@ -44,7 +44,7 @@ pub(super) fn nodes(dictionary: &Dictionary, day: Day) -> Vec<Node> {
         if metric.counted().is_err() || !metric.valid.contains(day) {
             continue;
         }
-        let place = dictionary.tree.place(metric, day);
+        let placement = dictionary.tree.placement(metric, day);
         let own = |name: Option<&str>| name.map(str::to_owned);
         let mut add = |name: Name, flags: &[Indicator]| {
             let flagged = metric.indicators.iter().any(|flag| flags.contains(flag));
@@ -58,7 +58,8 @@ pub(super) fn nodes(dictionary: &Dictionary, day: Day) -> Vec<Node> {
                 node.indicators.push(at);
             }
         };
-        let (section, stage, group) = (own(place.section), own(place.stage), own(place.group));
+        let (section, stage, group) =
+            (own(placement.section), own(placement.stage), own(placement.group));
         if section.is_some() {
             add(Name { section: section.clone(), ..bare(Level::Section) }, &[Indicator::Smau]);
         }

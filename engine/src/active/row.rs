@@ -101,7 +101,7 @@ words!(Count, "count", Exact = "exact", Approx = "approx");
 
 /// One row of a report. Columns that do not apply are `None`.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub struct ReportRow {
     /// The named window that the period belongs to.
     pub window: Window,
     /// First and last day, both inclusive, in the report's time zone.
@@ -139,7 +139,7 @@ pub struct Row {
     pub change_pct: Option<f64>,
 }
 
-impl Row {
+impl ReportRow {
     /// Heap bytes of its texts.
     pub(super) fn heap(&self) -> usize {
         let keys = [&self.section, &self.stage, &self.group, &self.metric];
@@ -169,7 +169,7 @@ pub struct Report {
     /// Display names by key: sections, stages, groups as (level, key) and metrics' descriptions.
     pub names: std::collections::BTreeMap<(Level, String), String>,
     /// The rows, by period start, level, then names.
-    pub rows: Vec<Row>,
+    pub rows: Vec<ReportRow>,
 }
 
 impl Report {

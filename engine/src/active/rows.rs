@@ -1,20 +1,20 @@
-//! Values become rows, in their order, one after the other.
+//! Makes the rows of a report from counted values, in the order of the report.
 
 use std::collections::BTreeSet;
 
-use super::account::RowSink;
-use super::index::{Index, Want};
+use super::cell_index::{CellIndex, MetricSet};
 use super::nodes::{Name, Node, change_days, names, nodes};
-use super::plan::{Plan, periods};
+use super::periods::{ReportPeriods, periods};
+use super::row_sink::RowSink;
 use super::top::Labels;
 use super::values::{Values, values};
-use super::{Basis, Count, Counted, Level, Method, Question, Report, Row, TreeOf};
+use super::{Basis, Count, Counted, Level, Method, Question, Report, ReportRow, TreeOf};
 use crate::Result;
 use crate::calendar::{Day, Period};
-use crate::events::Overseer;
+use crate::events::ScanObserver;
 use crate::metric::Dictionary;
 use crate::project::Project;
-use crate::rollup::{Counting, Rollup, Terms};
+use crate::rollup::{Counting, Rollup, UserExpr};
 use crate::users::Estimate;
 
 /// Gives the rows of a roll-up to `out`, and returns the report without them.
@@ -22,50 +22,50 @@ pub(super) fn report(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    overseer: &dyn Overseer,
+    observer: &dyn ScanObserver,
     counted: &Counted,
     out: &mut dyn RowSink,
 ) -> Result<Report> {
-    let laid = Laid::new(project, question, &counted.rollup);
-    overseer.takes(laid.plan.periods.capacity() * size_of::<Period>())?;
-    let rows = laid.rows(dictionary, question, overseer, counted)?;
+    let period_plan = PeriodPlan::new(project, question, &counted.rollup);
+    observer.reserve(period_plan.plan.periods.capacity() * size_of::<Period>())?;
+    let rows = period_plan.rows(dictionary, question, observer, counted)?;
     let report = Report {
         window: question.window,
         time_zone: project.zone.name().to_owned(),
         by: question.by.clone(),
         top: question.top,
-        first_day: laid.first_day,
-        last_day: laid.last_day,
-        events: events(&counted.rollup, &laid.plan),
+        first_day: period_plan.first_day,
+        last_day: period_plan.last_day,
+        events: events(&counted.rollup, &period_plan.plan),
         names: names(dictionary),
         rows: Vec::new(),
     };
-    out.begin(&report)?;
+    out.start(&report)?;
     if let Some(rows) = rows {
         rows.each(|row, _, _| out.row(row))?;
     }
     Ok(report)
 }
 
-/// The rows that each stand for one set of users, with the terms of that set: all but the
+/// The rows that each stand for one set of users, with the expression of that set: all but the
 /// combined ones, and those whose method adds up or picks the largest.
 pub(super) fn sets(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    overseer: &dyn Overseer,
+    observer: &dyn ScanObserver,
     counted: &Counted,
-) -> Result<Vec<(Row, Terms)>> {
-    let laid = Laid::new(project, question, &counted.rollup);
-    let Some(rows) = laid.rows(dictionary, question, overseer, counted)? else {
+) -> Result<Vec<(ReportRow, UserExpr)>> {
+    let period_plan = PeriodPlan::new(project, question, &counted.rollup);
+    let Some(rows) = period_plan.rows(dictionary, question, observer, counted)? else {
         return Ok(Vec::new());
     };
     let mut sets = Vec::new();
     rows.each(|row, node, combo| {
-        let mut wants = wanted(row.method, node);
-        if let (Some(want), true) = (wants.pop(), wants.is_empty()) {
-            let terms = rows.index.terms(combo, row.period, &want);
-            sets.push((row, terms));
+        let mut metric_sets = metric_sets_of(row.method, node);
+        if let (Some(metric_set), true) = (metric_sets.pop(), metric_sets.is_empty()) {
+            let expr = rows.index.expr(combo, row.period, &metric_set);
+            sets.push((row, expr));
         }
         Ok(())
     })?;
@@ -73,24 +73,24 @@ pub(super) fn sets(
 }
 
 /// The periods laid over the data.
-struct Laid {
+struct PeriodPlan {
     first_day: Option<Day>,
     last_day: Option<Day>,
-    plan: Plan,
+    plan: ReportPeriods,
 }
 
-impl Laid {
+impl PeriodPlan {
     fn new(project: &Project, question: &Question, rollup: &Rollup) -> Self {
         let zone = &project.zone;
-        let first_day = rollup.seen.first.map(|instant| zone.day_of(instant));
-        let last_day = question.as_of.or(rollup.seen.last.map(|instant| zone.day_of(instant)));
+        let first_day = rollup.summary.first.map(|instant| zone.day_of(instant));
+        let last_day = question.as_of.or(rollup.summary.last.map(|instant| zone.day_of(instant)));
         let end = match question.as_of {
             Some(day) => zone.end_of(day),
-            None => rollup.seen.last.unwrap_or(i64::MIN),
+            None => rollup.summary.last.unwrap_or(i64::MIN),
         };
         let plan = match (first_day, last_day) {
             (Some(first), Some(last)) => periods(question, first, last, end, zone),
-            _ => Plan::default(),
+            _ => ReportPeriods::default(),
         };
         Self { first_day, last_day, plan }
     }
@@ -100,44 +100,44 @@ impl Laid {
         &'a self,
         dictionary: &'a Dictionary,
         question: &'a Question,
-        overseer: &dyn Overseer,
+        observer: &dyn ScanObserver,
         counted: &'a Counted,
-    ) -> Result<Option<Rows<'a>>> {
+    ) -> Result<Option<RowBuilder<'a>>> {
         let Some(last) = self.last_day else { return Ok(None) };
-        Rows::new(dictionary, question, overseer, counted, &self.plan, last).map(Some)
+        RowBuilder::new(dictionary, question, observer, counted, &self.plan, last).map(Some)
     }
 }
 
-fn events(rollup: &Rollup, plan: &Plan) -> u64 {
-    let asked = &plan.periods[plan.asked()];
-    let (Some(first), Some(last)) = (asked.first(), asked.last()) else { return 0 };
+fn events(rollup: &Rollup, plan: &ReportPeriods) -> u64 {
+    let requested = &plan.periods[plan.requested()];
+    let (Some(first), Some(last)) = (requested.first(), requested.last()) else { return 0 };
     let range = Period::new(first.start, last.end);
     let cells = rollup.cells.iter().zip(&rollup.events);
-    cells.filter(|(cell, _)| range.contains(cell.granule)).map(|(_, events)| events).sum()
+    cells.filter(|(cell, _)| range.contains(cell.bucket)).map(|(_, events)| events).sum()
 }
 
-/// A node of the tree with the places of the values that it is made of.
+/// A node of the tree with the indexes of the metric sets of its value.
 struct Branch {
     node: Node,
-    wants: Vec<usize>,
+    metric_sets: Vec<usize>,
 }
 
-struct Rows<'a> {
+struct RowBuilder<'a> {
     question: &'a Question,
-    plan: &'a Plan,
-    index: Index<'a>,
-    /// The nodes of a tree, in order, with the place of the first period that has this tree.
+    plan: &'a ReportPeriods,
+    index: CellIndex<'a>,
+    /// The nodes of a tree, in order, with the index of the first period that has this tree.
     trees: Vec<(usize, Vec<Branch>)>,
     values: Values,
 }
 
-impl<'a> Rows<'a> {
+impl<'a> RowBuilder<'a> {
     fn new(
         dictionary: &'a Dictionary,
         question: &'a Question,
-        overseer: &dyn Overseer,
+        observer: &dyn ScanObserver,
         counted: &'a Counted,
-        plan: &'a Plan,
+        plan: &'a ReportPeriods,
         last: Day,
     ) -> Result<Self> {
         let (rollup, by) = (&counted.rollup, question.by.len());
@@ -145,22 +145,25 @@ impl<'a> Rows<'a> {
             Some(top) => Labels::top(rollup, by, top, plan.newest())?,
             None => Labels::All,
         };
-        let index = Index::new(dictionary, rollup, &counted.dimensions, by, &labels, overseer)?;
+        let index = CellIndex::new(dictionary, rollup, &counted.dimensions, by, &labels, observer)?;
         let trees: Vec<(usize, Vec<Node>)> = trees(dictionary, question, plan, last);
         let all = || trees.iter().flat_map(|(_, nodes)| nodes);
-        let wants: Vec<Want> =
-            BTreeSet::from_iter(all().flat_map(|node| wanted(question.method, node)))
+        let metric_sets: Vec<MetricSet> =
+            BTreeSet::from_iter(all().flat_map(|node| metric_sets_of(question.method, node)))
                 .into_iter()
                 .collect();
         let branch = |node: Node| {
-            let own = wanted(question.method, &node);
-            let wants = own.iter().filter_map(|want| wants.binary_search(want).ok()).collect();
-            Branch { node, wants }
+            let own = metric_sets_of(question.method, &node);
+            let metric_sets = own
+                .iter()
+                .filter_map(|metric_set| metric_sets.binary_search(metric_set).ok())
+                .collect();
+            Branch { node, metric_sets }
         };
         let trees =
             trees.into_iter().map(|(at, nodes)| (at, nodes.into_iter().map(branch).collect()));
         let trees = trees.collect();
-        let values = values(&index, question.window, &plan.periods, &wants, overseer)?;
+        let values = values(&index, question.window, &plan.periods, &metric_sets, observer)?;
         Ok(Self { question, plan, index, trees, values })
     }
 
@@ -170,9 +173,9 @@ impl<'a> Rows<'a> {
         after.checked_sub(1).map_or(&[], |at| &self.trees[at].1)
     }
 
-    /// Every row with its node and the place of its dimension values.
-    fn each(&self, mut found: impl FnMut(Row, &Node, usize) -> Result<()>) -> Result<()> {
-        for at in self.plan.asked() {
+    /// Calls `found` with every row, its node and the index of its combo.
+    fn each(&self, mut found: impl FnMut(ReportRow, &Node, usize) -> Result<()>) -> Result<()> {
+        for at in self.plan.requested() {
             let previous = self.plan.previous(at);
             // Others have no users, and so no rows.
             let mut combos = vec![0];
@@ -192,9 +195,9 @@ impl<'a> Rows<'a> {
                 for combo in combos.iter().copied() {
                     let Some(value) = self.value(at, combo, branch) else { continue };
                     let before = before.and_then(|(at, branch)| self.value(at, combo, branch));
-                    let nobody = value.users == 0 && before.is_none_or(|value| value.users == 0);
+                    let no_users = value.users == 0 && before.is_none_or(|value| value.users == 0);
                     let by = &self.index.combos[combo].0;
-                    if nobody && by.iter().any(Option::is_some) {
+                    if no_users && by.iter().any(Option::is_some) {
                         continue;
                     }
                     let row = self.row(at, &branch.node.name, by, value, before);
@@ -212,13 +215,13 @@ impl<'a> Rows<'a> {
         by: &[Option<String>],
         value: Estimate,
         previous: Option<Estimate>,
-    ) -> Row {
+    ) -> ReportRow {
         let name = name.clone();
         let change = previous.filter(|before| before.users > 0).map(|before| {
             let (now, before) = (value.users as f64, before.users as f64);
             (now - before) / before * 100.0
         });
-        Row {
+        ReportRow {
             window: self.question.window,
             period: self.plan.periods[period],
             complete: self.plan.is_complete(period),
@@ -248,7 +251,8 @@ impl<'a> Rows<'a> {
 
     /// Users of a node; `None` if the method has nothing to say about it.
     fn value(&self, period: usize, combo: usize, branch: &Branch) -> Option<Estimate> {
-        let mut values = branch.wants.iter().map(|want| self.values.get(combo, *want, period));
+        let mut values =
+            branch.metric_sets.iter().map(|metric_set| self.values.get(combo, *metric_set, period));
         match (branch.node.name.level, self.question.method) {
             (Level::Combined, _) => {
                 let branches = self.branches(period).iter();
@@ -262,11 +266,11 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The nodes that the question needs, and the place of the first period that has them.
+/// The nodes that the report needs, and the index of the first period that has them.
 fn trees(
     dictionary: &Dictionary,
     question: &Question,
-    plan: &Plan,
+    plan: &ReportPeriods,
     last: Day,
 ) -> Vec<(usize, Vec<Node>)> {
     let needed = |day: Day| {
@@ -291,7 +295,7 @@ fn trees(
 }
 
 /// The values that a node is made of.
-fn wanted(method: Method, node: &Node) -> Vec<Want> {
+fn metric_sets_of(method: Method, node: &Node) -> Vec<MetricSet> {
     match (node.name.level, method) {
         (Level::Total, _) => vec![None],
         // Made of the stages' values.

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::inspect::request;
 use super::nodes::selections;
-use super::{Seen, counted_events};
+use super::{ScanSummary, counted_events};
 use crate::Result;
-use crate::events::{Overseer, Scan};
+use crate::events::{Scan, ScanObserver};
 use crate::metric::Dictionary;
 use crate::project::Project;
 use crate::rollup::{Counting, Rollup};
@@ -19,7 +19,7 @@ pub struct Survey {
     pub dimensions: Vec<String>,
     /// Events that were read, by the event's name.
     pub events: BTreeMap<String, u64>,
-    /// Events of names that the dictionary does not know: counted nowhere.
+    /// Events whose names are not in the dictionary: not counted.
     pub unknown: BTreeMap<String, u64>,
     /// Known events that no counted metric selects, by name and values in the order of
     /// `dimensions`: they are in the total only.
@@ -27,7 +27,7 @@ pub struct Survey {
     /// Key paths of counted metrics that select no event of the data.
     pub empty: Vec<String>,
     /// Range of the data, and rejected rows.
-    pub seen: Seen,
+    pub summary: ScanSummary,
     /// Metrics whose filters name a dimension that no source has.
     pub notes: Vec<String>,
 }
@@ -39,13 +39,13 @@ pub struct Survey {
 pub(super) fn survey(
     project: &Project,
     dictionary: &Dictionary,
-    overseer: &dyn Overseer,
+    observer: &dyn ScanObserver,
 ) -> Result<Survey> {
     let mut notes = Vec::new();
     let dimensions = super::dimensions(project, dictionary, &[], &mut notes);
     let scan = Scan::open(&project.root, &project.sources, &dimensions)?;
-    let request = request(project, overseer);
-    // Nobody is counted here, so the smallest sketches serve.
+    let request = request(project, observer);
+    // The counts are not used, so the smallest sketches will do.
     let counting = Counting::Approx(*PRECISIONS.start());
     let rollup = Rollup::build(&scan, &request, &counted_events(dictionary), counting)?;
     let selections = selections(dictionary, &dimensions, &rollup.cells);
@@ -66,6 +66,6 @@ pub(super) fn survey(
         })
         .map(|(metric, _)| metric.key_path.clone())
         .collect();
-    let (unknown, seen) = (rollup.unmapped, rollup.seen);
-    Ok(Survey { dimensions, events, unknown, unmapped, empty, seen, notes })
+    let (unknown, summary) = (rollup.unmapped, rollup.summary);
+    Ok(Survey { dimensions, events, unknown, unmapped, empty, summary, notes })
 }

@@ -14,7 +14,7 @@ use super::values::count_all;
 use crate::Result;
 use crate::calendar::Period;
 use crate::events::NONE_LABEL;
-use crate::rollup::{Rollup, Terms};
+use crate::rollup::{Rollup, UserExpr};
 
 /// Stands for all values of a dimension that are not among the largest.
 pub const OTHER_LABEL: &str = "(other)";
@@ -79,7 +79,7 @@ fn largest(
 ) -> Result<BTreeSet<String>> {
     let mut cells: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     for (at, cell) in rollup.cells.iter().enumerate().filter(|(at, _)| rollup.events[*at] > 0) {
-        if period.is_some_and(|period| period.contains(cell.granule)) {
+        if period.is_some_and(|period| period.contains(cell.bucket)) {
             let label = distinct(cell.dimensions[dimension].as_deref());
             cells.entry(label).or_default().push(at as u32);
         }
@@ -87,9 +87,9 @@ fn largest(
     if cells.len() <= top.get() {
         return Ok(cells.into_keys().collect());
     }
-    let (names, terms): (Vec<String>, Vec<Terms>) =
+    let (names, expr): (Vec<String>, Vec<UserExpr>) =
         cells.into_iter().map(|(name, cells)| (name, vec![vec![cells]])).unzip();
-    let users = count_all(rollup, terms)?;
+    let users = count_all(rollup, expr)?;
     let mut ranked: Vec<(Reverse<u64>, String)> =
         users.into_iter().map(|users| Reverse(users.users)).zip(names).collect();
     ranked.sort_unstable();

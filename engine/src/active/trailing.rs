@@ -5,11 +5,11 @@
 //! today are those whose last day is not older than n - 1 days: a running sum. A union of n daily
 //! sets per day would touch every user-day n times.
 
-use crate::rollup::{SHARDS, Sets};
+use crate::rollup::{ExactSets, SHARDS};
 
 /// Active users of `length` days ending on each day. `days[i]` holds the cells of the i-th of
 /// consecutive days.
-pub(super) fn trailing(sets: &Sets, days: &[Vec<u32>], length: usize) -> Vec<u64> {
+pub(super) fn trailing(sets: &ExactSets, days: &[Vec<u32>], length: usize) -> Vec<u64> {
     let mut counts = vec![0u64; days.len()];
     for shard in 0..SHARDS {
         // For each user the last active day plus one; 0 is never.

@@ -1,41 +1,42 @@
-//! Counts users: for every set of dimension values, every wanted set of metrics, every period in
-//! which something happened. Periods without users take no memory.
+//! Counts users: for every combination of dimension values, every set of metrics and every period
+//! with events. Periods without users take no memory.
 
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
-use super::index::{Days, Index, Want};
+use super::cell_index::{CellIndex, CellsByDay, MetricSet};
 use super::trailing::trailing;
 use crate::calendar::{Day, Period, Window};
-use crate::events::Overseer;
-use crate::rollup::{Asked, Rollup, Terms, Users};
+use crate::events::ScanObserver;
+use crate::rollup::{CellUsers, CountRequest, Rollup, UserExpr};
 use crate::users::Estimate;
 use crate::{Error, Result};
 
 /// No users.
-const NOBODY: Estimate = Estimate { users: 0, low: 0, high: 0 };
+const NO_USERS: Estimate = Estimate { users: 0, low: 0, high: 0 };
 
-/// Users of one want for one combo, by the place of the period; periods without users are left out.
+/// Users of one metric set and combo, by the index of the period; periods without users are left out.
 type Series = Vec<(u32, Estimate)>;
 
-/// The users of every want for every combo.
+/// The users of every metric set for every combo.
 pub(super) struct Values {
-    /// By combo, then by the place of the want; those without users are left out.
+    /// By combo, then by the index of the metric set; those without users are left out.
     combos: Vec<Vec<(u32, Series)>>,
     /// (period, combo) where there are any users, in order, without the combo of all values.
     active: Vec<(u32, u32)>,
 }
 
 impl Values {
-    /// Users of a want at the place of a combo in a period.
-    pub(super) fn get(&self, combo: usize, want: usize, period: usize) -> Estimate {
+    /// Users of a metric set and combo, by their indexes, in a period.
+    pub(super) fn get(&self, combo: usize, metric_set: usize, period: usize) -> Estimate {
         let series = &self.combos[combo];
-        let found = series.binary_search_by_key(&want, |(want, _)| *want as usize);
+        let found =
+            series.binary_search_by_key(&metric_set, |(metric_set, _)| *metric_set as usize);
         let found = found.ok().and_then(|at| {
             let series = &series[at].1;
             let at = series.binary_search_by_key(&period, |(period, _)| *period as usize);
             at.ok().map(|at| series[at].1)
         });
-        found.unwrap_or(NOBODY)
+        found.unwrap_or(NO_USERS)
     }
 
     /// The combos that have users in a period, besides that of all values.
@@ -47,142 +48,151 @@ impl Values {
 }
 
 /// A series that is to be counted.
-struct Task {
+struct SeriesTask {
     combo: u32,
-    want: u32,
-    places: Places,
+    metric_set: u32,
+    targets: SeriesTarget,
 }
 
 /// What the counts of a series are of.
-enum Places {
-    /// The places of periods.
+enum SeriesTarget {
+    /// Indexes of periods.
     Periods(Vec<u32>),
     /// Runs of days: the first day, and how many; periods end on some of these.
     Days(Vec<(Day, u32)>),
 }
 
-/// Counts every want in every period for every combo.
+/// Counts every metric set in every period for every combo.
 pub(super) fn values(
-    index: &Index<'_>,
+    index: &CellIndex<'_>,
     window: Window,
     periods: &[Period],
-    wants: &[Want],
-    overseer: &dyn Overseer,
+    metric_sets: &[MetricSet],
+    observer: &dyn ScanObserver,
 ) -> Result<Values> {
     let combos = 0..index.combos.len();
-    let parts: Vec<Vec<(Task, Asked)>> = combos
+    let parts: Vec<Vec<(SeriesTask, CountRequest)>> = combos
         .into_par_iter()
         .map(|combo| {
             let mut tasks = Vec::new();
-            for (want, metrics) in wants.iter().enumerate() {
+            for (metric_set, metrics) in metric_sets.iter().enumerate() {
                 let days = &index.combos[combo].1;
-                let Some((places, asked)) = ask(index, window, periods, days, metrics) else {
+                let Some((targets, request)) =
+                    series_request(index, window, periods, days, metrics)
+                else {
                     continue;
                 };
-                overseer.takes(size_of::<(Task, Asked)>() + size(&asked, &places))?;
-                tasks.push((Task { combo: combo as u32, want: want as u32, places }, asked));
+                observer
+                    .reserve(size_of::<(SeriesTask, CountRequest)>() + size(&request, &targets))?;
+                tasks.push((
+                    SeriesTask { combo: combo as u32, metric_set: metric_set as u32, targets },
+                    request,
+                ));
             }
             Ok(tasks)
         })
         .collect::<Result<_>>()?;
-    let (tasks, asked): (Vec<Task>, Vec<Asked>) = parts.into_iter().flatten().unzip();
+    let (tasks, requests): (Vec<SeriesTask>, Vec<CountRequest>) =
+        parts.into_iter().flatten().unzip();
     let counts: Vec<Vec<Estimate>> = match &index.rollup.users {
-        Users::Stored(stored) => {
-            let counts = stored.answer(&asked)?;
-            counts.into_iter().map(|list| list.into_iter().map(exactly).collect()).collect()
+        CellUsers::Stored(stored) => {
+            let counts = stored.answer(&requests)?;
+            counts.into_iter().map(|list| list.into_iter().map(exact).collect()).collect()
         }
-        users => asked
+        users => requests
             .into_par_iter()
-            .map(|asked| count(index.rollup, users, asked))
+            .map(|request| count(index.rollup, users, request))
             .collect::<Result<_>>()?,
     };
     let mut combos: Vec<Vec<(u32, Series)>> = Vec::new();
     combos.resize_with(index.combos.len(), Vec::new);
     let mut active = Vec::new();
     for (task, counts) in tasks.into_iter().zip(counts) {
-        let series = placed(&task.places, &counts, periods);
+        let series = to_series(&task.targets, &counts, periods);
         if series.is_empty() {
             continue;
         }
         let own = series.capacity() * size_of::<(u32, Estimate)>() + size_of::<(u32, Series)>();
-        overseer.takes(own + series.len() * size_of::<(u32, u32)>())?;
+        observer.reserve(own + series.len() * size_of::<(u32, u32)>())?;
         if task.combo > 0 {
             active.extend(series.iter().map(|(period, _)| (*period, task.combo)));
         }
-        combos[task.combo as usize].push((task.want, series));
+        combos[task.combo as usize].push((task.metric_set, series));
     }
     active.sort_unstable();
     active.dedup();
     Ok(Values { combos, active })
 }
 
-/// Users of each of some terms.
-pub(super) fn count_all(rollup: &Rollup, terms: Vec<Terms>) -> Result<Vec<Estimate>> {
+/// Users of each of some expressions.
+pub(super) fn count_all(rollup: &Rollup, exprs: Vec<UserExpr>) -> Result<Vec<Estimate>> {
     match &rollup.users {
-        Users::Stored(stored) => {
-            let counts = stored.answer(&[Asked::Terms(terms)])?;
-            Ok(counts.into_iter().flatten().map(exactly).collect())
+        CellUsers::Stored(stored) => {
+            let counts = stored.answer(&[CountRequest::Exprs(exprs)])?;
+            Ok(counts.into_iter().flatten().map(exact).collect())
         }
-        _ => terms.into_par_iter().map(|terms| rollup.count(&terms)).collect(),
+        _ => exprs.into_par_iter().map(|expr| rollup.count(&expr)).collect(),
     }
 }
 
-fn count(rollup: &Rollup, users: &Users, asked: Asked) -> Result<Vec<Estimate>> {
-    match (asked, users) {
-        (Asked::Trailing { days, length }, Users::Exact(sets)) => {
-            Ok(trailing(sets, &days, length).into_iter().map(exactly).collect())
+fn count(rollup: &Rollup, users: &CellUsers, request: CountRequest) -> Result<Vec<Estimate>> {
+    match (request, users) {
+        (CountRequest::Trailing { days, length }, CellUsers::Exact(sets)) => {
+            Ok(trailing(sets, &days, length).into_iter().map(exact).collect())
         }
-        (Asked::Trailing { .. }, _) => Err(Error::internal("trailing windows need exact sets")),
-        (Asked::Terms(terms), _) => terms.iter().map(|terms| rollup.count(terms)).collect(),
+        (CountRequest::Trailing { .. }, _) => {
+            Err(Error::internal("trailing windows need exact sets"))
+        }
+        (CountRequest::Exprs(exprs), _) => exprs.iter().map(|expr| rollup.count(expr)).collect(),
     }
 }
 
-/// What to ask the cells for a want; `None` if it has none in any period.
-fn ask(
-    index: &Index<'_>,
+/// The request for a metric set; `None` if it has no cells in any period.
+fn series_request(
+    index: &CellIndex<'_>,
     window: Window,
     periods: &[Period],
-    days: &Days,
-    want: &Want,
-) -> Option<(Places, Asked)> {
+    days: &CellsByDay,
+    metric_set: &MetricSet,
+) -> Option<(SeriesTarget, CountRequest)> {
     let length = match window {
         Window::Trailing(length) => Some(usize::from(length)),
         Window::Lagged28d => Some(28),
         _ => None,
     };
-    let has_days = matches!(index.rollup.users, Users::Exact(_) | Users::Stored(_));
-    if let (Some(length), true) = (length, has_days && index.is_plain(want)) {
+    let has_days = matches!(index.rollup.users, CellUsers::Exact(_) | CellUsers::Stored(_));
+    if let (Some(length), true) = (length, has_days && index.is_plain(metric_set)) {
         let range = periods.first()?.start..=periods.last()?.end;
         let active = days.range(range.clone()).filter_map(|(day, _)| {
-            let cells = index.plain(days, Period::new(*day, *day), want);
+            let cells = index.plain(days, Period::new(*day, *day), metric_set);
             (!cells.is_empty()).then_some((*day, cells))
         });
         let (runs, days) = runs(active, length, *range.end());
         return (!runs.is_empty())
-            .then_some((Places::Days(runs), Asked::Trailing { days, length }));
+            .then_some((SeriesTarget::Days(runs), CountRequest::Trailing { days, length }));
     }
-    let (mut places, mut list) = (Vec::new(), Vec::new());
-    for place in touched(days.keys().copied(), periods) {
-        let terms = index.terms_of(days, periods[place], want);
-        // Nobody did all of several things of which one was not done.
-        if terms.iter().any(|term| !term.is_empty() && term.iter().all(|cells| !cells.is_empty())) {
-            places.push(place as u32);
-            list.push(terms);
+    let (mut targets, mut list) = (Vec::new(), Vec::new());
+    for place in touched_periods(days.keys().copied(), periods) {
+        let expr = index.expr_of(days, periods[place], metric_set);
+        // An intersection with an empty union is empty.
+        if expr.iter().any(|term| !term.is_empty() && term.iter().all(|cells| !cells.is_empty())) {
+            targets.push(place as u32);
+            list.push(expr);
         }
     }
-    (!places.is_empty()).then_some((Places::Periods(places), Asked::Terms(list)))
+    (!targets.is_empty()).then_some((SeriesTarget::Periods(targets), CountRequest::Exprs(list)))
 }
 
-/// The places of the periods that hold any of some days, which are in order.
-fn touched(days: impl Iterator<Item = Day>, periods: &[Period]) -> Vec<usize> {
-    let mut places: Vec<usize> = Vec::new();
+/// The indexes of the periods that hold any of some days, which are in order.
+fn touched_periods(days: impl Iterator<Item = Day>, periods: &[Period]) -> Vec<usize> {
+    let mut targets: Vec<usize> = Vec::new();
     for day in days {
-        let next = places.last().map_or(0, |last| last + 1);
+        let next = targets.last().map_or(0, |last| last + 1);
         let first = periods.partition_point(|period| period.end < day);
         let end = periods.partition_point(|period| period.start <= day);
-        places.extend(first.max(next)..end);
+        targets.extend(first.max(next)..end);
     }
-    places
+    targets
 }
 
 /// Days of a trailing window without the long gaps between them, as runs and with their cells.
@@ -220,14 +230,14 @@ fn runs(
     (runs, days)
 }
 
-/// Counts that are of somebody, with the places of their periods.
-fn placed(places: &Places, counts: &[Estimate], periods: &[Period]) -> Series {
-    let somebody = |(_, users): &(u32, Estimate)| users.high > 0;
-    match places {
-        Places::Periods(places) => {
-            places.iter().copied().zip(counts.iter().copied()).filter(somebody).collect()
+/// Counts above zero, with the indexes of their periods.
+fn to_series(targets: &SeriesTarget, counts: &[Estimate], periods: &[Period]) -> Series {
+    let has_users = |(_, users): &(u32, Estimate)| users.high > 0;
+    match targets {
+        SeriesTarget::Periods(targets) => {
+            targets.iter().copied().zip(counts.iter().copied()).filter(has_users).collect()
         }
-        Places::Days(runs) => {
+        SeriesTarget::Days(runs) => {
             let days = runs.iter().flat_map(|(first, count)| {
                 (0..*count).map(|more| first.plus(i32::try_from(more).unwrap_or(i32::MAX)))
             });
@@ -242,34 +252,34 @@ fn placed(places: &Places, counts: &[Estimate], periods: &[Period]) -> Series {
     }
 }
 
-fn exactly(users: u64) -> Estimate {
+fn exact(users: u64) -> Estimate {
     Estimate { users, low: users, high: users }
 }
 
-/// Heap bytes of what is asked, and of its counts.
-fn size(asked: &Asked, places: &Places) -> usize {
+/// Heap bytes of a request and of its counts.
+fn size(request: &CountRequest, targets: &SeriesTarget) -> usize {
     let list = |cells: &Vec<u32>| size_of_val(cells) + cells.capacity() * size_of::<u32>();
-    let asked = match asked {
-        Asked::Terms(terms) => {
+    let request_bytes = match request {
+        CountRequest::Exprs(exprs) => {
             let term =
                 |term: &Vec<Vec<u32>>| size_of_val(term) + term.iter().map(list).sum::<usize>();
-            let one = |terms: &Terms| size_of_val(terms) + terms.iter().map(term).sum::<usize>();
-            terms.iter().map(one).sum::<usize>() + terms.len() * size_of::<Estimate>()
+            let one = |expr: &UserExpr| size_of_val(expr) + expr.iter().map(term).sum::<usize>();
+            exprs.iter().map(one).sum::<usize>() + exprs.len() * size_of::<Estimate>()
         }
-        Asked::Trailing { days, .. } => {
+        CountRequest::Trailing { days, .. } => {
             days.iter().map(list).sum::<usize>() + days.len() * size_of::<Estimate>()
         }
     };
-    asked
-        + match places {
-            Places::Periods(places) => places.capacity() * size_of::<u32>(),
-            Places::Days(runs) => runs.capacity() * size_of::<(Day, u32)>(),
+    request_bytes
+        + match targets {
+            SeriesTarget::Periods(targets) => targets.capacity() * size_of::<u32>(),
+            SeriesTarget::Days(runs) => runs.capacity() * size_of::<(Day, u32)>(),
         }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{runs, touched};
+    use super::{runs, touched_periods};
     use crate::calendar::{Day, Period, Window};
 
     #[test]
@@ -291,8 +301,11 @@ mod tests {
         let range = Period::new(Day::new(0), Day::new(20_000));
         let days = [3, 4, 15_000].map(Day::new);
         let periods = Window::Day.periods(range);
-        assert_eq!(touched(days.into_iter(), &periods), [3, 4, 15_000]);
+        assert_eq!(touched_periods(days.into_iter(), &periods), [3, 4, 15_000]);
         let periods = Window::Trailing(3).periods(range);
-        assert_eq!(touched(days.into_iter(), &periods), [3, 4, 5, 6, 15_000, 15_001, 15_002]);
+        assert_eq!(
+            touched_periods(days.into_iter(), &periods),
+            [3, 4, 5, 6, 15_000, 15_001, 15_002]
+        );
     }
 }

@@ -12,10 +12,10 @@ use crate::nearest::nearest;
 use crate::{Error, Result};
 
 /// Longest `trailing_<n>d`, in days: ten years and some.
-const LONGEST_TRAILING: u16 = 3660;
+const MAX_TRAILING_DAYS: u16 = 3660;
 
 /// The windows whose name is one word; `trailing_<n>d` is the only one that is not.
-const NAMED: [(&str, Window); 8] = [
+const NAMED_WINDOWS: [(&str, Window); 8] = [
     ("day", Window::Day),
     ("week", Window::Week),
     ("month", Window::Month),
@@ -54,7 +54,7 @@ pub enum Window {
 }
 
 impl Window {
-    /// The one period that is meant by somebody who stands on `day`.
+    /// The period of a report made on `day`.
     ///
     /// Calendar windows and `last_28d_of_month`: that of the day's week, month and so on (for the
     /// latter the day itself may lie before it). `trailing_<n>d`: ends on the day. `iso_4w`: the
@@ -149,7 +149,7 @@ impl Window {
 /// The name: `month`, `trailing_28d`, `iso_4w` ...
 impl fmt::Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self, NAMED.iter().find(|(_, window)| window == self)) {
+        match (self, NAMED_WINDOWS.iter().find(|(_, window)| window == self)) {
             (Self::Trailing(n), _) => f.pad(&format!("trailing_{n}d")),
             (_, Some((name, _))) => f.pad(name),
             (_, None) => Err(fmt::Error),
@@ -162,7 +162,7 @@ impl FromStr for Window {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        if let Some((_, window)) = NAMED.iter().find(|(known, _)| *known == name) {
+        if let Some((_, window)) = NAMED_WINDOWS.iter().find(|(known, _)| *known == name) {
             return Ok(*window);
         }
         let length = name.strip_prefix("trailing_").and_then(|rest| rest.strip_suffix('d'));
@@ -174,7 +174,7 @@ impl FromStr for Window {
             "help",
             match suggestion(name) {
                 Some(known) => format!("did you mean `{known}`? The windows are: {NAMES}"),
-                None => format!("use one of: {NAMES}, with n from 1 to {LONGEST_TRAILING}"),
+                None => format!("use one of: {NAMES}, with n from 1 to {MAX_TRAILING_DAYS}"),
             },
         ))
     }
@@ -183,7 +183,7 @@ impl FromStr for Window {
 /// A valid number of trailing days.
 fn days(text: &str) -> Option<u16> {
     let days = u16::try_from(digits(text.as_bytes())?).ok()?;
-    (1..=LONGEST_TRAILING).contains(&days).then_some(days)
+    (1..=MAX_TRAILING_DAYS).contains(&days).then_some(days)
 }
 
 /// What was probably meant by `28d`, `trailing_28`, `monthly`, `mnth`.
@@ -199,5 +199,5 @@ fn suggestion(name: &str) -> Option<String> {
         return Some(Window::Trailing(length).to_string());
     }
     let stem = lower.strip_suffix("ly").unwrap_or(&lower);
-    nearest(stem, NAMED.iter().map(|(known, _)| (*known).to_owned()))
+    nearest(stem, NAMED_WINDOWS.iter().map(|(known, _)| (*known).to_owned()))
 }

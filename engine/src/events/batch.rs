@@ -1,4 +1,4 @@
-//! A checked batch: what the counting needs of some rows, and nothing else.
+//! A validated batch: the values of some rows that counting needs.
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, StringViewArray};
 use arrow::buffer::ScalarBuffer;
@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, Int64Type};
 use crate::users::Key;
 use crate::{Error, Result};
 
-/// Stands for the granule of a row that must not be counted: rejected or outside the range.
+/// Stands for the bucket of a row that must not be counted: rejected or outside the range.
 pub const SKIP: i32 = i32::MIN;
 
 /// One value per row, or one for all rows.
@@ -33,7 +33,7 @@ impl<T: Copy> Codes<T> {
 
 /// User keys of a batch in one of three forms. Rows to skip may hold anything.
 #[derive(Clone, Debug)]
-pub enum Users {
+pub enum UserKeys {
     /// Integers.
     Ints(ScalarBuffer<i64>),
     /// Texts.
@@ -42,7 +42,7 @@ pub enum Users {
     Binary(BinaryViewArray),
 }
 
-impl Users {
+impl UserKeys {
     /// Reads a column of keys: integers of any width and sign, texts, binary, and dictionaries of
     /// these. Nulls stay with the array they came in.
     ///
@@ -125,15 +125,15 @@ impl Users {
 pub struct Batch {
     /// Number of rows, skipped ones included.
     pub len: usize,
-    /// First day (as [`Day::number`](crate::calendar::Day::number)) of the granule of each row,
+    /// First day (as [`Day::number`](crate::calendar::Day::number)) of the bucket of each row,
     /// or [`SKIP`].
-    pub granules: Codes<i32>,
-    /// Code of the event name in the scan's event book.
+    pub buckets: Codes<i32>,
+    /// Code of the event name in the scan's interner.
     pub events: Codes<u32>,
-    /// For every dimension asked for, the code of the value in its book.
+    /// For every requested dimension, the code of the value in its interner.
     pub dimensions: Vec<Codes<u32>>,
-    /// Code of the scope in the scan's scope book plus one; 0 without a scope.
+    /// Code of the scope in the scan's interner; 0 without a scope.
     pub scopes: Codes<u32>,
     /// The user keys.
-    pub users: Users,
+    pub users: UserKeys,
 }

@@ -1,4 +1,4 @@
-//! Arrow columns become instants, codes and user keys; what cannot be read is told apart.
+//! Converts Arrow columns to instants and codes, and finds the values that cannot be converted.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use arrow::datatypes::{
     TimestampSecondType,
 };
 
-use super::codes::Book;
+use super::interner::StringInterner;
 use super::{Codes, Reason, Source};
 use crate::calendar::{Day, TimeUnit, Zone, parse_instant};
 use crate::{Error, Result};
@@ -26,7 +26,7 @@ pub(super) struct Times {
 /// Reads a time column of any supported type.
 ///
 /// # Errors
-/// When the type cannot tell a time, or numbers come without a declared unit.
+/// When the type cannot be a time, or numbers have no declared unit.
 pub(super) fn times(array: &ArrayRef, source: &Source, zone: &Zone) -> Result<Times> {
     let unit_of = |unit: &ArrowUnit| match unit {
         ArrowUnit::Second => TimeUnit::Second,
@@ -146,12 +146,12 @@ fn epoch_float(number: f64, unit: TimeUnit) -> Option<i64> {
 
 /// Turns a column of values into codes; remembers what it looked up before.
 #[derive(Default)]
-pub(super) struct Coder {
+pub(super) struct DictionaryEncoder {
     dictionary: Option<(ArrayRef, Vec<u32>)>,
     ints: HashMap<i64, u32>,
 }
 
-impl Coder {
+impl DictionaryEncoder {
     /// Codes of every row; null and empty are code 0. The file has so many rows `before` these.
     ///
     /// # Errors
@@ -159,7 +159,7 @@ impl Coder {
     pub(super) fn codes(
         &mut self,
         array: &ArrayRef,
-        book: &Book,
+        interner: &StringInterner,
         before: u64,
     ) -> Result<Codes<u32>> {
         match array.data_type() {
@@ -167,7 +167,7 @@ impl Coder {
                 if **key == DataType::Int32 && **value == DataType::Utf8 =>
             {
                 let dictionary = array.as_dictionary::<Int32Type>();
-                let codes = self.of_dictionary(dictionary.values(), book);
+                let codes = self.of_dictionary(dictionary.values(), interner);
                 Ok(rows(dictionary.keys(), codes))
             }
             number if number.is_integer() && *number != DataType::UInt64 => {
@@ -178,7 +178,7 @@ impl Coder {
                     Some(number) => *self
                         .ints
                         .entry(number)
-                        .or_insert_with(|| book.code(Some(&number.to_string()))),
+                        .or_insert_with(|| interner.code(Some(&number.to_string()))),
                 });
                 Ok(Codes::Rows(codes.collect()))
             }
@@ -200,15 +200,16 @@ impl Coder {
                         .with("row", before + row as u64 + 1)
                         .with("help", "write the column as text, or remove it from `dimensions`"));
                 }
-                self.codes(&cast(&texts, &form).map_err(unsupported)?, book, before)
+                self.codes(&cast(&texts, &form).map_err(unsupported)?, interner, before)
             }
         }
     }
 
-    fn of_dictionary(&mut self, values: &ArrayRef, book: &Book) -> &[u32] {
+    fn of_dictionary(&mut self, values: &ArrayRef, interner: &StringInterner) -> &[u32] {
         let known = self.dictionary.take().filter(|(last, _)| std::sync::Arc::ptr_eq(last, values));
         let entry = known.unwrap_or_else(|| {
-            let codes = values.as_string::<i32>().iter().map(|value| book.code(value)).collect();
+            let codes =
+                values.as_string::<i32>().iter().map(|value| interner.code(value)).collect();
             (ArrayRef::clone(values), codes)
         });
         &self.dictionary.insert(entry).1

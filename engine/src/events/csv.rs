@@ -23,7 +23,7 @@ use crate::{Error, Result};
 /// Bytes that are read at first; more only where a row is longer.
 const BUFFER: usize = 256 << 10;
 /// Bytes of the longest row. Without a limit one stray quote would bring the whole file into memory.
-const LONGEST_ROW: usize = 16 << 20;
+const MAX_ROW_BYTES: usize = 16 << 20;
 /// Bytes of rows after which a batch ends, however few they are.
 const BATCH_BYTES: usize = 64 << 20;
 
@@ -65,7 +65,7 @@ enum Split {
     Empty(usize),
     /// The beginning of something, or nothing.
     Incomplete,
-    /// A mistake at this place.
+    /// A mistake at this position.
     Mistake(usize, Mistake),
 }
 
@@ -120,7 +120,7 @@ impl<'a> CsvFile<'a> {
         CsvBatches { csv: self, places, schema, ended: false }
     }
 
-    /// The next row, as its place in the buffer; its fields are in `fields`. `None` at the end.
+    /// The next row, as its range in the buffer; its fields are in `fields`. `None` at the end.
     fn next_row(&mut self) -> Result<Option<Range<usize>>> {
         loop {
             let split = split(
@@ -159,7 +159,7 @@ impl<'a> CsvFile<'a> {
         self.buffer.copy_within(self.rest.clone(), 0);
         self.rest = 0..length;
         if length == self.buffer.len() {
-            if length >= LONGEST_ROW {
+            if length >= MAX_ROW_BYTES {
                 return Err(self.too_long());
             }
             self.buffer.resize(2 * length, 0);
@@ -242,7 +242,7 @@ impl<'a> CsvFile<'a> {
             _ => 0,
         };
         let line = self.line + line_ends(&self.unsplit()[..at]);
-        self.error(format!("a row is longer than {} MiB", LONGEST_ROW >> 20), line)
+        self.error(format!("a row is longer than {} MiB", MAX_ROW_BYTES >> 20), line)
             .with("help", "check this line for a quote that is never closed")
     }
 }
@@ -313,7 +313,7 @@ fn is_line_end(byte: u8) -> bool {
     byte == b'\n' || byte == b'\r'
 }
 
-/// Length of the line end at a place, or `None` if the next byte has to be known.
+/// Length of the line end at a position, or `None` if the next byte has to be known.
 fn line_end(bytes: &[u8], at: usize, ended: bool) -> Option<usize> {
     match bytes.get(at..) {
         Some([b'\r', b'\n', ..]) => Some(2),
@@ -332,7 +332,7 @@ fn line_ends(bytes: &[u8]) -> u64 {
 /// Rows of a CSV file in batches; an empty field is null.
 pub(super) struct CsvBatches<'a> {
     csv: CsvFile<'a>,
-    /// Which fields are wanted.
+    /// Indexes of the requested fields.
     places: Vec<usize>,
     schema: SchemaRef,
     ended: bool,

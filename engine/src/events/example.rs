@@ -1,4 +1,4 @@
-//! One row of those that were rejected: where it lies and what stands in it.
+//! An example of a rejected row: its file, row and value.
 
 use std::fmt::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use super::files::EventFile;
 use super::lines::lines_of;
 
 /// Characters of a value that are kept.
-const MOST: usize = 60;
+const MAX_VALUE_CHARS: usize = 60;
 
 /// A rejected row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,11 +19,11 @@ pub struct Example {
     /// Row of the file, from 0, without the header.
     row: u64,
     /// What is known beside the file; nothing if an earlier version has ingested it.
-    found: Option<Found>,
+    details: Option<Details>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Found {
+struct Details {
     line: Line,
     column: String,
     /// `None` if there is none.
@@ -42,7 +42,7 @@ enum Line {
 impl Example {
     /// A row of which no more is known than the file.
     pub fn of_file(path: &Path) -> Self {
-        Self { path: path.to_owned(), row: 0, found: None }
+        Self { path: path.to_owned(), row: 0, details: None }
     }
 
     /// A row of a file that was ingested; `line` is the line of a text file in which it begins,
@@ -54,8 +54,8 @@ impl Example {
         column: &str,
         value: Option<String>,
     ) -> Self {
-        let found = Found { line: Line::Known(line), column: column.to_owned(), value };
-        Self { path: path.to_owned(), row, found: Some(found) }
+        let details = Details { line: Line::Known(line), column: column.to_owned(), value };
+        Self { path: path.to_owned(), row, details: Some(details) }
     }
 
     /// A row of a file and the column that is at fault; `cell` is its value, unless it is null.
@@ -66,8 +66,8 @@ impl Example {
         cell: Option<(&ArrayRef, usize)>,
     ) -> Self {
         let value = cell.map(|(array, at)| shortened(array, at)).filter(|text| !text.is_empty());
-        let found = Found { line: Line::In(file.clone()), column: column.to_owned(), value };
-        Self { path: file.path.clone(), row, found: Some(found) }
+        let details = Details { line: Line::In(file.clone()), column: column.to_owned(), value };
+        Self { path: file.path.clone(), row, details: Some(details) }
     }
 
     /// The file, as it was found.
@@ -75,14 +75,14 @@ impl Example {
         &self.path
     }
 
-    /// Its place among the rows of the file, from 0, without the header.
+    /// Its row number in the file, from 0, without the header.
     pub fn row(&self) -> u64 {
         self.row
     }
 
     /// The beginning of the value at fault; `None` if there is none, or it is not known.
     pub fn value(&self) -> Option<&str> {
-        self.found.as_ref()?.value.as_deref()
+        self.details.as_ref()?.value.as_deref()
     }
 }
 
@@ -97,10 +97,10 @@ impl fmt::Display for Example {
                 false => f.write_char(letter)?,
             }
         }
-        let Some(Found { line, column, value }) = &self.found else { return Ok(()) };
+        let Some(Details { line, column, value }) = &self.details else { return Ok(()) };
         let line = match line {
             Line::Known(line) => *line,
-            // A file that is gone meanwhile still has had that row.
+            // The file may have been deleted since.
             Line::In(file) => {
                 lines_of(file, &[self.row]).ok().and_then(|lines| lines.first().copied())
             }
@@ -119,8 +119,8 @@ impl fmt::Display for Example {
 /// The beginning of a value as text.
 fn shortened(array: &ArrayRef, at: usize) -> String {
     /// Takes so many characters, then ends the writing.
-    struct Short(String, usize);
-    impl Write for Short {
+    struct Truncated(String, usize);
+    impl Write for Truncated {
         fn write_str(&mut self, text: &str) -> fmt::Result {
             for letter in text.chars() {
                 if self.1 == 0 {
@@ -133,12 +133,12 @@ fn shortened(array: &ArrayRef, at: usize) -> String {
             Ok(())
         }
     }
-    let mut short = Short(String::new(), MOST);
+    let mut truncated = Truncated(String::new(), MAX_VALUE_CHARS);
     if let Ok(formatter) = ArrayFormatter::try_new(array, &FormatOptions::default()) {
         // An error says that the value is longer, or cannot be shown as what its type says.
-        let _ = write!(short, "{}", formatter.value(at));
+        let _ = write!(truncated, "{}", formatter.value(at));
     }
-    short.0
+    truncated.0
 }
 
 #[cfg(test)]
@@ -154,9 +154,9 @@ mod tests {
     fn values_are_kept_short() {
         let long = "é".repeat(1_000);
         let texts: ArrayRef = Arc::new(StringArray::from(vec!["", "a\u{1b}[31mb", &long]));
-        let found: Vec<String> = (0..3).map(|at| shortened(&texts, at)).collect();
-        assert_eq!(found[..2], ["", "a\u{1b}[31mb"]);
-        assert_eq!(found[2], format!("{}…", "é".repeat(60)));
+        let details: Vec<String> = (0..3).map(|at| shortened(&texts, at)).collect();
+        assert_eq!(details[..2], ["", "a\u{1b}[31mb"]);
+        assert_eq!(details[2], format!("{}…", "é".repeat(60)));
         let numbers: ArrayRef = Arc::new(Int64Array::from(vec![-5]));
         assert_eq!(shortened(&numbers, 0), "-5");
         let codes: DictionaryArray<Int32Type> = vec!["x", "y", "x"].into_iter().collect();

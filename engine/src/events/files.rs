@@ -1,4 +1,4 @@
-//! Files of events: their formats and compressions, and how their bytes are had.
+//! Event files: their formats and compressions, and how they are opened.
 
 use std::fs::File;
 use std::io::{BufReader, Cursor, ErrorKind, Read};
@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use super::parquet::broken;
-use crate::place::{Chunks, Digest, Object};
+use crate::storage::{Chunks, Digest, Object};
 use crate::{Error, Result};
 
 /// What programs of Windows put in front of texts, by the encoding of the text.
 const UTF8_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 const UTF16_MARKS: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
 
-/// Format of an event file, told by its name.
+/// Format of an event file, from its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// `.parquet`, `.pq`
@@ -28,7 +28,7 @@ pub enum Format {
     Ndjson,
 }
 
-/// Compression around a text file, told by its name.
+/// Compression of a text file, from its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     /// None.
@@ -42,7 +42,7 @@ pub enum Compression {
 /// One file of events, as it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventFile {
-    /// Where it lies: a path, or an address in an object store.
+    /// A path, or an address in an object store.
     pub path: PathBuf,
     /// What it holds.
     pub format: Format,
@@ -53,12 +53,12 @@ pub struct EventFile {
     /// When it was last changed, in nanoseconds since 1970; of objects as
     /// [they tell it](Object::modified).
     pub modified: i64,
-    /// The object, if it lies in an object store.
+    /// The object, if it is in an object store.
     pub object: Option<Object>,
 }
 
 impl Format {
-    /// Tells format and compression by a file's name; `None` for names that say neither.
+    /// Format and compression from a file's name; `None` for other names.
     pub fn of_path(path: &Path) -> Option<(Self, Compression)> {
         let name = path.file_name()?.to_str()?.to_ascii_lowercase();
         let (stem, compression) = match name.rsplit_once('.') {
@@ -101,10 +101,10 @@ impl EventFile {
     /// Makes sure that it is still what was found, or gone.
     ///
     /// # Errors
-    /// When something else has taken its place, or nobody can tell.
+    /// When it was replaced, or cannot be checked.
     pub(crate) fn check_unchanged(&self) -> Result<()> {
         let now = match &self.object {
-            Some(object) => object.now()?.map(|now| (now.size(), now.modified())),
+            Some(object) => object.current()?.map(|now| (now.size(), now.modified())),
             None => match stamp(&self.path) {
                 Ok(now) => Some(now),
                 Err(cause) if cause.kind() == ErrorKind::NotFound => None,
@@ -135,7 +135,7 @@ impl EventFile {
     /// A Parquet file of which these bytes will be read.
     ///
     /// # Errors
-    /// When it cannot be opened, or an object's bytes cannot be had.
+    /// When it cannot be opened, or an object cannot be read.
     pub(super) fn fetch(&self, ranges: &[Range<u64>]) -> Result<Chunks> {
         match &self.object {
             Some(object) => object.fetch(ranges),

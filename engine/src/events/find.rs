@@ -1,4 +1,4 @@
-//! From the names in a project to the files of this machine and of object stores.
+//! Finds the event files of a source, on this machine and in object stores.
 //!
 //! A file is found once, however many patterns and symbolic links lead to it.
 
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use glob::{MatchOptions, Pattern};
 
 use super::files::EventFile;
-use crate::place::{Object, Remote, is_address};
+use crate::storage::{Object, ObjectPrefix, is_address};
 use crate::{Error, Result};
 
 /// A `*` stays within a folder.
@@ -28,7 +28,7 @@ impl EventFile {
     ///
     /// # Errors
     /// When a pattern matches no event file, or names a file of unknown format, or an object store
-    /// cannot be asked.
+    /// cannot be listed.
     pub fn find(base: &Path, patterns: &[String]) -> Result<Vec<Self>> {
         matching(base, patterns, true)
     }
@@ -52,7 +52,7 @@ fn matching(base: &Path, patterns: &[String], needed: bool) -> Result<Vec<EventF
         } else if path.is_dir() {
             walk(path.clone(), &[], true, &mut files)?;
         } else if path.is_file() {
-            files.push(named(&path)?);
+            files.push(named_file(&path)?);
         } else {
             in_glob(base, pattern, &mut files)?;
         }
@@ -86,12 +86,12 @@ fn each_once(mut files: Vec<EventFile>) -> Result<Vec<EventFile>> {
 }
 
 /// A file that was named, not only met in a folder.
-fn named(path: &Path) -> Result<EventFile> {
+fn named_file(path: &Path) -> Result<EventFile> {
     EventFile::of_path(path)?.ok_or_else(|| unknown_format(path))
 }
 
 /// A part of a pattern, between slashes.
-enum Part {
+enum PatternPart {
     /// `**`: folders below, to any depth, and the folder itself.
     Folders,
     /// A name without wildcards.
@@ -100,7 +100,7 @@ enum Part {
     Matching(Pattern),
 }
 
-impl Part {
+impl PatternPart {
     fn parse(text: &str) -> std::result::Result<Self, glob::PatternError> {
         Ok(match text {
             "**" => Self::Folders,
@@ -114,13 +114,13 @@ impl Part {
 fn in_glob(base: &Path, pattern: &str, files: &mut Vec<EventFile>) -> Result<()> {
     let wild = pattern.find(WILDCARDS).unwrap_or(pattern.len());
     let start = pattern[..wild].rfind('/').map_or(0, |slash| slash + 1);
-    let parts = pattern[start..].split('/').filter(|part| !part.is_empty()).map(Part::parse);
-    let mut parts: Vec<Part> = parts
+    let parts = pattern[start..].split('/').filter(|part| !part.is_empty()).map(PatternPart::parse);
+    let mut parts: Vec<PatternPart> = parts
         .collect::<std::result::Result<_, _>>()
         .map_err(|cause| bad_pattern(&cause, pattern))?;
     // `**` at the end stands for folders.
-    let folders_only = pattern.ends_with('/') || matches!(parts.last(), Some(Part::Folders));
-    while let Some(Part::Folders) = parts.last() {
+    let folders_only = pattern.ends_with('/') || matches!(parts.last(), Some(PatternPart::Folders));
+    while let Some(PatternPart::Folders) = parts.last() {
         parts.pop();
     }
     let folder = base.join(&pattern[..start]);
@@ -137,7 +137,7 @@ fn in_glob(base: &Path, pattern: &str, files: &mut Vec<EventFile>) -> Result<()>
 /// links lead to it, and by its shortest path: folders are searched in the order of their depth.
 fn walk(
     start: PathBuf,
-    parts: &[Part],
+    parts: &[PatternPart],
     folders_only: bool,
     files: &mut Vec<EventFile>,
 ) -> Result<()> {
@@ -160,16 +160,16 @@ fn walk(
                 }
                 continue;
             }
-            Some(Part::Folders) => {
+            Some(PatternPart::Folders) => {
                 let found = entries(&folder)?.into_iter().filter(|path| path.is_dir());
                 waiting.extend(found.map(|path| (path, at)));
                 waiting.push_front((folder, at + 1));
                 continue;
             }
-            Some(Part::Name(name)) => {
+            Some(PatternPart::Name(name)) => {
                 Vec::from_iter(Some(folder.join(name)).filter(|path| path.exists()))
             }
-            Some(Part::Matching(pattern)) => {
+            Some(PatternPart::Matching(pattern)) => {
                 let mut found = entries(&folder)?;
                 found.retain(|path| {
                     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -182,14 +182,14 @@ fn walk(
             if path.is_dir() {
                 waiting.push_back((path, at + 1));
             } else if at + 1 == parts.len() && !folders_only {
-                files.push(named(&path)?);
+                files.push(named_file(&path)?);
             }
         }
     }
     Ok(())
 }
 
-/// What lies in a folder, by name.
+/// The entries of a folder, by name.
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let failed = |cause| Error::io(folder, cause);
     let entries = std::fs::read_dir(folder).map_err(failed)?;
@@ -207,7 +207,7 @@ fn is_hidden(path: &Path) -> bool {
 /// Finds objects by the rules for paths: the whole name of an object may match, or that of a folder
 /// around it.
 fn in_object_store(address: &str, files: &mut Vec<EventFile>) -> Result<()> {
-    let (bucket, name) = Remote::bucket_of(address)?;
+    let (bucket, name) = ObjectPrefix::bucket_of(address)?;
     let parts: Vec<&str> = name.split('/').filter(|part| !part.is_empty()).collect();
     let is_fixed = |part: &&&str| !part.contains(WILDCARDS);
     let fixed = parts.iter().take_while(is_fixed).count();

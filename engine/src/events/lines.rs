@@ -1,8 +1,8 @@
-//! In which lines of a text file rows begin.
+//! Finds the lines of a text file in which rows start.
 //!
-//! Rows and lines differ: a header, empty lines, line breaks inside of quotes, objects that take
-//! several lines. The readers do not say where a row stood, so the file is read once more, up to
-//! the last of the rows; done only for the few rows that messages are about.
+//! Rows and lines differ: a header, empty lines, line breaks inside quotes, objects over several
+//! lines. The readers do not report line numbers, so the file is read again up to the last of the
+//! rows; done only for the few rows in messages.
 
 use std::io::Read;
 
@@ -21,8 +21,8 @@ pub(crate) fn lines_of(file: &EventFile, wanted: &[u64]) -> Result<Vec<u64>> {
     }
     let mut rows = match file.format {
         Format::Parquet => return Ok(lines),
-        Format::Csv { delimiter } => Rows::Csv { delimiter, place: Place::Between },
-        Format::Ndjson => Rows::Json { depth: 0, quoted: false, escaped: false },
+        Format::Csv { delimiter } => RowStarts::Csv { delimiter, state: CsvState::Between },
+        Format::Ndjson => RowStarts::Json { depth: 0, quoted: false, escaped: false },
     };
     // The header is a record, too.
     let header = u64::from(matches!(file.format, Format::Csv { .. }));
@@ -40,7 +40,7 @@ pub(crate) fn lines_of(file: &EventFile, wanted: &[u64]) -> Result<Vec<u64>> {
             part = part.strip_prefix(b"\xef\xbb\xbf").unwrap_or(part);
         }
         for byte in part {
-            if rows.begins(*byte) {
+            if rows.starts_row(*byte) {
                 while wanted.get(lines.len()).is_some_and(|row| row + header == seen) {
                     lines.push(line);
                 }
@@ -57,14 +57,14 @@ pub(crate) fn lines_of(file: &EventFile, wanted: &[u64]) -> Result<Vec<u64>> {
 }
 
 /// Finds where rows begin, byte by byte.
-enum Rows {
-    Csv { delimiter: u8, place: Place },
+enum RowStarts {
+    Csv { delimiter: u8, state: CsvState },
     Json { depth: usize, quoted: bool, escaped: bool },
 }
 
 /// Where in a CSV file the reader is.
 #[derive(Clone, Copy, PartialEq)]
-enum Place {
+enum CsvState {
     /// Before a row; empty lines are none.
     Between,
     /// At the beginning of a field, where a quote opens.
@@ -76,23 +76,23 @@ enum Place {
     Quote,
 }
 
-impl Rows {
+impl RowStarts {
     /// Takes a byte; whether a row begins with it.
-    fn begins(&mut self, byte: u8) -> bool {
+    fn starts_row(&mut self, byte: u8) -> bool {
         match self {
-            Self::Csv { delimiter, place } => {
+            Self::Csv { delimiter, state } => {
                 let is_end = byte == b'\n' || byte == b'\r';
-                let begins = *place == Place::Between && !is_end;
-                *place = match *place {
-                    Place::Quoted if byte == b'"' => Place::Quote,
-                    Place::Quoted => Place::Quoted,
-                    Place::Quote if byte == b'"' => Place::Quoted,
-                    _ if is_end => Place::Between,
-                    _ if byte == *delimiter => Place::Field,
-                    Place::Between | Place::Field if byte == b'"' => Place::Quoted,
-                    _ => Place::Plain,
+                let starts_row = *state == CsvState::Between && !is_end;
+                *state = match *state {
+                    CsvState::Quoted if byte == b'"' => CsvState::Quote,
+                    CsvState::Quoted => CsvState::Quoted,
+                    CsvState::Quote if byte == b'"' => CsvState::Quoted,
+                    _ if is_end => CsvState::Between,
+                    _ if byte == *delimiter => CsvState::Field,
+                    CsvState::Between | CsvState::Field if byte == b'"' => CsvState::Quoted,
+                    _ => CsvState::Plain,
                 };
-                begins
+                starts_row
             }
             Self::Json { quoted, escaped, .. } if *quoted => {
                 *quoted = *escaped || byte != b'"';
@@ -100,14 +100,14 @@ impl Rows {
                 false
             }
             Self::Json { depth, quoted, .. } => {
-                let begins = *depth == 0 && byte == b'{';
+                let starts_row = *depth == 0 && byte == b'{';
                 match byte {
                     b'"' => *quoted = true,
                     b'{' | b'[' => *depth += 1,
                     b'}' | b']' => *depth = depth.saturating_sub(1),
                     _ => {}
                 }
-                begins
+                starts_row
             }
         }
     }

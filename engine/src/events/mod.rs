@@ -1,39 +1,39 @@
-//! Files of events become checked batches: who did what on which day, under which circumstances.
+//! Reads event files into validated batches.
 //!
-//! A [`Source`] says where the events lie and which column is what. [`Scan`] reads all sources
-//! once, in parallel, decodes only the columns that are asked for, and hands every [`Batch`] to
-//! the sinks; what it cannot use it counts by reason ([`Rejects`]) instead of guessing.
+//! A [`Source`] says where the events are and which column is what. [`Scan`] reads all sources
+//! once, in parallel, decodes only the requested columns, and passes every [`Batch`] to the sinks.
+//! Rows that cannot be used are counted by reason ([`Rejects`]).
 
 mod batch;
-mod codes;
+mod column_check;
 mod columns;
 mod csv;
 mod example;
 mod files;
 mod find;
-mod granule;
+mod interner;
 mod lines;
-mod misfit;
 mod numbers;
 mod parquet;
 mod reject;
 mod scan;
 mod source;
 mod text;
+mod time_grain;
 mod worker;
 
-pub use batch::{Batch, Codes, SKIP, Users};
-pub use codes::{Book, NONE_LABEL};
+pub use batch::{Batch, Codes, SKIP, UserKeys};
+pub use column_check::{ColumnProblem, column_problems};
 pub use example::Example;
 pub use files::{Compression, EventFile, Format};
-pub use granule::{Granularity, GranuleClock};
+pub use interner::{NONE_LABEL, StringInterner};
 pub(crate) use lines::lines_of;
-pub use misfit::{Misfit, misfits};
 pub(crate) use parquet::{BATCH_ROWS, int_bounds};
-pub use reject::{Lost, Reason, Rejected, Rejects};
-pub use scan::{Overseer, Request, Scan, Seen, Sink};
+pub use reject::{Reason, Rejected, RejectedSource, Rejects};
+pub use scan::{Request, Scan, ScanObserver, ScanSummary, Sink};
 pub use source::{DEPLOYMENT, Source, Value};
 pub use text::{Batches as TextBatches, columns as text_columns, read as read_text};
+pub use time_grain::{TimeBucketer, TimeGrain};
 
 impl From<arrow::error::ArrowError> for crate::Error {
     fn from(cause: arrow::error::ArrowError) -> Self {

@@ -12,10 +12,10 @@ use memchr::{memchr, memchr2};
 /// Bytes that are read at a time.
 const CHUNK: usize = 256 << 10;
 /// Digits of the longest number that is written out: `1e300` stays as it is.
-const LONGEST: i64 = 40;
+const MAX_DIGITS: i64 = 40;
 
 /// JSON whose numbers are plain.
-pub(super) struct PlainNumbers<R> {
+pub(super) struct JsonNumberReader<R> {
     input: R,
     /// Bytes as they were read; the first `carried` of them wait for those that come after.
     bytes: Vec<u8>,
@@ -27,7 +27,7 @@ pub(super) struct PlainNumbers<R> {
     ended: bool,
 }
 
-impl<R: Read> PlainNumbers<R> {
+impl<R: Read> JsonNumberReader<R> {
     pub(super) fn new(input: R) -> Self {
         Self {
             input,
@@ -105,7 +105,7 @@ impl<R: Read> PlainNumbers<R> {
     }
 }
 
-impl<R: Read> BufRead for PlainNumbers<R> {
+impl<R: Read> BufRead for JsonNumberReader<R> {
     fn fill_buf(&mut self) -> Result<&[u8]> {
         while self.taken == self.plain.len() && !self.ended {
             self.fill()?;
@@ -118,7 +118,7 @@ impl<R: Read> BufRead for PlainNumbers<R> {
     }
 }
 
-impl<R: Read> Read for PlainNumbers<R> {
+impl<R: Read> Read for JsonNumberReader<R> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let read = self.fill_buf()?.read(buffer)?;
         self.consume(read);
@@ -158,20 +158,20 @@ fn write_number(number: &[u8], plain: &mut Vec<u8>) -> bool {
         Some(at) => (&unsigned[..at], &unsigned[at + 1..]),
         None => (unsigned, &b"0"[..]),
     };
-    let (whole, fraction) = match mantissa.iter().position(|byte| *byte == b'.') {
+    let (integer, fraction) = match mantissa.iter().position(|byte| *byte == b'.') {
         Some(at) if at + 1 < mantissa.len() => (&mantissa[..at], &mantissa[at + 1..]),
         Some(_) => return false,
         None => (mantissa, &b""[..]),
     };
-    let is_whole = matches!(whole, [b'0'] | [b'1'..=b'9', ..]);
+    let is_integer = matches!(integer, [b'0'] | [b'1'..=b'9', ..]);
     let exponent = std::str::from_utf8(exponent).ok().and_then(|text| text.parse::<i32>().ok());
-    let (true, Some(exponent)) = (is_whole, exponent) else { return false };
-    let mut digits: Vec<u8> = whole.iter().chain(fraction).copied().collect();
+    let (true, Some(exponent)) = (is_integer, exponent) else { return false };
+    let mut digits: Vec<u8> = integer.iter().chain(fraction).copied().collect();
     if !digits.iter().all(u8::is_ascii_digit) {
         return false;
     }
     // The number is 0.digits times ten to the power of `point`.
-    let mut point = whole.len() as i64 + i64::from(exponent);
+    let mut point = integer.len() as i64 + i64::from(exponent);
     let zeros = digits.iter().take_while(|digit| **digit == b'0').count();
     digits.drain(..zeros);
     point -= zeros as i64;
@@ -182,7 +182,7 @@ fn write_number(number: &[u8], plain: &mut Vec<u8>) -> bool {
         return true;
     }
     let length = digits.len() as i64;
-    if point > LONGEST || length - point > LONGEST {
+    if point > MAX_DIGITS || length - point > MAX_DIGITS {
         return false;
     }
     if number.len() > unsigned.len() {
@@ -197,8 +197,8 @@ fn write_number(number: &[u8], plain: &mut Vec<u8>) -> bool {
         plain.extend(digits);
         plain.extend(zeros(point - length));
     } else {
-        let (whole, fraction) = digits.split_at(point as usize);
-        plain.extend_from_slice(whole);
+        let (integer, fraction) = digits.split_at(point as usize);
+        plain.extend_from_slice(integer);
         plain.push(b'.');
         plain.extend_from_slice(fraction);
     }
@@ -209,12 +209,12 @@ fn write_number(number: &[u8], plain: &mut Vec<u8>) -> bool {
 mod tests {
     use std::io::Read;
 
-    use super::PlainNumbers;
+    use super::JsonNumberReader;
 
     /// Gives one byte at a time, so that everything comes to lie at an end.
-    struct Slow<'a>(&'a [u8]);
+    struct SlowReader<'a>(&'a [u8]);
 
-    impl Read for Slow<'_> {
+    impl Read for SlowReader<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
             let length = buffer.len().min(1);
             self.0.read(&mut buffer[..length])
@@ -224,8 +224,8 @@ mod tests {
     #[track_caller]
     fn check(json: &str, expected: &str) {
         let (mut fast, mut slow) = (String::new(), String::new());
-        PlainNumbers::new(json.as_bytes()).read_to_string(&mut fast).unwrap();
-        PlainNumbers::new(Slow(json.as_bytes())).read_to_string(&mut slow).unwrap();
+        JsonNumberReader::new(json.as_bytes()).read_to_string(&mut fast).unwrap();
+        JsonNumberReader::new(SlowReader(json.as_bytes())).read_to_string(&mut slow).unwrap();
         assert_eq!(fast, expected);
         assert_eq!(slow, expected, "byte by byte");
     }

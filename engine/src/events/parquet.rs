@@ -1,4 +1,4 @@
-//! Parquet files: which columns, which row groups, and what their statistics already tell.
+//! Parquet files: columns, row groups, and their statistics.
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
 use super::files::EventFile;
-use super::{Source, Users};
+use super::{Source, UserKeys};
 use crate::calendar::{TimeUnit, Zone};
-use crate::place::{column_ranges, footer};
+use crate::storage::{column_ranges, footer};
 use crate::{Error, Result};
 
 /// Rows per batch: large enough that the work per batch vanishes, small enough for the cache.
@@ -159,7 +159,7 @@ fn row_group(group: &RowGroupMetaData, schema: &Schema, source: &Source) -> RowG
     };
     let users = type_of(&source.user)
         .filter(|data_type| {
-            data_type.is_signed_integer() && Users::form(data_type) == Some(DataType::Int64)
+            data_type.is_signed_integer() && UserKeys::form(data_type) == Some(DataType::Int64)
         })
         .and_then(|_| bounds(&source.user));
     RowGroup { rows: u64::try_from(group.num_rows()).unwrap_or(0), times, users }

@@ -1,4 +1,4 @@
-//! Rows that cannot be counted, by reason, each reason with the first of its rows.
+//! Counts rejected rows by reason, with the first row of each reason.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -98,7 +98,7 @@ pub struct Rejected {
 
 /// A source of which no row could be counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lost<'a> {
+pub struct RejectedSource<'a> {
     /// Its name.
     pub source: &'a str,
     /// Its rows.
@@ -120,8 +120,8 @@ pub struct Rejects {
 }
 
 impl Rejects {
-    /// Counts `rows` more. `make` gives the first of them, and is called only if it lies before
-    /// the first one known: `file` and `row` say where it lies.
+    /// Counts `rows` more. `make` gives the first of them, and is called only if it is before
+    /// the first one known: `file` and `row` are its position.
     pub fn add(
         &mut self,
         source: &str,
@@ -142,19 +142,19 @@ impl Rejects {
         }
     }
 
-    /// Notes that a rejected row has a good time, on this day. `place` and `make` are as in
+    /// Notes that a rejected row has a good time, on this day. `location` and `make` are as in
     /// [`add`](Self::add).
     pub fn add_day(
         &mut self,
         reason: Reason,
         day: Day,
-        place: (&Path, u64),
+        location: (&Path, u64),
         make: impl FnOnce() -> Example,
     ) {
-        add(&mut self.days, (reason, day), 1, place, make);
+        add(&mut self.days, (reason, day), 1, location, make);
     }
 
-    /// `(reason, day, rows)` of the rows that [`add_day`](Self::add_day) was told of.
+    /// `(reason, day, rows)` of the rows added by [`add_day`](Self::add_day).
     pub fn days(&self) -> impl Iterator<Item = (Reason, Day, &Rejected)> {
         self.days.iter().map(|((reason, day), rejected)| (*reason, *day, rejected))
     }
@@ -162,15 +162,15 @@ impl Rejects {
     /// Adds the counts of another part of the scan.
     pub fn merge(&mut self, other: &Self) {
         for ((source, reason), Rejected { rows, first }) in &other.counts {
-            let place = (first.file(), first.row());
-            self.add(source, *reason, *rows, place, || first.clone());
+            let location = (first.file(), first.row());
+            self.add(source, *reason, *rows, location, || first.clone());
         }
         for (source, rows) in &other.rows {
             self.add_rows(source, *rows);
         }
         for (key, Rejected { rows, first }) in &other.days {
-            let place = (first.file(), first.row());
-            add(&mut self.days, *key, *rows, place, || first.clone());
+            let location = (first.file(), first.row());
+            add(&mut self.days, *key, *rows, location, || first.clone());
         }
     }
 
@@ -185,7 +185,7 @@ impl Rejects {
     }
 
     /// The sources that have rows, all of which were rejected.
-    pub fn lost(&self) -> Vec<Lost<'_>> {
+    pub fn fully_rejected(&self) -> Vec<RejectedSource<'_>> {
         let lost = |(source, rows): (&'_ String, &u64)| {
             let own = || self.iter().filter(|(name, ..)| name == source);
             if own().map(|(_, _, rejected)| rejected.rows).sum::<u64>() < *rows {
@@ -197,7 +197,12 @@ impl Rejects {
         };
         let sources = self.rows.iter().filter_map(|row| Some((row.1, lost(row)?)));
         sources
-            .map(|(rows, (source, reason, first))| Lost { source, rows: *rows, reason, first })
+            .map(|(rows, (source, reason, first))| RejectedSource {
+                source,
+                rows: *rows,
+                reason,
+                first,
+            })
             .collect()
     }
 }
@@ -226,7 +231,7 @@ fn add<K: Ord>(
 
 /// `nothing could be counted from source `visits`: all of its 7 rows were rejected; unreadable
 /// time: 7 rows, the first in events.csv, line 2: `at` is "never"`
-impl fmt::Display for Lost<'_> {
+impl fmt::Display for RejectedSource<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { source, rows, reason, first } = self;
         let all = if *rows == 1 {
@@ -252,8 +257,8 @@ mod tests {
     fn rejects(of: &[(&str, Reason, &str)]) -> Rejects {
         let mut rejects = Rejects::default();
         for (source, reason, file) in of {
-            let place = (Path::new(file), 0);
-            rejects.add(source, *reason, 2, place, || Example::of_file(Path::new(file)));
+            let location = (Path::new(file), 0);
+            rejects.add(source, *reason, 2, location, || Example::of_file(Path::new(file)));
         }
         rejects
     }
@@ -276,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_lost_if_every_row_of_it_was_rejected() {
+    fn a_source_is_reported_if_every_row_was_rejected() {
         use Reason::{EventMissing, TimeMissing, UserMissing};
         let of = [("a", TimeMissing, "1"), ("a", UserMissing, "1"), ("b", UserMissing, "1")];
         let mut rejects = rejects(&of);
@@ -284,7 +289,7 @@ mod tests {
         for (source, rows) in [("a", 8), ("b", 3), ("c", 4)] {
             rejects.add_rows(source, rows);
         }
-        let lost = rejects.lost();
+        let lost = rejects.fully_rejected();
         let found: Vec<_> = lost.iter().map(|lost| (lost.source, lost.rows, lost.reason)).collect();
         assert_eq!(found, [("a", 8, UserMissing)]);
     }

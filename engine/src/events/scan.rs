@@ -1,20 +1,20 @@
 //! One pass over all files of all sources, in parallel.
 //!
-//! The unit of work is a row group of a Parquet file, or a whole text file. Where the statistics
-//! of a row group say that all of its rows lie in one granule, its time column is not even read;
-//! where they say that none lies in the range, nothing of it is.
+//! The unit of work is a row group of a Parquet file, or a whole text file. If the statistics of a
+//! row group say that all of its rows are in one bucket, its time column is not read; if they say
+//! that none is in the range, the row group is skipped.
 
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use super::codes::Book;
 use super::files::{EventFile, Format};
+use super::interner::StringInterner;
 use super::parquet::ParquetFile;
 use super::text;
-use super::worker::{Unit, Worker};
-use super::{Batch, Granularity, Rejects, Source, Users, Value};
+use super::worker::{WorkUnit, Worker};
+use super::{Batch, Rejects, Source, TimeGrain, UserKeys, Value};
 use crate::calendar::Zone;
 use crate::{Error, Result};
 
@@ -27,50 +27,50 @@ pub trait Sink: Send {
     fn take(&mut self, batch: &Batch) -> Result<()>;
 }
 
-/// Whoever waits for a scan: is told how far it is and what it takes, and may end it.
-pub trait Overseer: Sync {
-    /// Called with the rows done so far and the rows in all; 0 if text files do not tell.
+/// Observes a scan: gets its progress and memory, and can cancel it.
+pub trait ScanObserver: Sync {
+    /// Called with the rows done so far and the rows in all; 0 if text files are among them.
     ///
     /// # Errors
     /// Any error ends the scan.
     fn progress(&self, done: u64, total: u64) -> Result<()>;
 
-    /// Called with every few bytes of the heap that the answer takes, before more are taken.
+    /// Called before more heap memory is allocated, with the number of bytes.
     ///
     /// # Errors
     /// Any error ends the scan.
-    fn takes(&self, more: usize) -> Result<()>;
+    fn reserve(&self, more: usize) -> Result<()>;
 }
 
-/// Who only looks on.
-impl<F: Fn(u64, u64) + Sync> Overseer for F {
+/// An observer of the progress only.
+impl<F: Fn(u64, u64) + Sync> ScanObserver for F {
     fn progress(&self, done: u64, total: u64) -> Result<()> {
         self(done, total);
         Ok(())
     }
 
-    fn takes(&self, _: usize) -> Result<()> {
+    fn reserve(&self, _: usize) -> Result<()> {
         Ok(())
     }
 }
 
-/// What to read, and how to tell time.
+/// What to read, and the time grain and zone.
 pub struct Request<'a> {
     /// Zone in which days are days.
     pub zone: &'a Zone,
     /// Grain of time.
-    pub granularity: Granularity,
-    /// Instants (microseconds) to count; rows outside are skipped, which is no fault of theirs.
+    pub grain: TimeGrain,
+    /// Instants (microseconds) to count; rows outside are skipped, not rejected.
     pub range: Range<i64>,
     /// Rows at or after this instant are rejected; if `None`, those after the year 9999.
     pub bound: Option<i64>,
-    /// Who waits for it.
-    pub overseer: &'a dyn Overseer,
+    /// Observer of progress and memory.
+    pub observer: &'a dyn ScanObserver,
 }
 
-/// What the scan saw besides the batches.
+/// Range of the data and rejected rows of a scan.
 #[derive(Clone, Debug, Default)]
-pub struct Seen {
+pub struct ScanSummary {
     /// Oldest instant of all good rows, in the range or not.
     pub first: Option<i64>,
     /// Newest instant of all good rows, in the range or not.
@@ -87,11 +87,11 @@ pub struct Scan {
     parquet: Vec<(usize, ParquetFile)>,
     text: Vec<(usize, EventFile)>,
     /// Codes of event names.
-    pub events: Book,
-    /// Codes of each dimension's values, in the order asked for.
-    pub books: Vec<Book>,
+    pub events: StringInterner,
+    /// Codes of each dimension's values, in the requested order.
+    pub interners: Vec<StringInterner>,
     /// Codes of the scopes that user keys belong to.
-    pub scopes: Book,
+    pub scopes: StringInterner,
 }
 
 impl Scan {
@@ -110,7 +110,7 @@ impl Scan {
         Self::of_files(sources, files, dimensions)
     }
 
-    /// As [`open`](Self::open), of these files, each with the place of its source.
+    /// As [`open`](Self::open), of these files, each with the index of its source.
     ///
     /// # Errors
     /// When a file is broken, or a column is missing or of a type that cannot serve.
@@ -124,9 +124,9 @@ impl Scan {
             dimensions: dimensions.to_vec(),
             parquet: Vec::new(),
             text: Vec::new(),
-            events: Book::default(),
-            books: dimensions.iter().map(|_| Book::default()).collect(),
-            scopes: Book::default(),
+            events: StringInterner::default(),
+            interners: dimensions.iter().map(|_| StringInterner::default()).collect(),
+            scopes: StringInterner::default(),
         };
         for (at, file) in files {
             let source = &sources[at];
@@ -140,7 +140,7 @@ impl Scan {
                     schema.fields().iter().map(|field| field.name().clone()).collect();
                 check_columns(&file, &columns, &names).map_err(name)?;
                 let user = schema.field_with_name(&source.user)?.data_type();
-                if Users::form(user).is_none() {
+                if UserKeys::form(user).is_none() {
                     return Err(Error::input(format!(
                         "a column of type {user} cannot hold user keys"
                     ))
@@ -159,7 +159,7 @@ impl Scan {
         Ok(scan)
     }
 
-    /// Rows of all Parquet files; text files tell theirs only when they are read.
+    /// Rows of all Parquet files; the rows of text files are not known before they are read.
     pub fn known_rows(&self) -> u64 {
         self.parquet.iter().flat_map(|(_, file)| &file.groups).map(|group| group.rows).sum()
     }
@@ -193,16 +193,16 @@ impl Scan {
         &self,
         request: &Request<'_>,
         make: impl Fn() -> S + Sync,
-    ) -> Result<(Vec<S>, Seen)> {
-        let mut units: Vec<Unit<'_>> = Vec::new();
+    ) -> Result<(Vec<S>, ScanSummary)> {
+        let mut units: Vec<WorkUnit<'_>> = Vec::new();
         for (source, file) in &self.parquet {
-            units.extend((0..file.groups.len()).map(|group| Unit::Group(*source, file, group)));
+            units.extend((0..file.groups.len()).map(|group| WorkUnit::Group(*source, file, group)));
         }
-        units.extend(self.text.iter().map(|(source, file)| Unit::Text(*source, file)));
+        units.extend(self.text.iter().map(|(source, file)| WorkUnit::Text(*source, file)));
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         let total = if self.text.is_empty() { self.known_rows() } else { 0 };
         let done = AtomicU64::new(0);
-        let outcome: Mutex<Vec<Result<(S, Seen)>>> = Mutex::new(Vec::new());
+        let outcome: Mutex<Vec<Result<(S, ScanSummary)>>> = Mutex::new(Vec::new());
         rayon::scope(|scope| {
             for _ in 0..rayon::current_num_threads().min(units.len().max(1)) {
                 scope.spawn(|_| {
@@ -216,10 +216,10 @@ impl Scan {
                         };
                         let mut advance = |rows: u64| {
                             let rows = done.fetch_add(rows, Ordering::Relaxed) + rows;
-                            request.overseer.progress(rows, total)?;
+                            request.observer.progress(rows, total)?;
                             Ok(!stop.load(Ordering::Relaxed))
                         };
-                        if let Err(error) = worker.unit(unit, &mut advance) {
+                        if let Err(error) = worker.run_unit(unit, &mut advance) {
                             stop.store(true, Ordering::Relaxed);
                             break Err(error);
                         }
@@ -230,15 +230,15 @@ impl Scan {
             }
         });
         let mut sinks = Vec::new();
-        let mut seen = Seen::default();
+        let mut summary = ScanSummary::default();
         for result in outcome.into_inner().unwrap_or_else(PoisonError::into_inner) {
             let (sink, part) = result?;
             sinks.push(sink);
-            seen.widen(part.first, part.last);
-            seen.rejects.merge(&part.rejects);
+            summary.widen(part.first, part.last);
+            summary.rejects.merge(&part.rejects);
         }
         self.files().try_for_each(EventFile::check_unchanged)?;
-        Ok((sinks, seen))
+        Ok((sinks, summary))
     }
 
     /// Columns to read of a source: time (unless it is known already) and user first.
@@ -260,7 +260,7 @@ impl Scan {
     }
 }
 
-impl Seen {
+impl ScanSummary {
     pub(super) fn widen(&mut self, first: Option<i64>, last: Option<i64>) {
         self.first = [self.first, first].into_iter().flatten().min();
         self.last = [self.last, last].into_iter().flatten().max();

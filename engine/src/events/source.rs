@@ -1,4 +1,4 @@
-//! Where events lie and which column is what.
+//! Configuration of a source: its files, and which column is what.
 
 use super::Reason;
 use crate::calendar::{TimeUnit, Zone};
@@ -29,11 +29,11 @@ pub struct Source {
     pub time_zone: Zone,
     /// Column with the user key.
     pub user: String,
-    /// Column that the user keys are scoped to: user 42 of two installations are two people.
+    /// Column that the user keys are scoped to: user 42 of two installations are two users.
     pub scope: Option<String>,
     /// Name of the event.
     pub event: Value,
-    /// Columns by which users can be told apart: plan, component ...
+    /// Columns to group by or filter by: plan, component ...
     pub dimensions: Vec<String>,
     /// Deployment of the events: the dimension `deployment`.
     pub deployment: Option<Value>,

@@ -9,7 +9,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::csv::CsvFile;
 use super::files::{EventFile, Format};
-use super::numbers::PlainNumbers;
+use super::numbers::JsonNumberReader;
 use super::parquet::{BATCH_ROWS, broken};
 use crate::Result;
 
@@ -34,8 +34,8 @@ pub fn columns(file: &EventFile, wanted: &[String]) -> Result<Vec<String>> {
                 let reader = BufReader::new(file.open_text()?);
                 Ok(match json::reader::infer_json_schema(reader, rows) {
                     Ok((schema, _)) => schema.fields().iter().map(|f| f.name().clone()).collect(),
-                    // A key changes its type, or a line is broken. The reader tells the latter,
-                    // and forgives the former for keys that nobody asked for.
+                    // A key changes its type, or a line is broken. The reader reports the latter,
+                    // and ignores the former for keys that are not requested.
                     Err(_) => wanted.to_vec(),
                 })
             };
@@ -62,7 +62,7 @@ pub fn read<'a>(file: &'a EventFile, columns: &[String]) -> Result<Batches<'a>> 
             let reader = json::ReaderBuilder::new(schema)
                 .with_coerce_primitive(true)
                 .with_batch_size(BATCH_ROWS)
-                .build(PlainNumbers::new(file.open_text()?))
+                .build(JsonNumberReader::new(file.open_text()?))
                 .map_err(|cause| broken(file, &cause))?;
             Ok(Box::new(reader.map(move |batch| batch.map_err(|cause| broken(file, &cause)))))
         }

@@ -1,25 +1,26 @@
-//! One thread of a scan: reads row groups and text files, and makes checked batches of their rows.
+//! One thread of a scan: reads row groups and text files, and makes validated batches of their
+//! rows.
 //!
-//! Rows that cannot be counted are counted by their first fault and skipped.
+//! Rows that cannot be counted are rejected by their first fault.
 
 use arrow::array::{Array, ArrayRef};
 use arrow::record_batch::RecordBatch;
 
-use super::columns::{Coder, times};
+use super::columns::{DictionaryEncoder, times};
 use super::example::Example;
 use super::files::EventFile;
 use super::parquet::{self, ParquetFile};
-use super::scan::{Request, Scan, Seen, Sink, missing};
+use super::scan::{Request, Scan, ScanSummary, Sink, missing};
 use super::text;
-use super::{Batch, Codes, Granularity, GranuleClock, Reason, SKIP, Source, Users, Value};
+use super::{Batch, Codes, Reason, SKIP, Source, TimeBucketer, TimeGrain, UserKeys, Value};
 use crate::Result;
 use crate::calendar::{Day, Window};
 
 /// What is read in one go.
-pub(super) enum Unit<'a> {
-    /// A row group of a Parquet file of the source at that place.
+pub(super) enum WorkUnit<'a> {
+    /// A row group of a Parquet file of the source with this index.
     Group(usize, &'a ParquetFile, usize),
-    /// A text file of the source at that place.
+    /// A text file of the source with this index.
     Text(usize, &'a EventFile),
 }
 
@@ -27,16 +28,16 @@ pub(super) enum Unit<'a> {
 pub(super) struct Worker<'a, S> {
     scan: &'a Scan,
     request: &'a Request<'a>,
-    clock: GranuleClock,
+    bucketer: TimeBucketer,
     /// Rows at or after this instant are rejected.
     bound: i64,
-    event_coder: Coder,
-    coders: Vec<Coder>,
-    scope_coder: Coder,
+    event_encoder: DictionaryEncoder,
+    encoders: Vec<DictionaryEncoder>,
+    scope_encoder: DictionaryEncoder,
     /// Rows of each source that were gone over.
     rows: Vec<u64>,
     sink: S,
-    seen: Seen,
+    summary: ScanSummary,
 }
 
 impl<'a, S: Sink> Worker<'a, S> {
@@ -44,41 +45,41 @@ impl<'a, S: Sink> Worker<'a, S> {
         Self {
             scan,
             request,
-            clock: GranuleClock::new(request.granularity, request.zone),
+            bucketer: TimeBucketer::new(request.grain, request.zone),
             // The calendar ends with the year 9999.
             bound: request.bound.unwrap_or_else(|| request.zone.end_of(Day::MAX)),
-            event_coder: Coder::default(),
-            coders: scan.books.iter().map(|_| Coder::default()).collect(),
-            scope_coder: Coder::default(),
+            event_encoder: DictionaryEncoder::default(),
+            encoders: scan.interners.iter().map(|_| DictionaryEncoder::default()).collect(),
+            scope_encoder: DictionaryEncoder::default(),
             rows: vec![0; scan.sources.len()],
             sink,
-            seen: Seen::default(),
+            summary: ScanSummary::default(),
         }
     }
 
-    pub(super) fn finish(mut self) -> (S, Seen) {
+    pub(super) fn finish(mut self) -> (S, ScanSummary) {
         for (source, rows) in self.scan.sources.iter().zip(&self.rows) {
-            self.seen.rejects.add_rows(&source.name, *rows);
+            self.summary.rejects.add_rows(&source.name, *rows);
         }
-        (self.sink, self.seen)
+        (self.sink, self.summary)
     }
 
-    /// Reads one unit; `advance` is told the rows done and says whether to go on.
-    pub(super) fn unit(
+    /// Reads one unit; `advance` gets the rows done and returns whether to go on.
+    pub(super) fn run_unit(
         &mut self,
-        unit: &Unit<'_>,
+        unit: &WorkUnit<'_>,
         advance: &mut dyn FnMut(u64) -> Result<bool>,
     ) -> Result<()> {
         let mut first_row = 0;
         let (source, file, known, batches): (_, _, _, text::Batches<'_>) = match unit {
-            Unit::Text(source, file) => {
+            WorkUnit::Text(source, file) => {
                 let columns = self.scan.columns(&self.scan.sources[*source], true);
                 (*source, *file, None, text::read(file, &columns)?)
             }
-            Unit::Group(source, opened, at) => {
+            WorkUnit::Group(source, opened, at) => {
                 let group = &opened.groups[*at];
                 first_row = opened.groups[..*at].iter().map(|group| group.rows).sum();
-                let known = group.times.and_then(|times| self.known(times));
+                let known = group.times.and_then(|times| self.shared_bucket(times));
                 if known == Some(SKIP) || group.rows == 0 {
                     self.rows[*source] += group.rows;
                     advance(group.rows)?;
@@ -109,9 +110,9 @@ impl<'a, S: Sink> Worker<'a, S> {
         Ok(())
     }
 
-    /// The granule that all rows of a row group share, [`SKIP`] if none of them is to be read, or
+    /// The bucket that all rows of a row group share, [`SKIP`] if none of them is to be read, or
     /// `None` if its rows have to be looked at one by one.
-    fn known(&mut self, (first, last): (i64, i64)) -> Option<i32> {
+    fn shared_bucket(&mut self, (first, last): (i64, i64)) -> Option<i32> {
         let bad = |instant: i64| instant < 0 || instant >= self.bound;
         if bad(first) || bad(last) {
             return None;
@@ -121,13 +122,13 @@ impl<'a, S: Sink> Worker<'a, S> {
             SKIP
         } else if range.contains(&first)
             && range.contains(&last)
-            && self.clock.bounds(first).contains(&last)
+            && self.bucketer.bounds(first).contains(&last)
         {
-            self.clock.granule(first).map_or(SKIP, |day| day.number())
+            self.bucketer.bucket(first).map_or(SKIP, |day| day.number())
         } else {
             return None;
         };
-        self.seen.widen(Some(first), Some(last));
+        self.summary.widen(Some(first), Some(last));
         Some(known)
     }
 
@@ -145,21 +146,21 @@ impl<'a, S: Sink> Worker<'a, S> {
             batch.column_by_name(name).ok_or_else(|| missing(file, name, &[]))
         };
         let mut bad: Vec<(usize, Reason)> = Vec::new();
-        let mut granules = match known {
-            Some(granule) => Codes::All(granule),
-            None => self.granules(column(&source.time)?, source, &mut bad)?,
+        let mut buckets = match known {
+            Some(bucket) => Codes::All(bucket),
+            None => self.buckets(column(&source.time)?, source, &mut bad)?,
         };
         let user = column(&source.user)?;
-        let users = Users::of(user).map_err(|error| error.with("column", &source.user))?;
+        let users = UserKeys::of(user).map_err(|error| error.with("column", &source.user))?;
         let faults = |reason, is: &dyn Fn(usize) -> bool, bad: &mut Vec<_>| {
             bad.extend(
-                (0..len).filter(|row| granules.get(*row) != SKIP && is(*row)).map(|r| (r, reason)),
+                (0..len).filter(|row| buckets.get(*row) != SKIP && is(*row)).map(|r| (r, reason)),
             );
         };
         if let Some(nulls) = user.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
             faults(Reason::UserMissing, &|row| nulls.is_null(row), &mut bad);
         }
-        if let Users::Text(texts) = &users {
+        if let UserKeys::Text(texts) = &users {
             let empty = |row| texts.is_valid(row) && texts.value(row).is_empty();
             faults(Reason::UserMissing, &empty, &mut bad);
         }
@@ -167,7 +168,7 @@ impl<'a, S: Sink> Worker<'a, S> {
             None => Codes::All(0),
             Some(name) => {
                 let codes = self
-                    .scope_coder
+                    .scope_encoder
                     .codes(column(name)?, &scan.scopes, first_row)
                     .map_err(|e| e.with("column", name))?;
                 faults(Reason::ScopeMissing, &|row| codes.get(row) == 0, &mut bad);
@@ -178,7 +179,7 @@ impl<'a, S: Sink> Worker<'a, S> {
             Value::Const(name) => Codes::All(scan.events.code(Some(name))),
             Value::Column(name) => {
                 let codes = self
-                    .event_coder
+                    .event_encoder
                     .codes(column(name)?, &scan.events, first_row)
                     .map_err(|e| e.with("column", name))?;
                 faults(Reason::EventMissing, &|row| codes.get(row) == 0, &mut bad);
@@ -186,23 +187,25 @@ impl<'a, S: Sink> Worker<'a, S> {
             }
         };
         let mut dimensions = Vec::with_capacity(scan.dimensions.len());
-        for ((name, book), coder) in scan.dimensions.iter().zip(&scan.books).zip(&mut self.coders) {
+        for ((name, interner), encoder) in
+            scan.dimensions.iter().zip(&scan.interners).zip(&mut self.encoders)
+        {
             dimensions.push(match source.dimension(name) {
                 None => Codes::All(0),
-                Some(Value::Const(value)) => Codes::All(book.code(Some(&value))),
-                Some(Value::Column(name)) => coder
-                    .codes(column(&name)?, book, first_row)
+                Some(Value::Const(value)) => Codes::All(interner.code(Some(&value))),
+                Some(Value::Column(name)) => encoder
+                    .codes(column(&name)?, interner, first_row)
                     .map_err(|e| e.with("column", &name))?,
             });
         }
         if !bad.is_empty() {
-            self.reject(&mut granules, bad, source, file, batch, first_row);
+            self.reject(&mut buckets, bad, source, file, batch, first_row);
         }
-        Ok(Batch { len, granules, events, dimensions, scopes, users })
+        Ok(Batch { len, buckets, events, dimensions, scopes, users })
     }
 
-    /// The granule of every row, and the rows whose time is at fault.
-    fn granules(
+    /// The bucket of every row, and the rows whose time is at fault.
+    fn buckets(
         &mut self,
         column: &ArrayRef,
         source: &Source,
@@ -213,9 +216,9 @@ impl<'a, S: Sink> Worker<'a, S> {
             let first = times.micros.iter().copied().min();
             let last = times.micros.iter().copied().max();
             if let (Some(first), Some(last)) = (first, last)
-                && let Some(granule) = self.known((first, last))
+                && let Some(bucket) = self.shared_bucket((first, last))
             {
-                return Ok(Codes::All(granule));
+                return Ok(Codes::All(bucket));
             }
         }
         bad.append(&mut times.bad);
@@ -227,9 +230,9 @@ impl<'a, S: Sink> Worker<'a, S> {
         let faulty: Vec<usize> = bad.iter().map(|(row, _)| *row).collect();
         let mut faulty = faulty.iter().copied().peekable();
         let (mut first, mut last) = (i64::MAX, i64::MIN);
-        let mut granules = Vec::with_capacity(times.micros.len());
+        let mut buckets = Vec::with_capacity(times.micros.len());
         for (row, micros) in times.micros.into_iter().enumerate() {
-            let mut granule = SKIP;
+            let mut bucket = SKIP;
             if faulty.next_if_eq(&row).is_some() {
                 // Told already.
             } else if micros < 0 {
@@ -239,21 +242,21 @@ impl<'a, S: Sink> Worker<'a, S> {
             } else {
                 (first, last) = (first.min(micros), last.max(micros));
                 if self.request.range.contains(&micros) {
-                    granule = self.clock.granule(micros).map_or(SKIP, |day| day.number());
+                    bucket = self.bucketer.bucket(micros).map_or(SKIP, |day| day.number());
                 }
             }
-            granules.push(granule);
+            buckets.push(bucket);
         }
         if first <= last {
-            self.seen.widen(Some(first), Some(last));
+            self.summary.widen(Some(first), Some(last));
         }
-        Ok(Codes::Rows(granules))
+        Ok(Codes::Rows(buckets))
     }
 
     /// Counts every faulty row once, by its first fault, and takes it out of the batch.
     fn reject(
         &mut self,
-        granules: &mut Codes<i32>,
+        buckets: &mut Codes<i32>,
         mut bad: Vec<(usize, Reason)>,
         source: &Source,
         file: &EventFile,
@@ -262,12 +265,12 @@ impl<'a, S: Sink> Worker<'a, S> {
     ) {
         bad.sort_unstable();
         bad.dedup_by_key(|(row, _)| *row);
-        let mut rows = match granules {
-            Codes::All(granule) => vec![*granule; batch.num_rows()],
+        let mut rows = match buckets {
+            Codes::All(bucket) => vec![*bucket; batch.num_rows()],
             Codes::Rows(rows) => std::mem::take(rows),
         };
-        let daily = self.request.granularity == Granularity::Calendar(Window::Day);
-        let place = |row: usize| (file.path.as_path(), first_row + row as u64);
+        let daily = self.request.grain == TimeGrain::Calendar(Window::Day);
+        let location = |row: usize| (file.path.as_path(), first_row + row as u64);
         let example = |row: usize, reason: Reason| {
             let column = source.column_of(reason);
             let cell = batch.column_by_name(column).filter(|cells| !cells.is_null(row));
@@ -279,7 +282,7 @@ impl<'a, S: Sink> Worker<'a, S> {
             let day = std::mem::replace(&mut rows[row], SKIP);
             if daily && day != SKIP {
                 let day = Day::new(day);
-                self.seen.rejects.add_day(reason, day, place(row), || example(row, reason));
+                self.summary.rejects.add_day(reason, day, location(row), || example(row, reason));
             }
             let (count, first) = &mut found[reason as usize];
             if *count == 0 {
@@ -289,8 +292,8 @@ impl<'a, S: Sink> Worker<'a, S> {
         }
         for (reason, (count, first)) in Reason::ALL.into_iter().zip(found) {
             let make = || example(first, reason);
-            self.seen.rejects.add(&source.name, reason, count, place(first), make);
+            self.summary.rejects.add(&source.name, reason, count, location(first), make);
         }
-        *granules = Codes::Rows(rows);
+        *buckets = Codes::Rows(rows);
     }
 }

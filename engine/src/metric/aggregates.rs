@@ -49,12 +49,13 @@ pub(super) fn read(definitions: &[View<'_>]) -> Vec<Metric> {
     let mut aggregates: Vec<Metric> = Vec::new();
     for view in definitions {
         let Some(aggregate) = aggregate(view) else { continue };
-        let twin = aggregates.iter().find(|twin| twin.key_path == aggregate.key_path);
-        match twin {
+        let duplicate =
+            aggregates.iter().find(|duplicate| duplicate.key_path == aggregate.key_path);
+        match duplicate {
             None => aggregates.push(aggregate),
-            Some(twin) if meaning(twin) == meaning(&aggregate) => {}
-            Some(twin) => {
-                let place = format!("{}:{}", twin.file.display(), twin.line);
+            Some(duplicate) if meaning(duplicate) == meaning(&aggregate) => {}
+            Some(duplicate) => {
+                let place = format!("{}:{}", duplicate.file.display(), duplicate.line);
                 let message = format!(
                     "aggregate `{}` has two different definitions; the first is in {place}",
                     aggregate.key_path
@@ -71,15 +72,15 @@ pub(super) fn apply(aggregates: Vec<Metric>, metrics: &mut Vec<Metric>) {
     let known: HashMap<String, usize> =
         metrics.iter().enumerate().map(|(i, metric)| (metric.key_path.clone(), i)).collect();
     for aggregate in aggregates {
-        let asked = |frame: &TimeFrame| match aggregate.time_frames.as_slice() {
+        let includes = |frame: &TimeFrame| match aggregate.time_frames.as_slice() {
             [] => *frame == TimeFrame::Month,
             frames => frames.contains(frame),
         };
         let mut unnamed = None;
-        for (i, (_, start)) in MAIN.iter().filter(|(frame, _)| asked(frame)).enumerate() {
+        for (i, (_, start)) in MAIN.iter().filter(|(frame, _)| includes(frame)).enumerate() {
             let key_path = format!("{start}{}", aggregate.key_path);
             match known.get(&key_path) {
-                Some(index) => lend(&aggregate, &mut metrics[*index]),
+                Some(index) => copy_rules(&aggregate, &mut metrics[*index]),
                 None if i == 0 => unnamed = Some(key_path),
                 None => {}
             }
@@ -90,7 +91,7 @@ pub(super) fn apply(aggregates: Vec<Metric>, metrics: &mut Vec<Metric>) {
     }
 }
 
-fn lend(aggregate: &Metric, metric: &mut Metric) {
+fn copy_rules(aggregate: &Metric, metric: &mut Metric) {
     if metric.rules.is_empty() {
         metric.rules.clone_from(&aggregate.rules);
         metric.operator = aggregate.operator;

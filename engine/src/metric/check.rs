@@ -1,10 +1,10 @@
-//! What only shows when the parts stand side by side: unknown events, metrics that belong nowhere.
+//! Checks across definitions: unknown events, metrics without a group or stage.
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::model::{Event, Metric, Status};
 use super::problem::{Problem, Problems, Severity};
-use super::taxonomy::{Place, Tree};
+use super::taxonomy::{Placement, Tree};
 use crate::nearest::did_you_mean;
 
 /// Warns of event names in rules that no event definition has.
@@ -33,7 +33,7 @@ pub(super) fn event_names<'a>(
     }
 }
 
-/// Warns of metrics without events, and of those that hang nowhere in the tree.
+/// Warns of metrics without events, and of those without a node in the tree.
 pub(super) fn metrics(metrics: &[Metric], tree: &Tree, problems: &Problems) {
     for metric in metrics.iter().filter(|metric| metric.status != Status::Removed) {
         let warn = |line: usize, key: &str, message: String, help: Option<String>| {
@@ -45,9 +45,9 @@ pub(super) fn metrics(metrics: &[Metric], tree: &Tree, problems: &Problems) {
                 format!("`{}` has no events, so its users are not counted", metric.key_path);
             warn(metric.line, &metric.key, message, None);
         }
-        // Without any stage there is nothing to hang on; a tree without stages is reported itself.
+        // A tree without stages is reported itself.
         if !tree.stages.is_empty()
-            && let Some((message, help)) = homeless(metric, tree)
+            && let Some((message, help)) = missing_group(metric, tree)
         {
             let separator = if metric.key.is_empty() { "" } else { "." };
             let key = format!("{}{separator}product_group", metric.key);
@@ -57,18 +57,18 @@ pub(super) fn metrics(metrics: &[Metric], tree: &Tree, problems: &Problems) {
 }
 
 /// What is wrong with a metric's owner: the message and the help.
-fn homeless(metric: &Metric, tree: &Tree) -> Option<(String, Option<String>)> {
-    let place = tree.place_ever(metric);
-    let instead = match place {
-        Place { stage: Some(stage), .. } => format!("the metric belongs to stage `{stage}`"),
-        Place { section: Some(section), .. } => {
+fn missing_group(metric: &Metric, tree: &Tree) -> Option<(String, Option<String>)> {
+    let placement = tree.any_placement(metric);
+    let instead = match placement {
+        Placement { stage: Some(stage), .. } => format!("the metric belongs to stage `{stage}`"),
+        Placement { section: Some(section), .. } => {
             format!("the metric belongs to section `{section}`")
         }
         _ => "the metric belongs to no stage".to_owned(),
     };
     let Some(group) = &metric.group else {
         let message = format!("`{}` has no product_group: {instead}", metric.key_path);
-        return place.stage.is_none().then_some((message, None));
+        return placement.stage.is_none().then_some((message, None));
     };
     let stages = tree.stages.iter().map(|stage| stage.slug.as_str());
     let groups = tree.groups().map(|group| group.slug.as_str());

@@ -1,4 +1,4 @@
-//! A whole dictionary: files in, definitions and problems out.
+//! Loads a dictionary: reads files, returns definitions and problems.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub struct Dictionary {
 
 /// What a definition file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Part {
+pub enum DefinitionKind {
     /// The tree of stages.
     Stages,
     /// Event definitions.
@@ -41,7 +41,7 @@ pub enum Part {
 
 /// A file with its documents.
 struct Source {
-    part: Part,
+    kind: DefinitionKind,
     file: PathBuf,
     documents: Vec<Node>,
 }
@@ -56,17 +56,17 @@ impl Dictionary {
         let problems = Problems::default();
         let mut sources = Vec::new();
         let mut seen = BTreeSet::new();
-        for (part, paths) in [
-            (Part::Stages, &paths.stages),
-            (Part::Events, &paths.events),
+        for (kind, paths) in [
+            (DefinitionKind::Stages, &paths.stages),
+            (DefinitionKind::Events, &paths.events),
             // Before the metrics: a folder of metrics often holds that of the aggregates.
-            (Part::Aggregates, &paths.aggregates),
-            (Part::Metrics, &paths.metrics),
+            (DefinitionKind::Aggregates, &paths.aggregates),
+            (DefinitionKind::Metrics, &paths.metrics),
         ] {
             for file in files(paths)? {
                 if seen.insert(identity(&file)) {
                     let documents = load(&file, &problems);
-                    sources.push(Source { part, file, documents });
+                    sources.push(Source { kind, file, documents });
                 }
             }
         }
@@ -74,10 +74,10 @@ impl Dictionary {
     }
 
     /// Reads texts instead of files; each has a name for the problems.
-    pub fn from_texts(texts: &[(Part, &str, &str)]) -> Self {
+    pub fn from_texts(texts: &[(DefinitionKind, &str, &str)]) -> Self {
         let problems = Problems::default();
-        let source = |(part, name, text): &(Part, &str, &str)| Source {
-            part: *part,
+        let source = |(kind, name, text): &(DefinitionKind, &str, &str)| Source {
+            kind: *kind,
             file: PathBuf::from(name),
             documents: parse(text, Path::new(name), &problems),
         };
@@ -96,23 +96,24 @@ impl Dictionary {
     }
 
     fn build(sources: Vec<Source>, problems: Problems) -> Self {
-        let documents = |part: Part| {
-            let sources = sources.iter().filter(move |source| source.part == part);
+        let documents = |kind: DefinitionKind| {
+            let sources = sources.iter().filter(move |source| source.kind == kind);
             sources.flat_map(|source| {
                 let view = |node| View::root(node, &source.file, &problems);
                 source.documents.iter().filter(|node| !node.is_null()).map(view)
             })
         };
         // A file holds one definition or a list of them.
-        let definitions = |part: Part| documents(part).flat_map(|document| document.items());
+        let definitions =
+            |kind: DefinitionKind| documents(kind).flat_map(|document| document.items());
 
-        let tree = stages::read(&documents(Part::Stages).collect::<Vec<_>>());
-        let events = events::read(&definitions(Part::Events).collect::<Vec<_>>());
+        let tree = stages::read(&documents(DefinitionKind::Stages).collect::<Vec<_>>());
+        let events = events::read(&definitions(DefinitionKind::Events).collect::<Vec<_>>());
         let has_key_path = |view: &View<'_>| view.node().get("key_path").is_some();
         let (mut newer, older): (Vec<_>, Vec<_>) =
-            definitions(Part::Aggregates).partition(has_key_path);
+            definitions(DefinitionKind::Aggregates).partition(has_key_path);
         let (among, listed): (Vec<_>, Vec<_>) =
-            definitions(Part::Metrics).partition(aggregates::is_one);
+            definitions(DefinitionKind::Metrics).partition(aggregates::is_one);
         newer.extend(listed);
         let older: Vec<_> = older.into_iter().chain(among).collect();
         let mut metrics = metrics::read(&newer);

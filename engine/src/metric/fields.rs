@@ -5,7 +5,7 @@ use super::taxonomy::normalise;
 use super::yaml::View;
 
 /// Words of older definitions, all of which mean that it is in use.
-const OLDER_ACTIVE: [&str; 4] = ["data_available", "implemented", "not_used", "deprecated"];
+const OLD_ACTIVE_WORDS: [&str; 4] = ["data_available", "implemented", "not_used", "deprecated"];
 
 /// Reads `status`. A word that is not one of ours is added to `other`, so that it can be shown.
 pub(super) fn status(view: &View<'_>, other: &mut Vec<(String, String)>) -> Status {
@@ -16,7 +16,7 @@ pub(super) fn status(view: &View<'_>, other: &mut Vec<(String, String)>) -> Stat
         "removed" => return Status::Removed,
         _ => {}
     }
-    if !OLDER_ACTIVE.contains(&word)
+    if !OLD_ACTIVE_WORDS.contains(&word)
         && let Some(status) = view.get("status")
     {
         let help = "use active, broken or removed";

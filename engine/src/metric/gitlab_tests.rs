@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use super::{
-    Dictionary, Indicator, Metric, Operator, Paths, Place, Rank, Severity, Status, TimeFrame, USER,
-    Uncounted,
+    Dictionary, Indicator, Metric, Operator, Paths, Placement, Rank, Severity, Status, TimeFrame,
+    USER, Uncounted,
 };
 use crate::calendar::Day;
 
@@ -326,8 +326,8 @@ fn the_owners_as_they_are_spelled() {
         ("topology", Some("enablement"), None, None),
         ("counts.count_total_list_mcp_tools", None, None, None),
     ] {
-        let place = GITLAB.tree.place(metric(key_path), day);
-        assert_eq!(place, Place { section, stage, group }, "{key_path}");
+        let place = GITLAB.tree.placement(metric(key_path), day);
+        assert_eq!(place, Placement { section, stage, group }, "{key_path}");
     }
     let nodes = GITLAB.tree.nodes_on(day);
     assert_eq!(nodes.len(), 10 + 20 + 60);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::validity::Validity;
 
-/// The `unique` of a rule that counts people.
+/// The `unique` of a rule that counts users.
 pub const USER: &str = "user.id";
 
 /// Something that users do.
@@ -47,7 +47,7 @@ pub struct Metric {
     pub section_hint: Option<String>,
     /// Whether it is still measured.
     pub status: Status,
-    /// The time frames asked for; none means any.
+    /// The time frames of the metric; none means any.
     pub time_frames: Vec<TimeFrame>,
     /// Which performance indicators it stands for.
     pub indicators: Vec<Indicator>,
@@ -78,7 +78,7 @@ pub struct Rule {
     pub event: String,
     /// Dimension and values: each dimension must have any one of its values, compared as text.
     pub filter: Vec<(String, Vec<String>)>,
-    /// What is counted once: [`USER`] for people, `project.id` and the like for other things,
+    /// What is counted once: [`USER`] for users, `project.id` and the like for other things,
     /// `None` for plain occurrences. Where a definition implies users, this says so.
     pub unique: Option<String>,
     /// `sum(value)`, for a metric that adds up numbers instead of counting.
@@ -158,7 +158,7 @@ pub enum Uncounted {
     SumOperator,
     /// It counts occurrences, projects or other things that are not users.
     NotUsers,
-    /// It is not asked for over 28 days: only weekly, over all time, or a plain fact.
+    /// Its time frame is not 28 days: only weekly, over all time, or a plain fact.
     TimeFrame,
 }
 

@@ -11,7 +11,7 @@ use crate::Error;
 pub enum Severity {
     /// It cannot be used, or its meaning would be a guess.
     Error,
-    /// It is used; a reader should know.
+    /// The definition is used, but should be checked.
     Warning,
 }
 

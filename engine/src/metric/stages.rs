@@ -53,9 +53,10 @@ fn stage(tree: &mut Tree, declared: usize, key: &str, view: &View<'_>) {
     }
     let slug = normalise(key);
     let valid = validity::read(view);
-    let twin = tree.stages.iter().find(|stage| stage.slug == slug && stage.valid.overlaps(&valid));
-    if let Some(twin) = twin {
-        let place = format!("{}:{}", twin.file.display(), twin.line);
+    let duplicate =
+        tree.stages.iter().find(|stage| stage.slug == slug && stage.valid.overlaps(&valid));
+    if let Some(duplicate) = duplicate {
+        let place = format!("{}:{}", duplicate.file.display(), duplicate.line);
         let message =
             format!("stage `{key}` is defined twice for the same days; the first is in {place}");
         view.error(message, Some("remove one of them, or give them dates that do not overlap"));
@@ -100,7 +101,7 @@ fn section_of(tree: &mut Tree, declared: usize, view: &View<'_>) -> Option<Strin
     Some(key.to_owned())
 }
 
-/// Reads a group of the newest stage. A group may move to another stage, but it hangs in one
+/// Reads a group of the newest stage. A group may move to another stage, but it belongs to one
 /// place at a time.
 fn group(tree: &Tree, key: &str, view: &View<'_>) -> Option<Group> {
     // `groups: {orm: }` is a group with nothing to say about it.
@@ -111,9 +112,9 @@ fn group(tree: &Tree, key: &str, view: &View<'_>) -> Option<Group> {
     let slug = normalise(key);
     let valid = validity::read(view);
     let valid = tree.stages.last().map_or(valid, |stage| stage.valid.and(&valid));
-    let twin = tree.groups().find(|group| group.slug == slug && group.valid.overlaps(&valid));
-    if let Some(twin) = twin {
-        let place = format!("{}:{}", twin.file.display(), twin.line);
+    let duplicate = tree.groups().find(|group| group.slug == slug && group.valid.overlaps(&valid));
+    if let Some(duplicate) = duplicate {
+        let place = format!("{}:{}", duplicate.file.display(), duplicate.line);
         let message =
             format!("group `{key}` is defined twice for the same days; the first is in {place}");
         let help = "if the group moved to another stage, add `valid_to` there and `valid_from` \

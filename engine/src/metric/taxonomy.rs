@@ -1,4 +1,4 @@
-//! The tree of sections, stages and groups, and where a metric hangs in it on a given day.
+//! The tree of sections, stages and groups, and the node of a metric on a given day.
 
 use std::path::PathBuf;
 
@@ -70,9 +70,9 @@ pub struct Group {
     pub other: Vec<(String, String)>,
 }
 
-/// Where something hangs: keys as they are written in the tree.
+/// A node of the tree, by its keys as they are written there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place<'a> {
+pub struct Placement<'a> {
     /// Its section.
     pub section: Option<&'a str>,
     /// Its stage.
@@ -98,20 +98,20 @@ pub struct TreeNode<'a> {
     /// What it is.
     pub rank: Rank,
     /// Its key and those above it.
-    pub place: Place<'a>,
+    pub placement: Placement<'a>,
     /// The name to show.
     pub name: &'a str,
 }
 
 impl Tree {
-    /// Where a metric hangs on that day: at its group; at the stage if its group's name is a
-    /// stage's; else at its `product_stage`, else at its `product_section`; else nowhere.
-    pub fn place(&self, metric: &Metric, on: Day) -> Place<'_> {
+    /// The node of a metric on that day: its group; the stage if its group's name is a
+    /// stage's; else its `product_stage`, else its `product_section`; else none.
+    pub fn placement(&self, metric: &Metric, on: Day) -> Placement<'_> {
         self.find(metric, |valid| valid.contains(on))
     }
 
-    /// Where a metric hangs on any day at all: the first place in file order.
-    pub fn place_ever(&self, metric: &Metric) -> Place<'_> {
+    /// The node of a metric on any day: the first in file order.
+    pub fn any_placement(&self, metric: &Metric) -> Placement<'_> {
         self.find(metric, |_| true)
     }
 
@@ -130,15 +130,15 @@ impl Tree {
             if let Some(Section { name, .. }) = section
                 && stages.peek().is_some()
             {
-                let place = Place { section: key, ..Place::default() };
-                nodes.push(TreeNode { rank: Rank::Section, place, name });
+                let placement = Placement { section: key, ..Placement::default() };
+                nodes.push(TreeNode { rank: Rank::Section, placement, name });
             }
             for stage in stages {
-                let place = stage.place();
-                nodes.push(TreeNode { rank: Rank::Stage, place, name: &stage.name });
+                let placement = stage.placement();
+                nodes.push(TreeNode { rank: Rank::Stage, placement, name: &stage.name });
                 for group in stage.groups.iter().filter(|group| group.valid.contains(day)) {
-                    let place = Place { group: Some(&group.key), ..place };
-                    nodes.push(TreeNode { rank: Rank::Group, place, name: &group.name });
+                    let placement = Placement { group: Some(&group.key), ..placement };
+                    nodes.push(TreeNode { rank: Rank::Group, placement, name: &group.name });
                 }
             }
         }
@@ -161,21 +161,21 @@ impl Tree {
         self.stages.iter().flat_map(|stage| &stage.groups)
     }
 
-    fn find(&self, metric: &Metric, holds: impl Fn(&Validity) -> bool) -> Place<'_> {
+    fn find(&self, metric: &Metric, holds: impl Fn(&Validity) -> bool) -> Placement<'_> {
         let stage = |key: &str| {
             let named = |stage: &&Stage| stage.slug == key && holds(&stage.valid);
-            self.stages.iter().find(named).map(Stage::place)
+            self.stages.iter().find(named).map(Stage::placement)
         };
         let group = |key: &str| {
             self.stages.iter().find_map(|stage| {
                 let named = |group: &&Group| group.slug == key && holds(&group.valid);
                 let group = stage.groups.iter().find(named)?;
-                Some(Place { group: Some(&group.key), ..stage.place() })
+                Some(Placement { group: Some(&group.key), ..stage.placement() })
             })
         };
         let section = |key: &str| {
             let section = self.sections.iter().find(|section| section.slug == key)?;
-            Some(Place { section: Some(&section.key), ..Place::default() })
+            Some(Placement { section: Some(&section.key), ..Placement::default() })
         };
         let by_group = metric.group.as_deref().and_then(|key| group(key).or_else(|| stage(key)));
         by_group
@@ -186,8 +186,8 @@ impl Tree {
 }
 
 impl Stage {
-    fn place(&self) -> Place<'_> {
-        Place { section: self.section.as_deref(), stage: Some(&self.key), group: None }
+    fn placement(&self) -> Placement<'_> {
+        Placement { section: self.section.as_deref(), stage: Some(&self.key), group: None }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Small dictionaries: what a definition means, and what is said about a bad one.
 
-use super::{Dictionary, Operator, Part, Paths, Place, Rank, Uncounted};
+use super::{DefinitionKind, Dictionary, Operator, Paths, Placement, Rank, Uncounted};
 use crate::calendar::Day;
 
 const TREE: &str = "stages:\n  plan:\n    section: dev\n    groups: {planning: {name: P}}\n";
@@ -8,9 +8,9 @@ const EVENTS: &str = "- {action: opened}\n- {action: closed}\n- {action: file_mo
 
 fn dictionary(stages: &str, events: &str, metrics: &str) -> Dictionary {
     Dictionary::from_texts(&[
-        (Part::Stages, "stages.yml", stages),
-        (Part::Events, "events.yml", events),
-        (Part::Metrics, "metrics.yml", metrics),
+        (DefinitionKind::Stages, "stages.yml", stages),
+        (DefinitionKind::Events, "events.yml", events),
+        (DefinitionKind::Metrics, "metrics.yml", metrics),
     ])
 }
 
@@ -360,8 +360,8 @@ fn a_group_or_stage_holds_in_one_place_at_a_time() {
         assert_eq!(found, expected, "{text}");
     }
     let twice = Dictionary::from_texts(&[
-        (Part::Stages, "a.yml", "stages: {plan: {section: dev}}"),
-        (Part::Stages, "b.yml", "stages: {Plan: {section: ops}}"),
+        (DefinitionKind::Stages, "a.yml", "stages: {plan: {section: dev}}"),
+        (DefinitionKind::Stages, "b.yml", "stages: {Plan: {section: ops}}"),
     ]);
     assert_eq!(
         problems(&twice),
@@ -391,15 +391,15 @@ stages:
 ";
 
 #[test]
-fn a_metric_hangs_where_its_group_hangs_on_that_day() {
-    let place = |section, stage, group| Place { section, stage, group };
+fn a_metric_has_the_node_of_its_group_on_that_day() {
+    let place = |section, stage, group| Placement { section, stage, group };
     let (dev, ops) = (Some("dev"), Some("ops"));
     for (owner, on, expected) in [
         ("product_group: ideas", "2024-01-01", place(dev, Some("plan"), Some("ideas"))),
         ("product_group: Ideas", "1999-01-01", place(dev, Some("plan"), Some("ideas"))),
         ("product_group: code review", "2023-12-31", place(dev, Some("plan"), Some("code-review"))),
-        ("product_group: code review", "2024-01-01", Place::default()),
-        ("product_group: code review", "2024-01-31", Place::default()),
+        ("product_group: code review", "2024-01-01", Placement::default()),
+        ("product_group: code review", "2024-01-31", Placement::default()),
         (
             "product_group: code review",
             "2024-02-01",
@@ -416,9 +416,9 @@ fn a_metric_hangs_where_its_group_hangs_on_that_day() {
             place(ops, Some("deploy"), Some("delivery")),
         ),
         ("product_group: release", "2024-02-29", place(ops, Some("release"), Some("release"))),
-        ("product_group: release", "2024-03-01", Place::default()),
+        ("product_group: release", "2024-03-01", Placement::default()),
         ("product_group: deploy", "2024-03-01", place(ops, Some("deploy"), None)),
-        ("product_group: deploy", "2024-02-29", Place::default()),
+        ("product_group: deploy", "2024-02-29", Placement::default()),
         (
             "product_group: gone, product_stage: 'devops::plan'",
             "2024-01-01",
@@ -427,12 +427,12 @@ fn a_metric_hangs_where_its_group_hangs_on_that_day() {
         ("product_stage: deploy, product_section: ops", "2024-01-01", place(ops, None, None)),
         ("product_section: 'section::ops'", "2024-01-01", place(ops, None, None)),
         ("product_group: loose", "2025-01-01", place(None, Some("loose"), None)),
-        ("description: none", "2025-01-01", Place::default()),
+        ("description: none", "2025-01-01", Placement::default()),
     ] {
         let dictionary =
             dictionary(MOVING, EVENTS, &format!("{{key_path: a, events: [opened], {owner}}}"));
         assert!(!dictionary.has_errors(), "{:?}", problems(&dictionary));
-        let found = dictionary.tree.place(&dictionary.metrics[0], day(on));
+        let found = dictionary.tree.placement(&dictionary.metrics[0], day(on));
         assert_eq!(found, expected, "{owner} on {on}");
     }
 }
@@ -443,7 +443,7 @@ fn the_tree_of_a_day_in_file_order() {
     let nodes = |on: &str| {
         let nodes = tree.nodes_on(day(on));
         let keys = nodes.iter().map(|node| {
-            let Place { section, stage, group } = node.place;
+            let Placement { section, stage, group } = node.placement;
             let depth = match node.rank {
                 Rank::Section => "",
                 Rank::Stage => "/",
@@ -485,7 +485,7 @@ fn a_metric_holds_from_its_first_day_to_the_day_before_its_end() {
 }
 
 #[test]
-fn aggregates_become_metrics_or_lend_their_rules() {
+fn aggregates_become_metrics_or_give_their_rules() {
     let aggregate =
         "- {name: x, operator: AND, source: redis, time_frame: FRAMES, events: [opened, closed]}";
     let monthly = "counts_monthly.aggregated_metrics.x";
@@ -528,9 +528,9 @@ fn the_same_aggregate_twice_is_a_problem_only_when_it_differs() {
         ("- {name: x, operator: OR, time_frame: [28d, 7d], events: [opened]}", 1),
     ] {
         let found = Dictionary::from_texts(&[
-            (Part::Events, "events.yml", EVENTS),
-            (Part::Aggregates, "old.yml", first),
-            (Part::Aggregates, "new.yml", second),
+            (DefinitionKind::Events, "events.yml", EVENTS),
+            (DefinitionKind::Aggregates, "old.yml", first),
+            (DefinitionKind::Aggregates, "new.yml", second),
         ]);
         let expected = vec![
             "new.yml:1: error: [0]: aggregate `x` has two different definitions; the first is in \

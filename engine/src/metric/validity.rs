@@ -1,4 +1,4 @@
-//! From when until when something holds.
+//! The range of days in which a definition is valid.
 
 use super::yaml::View;
 use crate::calendar::Day;

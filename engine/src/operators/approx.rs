@@ -21,7 +21,7 @@ use datafusion::physical_expr::expressions::Literal;
 use datafusion::scalar::ScalarValue;
 
 use super::column::{for_each_key, is_user, user_keys};
-use super::single::{Peek, Single};
+use super::single_group::{EvaluateGroup, SingleGroup};
 use super::{COUNTING, external, state};
 use crate::users::{DEFAULT_PRECISION, Sketch};
 
@@ -92,7 +92,7 @@ impl AggregateUDFImpl for ApproxCountDistinct {
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let mut groups = ApproxGroups::new(precision(NAME, args.exprs)?)?;
         groups.grow(1);
-        Ok(Box::new(Single::new(groups)))
+        Ok(Box::new(SingleGroup::new(groups)))
     }
 
     fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
@@ -156,7 +156,7 @@ pub(super) fn precision(name: &str, arguments: &[Arc<dyn PhysicalExpr>]) -> Resu
 #[derive(Debug)]
 pub(super) struct ApproxGroups {
     empty: Sketch,
-    /// The stored form of a sketch that has seen nobody; with one hash behind it, of one user.
+    /// The stored form of an empty sketch; with one hash after it, of one user.
     header: Vec<u8>,
     sketches: Vec<Sketch>,
     /// Heap bytes of all sketches together.
@@ -274,14 +274,14 @@ impl GroupsAccumulator for ApproxGroups {
     }
 }
 
-impl Peek for ApproxGroups {
+impl EvaluateGroup for ApproxGroups {
     fn grow(&mut self, groups: usize) {
         if groups > self.sketches.len() {
             self.sketches.resize(groups, self.empty.clone());
         }
     }
 
-    fn peek(&self, group: usize) -> Result<ScalarValue> {
+    fn evaluate_group(&self, group: usize) -> Result<ScalarValue> {
         let estimate = self.sketch(group).estimate().map_err(external)?;
         Ok(ScalarValue::Int64(Some(estimate.users as i64)))
     }

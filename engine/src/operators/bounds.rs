@@ -1,4 +1,5 @@
-//! The answer of functions that tell an estimate with its interval: a struct of three BIGINT.
+//! The result type of functions that return an estimate with its interval: a struct of three
+//! BIGINT.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use datafusion::logical_expr::ReturnFieldArgs;
 
 use super::values::{Values, must_be_bytes};
 use crate::users::Estimate;
-use crate::{Error, Result as Outcome};
+use crate::{Error, Result as EngineResult};
 
 /// What the argument `sigma` means, for documentations.
 pub(super) const SIGMA: &str = "The width of the interval, 1, 2 or 3 standard errors: it contains \
@@ -24,7 +25,7 @@ fn fields() -> Fields {
     Fields::from(vec![field("low"), field("estimate"), field("high")])
 }
 
-/// The type of the answer of a function of a sketch and, if told, standard errors.
+/// The result type of a function of a sketch and, optionally, standard errors.
 ///
 /// # Errors
 /// When the arguments are others.
@@ -49,9 +50,9 @@ pub(super) fn answers(name: &str, args: &ReturnFieldArgs<'_>) -> Result<DataType
 /// When a sketch cannot be read, or sigma is none of 1, 2 and 3.
 pub(super) fn answer<T>(
     columns: &[ArrayRef],
-    read: fn(&[u8]) -> Outcome<T>,
-    estimate: fn(&T, u8) -> Outcome<Estimate>,
-) -> Outcome<ArrayRef> {
+    read: fn(&[u8]) -> EngineResult<T>,
+    estimate: fn(&T, u8) -> EngineResult<Estimate>,
+) -> EngineResult<ArrayRef> {
     let (column, sigmas) = match columns {
         [column] => (column, None),
         [column, sigmas] => (column, Some(cast(sigmas, &DataType::Int64)?)),
@@ -70,7 +71,7 @@ pub(super) fn answer<T>(
                 _ => Err(Error::input(format!("sigma must be 1, 2 or 3, not {sigma}"))),
             }
         })
-        .collect::<Outcome<_>>()?;
+        .collect::<EngineResult<_>>()?;
     let column = |of: fn(&Estimate) -> u64| -> ArrayRef {
         Arc::new(estimates.iter().map(|e| e.as_ref().map(|e| of(e) as i64)).collect::<Int64Array>())
     };

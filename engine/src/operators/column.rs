@@ -5,7 +5,7 @@ use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, UInt64Type};
 
-use crate::events::Users;
+use crate::events::UserKeys;
 use crate::users::Key;
 use crate::{Error, Result};
 
@@ -18,25 +18,25 @@ pub(super) fn is_countable(data_type: &DataType) -> bool {
 }
 
 /// Whether values of this type can be users, so that sketches of them agree everywhere. NULL
-/// without a type can: it is nobody.
+/// without a type can: it is no user.
 pub(super) fn is_user(data_type: &DataType) -> bool {
-    *data_type == DataType::Null || Users::form(data_type).is_some()
+    *data_type == DataType::Null || UserKeys::form(data_type).is_some()
 }
 
 /// Keys that are equal where the values are equal; the keys of another column are another matter.
-pub(super) fn any_keys(array: &ArrayRef) -> Result<Users> {
+pub(super) fn any_keys(array: &ArrayRef) -> Result<UserKeys> {
     match array.data_type() {
         DataType::Dictionary(_, values) if !is_text_or_binary(values) => {
             any_keys(&cast(array, values)?)
         }
-        DataType::UInt64 => Ok(Users::Ints(wrapped(array))),
-        other if is_integer_inside(other) => Users::of(&cast(array, &DataType::Int64)?),
-        _ => Users::of(array),
+        DataType::UInt64 => Ok(UserKeys::Ints(wrapped(array))),
+        other if is_integer_inside(other) => UserKeys::of(&cast(array, &DataType::Int64)?),
+        _ => UserKeys::of(array),
     }
 }
 
 /// Keys in their canonical form: the same user has the same key in every column.
-pub(super) fn user_keys(array: &ArrayRef) -> Result<Users> {
+pub(super) fn user_keys(array: &ArrayRef) -> Result<UserKeys> {
     match array.data_type() {
         DataType::Dictionary(_, values) if !is_text_or_binary(values) => {
             user_keys(&cast(array, values)?)
@@ -44,9 +44,13 @@ pub(super) fn user_keys(array: &ArrayRef) -> Result<Users> {
         DataType::UInt64 => {
             let ints = wrapped(array);
             // Beyond the signed range (or in the place of a null) the text is the canonical form.
-            if ints.iter().all(|int| *int >= 0) { Ok(Users::Ints(ints)) } else { Users::of(array) }
+            if ints.iter().all(|int| *int >= 0) {
+                Ok(UserKeys::Ints(ints))
+            } else {
+                UserKeys::of(array)
+            }
         }
-        _ => Users::of(array),
+        _ => UserKeys::of(array),
     }
 }
 
@@ -58,7 +62,7 @@ pub(super) fn user_keys(array: &ArrayRef) -> Result<Users> {
 pub(super) fn for_each_key(
     values: &[ArrayRef],
     filter: Option<&BooleanArray>,
-    read: fn(&ArrayRef) -> Result<Users>,
+    read: fn(&ArrayRef) -> Result<UserKeys>,
     each: impl FnMut(usize, Key<'_>) -> Result<()>,
 ) -> Result<()> {
     let array = values.first().ok_or_else(|| Error::internal("an operator without an argument"))?;

@@ -1,6 +1,6 @@
-//! `exact_distinct(x)`: how many different values, exactly.
+//! `exact_distinct(x)`: the number of distinct values, exactly.
 //!
-//! It answers what `COUNT(DISTINCT x)` answers, from sets made to be filled fast
+//! The result is that of `COUNT(DISTINCT x)`, computed with sets made to be filled fast
 //! ([`GroupSets`]) instead of hash sets of values.
 
 use std::sync::{Arc, LazyLock};
@@ -19,9 +19,9 @@ use datafusion::scalar::ScalarValue;
 
 use super::column::{any_keys, for_each_key, is_countable};
 use super::group_sets::GroupSets;
-use super::single::{Peek, Single};
+use super::single_group::{EvaluateGroup, SingleGroup};
 use super::{COUNTING, exact_state, external, state};
-use crate::users::Numbering;
+use crate::users::IdDictionary;
 
 const NAME: &str = "exact_distinct";
 
@@ -88,7 +88,7 @@ impl AggregateUDFImpl for ExactDistinct {
     fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let mut groups = ExactGroups::default();
         groups.grow(1);
-        Ok(Box::new(Single::new(groups)))
+        Ok(Box::new(SingleGroup::new(groups)))
     }
 
     fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
@@ -150,13 +150,13 @@ impl GroupsAccumulator for ExactGroups {
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
         let sets = self.sets.take(emit_to);
-        self.sets.tidy().map_err(external)?;
+        self.sets.drop_unused_keys().map_err(external)?;
         Ok(Arc::new(sets.iter().map(|set| set.len() as i64).collect::<Int64Array>()))
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
         let sets = self.sets.take(emit_to);
-        let keys = self.sets.numbering().map(Numbering::keys);
+        let keys = self.sets.dictionary().map(IdDictionary::keys);
         let mut writer = state::Writer::new(sets.len());
         // Each set is let go as soon as it is written: both forms of all would take twice as much.
         for set in sets {
@@ -164,7 +164,7 @@ impl GroupsAccumulator for ExactGroups {
             writer.end();
         }
         drop(keys);
-        self.sets.tidy().map_err(external)?;
+        self.sets.drop_unused_keys().map_err(external)?;
         writer.finish()
     }
 
@@ -173,8 +173,8 @@ impl GroupsAccumulator for ExactGroups {
         values: &[ArrayRef],
         opt_filter: Option<&BooleanArray>,
     ) -> Result<Vec<ArrayRef>> {
-        let nobody = exact_state::NOBODY;
-        state::of_rows(values, opt_filter, any_keys, nobody, |key, bytes| key.write(bytes))
+        let empty_state = exact_state::EMPTY_STATE;
+        state::of_rows(values, opt_filter, any_keys, empty_state, |key, bytes| key.write(bytes))
     }
 
     fn size(&self) -> usize {
@@ -190,12 +190,12 @@ impl ExactGroups {
     }
 }
 
-impl Peek for ExactGroups {
+impl EvaluateGroup for ExactGroups {
     fn grow(&mut self, groups: usize) {
         self.sets.grow(groups);
     }
 
-    fn peek(&self, group: usize) -> Result<ScalarValue> {
+    fn evaluate_group(&self, group: usize) -> Result<ScalarValue> {
         Ok(ScalarValue::Int64(Some(self.sets.count(group) as i64)))
     }
 }

@@ -1,6 +1,6 @@
-//! The bytes of one group of `exact_distinct` between the two halves of the aggregation.
+//! The partial state of one group of `exact_distinct`.
 //!
-//! Parts of a query number their values on their own, so a state carries the values:
+//! Each part of a query assigns its own ids, so a state contains the values:
 //!
 //! * `1`, then a [written](UserSet::write) set of integers from 0 to 2^32 - 1; or
 //! * `2`, then each key as [`Key::write`] has it.
@@ -10,12 +10,12 @@ use crate::users::{Key, Keys, UserSet};
 use crate::{Error, Result};
 
 /// The state of a group without a value; a key behind it makes it the state of one value.
-pub(super) const NOBODY: &[u8] = &[KEYS];
+pub(super) const EMPTY_STATE: &[u8] = &[KEYS];
 
 const SET: u8 = 1;
 const KEYS: u8 = 2;
 
-/// Appends the state of a group; `keys` are those of its numbering, if it has one.
+/// Appends the state of a group; `keys` are those of its dictionary, if it has one.
 ///
 /// # Errors
 /// When a number of the set has no key.
@@ -39,7 +39,7 @@ pub(super) fn write(set: &UserSet, keys: Option<&Keys<'_>>, bytes: &mut Vec<u8>)
 /// When the bytes are no state.
 pub(super) fn read(bytes: &[u8], sets: &mut GroupSets, group: usize) -> Result<()> {
     match bytes.split_first() {
-        Some((&SET, set)) => sets.insert_written(group, set),
+        Some((&SET, set)) => sets.insert_encoded(group, set),
         Some((&KEYS, mut rest)) => {
             while !rest.is_empty() {
                 let (key, behind) =

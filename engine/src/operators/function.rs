@@ -1,4 +1,4 @@
-//! What DataFusion asks of every function, answered once: an operator only says what is its own.
+//! The parts of DataFusion's function traits that are the same for every function.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -15,9 +15,9 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-use super::single::{Peek, Single};
+use super::single_group::{EvaluateGroup, SingleGroup};
 use super::{external, state};
-use crate::{Error, Result as Outcome};
+use crate::{Error, Result as EngineResult};
 
 /// An aggregate function with groups of type `G`.
 pub(super) struct Aggregate<G> {
@@ -56,7 +56,7 @@ impl<G> Hash for Aggregate<G> {
     }
 }
 
-impl<G: Peek + fmt::Debug + Sync + 'static> AggregateUDFImpl for Aggregate<G> {
+impl<G: EvaluateGroup + fmt::Debug + Sync + 'static> AggregateUDFImpl for Aggregate<G> {
     fn name(&self) -> &str {
         self.name
     }
@@ -88,7 +88,7 @@ impl<G: Peek + fmt::Debug + Sync + 'static> AggregateUDFImpl for Aggregate<G> {
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let mut groups = (self.nothing)(&args)?;
         groups.grow(1);
-        Ok(Box::new(Single::new(groups)))
+        Ok(Box::new(SingleGroup::new(groups)))
     }
 
     fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
@@ -124,7 +124,7 @@ pub(super) struct Scalar {
     /// The type of the answer, or an error for arguments that it cannot have.
     pub(super) answers: fn(&ReturnFieldArgs<'_>) -> Result<DataType>,
     /// The answers of as many rows as the columns have.
-    pub(super) answer: fn(&[ArrayRef]) -> Outcome<ArrayRef>,
+    pub(super) answer: fn(&[ArrayRef]) -> EngineResult<ArrayRef>,
 }
 
 impl fmt::Debug for Scalar {
@@ -205,6 +205,6 @@ pub(super) fn names(aliases: &[&str]) -> Vec<String> {
 }
 
 /// Arguments as they are.
-pub(super) fn as_they_are(arguments: &[DataType]) -> Result<Vec<DataType>> {
+pub(super) fn unchanged_types(arguments: &[DataType]) -> Result<Vec<DataType>> {
     Ok(arguments.to_vec())
 }

@@ -1,44 +1,43 @@
-//! One exact set of values per group, over numbers that all groups share.
+//! One exact set of values per group, over ids that all groups share.
 //!
-//! Integers from 0 to 2^32 - 1 are their own numbers at first: nothing has to be looked up, and
-//! for the ids of a real product, which are dense, nothing is faster. What is seen decides when
-//! that ends, not a setting. From then on every key is numbered in the order of first sight
-//! ([`Numbering`]), and the sets that exist are numbered anew. It ends for good
+//! Integers from 0 to 2^32 - 1 are their own ids at first: no lookup is needed, which is fastest
+//! for dense ids. As soon as that is no longer efficient, every key gets an id in the order of
+//! first sight ([`IdDictionary`]), and existing sets are converted. This happens once,
 //!
-//! * at the first key that is no such integer;
-//! * when the sets would be mostly gaps: [`SPARSE`] times more numbers than values, and more than
-//!   [`WASTE`] bytes for each value of each group. A set takes up to 24 bytes for every page of
-//!   65,536 numbers below its largest, so this happens to many groups of far-flung values.
-//!   A single group of a million random 32-bit values is better off as it is.
+//! * at the first key that is not such an integer;
+//! * when the sets are sparse: [`MIN_SPARSITY`] times more ids than values, and more than
+//!   [`MAX_BYTES_PER_VALUE`] bytes for each value of each group. A set takes up to 24 bytes for
+//!   every page of 65,536 ids below its largest, so this happens with many groups of scattered
+//!   values. A single group of a million random 32-bit values stays as it is.
 
 use datafusion::logical_expr::EmitTo;
 
 use crate::store::{Container, containers, numbers};
-use crate::users::{Key, Numbering, UserSet};
+use crate::users::{IdDictionary, Key, UserSet};
 use crate::{Error, Result};
 
-/// Up to this many bytes nobody asks whether the sets are mostly gaps.
-const PATIENCE: usize = 4 << 20;
+/// Up to this many bytes the density of the sets is not checked.
+const MIN_CHECKED_BYTES: usize = 4 << 20;
 /// Bytes per value and group from which on they may be.
-const WASTE: u64 = 128;
+const MAX_BYTES_PER_VALUE: u64 = 128;
 /// How many times more numbers than values there must be.
-const SPARSE: u64 = 8;
+const MIN_SPARSITY: u64 = 8;
 
 /// The sets of all groups of one accumulator.
 #[derive(Debug)]
 pub(super) struct GroupSets {
     sets: Vec<UserSet>,
     /// `None` while integers are their own numbers.
-    numbering: Option<Numbering>,
+    dictionary: Option<IdDictionary>,
     /// Heap bytes of all sets together.
     heap: usize,
     /// The heap size at which to look for gaps next.
-    limit: usize,
+    next_check: usize,
 }
 
 impl Default for GroupSets {
     fn default() -> Self {
-        Self { sets: Vec::new(), numbering: None, heap: 0, limit: PATIENCE }
+        Self { sets: Vec::new(), dictionary: None, heap: 0, next_check: MIN_CHECKED_BYTES }
     }
 }
 
@@ -56,41 +55,41 @@ impl GroupSets {
     /// When there are more than 2^32 - 1 different values.
     #[inline]
     pub(super) fn insert(&mut self, group: usize, key: Key<'_>) -> Result<()> {
-        let number = match &mut self.numbering {
-            Some(numbering) => numbering.number(0, key, key.hash())?,
-            None => match own_number(key) {
+        let number = match &mut self.dictionary {
+            Some(dictionary) => dictionary.id(0, key, key.hash())?,
+            None => match direct_id(key) {
                 Some(number) => number,
-                None => self.renumber(own_key)?.number(0, key, key.hash())?,
+                None => self.renumber(direct_key)?.id(0, key, key.hash())?,
             },
         };
         self.sets[group].insert_counting(number, &mut self.heap);
-        if self.heap > self.limit { self.look_for_gaps() } else { Ok(()) }
+        if self.heap > self.next_check { self.check_density() } else { Ok(()) }
     }
 
     /// Adds a [written](UserSet::write) set of integers that are their own numbers to a group.
     ///
     /// # Errors
     /// When the bytes are no such set.
-    pub(super) fn insert_written(&mut self, group: usize, bytes: &[u8]) -> Result<()> {
-        if self.numbering.is_some() {
+    pub(super) fn insert_encoded(&mut self, group: usize, bytes: &[u8]) -> Result<()> {
+        if self.dictionary.is_some() {
             let mut set = UserSet::default();
             set.union_with_written(bytes, &mut 0)?;
-            let mut keys = set.iter().filter_map(own_key);
+            let mut keys = set.iter().filter_map(direct_key);
             return keys.try_for_each(|key| self.insert(group, key));
         }
         self.sets[group].union_with_written(bytes, &mut self.heap)?;
-        if self.heap > self.limit { self.look_for_gaps() } else { Ok(()) }
+        if self.heap > self.next_check { self.check_density() } else { Ok(()) }
     }
 
-    /// Adds a set as it lies in a [store](crate::store) to a group.
+    /// Adds a set of a [store](crate::store), in its stored form, to a group.
     ///
     /// # Errors
     /// When the bytes are no such set.
     pub(super) fn insert_stored(&mut self, group: usize, bytes: &[u8]) -> Result<()> {
-        if self.numbering.is_some() {
+        if self.dictionary.is_some() {
             let mut stored = Vec::new();
             numbers(bytes, |number| stored.push(number))?;
-            let mut keys = stored.into_iter().filter_map(own_key);
+            let mut keys = stored.into_iter().filter_map(direct_key);
             return keys.try_for_each(|key| self.insert(group, key));
         }
         let (set, heap) = (&mut self.sets[group], &mut self.heap);
@@ -100,7 +99,7 @@ impl GroupSets {
                 set.insert_counting(u32::from(high) << 16 | u32::from(low), heap);
             }),
         })?;
-        if self.heap > self.limit { self.look_for_gaps() } else { Ok(()) }
+        if self.heap > self.next_check { self.check_density() } else { Ok(()) }
     }
 
     /// The number of different values of a group.
@@ -108,17 +107,17 @@ impl GroupSets {
         self.sets.get(group).map_or(0, UserSet::len)
     }
 
-    /// The set of a group; `None` if it has seen nobody.
+    /// The set of a group; `None` if there is no such group.
     pub(super) fn set(&self, group: usize) -> Option<&UserSet> {
         self.sets.get(group)
     }
 
-    /// The numbering behind the sets; `None` while integers are their own numbers.
-    pub(super) fn numbering(&self) -> Option<&Numbering> {
-        self.numbering.as_ref()
+    /// The dictionary of the ids in the sets; `None` while integers are their own ids.
+    pub(super) fn dictionary(&self) -> Option<&IdDictionary> {
+        self.dictionary.as_ref()
     }
 
-    /// Takes the first groups out; the others move down. [`tidy`](Self::tidy) must follow when the
+    /// Takes the first groups out; the others move down. [`drop_unused_keys`](Self::drop_unused_keys) must follow when the
     /// numbers of the sets are no longer needed.
     pub(super) fn take(&mut self, emit_to: EmitTo) -> Vec<UserSet> {
         let taken = emit_to.take_needed(&mut self.sets);
@@ -127,19 +126,19 @@ impl GroupSets {
     }
 
     /// Forgets the keys of groups that have left, as soon as most keys are theirs: where groups
-    /// come in order, they leave in small parts, and the numbering must not outgrow the rest.
+    /// come in order, they leave in small parts, and the dictionary must not outgrow the sets.
     ///
     /// # Errors
     /// None that can happen: there are fewer keys than before.
-    pub(super) fn tidy(&mut self) -> Result<()> {
+    pub(super) fn drop_unused_keys(&mut self) -> Result<()> {
         if self.sets.is_empty() {
             *self = Self::default();
             return Ok(());
         }
         let values: u64 = self.sets.iter().map(UserSet::len).sum();
-        match self.numbering.take_if(|numbering| values < u64::from(numbering.len()) / 2) {
-            Some(numbering) => {
-                let keys = numbering.keys();
+        match self.dictionary.take_if(|dictionary| values < u64::from(dictionary.len()) / 2) {
+            Some(dictionary) => {
+                let keys = dictionary.keys();
                 self.renumber(|number| keys.get(number).map(|(_, key)| key)).map(drop)
             }
             None => Ok(()),
@@ -150,7 +149,7 @@ impl GroupSets {
     pub(super) fn size(&self) -> usize {
         self.sets.capacity() * size_of::<UserSet>()
             + self.heap
-            + self.numbering.as_ref().map_or(0, Numbering::size)
+            + self.dictionary.as_ref().map_or(0, IdDictionary::size)
     }
 
     /// What [`size`](Self::size) must be, counted from scratch.
@@ -158,49 +157,52 @@ impl GroupSets {
     pub(super) fn recount(&self) -> usize {
         self.sets.capacity() * size_of::<UserSet>()
             + self.sets.iter().map(UserSet::size).sum::<usize>()
-            + self.numbering.as_ref().map_or(0, Numbering::size)
+            + self.dictionary.as_ref().map_or(0, IdDictionary::size)
     }
 
     #[cold]
-    fn look_for_gaps(&mut self) -> Result<()> {
+    fn check_density(&mut self) -> Result<()> {
         let values: u64 = self.sets.iter().map(UserSet::len).sum();
-        if self.heap as u64 > values * WASTE {
+        if self.heap as u64 > values * MAX_BYTES_PER_VALUE {
             let mut distinct = UserSet::default();
             for set in &self.sets {
                 distinct.union_with(set);
             }
             let largest = distinct.iter().last().map_or(0, u64::from);
-            if largest > distinct.len() * SPARSE {
-                return self.renumber(own_key).map(drop);
+            if largest > distinct.len() * MIN_SPARSITY {
+                return self.renumber(direct_key).map(drop);
             }
         }
         // Asked again each time the sets have doubled, so the answers cost little altogether.
-        self.limit = self.heap * 2;
+        self.next_check = self.heap * 2;
         Ok(())
     }
 
     /// Numbers the keys in the sets anew, given the key of each number.
     #[cold]
-    fn renumber<'a>(&mut self, key_of: impl Fn(u32) -> Option<Key<'a>>) -> Result<&mut Numbering> {
-        let mut numbering = Numbering::default();
+    fn renumber<'a>(
+        &mut self,
+        key_of: impl Fn(u32) -> Option<Key<'a>>,
+    ) -> Result<&mut IdDictionary> {
+        let mut dictionary = IdDictionary::default();
         self.heap = 0;
-        self.limit = usize::MAX;
+        self.next_check = usize::MAX;
         for set in &mut self.sets {
             let mut numbered = UserSet::default();
             for number in set.iter() {
                 let key =
                     key_of(number).ok_or_else(|| Error::internal("a number without a key"))?;
-                let number = numbering.number(0, key, key.hash())?;
+                let number = dictionary.id(0, key, key.hash())?;
                 numbered.insert_counting(number, &mut self.heap);
             }
             *set = numbered;
         }
-        Ok(self.numbering.insert(numbering))
+        Ok(self.dictionary.insert(dictionary))
     }
 }
 
 #[inline]
-fn own_number(key: Key<'_>) -> Option<u32> {
+fn direct_id(key: Key<'_>) -> Option<u32> {
     match key {
         Key::Int(int) => u32::try_from(int).ok(),
         Key::Wide(_) | Key::Text(_) => None,
@@ -208,7 +210,7 @@ fn own_number(key: Key<'_>) -> Option<u32> {
 }
 
 /// The key that is this number; there always is one.
-fn own_key(number: u32) -> Option<Key<'static>> {
+fn direct_key(number: u32) -> Option<Key<'static>> {
     Some(Key::Int(i64::from(number)))
 }
 
@@ -218,7 +220,7 @@ mod tests {
 
     use datafusion::logical_expr::EmitTo;
 
-    use super::{GroupSets, Key, PATIENCE};
+    use super::{GroupSets, Key, MIN_CHECKED_BYTES};
 
     /// Fills groups of `per_group` values each with the given integers, and says whether the
     /// values were numbered in the end.
@@ -235,19 +237,19 @@ mod tests {
             let expected: BTreeSet<i64> = (0..per_group).map(|at| value(group, at)).collect();
             assert_eq!(sets.count(group), expected.len() as u64, "group {group}");
         }
-        let numbered = sets.numbering().is_some();
+        let numbered = sets.dictionary().is_some();
         let heap = sets.heap;
-        assert!(heap < PATIENCE * 2 || heap / (groups * per_group) < 200, "{heap} bytes");
+        assert!(heap < MIN_CHECKED_BYTES * 2 || heap / (groups * per_group) < 200, "{heap} bytes");
         assert_eq!(sets.take(EmitTo::First(groups / 2)).len(), groups / 2);
         assert_eq!(sets.size(), sets.recount());
         assert_eq!(sets.take(EmitTo::All).len(), groups - groups / 2);
-        sets.tidy().unwrap();
+        sets.drop_unused_keys().unwrap();
         assert_eq!(sets.size(), 0);
         numbered
     }
 
     #[test]
-    fn keys_of_groups_that_left_are_forgotten() {
+    fn keys_of_emitted_groups_are_dropped() {
         let mut sets = GroupSets::default();
         let mut most = 0;
         for group in 0..1_000 {
@@ -257,7 +259,7 @@ mod tests {
             }
             let left = sets.take(EmitTo::First(1));
             assert_eq!(left[0].len(), if group == 0 { 0 } else { 100 });
-            sets.tidy().unwrap();
+            sets.drop_unused_keys().unwrap();
             assert_eq!((sets.count(0), sets.size()), (100, sets.recount()));
             most = most.max(sets.size());
         }
@@ -270,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_seen_decides_whether_values_are_numbered() {
+    fn the_values_decide_whether_ids_are_assigned() {
         // Dense ids, a few or many groups: their own numbers.
         assert!(!check(120, 2_000, |group, at| (group * 100 + at * 7) as i64));
         assert!(!check(2_000, 20, |group, at| (group * 20 + at) as i64));

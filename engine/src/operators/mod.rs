@@ -8,7 +8,7 @@
 //! | `hll_agg(x)` and others | sketches as values | [`hll`] |
 //! | `hll_sketch_agg(x)`, `theta_sketch_agg(x)` and others | sketches that other engines read | [`sketches`] |
 //!
-//! An operator is written once, for many groups at a time; `single.rs` makes the same code answer
+//! An operator is written once, for many groups at a time; `single_group.rs` makes the same code answer
 //! queries without groups, and windows. Between the two halves of an aggregation a group travels
 //! as one value of a `LargeBinary` column (`state.rs`): offsets of 32 bits would end at 2 GiB for
 //! all groups together. A state that cannot be read is an error, never skipped.
@@ -22,10 +22,10 @@ mod exact;
 mod exact_state;
 mod function;
 mod group_sets;
+mod group_state;
 mod hll;
-mod parts;
 mod planning;
-mod single;
+mod single_group;
 mod sketches;
 mod state;
 mod stored;
@@ -41,7 +41,7 @@ pub use aggregate::{CountDistinctRule, DistinctAggregateExec, physical_rules};
 pub use approx::ApproxCountDistinct;
 pub use exact::ExactDistinct;
 pub use planning::Planning;
-pub use stored::{people_type, rollup_distinct, store_number, stored_people};
+pub use stored::{rollup_distinct, store_number, stored_users, stored_users_type};
 
 use crate::Error;
 

@@ -23,7 +23,7 @@ impl Default for Planning {
 }
 
 // Written by hand for the names in `entries`: those of DataFusion's macro lack the prefix, and
-// nobody could SHOW what was SET.
+// SHOW would not find what was SET.
 impl ExtensionOptions for Planning {
     fn as_any(&self) -> &dyn Any {
         self

@@ -1,4 +1,4 @@
-//! How the groups of an operator travel: one column of `LargeBinary`, one value per group.
+//! Partial states of an operator: one column of `LargeBinary`, one value per group.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use datafusion::logical_expr::utils::format_state_name;
 
 use super::column::for_each_key;
 use super::external;
-use crate::events::Users;
+use crate::events::UserKeys;
 use crate::users::Key;
 
 /// The one field of the state of an operator.
@@ -52,34 +52,34 @@ impl Writer {
     }
 }
 
-/// The states of groups of one row each: `nobody`, the state of a group without a value, and
+/// The states of groups of one row each: `empty_state`, the state of a group without a value, and
 /// behind it what `append` makes of the row's value, if it has one that counts.
 pub(super) fn of_rows(
     values: &[ArrayRef],
     filter: Option<&BooleanArray>,
-    read: fn(&ArrayRef) -> crate::Result<Users>,
-    nobody: &[u8],
+    read: fn(&ArrayRef) -> crate::Result<UserKeys>,
+    empty_state: &[u8],
     append: impl Fn(Key<'_>, &mut Vec<u8>),
 ) -> Result<Vec<ArrayRef>> {
     let rows = values.first().map_or(0, |values| values.len());
     let mut writer = Writer::new(rows);
     let mut done = 0;
-    let nobody_until = |writer: &mut Writer, rows: Range<usize>| {
+    let pad_with_empty = |writer: &mut Writer, rows: Range<usize>| {
         for _ in rows {
-            writer.bytes().extend(nobody);
+            writer.bytes().extend(empty_state);
             writer.end();
         }
     };
     for_each_key(values, filter, read, |row, key| {
-        nobody_until(&mut writer, done..row);
-        writer.bytes().extend(nobody);
+        pad_with_empty(&mut writer, done..row);
+        writer.bytes().extend(empty_state);
         append(key, writer.bytes());
         writer.end();
         done = row + 1;
         Ok(())
     })
     .map_err(external)?;
-    nobody_until(&mut writer, done..rows);
+    pad_with_empty(&mut writer, done..rows);
     writer.finish()
 }
 

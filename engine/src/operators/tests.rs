@@ -16,7 +16,7 @@ use proptest::prelude::{Just, Strategy, any, prop_assert, prop_oneof, proptest};
 
 use super::approx::ApproxGroups;
 use super::exact::ExactGroups;
-use super::single::Single;
+use super::single_group::SingleGroup;
 use super::{aggregates, column, scalars, state};
 
 /// An operator whose own count of its bytes can be checked.
@@ -355,7 +355,7 @@ fn the_upper_half_of_unsigned_integers_is_counted() {
 }
 
 #[test]
-fn null_without_a_type_is_nobody() {
+fn null_without_a_type_is_no_user() {
     let values: [ArrayRef; 1] = [Arc::new(NullArray::new(2))];
     for make in [exact, approx] {
         let states = make().convert_to_state(&values, None).unwrap();
@@ -367,7 +367,7 @@ fn null_without_a_type_is_nobody() {
 }
 
 #[test]
-fn large_parts_of_both_forms_come_together() {
+fn large_sets_of_both_forms_are_merged() {
     // Numbers of their own, on lists and bitsets; then keys that must be numbered.
     let parts: [Vec<i64>; 4] = [
         (0..70_000).collect(),
@@ -377,17 +377,17 @@ fn large_parts_of_both_forms_come_together() {
     ];
     let all: HashSet<i64> = parts.iter().flatten().copied().collect();
     for order in [[0, 1, 2, 3], [2, 0, 3, 1], [3, 2, 1, 0]] {
-        let mut whole = ExactGroups::default();
+        let mut combined = ExactGroups::default();
         for part in order.map(|at| &parts[at]) {
             let mut operator = exact();
             let values: ArrayRef = Arc::new(Int64Array::from(part.clone()));
             operator.update_batch(&[values], &vec![0; part.len()], None, 1).unwrap();
             let states = operator.state(EmitTo::All).unwrap();
             assert_eq!((operator.size(), operator.recount()), (0, 0));
-            whole.merge_batch(&states, &[0], 1).unwrap();
-            assert_eq!(whole.size(), whole.recount());
+            combined.merge_batch(&states, &[0], 1).unwrap();
+            assert_eq!(combined.size(), combined.recount());
         }
-        assert_eq!(counts(&whole.evaluate(EmitTo::All).unwrap()), [all.len() as i64]);
+        assert_eq!(counts(&combined.evaluate(EmitTo::All).unwrap()), [all.len() as i64]);
     }
 }
 
@@ -451,20 +451,20 @@ fn a_state_that_cannot_be_read_is_an_error() {
 fn one_group_answers_again_and_again() {
     let mut first = ExactGroups::default();
     first.update_batch(&[Arc::new(Int64Array::from(vec![0; 0]))], &[], None, 1).unwrap();
-    let mut single = Single::new(first);
-    let answer = |single: &mut Single<ExactGroups>| single.evaluate().unwrap();
+    let mut single = SingleGroup::new(first);
+    let answer = |single: &mut SingleGroup<ExactGroups>| single.evaluate().unwrap();
     assert_eq!(answer(&mut single), ScalarValue::Int64(Some(0)));
     for (value, expected) in [("a", 1), ("b", 2), ("a", 2), ("42", 3)] {
         single.update_batch(&[Arc::new(StringArray::from(vec![value]))]).unwrap();
         assert_eq!(answer(&mut single), ScalarValue::Int64(Some(expected)));
         assert_eq!(answer(&mut single), ScalarValue::Int64(Some(expected)));
     }
-    assert!(single.size() > size_of::<Single<ExactGroups>>());
+    assert!(single.size() > size_of::<SingleGroup<ExactGroups>>());
     let states: Vec<ArrayRef> =
         single.state().unwrap().iter().map(|state| state.to_array().unwrap()).collect();
     let mut second = ExactGroups::default();
     second.update_batch(&[Arc::new(Int64Array::from(vec![0; 0]))], &[], None, 1).unwrap();
-    let mut second = Single::new(second);
+    let mut second = SingleGroup::new(second);
     second.update_batch(&[Arc::new(StringArray::from(vec!["a", "z"]))]).unwrap();
     second.merge_batch(&states).unwrap();
     assert_eq!(answer(&mut second), ScalarValue::Int64(Some(4)));

@@ -1,13 +1,13 @@
 //! Approximate cells: one sketch each.
 
-use super::cell::{Cells, UNCOUNTED};
-use super::{CellBook, Terms, Users};
-use crate::events::{Batch, Overseer, Request, Scan, Seen, Sink};
+use super::cell::{CellFinder, UNCOUNTED};
+use super::{CellInterner, CellUsers, UserExpr};
+use crate::events::{Batch, Request, Scan, ScanObserver, ScanSummary, Sink};
 use crate::users::{Estimate, Sketch, hash_scope};
 use crate::{Error, Result};
 
-/// Batches between two looks at what the sketches take: a look goes through all of them.
-const SILENT: usize = 16;
+/// Batches between two reports of memory: a report adds up all sketches.
+const BATCHES_PER_REPORT: usize = 16;
 
 /// The sketches of all cells.
 #[derive(Debug)]
@@ -22,13 +22,13 @@ impl Sketches {
         Self { empty, cells }
     }
 
-    /// Users of some terms.
+    /// Users of an expression.
     ///
     /// # Errors
     /// For an intersection: sketches can only be united.
-    pub fn count(&self, terms: &Terms) -> Result<Estimate> {
+    pub fn count(&self, expr: &UserExpr) -> Result<Estimate> {
         let mut union = self.empty.clone();
-        for term in terms {
+        for term in expr {
             let [cells] = term.as_slice() else {
                 return Err(Error::input("sketches cannot be intersected")
                     .with("help", "count this metric exactly, without --approx"));
@@ -51,64 +51,64 @@ impl Sketches {
 pub(super) fn build(
     scan: &Scan,
     request: &Request<'_>,
-    book: &CellBook<'_>,
+    interner: &CellInterner<'_>,
     precision: u8,
-) -> Result<(Users, Vec<Vec<u64>>, Seen)> {
+) -> Result<(CellUsers, Vec<Vec<u64>>, ScanSummary)> {
     let empty = Sketch::new(precision)?;
-    let (sketchers, seen) = scan.run(request, || Sketcher {
-        cells: Cells::new(book, scan),
+    let (sinks, summary) = scan.run(request, || SketchSink {
+        cells: CellFinder::new(interner, scan),
         scan,
         scopes: vec![0],
         empty: &empty,
         sketches: Vec::new(),
-        overseer: request.overseer,
+        observer: request.observer,
         batches: 0,
-        told: 0,
+        reported: 0,
     })?;
     let mut tallies = Vec::new();
     let mut cells: Vec<Option<Sketch>> = Vec::new();
-    for sketcher in sketchers {
-        tallies.push(sketcher.cells.tally);
-        if cells.len() < sketcher.sketches.len() {
-            cells.resize(sketcher.sketches.len(), None);
+    for sink in sinks {
+        tallies.push(sink.cells.tally);
+        if cells.len() < sink.sketches.len() {
+            cells.resize(sink.sketches.len(), None);
         }
-        for (whole, part) in cells.iter_mut().zip(sketcher.sketches) {
-            match (whole.as_mut(), part) {
-                (Some(whole), Some(part)) => whole.merge(&part)?,
-                (None, part) => *whole = part,
+        for (total, more) in cells.iter_mut().zip(sink.sketches) {
+            match (total.as_mut(), more) {
+                (Some(total), Some(more)) => total.merge(&more)?,
+                (None, more) => *total = more,
                 (Some(_), None) => {}
             }
         }
     }
-    Ok((Users::Approx(Sketches { empty, cells }), tallies, seen))
+    Ok((CellUsers::Approx(Sketches { empty, cells }), tallies, summary))
 }
 
 /// One thread's sink, with sketches of its own.
-struct Sketcher<'a> {
-    cells: Cells<'a>,
+struct SketchSink<'a> {
+    cells: CellFinder<'a>,
     scan: &'a Scan,
     /// Hash of each scope by its name: codes depend on the order of arrival, names do not.
     scopes: Vec<u64>,
     empty: &'a Sketch,
     sketches: Vec<Option<Sketch>>,
-    overseer: &'a dyn Overseer,
+    observer: &'a dyn ScanObserver,
     batches: usize,
-    /// Bytes that the overseer was told of.
-    told: usize,
+    /// Bytes reported to the observer.
+    reported: usize,
 }
 
-impl Sketcher<'_> {
-    /// Tells what the sketches take more than the last time.
-    fn tell(&mut self) -> Result<()> {
+impl SketchSink<'_> {
+    /// Reports the growth of the sketches since the last report.
+    fn report_memory(&mut self) -> Result<()> {
         let heap: usize = self.sketches.iter().flatten().map(Sketch::size).sum();
         let size = heap + self.sketches.capacity() * size_of::<Option<Sketch>>();
-        let more = size.saturating_sub(self.told);
-        self.told += more;
-        self.overseer.takes(more)
+        let more = size.saturating_sub(self.reported);
+        self.reported += more;
+        self.observer.reserve(more)
     }
 }
 
-impl Sink for Sketcher<'_> {
+impl Sink for SketchSink<'_> {
     fn take(&mut self, batch: &Batch) -> Result<()> {
         self.cells.find(batch)?;
         let rows = &self.cells.rows;
@@ -126,7 +126,7 @@ impl Sink for Sketcher<'_> {
             Ok(())
         })?;
         self.batches += 1;
-        if self.batches.is_multiple_of(SILENT) { self.tell() } else { Ok(()) }
+        if self.batches.is_multiple_of(BATCHES_PER_REPORT) { self.report_memory() } else { Ok(()) }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Cells get numbers as they are met; every thread remembers those it met before.
+//! Assigns numbers to cells; every thread caches those that it has looked up.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{PoisonError, RwLock};
@@ -7,39 +7,39 @@ use crate::calendar::Day;
 use crate::events::{Batch, Codes, SKIP, Scan};
 use crate::{Error, Result};
 
-/// Marks the number of a cell whose event is not in the dictionary: tallied, not counted.
+/// Flag in the number of a cell whose event is not in the dictionary: tallied, not counted.
 pub(super) const UNCOUNTED: u32 = 1 << 31;
 /// Stands for "no cell": the row is skipped.
 pub(super) const NO_CELL: u32 = u32::MAX;
-/// The lookup table of one granule has at most this many places.
-const TABLE: u32 = 1 << 20;
+/// Maximum length of the lookup table of one bucket.
+const MAX_TABLE_LEN: u32 = 1 << 20;
 
 /// One cell of the roll-up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cell {
-    /// First day of the granule.
-    pub granule: Day,
+    /// First day of the bucket.
+    pub bucket: Day,
     /// Name of the event.
     pub event: String,
     /// One value for each dimension of the scan; `None` is "no value".
     pub dimensions: Vec<Option<String>>,
 }
 
-/// The register of all cells, shared by the threads of a scan.
+/// All cells and their numbers, shared by the threads of a scan.
 #[derive(Debug)]
-pub struct CellBook<'a> {
+pub struct CellInterner<'a> {
     counted: Option<&'a BTreeSet<String>>,
     cells: RwLock<HashMap<Box<[u32]>, u32>>,
 }
 
-impl<'a> CellBook<'a> {
-    /// An empty register; events outside of `counted` get cells that are not counted. `None`
+impl<'a> CellInterner<'a> {
+    /// No cells yet; events outside of `counted` get cells that are not counted. `None`
     /// counts every event.
     pub fn new(counted: Option<&'a BTreeSet<String>>) -> Self {
         Self { counted, cells: RwLock::default() }
     }
 
-    /// Number of a cell by its codes: granule, event, dimensions.
+    /// Number of a cell by its codes: bucket, event, dimensions.
     fn number(&self, key: &[u32], scan: &Scan) -> Result<u32> {
         if let Some(cell) = self.cells.read().unwrap_or_else(PoisonError::into_inner).get(key) {
             return Ok(*cell);
@@ -60,15 +60,15 @@ impl<'a> CellBook<'a> {
     }
 
     /// The cells given so far, by number.
-    pub(super) fn known(&self, scan: &Scan) -> Vec<Option<Cell>> {
+    pub(super) fn cells(&self, scan: &Scan) -> Vec<Option<Cell>> {
         let names = scan.events.labels();
-        let labels: Vec<_> = scan.books.iter().map(|book| book.labels()).collect();
+        let labels: Vec<_> = scan.interners.iter().map(|interner| interner.labels()).collect();
         let keys = self.cells.read().unwrap_or_else(PoisonError::into_inner);
         let mut cells = vec![None; keys.len()];
         for (key, number) in keys.iter() {
             let values = key[2..].iter().zip(&labels);
             cells[(number & !UNCOUNTED) as usize] = Some(Cell {
-                granule: Day::new(key[0] as i32),
+                bucket: Day::new(key[0] as i32),
                 event: names[key[1] as usize].clone().unwrap_or_default(),
                 dimensions: values.map(|(code, labels)| labels[*code as usize].clone()).collect(),
             });
@@ -82,7 +82,7 @@ impl<'a> CellBook<'a> {
         scan: &Scan,
         tallies: &[Vec<u64>],
     ) -> (Vec<Cell>, Vec<u64>, BTreeMap<String, u64>) {
-        let cells: Vec<Cell> = self.known(scan).into_iter().flatten().collect();
+        let cells: Vec<Cell> = self.cells(scan).into_iter().flatten().collect();
         let keys = self.cells.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut events = vec![0; keys.len()];
         let mut unmapped = BTreeMap::new();
@@ -99,17 +99,17 @@ impl<'a> CellBook<'a> {
     }
 }
 
-/// One thread's way from rows to cell numbers.
+/// Maps rows to cell numbers, for one thread.
 ///
-/// The codes of a row are packed into one index, so many bits for each column; per granule a
+/// The codes of a row are packed into one index, so many bits for each column; per bucket a
 /// table (or a map, if the table would be large) gives the cell of an index.
-pub(super) struct Cells<'a> {
-    book: &'a CellBook<'a>,
+pub(super) struct CellFinder<'a> {
+    interner: &'a CellInterner<'a>,
     scan: &'a Scan,
     /// Bits that each column's codes take in the packed index.
     bits: Vec<u32>,
-    /// By granule.
-    known: HashMap<i32, Known>,
+    /// By bucket.
+    known: HashMap<i32, CellLookup>,
     /// Events by cell.
     pub(super) tally: Vec<u64>,
     /// The cell of every row of the last batch; [`NO_CELL`] for rows to skip.
@@ -117,16 +117,16 @@ pub(super) struct Cells<'a> {
     packed: Vec<u64>,
 }
 
-enum Known {
+enum CellLookup {
     Table(Vec<u32>),
     Map(HashMap<u64, u32>),
 }
 
-impl<'a> Cells<'a> {
-    pub(super) fn new(book: &'a CellBook<'a>, scan: &'a Scan) -> Self {
-        let columns = 1 + scan.books.len();
+impl<'a> CellFinder<'a> {
+    pub(super) fn new(interner: &'a CellInterner<'a>, scan: &'a Scan) -> Self {
+        let columns = 1 + scan.interners.len();
         Self {
-            book,
+            interner,
             scan,
             bits: vec![0; columns],
             known: HashMap::new(),
@@ -143,16 +143,16 @@ impl<'a> Cells<'a> {
         self.rows.resize(batch.len, NO_CELL);
         let mut row = 0;
         while row < batch.len {
-            let granule = batch.granules.get(row);
-            let end = match &batch.granules {
+            let bucket = batch.buckets.get(row);
+            let end = match &batch.buckets {
                 Codes::All(_) => batch.len,
-                Codes::Rows(granules) => {
-                    let same = granules[row..].iter().take_while(|other| **other == granule);
+                Codes::Rows(buckets) => {
+                    let same = buckets[row..].iter().take_while(|other| **other == bucket);
                     row + same.count()
                 }
             };
-            if granule != SKIP {
-                self.run(batch, granule, row..end)?;
+            if bucket != SKIP {
+                self.run(batch, bucket, row..end)?;
             }
             row = end;
         }
@@ -201,34 +201,34 @@ impl<'a> Cells<'a> {
         Ok(())
     }
 
-    /// Finds the cells of a run of rows in one granule.
-    fn run(&mut self, batch: &Batch, granule: i32, rows: std::ops::Range<usize>) -> Result<()> {
-        let places = 1u64.checked_shl(self.bits.iter().sum()).unwrap_or(u64::MAX);
-        let known = self.known.entry(granule).or_insert_with(|| {
-            if places <= u64::from(TABLE) {
-                Known::Table(vec![NO_CELL; places as usize])
+    /// Finds the cells of a run of rows in one bucket.
+    fn run(&mut self, batch: &Batch, bucket: i32, rows: std::ops::Range<usize>) -> Result<()> {
+        let table_len = 1u64.checked_shl(self.bits.iter().sum()).unwrap_or(u64::MAX);
+        let known = self.known.entry(bucket).or_insert_with(|| {
+            if table_len <= u64::from(MAX_TABLE_LEN) {
+                CellLookup::Table(vec![NO_CELL; table_len as usize])
             } else {
-                Known::Map(HashMap::new())
+                CellLookup::Map(HashMap::new())
             }
         });
         for row in rows {
             let index = self.packed[row];
-            let place = match known {
-                Known::Table(table) => &mut table[index as usize],
-                Known::Map(map) => map.entry(index).or_insert(NO_CELL),
+            let cell = match known {
+                CellLookup::Table(table) => &mut table[index as usize],
+                CellLookup::Map(map) => map.entry(index).or_insert(NO_CELL),
             };
-            if *place == NO_CELL {
+            if *cell == NO_CELL {
                 let codes = std::iter::once(&batch.events).chain(&batch.dimensions);
                 let key: Vec<u32> =
-                    std::iter::once(granule as u32).chain(codes.map(|c| c.get(row))).collect();
-                *place = self.book.number(&key, self.scan)?;
-                let at = (*place & !UNCOUNTED) as usize;
+                    std::iter::once(bucket as u32).chain(codes.map(|c| c.get(row))).collect();
+                *cell = self.interner.number(&key, self.scan)?;
+                let at = (*cell & !UNCOUNTED) as usize;
                 if at >= self.tally.len() {
                     self.tally.resize(at + 1, 0);
                 }
             }
-            self.tally[(*place & !UNCOUNTED) as usize] += 1;
-            self.rows[row] = *place;
+            self.tally[(*cell & !UNCOUNTED) as usize] += 1;
+            self.rows[row] = *cell;
         }
         Ok(())
     }

@@ -4,26 +4,26 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
-use super::cell::{Cells, UNCOUNTED};
-use super::queue::Queue;
-use super::{CellBook, Terms, Users, evaluate};
-use crate::events::{Batch, Overseer, Request, Scan, Seen, Sink};
-use crate::users::{Key, Numbering, SetBuilder, UserSet};
+use super::cell::{CellFinder, UNCOUNTED};
+use super::key_queue::KeyQueue;
+use super::{CellInterner, CellUsers, UserExpr, evaluate};
+use crate::events::{Batch, Request, Scan, ScanObserver, ScanSummary, Sink};
+use crate::users::{IdDictionary, Key, SetBuilder, UserSet};
 use crate::{Error, Result};
 
 /// Number of shards that users are spread over.
 pub const SHARDS: usize = 64;
 const SHARD_BITS: u32 = SHARDS.trailing_zeros();
 /// A thread hands numbers over to a shard when it holds this many for it.
-const FLUSH: usize = 4 * 1024;
+const FLUSH_LEN: usize = 4 * 1024;
 /// Integer keys serve as their own numbers if they are below this many times the rows ...
 const DENSE_PER_ROW: u64 = 8;
 /// ... or below this in any case.
-const DENSE_ANYWAY: u64 = 1 << 20;
+const MIN_DENSE_LIMIT: u64 = 1 << 20;
 
 /// The exact users of all cells.
 #[derive(Debug)]
-pub struct Sets {
+pub struct ExactSets {
     shards: Vec<Shard>,
     /// Whether keys are their own numbers, and nothing is numbered.
     dense: bool,
@@ -31,31 +31,31 @@ pub struct Sets {
 
 #[derive(Debug)]
 struct Shard {
-    numbering: Numbering,
+    dictionary: IdDictionary,
     sets: Vec<UserSet>,
 }
 
 /// A shard while the scan fills it.
 #[derive(Debug, Default)]
-struct Growing {
-    numbering: Numbering,
-    sets: GrowingSets,
-    /// Bytes that the overseer was told of.
-    told: usize,
+struct ShardBuilder {
+    dictionary: IdDictionary,
+    sets: SetBuilders,
+    /// Bytes reported to the observer.
+    reported: usize,
 }
 
 /// Sets of cells while the scan fills them.
 #[derive(Debug, Default)]
-struct GrowingSets {
+struct SetBuilders {
     sets: Vec<SetBuilder>,
     /// Heap bytes of the sets.
     heap: usize,
 }
 
-impl Sets {
-    /// Users of some terms.
-    pub fn count(&self, terms: &Terms) -> u64 {
-        self.shards.iter().map(|shard| shard.count(terms)).sum()
+impl ExactSets {
+    /// Users of an expression.
+    pub fn count(&self, expr: &UserExpr) -> u64 {
+        self.shards.iter().map(|shard| shard.count(expr)).sum()
     }
 
     /// For each shard, its set of a cell; numbers mean nothing beyond their shard.
@@ -63,9 +63,9 @@ impl Sets {
         self.shards[shard].sets.get(cell as usize)
     }
 
-    /// The set of some terms in a shard.
-    pub(super) fn evaluated(&self, shard: usize, terms: &Terms) -> UserSet {
-        evaluate(terms, |cell| self.of(shard, cell))
+    /// The set of an expression in a shard.
+    pub(super) fn evaluated(&self, shard: usize, expr: &UserExpr) -> UserSet {
+        evaluate(expr, |cell| self.of(shard, cell))
     }
 
     /// Whether keys are their own numbers.
@@ -79,9 +79,9 @@ impl Sets {
         page << 16 | (local & 0xffff)
     }
 
-    /// The numbering of each shard.
-    pub(super) fn numberings(&self) -> impl Iterator<Item = &Numbering> {
-        self.shards.iter().map(|shard| &shard.numbering)
+    /// The id dictionary of each shard.
+    pub(super) fn dictionaries(&self) -> impl Iterator<Item = &IdDictionary> {
+        self.shards.iter().map(|shard| &shard.dictionary)
     }
 
     /// Heap bytes in use.
@@ -90,25 +90,25 @@ impl Sets {
             shard.sets.capacity() * size_of::<UserSet>()
                 + shard.sets.iter().map(UserSet::size).sum::<usize>()
         };
-        self.shards.iter().map(|shard| shard.numbering.size() + sets(shard)).sum()
+        self.shards.iter().map(|shard| shard.dictionary.size() + sets(shard)).sum()
     }
 }
 
 impl Shard {
-    fn count(&self, terms: &Terms) -> u64 {
+    fn count(&self, expr: &UserExpr) -> u64 {
         let set = |cell: u32| self.sets.get(cell as usize);
-        match terms.as_slice() {
+        match expr.as_slice() {
             [] => 0,
-            // A single cell is counted where it lies.
+            // A single cell is counted without a copy.
             [term] if term.len() == 1 && term[0].len() == 1 => {
                 set(term[0][0]).map_or(0, UserSet::len)
             }
-            _ => evaluate(terms, set).len(),
+            _ => evaluate(expr, set).len(),
         }
     }
 }
 
-impl GrowingSets {
+impl SetBuilders {
     #[inline]
     fn insert(&mut self, cell: u32, number: u32) {
         let at = cell as usize;
@@ -124,76 +124,76 @@ impl GrowingSets {
     }
 }
 
-impl Growing {
-    /// Tells what the shard takes more than the last time.
-    fn tell(&mut self, overseer: &dyn Overseer) -> Result<()> {
-        let size = self.sets.size() + self.numbering.size();
-        let more = size.saturating_sub(self.told);
-        self.told += more;
-        overseer.takes(more)
+impl ShardBuilder {
+    /// Reports the growth since the last report.
+    fn report_memory(&mut self, observer: &dyn ScanObserver) -> Result<()> {
+        let size = self.sets.size() + self.dictionary.size();
+        let more = size.saturating_sub(self.reported);
+        self.reported += more;
+        observer.reserve(more)
     }
 
     fn finish(self) -> Shard {
         let sets = self.sets.sets.into_iter().map(SetBuilder::finish);
-        Shard { numbering: self.numbering, sets: sets.collect() }
+        Shard { dictionary: self.dictionary, sets: sets.collect() }
     }
 }
 
 pub(super) fn build(
     scan: &Scan,
     request: &Request<'_>,
-    book: &CellBook<'_>,
-) -> Result<(Users, Vec<Vec<u64>>, Seen)> {
-    let shards: Vec<Mutex<Growing>> = (0..SHARDS).map(|_| Mutex::default()).collect();
-    let limit = DENSE_ANYWAY.max(scan.known_rows().saturating_mul(DENSE_PER_ROW));
+    interner: &CellInterner<'_>,
+) -> Result<(CellUsers, Vec<Vec<u64>>, ScanSummary)> {
+    let shards: Vec<Mutex<ShardBuilder>> = (0..SHARDS).map(|_| Mutex::default()).collect();
+    let limit = MIN_DENSE_LIMIT.max(scan.known_rows().saturating_mul(DENSE_PER_ROW));
     let largest = scan.largest_user().filter(|largest| u64::from(*largest) < limit);
-    let (fillers, seen) = scan.run(request, || Filler {
-        cells: Cells::new(book, scan),
+    let (sinks, summary) = scan.run(request, || ExactSink {
+        cells: CellFinder::new(interner, scan),
         shards: &shards,
-        overseer: request.overseer,
+        observer: request.observer,
         largest,
-        buffers: (0..SHARDS).map(|_| Buffer::default()).collect(),
+        buffers: (0..SHARDS).map(|_| ShardBuffer::default()).collect(),
     })?;
     let mut tallies = Vec::new();
-    for mut filler in fillers {
+    for mut sink in sinks {
         for shard in 0..SHARDS {
-            filler.flush(shard)?;
+            sink.flush(shard)?;
         }
-        tallies.push(filler.cells.tally);
+        tallies.push(sink.cells.tally);
     }
     let shards = shards
         .into_par_iter()
         .map(|shard| shard.into_inner().unwrap_or_else(PoisonError::into_inner).finish());
-    let sets = Sets { shards: shards.collect(), dense: largest.is_some() };
-    Ok((Users::Exact(sets), tallies, seen))
+    let sets = ExactSets { shards: shards.collect(), dense: largest.is_some() };
+    Ok((CellUsers::Exact(sets), tallies, summary))
 }
 
 /// One thread's sink: sorts users by shard and hands them over in handfuls.
-struct Filler<'a> {
-    cells: Cells<'a>,
-    shards: &'a [Mutex<Growing>],
-    overseer: &'a dyn Overseer,
+struct ExactSink<'a> {
+    cells: CellFinder<'a>,
+    shards: &'a [Mutex<ShardBuilder>],
+    observer: &'a dyn ScanObserver,
     /// The largest key, if keys are their own numbers.
     largest: Option<u32>,
-    buffers: Vec<Buffer>,
+    buffers: Vec<ShardBuffer>,
 }
 
 /// Users on their way to one shard.
 #[derive(Default)]
-struct Buffer {
+struct ShardBuffer {
     /// (cell, number within the shard): keys that are their own numbers.
     numbers: Vec<(u32, u32)>,
     /// Keys that get a number.
-    queue: Queue,
+    queue: KeyQueue,
 }
 
-impl Buffer {
+impl ShardBuffer {
     fn is_full(&self) -> bool {
-        self.numbers.len() >= FLUSH || self.queue.is_full()
+        self.numbers.len() >= FLUSH_LEN || self.queue.is_full()
     }
 }
 
-impl Sink for Filler<'_> {
+impl Sink for ExactSink<'_> {
     fn take(&mut self, batch: &Batch) -> Result<()> {
         self.cells.find(batch)?;
         let Self { cells, buffers, largest, .. } = self;
@@ -234,18 +234,18 @@ impl Sink for Filler<'_> {
     }
 }
 
-impl Filler<'_> {
+impl ExactSink<'_> {
     fn flush(&mut self, shard: usize) -> Result<()> {
         let buffer = &mut self.buffers[shard];
         let mut shard = self.shards[shard].lock().unwrap_or_else(PoisonError::into_inner);
-        let Growing { numbering, sets, .. } = &mut *shard;
+        let ShardBuilder { dictionary, sets, .. } = &mut *shard;
         for (cell, number) in buffer.numbers.drain(..) {
             sets.insert(cell, number);
         }
-        buffer.queue.number(numbering, |cell, number| {
+        buffer.queue.assign_ids(dictionary, |cell, number| {
             sets.insert(cell, number);
             Ok(())
         })?;
-        shard.tell(self.overseer)
+        shard.report_memory(self.observer)
     }
 }

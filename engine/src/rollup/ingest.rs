@@ -1,4 +1,4 @@
-//! New files of events into the store, exactly once.
+//! Ingests new event files into the store, exactly once.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,28 +6,30 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-use super::CellBook;
-use super::coverage::{Found, Settings, Standing, check_settings, find};
-use super::gather::{Gather, List, Shared, rows};
+use super::CellInterner;
+use super::file_status::{FileStatus, SourceFile, SourceSettings, check_settings, find_files};
+use super::ingest_sink::{CellList, IngestContext, IngestSink, activity_rows};
 use crate::calendar::Window;
-use crate::events::{Granularity, Overseer, Rejects, Request, Scan, Seen};
-use crate::place::{Digest, is_address};
+use crate::events::{Rejects, Request, Scan, ScanObserver, ScanSummary, TimeGrain};
 use crate::project::Project;
-use crate::store::{DataReader, Entry, Lock, People, Store, Written, dimensions_of, rejects};
+use crate::storage::{Digest, is_address};
+use crate::store::{
+    DataReader, Entry, Lock, Store, StoredIds, WrittenFiles, dimensions_of, rejects,
+};
 use crate::{Error, Result};
 
-/// Bytes that an ingest takes unless told otherwise.
+/// Default memory limit of an ingest, in bytes.
 pub const DEFAULT_MEMORY: u64 = 1 << 30;
-/// Least bytes that an ingest can be told to take.
-pub const LEAST_MEMORY: u64 = 16 << 20;
+/// Lowest memory limit of an ingest, in bytes.
+pub const MIN_MEMORY: u64 = 16 << 20;
 /// Bytes of memory for every row of the files that are taken together.
-const BATCH_ROW: u64 = 32;
+const BYTES_PER_ROW: u64 = 32;
 /// Bytes of a text file for each of its rows, roughly.
-const TEXT_ROW: u64 = 40;
+const TEXT_BYTES_PER_ROW: u64 = 40;
 
 /// What an ingest did.
 #[derive(Clone, Debug, Default)]
-pub struct Ingested {
+pub struct IngestReport {
     /// Files that are in the store now and were not before.
     pub added: Vec<Entry>,
     /// Files that were in the store already: name, and the name under which it was ingested.
@@ -36,17 +38,17 @@ pub struct Ingested {
     pub changed: Vec<String>,
     /// Rows rejected, of the files added.
     pub rejects: Rejects,
-    /// People who got a number.
-    pub numbered: u64,
+    /// Users who got an id.
+    pub new_ids: u64,
     /// The store's version.
     pub version: u64,
-    /// What the user should be told besides.
+    /// Messages for the user.
     pub notes: Vec<String>,
 }
 
-/// Whom an ingest tells how it goes.
-pub struct Watch<'a> {
-    /// Called with the rows done so far and the rows in all; 0 if text files do not tell.
+/// Callbacks of an ingest.
+pub struct IngestProgress<'a> {
+    /// Called with the rows done so far and the total; 0 if text files are among them.
     pub progress: &'a (dyn Fn(u64, u64) + Sync),
     /// Called once if another process is at work on the store, before waiting for it.
     pub waiting: &'a dyn Fn(),
@@ -64,20 +66,20 @@ pub fn ingest(
     project: &Project,
     named: &[PathBuf],
     memory: u64,
-    watch: &Watch<'_>,
-) -> Result<Ingested> {
-    if memory < LEAST_MEMORY {
+    progress: &IngestProgress<'_>,
+) -> Result<IngestReport> {
+    if memory < MIN_MEMORY {
         return Err(Error::input(format!("a memory limit of {memory} bytes is too low"))
-            .with("help", format!("use at least {LEAST_MEMORY} bytes")));
+            .with("help", format!("use at least {MIN_MEMORY} bytes")));
     }
     let wanted = project.stored_dimensions();
-    Store::make_room(&project.store)?;
-    let _lock = Lock::take(&project.store, watch.waiting)?;
+    Store::create_folder(&project.store)?;
+    let _lock = Lock::take(&project.store, progress.waiting)?;
     let mut store = Store::create(&project.store, &wanted)?;
     check_settings(project, &store)?;
-    let mut ingested = Ingested::default();
+    let mut report = IngestReport::default();
     if store.dimensions() != wanted {
-        ingested.notes.push(format!(
+        report.notes.push(format!(
             "the store has the dimensions [{}], not [{}]; to change them, delete the store and \
              ingest again",
             store.dimensions().join(", "),
@@ -85,49 +87,49 @@ pub fn ingest(
         ));
     }
     let mut new = Vec::new();
-    for file in select(find(project, store.ledger(), false)?, named)? {
-        match &file.standing {
-            Standing::Known(before) => ingested.known.push((file.name, before.clone())),
-            Standing::Changed => ingested.changed.push(file.name),
+    for file in select(find_files(project, store.ledger(), false)?, named)? {
+        match &file.status {
+            FileStatus::Known(before) => report.known.push((file.name, before.clone())),
+            FileStatus::Changed => report.changed.push(file.name),
             // The same content twice in one source is one file.
-            Standing::New if is_twin(&new, &file) => {
-                ingested.known.push((file.name.clone(), file.name));
+            FileStatus::New if is_duplicate(&new, &file) => {
+                report.known.push((file.name.clone(), file.name));
             }
-            Standing::New => new.push(file),
+            FileStatus::New => new.push(file),
         }
     }
-    let mut people = if new.is_empty() { People::default() } else { store.people()? };
-    let before = people.len();
-    let opened = open(project, &store, new)?;
-    let total = known_rows(&opened);
+    let mut ids = if new.is_empty() { StoredIds::default() } else { store.stored_ids()? };
+    let before = ids.len();
+    let open_files = open(project, &store, new)?;
+    let total = known_rows(&open_files);
     let mut done = 0;
-    for batch in batches(opened, memory) {
-        let overseer: &dyn Overseer = &watch.progress;
-        let read = Read { project, store: &store, memory, done, total, overseer };
-        let taken = read.all(&batch, &people)?;
+    for batch in batches(open_files, memory) {
+        let observer: &dyn ScanObserver = &progress.progress;
+        let job = IngestJob { project, store: &store, memory, done, total, observer };
+        let output = job.all(&batch, &ids)?;
         done += batch.iter().map(|(_, scan)| scan.known_rows()).sum::<u64>();
-        let lists = taken
+        let lists = output
             .lists
             .into_iter()
             .map(|(at, list)| (project.sources[batch[at].0.source].name.as_str(), list));
-        let (series, mut rows) = rows(lists.collect())?;
-        let mut written = taken.written;
+        let (series, mut rows) = activity_rows(lists.collect())?;
+        let mut written = output.written;
         written.append(store.write(&series, &mut rows)?);
         drop(rows);
         let mut entries = Vec::new();
-        for ((file, _), (seen, events)) in batch.iter().zip(taken.seen) {
-            entries.push(entry(project, &store, file, &seen, events)?);
-            ingested.rejects.merge(&seen.rejects);
+        for ((file, _), (summary, events)) in batch.iter().zip(output.summary) {
+            entries.push(entry(project, &store, file, &summary, events)?);
+            report.rejects.merge(&summary.rejects);
         }
-        store.commit(written, &mut people, entries.clone())?;
-        ingested.added.append(&mut entries);
+        store.commit(written, &mut ids, entries.clone())?;
+        report.added.append(&mut entries);
     }
-    ingested.numbered = people.len() - before;
-    ingested.version = store.version();
-    Ok(ingested)
+    report.new_ids = ids.len() - before;
+    report.version = store.version();
+    Ok(report)
 }
 
-/// Reads new files as if they were ingested, and keeps the rows in memory. `people` get numbers
+/// Reads new files as if they were ingested, and keeps the rows in memory. `ids` get numbers
 /// that are not kept.
 ///
 /// # Errors
@@ -135,29 +137,29 @@ pub fn ingest(
 pub(super) fn overlay(
     project: &Project,
     store: &Store,
-    people: &People,
-    new: Vec<Found>,
-    overseer: &dyn Overseer,
+    ids: &StoredIds,
+    new: Vec<SourceFile>,
+    observer: &dyn ScanObserver,
 ) -> Result<([DataReader; 2], Vec<Entry>)> {
-    let opened = open(project, store, new)?;
-    let total = known_rows(&opened);
-    // Nothing is written down, however much it is: whoever oversees a report says what is too much.
-    let read = Read { project, store, memory: u64::MAX / 2, done: 0, total, overseer };
-    let taken = read.all(&opened, people)?;
-    let lists = taken
+    let open_files = open(project, store, new)?;
+    let total = known_rows(&open_files);
+    // Nothing is spilled to disk: the observer of the report limits the memory.
+    let job = IngestJob { project, store, memory: u64::MAX / 2, done: 0, total, observer };
+    let output = job.all(&open_files, ids)?;
+    let lists = output
         .lists
         .into_iter()
-        .map(|(at, list)| (project.sources[opened[at].0.source].name.as_str(), list));
-    let (series, mut rows) = rows(lists.collect())?;
+        .map(|(at, list)| (project.sources[open_files[at].0.source].name.as_str(), list));
+    let (series, mut rows) = activity_rows(lists.collect())?;
     let mut entries = Vec::new();
-    for ((file, _), (seen, events)) in opened.iter().zip(taken.seen) {
-        entries.push(entry(project, store, file, &seen, events)?);
+    for ((file, _), (summary, events)) in open_files.iter().zip(output.summary) {
+        entries.push(entry(project, store, file, &summary, events)?);
     }
     Ok((store.in_memory(&series, &mut rows)?, entries))
 }
 
 /// The files named, all of which must be among those found; all if none is named.
-fn select(found: Vec<Found>, named: &[PathBuf]) -> Result<Vec<Found>> {
+fn select(found: Vec<SourceFile>, named: &[PathBuf]) -> Result<Vec<SourceFile>> {
     if named.is_empty() {
         return Ok(found);
     }
@@ -190,13 +192,13 @@ fn select(found: Vec<Found>, named: &[PathBuf]) -> Result<Vec<Found>> {
     }
 }
 
-fn is_twin(files: &[Found], file: &Found) -> bool {
+fn is_duplicate(files: &[SourceFile], file: &SourceFile) -> bool {
     files.iter().any(|other| other.source == file.source && other.digest == file.digest)
 }
 
-type Opened = Vec<(Found, Scan)>;
+type OpenFiles = Vec<(SourceFile, Scan)>;
 
-fn open(project: &Project, store: &Store, files: Vec<Found>) -> Result<Opened> {
+fn open(project: &Project, store: &Store, files: Vec<SourceFile>) -> Result<OpenFiles> {
     files
         .into_par_iter()
         .map(|file| {
@@ -208,23 +210,23 @@ fn open(project: &Project, store: &Store, files: Vec<Found>) -> Result<Opened> {
         .collect()
 }
 
-/// Rows of all files; 0 if not every file tells.
-fn known_rows(opened: &Opened) -> u64 {
-    let rows = |(_, scan): &(Found, Scan)| scan.known_rows();
-    if opened.iter().all(|file| rows(file) > 0) { opened.iter().map(rows).sum() } else { 0 }
+/// Rows of all files; 0 if not known for every file.
+fn known_rows(open_files: &OpenFiles) -> u64 {
+    let rows = |(_, scan): &(SourceFile, Scan)| scan.known_rows();
+    if open_files.iter().all(|file| rows(file) > 0) { open_files.iter().map(rows).sum() } else { 0 }
 }
 
-/// Files in handfuls that are read and committed together.
-fn batches(opened: Opened, memory: u64) -> Vec<Opened> {
-    let mut batches: Vec<Opened> = Vec::new();
+/// Splits the files into batches that are read and committed together.
+fn batches(open_files: OpenFiles, memory: u64) -> Vec<OpenFiles> {
+    let mut batches: Vec<OpenFiles> = Vec::new();
     let mut room = 0;
-    for (file, scan) in opened {
+    for (file, scan) in open_files {
         let rows = scan.known_rows().max(if scan.known_rows() > 0 {
             0
         } else {
-            file.file.size / TEXT_ROW
+            file.file.size / TEXT_BYTES_PER_ROW
         });
-        let size = rows.saturating_mul(BATCH_ROW);
+        let size = rows.saturating_mul(BYTES_PER_ROW);
         if batches.is_empty() || size > room {
             batches.push(Vec::new());
             room = memory;
@@ -237,88 +239,88 @@ fn batches(opened: Opened, memory: u64) -> Vec<Opened> {
     batches
 }
 
-struct Read<'a> {
+struct IngestJob<'a> {
     project: &'a Project,
     store: &'a Store,
     memory: u64,
     /// Rows of earlier batches.
     done: u64,
     total: u64,
-    overseer: &'a dyn Overseer,
+    observer: &'a dyn ScanObserver,
 }
 
-/// Oversees the scan of one file among many: it tells its own rows, and what is shown are those of
-/// all files.
-struct OneOfMany<'a> {
-    all: &'a Read<'a>,
+/// Observes the scan of one of several files: adds its rows to those of all files.
+struct FileObserver<'a> {
+    all: &'a IngestJob<'a>,
     rows: &'a AtomicU64,
     last: AtomicU64,
 }
 
-impl Overseer for OneOfMany<'_> {
+impl ScanObserver for FileObserver<'_> {
     fn progress(&self, done: u64, _: u64) -> Result<()> {
         let more = done.saturating_sub(self.last.fetch_max(done, Ordering::Relaxed));
         let done = self.rows.fetch_add(more, Ordering::Relaxed) + more;
-        self.all.overseer.progress(done, self.all.total)
+        self.all.observer.progress(done, self.all.total)
     }
 
-    fn takes(&self, more: usize) -> Result<()> {
-        self.all.overseer.takes(more)
+    fn reserve(&self, more: usize) -> Result<()> {
+        self.all.observer.reserve(more)
     }
 }
 
 /// What reading some files gave.
-struct Taken {
-    /// Lists, each with the place of its file.
-    lists: Vec<(usize, List)>,
+struct IngestOutput {
+    /// Lists, each with the index of its file.
+    lists: Vec<(usize, CellList)>,
     /// Data files that were written because the memory did not suffice.
-    written: Written,
+    written: WrittenFiles,
     /// For each file what was seen, and the events counted.
-    seen: Vec<(Seen, u64)>,
+    summary: Vec<(ScanSummary, u64)>,
 }
 
-impl Read<'_> {
-    fn all(&self, files: &Opened, people: &People) -> Result<Taken> {
+impl IngestJob<'_> {
+    fn all(&self, files: &OpenFiles, ids: &StoredIds) -> Result<IngestOutput> {
         let threads = rayon::current_num_threads().max(1) as u64;
-        let shared = Shared {
+        let context = IngestContext {
             store: self.store,
-            people,
-            room: usize::try_from(self.memory / 2 / threads).unwrap_or(usize::MAX),
-            most_people: usize::try_from(self.memory / 2).unwrap_or(usize::MAX),
-            overseer: self.overseer,
+            ids,
+            max_thread_bytes: usize::try_from(self.memory / 2 / threads).unwrap_or(usize::MAX),
+            max_id_bytes: usize::try_from(self.memory / 2).unwrap_or(usize::MAX),
+            observer: self.observer,
             written: Mutex::default(),
         };
         let rows = AtomicU64::new(self.done);
         let parts: Result<Vec<_>> =
-            files.par_iter().map(|(file, scan)| self.one(file, scan, &shared, &rows)).collect();
-        let written = shared.written.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut taken = Taken { lists: Vec::new(), written, seen: Vec::new() };
-        for (at, (lists, events, seen)) in parts?.into_iter().enumerate() {
-            taken.lists.extend(lists.into_iter().map(|list| (at, list)));
-            taken.seen.push((seen, events));
+            files.par_iter().map(|(file, scan)| self.one(file, scan, &context, &rows)).collect();
+        let written = context.written.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut output = IngestOutput { lists: Vec::new(), written, summary: Vec::new() };
+        for (at, (lists, events, summary)) in parts?.into_iter().enumerate() {
+            output.lists.extend(lists.into_iter().map(|list| (at, list)));
+            output.summary.push((summary, events));
         }
-        Ok(taken)
+        Ok(output)
     }
 
     fn one(
         &self,
-        file: &Found,
+        file: &SourceFile,
         scan: &Scan,
-        shared: &Shared<'_>,
+        context: &IngestContext<'_>,
         rows: &AtomicU64,
-    ) -> Result<(Vec<List>, u64, Seen)> {
+    ) -> Result<(Vec<CellList>, u64, ScanSummary)> {
         let zone = &self.project.zone;
-        let overseer = OneOfMany { all: self, rows, last: AtomicU64::new(0) };
+        let observer = FileObserver { all: self, rows, last: AtomicU64::new(0) };
         let request = Request {
             zone,
-            granularity: Granularity::Calendar(Window::Day),
+            grain: TimeGrain::Calendar(Window::Day),
             range: i64::MIN..i64::MAX,
             bound: self.project.no_events_after.map(|day| zone.end_of(day)),
-            overseer: &overseer,
+            observer: &observer,
         };
-        let book = CellBook::new(None);
+        let interner = CellInterner::new(None);
         let source = &self.project.sources[file.source].name;
-        let (sinks, seen) = scan.run(&request, || Gather::new(shared, source, scan, &book))?;
+        let (sinks, summary) =
+            scan.run(&request, || IngestSink::new(context, source, scan, &interner))?;
         let mut lists = Vec::new();
         let mut events = 0;
         for sink in sinks {
@@ -326,30 +328,30 @@ impl Read<'_> {
             lists.append(&mut own);
             events += counted;
         }
-        Ok((lists, events, seen))
+        Ok((lists, events, summary))
     }
 }
 
 fn entry(
     project: &Project,
     store: &Store,
-    file: &Found,
-    seen: &Seen,
+    file: &SourceFile,
+    summary: &ScanSummary,
     events: u64,
 ) -> Result<Entry> {
     let source = &project.sources[file.source];
     let digest: Digest = file.digest;
     Ok(Entry {
         source: source.name.clone(),
-        settings: Settings::of(project, source, store.dimensions()).code,
+        settings: SourceSettings::of(project, source, store.dimensions()).code,
         name: file.name.clone(),
         digest,
         size: file.file.size,
         modified: file.file.modified,
         events,
-        first: seen.first,
-        last: seen.last,
-        rejects: rejects(&file.file, &seen.rejects)?,
+        first: summary.first,
+        last: summary.last,
+        rejects: rejects(&file.file, &summary.rejects)?,
     })
 }
 

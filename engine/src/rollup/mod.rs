@@ -1,47 +1,47 @@
-//! Events become cells, once: for every (granule of time, event, dimension values) the set of its
-//! users. Everything above, any stage, window or dimension, is set algebra on these.
+//! Aggregates events into cells: for every (time bucket, event, dimension values) the set of its
+//! users. Every stage, window and dimension of a report is computed from cells by set algebra.
 //!
-//! What is scanned today can be kept: [`ingest`](fn@ingest) rolls files up by day into the
-//! [store](crate::store), and [`Rollup::covered`] makes cells of what lies there, together with the
-//! files that it does not have yet.
+//! [`ingest`](fn@ingest) stores the cells of files by day in the [store](crate::store), and
+//! [`Rollup::from_store`] reads cells from there, together with the files that are not in the store
+//! yet.
 //!
-//! Users are spread over [`SHARDS`] shards by their key. A shard numbers its own users and keeps
-//! its own sets, so threads seldom meet, the data of a shard stays in the cache while it is
-//! filled, and the counts of the shards simply add up: no user is in two of them.
+//! Users are distributed over [`SHARDS`] shards by their key. A shard has its own ids and sets, so
+//! threads seldom wait for each other, the data of a shard stays in the cache while it is filled,
+//! and the counts of the shards add up: no user is in two of them.
 
 mod approx;
 mod cell;
-mod cover;
-mod coverage;
-mod days;
 mod exact;
-mod gather;
+mod file_status;
+mod from_store;
 mod ingest;
+mod ingest_sink;
+mod key_queue;
 mod load;
-mod pages;
-mod people;
-mod queue;
-mod road;
-mod rows;
-mod stored;
-mod unite;
+mod merge_small_sets;
+mod sets_by_cell;
+mod source_plan;
+mod stored_rows;
+mod stored_sets;
+mod trailing;
+mod user_directory;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Result;
-use crate::events::{Request, Scan, Seen};
+use crate::events::{Request, Scan, ScanSummary};
 use crate::users::{Estimate, UserSet};
 
 pub use approx::Sketches;
-pub use cell::{Cell, CellBook};
-pub use cover::Covered;
-pub use coverage::{Found, Standing, changed, check_settings, find, gone};
-pub use exact::{SHARDS, Sets};
-pub use ingest::{DEFAULT_MEMORY, Ingested, LEAST_MEMORY, Watch, ingest};
-pub use people::{People, Person};
-pub use road::{Kept, Road, kept, road};
-pub use rows::{Part, Rows, Unit, may_be_empty, row_schema};
-pub use stored::Stored;
+pub use cell::{Cell, CellInterner};
+pub use exact::{ExactSets, SHARDS};
+pub use file_status::{FileStatus, SourceFile, changed_files, check_settings, find_files, missing};
+pub use from_store::FromStore;
+pub use ingest::{DEFAULT_MEMORY, IngestProgress, IngestReport, MIN_MEMORY, ingest};
+pub use source_plan::{SourcePlan, StoreCoverage, source_plan, store_coverage};
+pub use stored_rows::{RowGroupRef, StoredColumn, StoredRows, may_be_empty, row_schema};
+pub use stored_sets::StoredSets;
+pub use user_directory::{CountedUser, UserDirectory};
 
 /// How users are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,26 +52,26 @@ pub enum Counting {
     Approx(u8),
 }
 
-/// A question to the cells: the users of the union, over all terms, of the intersection, within
-/// a term, of the union of a list of cells. A plain metric is one term of one list.
-pub type Terms = Vec<Vec<Vec<u32>>>;
+/// A set of users as an expression over cells: a union of terms; a term is an intersection of unions
+/// of cells. A plain metric is one term of one list of cells.
+pub type UserExpr = Vec<Vec<Vec<u32>>>;
 
 /// The users of all cells.
 #[derive(Debug)]
-pub enum Users {
+pub enum CellUsers {
     /// Exact sets.
-    Exact(Sets),
+    Exact(ExactSets),
     /// Sketches.
     Approx(Sketches),
-    /// Exact sets that lie in the store.
-    Stored(Stored),
+    /// Exact sets in the store.
+    Stored(StoredSets),
 }
 
-/// A series of counts that is asked for.
+/// A series of counts to be computed.
 #[derive(Clone, Debug)]
-pub enum Asked {
+pub enum CountRequest {
     /// The users of each of these.
-    Terms(Vec<Terms>),
+    Exprs(Vec<UserExpr>),
     /// For each of consecutive days, given its cells, the users of `length` days that end on it.
     Trailing {
         /// Cells of each day.
@@ -81,23 +81,23 @@ pub enum Asked {
     },
 }
 
-impl Asked {
-    /// Number of counts asked for.
+impl CountRequest {
+    /// Number of counts.
     pub fn len(&self) -> usize {
         match self {
-            Self::Terms(terms) => terms.len(),
+            Self::Exprs(exprs) => exprs.len(),
             Self::Trailing { days, .. } => days.len(),
         }
     }
 
-    /// Whether nothing is asked.
+    /// Whether there is nothing to count.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-impl Users {
-    /// Heap bytes in use; sets in the store are read when they are asked for, and not kept.
+impl CellUsers {
+    /// Heap bytes in use; sets in the store are read when they are needed, and not kept.
     pub fn size(&self) -> usize {
         match self {
             Self::Exact(sets) => sets.size(),
@@ -110,16 +110,16 @@ impl Users {
 /// What a scan of all events leaves.
 #[derive(Debug)]
 pub struct Rollup {
-    /// The cells that are counted; a cell's number is its place here.
+    /// The cells that are counted; the number of a cell is its index here.
     pub cells: Vec<Cell>,
     /// Events in each cell.
     pub events: Vec<u64>,
     /// Events by name that are not in the dictionary, and were not counted.
     pub unmapped: BTreeMap<String, u64>,
     /// The users of each cell.
-    pub users: Users,
+    pub users: CellUsers,
     /// What the scan saw besides.
-    pub seen: Seen,
+    pub summary: ScanSummary,
 }
 
 impl Rollup {
@@ -133,28 +133,28 @@ impl Rollup {
         counted: &BTreeSet<String>,
         counting: Counting,
     ) -> Result<Self> {
-        let book = CellBook::new(Some(counted));
-        let (users, tallies, seen) = match counting {
-            Counting::Exact => exact::build(scan, request, &book)?,
-            Counting::Approx(precision) => approx::build(scan, request, &book, precision)?,
+        let interner = CellInterner::new(Some(counted));
+        let (users, tallies, summary) = match counting {
+            Counting::Exact => exact::build(scan, request, &interner)?,
+            Counting::Approx(precision) => approx::build(scan, request, &interner, precision)?,
         };
-        let (cells, events, unmapped) = book.finish(scan, &tallies);
-        Ok(Self { cells, events, unmapped, users, seen })
+        let (cells, events, unmapped) = interner.finish(scan, &tallies);
+        Ok(Self { cells, events, unmapped, users, summary })
     }
 
-    /// Counts the users of some terms.
+    /// Counts the users of an expression.
     ///
     /// # Errors
-    /// When sketches are asked for an intersection, which they cannot answer.
-    pub fn count(&self, terms: &Terms) -> Result<Estimate> {
+    /// When an expression with an intersection is counted by sketches.
+    pub fn count(&self, expr: &UserExpr) -> Result<Estimate> {
         match &self.users {
-            Users::Exact(sets) => {
-                let users = sets.count(terms);
+            CellUsers::Exact(sets) => {
+                let users = sets.count(expr);
                 Ok(Estimate { users, low: users, high: users })
             }
-            Users::Approx(sketches) => sketches.count(terms),
-            Users::Stored(stored) => {
-                let counts = stored.answer(&[Asked::Terms(vec![terms.clone()])])?;
+            CellUsers::Approx(sketches) => sketches.count(expr),
+            CellUsers::Stored(stored) => {
+                let counts = stored.answer(&[CountRequest::Exprs(vec![expr.clone()])])?;
                 let users = counts.into_iter().flatten().sum();
                 Ok(Estimate { users, low: users, high: users })
             }
@@ -162,8 +162,8 @@ impl Rollup {
     }
 }
 
-/// The set that terms stand for, given the set of each cell.
-fn evaluate<'a>(terms: &Terms, set: impl Fn(u32) -> Option<&'a UserSet>) -> UserSet {
+/// The users of an expression, given the set of each cell.
+fn evaluate<'a>(expr: &UserExpr, set: impl Fn(u32) -> Option<&'a UserSet>) -> UserSet {
     let union = |cells: &[u32]| {
         let mut union = UserSet::default();
         for set in cells.iter().filter_map(|cell| set(*cell)) {
@@ -171,14 +171,14 @@ fn evaluate<'a>(terms: &Terms, set: impl Fn(u32) -> Option<&'a UserSet>) -> User
         }
         union
     };
-    let mut all = UserSet::default();
-    for term in terms {
-        let Some((first, rest)) = term.split_first() else { continue };
-        let mut both = union(first);
+    let mut users = UserSet::default();
+    for term in expr {
+        let Some((first_cells, rest)) = term.split_first() else { continue };
+        let mut intersection = union(first_cells);
         for cells in rest {
-            both.intersect_with(&union(cells));
+            intersection.intersect_with(&union(cells));
         }
-        all.union_with(&both);
+        users.union_with(&intersection);
     }
-    all
+    users
 }

@@ -2,8 +2,8 @@
 //!
 //! A row is the set of users of one (day, source, event, dimension values) in one shard. Rows are
 //! sorted by shard, month and the rest, and a row group ends where a shard or a month does (unless
-//! it would be tiny): a question about some months reads the row groups of these months, and two
-//! threads never need the same one.
+//! it would be tiny): a query over some months reads only their row groups, and no two threads need
+//! the same one.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -26,22 +26,22 @@ use super::checksums::finish;
 use super::delta::{DataFile, write};
 use super::file::DataReader;
 use crate::calendar::Day;
-use crate::place::Place;
+use crate::storage::Storage;
 use crate::{Error, Result};
 
 /// A shard holds this many consecutive numbers, as a power of two.
 pub const SHARD_BITS: u32 = 20;
 /// Number of the first shard of users with numbers that the store gave; the shards below are of
 /// users whose keys are their numbers.
-pub const FIRST_GIVEN: u32 = 1 << (u32::BITS - SHARD_BITS);
+pub const FIRST_ASSIGNED_SHARD: u32 = 1 << (u32::BITS - SHARD_BITS);
 /// Columns that are no dimensions, in the order of the file around these.
-pub(super) const BEFORE: [&str; 3] = ["day", "source", "event"];
+pub(super) const LEADING_COLUMNS: [&str; 3] = ["day", "source", "event"];
 /// Columns after the dimensions.
-pub(super) const AFTER: [&str; 4] = ["shard", "users", "user_count", "event_count"];
+pub(super) const TRAILING_COLUMNS: [&str; 4] = ["shard", "users", "user_count", "event_count"];
 /// A row group with fewer bytes of sets than this goes on into the next month or shard.
-const SMALL_GROUP: usize = 256 << 10;
+const MIN_GROUP_BYTES: usize = 256 << 10;
 /// A data file has about this many bytes of sets at most.
-const LARGE_FILE: usize = 32 << 20;
+const MAX_FILE_BYTES: usize = 32 << 20;
 
 /// What a row is about, besides the day.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,7 +56,7 @@ pub struct Series {
 
 /// A row to be written.
 #[derive(Clone, Debug)]
-pub struct Row {
+pub struct ActivityRow {
     /// Which users: [`shard_of`] any of them.
     pub shard: u32,
     /// The day.
@@ -71,9 +71,9 @@ pub struct Row {
     pub event_count: u64,
 }
 
-/// The shard of a number; `given` if the store gave it.
-pub fn shard_of(number: u32, given: bool) -> u32 {
-    (number >> SHARD_BITS) | if given { FIRST_GIVEN } else { 0 }
+/// The shard of a number; `assigned` if the store gave it.
+pub fn shard_of(number: u32, assigned: bool) -> u32 {
+    (number >> SHARD_BITS) | if assigned { FIRST_ASSIGNED_SHARD } else { 0 }
 }
 
 /// Columns of the table.
@@ -93,26 +93,31 @@ pub(super) fn schema(dimensions: &[String]) -> Schema {
 /// # Errors
 /// When the disk or the object store refuses.
 pub(super) fn write_rows(
-    place: &Place,
+    storage: &Storage,
     dimensions: &[String],
     series: &[Series],
-    rows: &mut [Row],
+    rows: &mut [ActivityRow],
     level: i32,
     number: &(dyn Fn() -> String + Sync),
 ) -> Result<Vec<DataFile>> {
     sort(series, rows);
-    let files: Vec<Range<usize>> = cut(rows, LARGE_FILE.min(share(rows)));
+    let files: Vec<Range<usize>> = split_by_size(rows, MAX_FILE_BYTES.min(row_bytes(rows)));
     files
         .into_par_iter()
         .map(|range| {
             let rows = &rows[range];
-            write(place, to_bytes(dimensions, series, rows, level)?, stats(rows), number())
+            write(storage, to_bytes(dimensions, series, rows, level)?, stats(rows), number())
         })
         .collect()
 }
 
 /// Rows as the bytes of one data file, at this level of compression. They must be [sorted](sort).
-fn to_bytes(dimensions: &[String], series: &[Series], rows: &[Row], level: i32) -> Result<Vec<u8>> {
+fn to_bytes(
+    dimensions: &[String],
+    series: &[Series],
+    rows: &[ActivityRow],
+    level: i32,
+) -> Result<Vec<u8>> {
     let broken = |cause: parquet::errors::ParquetError| {
         Error::internal(format!("cannot write a data file: {cause}"))
     };
@@ -124,7 +129,7 @@ fn to_bytes(dimensions: &[String], series: &[Series], rows: &[Row], level: i32) 
     let mut writer = ArrowWriter::try_new_with_options(Vec::new(), Arc::clone(&schema), options)
         .map_err(broken)?;
     let texts = Texts::new(dimensions.len(), series);
-    for group in cut(rows, SMALL_GROUP) {
+    for group in split_by_size(rows, MIN_GROUP_BYTES) {
         writer.write(&batch(&schema, &texts, &rows[group])?).map_err(broken)?;
         writer.flush().map_err(broken)?;
     }
@@ -135,12 +140,12 @@ fn to_bytes(dimensions: &[String], series: &[Series], rows: &[Row], level: i32) 
 pub(super) fn in_memory(
     dimensions: &[String],
     series: &[Series],
-    rows: &mut [Row],
+    rows: &mut [ActivityRow],
 ) -> Result<DataReader> {
     sort(series, rows);
     let schema = Arc::new(with_dictionaries(&schema(dimensions)));
     let texts = Texts::new(dimensions.len(), series);
-    let groups = cut(rows, SMALL_GROUP).into_iter().map(|group| {
+    let groups = split_by_size(rows, MIN_GROUP_BYTES).into_iter().map(|group| {
         let batch = batch(&schema, &texts, &rows[group])?;
         let fields = schema.fields().iter().map(|field| {
             Field::new(field.name(), reading_type(field.data_type()), field.is_nullable())
@@ -155,8 +160,8 @@ pub(super) fn in_memory(
     Ok(DataReader::of_batches(groups.collect::<Result<_>>()?))
 }
 
-/// Sorts rows as they lie in files.
-pub(super) fn sort(series: &[Series], rows: &mut [Row]) {
+/// Sorts rows in the order of the files.
+pub(super) fn sort(series: &[Series], rows: &mut [ActivityRow]) {
     let mut order: Vec<u32> = (0..series.len() as u32).collect();
     order.sort_unstable_by_key(|at| &series[*at as usize]);
     let mut ranks = vec![0u32; series.len()];
@@ -175,7 +180,7 @@ fn month(day: Day) -> i32 {
 }
 
 /// Cuts sorted rows into ranges of at least `bytes` of sets, where a shard or a month ends.
-fn cut(rows: &[Row], bytes: usize) -> Vec<Range<usize>> {
+fn split_by_size(rows: &[ActivityRow], bytes: usize) -> Vec<Range<usize>> {
     let mut ranges = Vec::new();
     let (mut start, mut size) = (0, 0);
     for (at, row) in rows.iter().enumerate() {
@@ -196,12 +201,12 @@ fn cut(rows: &[Row], bytes: usize) -> Vec<Range<usize>> {
 }
 
 /// Bytes of sets for each thread's file; small files are not worth being many.
-fn share(rows: &[Row]) -> usize {
+fn row_bytes(rows: &[ActivityRow]) -> usize {
     let all: usize = rows.iter().map(|row| row.users.len()).sum();
     (all / rayon::current_num_threads().max(1)).max(4 << 20)
 }
 
-fn stats(rows: &[Row]) -> String {
+fn stats(rows: &[ActivityRow]) -> String {
     let days = || rows.iter().map(|row| row.day);
     let shards = || rows.iter().map(|row| row.shard);
     match (days().min(), days().max(), shards().min(), shards().max()) {
@@ -273,14 +278,14 @@ impl Texts {
     }
 }
 
-fn batch(schema: &SchemaRef, texts: &Texts, rows: &[Row]) -> Result<RecordBatch> {
+fn batch(schema: &SchemaRef, texts: &Texts, rows: &[ActivityRow]) -> Result<RecordBatch> {
     let days: Date32Array = rows.iter().map(|row| Some(row.day.number())).collect();
     let mut columns: Vec<ArrayRef> = vec![Arc::new(days)];
     for (values, keys) in &texts.0 {
         let keys: Int32Array = rows.iter().map(|row| keys[row.series as usize]).collect();
         columns.push(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(values))?));
     }
-    let counts = |of: fn(&Row) -> u64| -> Result<ArrayRef> {
+    let counts = |of: fn(&ActivityRow) -> u64| -> Result<ArrayRef> {
         let counts: Result<Int64Array, _> =
             rows.iter().map(|row| i64::try_from(of(row)).map(Some)).collect();
         Ok(Arc::new(counts.map_err(|_| Error::limit("a count beyond 2^63"))?))
@@ -293,15 +298,15 @@ fn batch(schema: &SchemaRef, texts: &Texts, rows: &[Row]) -> Result<RecordBatch>
 }
 
 /// What the rows of a row group are about, without their users.
-pub struct About {
+pub struct RowKeys {
     batch: RecordBatch,
     dimensions: usize,
 }
 
-/// Columns of [`About`] behind the dimensions.
+/// Columns of [`RowKeys`] behind the dimensions.
 const COUNTS: [&str; 2] = ["shard", "event_count"];
 
-impl About {
+impl RowKeys {
     /// Reads it, with these dimensions, in their order.
     ///
     /// # Errors
@@ -312,25 +317,25 @@ impl About {
         let columns =
             names.iter().map(|name| batch.schema_ref().index_of(name).map_err(Error::from));
         let batch = batch.project(&columns.collect::<Result<Vec<_>>>()?)?;
-        let about = Self { batch, dimensions: dimensions.len() };
-        let nulls = |at: usize| about.batch.column(at).logical_null_count();
-        let count = about.batch.num_columns();
-        let needed = (0..BEFORE.len()).chain(count - COUNTS.len()..count);
+        let keys = Self { batch, dimensions: dimensions.len() };
+        let nulls = |at: usize| keys.batch.column(at).logical_null_count();
+        let count = keys.batch.num_columns();
+        let needed = (0..LEADING_COLUMNS.len()).chain(count - COUNTS.len()..count);
         if needed.map(nulls).sum::<usize>() > 0 {
             return Err(file.broken("a row lacks a value"));
         }
-        if let Some(row) = about.signed_events().iter().position(|events| *events < 0) {
+        if let Some(row) = keys.signed_events().iter().position(|events| *events < 0) {
             return Err(file.broken(&format!(
                 "row {row} of row group {group} has a negative number of events"
             )));
         }
-        Ok(about)
+        Ok(keys)
     }
 
     /// The columns that are read for it.
     pub fn columns(dimensions: &[String]) -> Vec<&str> {
         let dimensions = dimensions.iter().map(String::as_str);
-        BEFORE.into_iter().chain(dimensions).chain(COUNTS).collect()
+        LEADING_COLUMNS.into_iter().chain(dimensions).chain(COUNTS).collect()
     }
 
     /// Number of rows.
@@ -425,7 +430,7 @@ mod tests {
     use arrow::array::{ArrayRef, Int64Array};
     use arrow::record_batch::RecordBatch;
 
-    use super::{About, Row, Series, in_memory, user_counts};
+    use super::{ActivityRow, RowKeys, Series, in_memory, user_counts};
     use crate::calendar::Day;
     use crate::store::{DataReader, encode};
 
@@ -435,7 +440,7 @@ mod tests {
         let series =
             [Series { source: "a".to_owned(), event: "b".to_owned(), dimensions: Vec::new() }];
         let users = encode(&[7]).unwrap();
-        let row = Row {
+        let row = ActivityRow {
             shard: 0,
             day: Day::new(20_000),
             series: 0,
@@ -452,9 +457,9 @@ mod tests {
             columns[at] = Arc::new(Int64Array::from(vec![-1])) as ArrayRef;
             DataReader::of_batches(vec![RecordBatch::try_new(batch.schema(), columns).unwrap()])
         };
-        assert_eq!(About::read(&sound, 0, &[]).unwrap().events(0), 1);
+        assert_eq!(RowKeys::read(&sound, 0, &[]).unwrap().events(0), 1);
         assert_eq!(user_counts(&sound, 0).unwrap(), [1]);
-        assert!(About::read(&with("event_count"), 0, &[]).is_err());
+        assert!(RowKeys::read(&with("event_count"), 0, &[]).is_err());
         assert!(user_counts(&with("user_count"), 0).is_err());
     }
 }

@@ -1,7 +1,7 @@
-//! Stored sets: Roaring bitmaps in the portable format, read where they lie.
+//! Stored sets: Roaring bitmaps in the portable format, read without deserializing them.
 //!
-//! A question looks at each stored set once, so making a bitmap of it in memory first would cost
-//! more than the answer. [`Containers`] walk the bytes as they are, and check what they walk.
+//! A query reads each stored set once, so deserializing it first would cost more than counting.
+//! [`Containers`] iterate over the bytes and validate them.
 //!
 //! Format: <https://github.com/RoaringBitmap/RoaringFormatSpec>
 
@@ -10,24 +10,24 @@ use roaring::RoaringBitmap;
 use crate::{Error, Result};
 
 /// First half-word of a bitmap that has runs.
-const WITH_RUNS: u16 = 12_347;
+const RUN_COOKIE: u16 = 12_347;
 /// First word of a bitmap without.
-const WITHOUT_RUNS: u32 = 12_346;
+const NO_RUN_COOKIE: u32 = 12_346;
 /// A bitmap with runs has no offsets if it has fewer containers than this.
-const FEW_CONTAINERS: usize = 4;
+const MIN_CONTAINERS_WITH_OFFSETS: usize = 4;
 /// A container with more users than this is a bitset.
-const MOST_IN_ARRAY: usize = 4_096;
+const MAX_ARRAY_LEN: usize = 4_096;
 /// Bytes of a bitset.
-const BITSET: usize = 8_192;
+const BITSET_BYTES: usize = 8_192;
 
-/// The users of 65,536 consecutive numbers, as they lie in the file. All numbers are
+/// The users of 65,536 consecutive numbers, as they are in the file. All numbers are
 /// little-endian.
 #[derive(Clone, Copy, Debug)]
 pub enum Container<'a> {
     /// Low halves of the numbers, ascending.
     Array(&'a [[u8; 2]]),
     /// One bit for each number.
-    Bits(&'a [u8; BITSET]),
+    Bits(&'a [u8; BITSET_BYTES]),
     /// Low half of the first number of each run, and how many follow it.
     Runs(&'a [[u8; 4]]),
 }
@@ -67,10 +67,10 @@ impl<'a> Containers<'a> {
     pub fn of(bytes: &'a [u8]) -> Result<Self> {
         let (cookie, rest) = bytes.split_first_chunk::<4>().ok_or_else(broken)?;
         let word = u32::from_le_bytes(*cookie);
-        let (count, flags, rest) = if word == WITHOUT_RUNS {
+        let (count, flags, rest) = if word == NO_RUN_COOKIE {
             let (count, rest) = rest.split_first_chunk::<4>().ok_or_else(broken)?;
             (u32::from_le_bytes(*count) as usize, None, rest)
-        } else if word as u16 == WITH_RUNS {
+        } else if word as u16 == RUN_COOKIE {
             let count = (word >> 16) as usize + 1;
             let (flags, rest) = rest.split_at_checked(count.div_ceil(8)).ok_or_else(broken)?;
             (count, Some(flags), rest)
@@ -81,7 +81,7 @@ impl<'a> Containers<'a> {
             return Err(broken());
         }
         let (headers, mut rest) = rest.split_at_checked(count * 4).ok_or_else(broken)?;
-        if flags.is_none() || count >= FEW_CONTAINERS {
+        if flags.is_none() || count >= MIN_CONTAINERS_WITH_OFFSETS {
             // Containers follow one another, so their offsets say nothing new.
             rest = rest.split_at_checked(count * 4).ok_or_else(broken)?.1;
         }
@@ -111,11 +111,11 @@ impl<'a> Containers<'a> {
             let length = usize::from(u16::from_le_bytes(*runs)) * 4;
             let (runs, after) = after.split_at_checked(length)?;
             (Container::Runs(runs.as_chunks().0), after)
-        } else if users <= MOST_IN_ARRAY {
+        } else if users <= MAX_ARRAY_LEN {
             let (array, after) = self.rest.split_at_checked(users * 2)?;
             (Container::Array(array.as_chunks().0), after)
         } else {
-            let (bits, after) = self.rest.split_first_chunk::<BITSET>()?;
+            let (bits, after) = self.rest.split_first_chunk::<BITSET_BYTES>()?;
             (Container::Bits(bits), after)
         };
         self.rest = after;
@@ -167,7 +167,7 @@ impl Container<'_> {
     /// A byte of it, if it has any: who reads those of many containers, one after the other, has
     /// the processor fetch all of these at a time.
     #[inline]
-    pub fn touch(&self) -> u8 {
+    pub fn prefetch(&self) -> u8 {
         match self {
             Self::Array(array) => {
                 let ends = [array.first(), array.last()];

@@ -1,7 +1,7 @@
-//! Checksums of the parts of a data file, so that whoever reads a part can check just that part.
+//! Checksums of the parts of a data file, so that a part can be checked without reading the rest.
 //!
 //! The footer of a data file has a checksum for each column of each row group, in the order of the
-//! file, as key/value metadata that other Parquet readers pass by. The name of the file has the
+//! file, as key/value metadata that other Parquet readers ignore. The name of the file has the
 //! checksum of the footer, and the log of the table `activity` has one over the names of all files
 //! of the store (see [`Store`](super::Store)). Files written before there were checksums have
 //! neither, and are read unchecked.
@@ -21,9 +21,9 @@ use crate::users::hash_bytes;
 /// Key of the checksums of columns, in the footer.
 const KEY: &str = "headcount.xxh3";
 /// Hexadecimal digits of a checksum.
-const DIGITS: usize = 16;
+const CHECKSUM_DIGITS: usize = 16;
 /// Bytes behind the footer's content: its length, and four letters.
-const END: usize = 8;
+const FOOTER_TAIL: usize = 8;
 
 /// The parts of a data file that have checksums: columns of row groups, and the footer.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Checksums {
             || ParquetError::General("the checksums of its columns are invalid".to_owned());
         let mut entries = metadata.file_metadata().key_value_metadata().into_iter().flatten();
         let text = entries.find(|entry| entry.key == KEY).and_then(|entry| entry.value.as_deref());
-        let digits = text.ok_or_else(broken)?.as_bytes().chunks(DIGITS);
+        let digits = text.ok_or_else(broken)?.as_bytes().chunks(CHECKSUM_DIGITS);
         let columns = metadata.row_groups().iter().flat_map(|group| group.columns());
         if columns.clone().count() != digits.len() {
             return Err(broken());
@@ -69,7 +69,7 @@ impl Checksums {
     /// When it is another footer, or has no checksums.
     pub fn read(name: &str, size: u64, footer: &Bytes) -> Result<Self, ParquetError> {
         let checksum = check_footer(name, footer)?;
-        let content = footer.slice(..footer.len().saturating_sub(END));
+        let content = footer.slice(..footer.len().saturating_sub(FOOTER_TAIL));
         let mut checksums = Self::of(&ParquetMetaDataReader::decode_metadata(&content)?)?;
         if let Some(checksum) = checksum {
             checksums.parts.push((size.saturating_sub(footer.len() as u64)..size, checksum));
@@ -93,11 +93,11 @@ impl Checksums {
     /// # Errors
     /// When a part has changed since it was written, or is cut off.
     pub fn check(&self, start: u64, bytes: &[u8]) -> Result<(), ParquetError> {
-        let here = start..start + bytes.len() as u64;
-        for (part, checksum) in self.parts.iter().filter(|(part, _)| overlap(part, &here)) {
+        let read_range = start..start + bytes.len() as u64;
+        for (part, checksum) in self.parts.iter().filter(|(part, _)| overlap(part, &read_range)) {
             let offset = |at: u64| usize::try_from(at.checked_sub(start)?).ok();
-            let place = offset(part.start).zip(offset(part.end));
-            let found = place.and_then(|(from, to)| bytes.get(from..to)).map(hash_bytes);
+            let bounds = offset(part.start).zip(offset(part.end));
+            let found = bounds.and_then(|(from, to)| bytes.get(from..to)).map(hash_bytes);
             if found != Some(*checksum) {
                 return Err(changed(&format!("bytes {} to {}", part.start, part.end)));
             }
@@ -118,7 +118,7 @@ pub(super) fn finish(mut writer: ArrowWriter<Vec<u8>>) -> Result<Vec<u8>, Parque
         let bytes = writer.inner().get(offset(start)?..offset(start + length)?);
         let bytes =
             bytes.ok_or_else(|| ParquetError::General("a column is truncated".to_owned()))?;
-        text.push_str(&print(hash_bytes(bytes)));
+        text.push_str(&to_hex(hash_bytes(bytes)));
     }
     writer.append_key_value_metadata(KeyValue::new(KEY.to_owned(), text));
     writer.into_inner()
@@ -126,7 +126,7 @@ pub(super) fn finish(mut writer: ArrowWriter<Vec<u8>>) -> Result<Vec<u8>, Parque
 
 /// The checksum of the footer that a data file ends with, as its name has it.
 pub(super) fn footer_text(file: &[u8]) -> Option<String> {
-    Some(print(hash_bytes(footer_in(file)?)))
+    Some(to_hex(hash_bytes(footer_in(file)?)))
 }
 
 /// The footer, if these bytes, which a file ends with, have all of it.
@@ -137,8 +137,8 @@ pub fn footer_in(end: &[u8]) -> Option<&[u8]> {
 
 /// How many bytes a footer has, by the last bytes of its file.
 pub fn footer_length(end: &[u8]) -> Option<usize> {
-    let length = end.get(end.len().checked_sub(END)?..)?.first_chunk::<4>()?;
-    usize::try_from(u32::from_le_bytes(*length)).ok()?.checked_add(END)
+    let length = end.get(end.len().checked_sub(FOOTER_TAIL)?..)?.first_chunk::<4>()?;
+    usize::try_from(u32::from_le_bytes(*length)).ok()?.checked_add(FOOTER_TAIL)
 }
 
 /// Checks a footer, and returns the checksum that the name of its file has for it, if it has one.
@@ -157,8 +157,8 @@ fn changed(what: &str) -> ParquetError {
     ParquetError::General(format!("{what} have changed since they were written"))
 }
 
-fn print(checksum: u64) -> String {
-    format!("{checksum:0width$x}", width = DIGITS)
+fn to_hex(checksum: u64) -> String {
+    format!("{checksum:0width$x}", width = CHECKSUM_DIGITS)
 }
 
 fn overlap(a: &Range<u64>, b: &Range<u64>) -> bool {

@@ -1,9 +1,9 @@
-//! One Delta table: Parquet files in a place, and a log that says which of them belong to which
-//! version. The log is `deltalake`'s; the files are our own.
+//! One Delta table: Parquet files in a [`Storage`], and a log of the files of each version. The log
+//! is written by `deltalake`, the data files by this crate.
 //!
-//! The name of a data file ends with the digest of its bytes: a flipped byte is found, and what a
-//! killed process left is never mistaken for something else. Before it stands the checksum of the
-//! footer, which has [those of the other parts](super::checksums).
+//! The name of a data file ends with the digest of its bytes: a flipped byte is found, and files
+//! left by a killed process are never mistaken for others. Before the digest comes the checksum of
+//! the footer, which has [those of the other parts](super::checksums).
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -18,12 +18,12 @@ use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ensure_tabl
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use super::checksums::footer_text;
-use crate::place::{Chunks, Digest, Place, wait};
+use crate::storage::{Chunks, Digest, Storage, block_on};
 use crate::{Error, Kind, Result};
 
 /// Ending of data files.
 const ENDING: &str = ".parquet";
-/// Where the log of a table lies, in its place.
+/// Folder of the log of a table.
 const LOG: &str = "_delta_log";
 
 /// A data file of a table.
@@ -40,30 +40,30 @@ pub struct DataFile {
 }
 
 impl DataFile {
-    /// What is wrong with its bytes, which should lie in this place.
-    pub(super) fn fault(&self, place: &Place) -> Result<Option<String>> {
-        Ok(match place.digest(&self.name)? {
+    /// What is wrong with its bytes in this storage; `None` if nothing is.
+    pub(super) fn fault(&self, storage: &Storage) -> Result<Option<String>> {
+        Ok(match storage.digest(&self.name)? {
             None => Some("the file is missing".to_owned()),
-            Some(found) => self.differs(found),
+            Some(found) => self.mismatch(found),
         })
     }
 
     /// Its bytes, which are what they were when it was written.
-    pub(super) fn sound(&self, place: &Place) -> Result<Chunks> {
-        let (what, chunks) = match place.fetch_all(&self.name)? {
+    pub(super) fn verified_bytes(&self, storage: &Storage) -> Result<Chunks> {
+        let (what, chunks) = match storage.fetch_all(&self.name)? {
             None => (Some("the file is missing".to_owned()), None),
-            Some((chunks, digest, size)) => (self.differs((digest, size)), Some(chunks)),
+            Some((chunks, digest, size)) => (self.mismatch((digest, size)), Some(chunks)),
         };
         match (what, chunks) {
             (None, Some(chunks)) => Ok(chunks),
             (what, _) => {
                 Err(Error::input(format!("corrupt data file: {}", what.unwrap_or_default()))
-                    .with("file", place.address(&self.name)))
+                    .with("file", storage.address(&self.name)))
             }
         }
     }
 
-    fn differs(&self, (digest, size): (Digest, u64)) -> Option<String> {
+    fn mismatch(&self, (digest, size): (Digest, u64)) -> Option<String> {
         if size != self.size {
             return Some(format!("it has {size} bytes, but {} in the log", self.size));
         }
@@ -88,7 +88,7 @@ pub(super) fn split_name(name: &str) -> Option<(Option<&str>, &str)> {
 /// A table at one of its versions.
 #[derive(Debug)]
 pub(super) struct Table {
-    place: Place,
+    storage: Storage,
     delta: DeltaTable,
     version: u64,
 }
@@ -97,45 +97,45 @@ impl Table {
     /// Makes an empty table. A table that is there already stays as it is, also if another process
     /// makes it at this moment.
     pub(super) fn create(
-        place: &Place,
+        storage: &Storage,
         columns: Vec<StructField>,
         comment: &str,
         properties: &[(&str, String)],
     ) -> Result<()> {
         let properties = properties.iter().map(|(key, value)| (*key, Some(value.clone())));
         let create = CreateBuilder::new()
-            .with_log_store(bare(place)?.log_store())
+            .with_log_store(unloaded(storage)?.log_store())
             .with_comment(comment)
             .with_columns(columns)
             .with_configuration(properties)
             .with_raise_if_key_not_exists(false)
-            // A second try would put this schema over that of whoever was first.
+            // A second try would overwrite the schema of another process.
             .with_commit_properties(CommitProperties::default().with_max_retries(0))
             .with_save_mode(SaveMode::Ignore);
-        match wait(async { create.await })? {
-            Ok(_) => seal(place, 0),
+        match block_on(async { create.await })? {
+            Ok(_) => seal(storage, 0),
             Err(cause) if is_conflict(&cause) => Ok(()),
-            Err(cause) => Err(failed(place, cause)),
+            Err(cause) => Err(failed(storage, cause)),
         }
     }
 
     /// Whether there is a table.
-    pub(super) fn exists(place: &Place) -> Result<bool> {
-        place.within(LOG).holds(&log_file(0))
+    pub(super) fn exists(storage: &Storage) -> Result<bool> {
+        storage.child(LOG).exists(&log_file(0))
     }
 
     /// Reads the log up to a version, or to its end.
-    pub(super) fn load(place: &Place, version: Option<u64>) -> Result<Self> {
-        let mut delta = bare(place)?;
-        let loaded = wait(async {
+    pub(super) fn load(storage: &Storage, version: Option<u64>) -> Result<Self> {
+        let mut delta = unloaded(storage)?;
+        let loaded = block_on(async {
             match version {
                 Some(version) => delta.load_version(version).await,
                 None => delta.load().await,
             }
         })?;
-        loaded.map_err(|cause| failed(place, cause))?;
-        let version = delta.version().ok_or_else(|| broken(place, "no version"))?;
-        Ok(Self { place: place.clone(), delta, version })
+        loaded.map_err(|cause| failed(storage, cause))?;
+        let version = delta.version().ok_or_else(|| broken(storage, "no version"))?;
+        Ok(Self { storage: storage.clone(), delta, version })
     }
 
     /// The version that was read.
@@ -145,11 +145,12 @@ impl Table {
 
     /// The data files of the version, by name.
     pub(super) fn files(&self) -> Result<BTreeMap<String, DataFile>> {
-        let state = self.delta.snapshot().map_err(|cause| failed(&self.place, cause))?;
-        let log = state.snapshot().try_log_data().map_err(|cause| failed(&self.place, cause))?;
+        let state = self.delta.snapshot().map_err(|cause| failed(&self.storage, cause))?;
+        let log = state.snapshot().try_log_data().map_err(|cause| failed(&self.storage, cause))?;
         let file = |view: deltalake_core::kernel::LogicalFileView| {
             let name = view.path().into_owned();
-            let unreadable = |what: &str| broken(&self.place, &format!("invalid {what} of {name}"));
+            let unreadable =
+                |what: &str| broken(&self.storage, &format!("invalid {what} of {name}"));
             let size = u64::try_from(view.size()).map_err(|_| unreadable("size"))?;
             let stats = view.stats().ok_or_else(|| unreadable("statistics"))?;
             let rows = rows(&stats).ok_or_else(|| unreadable("number of rows"))?;
@@ -160,33 +161,34 @@ impl Table {
 
     /// The id that the table was made with.
     pub(super) fn id(&self) -> Result<String> {
-        let state = self.delta.snapshot().map_err(|cause| failed(&self.place, cause))?;
+        let state = self.delta.snapshot().map_err(|cause| failed(&self.storage, cause))?;
         Ok(state.metadata().id().to_owned())
     }
 
     /// A property of the table.
     pub(super) fn property(&self, key: &str) -> Result<Option<String>> {
-        let state = self.delta.snapshot().map_err(|cause| failed(&self.place, cause))?;
+        let state = self.delta.snapshot().map_err(|cause| failed(&self.storage, cause))?;
         Ok(state.metadata().configuration().get(key).cloned())
     }
 
     /// Names of the columns.
     pub(super) fn columns(&self) -> Result<Vec<String>> {
-        let state = self.delta.snapshot().map_err(|cause| failed(&self.place, cause))?;
+        let state = self.delta.snapshot().map_err(|cause| failed(&self.storage, cause))?;
         Ok(state.schema().fields().map(|field| field.name().clone()).collect())
     }
 
     /// The version that was last noted under a name; 0 if none was.
-    pub(super) fn noted(&self, name: &str) -> Result<u64> {
-        let failed = |cause| failed(&self.place, cause);
+    pub(super) fn txn_version(&self, name: &str) -> Result<u64> {
+        let failed = |cause| failed(&self.storage, cause);
         let state = self.delta.snapshot().map_err(failed)?;
         let log = self.delta.log_store();
-        let noted = wait(state.transaction_version(log.as_ref(), name))?;
-        let noted = noted.map_err(failed)?.unwrap_or(0);
-        u64::try_from(noted).map_err(|_| broken(&self.place, &format!("invalid version {noted}")))
+        let txn_version = block_on(state.transaction_version(log.as_ref(), name))?;
+        let txn_version = txn_version.map_err(failed)?.unwrap_or(0);
+        u64::try_from(txn_version)
+            .map_err(|_| broken(&self.storage, &format!("invalid version {txn_version}")))
     }
 
-    /// Commits the next version: exactly the files of `wanted`, `notes`, and properties of the
+    /// Commits the next version: exactly the files of `wanted`, `txn_versions`, and properties of the
     /// table that change. All of it becomes visible at once, or nothing does.
     ///
     /// # Errors
@@ -195,31 +197,31 @@ impl Table {
     pub(super) fn commit(
         &mut self,
         wanted: &BTreeMap<String, DataFile>,
-        notes: &[(&str, u64)],
-        rearranges: bool,
+        txn_versions: &[(&str, u64)],
+        same_rows: bool,
         properties: &[(&str, String)],
     ) -> Result<u64> {
         let present = self.files()?;
         let mut actions = Vec::new();
         if !properties.is_empty() {
-            let state = self.delta.snapshot().map_err(|cause| failed(&self.place, cause))?;
+            let state = self.delta.snapshot().map_err(|cause| failed(&self.storage, cause))?;
             let mut changed = state.metadata().clone();
             for (key, value) in properties {
                 changed = changed
                     .add_config_key((*key).to_owned(), value.clone())
-                    .map_err(|cause| failed(&self.place, cause.into()))?;
+                    .map_err(|cause| failed(&self.storage, cause.into()))?;
             }
             actions.push(Action::Metadata(changed));
         }
-        // The engine has no clock; the last commit is as late as it knows.
-        let now = self.place.within(LOG).modified(&log_file(self.version()))?;
+        // The engine has no clock; the time of the last commit is used.
+        let now = self.storage.child(LOG).modified(&log_file(self.version()))?;
         for file in present.values().filter(|file| !wanted.contains_key(&file.name)) {
-            actions.push(Action::Remove(remove(file, !rearranges, now)));
+            actions.push(Action::Remove(remove(file, !same_rows, now)));
         }
         for file in wanted.values().filter(|file| !present.contains_key(&file.name)) {
-            actions.push(Action::Add(self.add(file, !rearranges)?));
+            actions.push(Action::Add(self.add(file, !same_rows)?));
         }
-        let transactions = notes.iter().map(|(name, version)| {
+        let transactions = txn_versions.iter().map(|(name, version)| {
             let version = i64::try_from(*version);
             let version = version.map_err(|_| Error::limit("a version beyond 2^63"))?;
             Ok(Transaction::new(name, version))
@@ -231,35 +233,41 @@ impl Table {
             .with_max_retries(0)
             .with_cleanup_expired_logs(Some(false));
         let operation = DeltaOperation::Write {
-            mode: if rearranges { SaveMode::Overwrite } else { SaveMode::Append },
+            mode: if same_rows { SaveMode::Overwrite } else { SaveMode::Append },
             partition_by: None,
             predicate: None,
         };
         let log = self.delta.log_store();
-        let state = self.delta.snapshot().map_err(|cause| failed(&self.place, cause))?;
+        let state = self.delta.snapshot().map_err(|cause| failed(&self.storage, cause))?;
         let commit = CommitBuilder::from(properties).with_actions(actions);
-        let done =
-            wait(async { commit.build(Some(state as &dyn TableReference), log, operation).await })?;
+        let done = block_on(async {
+            commit.build(Some(state as &dyn TableReference), log, operation).await
+        })?;
         let version = match done {
             Ok(done) => done.version(),
             // The answer can be lost although the commit was taken.
-            Err(cause) => match self.is_next(wanted, notes) {
+            Err(cause) => match self.is_committed(wanted, txn_versions) {
                 Ok(true) => self.version() + 1,
-                _ if is_conflict(&cause) => return Err(conflict(&self.place)),
-                _ => return Err(failed(&self.place, cause)),
+                _ if is_conflict(&cause) => return Err(conflict(&self.storage)),
+                _ => return Err(failed(&self.storage, cause)),
             },
         };
-        seal(&self.place, version)?;
-        wait(self.delta.load_version(version))?.map_err(|cause| failed(&self.place, cause))?;
+        seal(&self.storage, version)?;
+        block_on(self.delta.load_version(version))?
+            .map_err(|cause| failed(&self.storage, cause))?;
         self.version = version;
         Ok(version)
     }
 
     /// Whether the version after this one is there and holds exactly this.
-    fn is_next(&self, wanted: &BTreeMap<String, DataFile>, notes: &[(&str, u64)]) -> Result<bool> {
-        let next = Self::load(&self.place, Some(self.version() + 1))?;
-        for (name, version) in notes {
-            if next.noted(name)? != *version {
+    fn is_committed(
+        &self,
+        wanted: &BTreeMap<String, DataFile>,
+        txn_versions: &[(&str, u64)],
+    ) -> Result<bool> {
+        let next = Self::load(&self.storage, Some(self.version() + 1))?;
+        for (name, version) in txn_versions {
+            if next.txn_version(name)? != *version {
                 return Ok(false);
             }
         }
@@ -272,7 +280,7 @@ impl Table {
             partition_values: HashMap::new(),
             size: i64::try_from(file.size)
                 .map_err(|_| Error::limit("a data file of more than 2^63 bytes"))?,
-            modification_time: self.place.modified(&file.name)?,
+            modification_time: self.storage.modified(&file.name)?,
             data_change,
             stats: Some(file.stats.clone()),
             tags: None,
@@ -300,16 +308,16 @@ fn remove(file: &DataFile, data_change: bool, now: i64) -> Remove {
 }
 
 /// A table of which nothing was read.
-fn bare(place: &Place) -> Result<DeltaTable> {
-    let folder = match place {
-        Place::Folder(folder) => folder,
-        Place::Remote(remote) => return Ok(DeltaTable::new(remote.log()?)),
+fn unloaded(storage: &Storage) -> Result<DeltaTable> {
+    let folder = match storage {
+        Storage::Folder(folder) => folder,
+        Storage::Remote(remote) => return Ok(DeltaTable::new(remote.log()?)),
     };
     let path = folder.to_str().ok_or_else(|| {
         Error::input("the path of the store is not valid UTF-8").with("file", folder.display())
     })?;
     let table = ensure_table_uri(path).and_then(DeltaTableBuilder::from_url);
-    table.and_then(DeltaTableBuilder::build).map_err(|cause| failed(place, cause))
+    table.and_then(DeltaTableBuilder::build).map_err(|cause| failed(storage, cause))
 }
 
 /// Writes a data file so that it stays. Its name has `number`, which puts the files of a table in
@@ -318,7 +326,7 @@ fn bare(place: &Place) -> Result<DeltaTable> {
 /// # Errors
 /// When the disk or the object store refuses; nothing is left behind then.
 pub(super) fn write(
-    place: &Place,
+    storage: &Storage,
     bytes: Vec<u8>,
     stats: String,
     number: impl fmt::Display,
@@ -329,7 +337,7 @@ pub(super) fn write(
     let digest = Digest::of_bytes(&bytes);
     let name = format!("{number}-{footer}-{digest}{ENDING}");
     let size = bytes.len() as u64;
-    place.write(&name, bytes)?;
+    storage.write(&name, bytes)?;
     Ok(DataFile { name, size, rows, stats })
 }
 
@@ -340,18 +348,18 @@ fn rows(stats: &str) -> Option<u64> {
 }
 
 /// Makes sure that a commit stays, and writes the digest of its log file beside it.
-fn seal(place: &Place, version: u64) -> Result<()> {
-    let (log, name) = (place.within(LOG), log_file(version));
+fn seal(storage: &Storage, version: u64) -> Result<()> {
+    let (log, name) = (storage.child(LOG), log_file(version));
     let found = log.digest(&name)?;
     let (digest, _) = found.ok_or_else(|| Error::internal("a commit has no log file"))?;
-    log.keep(&name)?;
-    log.note(&seal_of(&name), digest.to_string())
+    log.sync(&name)?;
+    log.write_unsynced(&seal_of(&name), digest.to_string())
 }
 
 /// Log files of a table that are not what they were when they were written. A process that was
 /// killed right after a commit has left a log file without a digest; that is no fault.
-pub(super) fn broken_logs(place: &Place) -> Result<Vec<String>> {
-    let log = place.within(LOG);
+pub(super) fn broken_logs(storage: &Storage) -> Result<Vec<String>> {
+    let log = storage.child(LOG);
     let items = log.list()?;
     let is_there = |name: &str| items.binary_search_by(|item| item.name.as_str().cmp(name)).is_ok();
     let sealed = items.iter().filter(|item| is_there(&seal_of(&item.name)));
@@ -387,27 +395,27 @@ fn is_conflict(cause: &DeltaTableError) -> bool {
     )
 }
 
-/// The error for a version that somebody else has made first.
-pub(super) fn conflict(place: &Place) -> Error {
+/// The error for a version that another process has made first.
+pub(super) fn conflict(storage: &Storage) -> Error {
     Error::new(Kind::Io, "another process changed the store at the same time")
-        .with("file", place)
+        .with("file", storage)
         .with("help", "nothing was lost or counted twice; run the command again")
 }
 
 /// The error for a log that has changed since it was written.
-pub(super) fn broken(place: &Place, what: &str) -> Error {
-    Error::input(format!("the log of the store is corrupt: {what}")).with("file", place).with(
+pub(super) fn broken(storage: &Storage, what: &str) -> Error {
+    Error::input(format!("the log of the store is corrupt: {what}")).with("file", storage).with(
         "help",
         "run `headcount store verify` to list everything that is corrupt, and ingest into a new \
          store",
     )
 }
 
-fn failed(place: &Place, cause: DeltaTableError) -> Error {
+fn failed(storage: &Storage, cause: DeltaTableError) -> Error {
     let error = Error::new(Kind::Io, format!("cannot use the store: {cause}"));
-    let error = error.with("file", place).caused_by(cause);
-    match place {
-        Place::Folder(_) => error,
-        Place::Remote(remote) => error.with("help", remote.help()),
+    let error = error.with("file", storage).caused_by(cause);
+    match storage {
+        Storage::Folder(_) => error,
+        Storage::Remote(remote) => error.with("help", remote.help()),
     }
 }

@@ -19,7 +19,7 @@ use parquet::file::statistics::Statistics;
 use super::activity::reading_type;
 use super::checksums::{Checksums, check_footer, footer_in};
 use super::delta::DataFile;
-use crate::place::{Chunks, Place, column_ranges, footer};
+use crate::storage::{Chunks, Storage, column_ranges, footer};
 use crate::{Error, Result};
 
 /// A data file, opened.
@@ -29,15 +29,15 @@ pub struct DataReader {
     /// Those of its columns, if it was written with any.
     checksums: Option<Arc<Checksums>>,
     /// What was fetched before it is read.
-    ahead: Arc<Mutex<HashMap<Parts, Chunks>>>,
+    prefetched: Arc<Mutex<HashMap<FetchKey, Chunks>>>,
 }
 
-/// A row group, and where the bytes lie that are wanted of it.
-type Parts = (usize, Vec<Range<u64>>);
+/// A row group, and the byte ranges to read of it.
+type FetchKey = (usize, Vec<Range<u64>>);
 
 #[derive(Clone, Debug)]
 enum Input {
-    Stored(Place, DataFile, ArrowReaderMetadata),
+    Stored(Storage, DataFile, ArrowReaderMetadata),
     /// Row groups.
     Memory(Vec<RecordBatch>),
 }
@@ -47,12 +47,12 @@ impl DataReader {
     ///
     /// # Errors
     /// When it is not there, or broken.
-    pub(super) fn open(place: &Place, file: &DataFile) -> Result<Self> {
-        let failed = |cause: ParquetError| broken(&place.address(&file.name), &cause.to_string());
+    pub(super) fn open(storage: &Storage, file: &DataFile) -> Result<Self> {
+        let failed = |cause: ParquetError| broken(&storage.address(&file.name), &cause.to_string());
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let fetch = |ranges: &[Range<u64>]| {
-            let chunks = place.fetch(&file.name, file.size, ranges)?;
-            // Checked before anything in it is believed; if it is not all here, more is fetched.
+            let chunks = storage.fetch(&file.name, file.size, ranges)?;
+            // Checked before it is used; if it is incomplete, more is fetched.
             let end = chunks.fetched().last().and_then(|(_, end)| footer_in(end));
             end.map_or(Ok(None), |end| check_footer(&file.name, end)).map_err(failed)?;
             Ok(chunks)
@@ -69,7 +69,7 @@ impl DataReader {
             None => None,
             Some(_) => Some(Arc::new(Checksums::of(metadata.metadata()).map_err(failed)?)),
         };
-        Ok(Self { checksums, ..Self::of(Input::Stored(place.clone(), file.clone(), metadata)) })
+        Ok(Self { checksums, ..Self::of(Input::Stored(storage.clone(), file.clone(), metadata)) })
     }
 
     /// Row groups that are in no file yet.
@@ -78,7 +78,7 @@ impl DataReader {
     }
 
     fn of(input: Input) -> Self {
-        Self { input, checksums: None, ahead: Arc::default() }
+        Self { input, checksums: None, prefetched: Arc::default() }
     }
 
     /// Number of row groups.
@@ -116,8 +116,8 @@ impl DataReader {
     /// When the file cannot be read.
     pub fn read(&self, group: usize, columns: &[&str]) -> Result<RecordBatch> {
         let batch = match &self.input {
-            Input::Stored(place, file, metadata) => {
-                self.decode(place, file, metadata, group, columns)?
+            Input::Stored(storage, file, metadata) => {
+                self.decode(storage, file, metadata, group, columns)?
             }
             Input::Memory(groups) => {
                 let fields = groups[group].schema_ref().fields().iter().enumerate();
@@ -135,24 +135,26 @@ impl DataReader {
     /// time, if they lie in an object store; each waits in memory until it is [read](Self::read).
     ///
     /// # Errors
-    /// When they cannot be had.
+    /// When they cannot be read.
     pub fn fetch_ahead<'a>(
         groups: impl Iterator<Item = (&'a Self, usize)>,
         columns: &[&str],
     ) -> Result<()> {
         let mut wanted = Vec::new();
         for (reader, group) in groups {
-            if let Input::Stored(place @ Place::Remote(_), file, metadata) = &reader.input {
-                let (_, parts) = parts(metadata, group, columns);
-                wanted.push((reader, place, file, group, parts));
+            if let Input::Stored(storage @ Storage::Remote(_), file, metadata) = &reader.input {
+                let (_, fetch_ranges) = fetch_ranges(metadata, group, columns);
+                wanted.push((reader, storage, file, group, fetch_ranges));
             }
         }
-        let Some((_, place, ..)) = wanted.first() else { return Ok(()) };
-        let ranges = wanted.iter().map(|(_, _, f, _, parts)| (f.name.as_str(), f.size, &**parts));
-        let fetched = place.fetch_many(&ranges.collect::<Vec<_>>())?.unwrap_or_default();
-        for ((reader, _, _, group, parts), chunks) in wanted.into_iter().zip(fetched) {
-            let mut ahead = reader.ahead.lock().unwrap_or_else(PoisonError::into_inner);
-            ahead.insert((group, parts), chunks);
+        let Some((_, storage, ..)) = wanted.first() else { return Ok(()) };
+        let ranges = wanted
+            .iter()
+            .map(|(_, _, f, _, fetch_ranges)| (f.name.as_str(), f.size, &**fetch_ranges));
+        let fetched = storage.fetch_many(&ranges.collect::<Vec<_>>())?.unwrap_or_default();
+        for ((reader, _, _, group, fetch_ranges), chunks) in wanted.into_iter().zip(fetched) {
+            let mut prefetched = reader.prefetched.lock().unwrap_or_else(PoisonError::into_inner);
+            prefetched.insert((group, fetch_ranges), chunks);
         }
         Ok(())
     }
@@ -160,8 +162,12 @@ impl DataReader {
     /// Bytes that have to be fetched to read a column of a row group; none on this machine.
     pub fn to_fetch(&self, group: usize, column: &str) -> u64 {
         match &self.input {
-            Input::Stored(Place::Remote(_), _, metadata) => {
-                parts(metadata, group, &[column]).1.iter().map(|part| part.end - part.start).sum()
+            Input::Stored(Storage::Remote(_), _, metadata) => {
+                fetch_ranges(metadata, group, &[column])
+                    .1
+                    .iter()
+                    .map(|part| part.end - part.start)
+                    .sum()
             }
             _ => 0,
         }
@@ -170,26 +176,27 @@ impl DataReader {
     /// The error for a file that cannot be trusted.
     pub fn broken(&self, what: &str) -> Error {
         match &self.input {
-            Input::Stored(place, file, _) => broken(&place.address(&file.name), what),
+            Input::Stored(storage, file, _) => broken(&storage.address(&file.name), what),
             Input::Memory(_) => broken("(memory)", what),
         }
     }
 
     fn decode(
         &self,
-        place: &Place,
+        storage: &Storage,
         data: &DataFile,
         metadata: &ArrowReaderMetadata,
         group: usize,
         columns: &[&str],
     ) -> Result<RecordBatch> {
         let failed = |cause: ParquetError| self.broken(&cause.to_string());
-        let (mask, parts) = parts(metadata, group, columns);
-        let key = (group, parts);
-        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-        let chunks = match ahead {
+        let (mask, fetch_ranges) = fetch_ranges(metadata, group, columns);
+        let key = (group, fetch_ranges);
+        let prefetched =
+            self.prefetched.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        let chunks = match prefetched {
             Some(chunks) => chunks,
-            None => place.fetch(&data.name, data.size, &key.1)?,
+            None => storage.fetch(&data.name, data.size, &key.1)?,
         };
         if let Some(checksums) = &self.checksums {
             for (start, bytes) in chunks.fetched() {
@@ -221,8 +228,8 @@ impl DataReader {
     }
 }
 
-/// Some columns of a row group, and where they lie.
-fn parts(
+/// Some columns of a row group, and their byte ranges.
+fn fetch_ranges(
     metadata: &ArrowReaderMetadata,
     group: usize,
     columns: &[&str],

@@ -9,7 +9,7 @@ use url::form_urlencoded::{self, Serializer};
 
 use crate::calendar::Day;
 use crate::events::{EventFile, Example, Reason, Rejected, Rejects, lines_of};
-use crate::place::Digest;
+use crate::storage::Digest;
 use crate::{Error, Result};
 
 /// An ingested file of events.
@@ -19,9 +19,9 @@ pub struct Entry {
     pub source: String,
     /// What the source said of its columns and times, as a code; another code is another reading.
     pub settings: String,
-    /// Path, relative to the project if it lies in it.
+    /// Path, relative to the project if it is in it.
     pub name: String,
-    /// What it is known by.
+    /// The digest of its content.
     pub digest: Digest,
     /// Bytes.
     pub size: u64,
@@ -54,7 +54,7 @@ pub struct Reject {
 /// The first of some rejected rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FirstRow {
-    /// Its place among the rows of the file, from 0, without the header.
+    /// Its row number in the file, from 0, without the header.
     pub row: u64,
     /// The line of a text file, from 1, in which it begins.
     pub line: Option<u64>,
@@ -268,11 +268,11 @@ mod tests {
     use super::{Entry, FirstRow, Reject, read, read_rejects, write, write_rejects};
     use crate::calendar::Day;
     use crate::events::Reason;
-    use crate::place::Digest;
+    use crate::storage::Digest;
 
     /// Stores for ever hold these texts, however people are told of the reasons.
     #[test]
-    fn reasons_are_codes_and_once_were_words() {
+    fn reasons_are_codes_and_old_texts_are_read() {
         let codes = "time_missing: 1; time_unreadable: 1; time_before_1970: 1; \
                      time_after_bound: 1; user_missing: 1; scope_missing: 1; event_missing: 1";
         let old = "no time: 1; unreadable time: 1; time before 1970: 1; \
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_survive_the_way_through_a_batch() {
+    fn entries_survive_a_round_trip_through_a_batch() {
         let reject = |reason, day: Option<i32>, value: Option<&str>| {
             let first =
                 Some(FirstRow { row: 9, line: value.map(|_| 11), value: value.map(str::to_owned) });

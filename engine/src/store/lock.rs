@@ -1,13 +1,13 @@
-//! One writer at a time. The operating system holds the lock and lets go of it when the process
-//! ends, however it ends: a killed process leaves no lock behind.
+//! The lock of the writing process. The operating system releases it when the process ends, so a
+//! killed process leaves no lock behind.
 //!
-//! An object store has no such lock: of two writers, the one whose commit comes second is told so.
-//! That needs a store that does not write over what is there if it is told so, and not all that
-//! speak like S3 know this.
+//! An object store has no such lock: of two writers, the second commit fails. That needs
+//! conditional writes (`If-None-Match`), which not every S3-compatible store supports; this is
+//! tested.
 
 use std::fs::{File, TryLockError};
 
-use crate::place::Place;
+use crate::storage::Storage;
 use crate::{Error, Result};
 
 /// The right to write to a store; given back when dropped.
@@ -23,10 +23,10 @@ impl Lock {
     /// # Errors
     /// When the lock file cannot be made, or the file system has no locks; when an object store
     /// would let two writers make the same version.
-    pub fn take(place: &Place, waiting: impl FnOnce()) -> Result<Self> {
-        let path = match place {
-            Place::Folder(folder) => folder.join("lock"),
-            Place::Remote(remote) => {
+    pub fn take(storage: &Storage, waiting: impl FnOnce()) -> Result<Self> {
+        let path = match storage {
+            Storage::Folder(folder) => folder.join("lock"),
+            Storage::Remote(remote) => {
                 remote.try_to_overwrite("lock")?;
                 return Ok(Self { _file: None });
             }

@@ -1,25 +1,25 @@
-//! The roll-up, stored: what is left of events when only "who, what, when" is asked.
+//! The roll-up on disk: which user did which event on which day.
 //!
-//! Four Delta Lake tables in one [`Place`], a folder or a prefix in an object store, readable by
+//! Four Delta Lake tables in one [`Storage`], a folder or a prefix in an object store, readable by
 //! everything that reads Delta:
 //!
 //! | table | a row is | columns |
 //! |---|---|---|
 //! | `activity` | the users of one (day, source, event, dimension values) in one shard | `day, source, event,` one for each dimension`, shard, users, user_count, event_count` |
-//! | `users` | a person whose key is not its own number | `scope, kind, key, number` |
-//! | `months` | everybody who did anything in a month, in one shard: the union of `activity` | `month, shard, users, user_count` |
+//! | `users` | a user whose key needs an id | `scope, kind, key, number` |
+//! | `months` | the users of any event in a month, in one shard: the union of `activity` | `month, shard, users, user_count` |
 //! | `files` | a file of events that was ingested | `source, name, hash, size, modified_ns, events, rejected, first, last, rejects, settings` |
 //!
-//! `users` is a Roaring bitmap in the portable format. Several rows may be about the same thing, when
-//! files came one after the other: their union counts. Different shards hold different people, so
+//! `users` is a Roaring bitmap in the portable format. Several rows may have the same keys, if
+//! files were ingested one after the other: their union counts. Shards hold disjoint users, so the
 //! counts of shards add.
 //!
-//! **Exactly once.** A version of the store is a version of `activity`. Its commit notes (as Delta
-//! application transactions, `headcount.users` and so on) which versions of the three other tables
-//! belong to it. These are committed first; the commit of `activity` then makes all
-//! of it visible at once, users, numbers and ledger. What a killed process has committed or
-//! written before that is seen by nobody, and the next commit leaves it out. So a file is in the
-//! ledger exactly if its events are in `activity`, whenever the power goes.
+//! **Exactly once.** A version of the store is a version of `activity`. Its commit contains (as Delta
+//! application transactions, `headcount.users` and so on) the versions of the three other tables
+//! that belong to it. These are committed first; the commit of `activity` then makes all
+//! of it visible at once: users, ids and ledger. What a killed process has committed or
+//! written before that is never read, and the next commit leaves it out. So a file is in the
+//! ledger if and only if its events are in `activity`, also after a crash or power loss.
 //!
 //! One process writes at a time ([`Lock`]). Where the lock does not reach, as in object stores and
 //! on some network file systems, a commit on a version that is no longer the newest fails, and
@@ -27,13 +27,13 @@
 //!
 //! **What has changed since it was written is an error**, not another answer. The names of data
 //! files have the checksums of their footers, these have [those of the other parts](Checksums), and
-//! the newest commit has one of everything that the logs of the version say. Each is checked by
-//! whoever reads the part. Versions and data files that earlier programs have made have no such
+//! the newest commit has one of everything that the logs of the version say. Each is checked
+//! when the part is read. Versions and data files that earlier programs have made have no such
 //! checksums; [`Store::compact`] makes them. [`Store::verify`] also compares the digests of whole
 //! files.
 //!
 //! **Older versions** stay readable as long as their data files are there: nothing but
-//! [`Store::sweep`] deletes one.
+//! [`Store::vacuum`] deletes one.
 
 mod activity;
 mod bitmap;
@@ -42,12 +42,12 @@ mod delta;
 mod file;
 mod ledger;
 mod lock;
-mod marks;
+mod maintenance;
 mod months;
-mod people;
+mod shard_bitset;
 mod state;
+mod stored_ids;
 mod table;
-mod upkeep;
 mod verify;
 mod write;
 
@@ -63,24 +63,26 @@ use rayon::prelude::{
     IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator,
 };
 
-use crate::place::Place;
+use crate::storage::Storage;
 use crate::{Error, Result};
 use delta::Table;
 use state::STATE_KEY;
 
-pub use activity::{About, FIRST_GIVEN, Row, SHARD_BITS, Series, shard_of, users};
+pub use activity::{
+    ActivityRow, FIRST_ASSIGNED_SHARD, RowKeys, SHARD_BITS, Series, shard_of, users,
+};
 pub use bitmap::{Container, Containers, containers, encode, numbers};
 pub use checksums::{Checksums, footer_in, footer_length};
 pub use delta::DataFile;
 pub use file::DataReader;
 pub use ledger::{Entry, FirstRow, Reject, rejects};
 pub use lock::Lock;
-pub use marks::Marks;
-pub use months::{MonthOf, months};
-pub use people::{PARTS, People};
-pub use upkeep::Swept;
+pub use maintenance::VacuumReport;
+pub use months::{MonthRow, months};
+pub use shard_bitset::ShardBitset;
+pub use stored_ids::{PARTS, StoredIds};
 pub use verify::{Fault, Verified};
-pub use write::Written;
+pub use write::WrittenFiles;
 
 /// The property of tables that holds the version of the store's layout.
 const FORMAT_KEY: &str = "headcount.format";
@@ -92,7 +94,7 @@ const USERS: &str = "users";
 const FILES: &str = "files";
 const MONTHS: &str = "months";
 /// The tables beside `activity`, and the names under which its commits note their versions.
-const SIDES: [(&str, &str); 3] =
+const SIDE_TABLES: [(&str, &str); 3] =
     [(USERS, "headcount.users"), (FILES, "headcount.files"), (MONTHS, "headcount.months")];
 /// Data files of a table, by name.
 type Files = BTreeMap<String, DataFile>;
@@ -100,19 +102,19 @@ type Files = BTreeMap<String, DataFile>;
 /// A store at one of its versions.
 #[derive(Debug)]
 pub struct Store {
-    place: Place,
+    storage: Storage,
     dimensions: Vec<String>,
     version: u64,
     activity: Files,
     users: Files,
     files: Files,
     months: Files,
-    /// Versions of [`SIDES`].
-    notes: [u64; 3],
+    /// Versions of [`SIDE_TABLES`].
+    txn_versions: [u64; 3],
     /// Id of the table `users`, which is made with it and stays.
     space: String,
     ledger: Vec<Entry>,
-    /// Data files written so far, to tell them apart.
+    /// Data files written so far, for their names.
     written: AtomicU64,
 }
 
@@ -121,35 +123,38 @@ impl Store {
     ///
     /// # Errors
     /// When the store is broken, made by a newer program, or out of reach.
-    pub fn open(place: &Place, version: Option<u64>) -> Result<Option<Self>> {
-        if !Table::exists(&place.within(ACTIVITY))? {
-            place.check()?;
+    pub fn open(storage: &Storage, version: Option<u64>) -> Result<Option<Self>> {
+        if !Table::exists(&storage.child(ACTIVITY))? {
+            storage.check()?;
             return Ok(None);
         }
         // The newest versions of the tables mostly belong together: all are read at once.
-        let places = SIDES.map(|(name, _)| place.within(name));
+        let side_storages = SIDE_TABLES.map(|(name, _)| storage.child(name));
         let newest = || match version {
-            None => places.par_iter().map(|place| Table::load(place, None).ok()).collect(),
+            None => {
+                side_storages.par_iter().map(|storage| Table::load(storage, None).ok()).collect()
+            }
             Some(_) => vec![None, None, None],
         };
         let (activity, newest) =
-            rayon::join(|| Table::load(&place.within(ACTIVITY), version), newest);
+            rayon::join(|| Table::load(&storage.child(ACTIVITY), version), newest);
         let activity = activity?;
         let format = activity.property(FORMAT_KEY)?.unwrap_or_default();
-        check_format(&format, place)?;
+        check_format(&format, storage)?;
         let columns = activity.columns()?;
-        let around = activity::BEFORE.len() + activity::AFTER.len();
-        if columns.len() < around {
+        let fixed = activity::LEADING_COLUMNS.len() + activity::TRAILING_COLUMNS.len();
+        if columns.len() < fixed {
             return Err(
-                Error::input("columns of the table `activity` are missing").with("file", place)
+                Error::input("columns of the table `activity` are missing").with("file", storage)
             );
         }
-        let last = columns.len() - activity::AFTER.len();
+        let last = columns.len() - activity::TRAILING_COLUMNS.len();
         let side = |(at, newest): (usize, Option<Table>)| -> Result<(u64, Files, String)> {
-            let noted = activity.noted(SIDES[at].1)?;
-            let newest = newest.filter(|table| table.version() == noted).map(Ok);
-            let table = newest.unwrap_or_else(|| Table::load(&places[at], Some(noted)))?;
-            Ok((noted, table.files()?, table.id()?))
+            let recorded = activity.txn_version(SIDE_TABLES[at].1)?;
+            let newest = newest.filter(|table| table.version() == recorded).map(Ok);
+            let table =
+                newest.unwrap_or_else(|| Table::load(&side_storages[at], Some(recorded)))?;
+            Ok((recorded, table.files()?, table.id()?))
         };
         let sides: Vec<(u64, Files, String)> =
             newest.into_par_iter().enumerate().map(side).collect::<Result<_>>()?;
@@ -157,14 +162,14 @@ impl Store {
             sides.try_into().map_err(|_| Error::internal("a table of the store is missing"))?;
         let [(users_at, users, space), (files_at, files, _), (months_at, months, _)] = sides;
         let mut store = Self {
-            place: place.clone(),
-            dimensions: columns[activity::BEFORE.len()..last].to_vec(),
+            storage: storage.clone(),
+            dimensions: columns[activity::LEADING_COLUMNS.len()..last].to_vec(),
             version: activity.version(),
             activity: activity.files()?,
             users,
             files,
             months,
-            notes: [users_at, files_at, months_at],
+            txn_versions: [users_at, files_at, months_at],
             space,
             ledger: Vec::new(),
             written: AtomicU64::new(0),
@@ -178,16 +183,16 @@ impl Store {
     ///
     /// # Errors
     /// When the folder cannot be made.
-    pub fn make_room(place: &Place) -> Result<()> {
-        place.make()
+    pub fn create_folder(storage: &Storage) -> Result<()> {
+        storage.create_folder()
     }
 
     /// Opens the store, or makes an empty one. `dimensions` only matter to a new one.
     ///
     /// # Errors
-    /// When the place cannot be written, or a dimension has the name of another column.
-    pub fn create(place: &Place, dimensions: &[String]) -> Result<Self> {
-        let taken = activity::BEFORE.iter().chain(&activity::AFTER);
+    /// When the storage cannot be written, or a dimension has the name of another column.
+    pub fn create(storage: &Storage, dimensions: &[String]) -> Result<Self> {
+        let taken = activity::LEADING_COLUMNS.iter().chain(&activity::TRAILING_COLUMNS);
         if let Some(name) = taken.into_iter().find(|name| dimensions.iter().any(|d| d == *name)) {
             return Err(Error::input(format!("the store cannot have a dimension named `{name}`"))
                 .with(
@@ -197,28 +202,28 @@ impl Store {
         }
         // `activity` comes last: a store is there when it is.
         let tables = [
-            (USERS, people::schema(), "Ids of users whose keys are not stored as they are"),
+            (USERS, stored_ids::schema(), "Ids of users whose keys are not stored as they are"),
             (FILES, ledger::schema(), "Ingested event files"),
             (MONTHS, months::schema(), "Users by month"),
             (ACTIVITY, activity::schema(dimensions), "Users by day, event and dimensions"),
         ];
         for (name, schema, comment) in tables {
-            let part = place.within(name);
-            if !Table::exists(&part)? {
-                part.make()?;
+            let side = storage.child(name);
+            if !Table::exists(&side)? {
+                side.create_folder()?;
                 let format = [(FORMAT_KEY, FORMAT.to_owned())];
-                Table::create(&part, fields(&schema)?, comment, &format)?;
+                Table::create(&side, fields(&schema)?, comment, &format)?;
             }
         }
-        let opened = Self::open(place, None)?
+        let opened = Self::open(storage, None)?
             .ok_or_else(|| Error::internal("the store that was just created is missing"))?;
-        opened.pass_by_leftovers()?;
+        opened.skip_used_numbers()?;
         Ok(opened)
     }
 
-    /// Where it lies.
-    pub fn place(&self) -> &Place {
-        &self.place
+    /// Its storage.
+    pub fn storage(&self) -> &Storage {
+        &self.storage
     }
 
     /// The version, from 0.
@@ -257,8 +262,8 @@ impl Store {
         ]
     }
 
-    /// People in the numbering.
-    pub fn numbered(&self) -> u64 {
+    /// Number of assigned ids.
+    pub fn assigned_ids(&self) -> u64 {
         self.users.values().map(|file| file.rows).sum()
     }
 
@@ -279,38 +284,42 @@ impl Store {
     }
 
     fn open_all(&self, table: &str, files: &Files) -> Result<Vec<DataReader>> {
-        let place = self.place.within(table);
+        let storage = self.storage.child(table);
         let files: Vec<&DataFile> = files.values().collect();
-        files.par_iter().map(|file| DataReader::open(&place, file)).collect()
+        files.par_iter().map(|file| DataReader::open(&storage, file)).collect()
     }
 
     /// Rows as if they were in files of the store: of `activity` and of `months`.
     ///
     /// # Errors
     /// When a count is beyond 2^63.
-    pub fn in_memory(&self, series: &[Series], rows: &mut [Row]) -> Result<[DataReader; 2]> {
+    pub fn in_memory(
+        &self,
+        series: &[Series],
+        rows: &mut [ActivityRow],
+    ) -> Result<[DataReader; 2]> {
         let activity = activity::in_memory(&self.dimensions, series, rows)?;
         Ok([activity, months::in_memory(months::of_rows(rows)?)?])
     }
 
-    /// The numbering.
+    /// The assigned ids.
     ///
     /// # Errors
     /// When it is broken.
-    pub fn people(&self) -> Result<People> {
-        let mut people = People::default();
+    pub fn stored_ids(&self) -> Result<StoredIds> {
+        let mut ids = StoredIds::default();
         for file in self.users.values() {
-            each_batch(&self.place.within(USERS), file, |batch| people.read(batch))?;
+            each_batch(&self.storage.child(USERS), file, |batch| ids.read(batch))?;
         }
-        Ok(people)
+        Ok(ids)
     }
 
     fn read_ledger(&self) -> Result<Vec<Entry>> {
-        let place = self.place.within(FILES);
+        let storage = self.storage.child(FILES);
         let files: Vec<&DataFile> = self.files.values().collect();
         let read = |file: &&DataFile| {
             let mut entries = Vec::new();
-            each_batch(&place, file, |batch| {
+            each_batch(&storage, file, |batch| {
                 entries.extend(ledger::read(batch)?);
                 Ok(())
             })?;
@@ -331,19 +340,19 @@ pub fn dimensions_of(sources: &[crate::events::Source]) -> Vec<String> {
     all.into_iter().collect()
 }
 
-fn check_format(format: &str, place: &Place) -> Result<()> {
+fn check_format(format: &str, storage: &Storage) -> Result<()> {
     let error = match format {
         FORMAT => return Ok(()),
         PACKED_FORMAT => {
             Error::input("the sets of this store are packed, which is no longer supported")
-                .with("file", place)
+                .with("file", storage)
                 .with(
                     "help",
                     "move the store away and run `headcount ingest` to rebuild it from the events",
                 )
         }
         _ => Error::input(format!("unknown store format `{format}`"))
-            .with("file", place)
+            .with("file", storage)
             .with("help", "use the version of headcount that created the store, or a newer one"),
     };
     Err(error)
@@ -358,18 +367,21 @@ fn fields(schema: &Schema) -> Result<Vec<StructField>> {
 
 /// Reads a small data file, after looking whether its bytes are what they were.
 fn each_batch(
-    place: &Place,
+    storage: &Storage,
     file: &DataFile,
     mut each: impl FnMut(&RecordBatch) -> Result<()>,
 ) -> Result<()> {
-    let address = place.address(&file.name);
+    let address = storage.address(&file.name);
     let broken = |cause: &dyn std::fmt::Display| {
         Error::input(format!("corrupt data file: {cause}")).with("file", &address)
     };
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(file.sound(place)?, options)
-        .and_then(|builder| builder.with_batch_size(1 << 16).build())
-        .map_err(|cause| broken(&cause))?;
+    let reader = ParquetRecordBatchReaderBuilder::try_new_with_options(
+        file.verified_bytes(storage)?,
+        options,
+    )
+    .and_then(|builder| builder.with_batch_size(1 << 16).build())
+    .map_err(|cause| broken(&cause))?;
     for batch in reader {
         each(&batch.map_err(|cause| broken(&cause))?)
             .map_err(|error| error.with("file", &address))?;

@@ -1,7 +1,7 @@
-//! Rows of the table `months`: everybody who did anything in a month, in one shard.
+//! Rows of the table `months`: the users of any event in a month, in one shard.
 //!
-//! All of it follows from `activity`; it is kept because "how many people a month" is asked most,
-//! and would have to unite every set there is.
+//! The table can be computed from `activity`; it is stored because monthly users are the most
+//! frequent query, and would need the union of all sets of the month.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use arrow::datatypes::{DataType, Date32Type, Field, Int32Type, Int64Type, Schema
 use arrow::record_batch::RecordBatch;
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
-use super::activity::Row;
-use super::{DataReader, FIRST_GIVEN, Marks, SHARD_BITS, encode};
+use super::activity::ActivityRow;
+use super::{DataReader, FIRST_ASSIGNED_SHARD, SHARD_BITS, ShardBitset, encode};
 use crate::calendar::{Day, Window};
 use crate::{Error, Result};
 
@@ -22,7 +22,7 @@ const COLUMNS: [&str; 3] = ["month", "shard", "user_count"];
 
 /// Users of one shard in one month.
 #[derive(Clone, Debug)]
-pub struct MonthOf {
+pub struct MonthRow {
     /// First day of the month.
     pub month: Day,
     /// Which users.
@@ -30,7 +30,7 @@ pub struct MonthOf {
     /// How many.
     pub user_count: u64,
     /// Row group and row of the set.
-    pub place: (usize, usize),
+    pub position: (usize, usize),
 }
 
 /// Columns of the table.
@@ -44,25 +44,25 @@ pub(super) fn schema() -> Schema {
 }
 
 /// The months of sorted rows of `activity`, as one batch for each month of each shard.
-pub(super) fn of_rows(rows: &[Row]) -> Result<Vec<RecordBatch>> {
-    let month = |row: &Row| Window::Month.at(row.day).start;
-    let chunks: Vec<&[Row]> =
+pub(super) fn of_rows(rows: &[ActivityRow]) -> Result<Vec<RecordBatch>> {
+    let month = |row: &ActivityRow| Window::Month.at(row.day).start;
+    let chunks: Vec<&[ActivityRow]> =
         rows.chunk_by(|a, b| a.shard == b.shard && month(a) == month(b)).collect();
     chunks
         .into_par_iter()
         .filter_map(|rows| Some((rows.first()?, rows)))
         .map(|(first, rows)| {
-            let mut marks = Marks::default();
+            let mut bitset = ShardBitset::default();
             for row in rows {
-                marks.add(&row.users)?;
+                bitset.add(&row.users)?;
             }
-            let base = (first.shard & (FIRST_GIVEN - 1)) << SHARD_BITS;
-            let users = encode(&marks.numbers(base))?;
+            let base = (first.shard & (FIRST_ASSIGNED_SHARD - 1)) << SHARD_BITS;
+            let users = encode(&bitset.numbers(base))?;
             let columns: Vec<ArrayRef> = vec![
                 Arc::new(Date32Array::from(vec![month(first).number()])),
                 Arc::new(Int32Array::from(vec![first.shard as i32])),
                 Arc::new(BinaryArray::from_iter_values([users])),
-                Arc::new(Int64Array::from(vec![marks.len() as i64])),
+                Arc::new(Int64Array::from(vec![bitset.len() as i64])),
             ];
             Ok(RecordBatch::try_new(Arc::new(schema()), columns)?)
         })
@@ -73,17 +73,17 @@ pub(super) fn of_rows(rows: &[Row]) -> Result<Vec<RecordBatch>> {
 ///
 /// # Errors
 /// When a file is broken.
-pub fn months(files: &[DataReader]) -> Result<Vec<Vec<MonthOf>>> {
+pub fn months(files: &[DataReader]) -> Result<Vec<Vec<MonthRow>>> {
     let groups = files.iter().flat_map(|file| (0..file.groups()).map(move |group| (file, group)));
     DataReader::fetch_ahead(groups, &COLUMNS)?;
-    let read = |file: &DataReader| -> Result<Vec<MonthOf>> {
-        let groups = (0..file.groups()).into_par_iter().map(|group| months_of(file, group));
+    let read = |file: &DataReader| -> Result<Vec<MonthRow>> {
+        let groups = (0..file.groups()).into_par_iter().map(|group| read_group(file, group));
         Ok(groups.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     };
     files.iter().map(read).collect()
 }
 
-fn months_of(file: &DataReader, group: usize) -> Result<Vec<MonthOf>> {
+fn read_group(file: &DataReader, group: usize) -> Result<Vec<MonthRow>> {
     let batch = file.read(group, &COLUMNS)?;
     let broken = || file.broken("a row lacks a value");
     let column = |at: usize| -> Result<&ArrayRef> {
@@ -95,11 +95,11 @@ fn months_of(file: &DataReader, group: usize) -> Result<Vec<MonthOf>> {
     let count = column(2)?.as_primitive_opt::<Int64Type>().ok_or_else(broken)?;
     let rows = 0..batch.num_rows();
     rows.map(|row| {
-        Ok(MonthOf {
+        Ok(MonthRow {
             month: Day::new(month.value(row)),
             shard: shard.value(row) as u32,
             user_count: u64::try_from(count.value(row)).map_err(|_| broken())?,
-            place: (group, row),
+            position: (group, row),
         })
     })
     .collect()

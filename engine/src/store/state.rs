@@ -1,8 +1,8 @@
-//! A checksum over what the logs of a version say, so that a log that has changed since it was
-//! written is an error and no other answer.
+//! A checksum over the logs of a version, so that a log that has changed since it was written is an
+//! error.
 //!
-//! Every commit of `activity` has it as a property of the table, behind the version that it is
-//! about. A version that an earlier program has made has none of its own, and is read unchecked.
+//! Every commit of `activity` stores it as a property of the table, together with the version it
+//! belongs to. Versions made by earlier programs have no checksum and are read unchecked.
 
 use std::fmt;
 
@@ -18,16 +18,16 @@ pub(super) struct State<'a> {
     pub(super) version: u64,
     pub(super) dimensions: &'a [String],
     pub(super) space: &'a str,
-    pub(super) notes: [u64; 3],
+    pub(super) txn_versions: [u64; 3],
     pub(super) tables: [&'a Files; 4],
 }
 
 impl State<'_> {
     fn checksum(&self) -> u64 {
-        let Self { version, dimensions, space, notes, tables } = self;
+        let Self { version, dimensions, space, txn_versions, tables } = self;
         // The names of files have the checksums of what is in them. Lengths come first, so that no
         // two states print alike.
-        let mut text = format!("{version} {FORMAT} {space} {notes:?} {dimensions:?}");
+        let mut text = format!("{version} {FORMAT} {space} {txn_versions:?} {dimensions:?}");
         for files in tables {
             text.push_str(&format!("; {}", files.len()));
             for file in files.values() {
@@ -46,10 +46,10 @@ impl fmt::Display for State<'_> {
 
 impl Store {
     /// Checks that the logs say what they said when this version was made, given the property.
-    pub(super) fn check_state(&self, noted: Option<&str>) -> Result<()> {
-        let Some(noted) = noted else { return Ok(()) };
-        let unreadable = || broken(&self.place, &format!("invalid checksum `{noted}`"));
-        let (version, _) = noted.split_once(':').ok_or_else(unreadable)?;
+    pub(super) fn check_state(&self, recorded: Option<&str>) -> Result<()> {
+        let Some(recorded) = recorded else { return Ok(()) };
+        let unreadable = || broken(&self.storage, &format!("invalid checksum `{recorded}`"));
+        let (version, _) = recorded.split_once(':').ok_or_else(unreadable)?;
         let version: u64 = version.parse().map_err(|_| unreadable())?;
         if version < self.version {
             return Ok(());
@@ -58,12 +58,12 @@ impl Store {
             version: self.version,
             dimensions: &self.dimensions,
             space: &self.space,
-            notes: self.notes,
+            txn_versions: self.txn_versions,
             tables: [&self.activity, &self.users, &self.files, &self.months],
         };
-        match state.to_string() == noted {
+        match state.to_string() == recorded {
             true => Ok(()),
-            false => Err(broken(&self.place, "its content has changed since it was written")),
+            false => Err(broken(&self.storage, "its content has changed since it was written")),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What others need to read the table `activity` on their own: where it lies, what is in it, and
-//! whose numbers its sets hold.
+//! What is needed to read the table `activity` directly: its storage, its columns, and the id space
+//! of its sets.
 
 use std::sync::Arc;
 
@@ -8,30 +8,30 @@ use object_store::ObjectStore;
 
 use super::delta::Table;
 use super::{ACTIVITY, Store, USERS, activity};
-use crate::place::Place;
+use crate::storage::Storage;
 use crate::users::{Key, Space};
 use crate::{Error, Result};
 
 impl Store {
-    /// Whether there is a store, or a place that cannot be reached: opening it tells why.
-    pub fn exists(place: &Place) -> bool {
-        Table::exists(&place.within(ACTIVITY)).unwrap_or(true)
+    /// Whether there is a store, or storage that cannot be reached: opening it reports why.
+    pub fn exists(storage: &Storage) -> bool {
+        Table::exists(&storage.child(ACTIVITY)).unwrap_or(true)
     }
 
     /// Paths or addresses of the data files of `activity`.
     pub fn activity_files(&self) -> Vec<String> {
-        let place = self.place.within(ACTIVITY);
-        self.activity.keys().map(|name| place.address(name)).collect()
+        let storage = self.storage.child(ACTIVITY);
+        self.activity.keys().map(|name| storage.address(name)).collect()
     }
 
-    /// The object store in which it lies, if it lies in one, and that one's address.
+    /// The client and address of its object store, if it is in one.
     ///
     /// # Errors
     /// When there can be no client for it.
     pub fn object_store(&self) -> Result<Option<(String, Arc<dyn ObjectStore>)>> {
-        match &self.place {
-            Place::Folder(_) => Ok(None),
-            Place::Remote(remote) => remote.bucket().map(Some),
+        match &self.storage {
+            Storage::Folder(_) => Ok(None),
+            Storage::Remote(remote) => remote.bucket().map(Some),
         }
     }
 
@@ -40,7 +40,7 @@ impl Store {
         activity::schema(self.dimensions())
     }
 
-    /// Names the numbering: the id of the table `users`, which is made with it and stays.
+    /// The id space: the id of the table `users`, which never changes.
     ///
     /// # Errors
     /// When the table has no such id.
@@ -49,7 +49,7 @@ impl Store {
         match Key::of_text(&id.to_ascii_lowercase()) {
             Key::Wide(id) => Ok(Space(id.to_be_bytes())),
             _ => Err(Error::input(format!("the id of this table is `{id}`, which is not a UUID"))
-                .with("file", self.place.within(USERS))),
+                .with("file", self.storage.child(USERS))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Reads everything that a version is made of, and trusts nothing.
+//! Checks all data files, sets, ids and logs of a version.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -6,11 +6,11 @@ use std::fmt;
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 use roaring::RoaringBitmap;
 
-use super::activity::{About, FIRST_GIVEN, SHARD_BITS, user_counts, users};
+use super::activity::{FIRST_ASSIGNED_SHARD, RowKeys, SHARD_BITS, user_counts, users};
 use super::delta::{DataFile, broken_logs};
-use super::{ACTIVITY, DataReader, MONTHS, PARTS, People, Store, months};
+use super::{ACTIVITY, DataReader, MONTHS, PARTS, Store, StoredIds, months};
 use crate::calendar::{Day, Window};
-use crate::place::Place;
+use crate::storage::Storage;
 use crate::{Error, Kind, Result};
 
 /// What is wrong with a store.
@@ -33,8 +33,8 @@ pub struct Verified {
     pub sets: u64,
     /// Events counted.
     pub events: u64,
-    /// People in the numbering.
-    pub numbered: u64,
+    /// Users with an assigned id.
+    pub assigned_ids: u64,
     /// Everything that is wrong; empty for a sound store.
     pub faults: Vec<Fault>,
 }
@@ -49,7 +49,7 @@ impl fmt::Display for Fault {
 }
 
 impl Store {
-    /// Reads every data file and every set: digests, bitmaps, counts, shards, the numbering, and
+    /// Reads every data file and every set: digests, bitmaps, counts, shards, the ids, and
     /// the ledger against what was counted.
     ///
     /// # Errors
@@ -58,76 +58,76 @@ impl Store {
         let mut verified = Verified::default();
         let mut broken = BTreeSet::new();
         for (table, files) in self.tables() {
-            let place = self.place.within(table);
-            verified.faults.extend(broken_logs(&place)?.into_iter().map(|file| Fault {
+            let storage = self.storage.child(table);
+            verified.faults.extend(broken_logs(&storage)?.into_iter().map(|file| Fault {
                 file: Some(file),
                 what: "this log file has changed since it was written".to_owned(),
             }));
             for file in files.values() {
                 verified.files += 1;
                 verified.bytes += file.size;
-                if let Some(what) = file.fault(&place)? {
+                if let Some(what) = file.fault(&storage)? {
                     // What is in it does not matter any more.
                     broken.insert(file.name.clone());
-                    let file = Some(place.address(&file.name));
+                    let file = Some(storage.address(&file.name));
                     verified.faults.push(Fault { file, what });
                 }
             }
         }
-        // Who has a number; without a sound numbering nobody does.
-        let known: Vec<u32> = match self.people() {
-            Ok(people) => (0..PARTS).map(|part| people.part(part).len()).collect(),
+        // The assigned ids of each part; none if the table is corrupt.
+        let known: Vec<u32> = match self.stored_ids() {
+            Ok(ids) => (0..PARTS).map(|part| ids.part(part).len()).collect(),
             Err(error) => {
                 verified.faults.push(Fault { file: None, what: what_is_wrong(error)? });
                 vec![0; PARTS]
             }
         };
-        verified.numbered = known.iter().map(|count| u64::from(*count)).sum();
+        verified.assigned_ids = known.iter().map(|count| u64::from(*count)).sum();
         let total: u64 = self.activity.values().map(|file| file.rows).sum();
         let done = std::sync::atomic::AtomicU64::new(0);
         let sound = |file: &&DataFile| !broken.contains(&file.name);
         let files: Vec<&DataFile> = self.activity.values().filter(sound).collect();
-        let place = self.place.within(ACTIVITY);
-        let parts: Vec<Part> = files
+        let storage = self.storage.child(ACTIVITY);
+        let parts: Vec<FileCheck> = files
             .into_par_iter()
             .map(|file| {
-                let part = self.read_sets(&place, file, &known);
+                let check = self.read_sets(&storage, file, &known);
                 let rows = done.fetch_add(file.rows, std::sync::atomic::Ordering::Relaxed);
                 progress(rows + file.rows, total);
-                part
+                check
             })
             .collect::<Result<_>>()?;
         let mut counted: BTreeMap<String, u64> = BTreeMap::new();
-        let mut united = Months::new();
-        for part in parts {
-            for (month, users) in part.months {
-                *united.entry(month).or_default() |= users;
+        let mut merged = Months::new();
+        for check in parts {
+            for (month, users) in check.months {
+                *merged.entry(month).or_default() |= users;
             }
-            verified.sets += part.sets;
-            for (source, events) in part.events {
+            verified.sets += check.sets;
+            for (source, events) in check.events {
                 *counted.entry(source).or_default() += events;
             }
-            verified.faults.extend(part.faults);
+            verified.faults.extend(check.faults);
         }
         verified.events = counted.values().sum();
         if broken.is_empty() {
             self.check_ledger(&counted, &mut verified.faults);
-            self.check_months(united, &mut verified.faults)?;
+            self.check_months(merged, &mut verified.faults)?;
         }
         Ok(verified)
     }
 
     /// The table `months` must be the union of the others, no more and no less.
-    fn check_months(&self, united: Months, faults: &mut Vec<Fault>) -> Result<()> {
-        let place = self.place.within(MONTHS);
-        let mut told = Months::new();
+    fn check_months(&self, merged: Months, faults: &mut Vec<Fault>) -> Result<()> {
+        let storage = self.storage.child(MONTHS);
+        let mut recorded = Months::new();
         for file in self.months.values() {
-            if let Err(error) = read_months(&place, file, &mut told) {
-                let file = Some(place.address(&file.name));
+            if let Err(error) = read_months(&storage, file, &mut recorded) {
+                let file = Some(storage.address(&file.name));
                 faults.push(Fault { file, what: what_is_wrong(error)? });
             }
         }
-        if told != united {
+        if recorded != merged {
             let what = "the table `months` is not the union of `activity`".to_owned();
             faults.push(Fault { file: None, what });
         }
@@ -136,69 +136,69 @@ impl Store {
 
     fn check_ledger(&self, counted: &BTreeMap<String, u64>, faults: &mut Vec<Fault>) {
         let mut fault = |what: String| faults.push(Fault { file: None, what });
-        let mut told: BTreeMap<String, u64> = BTreeMap::new();
+        let mut recorded: BTreeMap<String, u64> = BTreeMap::new();
         let mut seen = BTreeSet::new();
         for entry in &self.ledger {
-            *told.entry(entry.source.clone()).or_default() += entry.events;
+            *recorded.entry(entry.source.clone()).or_default() += entry.events;
             if !seen.insert((&entry.source, entry.digest)) {
                 fault(format!("{} of {} is in the ledger twice", entry.name, entry.source));
             }
         }
-        told.retain(|_, events| *events > 0);
-        let sources: BTreeSet<&String> = told.keys().chain(counted.keys()).collect();
+        recorded.retain(|_, events| *events > 0);
+        let sources: BTreeSet<&String> = recorded.keys().chain(counted.keys()).collect();
         for source in sources {
             let events = |of: &BTreeMap<String, u64>| of.get(source).copied().unwrap_or(0);
-            let (told, counted) = (events(&told), events(counted));
-            if told != counted {
+            let (recorded, counted) = (events(&recorded), events(counted));
+            if recorded != counted {
                 fault(format!(
-                    "{source}: {told} events in the ledger, but {counted} in `activity`"
+                    "{source}: {recorded} events in the ledger, but {counted} in `activity`"
                 ));
             }
         }
     }
 
-    fn read_sets(&self, place: &Place, file: &DataFile, known: &[u32]) -> Result<Part> {
-        let mut part = Part { address: place.address(&file.name), ..Part::default() };
-        if let Err(error) = self.read_file(place, file, known, &mut part) {
-            part.fault(what_is_wrong(error)?);
+    fn read_sets(&self, storage: &Storage, file: &DataFile, known: &[u32]) -> Result<FileCheck> {
+        let mut check = FileCheck { address: storage.address(&file.name), ..FileCheck::default() };
+        if let Err(error) = self.read_file(storage, file, known, &mut check) {
+            check.fault(what_is_wrong(error)?);
         }
-        Ok(part)
+        Ok(check)
     }
 
     fn read_file(
         &self,
-        place: &Place,
+        storage: &Storage,
         file: &DataFile,
         known: &[u32],
-        part: &mut Part,
+        check: &mut FileCheck,
     ) -> Result<()> {
-        let reader = DataReader::open(place, file)?;
+        let reader = DataReader::open(storage, file)?;
         let mut rows = 0;
         for group in 0..reader.groups() {
-            let about = About::read(&reader, group, &self.dimensions)?;
+            let keys = RowKeys::read(&reader, group, &self.dimensions)?;
             let (sets, counts) = (users(&reader, group)?, user_counts(&reader, group)?);
-            rows += about.len() as u64;
+            rows += keys.len() as u64;
             for (row, count) in counts.into_iter().enumerate() {
-                part.sets += 1;
-                let events = about.events(row);
-                let shard = about.shards()[row] as u32;
-                *part.events.entry(about.series(row).source).or_default() += events;
+                check.sets += 1;
+                let events = keys.events(row);
+                let shard = keys.shards()[row] as u32;
+                *check.events.entry(keys.series(row).source).or_default() += events;
                 let bitmap = match bitmap(sets.value(row)) {
                     Ok(bitmap) => bitmap,
                     Err(cause) => {
-                        part.fault(format!("row {rows}: {cause}"));
+                        check.fault(format!("row {rows}: {cause}"));
                         continue;
                     }
                 };
-                if let Some(what) = unsound(&bitmap, shard, count, events, known) {
-                    part.fault(format!("row group {group}, row {row}: {what}"));
+                if let Some(what) = set_fault(&bitmap, shard, count, events, known) {
+                    check.fault(format!("row group {group}, row {row}: {what}"));
                 }
-                let month = Window::Month.at(Day::new(about.days()[row])).start;
-                *part.months.entry((month, shard)).or_default() |= bitmap;
+                let month = Window::Month.at(Day::new(keys.days()[row])).start;
+                *check.months.entry((month, shard)).or_default() |= bitmap;
             }
         }
         if rows != file.rows {
-            part.fault(format!("{rows} rows, but {} in the log", file.rows));
+            check.fault(format!("{rows} rows, but {} in the log", file.rows));
         }
         Ok(())
     }
@@ -207,16 +207,16 @@ impl Store {
 /// Users by first day of the month, and shard.
 type Months = BTreeMap<(Day, u32), RoaringBitmap>;
 
-fn read_months(place: &Place, file: &DataFile, told: &mut Months) -> Result<()> {
-    let reader = DataReader::open(place, file)?;
+fn read_months(storage: &Storage, file: &DataFile, recorded: &mut Months) -> Result<()> {
+    let reader = DataReader::open(storage, file)?;
     for row in months(std::slice::from_ref(&reader))?.into_iter().flatten() {
-        let (group, at) = row.place;
+        let (group, at) = row.position;
         let sets = users(&reader, group)?;
         let bitmap = bitmap(sets.value(at)).map_err(|cause| reader.broken(&cause))?;
         if bitmap.len() != row.user_count {
             return Err(reader.broken("a set does not have `user_count` users"));
         }
-        *told.entry((row.month, row.shard)).or_default() |= bitmap;
+        *recorded.entry((row.month, row.shard)).or_default() |= bitmap;
     }
     Ok(())
 }
@@ -236,7 +236,7 @@ fn what_is_wrong(error: Error) -> Result<String> {
 }
 
 #[derive(Default)]
-struct Part {
+struct FileCheck {
     address: String,
     months: Months,
     sets: u64,
@@ -244,13 +244,13 @@ struct Part {
     faults: Vec<Fault>,
 }
 
-impl Part {
+impl FileCheck {
     fn fault(&mut self, what: String) {
         self.faults.push(Fault { file: Some(self.address.clone()), what });
     }
 }
 
-fn unsound(
+fn set_fault(
     bitmap: &RoaringBitmap,
     shard: u32,
     count: u64,
@@ -266,15 +266,15 @@ fn unsound(
     if events < count {
         return Some(format!("{count} users, but only {events} events"));
     }
-    let given = shard >= FIRST_GIVEN;
-    let own = shard & (FIRST_GIVEN - 1);
+    let assigned = shard >= FIRST_ASSIGNED_SHARD;
+    let own = shard & (FIRST_ASSIGNED_SHARD - 1);
     if least >> SHARD_BITS != own || largest >> SHARD_BITS != own {
         return Some(format!("the users {least} to {largest} do not belong to shard {shard}"));
     }
-    let stranger = |number: &u32| {
-        let (part, place) = People::place(*number);
-        place >= known[part]
+    let is_unknown = |number: &u32| {
+        let (check, index) = StoredIds::locate(*number);
+        index >= known[check]
     };
-    let number = bitmap.iter().find(stranger).filter(|_| given)?;
+    let number = bitmap.iter().find(is_unknown).filter(|_| assigned)?;
     Some(format!("the id {number} is not in the table `users`"))
 }

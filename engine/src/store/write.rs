@@ -1,4 +1,4 @@
-//! How a store gets its next version: data files that belong to no version yet, then the commits.
+//! Writes the next version of a store: first the data files, then the commits.
 
 use std::sync::atomic::Ordering;
 
@@ -8,30 +8,32 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
-use super::activity::{Row, Series, write_rows};
+use super::activity::{ActivityRow, Series, write_rows};
 use super::checksums::finish;
 use super::delta::{self, DataFile, Table};
 use super::ledger::{self, Entry};
-use super::people::People;
 use super::state::{STATE_KEY, State};
-use super::{ACTIVITY, FILES, FORMAT, FORMAT_KEY, Files, MONTHS, SIDES, Store, USERS, months};
-use crate::place::Place;
+use super::stored_ids::StoredIds;
+use super::{
+    ACTIVITY, FILES, FORMAT, FORMAT_KEY, Files, MONTHS, SIDE_TABLES, Store, USERS, months,
+};
+use crate::storage::Storage;
 use crate::{Error, Result};
 
 /// Data files that one process can write for one version.
-const MOST_FILES: u64 = 1_000_000;
+const MAX_FILES_PER_VERSION: u64 = 1_000_000;
 /// Compression of what is written in a hurry, and of what is written to stay.
-pub(super) const FAST: i32 = 3;
-pub(super) const SMALL: i32 = 9;
+pub(super) const FAST_LEVEL: i32 = 3;
+pub(super) const BEST_LEVEL: i32 = 9;
 
 /// Data files that were written and belong to no version yet.
 #[derive(Clone, Debug, Default)]
-pub struct Written {
+pub struct WrittenFiles {
     pub(super) activity: Vec<DataFile>,
     pub(super) months: Vec<DataFile>,
 }
 
-impl Written {
+impl WrittenFiles {
     /// Takes in those of another part.
     pub fn append(&mut self, mut other: Self) {
         self.activity.append(&mut other.activity);
@@ -44,8 +46,8 @@ impl Store {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn write(&self, series: &[Series], rows: &mut [Row]) -> Result<Written> {
-        self.write_at(FAST, series, rows)
+    pub fn write(&self, series: &[Series], rows: &mut [ActivityRow]) -> Result<WrittenFiles> {
+        self.write_at(FAST_LEVEL, series, rows)
     }
 
     /// Like [`write`](Self::write), at this level of compression.
@@ -53,27 +55,27 @@ impl Store {
         &self,
         level: i32,
         series: &[Series],
-        rows: &mut [Row],
-    ) -> Result<Written> {
+        rows: &mut [ActivityRow],
+    ) -> Result<WrittenFiles> {
         if rows.is_empty() {
-            return Ok(Written::default());
+            return Ok(WrittenFiles::default());
         }
-        let place = self.place.within(ACTIVITY);
+        let storage = self.storage.child(ACTIVITY);
         let number = || self.next_number();
-        let activity = write_rows(&place, &self.dimensions, series, rows, level, &number)?;
+        let activity = write_rows(&storage, &self.dimensions, series, rows, level, &number)?;
         let months = self.write_batches(MONTHS, &months::of_rows(rows)?, &number(), level)?;
-        Ok(Written { activity, months: vec![months] })
+        Ok(WrittenFiles { activity, months: vec![months] })
     }
 
-    /// Makes the next version: these data files more, the people that have got numbers since, and
+    /// Makes the next version: these data files more, the ids that were assigned since, and
     /// these entries of the ledger. All of it is there afterwards, or nothing.
     ///
     /// # Errors
     /// When the disk refuses, or another process has made a version meanwhile.
     pub fn commit(
         &mut self,
-        written: Written,
-        people: &mut People,
+        written: WrittenFiles,
+        ids: &mut StoredIds,
         entries: Vec<Entry>,
     ) -> Result<u64> {
         let mut activity = self.activity.clone();
@@ -81,55 +83,62 @@ impl Store {
         let mut months = self.months.clone();
         months.extend(by_name(written.months));
         let mut users = self.users.clone();
-        let fresh = people.fresh()?;
+        let fresh = ids.unsaved()?;
         if !fresh.is_empty() {
-            let file =
-                self.write_batches(USERS, &fresh, &self.users_number(self.numbered()), FAST)?;
+            let file = self.write_batches(
+                USERS,
+                &fresh,
+                &self.users_number(self.assigned_ids()),
+                FAST_LEVEL,
+            )?;
             users.insert(file.name.clone(), file);
         }
         let mut files = self.files.clone();
         let batch = [ledger::write(&entries)?];
-        let file = self.write_batches(FILES, &batch, &self.next_number(), FAST)?;
+        let file = self.write_batches(FILES, &batch, &self.next_number(), FAST_LEVEL)?;
         files.insert(file.name.clone(), file);
         self.publish(activity, [users, files, months], false)?;
-        people.saved();
+        ids.mark_saved();
         self.ledger.extend(entries);
         Ok(self.version)
     }
 
-    /// The commits, `activity` last: it makes the others visible. `rearranges` if these are the same
+    /// The commits, `activity` last: it makes the others visible. `same_rows` if these are the same
     /// rows in other files.
     pub(super) fn publish(
         &mut self,
         activity: Files,
         sides: [Files; 3],
-        rearranges: bool,
+        same_rows: bool,
     ) -> Result<()> {
-        let mut notes = self.notes;
+        let mut txn_versions = self.txn_versions;
         let before = [&self.users, &self.files, &self.months];
-        for (at, ((name, _), wanted)) in SIDES.into_iter().zip(&sides).enumerate() {
+        for (at, ((name, _), wanted)) in SIDE_TABLES.into_iter().zip(&sides).enumerate() {
             if wanted != before[at] {
-                let mut table = Table::load(&self.place.within(name), None)?;
-                notes[at] = table.commit(wanted, &[], rearranges, &[])?;
+                let mut table = Table::load(&self.storage.child(name), None)?;
+                txn_versions[at] = table.commit(wanted, &[], same_rows, &[])?;
             }
         }
-        let mut table = Table::load(&self.place.within(ACTIVITY), None)?;
+        let mut table = Table::load(&self.storage.child(ACTIVITY), None)?;
         if table.version() != self.version {
-            return Err(delta::conflict(&self.place));
+            return Err(delta::conflict(&self.storage));
         }
-        let noted: Vec<(&str, u64)> =
-            SIDES.iter().zip(notes).map(|((_, note), version)| (*note, version)).collect();
+        let recorded: Vec<(&str, u64)> = SIDE_TABLES
+            .iter()
+            .zip(txn_versions)
+            .map(|((_, note), version)| (*note, version))
+            .collect();
         let [users, files, months] = &sides;
         let state = State {
             version: self.version + 1,
             dimensions: &self.dimensions,
             space: &self.space,
-            notes,
+            txn_versions,
             tables: [&activity, users, files, months],
         };
         let properties = [(FORMAT_KEY, FORMAT.to_owned()), (STATE_KEY, state.to_string())];
-        self.version = table.commit(&activity, &noted, rearranges, &properties)?;
-        (self.activity, self.notes) = (activity, notes);
+        self.version = table.commit(&activity, &recorded, same_rows, &properties)?;
+        (self.activity, self.txn_versions) = (activity, txn_versions);
         [self.users, self.files, self.months] = sides;
         Ok(())
     }
@@ -143,25 +152,25 @@ impl Store {
 
     /// The number of the first data file that this version can be followed by.
     fn first_number(&self) -> u64 {
-        (self.version + 1) * MOST_FILES
+        (self.version + 1) * MAX_FILES_PER_VERSION
     }
 
-    /// Numbers for a file of `users`: how many people come before it, so that the files are read in
+    /// Number of a file of `users`: how many ids come before it, so that the files are read in
     /// their order, and its own.
     pub(super) fn users_number(&self, before: u64) -> String {
         format!("{before:012}-{}", self.next_number())
     }
 
-    /// Passes by the numbers of data files that earlier processes have left where no lock keeps
-    /// writers apart: somebody may be about to [sweep](Self::sweep) them, and must not find among
-    /// them one that was written again.
-    pub(super) fn pass_by_leftovers(&self) -> Result<()> {
-        if let Place::Folder(_) = self.place {
+    /// Skips the numbers of data files that earlier processes have left where no lock keeps
+    /// writers apart: another process may be about to [delete](Self::vacuum) them, and must not delete
+    /// one that was written again.
+    pub(super) fn skip_used_numbers(&self) -> Result<()> {
+        if let Storage::Folder(_) = self.storage {
             return Ok(());
         }
-        let own = self.first_number()..self.first_number() + MOST_FILES;
+        let own = self.first_number()..self.first_number() + MAX_FILES_PER_VERSION;
         for (table, _) in self.tables() {
-            for item in self.place.within(table).list()? {
+            for item in self.storage.child(table).list()? {
                 let numbers = item.name.split('-').filter_map(|part| part.parse::<u64>().ok());
                 for number in numbers.filter(|number| own.contains(number)) {
                     self.written.fetch_max(number + 1 - own.start, Ordering::Relaxed);
@@ -206,7 +215,7 @@ impl Store {
         let bytes = finish(writer).map_err(broken)?;
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         let stats = format!("{{\"numRecords\":{rows}}}");
-        delta::write(&self.place.within(table), bytes, stats, number)
+        delta::write(&self.storage.child(table), bytes, stats, number)
     }
 }
 

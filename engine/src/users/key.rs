@@ -7,7 +7,7 @@
 
 use twox_hash::XxHash3_64;
 
-/// A user key: what identifies a person in one identity space.
+/// A user key: identifies a user within one identity space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Key<'a> {
     /// An integer of any width and sign that fits 64 bits signed.

@@ -1,21 +1,21 @@
-//! Sets of users: exact, approximate, and the numbers that stand for the people in them.
+//! Sets of users: exact and approximate, and the ids of their keys.
 //!
-//! * [`Key`] is a user key as it stands in the data, in its one canonical form.
-//! * [`Numbering`] gives every key a small number, once; [`UserSet`] is a set of such numbers.
-//! * [`Bitmap`] is a set as a value of its own, with bytes that say whose numbers are in it.
-//! * [`Sketch`] estimates how many keys it has seen.
+//! * [`Key`] is a user key in its canonical form.
+//! * [`IdDictionary`] assigns every key a dense id; [`UserSet`] is a set of ids.
+//! * [`Bitmap`] is a set as a value of its own; its bytes say which id space it belongs to.
+//! * [`Sketch`] estimates the number of distinct keys.
 //!
-//! An exact set never hashes, never truncates: two keys are one user only if they are equal.
+//! Exact sets compare whole keys: nothing is hashed or truncated.
 
 mod bitmap;
+mod fixed_key_table;
+mod id_dictionary;
 mod key;
-mod numbering;
 mod set;
 mod sketch;
-mod table;
 
 pub use bitmap::{Bitmap, Operation, Space};
+pub use id_dictionary::{IdDictionary, Keys};
 pub use key::{Key, hash_bytes, hash_int, hash_scope, hash_wide, int_of_hash};
-pub use numbering::{Keys, Numbering};
 pub use set::{SetBuilder, UserSet};
 pub use sketch::{DEFAULT_PRECISION, Estimate, PRECISIONS, Sketch};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array};
 use arrow::datatypes::Int64Type;
-use engine::rollup::Person;
+use engine::rollup::CountedUser;
 use engine::users::int_of_hash;
 
 /// Rows that DataFusion hands to an aggregate at a time.
@@ -18,8 +18,8 @@ pub struct Draw {
 
 impl Draw {
     /// These users, in this order.
-    pub fn of(people: &[Person]) -> Self {
-        let batch = |people: &[Person]| -> ArrayRef {
+    pub fn of(people: &[CountedUser]) -> Self {
+        let batch = |people: &[CountedUser]| -> ArrayRef {
             Arc::new(people.iter().map(|person| int_of_hash(person.hash)).collect::<Int64Array>())
         };
         Self {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use counters::{Counter, Guess, Kind};
 use engine::Result;
-use engine::active::{Count, Level, Row};
-use engine::rollup::Person;
+use engine::active::{Count, Level, ReportRow};
+use engine::rollup::CountedUser;
 
 use super::line::{Line, Part};
 use super::people::{People, Random};
@@ -32,7 +32,7 @@ impl<'a> Levels<'a> {
 
     /// Measures every counter on the users of a row. A row without users has no relative error
     /// and is left out.
-    pub(super) fn add(&mut self, row: &Row, people: &[Person]) -> Result<()> {
+    pub(super) fn add(&mut self, row: &ReportRow, people: &[CountedUser]) -> Result<()> {
         if people.is_empty() {
             return Ok(());
         }
@@ -64,7 +64,7 @@ impl<'a> Levels<'a> {
 /// The line of a whole report, from its rows beside those of the exact report.
 pub(super) fn report_line<'r>(
     counter: Counter,
-    rows: impl Iterator<Item = (&'r Row, &'r Row)>,
+    rows: impl Iterator<Item = (&'r ReportRow, &'r ReportRow)>,
     bytes: usize,
     times: &mut [Duration],
 ) -> Line {

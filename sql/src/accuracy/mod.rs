@@ -26,7 +26,7 @@ mod tests;
 use std::path::Path;
 use std::time::Duration;
 
-use engine::active::{Level, Question, Row, answer_from_events, members};
+use engine::active::{Level, Question, ReportRow, answer_from_events, members};
 use engine::events::Rejects;
 use engine::metric::{Dictionary, Operator};
 use engine::project::Project;
@@ -212,7 +212,7 @@ impl Measured {
             )),
             None => counters.extend(Counter::all(&settings.precisions, &[Kind::Headcount])),
         }
-        let mut truth: Vec<Row> = Vec::new();
+        let mut truth: Vec<ReportRow> = Vec::new();
         for counter in counters {
             let counting = counter.precision.map_or(Counting::Exact, Counting::Approx);
             let question = Question { counting, ..question.clone() };
@@ -227,7 +227,7 @@ impl Measured {
             let Some(answer) = last else { continue };
             if counter == Counter::EXACT {
                 self.notes.extend(answer.notes);
-                self.rejects = answer.seen.rejects;
+                self.rejects = answer.summary.rejects;
                 truth.clone_from(&answer.report.rows);
             }
             let rows = truth.iter().zip(&answer.report.rows);

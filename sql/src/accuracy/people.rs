@@ -1,13 +1,13 @@
 //! Users to draw sets from.
 
 use counters::Draw;
-use engine::rollup::Person;
+use engine::rollup::CountedUser;
 use engine::users::hash_int;
 use engine::{Error, Result};
 
 /// Everybody, in an order that every draw changes.
 pub(super) struct People {
-    people: Vec<Person>,
+    people: Vec<CountedUser>,
 }
 
 impl People {
@@ -16,12 +16,12 @@ impl People {
         let users = u32::try_from(users).map_err(|_| {
             Error::limit("the number of synthetic users must be at most 4,294,967,295")
         })?;
-        let person = |number: u32| Person { number, hash: hash_int(number.into()) };
+        let person = |number: u32| CountedUser { number, hash: hash_int(number.into()) };
         Ok(Self { people: (0..users).map(person).collect() })
     }
 
     /// The users of a project.
-    pub(super) fn real(everybody: &[Person]) -> Self {
+    pub(super) fn real(everybody: &[CountedUser]) -> Self {
         Self { people: everybody.to_vec() }
     }
 

@@ -59,7 +59,7 @@ pub(super) async fn table(
     })?;
     let function = state.scalar_functions().get(FUNCTION).cloned();
     let function = function.ok_or_else(|| Error::internal("a session without our functions"))?;
-    view(state, &store, &function).await.map_err(|error| error.with("file", store.place()))
+    view(state, &store, &function).await.map_err(|error| error.with("file", store.storage()))
 }
 
 async fn view(

@@ -8,7 +8,7 @@ use arrow::array::{
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::{MemTable, TableProvider};
 use engine::calendar::Day;
-use engine::metric::{Dictionary, Group, Metric, Place, Rule, Severity, Stage, Validity};
+use engine::metric::{Dictionary, Group, Metric, Placement, Rule, Severity, Stage, Validity};
 use engine::project::Project;
 use engine::{Error, Result};
 
@@ -65,9 +65,9 @@ fn events(dictionary: &Dictionary) -> Result<RecordBatch> {
 /// The place of a metric is the latest that the tree gives it.
 fn metrics(dictionary: &Dictionary) -> Result<RecordBatch> {
     let metrics = || dictionary.metrics.iter();
-    let places: Vec<Place<'_>> = metrics()
-        .map(|metric| match dictionary.tree.place(metric, Day::MAX) {
-            nowhere if nowhere == Place::default() => dictionary.tree.place_ever(metric),
+    let places: Vec<Placement<'_>> = metrics()
+        .map(|metric| match dictionary.tree.placement(metric, Day::MAX) {
+            nowhere if nowhere == Placement::default() => dictionary.tree.any_placement(metric),
             place => place,
         })
         .collect();

@@ -13,7 +13,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use engine::events::Source;
 use engine::project::Project;
-use engine::rollup::{Kept, kept};
+use engine::rollup::{StoreCoverage, store_coverage};
 
 use super::parquet::ParquetFiles;
 
@@ -44,8 +44,8 @@ impl SourceTable {
     ///
     /// # Errors
     /// When the store is broken.
-    pub(super) fn kept(&self) -> engine::Result<Option<Kept>> {
-        let kept = kept(&self.project, &self.source).map_err(|error| {
+    pub(super) fn kept(&self) -> engine::Result<Option<StoreCoverage>> {
+        let kept = store_coverage(&self.project, &self.source).map_err(|error| {
             error.with(
                 "help",
                 "to read the events instead of the store: SET headcount.rollup = \
@@ -54,7 +54,9 @@ impl SourceTable {
         })?;
         // Files may have come or gone since the table was opened.
         let ours: HashSet<&PathBuf> = self.files.paths().collect();
-        let same = |kept: &Kept| kept.known.iter().chain(&kept.new).collect::<HashSet<_>>() == ours;
+        let same = |kept: &StoreCoverage| {
+            kept.known.iter().chain(&kept.new).collect::<HashSet<_>>() == ours
+        };
         Ok(kept.filter(same))
     }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use engine::Result;
 use engine::project::Project;
-use engine::rollup::{DEFAULT_MEMORY, Watch, ingest};
+use engine::rollup::{DEFAULT_MEMORY, IngestProgress, ingest};
 
 use super::progress::Progress;
 use super::{Outcome, args, say, tell_rejects};
@@ -17,7 +17,7 @@ pub(super) fn run(root: &Path, options: &args::Ingest) -> Result<Outcome> {
     let memory = options.memory_limit.map_or(DEFAULT_MEMORY, |bytes| bytes as u64);
     let done = {
         let progress = Progress::new("ingesting");
-        let watch = Watch {
+        let watch = IngestProgress {
             progress: &|done, total| progress.at(done, total),
             waiting: &|| say("waiting for another process that is using the store"),
         };
@@ -41,7 +41,7 @@ pub(super) fn run(root: &Path, options: &args::Ingest) -> Result<Outcome> {
         .map(|entry| format!("{}: {}", entry.name, events(entry.events, entry.rejected())));
     list("ingested", added.collect());
     let total: u64 = done.added.iter().map(|entry| entry.events).sum();
-    let numbered = match done.numbered {
+    let numbered = match done.new_ids {
         0 => String::new(),
         people => format!(", {people} new user ids"),
     };

@@ -56,7 +56,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let known = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    engine::place::use_variables(known);
+    engine::storage::use_variables(known);
     match run(arguments) {
         Ok(outcome) => ExitCode::from(outcome.code()),
         // Whoever reads our output has seen enough: `headcount report | head`.
@@ -113,7 +113,7 @@ fn say(line: &str) {
 /// Tells of rejected rows by reason, and of sources that have no other rows.
 fn tell_rejects(rejects: &Rejects) -> Outcome {
     let outcome = list_rejects(rejects);
-    for lost in rejects.lost() {
+    for lost in rejects.fully_rejected() {
         say(&format!("error: {lost}; {}", lost.reason.help()));
     }
     outcome

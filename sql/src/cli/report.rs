@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use engine::active::{Answer, Question, answer, answer_into};
-use engine::events::Overseer;
+use engine::events::ScanObserver;
 use engine::metric::Dictionary;
 use engine::project::Project;
 use engine::{Error, Kind, Result};
@@ -70,13 +70,13 @@ impl Watch {
     }
 }
 
-impl Overseer for Watch {
+impl ScanObserver for Watch {
     fn progress(&self, done: u64, total: u64) -> Result<()> {
         self.progress.at(done, total);
         Ok(())
     }
 
-    fn takes(&self, more: usize) -> Result<()> {
+    fn reserve(&self, more: usize) -> Result<()> {
         let taken = self.taken.fetch_add(more, Ordering::Relaxed).saturating_add(more);
         match self.limit.filter(|limit| taken > *limit) {
             None => Ok(()),
@@ -113,7 +113,7 @@ pub(super) fn tell(answer: &Answer) -> Outcome {
             if names.len() > 3 { ", ..." } else { "" },
         ));
     }
-    tell_rejects(&answer.seen.rejects)
+    tell_rejects(&answer.summary.rejects)
 }
 
 /// Loads the dictionary; its errors end the command, its warnings are counted.

@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use engine::calendar::Day;
 use engine::project::Project;
-use engine::rollup::changed;
-use engine::store::{About, DataReader, Fault, Lock, Store};
+use engine::rollup::changed_files;
+use engine::store::{DataReader, Fault, Lock, RowKeys, Store};
 use engine::{Error, Result};
 
 use super::progress::Progress;
@@ -28,7 +28,7 @@ pub(super) fn run(root: &Path, command: &args::Store) -> Result<Outcome> {
         args::Store::Compact { .. } => None,
     };
     let _lock = match command {
-        args::Store::Compact { .. } if project.store.may_hold() => {
+        args::Store::Compact { .. } if project.store.may_exist() => {
             let waiting = || say("waiting for another process that is using the store");
             Some(Lock::take(&project.store, waiting)?)
         }
@@ -59,9 +59,9 @@ fn info(store: &Store) -> Result<Outcome> {
     let mut months: BTreeMap<(String, i32, u8), Month> = BTreeMap::new();
     for reader in store.readers()? {
         let groups = (0..reader.groups()).map(|group| (&reader, group));
-        DataReader::fetch_ahead(groups, &About::columns(store.dimensions()))?;
+        DataReader::fetch_ahead(groups, &RowKeys::columns(store.dimensions()))?;
         for group in 0..reader.groups() {
-            let about = About::read(&reader, group, store.dimensions())?;
+            let about = RowKeys::read(&reader, group, store.dimensions())?;
             for row in 0..about.len() {
                 let (year, month, _) = Day::new(about.days()[row]).ymd();
                 let source = about.series(row).source;
@@ -97,13 +97,13 @@ fn tell(
     };
     let events: u64 = store.ledger().iter().map(|entry| entry.events).sum();
     let rejected: u64 = store.ledger().iter().map(|entry| entry.rejected()).sum();
-    writeln!(out, "store:      {}", store.place())?;
+    writeln!(out, "store:      {}", store.storage())?;
     writeln!(out, "version:    {}", store.version())?;
     writeln!(out, "dimensions: {dimensions}")?;
     for (table, bytes) in store.sizes() {
         writeln!(out, "{:<11} {bytes} bytes", format!("{table}:"))?;
     }
-    writeln!(out, "users:      {} with an assigned id", store.numbered())?;
+    writeln!(out, "users:      {} with an assigned id", store.assigned_ids())?;
     writeln!(out, "ingested:   {} files", store.ledger().len())?;
     writeln!(out, "events:     {events}, and {rejected} rejected")?;
     writeln!(out)?;
@@ -122,9 +122,11 @@ fn verify(store: &Store, events: Option<&Project>) -> Result<Outcome> {
         store.verify(&|done, total| progress.at(done, total))?
     };
     if let Some(project) = events {
-        verified.faults.extend(changed(project, store.ledger())?.into_iter().map(|file| Fault {
-            file: Some(file),
-            what: "this event file has changed since it was ingested".to_owned(),
+        verified.faults.extend(changed_files(project, store.ledger())?.into_iter().map(|file| {
+            Fault {
+                file: Some(file),
+                what: "this event file has changed since it was ingested".to_owned(),
+            }
         }));
     }
     let mut out = BufWriter::new(stdout().lock());
@@ -135,7 +137,7 @@ fn verify(store: &Store, events: Option<&Project>) -> Result<Outcome> {
         verified.bytes,
         verified.sets,
         verified.events,
-        verified.numbered
+        verified.assigned_ids
     )];
     lines.extend(verified.faults.iter().take(MOST).map(|fault| format!("error: {fault}")));
     if verified.faults.len() > MOST {
@@ -169,7 +171,7 @@ fn compact(mut store: Store, sweep: bool) -> Result<Outcome> {
         false => say("nothing to compact"),
     }
     if sweep {
-        let swept = store.sweep(millis(SystemTime::now() - SAFE))?;
+        let swept = store.vacuum(millis(SystemTime::now() - SAFE))?;
         say(&format!(
             "deleted {} files, {} bytes; older versions can no longer be read",
             swept.files, swept.bytes

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use engine::active::{Report, Row};
+use engine::active::{Report, ReportRow};
 use engine::{Error, Kind, Result};
 
 const BEFORE_DIMENSIONS: [(&str, DataType, bool); 9] = [
@@ -107,11 +107,11 @@ pub fn record_batch(report: &Report) -> Result<RecordBatch> {
     })
 }
 
-fn text(rows: &[Row], value: impl Fn(&Row) -> Option<&str>) -> ArrayRef {
+fn text(rows: &[ReportRow], value: impl Fn(&ReportRow) -> Option<&str>) -> ArrayRef {
     Arc::new(rows.iter().map(value).collect::<StringArray>())
 }
 
-fn users(rows: &[Row], value: impl Fn(&Row) -> Option<u64>) -> Result<ArrayRef> {
+fn users(rows: &[ReportRow], value: impl Fn(&ReportRow) -> Option<u64>) -> Result<ArrayRef> {
     let signed = |users: u64| {
         i64::try_from(users)
             .map_err(|_| Error::limit(format!("{users} users exceed a 64-bit signed column")))

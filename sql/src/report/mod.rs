@@ -55,7 +55,7 @@ pub struct Style {
 pub fn write(report: &Report, format: Format, out: &mut dyn Write, style: &Style) -> Result<()> {
     let nobody = |_: u64, _: u64| ();
     let mut writer = Writer::new(format, out, style, &nobody);
-    writer.begin(report)?;
+    writer.start(report)?;
     report.rows.iter().try_for_each(|row| writer.row(row.clone()))?;
     writer.finish()
 }

@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use engine::active::{Count, Level, Method, OTHER_LABEL, Report, Row};
+use engine::active::{Count, Level, Method, OTHER_LABEL, Report, ReportRow};
 use engine::calendar::Window;
 
 use super::Style;
@@ -153,7 +153,7 @@ impl<'a> Reading<'a> {
 
     /// The columns that say something in this report.
     pub(super) fn columns(&self) -> Vec<Column> {
-        let any = |test: fn(&Row) -> bool| self.report.rows.iter().any(test);
+        let any = |test: fn(&ReportRow) -> bool| self.report.rows.iter().any(test);
         let mut columns = vec![Column::Period, Column::Level, Column::Name];
         columns.extend((0..self.report.by.len()).map(Column::By));
         if self.methods.len() > 1 {
@@ -183,7 +183,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    pub(super) fn cell(&self, column: &Column, row: &Row) -> String {
+    pub(super) fn cell(&self, column: &Column, row: &ReportRow) -> String {
         match column {
             Column::Period => marked(period(self.report.window, row.period), row.complete),
             Column::Level => row.level.to_string(),
@@ -202,7 +202,7 @@ impl<'a> Reading<'a> {
     }
 
     /// The display name of what the row is a row of.
-    pub(super) fn name(&self, row: &Row) -> String {
+    pub(super) fn name(&self, row: &ReportRow) -> String {
         let (level, key) = match row.level {
             Level::Total => return "Unique users".to_owned(),
             Level::Combined => return "Sum of stages".to_owned(),
@@ -225,14 +225,14 @@ impl<'a> Reading<'a> {
     }
 
     /// How many levels of the tree that the report has lie above the row's.
-    pub(super) fn depth(&self, row: &Row) -> usize {
+    pub(super) fn depth(&self, row: &ReportRow) -> usize {
         self.levels.iter().filter(|level| **level > Level::Combined && **level < row.level).count()
     }
 
     /// The rows in the order of the tree: in each period the total, the sum, then each section
     /// with its stages, each stage with its groups, each group with its metrics.
-    pub(super) fn tree(&self) -> Vec<&'a Row> {
-        let mut rows: Vec<&Row> = self.report.rows.iter().collect();
+    pub(super) fn tree(&self) -> Vec<&'a ReportRow> {
+        let mut rows: Vec<&ReportRow> = self.report.rows.iter().collect();
         rows.sort_by(|a, b| a.period.cmp(&b.period).then_with(|| branch(a, b)));
         rows
     }
@@ -244,13 +244,13 @@ impl<'a> Reading<'a> {
 }
 
 /// Whether both are rows of the same node of the tree, of whatever period and dimension values.
-pub(super) fn same_node(a: &Row, b: &Row) -> bool {
+pub(super) fn same_node(a: &ReportRow, b: &ReportRow) -> bool {
     node(a) == node(b)
 }
 
 /// The order of the tree among the rows of one period.
-pub(super) fn branch(a: &Row, b: &Row) -> Ordering {
-    let whole = |row: &Row| row.level.min(Level::Section);
+pub(super) fn branch(a: &ReportRow, b: &ReportRow) -> Ordering {
+    let whole = |row: &ReportRow| row.level.min(Level::Section);
     whole(a)
         .cmp(&whole(b))
         .then_with(|| node(a).cmp(&node(b)))
@@ -258,7 +258,7 @@ pub(super) fn branch(a: &Row, b: &Row) -> Ordering {
         .then_with(|| a.by.cmp(&b.by))
 }
 
-fn node(row: &Row) -> ([Option<&str>; 4], Level) {
+fn node(row: &ReportRow) -> ([Option<&str>; 4], Level) {
     let keys = [&row.section, &row.stage, &row.group, &row.metric];
     (keys.map(Option::as_deref), row.level)
 }

@@ -8,7 +8,7 @@ use comfy_table::{
     Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table,
     TableComponent, Width,
 };
-use engine::active::{Report, Row};
+use engine::active::{Report, ReportRow};
 
 use super::Style;
 use super::reading::{Column, Reading, same_node};
@@ -69,7 +69,7 @@ fn table(reading: &Reading<'_>, style: &Style) -> String {
         if style.color { cell.add_attribute(Attribute::Bold) } else { cell }
     }));
 
-    let mut before: Option<&Row> = None;
+    let mut before: Option<&ReportRow> = None;
     for row in reading.tree() {
         if before.is_some_and(|before| before.period != row.period) {
             table.add_row(vec![Cell::new(""); columns.len()]);
@@ -97,8 +97,8 @@ fn table(reading: &Reading<'_>, style: &Style) -> String {
 fn cell(
     reading: &Reading<'_>,
     column: &Column,
-    row: &Row,
-    before: Option<&Row>,
+    row: &ReportRow,
+    before: Option<&ReportRow>,
     style: &Style,
 ) -> Cell {
     let repeated = before.is_some_and(|before| match column {

@@ -9,7 +9,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{Date32Type, Int64Type};
 use clap::ValueEnum;
 use engine::Kind;
-use engine::active::{Basis, Count, Level, Method, Report, Row};
+use engine::active::{Basis, Count, Level, Method, Report, ReportRow};
 use engine::calendar::{Day, Period, Window};
 
 use super::figures::{change, difference, figure, period};
@@ -21,9 +21,9 @@ fn day(text: &str) -> Day {
 }
 
 /// A row of a month for all values of every dimension.
-fn row(month: &str, level: Level, users: u64, previous: Option<u64>) -> Row {
+fn row(month: &str, level: Level, users: u64, previous: Option<u64>) -> ReportRow {
     let period = Window::Month.at(day(&format!("{month}-01")));
-    Row {
+    ReportRow {
         window: Window::Month,
         period,
         complete: period.end < day("2026-02-20"),
@@ -47,7 +47,7 @@ fn row(month: &str, level: Level, users: u64, previous: Option<u64>) -> Row {
 }
 
 /// A stage's row, for one value of the dimension or all of them.
-fn stage(month: &str, key: &str, by: Option<&str>, users: u64, previous: Option<u64>) -> Row {
+fn stage(month: &str, key: &str, by: Option<&str>, users: u64, previous: Option<u64>) -> ReportRow {
     let mut row = row(month, Level::Stage, users, previous);
     row.section = Some("dev".to_owned());
     row.stage = Some(key.to_owned());
@@ -97,7 +97,7 @@ fn text(report: &Report, format: Format) -> String {
 
 /// Reports of every awkward shape, by name.
 fn shapes() -> Vec<(&'static str, Report)> {
-    let shaped = |keep: fn(&Row) -> bool| {
+    let shaped = |keep: fn(&ReportRow) -> bool| {
         let mut report = report();
         report.rows.retain(keep);
         report

@@ -9,8 +9,8 @@ use std::fmt;
 use std::io::Write;
 
 use arrow::datatypes::SchemaRef;
-use engine::active::{CollectedRows, Level, Report, Row, RowSink};
-use engine::events::Overseer;
+use engine::active::{CollectedRows, Level, Report, ReportRow, RowSink};
+use engine::events::ScanObserver;
 use engine::{Error, Kind, Result};
 
 use super::columns::{record_batch, schema};
@@ -55,12 +55,12 @@ impl fmt::Debug for Writer<'_> {
 }
 
 impl<'a> Writer<'a> {
-    /// Writes to `out`; `overseer` is told of the memory that kept rows take.
+    /// Writes to `out`; `observer` is told of the memory that kept rows take.
     pub fn new(
         format: Format,
         out: &'a mut dyn Write,
         style: &'a Style,
-        overseer: &'a dyn Overseer,
+        observer: &'a dyn ScanObserver,
     ) -> Self {
         let form = match format {
             Format::Csv => Form::Delimited(Delimited::new(',')),
@@ -69,7 +69,7 @@ impl<'a> Writer<'a> {
             Format::Parquet => Form::Parquet(None),
             Format::Table | Format::Markdown | Format::Html => Form::Reading(BTreeSet::new()),
         };
-        let rows = CollectedRows::new(overseer);
+        let rows = CollectedRows::new(observer);
         Self { format, style, out, report: None, rows, form }
     }
 
@@ -130,7 +130,7 @@ impl<'a> Writer<'a> {
 }
 
 impl RowSink for Writer<'_> {
-    fn begin(&mut self, report: &Report) -> Result<()> {
+    fn start(&mut self, report: &Report) -> Result<()> {
         let columns: SchemaRef = schema(&report.by);
         match &mut self.form {
             Form::Delimited(delimited) => {
@@ -145,7 +145,7 @@ impl RowSink for Writer<'_> {
         Ok(())
     }
 
-    fn row(&mut self, row: Row) -> Result<()> {
+    fn row(&mut self, row: ReportRow) -> Result<()> {
         if let Form::Reading(series) = &mut self.form {
             if self.format.most_series().is_some() {
                 let node = [&row.section, &row.stage, &row.group, &row.metric].map(Option::clone);

@@ -254,11 +254,11 @@ impl Listener for Logged {
         for note in &answer.notes {
             tracing::info!(note, "note on a report");
         }
-        for (source, reason, all) in answer.seen.rejects.iter() {
+        for (source, reason, all) in answer.summary.rejects.iter() {
             let (rows, first) = (all.rows, &all.first);
             tracing::warn!(source, %reason, rows, %first, "rows were rejected and not counted");
         }
-        for lost in answer.seen.rejects.lost() {
+        for lost in answer.summary.rejects.fully_rejected() {
             tracing::error!(help = lost.reason.help(), "{lost}");
         }
     }

@@ -100,7 +100,7 @@ fn constants() {
         let levels = [Level::Total, Level::Action].into();
         let rows = project.ask(&Question { by, levels, ..Question::default() }).report.rows;
         let first = rows[0].period;
-        let line = |row: &engine::active::Row| {
+        let line = |row: &engine::active::ReportRow| {
             let value = row.by[0].as_deref().unwrap_or("all");
             format!("{} {value}", row.metric.as_deref().unwrap_or("total"))
         };

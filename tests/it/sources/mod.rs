@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringArray, TimestampMicrosecondArray};
-use engine::active::{Level, Question, Row};
+use engine::active::{Level, Question, ReportRow};
 
 use crate::project::{Project, civil};
 
@@ -64,20 +64,20 @@ fn project(files: &str, fields: &str) -> Project {
 }
 
 /// The rows of a project whose only file is this one.
-fn rows_of(file: &str, content: &[u8], fields: &str) -> Vec<Row> {
+fn rows_of(file: &str, content: &[u8], fields: &str) -> Vec<ReportRow> {
     let project = project(&format!("'{file}'"), fields);
     project.write(file, content);
     rows(&project)
 }
 
-fn rows(project: &Project) -> Vec<Row> {
+fn rows(project: &Project) -> Vec<ReportRow> {
     let answer = project.ask(&question());
-    assert_eq!(answer.seen.rejects.total(), 0, "{:?}", answer.seen.rejects);
+    assert_eq!(answer.summary.rejects.total(), 0, "{:?}", answer.summary.rejects);
     answer.report.rows
 }
 
 /// The rows that every form must give: those of CSV, which a recount confirms.
-fn expected() -> Vec<Row> {
+fn expected() -> Vec<ReportRow> {
     let rows = rows_of("events.csv", csv(&events(), ',').as_bytes(), FIELDS);
     for (start, end) in [("2026-01", "2026-02"), ("2026-02", "2026-03"), ("2026-03", "2026-04")] {
         for plan in [None, Some("(none)"), Some("free"), Some("paid")] {
@@ -91,7 +91,7 @@ fn expected() -> Vec<Row> {
             };
             let of_plan = in_it.filter(|event| plan.is_none_or(|plan| named(event.plan) == plan));
             let users: BTreeSet<u8> = of_plan.map(|event| event.user).collect();
-            let is_it = |row: &&Row| {
+            let is_it = |row: &&ReportRow| {
                 row.level == Level::Total
                     && i64::from(row.period.start.number()) * 86_400 == from
                     && row.by[0].as_deref() == plan

@@ -177,7 +177,7 @@ fn times_after_the_calendar() {
     let project = project("events.parquet", FIELDS);
     let columns = columns_with("at", Arc::new(times.with_timezone("UTC")));
     project.write("events.parquet", parquet(&columns));
-    let seen = project.ask(&Question::default()).seen;
+    let seen = project.ask(&Question::default()).summary;
     let reasons: Vec<(Reason, u64)> =
         seen.rejects.iter().map(|(_, reason, all)| (reason, all.rows)).collect();
     assert_eq!(reasons, [(Reason::TimeUnreadable, 120)]);

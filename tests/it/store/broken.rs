@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use engine::place::Place;
+use engine::storage::Storage;
 use engine::store::Store;
 
 use super::take;
@@ -16,7 +16,7 @@ pub(super) fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 fn is_sound(root: &Path) -> bool {
-    match Store::open(&Place::Folder(root.to_owned()), None) {
+    match Store::open(&Storage::Folder(root.to_owned()), None) {
         Err(_) | Ok(None) => false,
         Ok(Some(store)) => store.verify(&|_, _| ()).is_ok_and(|found| found.faults.is_empty()),
     }

@@ -69,7 +69,7 @@ fn is_read(name: &str) {
     project.write("events/march.csv", more);
     let raw = run_in(project.root(), &[report.as_slice(), &["--no-store"]].concat());
     assert_eq!(run_in(project.root(), &report).out, raw.out);
-    assert_eq!(take(project.root()).numbered, 1);
+    assert_eq!(take(project.root()).new_ids, 1);
     assert_eq!(run_in(project.root(), &report).out, raw.out);
     assert_sound(project.root());
     // Nothing but the store is needed.

@@ -85,7 +85,7 @@ fn answers(project: &Project, runtime: &Runtime) -> Vec<Result<String, String>> 
         .map(|question| match ask_at(project.root(), question) {
             Ok(answer) => {
                 let report = &answer.report;
-                Ok(format!("{:?} {:?} {:?}", report.rows, report.events, answer.seen.last))
+                Ok(format!("{:?} {:?} {:?}", report.rows, report.events, answer.summary.last))
             }
             Err(error) => Err(error.to_string()),
         })

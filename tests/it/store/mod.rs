@@ -12,19 +12,19 @@ use std::path::Path;
 
 use engine::active::{Answer, Question, answer, answer_from_events};
 use engine::metric::Dictionary;
-use engine::place::Place;
 use engine::project::Project;
-use engine::rollup::{DEFAULT_MEMORY, Ingested, Watch, ingest};
+use engine::rollup::{DEFAULT_MEMORY, IngestProgress, IngestReport, ingest};
+use engine::storage::Storage;
 use engine::store::Store;
 
 /// Ingests what is new in a project, as a library.
-pub(crate) fn take(root: &Path) -> Ingested {
+pub(crate) fn take(root: &Path) -> IngestReport {
     take_with(root, DEFAULT_MEMORY)
 }
 
-fn take_with(root: &Path, memory: u64) -> Ingested {
+fn take_with(root: &Path, memory: u64) -> IngestReport {
     let project = Project::load(root).unwrap();
-    let watch = Watch { progress: &|_, _| (), waiting: &|| () };
+    let watch = IngestProgress { progress: &|_, _| (), waiting: &|| () };
     ingest(&project, &[], memory, &watch).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -32,8 +32,8 @@ fn open(root: &Path) -> Store {
     Store::open(&local(root), None).unwrap().expect("a store")
 }
 
-fn local(root: &Path) -> Place {
-    Place::Folder(root.join("store"))
+fn local(root: &Path) -> Storage {
+    Storage::Folder(root.join("store"))
 }
 
 /// Nothing is wrong with the store.
@@ -58,9 +58,12 @@ fn assert_same(root: &Path, question: &Question) -> Answer {
     assert_eq!(stored.report.last_day, events.report.last_day);
     assert_eq!(stored.report.events, events.report.events);
     assert_eq!(stored.unmapped, events.unmapped);
-    assert_eq!((stored.seen.first, stored.seen.last), (events.seen.first, events.seen.last));
+    assert_eq!(
+        (stored.summary.first, stored.summary.last),
+        (events.summary.first, events.summary.last)
+    );
     let rejects = |answer: &Answer| {
-        let list = answer.seen.rejects.iter();
+        let list = answer.summary.rejects.iter();
         list.map(|(source, why, all)| format!("{source} {why} {} {:?}", all.rows, all.first.file()))
             .collect::<Vec<_>>()
     };

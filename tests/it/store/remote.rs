@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use datasets::{Ids, Settings, generate};
-use engine::place::Digest;
+use engine::storage::Digest;
 
 use crate::bucket::{Bucket, Trouble};
 use crate::project::{Project, Ran, run_in};

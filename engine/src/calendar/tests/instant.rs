@@ -1,4 +1,4 @@
-//! Instants from text: the forms, what is refused, and the fast road against the slow one.
+//! Instants from text: the forms, what is refused, and the fast path against the slow one.
 
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 
@@ -53,7 +53,7 @@ fn the_past_is_cut_towards_the_past() {
 }
 
 #[test]
-fn a_date_begins_when_its_day_begins() {
+fn a_date_starts_with_its_day() {
     for (name, date) in [("America/Sao_Paulo", "2018-11-04"), ("Pacific/Apia", "2011-12-30")] {
         let zone = Zone::get(name).unwrap();
         assert_eq!(parse(date, &zone), Some(zone.start_of(date.parse().unwrap())));
@@ -104,9 +104,9 @@ fn what_is_refused() {
     }
 }
 
-/// The fast road must take the layouts it is there for; what it refuses is only slower.
+/// The fast path must take the layouts it is there for; what it refuses is only slower.
 #[test]
-fn common_layouts_take_the_fast_road() {
+fn common_layouts_take_the_fast_path() {
     for text in
         ["2026-03-15T10:20:30.123456Z", "2026-03-15 10:20:30", "2026-03-15T10:20:30.1+02:00"]
     {
@@ -132,7 +132,7 @@ proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(4000))]
 
     #[test]
-    fn the_fast_road_agrees_with_the_slow_one(
+    fn the_fast_path_agrees_with_the_slow_one(
         text in layouts(),
         name in proptest::sample::select(vec!["UTC", "Europe/Berlin", "America/Sao_Paulo"]),
     ) {

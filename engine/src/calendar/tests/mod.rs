@@ -1,4 +1,4 @@
-//! Tests of the calendar; each fast road is compared with a slow one, mostly `jiff`'s own.
+//! Tests of the calendar; each fast path is compared with a slow one, mostly `jiff`'s own.
 
 mod day;
 mod instant;

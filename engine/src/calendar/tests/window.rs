@@ -28,7 +28,7 @@ fn windows() -> impl Strategy<Value = Window> {
 }
 
 #[test]
-fn the_table_of_the_design() {
+fn the_documented_table() {
     let check = |name: &str, at: &str, expected: &str| {
         assert_eq!(window(name).at(day(at)), period(expected), "{name} at {at}");
     };

@@ -3,7 +3,7 @@ use std::io::Cursor;
 
 use arrow::array::{Array, AsArray};
 
-use super::{CsvFile, LONGEST_ROW};
+use super::{CsvFile, MAX_ROW_BYTES};
 use crate::Result;
 use crate::events::EventFile;
 
@@ -83,9 +83,9 @@ fn mistakes_have_lines() {
 }
 
 #[test]
-fn one_quote_does_not_bring_the_whole_file_into_memory() {
+fn one_quote_does_not_load_the_whole_file() {
     let mut text = String::from("a,b\n1,2\n1,\"2\n");
-    while text.len() <= 2 * LONGEST_ROW {
+    while text.len() <= 2 * MAX_ROW_BYTES {
         text.push_str("123456789,123456789\n");
     }
     fails(text, 3, "longer than 16 MiB");

@@ -1,4 +1,4 @@
-//! YAML with positions: a small tree in which every node knows its line and every scalar keeps
+//! YAML with positions: a small tree in which every node has its line and every scalar keeps
 //! the text it was written with (`8.10` stays `8.10`).
 //!
 //! [`load`] makes the tree, [`View`] reads it with typed getters that report what does not fit.

@@ -11,19 +11,19 @@ use super::{Entry, Node, Value};
 use crate::metric::problem::{Problem, Problems, Severity};
 
 /// Deeper nesting than any definition has; keeps recursion over nodes from exhausting the stack.
-const MOST_LEVELS: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 /// Nodes that aliases may copy into one file, so that a few nested ones cannot fill the memory.
-const MOST_COPIES: usize = 100_000;
+const MAX_ALIAS_VALUES: usize = 100_000;
 
 /// Further right than the key before any bracket; one that stands deeper still stays an error.
-const FAR_RIGHT: &str = match std::str::from_utf8(&[b' '; 128]) {
+const INDENTATION: &str = match std::str::from_utf8(&[b' '; 128]) {
     Ok(spaces) => spaces,
     Err(_) => "",
 };
 
 /// How many lines of a file are indented; each one costs another reading.
-const MOST_INDENTED: usize = 200;
+const MAX_REINDENTED_LINES: usize = 200;
 
 /// The documents of a YAML file. A file that cannot be read, or is not YAML, is reported and has
 /// no documents.
@@ -48,7 +48,7 @@ pub fn parse(text: &str, file: &Path, problems: &Problems) -> Vec<Node> {
     let mut text = Cow::Borrowed(text.trim_start_matches('\u{feff}'));
     let mut indented: Vec<usize> = Vec::new();
     loop {
-        let Failure { line, message, at } = match attempt(&text, file) {
+        let ParseFailure { line, message, at } = match try_parse(&text, file) {
             Ok((documents, found)) => {
                 found.into_vec().into_iter().for_each(|problem| problems.push(problem));
                 for line in indented {
@@ -62,16 +62,16 @@ pub fn parse(text: &str, file: &Path, problems: &Problems) -> Vec<Node> {
             Err(failure) => failure,
         };
         let again = indented.last() == Some(&line);
-        let better = at.filter(|_| !again).and_then(|at| with_line_indented(&text, at));
-        let problem = match better {
-            Some(better) if indented.len() < MOST_INDENTED => {
+        let reindented = at.filter(|_| !again).and_then(|at| with_line_indented(&text, at));
+        let problem = match reindented {
+            Some(reindented) if indented.len() < MAX_REINDENTED_LINES => {
                 indented.push(line);
-                text = Cow::Owned(better);
+                text = Cow::Owned(reindented);
                 continue;
             }
             Some(_) => {
                 let message = format!(
-                    "invalid YAML: more than {MOST_INDENTED} lines inside brackets are not \
+                    "invalid YAML: more than {MAX_REINDENTED_LINES} lines inside brackets are not \
                      indented more than the key before the bracket"
                 );
                 Problem::new(Severity::Error, file, 0, "", message)
@@ -84,7 +84,7 @@ pub fn parse(text: &str, file: &Path, problems: &Problems) -> Vec<Node> {
 }
 
 /// Why a text could not be read.
-struct Failure {
+struct ParseFailure {
     line: usize,
     message: String,
     /// The character, counted from 0, at which the text stops to be YAML.
@@ -92,7 +92,7 @@ struct Failure {
 }
 
 /// Reads a text as it stands.
-fn attempt(text: &str, file: &Path) -> Result<(Vec<Node>, Problems), Failure> {
+fn try_parse(text: &str, file: &Path) -> Result<(Vec<Node>, Problems), ParseFailure> {
     let mut builder = Builder {
         file,
         problems: Problems::default(),
@@ -103,13 +103,13 @@ fn attempt(text: &str, file: &Path) -> Result<(Vec<Node>, Problems), Failure> {
     };
     let mut parser = Parser::new_from_str(text);
     while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| Failure {
+        let (event, span) = event.map_err(|error| ParseFailure {
             line: error.marker().line(),
             message: format!("invalid YAML: {}", error.info()),
             at: Some(error.marker().index()),
         })?;
         let line = span.start.line();
-        builder.take(event, line).map_err(|message| Failure { line, message, at: None })?;
+        builder.take(event, line).map_err(|message| ParseFailure { line, message, at: None })?;
     }
     Ok((builder.documents, builder.problems))
 }
@@ -123,8 +123,8 @@ fn with_line_indented(text: &str, at: usize) -> Option<String> {
         return None;
     }
     let mut indented = text.to_owned();
-    indented.insert_str(byte, FAR_RIGHT);
-    is_in_brackets(&indented, at + FAR_RIGHT.len()).then_some(indented)
+    indented.insert_str(byte, INDENTATION);
+    is_in_brackets(&indented, at + INDENTATION.len()).then_some(indented)
 }
 
 /// Whether brackets are open where the character `at` stands.
@@ -176,13 +176,13 @@ struct Builder<'a> {
     file: &'a Path,
     problems: Problems,
     /// Lists and mappings that have begun and not ended, the innermost last.
-    open: Vec<Open>,
+    open: Vec<OpenNode>,
     anchors: BTreeMap<usize, Node>,
     documents: Vec<Node>,
     copies: usize,
 }
 
-struct Open {
+struct OpenNode {
     node: Node,
     anchor: usize,
     /// The key that waits for its value.
@@ -206,8 +206,10 @@ impl Builder<'_> {
             | Event::StreamEnd
             | Event::DocumentStart(_)
             | Event::DocumentEnd => Ok(()),
-            Event::SequenceStart(anchor, _) => self.begin(Value::List(Vec::new()), anchor, line),
-            Event::MappingStart(anchor, _) => self.begin(Value::Map(Vec::new()), anchor, line),
+            Event::SequenceStart(anchor, _) => {
+                self.open_node(Value::List(Vec::new()), anchor, line)
+            }
+            Event::MappingStart(anchor, _) => self.open_node(Value::Map(Vec::new()), anchor, line),
             Event::SequenceEnd | Event::MappingEnd => self.end(),
             Event::Scalar(text, style, anchor, tag) => {
                 let quoted = style != ScalarStyle::Plain || tag.is_some();
@@ -218,17 +220,17 @@ impl Builder<'_> {
         }
     }
 
-    fn begin(&mut self, value: Value, anchor: usize, line: usize) -> Result<(), String> {
-        if self.open.len() == MOST_LEVELS {
-            return Err(format!("the YAML is nested more than {MOST_LEVELS} levels deep"));
+    fn open_node(&mut self, value: Value, anchor: usize, line: usize) -> Result<(), String> {
+        if self.open.len() == MAX_DEPTH {
+            return Err(format!("the YAML is nested more than {MAX_DEPTH} levels deep"));
         }
         let node = Node { line, value };
-        self.open.push(Open { node, anchor, key: None, merged: Vec::new() });
+        self.open.push(OpenNode { node, anchor, key: None, merged: Vec::new() });
         Ok(())
     }
 
     fn end(&mut self) -> Result<(), String> {
-        let Some(Open { mut node, anchor, merged, .. }) = self.open.pop() else {
+        let Some(OpenNode { mut node, anchor, merged, .. }) = self.open.pop() else {
             return Err("invalid YAML: an end without a start".to_owned());
         };
         if let Value::Map(entries) = &mut node.value {
@@ -246,8 +248,8 @@ impl Builder<'_> {
             return Err("an alias inside its own anchor".to_owned());
         };
         self.copies += size(original);
-        if self.copies > MOST_COPIES {
-            return Err(format!("aliases expand to more than {MOST_COPIES} values"));
+        if self.copies > MAX_ALIAS_VALUES {
+            return Err(format!("aliases expand to more than {MAX_ALIAS_VALUES} values"));
         }
         let value = original.value.clone();
         self.add(Node { line, value }, 0)

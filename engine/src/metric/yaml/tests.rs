@@ -39,7 +39,7 @@ fn scalars_keep_their_text() {
 
 /// Published definitions need it; YAML it is not.
 #[test]
-fn a_line_in_brackets_that_begins_too_far_left_is_read_with_a_warning() {
+fn a_line_in_brackets_that_is_not_indented_is_read_with_a_warning() {
     for (text, expected, lines) in [
         (
             "- a: [\n    'é',\n  ]\n  b: 1\n- c: {\n  d: 1,\n}\n",
@@ -89,7 +89,7 @@ fn only_an_unquoted_nothing_is_null() {
 }
 
 #[test]
-fn every_node_knows_its_line() {
+fn every_node_has_its_line() {
     let (_, problems) = read("- [\n]\n- {a: [\n1]}\n- b: 1\n  b: 2\n");
     let twice = "a.yml:6: error: [2].b: the key appears twice; the first is in line 5; remove one \
                  of them";

@@ -1,4 +1,4 @@
-//! A node being read: it knows the file and the path of keys that lead to it, and reports what
+//! A node being read, with its file and the path of keys that lead to it; reports what
 //! does not fit.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! The counts of different values of one kind, exact or approximate, in one thread.
+//! The distinct counts of one kind, exact or approximate, in one thread.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -8,50 +8,51 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::Schema;
 use datafusion::error::Result;
 
+use super::distinct_states::DistinctStates;
 use super::filters::Filters;
 use super::plan::Distinct;
-use super::sets::Sets;
-use crate::Result as Outcome;
-use crate::events::{Codes, Users};
+use crate::Result as EngineResult;
+use crate::events::{Codes, UserKeys};
 use crate::operators::column::user_keys;
 use crate::operators::external;
 use crate::users::{Sketch, hash_int};
 
 /// The set that a group is counted by.
-pub(super) trait GroupSet: Clone + Debug + Send {
+pub(super) trait DistinctState: Clone + Debug + Send {
     /// What stands for a value in it.
     type Id: Copy + Debug + Default + Send;
     /// What all threads share about the values of a column.
-    type Shared: Debug + Sync;
+    type Context: Debug + Sync;
 
     /// Writes the id of each row's value; what those of other rows than `rows` are does not matter.
     ///
     /// # Errors
     /// When there are too many values.
     fn find(
-        shared: &Self::Shared,
+        context: &Self::Context,
         values: &ArrayRef,
         rows: Option<&NullBuffer>,
         found: &mut Vec<Self::Id>,
-    ) -> Outcome<()>;
+    ) -> EngineResult<()>;
 
     /// Adds a value. `heap` changes by what [`size`](Self::size) changes.
     ///
     /// # Errors
     /// When there are too many values.
-    fn push(&mut self, id: Self::Id, shared: &Self::Shared, heap: &mut usize) -> Outcome<()>;
+    fn push(&mut self, id: Self::Id, context: &Self::Context, heap: &mut usize)
+    -> EngineResult<()>;
 
     /// Adds everything in another set.
     ///
     /// # Errors
     /// When it is of another kind, or there are too many values.
-    fn absorb(&mut self, other: Self, shared: &Self::Shared) -> Outcome<()>;
+    fn absorb(&mut self, other: Self, context: &Self::Context) -> EngineResult<()>;
 
     /// How many different values are in it.
     ///
     /// # Errors
-    /// When this cannot be told.
-    fn count(self, shared: &Self::Shared) -> Outcome<u64>;
+    /// When it cannot be counted.
+    fn count(self, context: &Self::Context) -> EngineResult<u64>;
 
     /// Heap bytes in use.
     #[cfg(test)]
@@ -59,19 +60,19 @@ pub(super) trait GroupSet: Clone + Debug + Send {
 }
 
 /// An approximate set, of hashes.
-impl GroupSet for Sketch {
+impl DistinctState for Sketch {
     type Id = u64;
-    type Shared = ();
+    type Context = ();
 
     fn find(
         (): &(),
         values: &ArrayRef,
         rows: Option<&NullBuffer>,
         found: &mut Vec<u64>,
-    ) -> Outcome<()> {
+    ) -> EngineResult<()> {
         found.clear();
         match user_keys(values)? {
-            Users::Ints(ints) => found.extend(ints.iter().map(|int| hash_int(*int))),
+            UserKeys::Ints(ints) => found.extend(ints.iter().map(|int| hash_int(*int))),
             users => {
                 found.resize(values.len(), 0);
                 let wanted = |row| rows.is_none_or(|rows| rows.is_valid(row));
@@ -85,19 +86,19 @@ impl GroupSet for Sketch {
     }
 
     #[inline]
-    fn push(&mut self, hash: u64, (): &(), heap: &mut usize) -> Outcome<()> {
+    fn push(&mut self, hash: u64, (): &(), heap: &mut usize) -> EngineResult<()> {
         self.insert_counting(hash, heap);
         Ok(())
     }
 
-    fn absorb(&mut self, mut other: Self, (): &()) -> Outcome<()> {
+    fn absorb(&mut self, mut other: Self, (): &()) -> EngineResult<()> {
         if self.size() < other.size() {
             std::mem::swap(self, &mut other);
         }
         self.merge(&other)
     }
 
-    fn count(self, (): &()) -> Outcome<u64> {
+    fn count(self, (): &()) -> EngineResult<u64> {
         Ok(self.estimate()?.users)
     }
 
@@ -108,41 +109,41 @@ impl GroupSet for Sketch {
 }
 
 /// The counts of one kind.
-pub(super) struct Counts<S: GroupSet> {
+pub(super) struct Counts<S: DistinctState> {
     distinct: Arc<Distinct<S>>,
     /// One for each column that is counted.
-    shared: Arc<Vec<S::Shared>>,
+    context: Arc<Vec<S::Context>>,
     filters: Filters,
     /// One for each count.
-    sets: Vec<Sets<S>>,
+    sets: Vec<DistinctStates<S>>,
     /// Scratch: what each column has in a batch.
-    found: Vec<Found<S::Id>>,
+    found: Vec<ColumnIds<S::Id>>,
 }
 
 /// The ids of the values of a batch.
 #[derive(Debug)]
-struct Found<I> {
+struct ColumnIds<I> {
     ids: Vec<I>,
     /// The rows that have one, if not all do.
     rows: Option<NullBuffer>,
 }
 
-impl<S: GroupSet> Counts<S> {
+impl<S: DistinctState> Counts<S> {
     /// Counts that have seen nothing; `input` are the columns of batches.
     ///
     /// # Errors
     /// When a filter is not one over these columns.
     pub(super) fn new(
         distinct: &Arc<Distinct<S>>,
-        shared: &Arc<Vec<S::Shared>>,
+        context: &Arc<Vec<S::Context>>,
         input: &Schema,
     ) -> Result<Self> {
         let filters = distinct.counts.iter().map(|count| count.filter.as_ref());
-        let sets = distinct.counts.iter().map(|count| Sets::new(count.empty.clone()));
-        let found = distinct.arguments.iter().map(|_| Found { ids: Vec::new(), rows: None });
+        let sets = distinct.counts.iter().map(|count| DistinctStates::new(count.empty.clone()));
+        let found = distinct.arguments.iter().map(|_| ColumnIds { ids: Vec::new(), rows: None });
         Ok(Self {
             distinct: Arc::clone(distinct),
-            shared: Arc::clone(shared),
+            context: Arc::clone(context),
             filters: Filters::new(filters, input)?,
             sets: sets.collect(),
             found: found.collect(),
@@ -154,7 +155,7 @@ impl<S: GroupSet> Counts<S> {
     /// # Errors
     /// When an expression fails.
     pub(super) fn read(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.filters.ask(batch)?;
+        self.filters.evaluate_all(batch)?;
         let Distinct { arguments, counts } = &*self.distinct;
         for (at, (argument, found)) in arguments.iter().zip(&mut self.found).enumerate() {
             let values = argument.evaluate(batch)?.into_array(batch.num_rows())?;
@@ -170,7 +171,7 @@ impl<S: GroupSet> Counts<S> {
                 found.ids.clear();
                 found.ids.resize(values.len(), S::Id::default());
             } else {
-                S::find(&self.shared[at], &values, found.rows.as_ref(), &mut found.ids)
+                S::find(&self.context[at], &values, found.rows.as_ref(), &mut found.ids)
                     .map_err(external)?;
             }
         }
@@ -182,22 +183,22 @@ impl<S: GroupSet> Counts<S> {
     /// # Errors
     /// When there are too many values.
     pub(super) fn take(&mut self, groups: &Codes<u32>, total: usize) -> Result<()> {
-        let Self { distinct, shared, filters, sets, found } = self;
+        let Self { distinct, context, filters, sets, found } = self;
         let counts = &distinct.counts;
         for (sets, count) in sets.iter_mut().zip(counts) {
             sets.grow(total);
             if count.filter.is_none() {
-                let Found { ids, rows } = &found[count.argument];
-                let shared = &shared[count.argument];
-                sets.take(ids, rows.as_ref(), groups, shared).map_err(external)?;
+                let ColumnIds { ids, rows } = &found[count.argument];
+                let context = &context[count.argument];
+                sets.take(ids, rows.as_ref(), groups, context).map_err(external)?;
             }
         }
         filters
             .for_each(|row, count| {
                 let argument = counts[count].argument;
-                let Found { ids, rows } = &found[argument];
+                let ColumnIds { ids, rows } = &found[argument];
                 if rows.as_ref().is_none_or(|rows| rows.is_valid(row)) {
-                    sets[count].push(ids[row], groups.get(row), &shared[argument])?;
+                    sets[count].push(ids[row], groups.get(row), &context[argument])?;
                 }
                 Ok(())
             })
@@ -213,7 +214,7 @@ impl<S: GroupSet> Counts<S> {
         let sets = self.sets.iter_mut().zip(other.sets);
         for ((ours, theirs), count) in sets.zip(&self.distinct.counts) {
             ours.grow(total);
-            ours.merge(theirs, groups, &self.shared[count.argument]).map_err(external)?;
+            ours.merge(theirs, groups, &self.context[count.argument]).map_err(external)?;
         }
         Ok(())
     }
@@ -221,11 +222,11 @@ impl<S: GroupSet> Counts<S> {
     /// For each count its column, of groups `0..total`.
     ///
     /// # Errors
-    /// When a set cannot tell how many are in it.
+    /// When a set cannot be counted.
     pub(super) fn finish(self, total: usize) -> Result<Vec<ArrayRef>> {
         let counts = self.sets.into_iter().zip(&self.distinct.counts).map(|(mut sets, count)| {
             sets.grow(total);
-            let counted = sets.finish(&self.shared[count.argument]).map_err(external)?;
+            let counted = sets.finish(&self.context[count.argument]).map_err(external)?;
             let column: ArrayRef = Arc::new(Int64Array::from(counted));
             Ok(column)
         });
@@ -234,6 +235,6 @@ impl<S: GroupSet> Counts<S> {
 
     /// Heap bytes in use, without what all threads share.
     pub(super) fn size(&self) -> usize {
-        self.sets.iter().map(Sets::size).sum()
+        self.sets.iter().map(DistinctStates::size).sum()
     }
 }

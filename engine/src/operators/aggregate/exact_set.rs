@@ -1,118 +1,118 @@
-//! The exact set of a group.
+//! The exact set of a group: ids, and integers that have no id yet.
 
 use arrow::array::ArrayRef;
 use arrow::buffer::NullBuffer;
 
-use super::counts::GroupSet;
-use super::numbers::Numbers;
+use super::counts::DistinctState;
+use super::shared_ids::SharedIdDictionary;
 use crate::Result;
 use crate::users::SetBuilder;
 
 /// Room in a list that gets its first integer.
-const FIRST: usize = 4;
+const INITIAL_CAPACITY: usize = 4;
 /// The longest list of integers without numbers: to sort it takes less time than to number it.
-const LIST: usize = 2048;
-/// A longer list, of integers that wait for their numbers, takes at most this part of what the
-/// numbers take.
-const PART: usize = 8;
+const MAX_LIST: usize = 2048;
+/// A longer list, of integers that have no id yet, takes at most this part of the memory of the
+/// ids.
+const LIST_SHARE: usize = 8;
 
 /// An exact set of integers.
 ///
-/// Those that [are numbers](Numbers::known) go where numbers are. Others are a list, which tells
-/// how many there are without a look at the table of numbers, larger than any cache. Only in a
-/// group that has more of them than a list should, they get numbers, many at a time.
+/// Integers that [are ids](SharedIdDictionary::direct) are added to the set of ids. Others are kept in
+/// a list, which can be counted without lookups in the dictionary, which is larger than any cache.
+/// Only if a group has too many of them for a list, they get ids, many at a time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ExactSet {
-    numbers: SetBuilder,
-    /// Integers that are no numbers; some may be there twice.
-    others: Vec<i64>,
-    /// Whether such integers get numbers in this group.
+    set: SetBuilder,
+    /// Integers without an id; may contain duplicates.
+    unnumbered: Vec<i64>,
+    /// Whether such integers get ids in this group.
     numbered: bool,
 }
 
 impl ExactSet {
     #[cold]
-    fn make_room(&mut self, numbers: &Numbers, heap: &mut usize) -> Result<()> {
-        let before = self.others.capacity();
-        let room = (before * 2).max(FIRST);
+    fn grow_or_assign(&mut self, dictionary: &SharedIdDictionary, heap: &mut usize) -> Result<()> {
+        let before = self.unnumbered.capacity();
+        let room = (before * 2).max(INITIAL_CAPACITY);
         if !self.numbered {
             self.sort();
             // A quarter of free room is worth the sorting; twice the room would be mostly free.
-            if self.others.len() * 4 < before * 3 {
+            if self.unnumbered.len() * 4 < before * 3 {
                 return Ok(());
             }
-            self.numbered = before >= LIST;
+            self.numbered = before >= MAX_LIST;
         }
         if self.numbered {
-            self.number(numbers, heap)?;
+            self.assign_ids(dictionary, heap)?;
         }
-        if !self.numbered || room * size_of::<i64>() <= self.numbers.size() / PART {
-            self.others.reserve_exact(room - self.others.len());
-            *heap += (self.others.capacity() - before) * size_of::<i64>();
+        if !self.numbered || room * size_of::<i64>() <= self.set.size() / LIST_SHARE {
+            self.unnumbered.reserve_exact(room - self.unnumbered.len());
+            *heap += (self.unnumbered.capacity() - before) * size_of::<i64>();
         }
         Ok(())
     }
 
     fn sort(&mut self) {
-        self.others.sort_unstable();
-        self.others.dedup();
+        self.unnumbered.sort_unstable();
+        self.unnumbered.dedup();
     }
 
     /// Gives every integer its number.
-    fn number(&mut self, numbers: &Numbers, heap: &mut usize) -> Result<()> {
-        numbers.give(&self.others, |number| self.numbers.push(number, heap))?;
-        self.others.clear();
+    fn assign_ids(&mut self, dictionary: &SharedIdDictionary, heap: &mut usize) -> Result<()> {
+        dictionary.assign(&self.unnumbered, |number| self.set.push(number, heap))?;
+        self.unnumbered.clear();
         Ok(())
     }
 }
 
-impl GroupSet for ExactSet {
+impl DistinctState for ExactSet {
     type Id = i64;
-    type Shared = Numbers;
+    type Context = SharedIdDictionary;
 
     fn find(
-        numbers: &Numbers,
+        dictionary: &SharedIdDictionary,
         values: &ArrayRef,
         rows: Option<&NullBuffer>,
         found: &mut Vec<i64>,
     ) -> Result<()> {
-        numbers.find(values, rows, found)
+        dictionary.find(values, rows, found)
     }
 
     #[inline]
-    fn push(&mut self, int: i64, numbers: &Numbers, heap: &mut usize) -> Result<()> {
-        if let Some(number) = numbers.known(int) {
-            self.numbers.push(number, heap);
+    fn push(&mut self, int: i64, dictionary: &SharedIdDictionary, heap: &mut usize) -> Result<()> {
+        if let Some(number) = dictionary.direct(int) {
+            self.set.push(number, heap);
             return Ok(());
         }
-        if self.others.len() == self.others.capacity() {
-            self.make_room(numbers, heap)?;
+        if self.unnumbered.len() == self.unnumbered.capacity() {
+            self.grow_or_assign(dictionary, heap)?;
         }
-        self.others.push(int);
+        self.unnumbered.push(int);
         Ok(())
     }
 
-    fn absorb(&mut self, mut other: Self, numbers: &Numbers) -> Result<()> {
-        if self.others.capacity() < other.others.capacity() {
-            std::mem::swap(&mut self.others, &mut other.others);
+    fn absorb(&mut self, mut other: Self, dictionary: &SharedIdDictionary) -> Result<()> {
+        if self.unnumbered.capacity() < other.unnumbered.capacity() {
+            std::mem::swap(&mut self.unnumbered, &mut other.unnumbered);
         }
-        self.numbers.absorb(other.numbers);
+        self.set.absorb(other.set);
         self.numbered |= other.numbered;
-        other.others.into_iter().try_for_each(|int| self.push(int, numbers, &mut 0))
+        other.unnumbered.into_iter().try_for_each(|int| self.push(int, dictionary, &mut 0))
     }
 
-    fn count(mut self, numbers: &Numbers) -> Result<u64> {
+    fn count(mut self, dictionary: &SharedIdDictionary) -> Result<u64> {
         if self.numbered {
-            self.number(numbers, &mut 0)?;
+            self.assign_ids(dictionary, &mut 0)?;
         } else {
             self.sort();
         }
-        Ok(self.others.len() as u64 + self.numbers.finish().len())
+        Ok(self.unnumbered.len() as u64 + self.set.finish().len())
     }
 
     #[cfg(test)]
     fn size(&self) -> usize {
-        self.numbers.size() + self.others.capacity() * size_of::<i64>()
+        self.set.size() + self.unnumbered.capacity() * size_of::<i64>()
     }
 }
 
@@ -123,7 +123,7 @@ mod tests {
     use arrow::datatypes::DataType;
     use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
-    use super::{ExactSet, GroupSet, LIST, Numbers};
+    use super::{DistinctState, ExactSet, MAX_LIST, SharedIdDictionary};
 
     /// None, few and many; small, large, negative and mixed; with doubles and without.
     fn ints() -> impl Strategy<Value = Vec<i64>> {
@@ -137,9 +137,9 @@ mod tests {
         ]
     }
 
-    fn filled(ints: &[i64], numbers: &Numbers) -> ExactSet {
+    fn filled(ints: &[i64], dictionary: &SharedIdDictionary) -> ExactSet {
         let (mut set, mut heap) = (ExactSet::default(), 0);
-        ints.iter().for_each(|int| set.push(*int, numbers, &mut heap).unwrap());
+        ints.iter().for_each(|int| set.push(*int, dictionary, &mut heap).unwrap());
         assert_eq!(heap, set.size());
         set
     }
@@ -147,27 +147,27 @@ mod tests {
     proptest! {
         #[test]
         fn different_integers_are_counted(a in ints(), b in ints()) {
-            let numbers = Numbers::new(&DataType::Int64);
+            let dictionary = SharedIdDictionary::new(&DataType::Int64);
             let different = |ints: &[i64]| ints.iter().collect::<BTreeSet<_>>().len() as u64;
-            prop_assert_eq!(filled(&a, &numbers).count(&numbers).unwrap(), different(&a));
+            prop_assert_eq!(filled(&a, &dictionary).count(&dictionary).unwrap(), different(&a));
             let both = different(&[a.clone(), b.clone()].concat());
             for (ours, theirs) in [(&a, &b), (&b, &a)] {
-                let mut ours = filled(ours, &numbers);
-                ours.absorb(filled(theirs, &numbers), &numbers).unwrap();
-                prop_assert!(ours.numbered || ours.others.capacity() <= LIST);
-                prop_assert_eq!(ours.count(&numbers).unwrap(), both);
+                let mut ours = filled(ours, &dictionary);
+                ours.absorb(filled(theirs, &dictionary), &dictionary).unwrap();
+                prop_assert!(ours.numbered || ours.unnumbered.capacity() <= MAX_LIST);
+                prop_assert_eq!(ours.count(&dictionary).unwrap(), both);
             }
         }
     }
 
     #[test]
-    fn a_list_needs_no_numbers() {
-        let numbers = Numbers::new(&DataType::Int64);
-        let nothing = numbers.size();
-        let ints: Vec<i64> = (0..3 * LIST as i64).map(|int| -1 - int % 1_000).collect();
-        assert_eq!(filled(&ints, &numbers).count(&numbers).unwrap(), 1_000);
-        assert_eq!(numbers.size(), nothing);
-        let set = filled(&[-1, i64::MAX, -1, 1 << 40], &numbers);
+    fn a_list_needs_no_ids() {
+        let dictionary = SharedIdDictionary::new(&DataType::Int64);
+        let nothing = dictionary.size();
+        let ints: Vec<i64> = (0..3 * MAX_LIST as i64).map(|int| -1 - int % 1_000).collect();
+        assert_eq!(filled(&ints, &dictionary).count(&dictionary).unwrap(), 1_000);
+        assert_eq!(dictionary.size(), nothing);
+        let set = filled(&[-1, i64::MAX, -1, 1 << 40], &dictionary);
         assert!(size_of::<ExactSet>() + set.size() <= 112, "{}", set.size());
     }
 }

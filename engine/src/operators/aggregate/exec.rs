@@ -1,4 +1,4 @@
-//! The physical operator.
+//! The physical operator [`DistinctAggregateExec`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,9 +23,9 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 
-use super::direct::RowGroups;
-use super::numbers::Numbers;
+use super::parquet_scan::ParquetScan;
 use super::plan::Aggregates;
+use super::shared_ids::SharedIdDictionary;
 use super::worker::Worker;
 
 /// Groups rows and counts different values, exactly or by sketches, with other aggregates beside.
@@ -56,19 +56,20 @@ impl DistinctAggregateExec {
 }
 
 /// One thread at work.
-struct Work {
+struct WorkerTask {
     worker: Worker,
-    numbers: Arc<Vec<Numbers>>,
-    /// The numbers belong to all threads, so each answers for its share.
-    share: usize,
+    dictionaries: Arc<Vec<SharedIdDictionary>>,
+    /// Number of threads: each accounts for its part of the shared dictionaries.
+    threads: usize,
     reservation: MemoryReservation,
     peak: Gauge,
 }
 
-impl Work {
+impl WorkerTask {
     fn take(&mut self, batch: &RecordBatch) -> Result<()> {
         self.worker.take(batch)?;
-        let shared = self.numbers.iter().map(Numbers::size).sum::<usize>() / self.share;
+        let shared =
+            self.dictionaries.iter().map(SharedIdDictionary::size).sum::<usize>() / self.threads;
         let size = self.worker.size() + shared;
         self.peak.set_max(size);
         self.reservation.try_resize(size).map_err(|cause| {
@@ -79,16 +80,16 @@ impl Work {
         })
     }
 
-    fn done(mut self) -> Worker {
-        self.worker.hold(self.reservation);
+    fn finish(mut self) -> Worker {
+        self.worker.keep_reservation(self.reservation);
         self.worker
     }
 }
 
-/// Stops threads that nobody waits for any more.
-struct StopWhenDropped(Arc<RowGroups>);
+/// Stops the threads of a query whose stream was dropped.
+struct StopOnDrop(Arc<ParquetScan>);
 
-impl Drop for StopWhenDropped {
+impl Drop for StopOnDrop {
     fn drop(&mut self) {
         self.0.stop();
     }
@@ -97,7 +98,7 @@ impl Drop for StopWhenDropped {
 impl DisplayAs for DistinctAggregateExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = |items: Vec<String>| items.join(", ");
-        let Aggregates { group_by, exact, approximate, others, .. } = &*self.aggregates;
+        let Aggregates { group_by, exact, approximate, passthrough, .. } = &*self.aggregates;
         let groups = group_by.expr().iter().map(|(expr, name)| match expr.to_string() {
             text if text == *name => text,
             text => format!("{text} as {name}"),
@@ -110,7 +111,7 @@ impl DisplayAs for DistinctAggregateExec {
         let exact = exact.counts.iter().map(|c| count(&exact.arguments[c.argument], &c.filter));
         let approximate =
             approximate.counts.iter().map(|c| count(&approximate.arguments[c.argument], &c.filter));
-        let others = others.iter().map(|o| match o.function.human_display() {
+        let passthrough = passthrough.iter().map(|o| match o.function.human_display() {
             Some(text) => text.to_owned(),
             None => filtered(o.function.name().to_owned(), &o.filter),
         });
@@ -120,7 +121,7 @@ impl DisplayAs for DistinctAggregateExec {
             list(groups.collect()),
             list(exact.collect()),
             list(approximate.collect()),
-            list(others.collect()),
+            list(passthrough.collect()),
         )
     }
 }
@@ -166,46 +167,48 @@ impl ExecutionPlan for DistinctAggregateExec {
     ) -> Result<SendableRecordBatchStream> {
         assert_eq_or_internal_err!(partition, 0, "the operator has one partition");
         let counted = self.aggregates.exact.arguments.iter();
-        let numbers = counted.map(|c| Ok(Numbers::new(&c.data_type(&self.aggregates.input)?)));
-        let numbers: Arc<Vec<Numbers>> = Arc::new(numbers.collect::<Result<_>>()?);
-        let work = |partition: usize, share: usize| {
+        let dictionaries =
+            counted.map(|c| Ok(SharedIdDictionary::new(&c.data_type(&self.aggregates.input)?)));
+        let dictionaries: Arc<Vec<SharedIdDictionary>> =
+            Arc::new(dictionaries.collect::<Result<_>>()?);
+        let task = |partition: usize, threads: usize| {
             let name = format!("DistinctAggregateExec[{partition}]");
-            Ok::<_, DataFusionError>(Work {
-                worker: Worker::new(&self.aggregates, &numbers)?,
-                numbers: Arc::clone(&numbers),
-                share,
+            Ok::<_, DataFusionError>(WorkerTask {
+                worker: Worker::new(&self.aggregates, &dictionaries)?,
+                dictionaries: Arc::clone(&dictionaries),
+                threads,
                 reservation: MemoryConsumer::new(name).register(context.memory_pool()),
                 peak: MetricBuilder::new(&self.metrics).gauge("peak_mem_used", partition),
             })
         };
         let mut workers = JoinSet::new();
         let mut guard = None;
-        if let Some(row_groups) = RowGroups::of(&self.input, &self.aggregates) {
-            let (all, known) = row_groups.count();
+        if let Some(scan) = ParquetScan::of(&self.input, &self.aggregates) {
+            let (all, known) = scan.count();
             let counter = |name| MetricBuilder::new(&self.metrics).global_counter(name);
             counter("row_groups").add(all);
             counter("row_groups_without_time").add(known);
-            let row_groups = Arc::new(row_groups);
+            let scan = Arc::new(scan);
             let threads = context.session_config().target_partitions().min(all.max(1));
-            row_groups.share(threads);
+            scan.divide(threads);
             for thread in 0..threads {
-                let (row_groups, mut work) = (Arc::clone(&row_groups), work(thread, threads)?);
+                let (scan, mut task) = (Arc::clone(&scan), task(thread, threads)?);
                 workers.spawn_blocking(move || {
-                    row_groups.read(thread, |batch| work.take(batch))?;
-                    Ok(work.done())
+                    scan.read(thread, |batch| task.take(batch))?;
+                    Ok(task.finish())
                 });
             }
-            guard = Some(StopWhenDropped(row_groups));
+            guard = Some(StopOnDrop(scan));
         } else {
             let partitions = self.input.output_partitioning().partition_count();
             for partition in 0..partitions {
-                let mut work = work(partition, partitions)?;
+                let mut task = task(partition, partitions)?;
                 let mut input = self.input.execute(partition, Arc::clone(&context))?;
                 workers.spawn(async move {
                     while let Some(batch) = input.next().await {
-                        work.take(&batch?)?;
+                        task.take(&batch?)?;
                     }
-                    Ok::<_, DataFusionError>(work.done())
+                    Ok::<_, DataFusionError>(task.finish())
                 });
             }
         }
@@ -215,25 +218,25 @@ impl ExecutionPlan for DistinctAggregateExec {
         let out = builder.tx();
         builder.spawn(async move {
             let _guard = guard;
-            let mut whole: Option<Worker> = None;
-            while let Some(done) = workers.join_next().await {
-                let worker = done.map_err(|cause| DataFusionError::External(cause.into()))??;
-                let before = whole.take();
-                let merged = SpawnedTask::spawn_blocking(move || match before {
+            let mut merged: Option<Worker> = None;
+            while let Some(joined) = workers.join_next().await {
+                let worker = joined.map_err(|cause| DataFusionError::External(cause.into()))??;
+                let before = merged.take();
+                let merging = SpawnedTask::spawn_blocking(move || match before {
                     Some(mut before) => before.merge(worker).map(|()| before),
                     None => Ok(worker),
                 });
-                whole = Some(merged.join_unwind().await.map_err(failed)??);
+                merged = Some(merging.join_unwind().await.map_err(failed)??);
             }
-            let whole =
-                whole.ok_or_else(|| internal_datafusion_err!("an input without partitions"))?;
-            let answer = SpawnedTask::spawn_blocking(move || whole.finish());
+            let merged =
+                merged.ok_or_else(|| internal_datafusion_err!("an input without partitions"))?;
+            let answer = SpawnedTask::spawn_blocking(move || merged.finish());
             let answer = answer.join_unwind().await.map_err(failed)??;
             baseline.record_output(answer.num_rows());
             for from in (0..answer.num_rows()).step_by(rows) {
                 let part = answer.slice(from, rows.min(answer.num_rows() - from));
                 if out.send(Ok(part)).await.is_err() {
-                    break; // nobody reads on
+                    break; // the receiver was dropped
                 }
             }
             baseline.done();

@@ -1,4 +1,4 @@
-//! Which rows each aggregate counts.
+//! The FILTER clauses of aggregates: which rows each aggregate counts.
 
 use std::sync::Arc;
 
@@ -14,24 +14,24 @@ use datafusion::physical_expr::utils::{collect_columns, reassign_expr_columns};
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::PhysicalExpr;
 
-/// Filters that are told together, each by a bit.
-const TOGETHER: usize = u64::BITS as usize;
+/// Filters per block, each with a bit.
+const FILTERS_PER_BLOCK: usize = u64::BITS as usize;
 
 /// The filters of a list of aggregates, some of which have one.
 #[derive(Debug)]
 pub(super) struct Filters {
     /// Places in the list of the aggregates that have a filter.
-    places: Vec<usize>,
-    /// [`TOGETHER`] filters each, but the last.
-    parts: Vec<Together>,
+    positions: Vec<usize>,
+    /// [`FILTERS_PER_BLOCK`] filters each, but the last.
+    blocks: Vec<FilterBlock>,
 }
 
-/// Up to [`TOGETHER`] filters.
+/// Up to [`FILTERS_PER_BLOCK`] filters.
 #[derive(Debug)]
-struct Together {
-    /// Filters that are asked row by row, each with its bit.
+struct FilterBlock {
+    /// Filters that are evaluated per row, each with its bit.
     by_row: Vec<(u64, Arc<dyn PhysicalExpr>)>,
-    by_value: Vec<ByValue>,
+    by_column: Vec<ColumnFilters>,
     /// For each row of the last batch, the bits of the filters that it passes.
     passing: Vec<u64>,
 }
@@ -39,18 +39,18 @@ struct Together {
 /// Filters that ask for the same column and for nothing else: where that comes as a dictionary, they
 /// are asked once for each value, not for each row.
 #[derive(Debug)]
-struct ByValue {
+struct ColumnFilters {
     column: Column,
     /// The filters over batches of that column alone, each with its bit.
     filters: Vec<(u64, Arc<dyn PhysicalExpr>)>,
     /// Of such batches, in the type that the filters expect.
     schema: SchemaRef,
-    last: Option<Answers>,
+    last: Option<DictionaryResults>,
 }
 
 /// What filters say of the values of a dictionary.
 #[derive(Debug)]
-struct Answers {
+struct DictionaryResults {
     values: ArrayRef,
     /// The bits of the filters that each value passes, and NULL after them; `None` if a filter fails
     /// for one, which may be in no row.
@@ -67,49 +67,50 @@ impl Filters {
         filters: impl Iterator<Item = Option<&'a Arc<dyn PhysicalExpr>>>,
         input: &Schema,
     ) -> Result<Self> {
-        let there = filters.enumerate().filter_map(|(place, filter)| Some((place, filter?)));
-        let (places, filters): (Vec<_>, Vec<_>) = there.unzip();
-        let parts = filters.chunks(TOGETHER).map(|part| Together::new(part, input));
-        Ok(Self { places, parts: parts.collect::<Result<_>>()? })
+        let present =
+            filters.enumerate().filter_map(|(position, filter)| Some((position, filter?)));
+        let (positions, filters): (Vec<_>, Vec<_>) = present.unzip();
+        let blocks = filters.chunks(FILTERS_PER_BLOCK).map(|block| FilterBlock::new(block, input));
+        Ok(Self { positions, blocks: blocks.collect::<Result<_>>()? })
     }
 
     /// Asks all filters for each row of a batch. NULL does not pass.
     ///
     /// # Errors
     /// When a filter cannot be evaluated.
-    pub(super) fn ask(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.parts.iter_mut().try_for_each(|part| part.ask(batch))
+    pub(super) fn evaluate_all(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.blocks.iter_mut().try_for_each(|block| block.evaluate_all(batch))
     }
 
     /// The rows of the last batch that pass the filter of at least one of the aggregates at
-    /// `which` places.
+    /// `which` positions.
     pub(super) fn passing_any(&self, which: impl Fn(usize) -> bool) -> BooleanBuffer {
         let bits: Vec<u64> = self
-            .places
-            .chunks(TOGETHER)
-            .map(|places| {
-                let which = places.iter().enumerate().filter(|(_, place)| which(**place));
+            .positions
+            .chunks(FILTERS_PER_BLOCK)
+            .map(|positions| {
+                let which = positions.iter().enumerate().filter(|(_, position)| which(**position));
                 which.fold(0, |bits, (at, _)| bits | 1 << at)
             })
             .collect();
-        let rows = self.parts.first().map_or(0, |part| part.passing.len());
+        let rows = self.blocks.first().map_or(0, |block| block.passing.len());
         BooleanBuffer::collect_bool(rows, |row| {
-            self.parts.iter().zip(&bits).any(|(part, bits)| part.passing[row] & bits != 0)
+            self.blocks.iter().zip(&bits).any(|(block, bits)| block.passing[row] & bits != 0)
         })
     }
 
-    /// Calls `each` with every row of the last batch and the place of every aggregate whose filter
+    /// Calls `each` with every row of the last batch and the position of every aggregate whose filter
     /// it passes.
     #[inline]
     pub(super) fn for_each<E>(
         &self,
         mut each: impl FnMut(usize, usize) -> Result<(), E>,
     ) -> Result<(), E> {
-        for (part, places) in self.parts.iter().zip(self.places.chunks(TOGETHER)) {
-            for (row, passing) in part.passing.iter().enumerate() {
+        for (block, positions) in self.blocks.iter().zip(self.positions.chunks(FILTERS_PER_BLOCK)) {
+            for (row, passing) in block.passing.iter().enumerate() {
                 let mut left = *passing;
                 while left != 0 {
-                    each(row, places[left.trailing_zeros() as usize])?;
+                    each(row, positions[left.trailing_zeros() as usize])?;
                     left &= left - 1;
                 }
             }
@@ -118,34 +119,34 @@ impl Filters {
     }
 }
 
-impl Together {
+impl FilterBlock {
     fn new(filters: &[&Arc<dyn PhysicalExpr>], input: &Schema) -> Result<Self> {
-        let (mut by_row, mut by_value): (Vec<_>, Vec<ByValue>) = (Vec::new(), Vec::new());
+        let (mut by_row, mut by_column): (Vec<_>, Vec<ColumnFilters>) = (Vec::new(), Vec::new());
         for (at, filter) in filters.iter().enumerate() {
             let bit = 1 << at;
             let Some(column) = only_column(filter) else {
                 by_row.push((bit, Arc::clone(filter)));
                 continue;
             };
-            let known = by_value.iter().position(|known| known.column == column);
-            let place = known.unwrap_or_else(|| {
+            let known = by_column.iter().position(|known| known.column == column);
+            let position = known.unwrap_or_else(|| {
                 let data_type = input.field(column.index()).data_type().clone();
                 let field = Field::new(column.name(), data_type, true);
                 let schema = Arc::new(Schema::new(vec![field]));
-                by_value.push(ByValue { column, filters: Vec::new(), schema, last: None });
-                by_value.len() - 1
+                by_column.push(ColumnFilters { column, filters: Vec::new(), schema, last: None });
+                by_column.len() - 1
             });
-            let ByValue { schema, filters, .. } = &mut by_value[place];
+            let ColumnFilters { schema, filters, .. } = &mut by_column[position];
             filters.push((bit, reassign_expr_columns(Arc::clone(filter), schema)?));
         }
-        Ok(Self { by_row, by_value, passing: Vec::new() })
+        Ok(Self { by_row, by_column, passing: Vec::new() })
     }
 
-    fn ask(&mut self, batch: &RecordBatch) -> Result<()> {
+    fn evaluate_all(&mut self, batch: &RecordBatch) -> Result<()> {
         self.passing.clear();
         self.passing.resize(batch.num_rows(), 0);
         mark(&self.by_row, batch, &mut self.passing)?;
-        for filters in &mut self.by_value {
+        for filters in &mut self.by_column {
             let column = batch.column(filters.column.index());
             match column.as_any_dictionary_opt() {
                 Some(dictionary) => filters.codes(dictionary, column, &mut self.passing)?,
@@ -156,7 +157,7 @@ impl Together {
     }
 }
 
-impl ByValue {
+impl ColumnFilters {
     fn codes(
         &mut self,
         dictionary: &dyn AnyDictionaryArray,
@@ -165,7 +166,7 @@ impl ByValue {
     ) -> Result<()> {
         let values = dictionary.values();
         let last = self.last.take().filter(|last| Arc::ptr_eq(&last.values, values));
-        let last = last.unwrap_or_else(|| Answers {
+        let last = last.unwrap_or_else(|| DictionaryResults {
             values: Arc::clone(values),
             passing: values_and_null(values)
                 .and_then(|all| {
@@ -264,7 +265,11 @@ mod tests {
     }
 
     /// What passes when texts come as they are, and when they come as codes of a dictionary.
-    fn ask(filter: &mut Filters, keys: Vec<Option<i32>>, values: &[Option<&str>]) -> Vec<bool> {
+    fn passing_rows(
+        filter: &mut Filters,
+        keys: Vec<Option<i32>>,
+        values: &[Option<&str>],
+    ) -> Vec<bool> {
         let ids: ArrayRef = Arc::new(Int32Array::from_iter_values(0..keys.len() as i32));
         let values: ArrayRef = Arc::new(StringArray::from(values.to_vec()));
         let keys = Int32Array::from(keys);
@@ -272,11 +277,13 @@ mod tests {
         let coded: ArrayRef = Arc::new(DictionaryArray::<Int32Type>::new(keys, values));
         let passing = |filter: &mut Filters, stage: ArrayRef| {
             let columns = [("id", Arc::clone(&ids), false), ("stage", stage, true)];
-            filter.ask(&RecordBatch::try_from_iter_with_nullable(columns).unwrap()).unwrap();
-            let any = filter.passing_any(|place| place == 1);
+            filter
+                .evaluate_all(&RecordBatch::try_from_iter_with_nullable(columns).unwrap())
+                .unwrap();
+            let any = filter.passing_any(|position| position == 1);
             let mut rows = Vec::new();
-            let pushed = filter.for_each(|row, place| {
-                rows.push((row, place));
+            let pushed = filter.for_each(|row, position| {
+                rows.push((row, position));
                 Ok::<(), Infallible>(())
             });
             pushed.unwrap();
@@ -292,20 +299,26 @@ mod tests {
     }
 
     #[test]
-    fn values_are_asked_once_and_say_the_same() {
+    fn values_are_evaluated_once_with_the_same_result() {
         let mut plan = filter(|stage, schema| {
             let plan = ScalarValue::Utf8View(Some("plan".to_owned()));
             binary(stage, Operator::Eq, lit(plan), schema).unwrap()
         });
         let keys = vec![Some(0), None, Some(1), Some(0), Some(2)];
         let values = [Some("plan"), Some("create"), None];
-        assert_eq!(ask(&mut plan, keys.clone(), &values), [true, false, false, true, false]);
+        assert_eq!(
+            passing_rows(&mut plan, keys.clone(), &values),
+            [true, false, false, true, false]
+        );
         let other = [Some("create"), Some("plan"), Some("plan")];
-        assert_eq!(ask(&mut plan, keys.clone(), &other), [false, false, true, false, true]);
-        assert_eq!(ask(&mut plan, vec![None, None], &[]), [false, false]);
+        assert_eq!(
+            passing_rows(&mut plan, keys.clone(), &other),
+            [false, false, true, false, true]
+        );
+        assert_eq!(passing_rows(&mut plan, vec![None, None], &[]), [false, false]);
 
-        let mut nobody = filter(|stage, _| is_null(stage).unwrap());
-        assert_eq!(ask(&mut nobody, keys, &values), [false, true, false, false, true]);
+        let mut no_rows = filter(|stage, _| is_null(stage).unwrap());
+        assert_eq!(passing_rows(&mut no_rows, keys, &values), [false, true, false, false, true]);
     }
 
     #[test]
@@ -315,6 +328,9 @@ mod tests {
             binary(number, Operator::Eq, lit(7_i32), schema).unwrap()
         });
         let keys = vec![Some(0), Some(2)];
-        assert_eq!(ask(&mut seven, keys, &[Some("7"), Some("x"), Some("8")]), [true, false]);
+        assert_eq!(
+            passing_rows(&mut seven, keys, &[Some("7"), Some("x"), Some("8")]),
+            [true, false]
+        );
     }
 }

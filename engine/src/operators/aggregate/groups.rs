@@ -2,7 +2,7 @@
 //!
 //! Columns are combined one after another: a group of the first k columns and a code of the next
 //! one make a group of k + 1 columns. Each pair is looked up in a table by its two numbers while
-//! such a table is not mostly empty, and by hash from then on.
+//! the table is dense enough, and by hash from then on.
 
 use arrow::array::UInt32Array;
 use hashbrown::HashTable;
@@ -13,10 +13,10 @@ use crate::{Error, Result};
 
 /// No group yet.
 const NONE: u32 = u32::MAX;
-/// Tables may have this many places in any case ...
-const PLACES: usize = 1 << 16;
+/// Tables may have this many slots in any case ...
+const MIN_TABLE_SLOTS: usize = 1 << 16;
 /// ... and this many for each pair there is.
-const PER_PAIR: usize = 8;
+const MAX_SLOTS_PER_PAIR: usize = 8;
 
 /// The groups met so far.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ struct Pairs {
     pairs: Vec<(u32, u32)>,
     /// By group, then by code.
     table: Vec<Vec<u32>>,
-    places: usize,
+    slots: usize,
     hashed: HashTable<u32>,
 }
 
@@ -112,23 +112,23 @@ impl Pairs {
             return Err(Error::limit("more than 4,294,967,294 groups"));
         }
         pairs.push((group, code));
-        if !self.place(group as usize, code as usize, found) {
+        if !self.insert_in_table(group as usize, code as usize, found) {
             let Self { pairs, hashed, .. } = self;
             hashed.insert_unique(hash((group, code)), found, |at| hash(pairs[*at as usize]));
         }
         Ok(found)
     }
 
-    /// Puts a pair into the table, if there may be a place for it.
-    fn place(&mut self, group: usize, code: usize, found: u32) -> bool {
+    /// Inserts a pair into the table, unless the table would be too sparse.
+    fn insert_in_table(&mut self, group: usize, code: usize, found: u32) -> bool {
         let length = self.table.get(group).map_or(0, Vec::len);
         let rows = (group + 1).saturating_sub(self.table.len());
         let wanted = if code < length { 0 } else { (code + 1).next_power_of_two() - length };
-        let grown = self.places + rows * (size_of::<Vec<u32>>() / size_of::<u32>()) + wanted;
-        if grown > PLACES.max(self.pairs.len() * PER_PAIR) {
+        let grown = self.slots + rows * (size_of::<Vec<u32>>() / size_of::<u32>()) + wanted;
+        if grown > MIN_TABLE_SLOTS.max(self.pairs.len() * MAX_SLOTS_PER_PAIR) {
             return false;
         }
-        self.places = grown;
+        self.slots = grown;
         if rows > 0 {
             self.table.resize_with(group + 1, Vec::new);
         }
@@ -142,7 +142,7 @@ impl Pairs {
 
     fn size(&self) -> usize {
         self.pairs.capacity() * size_of::<(u32, u32)>()
-            + self.places * size_of::<u32>()
+            + self.slots * size_of::<u32>()
             + self.hashed.allocation_size()
     }
 }

@@ -1,35 +1,37 @@
 //! Grouping and counting in one physical operator.
 //!
-//! DataFusion's own aggregation hashes every row's group, truncates every timestamp, and exchanges
-//! the state of every group between two halves. Here, in the place of both halves,
+//! DataFusion's own aggregation hashes the group of every row, truncates every timestamp, and
+//! exchanges the state of every group between two phases. One operator replaces both phases:
 //!
-//! * group columns become small codes, and a period is told once for each run of rows in it
-//!   ([`codes`], [`periods`], [`groups`]);
-//! * a filter of one text column is asked once for each text, not for each row ([`filters`]);
-//! * each group has an [`ExactSet`](exact_set::ExactSet) for each exact count, of numbers that
-//!   values are given once for the whole query ([`numbers`]), and a
-//!   [`Sketch`](crate::users::Sketch) of hashes for each approximate one ([`counts`], [`sets`]);
-//! * local Parquet files are read without what need not be ([`direct`]);
-//! * threads share nothing but the numbers, and unite their sets at the end ([`worker`]).
+//! * group columns are encoded as small codes, and a period is computed once per run of rows in it
+//!   ([`column_encoder`], [`periods`], [`groups`]);
+//! * a filter of one text column is evaluated once per distinct text, not once per row
+//!   ([`filters`]);
+//! * each group has an [`ExactSet`](exact_set::ExactSet) for each exact count, of ids that values
+//!   get once per query ([`shared_ids`]), and a [`Sketch`](crate::users::Sketch) of hashes for each
+//!   approximate one ([`counts`], [`distinct_states`]);
+//! * other aggregates use DataFusion's accumulators ([`passthrough`]);
+//! * local Parquet files are read without columns that are not needed ([`parquet_scan`]);
+//! * threads share only the ids, and merge their sets at the end ([`worker`]).
 //!
 //! `COUNT(DISTINCT x)` is planned onto it by two [`rules`]: one turns it into `exact_distinct(x)`
 //! in the logical plan, the other turns an aggregation with this function (or with
-//! `approx_count_distinct`) into the operator. Where the second does not apply, the function's
-//! own accumulators count.
+//! `approx_count_distinct`) into the operator. Where the second does not apply, the function's own
+//! accumulators count.
 
-mod codes;
+mod column_encoder;
 mod counts;
-mod direct;
+mod distinct_states;
 mod exact_set;
 mod exec;
 mod filters;
 mod groups;
-mod numbers;
-mod others;
+mod parquet_scan;
+mod passthrough;
 mod periods;
 mod plan;
 mod rules;
-mod sets;
+mod shared_ids;
 mod worker;
 
 pub use exec::DistinctAggregateExec;

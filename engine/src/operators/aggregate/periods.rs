@@ -13,7 +13,7 @@ use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
 use datafusion::physical_plan::PhysicalExpr;
 
 use crate::calendar::{Day, Window, Zone};
-use crate::events::{Granularity, GranuleClock};
+use crate::events::{TimeBucketer, TimeGrain};
 
 /// The rows at which a period begins, and the first day of the period.
 pub(super) type Runs = Vec<(usize, i64)>;
@@ -25,8 +25,8 @@ pub(super) type Runs = Vec<(usize, i64)>;
 #[derive(Debug)]
 pub(super) struct Periods {
     timestamps: Arc<dyn PhysicalExpr>,
-    clock: GranuleClock,
-    /// Last instant that the calendar knows, in microseconds; the first is 1970.
+    bucketer: TimeBucketer,
+    /// Last instant of the calendar, in microseconds; the first is 1970.
     end: i64,
     codes: HashMap<i64, u32>,
 }
@@ -39,9 +39,9 @@ impl Periods {
             return None;
         }
         let (timestamps, window) = truncated(expr)?;
-        let clock = GranuleClock::new(Granularity::of(window), &Zone::utc());
+        let bucketer = TimeBucketer::new(TimeGrain::of(window), &Zone::utc());
         let end = Zone::utc().end_of(Day::MAX);
-        Some(Self { timestamps, clock, end, codes: HashMap::new() })
+        Some(Self { timestamps, bucketer, end, codes: HashMap::new() })
     }
 
     /// The runs of rows that share a period; `None` if there are nulls, timestamps outside of the
@@ -96,8 +96,8 @@ impl Periods {
 
     /// The period of a time, and the times in it.
     fn period(&mut self, time: i64, per_micro: i64) -> Option<(i64, Range<i64>)> {
-        let day = self.clock.granule(time / per_micro)?;
-        let Range { start, end } = self.clock.bounds(time / per_micro);
+        let day = self.bucketer.bucket(time / per_micro)?;
+        let Range { start, end } = self.bucketer.bounds(time / per_micro);
         let times = start.checked_mul(per_micro)?..end.saturating_mul(per_micro);
         Some((i64::from(day.number()), times))
     }
@@ -107,8 +107,12 @@ impl Periods {
         self.timestamps.downcast_ref::<Column>().map(Column::index)
     }
 
-    /// Whether two timestamps of this type, and so all between them, lie in one period.
-    pub(super) fn hold_both(&mut self, data_type: &DataType, (first, last): (i64, i64)) -> bool {
+    /// Whether two timestamps of this type, and so all between them, are in one period.
+    pub(super) fn contains_both(
+        &mut self,
+        data_type: &DataType,
+        (first, last): (i64, i64),
+    ) -> bool {
         let DataType::Timestamp(unit, zone) = data_type else { return false };
         let (factor, per_micro) = match unit {
             ArrowUnit::Microsecond => (1, 1),
@@ -132,7 +136,7 @@ impl Periods {
     }
 
     /// Remembers the code of a period.
-    pub(super) fn remember(&mut self, period: i64, code: u32) {
+    pub(super) fn insert(&mut self, period: i64, code: u32) {
         self.codes.insert(period, code);
     }
 }

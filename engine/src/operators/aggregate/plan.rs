@@ -1,4 +1,4 @@
-//! What is to be aggregated.
+//! The group columns and aggregates of a query.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use datafusion::physical_plan::PhysicalExpr;
 use datafusion::physical_plan::aggregates::{AggregateExec, PhysicalGroupBy};
 use datafusion::physical_plan::projection::ProjectionExec;
 
-use super::codes::is_codable;
+use super::column_encoder::is_encodable;
 use super::exact_set::ExactSet;
 use crate::operators::approx::{ApproxCountDistinct, precision};
 use crate::operators::exact::ExactDistinct;
@@ -26,7 +26,7 @@ pub(super) struct Aggregates {
     pub(super) group_by: PhysicalGroupBy,
     pub(super) exact: Arc<Distinct<ExactSet>>,
     pub(super) approximate: Arc<Distinct<Sketch>>,
-    pub(super) others: Vec<Other>,
+    pub(super) passthrough: Vec<PassthroughAggregate>,
     /// For each aggregate in the order of the query, of which kind the next one is.
     pub(super) order: Vec<Kind>,
     /// Columns of the rows that come out: group columns, then aggregates.
@@ -38,7 +38,7 @@ pub(super) struct Aggregates {
 pub(super) enum Kind {
     Exact,
     Approximate,
-    Other,
+    Passthrough,
 }
 
 /// Counts of different values by sets of one kind.
@@ -55,13 +55,13 @@ pub(super) struct Count<S> {
     /// Place in [`Distinct::arguments`].
     pub(super) argument: usize,
     pub(super) filter: Option<Arc<dyn PhysicalExpr>>,
-    /// The set of a group in which nobody has been seen.
+    /// The empty set of a group.
     pub(super) empty: S,
 }
 
 /// Any other aggregate, by DataFusion's accumulators.
 #[derive(Debug)]
-pub(super) struct Other {
+pub(super) struct PassthroughAggregate {
     pub(super) function: Arc<AggregateFunctionExpr>,
     pub(super) arguments: Vec<Arc<dyn PhysicalExpr>>,
     pub(super) filter: Option<Arc<dyn PhysicalExpr>>,
@@ -73,11 +73,11 @@ impl Aggregates {
     pub(super) fn of(raw: &AggregateExec, schema: &SchemaRef) -> Option<Self> {
         let input = raw.input().schema();
         let columns = raw.group_expr().group_schema(&input).ok()?;
-        if !columns.fields().iter().all(|field| is_codable(field.data_type())) {
+        if !columns.fields().iter().all(|field| is_encodable(field.data_type())) {
             return None;
         }
         let (mut exact, mut approximate) = (Distinct::default(), Distinct::default());
-        let (mut others, mut order) = (Vec::new(), Vec::new());
+        let (mut passthrough, mut order) = (Vec::new(), Vec::new());
         for (function, filter) in raw.aggr_expr().iter().zip(raw.filter_expr()) {
             let (arguments, filter) = (function.expressions(), filter.clone());
             let kind = function.fun().inner();
@@ -95,8 +95,12 @@ impl Aggregates {
                     && !function.is_distinct()
                     && function.order_bys().is_empty() =>
                 {
-                    others.push(Other { function: Arc::clone(function), arguments, filter });
-                    Kind::Other
+                    passthrough.push(PassthroughAggregate {
+                        function: Arc::clone(function),
+                        arguments,
+                        filter,
+                    });
+                    Kind::Passthrough
                 }
                 _ => return None,
             });
@@ -106,7 +110,7 @@ impl Aggregates {
             group_by: raw.group_expr().clone(),
             exact: Arc::new(exact),
             approximate: Arc::new(approximate),
-            others,
+            passthrough,
             order,
             schema: Arc::clone(schema),
         })
@@ -142,10 +146,10 @@ impl Aggregates {
         };
         let groups = self.group_by.expr().iter();
         let groups = groups.map(|(expr, name)| Some((inline(expr)?, name.clone())));
-        let others = self.others.iter().map(|other| {
+        let passthrough = self.passthrough.iter().map(|other| {
             let arguments: Option<Vec<_>> = other.arguments.iter().map(inline).collect();
             let (arguments, filter) = (arguments?, filter(&other.filter)?);
-            Some(Other { function: Arc::clone(&other.function), arguments, filter })
+            Some(PassthroughAggregate { function: Arc::clone(&other.function), arguments, filter })
         });
         Some(Self {
             input: projection.input().schema(),
@@ -157,7 +161,7 @@ impl Aggregates {
             ),
             exact: Arc::new(self.exact.map(inline, filter)?),
             approximate: Arc::new(self.approximate.map(inline, filter)?),
-            others: others.collect::<Option<_>>()?,
+            passthrough: passthrough.collect::<Option<_>>()?,
             order: self.order.clone(),
             schema: Arc::clone(&self.schema),
         })
@@ -166,13 +170,13 @@ impl Aggregates {
     /// What is aggregated.
     pub(super) fn arguments(&self) -> impl Iterator<Item = &Arc<dyn PhysicalExpr>> {
         let counted = self.exact.arguments.iter().chain(&self.approximate.arguments);
-        counted.chain(self.others.iter().flat_map(|other| &other.arguments))
+        counted.chain(self.passthrough.iter().flat_map(|other| &other.arguments))
     }
 
     /// What decides which rows are.
     pub(super) fn filters(&self) -> impl Iterator<Item = &Arc<dyn PhysicalExpr>> {
         let of_counts = self.exact.filters().chain(self.approximate.filters());
-        of_counts.chain(self.others.iter().filter_map(|other| other.filter.as_ref()))
+        of_counts.chain(self.passthrough.iter().filter_map(|other| other.filter.as_ref()))
     }
 }
 

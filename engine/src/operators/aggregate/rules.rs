@@ -1,4 +1,4 @@
-//! How queries come to the operator.
+//! The optimizer rules that plan queries onto the operator.
 
 use std::sync::Arc;
 
@@ -86,7 +86,7 @@ impl CountDistinctRule {
     }
 }
 
-/// Puts [`DistinctAggregateExec`] in the place of an aggregation that counts different values.
+/// Replaces an aggregation with distinct counts by [`DistinctAggregateExec`].
 #[derive(Debug)]
 struct DistinctAggregateRule;
 

@@ -1,4 +1,4 @@
-//! What one thread knows: its groups, and for each of them its sets and accumulators.
+//! The state of one thread: its groups, with their sets and accumulators.
 
 use std::sync::Arc;
 
@@ -9,13 +9,13 @@ use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::aggregates::{PhysicalGroupBy, evaluate_group_by};
 
-use super::codes::Coder;
+use super::column_encoder::ColumnEncoder;
 use super::counts::Counts;
 use super::exact_set::ExactSet;
 use super::groups::Groups;
-use super::numbers::Numbers;
-use super::others::Others;
+use super::passthrough::Passthrough;
 use super::plan::{Aggregates, Kind};
+use super::shared_ids::SharedIdDictionary;
 use crate::events::Codes;
 use crate::operators::external;
 use crate::users::Sketch;
@@ -29,52 +29,55 @@ pub(super) struct Worker {
     /// Whether it has seen a row.
     started: bool,
     aggregates: Arc<Aggregates>,
-    coders: Vec<Coder>,
+    encoders: Vec<ColumnEncoder>,
     groups: Groups,
     grouping_sets: Arc<Vec<GroupingSet>>,
     exact: Counts<ExactSet>,
     approximate: Counts<Sketch>,
-    others: Others,
+    passthrough: Passthrough,
     /// The memory that all this has been granted.
-    granted: Vec<MemoryReservation>,
+    reservations: Vec<MemoryReservation>,
 }
 
 impl Worker {
-    /// A thread that has seen nothing; `numbers` are those of the columns that are counted exactly,
+    /// A thread that has seen nothing; `dictionaries` are those of the columns that are counted exactly,
     /// shared with the other threads.
     ///
     /// # Errors
     /// When a group column or an aggregate cannot be served.
-    pub(super) fn new(aggregates: &Arc<Aggregates>, numbers: &Arc<Vec<Numbers>>) -> Result<Self> {
+    pub(super) fn new(
+        aggregates: &Arc<Aggregates>,
+        dictionaries: &Arc<Vec<SharedIdDictionary>>,
+    ) -> Result<Self> {
         let Aggregates { input, group_by, exact, approximate, .. } = &**aggregates;
         let fields = aggregates.schema.fields().iter();
         let mut expressions = group_by.input_exprs();
         // The number of the grouping set is a column too; `evaluate_group_by` makes it.
         expressions.extend(group_by.output_exprs().into_iter().skip(expressions.len()));
-        let coders: Result<Vec<Coder>> = expressions
+        let encoders: Result<Vec<ColumnEncoder>> = expressions
             .iter()
             .zip(fields)
-            .map(|(expr, field)| Coder::new(expr, field.data_type()))
+            .map(|(expr, field)| ColumnEncoder::new(expr, field.data_type()))
             .collect();
-        let mut coders = coders?;
-        let grouping_sets = grouping_sets(group_by, &mut coders)?;
+        let mut encoders = encoders?;
+        let grouping_sets = grouping_sets(group_by, &mut encoders)?;
         let hashes = Arc::new(vec![(); approximate.arguments.len()]);
         Ok(Self {
             started: false,
             aggregates: Arc::clone(aggregates),
-            coders,
+            encoders,
             groups: Groups::new(expressions.len()),
             grouping_sets: Arc::new(grouping_sets),
-            exact: Counts::new(exact, numbers, input)?,
+            exact: Counts::new(exact, dictionaries, input)?,
             approximate: Counts::new(approximate, &hashes, input)?,
-            others: Others::new(aggregates)?,
-            granted: Vec::new(),
+            passthrough: Passthrough::new(aggregates)?,
+            reservations: Vec::new(),
         })
     }
 
     /// Keeps granted memory until the worker is gone.
-    pub(super) fn hold(&mut self, granted: MemoryReservation) {
-        self.granted.push(granted);
+    pub(super) fn keep_reservation(&mut self, reservation: MemoryReservation) {
+        self.reservations.push(reservation);
     }
 
     /// Counts a batch.
@@ -88,12 +91,12 @@ impl Worker {
         self.started = true;
         self.exact.read(batch)?;
         self.approximate.read(batch)?;
-        self.others.read(batch)?;
+        self.passthrough.read(batch)?;
         self.for_each_grouping(batch, |worker, groups| {
             let total = worker.groups.len();
             worker.exact.take(groups, total)?;
             worker.approximate.take(groups, total)?;
-            worker.others.take(batch.num_rows(), groups, total)
+            worker.passthrough.take(batch.num_rows(), groups, total)
         })
     }
 
@@ -104,9 +107,9 @@ impl Worker {
         mut each: impl FnMut(&mut Self, &Codes<u32>) -> Result<()>,
     ) -> Result<()> {
         let columns = self.aggregates.group_by.expr().len();
-        let coders = self.coders[..columns].iter_mut();
+        let encoders = self.encoders[..columns].iter_mut();
         let codes: Vec<Codes<u32>> =
-            coders.map(|coder| coder.codes(batch)).collect::<Result<_>>()?;
+            encoders.map(|encoder| encoder.codes(batch)).collect::<Result<_>>()?;
         for set in &*Arc::clone(&self.grouping_sets) {
             let columns = set.iter().enumerate();
             let columns: Vec<&Codes<u32>> =
@@ -119,7 +122,7 @@ impl Worker {
 
     /// Finds the groups that are there without a row: of every grouping set without columns the
     /// whole.
-    fn find_wholes(&mut self) -> Result<()> {
+    fn find_total_groups(&mut self) -> Result<()> {
         for set in &*self.grouping_sets {
             let columns: Option<Vec<&Codes<u32>>> = set.iter().map(Option::as_ref).collect();
             if let Some(columns) = columns {
@@ -129,14 +132,14 @@ impl Worker {
         Ok(())
     }
 
-    /// Adds everything that another thread knows.
+    /// Merges the state of another thread.
     ///
     /// # Errors
     /// When the states of its accumulators cannot be merged.
     pub(super) fn merge(&mut self, mut other: Self) -> Result<()> {
-        self.granted.append(&mut other.granted);
+        self.reservations.append(&mut other.reservations);
         if !self.started {
-            other.granted = std::mem::take(&mut self.granted);
+            other.reservations = std::mem::take(&mut self.reservations);
             *self = other;
             return Ok(());
         }
@@ -144,9 +147,9 @@ impl Worker {
             return Ok(());
         }
         let (columns, theirs) = (other.group_columns()?, other.groups.len());
-        let codes = self.coders.iter_mut().zip(&columns);
+        let codes = self.encoders.iter_mut().zip(&columns);
         let codes: Vec<Codes<u32>> = codes
-            .map(|(coder, column)| Ok(Codes::Rows(coder.codes_of(column)?)))
+            .map(|(encoder, column)| Ok(Codes::Rows(encoder.codes_of(column)?)))
             .collect::<Result<_>>()?;
         let groups = self.groups.find(&codes.iter().collect::<Vec<_>>(), theirs);
         let groups = groups.map_err(external)?;
@@ -154,7 +157,7 @@ impl Worker {
         let total = self.groups.len();
         self.exact.merge(other.exact, &rows, total)?;
         self.approximate.merge(other.approximate, &rows, total)?;
-        self.others.merge(other.others, &rows, total)
+        self.passthrough.merge(other.passthrough, &rows, total)
     }
 
     /// The answer: a row for each group.
@@ -163,23 +166,23 @@ impl Worker {
     /// When an accumulator fails.
     pub(super) fn finish(mut self) -> Result<RecordBatch> {
         if !self.started && self.aggregates.group_by.has_grouping_set() {
-            self.find_wholes()?;
+            self.find_total_groups()?;
         }
         let mut columns = self.group_columns()?;
         let total = self.groups.len();
         let mut exact = self.exact.finish(total)?.into_iter();
         let mut approximate = self.approximate.finish(total)?.into_iter();
-        let others = if self.started || total == 0 {
-            self.others.finish()
+        let passthrough = if self.started || total == 0 {
+            self.passthrough.finish()
         } else {
-            self.others.of_nothing(total)
+            self.passthrough.of_no_rows(total)
         };
-        let mut others = others?.into_iter();
+        let mut passthrough = passthrough?.into_iter();
         for kind in &self.aggregates.order {
             let column = match kind {
                 Kind::Exact => exact.next(),
                 Kind::Approximate => approximate.next(),
-                Kind::Other => others.next(),
+                Kind::Passthrough => passthrough.next(),
             };
             columns
                 .push(column.ok_or_else(|| internal_datafusion_err!("an aggregate is missing"))?);
@@ -188,24 +191,27 @@ impl Worker {
     }
 
     fn group_columns(&self) -> Result<Vec<ArrayRef>> {
-        let columns = self.coders.iter().enumerate();
-        columns.map(|(at, coder)| coder.values(&self.groups.codes(at))).collect()
+        let columns = self.encoders.iter().enumerate();
+        columns.map(|(at, encoder)| encoder.values(&self.groups.codes(at))).collect()
     }
 
     /// Heap bytes in use, without the numbers that all threads share.
     pub(super) fn size(&self) -> usize {
         self.exact.size()
             + self.approximate.size()
-            + self.others.size()
+            + self.passthrough.size()
             + self.groups.size()
-            + self.coders.iter().map(Coder::size).sum::<usize>()
+            + self.encoders.iter().map(ColumnEncoder::size).sum::<usize>()
     }
 }
 
 /// The grouping sets of a query; one if it has only GROUP BY.
-fn grouping_sets(group_by: &PhysicalGroupBy, coders: &mut [Coder]) -> Result<Vec<GroupingSet>> {
+fn grouping_sets(
+    group_by: &PhysicalGroupBy,
+    encoders: &mut [ColumnEncoder],
+) -> Result<Vec<GroupingSet>> {
     if !group_by.has_grouping_set() {
-        return Ok(vec![vec![None; coders.len()]]);
+        return Ok(vec![vec![None; encoders.len()]]);
     }
     // What DataFusion makes of a row of which nothing is known.
     let (nulls, sets) = (group_by.null_expr().to_vec(), group_by.groups().to_vec());
@@ -217,11 +223,11 @@ fn grouping_sets(group_by: &PhysicalGroupBy, coders: &mut [Coder]) -> Result<Vec
     )?;
     let fixed = evaluate_group_by(&nothing, &one_row)?;
     let sets = fixed.iter().zip(group_by.groups()).map(|(columns, is_null)| {
-        let columns = columns.iter().zip(coders.iter_mut()).enumerate();
+        let columns = columns.iter().zip(encoders.iter_mut()).enumerate();
         // The column behind those of the query is the number of the set.
-        let columns = columns.map(|(at, (column, coder))| match is_null.get(at) {
+        let columns = columns.map(|(at, (column, encoder))| match is_null.get(at) {
             Some(false) => Ok(None),
-            Some(true) | None => Ok(Some(Codes::All(coder.codes_of(column)?[0]))),
+            Some(true) | None => Ok(Some(Codes::All(encoder.codes_of(column)?[0]))),
         });
         columns.collect()
     });

@@ -1,7 +1,6 @@
 //! `bitmap_agg(x)`: the set of the users of rows.
 //!
-//! It fills the sets of `exact_distinct` and hands on the same states; only what is told in the
-//! end differs.
+//! It uses the sets and states of `exact_distinct`; only the result differs.
 
 use std::sync::{Arc, LazyLock};
 
@@ -15,11 +14,11 @@ use datafusion::scalar::ScalarValue;
 use super::super::column::{is_int, is_user};
 use super::super::exact::ExactGroups;
 use super::super::external;
-use super::super::function::{Aggregate, arguments, as_they_are, names};
-use super::super::single::Peek;
-use super::{SETS, append, nobody};
-use crate::users::{Bitmap, Key, Keys, Numbering, UserSet};
-use crate::{Error, Result as Outcome};
+use super::super::function::{Aggregate, arguments, names, unchanged_types};
+use super::super::single_group::EvaluateGroup;
+use super::{SETS, append, empty_bitmap};
+use crate::users::{Bitmap, IdDictionary, Key, Keys, UserSet};
+use crate::{Error, Result as EngineResult};
 
 const NAME: &str = "bitmap_agg";
 
@@ -54,13 +53,13 @@ pub(super) fn function() -> AggregateUDF {
             ),
             _ => plan_err!("{NAME} takes one argument, not {}", types.len()),
         },
-        coerce: as_they_are,
+        coerce: unchanged_types,
         nothing: |args| {
             let integers =
                 args.expr_fields.first().is_none_or(|field| holds_integers(field.data_type()));
             Ok(AggGroups { groups: ExactGroups::default(), integers })
         },
-        default: |_| nobody().map_err(external),
+        default: |_| empty_bitmap().map_err(external),
     })
 }
 
@@ -81,7 +80,7 @@ struct AggGroups {
 }
 
 impl AggGroups {
-    fn bitmap(&self, set: &UserSet, keys: Option<&Keys<'_>>) -> Outcome<Bitmap> {
+    fn bitmap(&self, set: &UserSet, keys: Option<&Keys<'_>>) -> EngineResult<Bitmap> {
         let Some(keys) = keys else {
             if self.integers {
                 return Ok(Bitmap::from(set.to_roaring()));
@@ -93,14 +92,14 @@ impl AggGroups {
             .iter()
             .map(|number| key(number).ok_or_else(|| Error::internal("a number without a key")));
         if !self.integers {
-            return Ok(Bitmap::of_keys(known.collect::<Outcome<Vec<_>>>()?));
+            return Ok(Bitmap::of_keys(known.collect::<EngineResult<Vec<_>>>()?));
         }
         let mut integers = known
             .map(|key| match key? {
                 Key::Int(int) => Ok(int as u64),
                 _ => Err(Error::internal("a non-integer key in a set of integers")),
             })
-            .collect::<Outcome<Vec<u64>>>()?;
+            .collect::<EngineResult<Vec<u64>>>()?;
         integers.sort_unstable();
         Ok(integers.into_iter().collect())
     }
@@ -129,13 +128,13 @@ impl GroupsAccumulator for AggGroups {
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
         let sets = self.groups.sets.take(emit_to);
         let mut answers = LargeBinaryBuilder::new();
-        let keys = self.groups.sets.numbering().map(Numbering::keys);
+        let keys = self.groups.sets.dictionary().map(IdDictionary::keys);
         for set in sets {
             let bitmap = self.bitmap(&set, keys.as_ref()).map_err(external)?;
             append(&mut answers, Some(&bitmap)).map_err(external)?;
         }
         drop(keys);
-        self.groups.sets.tidy().map_err(external)?;
+        self.groups.sets.drop_unused_keys().map_err(external)?;
         Ok(Arc::new(answers.finish()))
     }
 
@@ -156,15 +155,15 @@ impl GroupsAccumulator for AggGroups {
     }
 }
 
-impl Peek for AggGroups {
+impl EvaluateGroup for AggGroups {
     fn grow(&mut self, groups: usize) {
         self.groups.grow(groups);
     }
 
-    fn peek(&self, group: usize) -> Result<ScalarValue> {
+    fn evaluate_group(&self, group: usize) -> Result<ScalarValue> {
         let sets = &self.groups.sets;
-        let Some(set) = sets.set(group) else { return nobody().map_err(external) };
-        let keys = sets.numbering().map(Numbering::keys);
+        let Some(set) = sets.set(group) else { return empty_bitmap().map_err(external) };
+        let keys = sets.dictionary().map(IdDictionary::keys);
         let bytes = self.bitmap(set, keys.as_ref()).and_then(|bitmap| bitmap.to_bytes());
         Ok(ScalarValue::LargeBinary(Some(bytes.map_err(external)?)))
     }

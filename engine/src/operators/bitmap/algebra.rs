@@ -1,5 +1,5 @@
-//! Two sets of a row: `bitmap_and(a, b)` and its kind, their counts without the set, and whether
-//! anybody or everybody is in both.
+//! Functions of two sets: `bitmap_and(a, b)` and others, their counts without the set, and tests
+//! for common users.
 
 use std::sync::{Arc, LazyLock};
 
@@ -12,7 +12,7 @@ use datafusion::logical_expr::{Documentation, ReturnFieldArgs, ScalarUDF};
 use super::super::function::{Scalar, arguments, names, other_columns};
 use super::super::values::must_be_bytes;
 use super::{SETS, append, sets};
-use crate::Result as Outcome;
+use crate::Result as EngineResult;
 use crate::users::{Bitmap, Operation};
 
 /// Defines a function of two sets: its documentation, and how it answers.
@@ -140,9 +140,9 @@ fn two_sets(name: &str, args: &ReturnFieldArgs<'_>, answer: DataType) -> Result<
 /// Calls `each` with the sets of every row; `give` gets its answer, if the row has both.
 fn for_each<T>(
     columns: &[ArrayRef],
-    mut each: impl FnMut(&Bitmap, &Bitmap) -> Outcome<T>,
-    mut give: impl FnMut(Option<T>) -> Outcome<()>,
-) -> Outcome<()> {
+    mut each: impl FnMut(&Bitmap, &Bitmap) -> EngineResult<T>,
+    mut give: impl FnMut(Option<T>) -> EngineResult<()>,
+) -> EngineResult<()> {
     let [ours, theirs] = columns else { return Err(other_columns()) };
     let rows = ours.len();
     let (mut ours, mut theirs) = (sets(ours)?, sets(theirs)?);
@@ -155,14 +155,14 @@ fn for_each<T>(
     Ok(())
 }
 
-fn made(columns: &[ArrayRef], operation: Operation) -> Outcome<ArrayRef> {
+fn made(columns: &[ArrayRef], operation: Operation) -> EngineResult<ArrayRef> {
     let mut answers = LargeBinaryBuilder::new();
     let make = |a: &Bitmap, b: &Bitmap| a.clone().apply(operation, b.clone());
     for_each(columns, make, |set| append(&mut answers, set.as_ref()))?;
     Ok(Arc::new(answers.finish()))
 }
 
-fn counts(columns: &[ArrayRef], operation: Operation) -> Outcome<ArrayRef> {
+fn counts(columns: &[ArrayRef], operation: Operation) -> EngineResult<ArrayRef> {
     let mut answers = Vec::new();
     let count = |a: &Bitmap, b: &Bitmap| Ok(a.count(operation, b)? as i64);
     for_each(columns, count, |count| {
@@ -172,7 +172,10 @@ fn counts(columns: &[ArrayRef], operation: Operation) -> Outcome<ArrayRef> {
     Ok(Arc::new(Int64Array::from(answers)))
 }
 
-fn tests(columns: &[ArrayRef], test: fn(&Bitmap, &Bitmap) -> Outcome<bool>) -> Outcome<ArrayRef> {
+fn tests(
+    columns: &[ArrayRef],
+    test: fn(&Bitmap, &Bitmap) -> EngineResult<bool>,
+) -> EngineResult<ArrayRef> {
     let mut answers = Vec::new();
     for_each(columns, test, |answer| {
         answers.push(answer);

@@ -16,7 +16,7 @@ use super::super::column::{any_keys, for_each_key, is_int, is_user};
 use super::super::function::{Scalar, arguments, names, other_columns};
 use super::super::values::must_be_bytes;
 use super::{SETS, append, sets};
-use crate::Result as Outcome;
+use crate::Result as EngineResult;
 use crate::users::{Bitmap, Key};
 
 const TO: &str = "bitmap_to_array";
@@ -76,9 +76,9 @@ fn list_type(args: &ReturnFieldArgs<'_>) -> Result<DataType> {
         }
         [set, kind] => {
             must_be_bytes(TO, "sets", set.data_type())?;
-            let told = args.scalar_arguments.get(1).copied().flatten();
-            let told = told.and_then(ScalarValue::try_as_str).flatten();
-            match told {
+            let form = args.scalar_arguments.get(1).copied().flatten();
+            let form = form.and_then(ScalarValue::try_as_str).flatten();
+            match form {
                 Some("text") => list(DataType::Utf8),
                 Some(other) => {
                     plan_err!("the second argument of {TO} must be 'text', not '{other}'")
@@ -94,7 +94,7 @@ fn list_type(args: &ReturnFieldArgs<'_>) -> Result<DataType> {
     }
 }
 
-fn integers(column: &ArrayRef) -> Outcome<ArrayRef> {
+fn integers(column: &ArrayRef) -> EngineResult<ArrayRef> {
     let mut sets = sets(column)?;
     let mut lists = ListBuilder::new(Int64Builder::new());
     for row in 0..column.len() {
@@ -108,7 +108,7 @@ fn integers(column: &ArrayRef) -> Outcome<ArrayRef> {
     Ok(Arc::new(lists.finish()))
 }
 
-fn texts(column: &ArrayRef) -> Outcome<ArrayRef> {
+fn texts(column: &ArrayRef) -> EngineResult<ArrayRef> {
     let mut sets = sets(column)?;
     let mut lists = ListBuilder::new(StringBuilder::new());
     for row in 0..column.len() {
@@ -152,7 +152,7 @@ fn item_type(data_type: &DataType) -> Option<&DataType> {
     }
 }
 
-fn sets_of(lists: &ArrayRef) -> Outcome<ArrayRef> {
+fn sets_of(lists: &ArrayRef) -> EngineResult<ArrayRef> {
     let mut answers = LargeBinaryBuilder::new();
     let Some(item) = item_type(lists.data_type()) else {
         (0..lists.len()).for_each(|_| answers.append_null());
@@ -168,7 +168,7 @@ fn sets_of(lists: &ArrayRef) -> Outcome<ArrayRef> {
     Ok(Arc::new(answers.finish()))
 }
 
-fn set_of(list: &ArrayRef, of_integers: bool) -> Outcome<Bitmap> {
+fn set_of(list: &ArrayRef, of_integers: bool) -> EngineResult<Bitmap> {
     let (mut integers, mut keys) = (Vec::new(), Bitmap::of_keys([]));
     for_each_key(std::slice::from_ref(list), None, any_keys, |_, key| {
         match key {

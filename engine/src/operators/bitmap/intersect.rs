@@ -15,12 +15,12 @@ use datafusion::physical_expr::expressions::Literal;
 use datafusion::scalar::ScalarValue;
 
 use super::super::function::{Aggregate, names};
-use super::super::parts::{Answer, Part, PartGroups, Parts, Rows};
+use super::super::group_state::{GroupState, GroupStates, Output, RowFunctions, StateAccumulator};
 use super::super::values::{Bytes, must_be_bytes, passes};
 use super::SETS;
 use super::merge::Union;
 use crate::users::Operation;
-use crate::{Error, Result as Outcome};
+use crate::{Error, Result as EngineResult};
 
 const NAME: &str = "intersect_count";
 
@@ -53,9 +53,9 @@ pub(super) fn function() -> AggregateUDF {
         answers: |_| Ok(DataType::Int64),
         coerce,
         nothing: |args| {
-            let empty = Matched { values: values(args)?, sets: Vec::new() }.fresh();
-            let rows = || Rows { add, each };
-            Ok(PartGroups::new(NAME, empty, Answer::Count, rows))
+            let empty = Matched { values: values(args)?, sets: Vec::new() }.new_empty();
+            let rows = || RowFunctions { add, each };
+            Ok(StateAccumulator::new(NAME, empty, Output::Count, rows))
         },
         default: |_| Ok(ScalarValue::Int64(Some(0))),
     })
@@ -110,7 +110,7 @@ struct Matched {
 
 impl Matched {
     /// The rows that have each of the values.
-    fn matches(&self, columns: &[ArrayRef]) -> Outcome<Vec<BooleanArray>> {
+    fn matches(&self, columns: &[ArrayRef]) -> EngineResult<Vec<BooleanArray>> {
         let dimension =
             columns.get(1).ok_or_else(|| Error::internal("an operator without a dimension"))?;
         let matches = self.values.iter().map(|value| {
@@ -124,12 +124,12 @@ impl Matched {
 }
 
 /// Each set as 8 bytes of length and its stored form.
-impl Part for Matched {
-    fn fresh(&self) -> Self {
+impl GroupState for Matched {
+    fn new_empty(&self) -> Self {
         Self { values: self.values.clone(), sets: vec![Union::default(); self.values.len()] }
     }
 
-    fn merge(&mut self, mut bytes: &[u8]) -> Outcome<()> {
+    fn merge(&mut self, mut bytes: &[u8]) -> EngineResult<()> {
         let cut = || Error::input("the partial state of a group is truncated");
         for set in &mut self.sets {
             let (length, rest) = bytes.split_first_chunk::<8>().ok_or_else(cut)?;
@@ -141,7 +141,7 @@ impl Part for Matched {
         if bytes.is_empty() { Ok(()) } else { Err(cut()) }
     }
 
-    fn write(&self, bytes: &mut Vec<u8>) -> Outcome<()> {
+    fn write(&self, bytes: &mut Vec<u8>) -> EngineResult<()> {
         for set in &self.sets {
             let at = bytes.len();
             bytes.extend([0; 8]);
@@ -152,7 +152,7 @@ impl Part for Matched {
         Ok(())
     }
 
-    fn count(&self) -> Outcome<u64> {
+    fn count(&self) -> EngineResult<u64> {
         let (first, others) =
             self.sets.split_first().ok_or_else(|| Error::internal("an operator without values"))?;
         let (last, others) = match others.split_last() {
@@ -173,18 +173,18 @@ impl Part for Matched {
 }
 
 fn add(
-    parts: &mut Parts<Matched>,
+    states: &mut GroupStates<Matched>,
     columns: &[ArrayRef],
     groups: &[usize],
     filter: Option<&BooleanArray>,
-) -> Outcome<()> {
+) -> EngineResult<()> {
     let Some(column) = columns.first() else { return Ok(()) };
-    let (sets, matches) = (Bytes::of(column)?, parts.empty().matches(columns)?);
+    let (sets, matches) = (Bytes::of(column)?, states.empty().matches(columns)?);
     for (row, group) in groups.iter().enumerate().filter(|(row, _)| passes(filter, *row)) {
         let Some(bytes) = sets.get(row) else { continue };
         for (at, matched) in matches.iter().enumerate() {
             if passes(Some(matched), row) {
-                parts.part(*group).sets[at].merge(bytes)?;
+                states.state_mut(*group).sets[at].merge(bytes)?;
             }
         }
     }
@@ -196,7 +196,7 @@ fn each(
     columns: &[ArrayRef],
     filter: Option<&BooleanArray>,
     give: &mut dyn FnMut(Option<&Matched>),
-) -> Outcome<()> {
+) -> EngineResult<()> {
     let Some(column) = columns.first() else { return Ok(()) };
     let (sets, matches) = (Bytes::of(column)?, empty.matches(columns)?);
     for row in 0..column.len() {
@@ -206,9 +206,9 @@ fn each(
             give(None);
             continue;
         };
-        let mut part = empty.fresh();
-        found().try_for_each(|(at, _)| part.sets[at].merge(bytes))?;
-        give(Some(&part));
+        let mut state = empty.new_empty();
+        found().try_for_each(|(at, _)| state.sets[at].merge(bytes))?;
+        give(Some(&state));
     }
     Ok(())
 }

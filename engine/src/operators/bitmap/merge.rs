@@ -9,11 +9,11 @@ use datafusion::logical_expr::{AggregateUDF, Documentation};
 use datafusion::scalar::ScalarValue;
 
 use super::super::external;
-use super::super::function::{Aggregate, arguments, as_they_are, names};
-use super::super::parts::{Answer, Part, PartGroups};
+use super::super::function::{Aggregate, arguments, names, unchanged_types};
+use super::super::group_state::{GroupState, Output, StateAccumulator};
 use super::super::values::must_be_bytes;
-use super::{SETS, nobody};
-use crate::Result as Outcome;
+use super::{SETS, empty_bitmap};
+use crate::Result as EngineResult;
 use crate::users::{Bitmap, Operation};
 
 const UNION: &str = "bitmap_union";
@@ -76,9 +76,9 @@ pub(super) fn functions() -> [AggregateUDF; 3] {
         signature: arguments(&[1]),
         documentation: &ABOUT_UNION,
         answers: |types| answers(UNION, types, DataType::LargeBinary),
-        coerce: as_they_are,
-        nothing: |_| Ok(PartGroups::merging(UNION, Union::default(), Answer::Value)),
-        default: |_| nobody().map_err(external),
+        coerce: unchanged_types,
+        nothing: |_| Ok(StateAccumulator::merging(UNION, Union::default(), Output::Value)),
+        default: |_| empty_bitmap().map_err(external),
     });
     let intersection = AggregateUDF::from(Aggregate {
         name: INTERSECT,
@@ -86,8 +86,10 @@ pub(super) fn functions() -> [AggregateUDF; 3] {
         signature: arguments(&[1]),
         documentation: &ABOUT_INTERSECT,
         answers: |types| answers(INTERSECT, types, DataType::LargeBinary),
-        coerce: as_they_are,
-        nothing: |_| Ok(PartGroups::merging(INTERSECT, Intersection::default(), Answer::Value)),
+        coerce: unchanged_types,
+        nothing: |_| {
+            Ok(StateAccumulator::merging(INTERSECT, Intersection::default(), Output::Value))
+        },
         default: |_| Ok(ScalarValue::LargeBinary(None)),
     });
     let union_count = AggregateUDF::from(Aggregate {
@@ -96,8 +98,8 @@ pub(super) fn functions() -> [AggregateUDF; 3] {
         signature: arguments(&[1]),
         documentation: &ABOUT_UNION_COUNT,
         answers: |types| answers(UNION_COUNT, types, DataType::Int64),
-        coerce: as_they_are,
-        nothing: |_| Ok(PartGroups::merging(UNION_COUNT, Union::default(), Answer::Count)),
+        coerce: unchanged_types,
+        nothing: |_| Ok(StateAccumulator::merging(UNION_COUNT, Union::default(), Output::Count)),
         default: |_| Ok(ScalarValue::Int64(Some(0))),
     });
     [union, intersection, union_count]
@@ -110,7 +112,7 @@ fn answers(name: &str, types: &[DataType], answer: DataType) -> Result<DataType>
     }
 }
 
-/// Everybody of the sets so far.
+/// The union of the sets so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Union(Bitmap);
 
@@ -121,22 +123,22 @@ impl Union {
     }
 }
 
-impl Part for Union {
-    fn fresh(&self) -> Self {
+impl GroupState for Union {
+    fn new_empty(&self) -> Self {
         Self::default()
     }
 
-    fn merge(&mut self, bytes: &[u8]) -> Outcome<()> {
+    fn merge(&mut self, bytes: &[u8]) -> EngineResult<()> {
         let other = Bitmap::from_bytes(bytes)?;
         self.0 = std::mem::take(&mut self.0).apply(Operation::Or, other)?;
         Ok(())
     }
 
-    fn write(&self, bytes: &mut Vec<u8>) -> Outcome<()> {
+    fn write(&self, bytes: &mut Vec<u8>) -> EngineResult<()> {
         self.0.write(bytes)
     }
 
-    fn count(&self) -> Outcome<u64> {
+    fn count(&self) -> EngineResult<u64> {
         Ok(self.0.len())
     }
 
@@ -145,16 +147,16 @@ impl Part for Union {
     }
 }
 
-/// Everybody who is in each of the sets so far, if there was one.
+/// The intersection of the sets so far, if there was one.
 #[derive(Debug, Default)]
 pub(super) struct Intersection(Option<Bitmap>);
 
-impl Part for Intersection {
-    fn fresh(&self) -> Self {
+impl GroupState for Intersection {
+    fn new_empty(&self) -> Self {
         Self::default()
     }
 
-    fn merge(&mut self, bytes: &[u8]) -> Outcome<()> {
+    fn merge(&mut self, bytes: &[u8]) -> EngineResult<()> {
         let other = Bitmap::from_bytes(bytes)?;
         self.0 = Some(match self.0.take() {
             Some(set) => set.apply(Operation::And, other)?,
@@ -163,11 +165,11 @@ impl Part for Intersection {
         Ok(())
     }
 
-    fn write(&self, bytes: &mut Vec<u8>) -> Outcome<()> {
+    fn write(&self, bytes: &mut Vec<u8>) -> EngineResult<()> {
         self.0.as_ref().map_or(Ok(()), |set| set.write(bytes))
     }
 
-    fn count(&self) -> Outcome<u64> {
+    fn count(&self) -> EngineResult<u64> {
         Ok(self.0.as_ref().map_or(0, Bitmap::len))
     }
 

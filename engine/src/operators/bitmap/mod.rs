@@ -63,7 +63,7 @@ fn append(answers: &mut LargeBinaryBuilder, set: Option<&Bitmap>) -> Result<()> 
     Ok(())
 }
 
-/// The set of nobody as a value.
-fn nobody() -> Result<ScalarValue> {
+/// The empty set as a value.
+fn empty_bitmap() -> Result<ScalarValue> {
     Ok(ScalarValue::LargeBinary(Some(Bitmap::default().to_bytes()?)))
 }

@@ -1,4 +1,4 @@
-//! What one set tells: `bitmap_count(b)`, `bitmap_contains(b, x)`.
+//! Functions that read one set: `bitmap_count(b)`, `bitmap_contains(b, x)`.
 
 use std::sync::{Arc, LazyLock};
 
@@ -11,7 +11,7 @@ use super::super::column::{any_keys, for_each_key, is_user};
 use super::super::function::{Scalar, arguments, names, other_columns};
 use super::super::values::must_be_bytes;
 use super::{SETS, sets};
-use crate::Result as Outcome;
+use crate::Result as EngineResult;
 
 const COUNT: &str = "bitmap_count";
 const CONTAINS: &str = "bitmap_contains";
@@ -54,7 +54,7 @@ pub(super) fn count() -> ScalarUDF {
             let [column] = columns else { return Err(other_columns()) };
             let mut sets = sets(column)?;
             let count = |row| Ok(sets.get(row)?.map(|set| set.len() as i64));
-            Ok(Arc::new((0..column.len()).map(count).collect::<Outcome<Int64Array>>()?))
+            Ok(Arc::new((0..column.len()).map(count).collect::<EngineResult<Int64Array>>()?))
         },
     })
 }

@@ -1,5 +1,5 @@
-//! `bitmap_of_store(users, shard, store)`: the sets of the store's table `activity`, which do not
-//! say whose numbers they hold, as sets that do.
+//! `bitmap_of_store(users, shard, store)`: adds the id space to the sets of the store's table
+//! `activity`, whose bytes do not contain it.
 
 use std::sync::{Arc, LazyLock};
 
@@ -14,11 +14,11 @@ use super::super::function::{Scalar, arguments, names, other_columns};
 use super::super::values::{Bytes, must_be_bytes};
 use super::{SETS, append};
 use crate::users::{Bitmap, Space};
-use crate::{Error, Result as Outcome};
+use crate::{Error, Result as EngineResult};
 
 const NAME: &str = "bitmap_of_store";
 /// The first shard of numbers that a store has given, and not of keys that are their own.
-const FIRST_GIVEN: i64 = crate::store::FIRST_GIVEN as i64;
+const FIRST_ASSIGNED_SHARD: i64 = crate::store::FIRST_ASSIGNED_SHARD as i64;
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
@@ -75,16 +75,16 @@ pub(super) fn function() -> ScalarUDF {
     })
 }
 
-fn set(users: &[u8], shard: i64, store: &[u8]) -> Outcome<Bitmap> {
+fn set(users: &[u8], shard: i64, store: &[u8]) -> EngineResult<Bitmap> {
     let name = store
         .try_into()
         .map_err(|_| Error::input(format!("a store id has 16 bytes, not {}", store.len())))?;
-    if shard < FIRST_GIVEN {
+    if shard < FIRST_ASSIGNED_SHARD {
         return Bitmap::from_bytes(users);
     }
     let mut rest = users;
     match RoaringBitmap::deserialize_from(&mut rest) {
-        Ok(numbers) if rest.is_empty() => Ok(Bitmap::of_given(Space(name), numbers)),
+        Ok(numbers) if rest.is_empty() => Ok(Bitmap::of_store_ids(Space(name), numbers)),
         _ => Err(Error::input("a stored set of users is corrupt")
             .with("help", "run `headcount store verify` to find the file")),
     }

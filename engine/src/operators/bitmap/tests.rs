@@ -9,8 +9,8 @@ use arrow::datatypes::Int64Type;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use proptest::prelude::{Strategy, any, prop_assert_eq, proptest};
 
-use super::super::parts::{Answer, Part, PartGroups};
-use super::super::single::Peek;
+use super::super::group_state::{GroupState, Output, StateAccumulator};
+use super::super::single_group::EvaluateGroup;
 use super::merge::{Intersection, Union};
 use crate::users::Bitmap;
 
@@ -35,36 +35,40 @@ fn columns(rows: &[Row]) -> ([ArrayRef; 1], Vec<usize>, BooleanArray) {
 }
 
 /// Steps that take rows in as they are, as states of a part, and as states of rows.
-fn filled<P: Part>(groups: &dyn Fn() -> PartGroups<P>, steps: &[Vec<Row>]) -> Vec<Option<u64>> {
-    let mut whole = groups();
+fn filled<P: GroupState>(
+    groups: &dyn Fn() -> StateAccumulator<P>,
+    steps: &[Vec<Row>],
+) -> Vec<Option<u64>> {
+    let mut combined = groups();
     for (at, rows) in steps.iter().enumerate() {
         let (values, indices, filter) = columns(rows);
         let all: Vec<usize> = (0..GROUPS).collect();
         match at % 3 {
-            0 => whole.update_batch(&values, &indices, Some(&filter), GROUPS).unwrap(),
+            0 => combined.update_batch(&values, &indices, Some(&filter), GROUPS).unwrap(),
             1 => {
                 let mut part = groups();
                 part.update_batch(&values, &indices, Some(&filter), GROUPS).unwrap();
                 let states = part.state(EmitTo::All).unwrap();
                 assert_eq!(part.recount(), part.size());
-                whole.merge_batch(&states, &all, GROUPS).unwrap();
+                combined.merge_batch(&states, &all, GROUPS).unwrap();
             }
             _ => {
                 let states = groups().convert_to_state(&values, Some(&filter)).unwrap();
-                whole.merge_batch(&states, &indices, GROUPS).unwrap();
+                combined.merge_batch(&states, &indices, GROUPS).unwrap();
             }
         }
-        assert_eq!(whole.recount(), whole.size());
+        assert_eq!(combined.recount(), combined.size());
     }
-    whole.grow(GROUPS);
-    let peeked: Vec<_> = (0..GROUPS).map(|group| whole.peek(group).unwrap()).collect();
+    combined.grow(GROUPS);
+    let evaluated: Vec<_> =
+        (0..GROUPS).map(|group| combined.evaluate_group(group).unwrap()).collect();
     let mut answers = Vec::new();
     for emit in [EmitTo::First(1), EmitTo::All] {
-        let emitted = whole.evaluate(emit).unwrap();
-        assert_eq!(whole.recount(), whole.size());
+        let emitted = combined.evaluate(emit).unwrap();
+        assert_eq!(combined.recount(), combined.size());
         for row in 0..emitted.len() {
-            let peeked = peeked[answers.len()].to_array().unwrap();
-            assert_eq!(peeked.as_ref(), emitted.slice(row, 1).as_ref());
+            let evaluated = evaluated[answers.len()].to_array().unwrap();
+            assert_eq!(evaluated.as_ref(), emitted.slice(row, 1).as_ref());
             answers.push(match emitted.as_primitive_opt::<Int64Type>() {
                 Some(counts) => Some(counts.value(row) as u64),
                 None => {
@@ -94,10 +98,10 @@ proptest! {
                 sets.reduce(|a, b| &a & &b).map(|set| set.len() as u64)
             })
             .collect();
-        let unions = |answer| move || PartGroups::merging("u", Union::default(), answer);
-        prop_assert_eq!(filled(&unions(Answer::Count), &steps), union.clone());
-        prop_assert_eq!(filled(&unions(Answer::Value), &steps), union);
-        let intersections = || PartGroups::merging("i", Intersection::default(), Answer::Value);
+        let unions = |answer| move || StateAccumulator::merging("u", Union::default(), answer);
+        prop_assert_eq!(filled(&unions(Output::Count), &steps), union.clone());
+        prop_assert_eq!(filled(&unions(Output::Value), &steps), union);
+        let intersections = || StateAccumulator::merging("i", Intersection::default(), Output::Value);
         prop_assert_eq!(filled(&intersections, &steps), both);
     }
 }
@@ -105,7 +109,7 @@ proptest! {
 #[test]
 fn errors_name_the_function() {
     let broken: [ArrayRef; 1] = [Arc::new(LargeBinaryArray::from(vec![&b"no set"[..]]))];
-    let mut groups = PartGroups::merging("bitmap_union", Union::default(), Answer::Value);
+    let mut groups = StateAccumulator::merging("bitmap_union", Union::default(), Output::Value);
     for error in [
         groups.update_batch(&broken, &[0], None, 1).unwrap_err(),
         groups.merge_batch(&broken, &[0], 1).unwrap_err(),

@@ -1,6 +1,6 @@
 //! `hll_agg(x [, precision])`: a sketch of the users of rows.
 //!
-//! It is `approx_count_distinct` that tells the sketch instead of the number.
+//! It is `approx_count_distinct` with the sketch as the result instead of the number.
 
 use std::sync::{Arc, LazyLock};
 
@@ -12,8 +12,8 @@ use datafusion::logical_expr::{AggregateUDF, Documentation, EmitTo, GroupsAccumu
 use datafusion::scalar::ScalarValue;
 
 use super::super::approx::{ApproxGroups, counts_users, precision};
-use super::super::function::{Aggregate, arguments, as_they_are, names};
-use super::super::single::Peek;
+use super::super::function::{Aggregate, arguments, names, unchanged_types};
+use super::super::single_group::EvaluateGroup;
 use super::SKETCHES;
 
 const NAME: &str = "hll_agg";
@@ -49,9 +49,9 @@ pub(super) fn function() -> AggregateUDF {
             [_] | [_, _] => counts_users(NAME, types).map(|()| DataType::LargeBinary),
             _ => plan_err!("{NAME} takes one or two arguments, not {}", types.len()),
         },
-        coerce: as_they_are,
+        coerce: unchanged_types,
         nothing: |args| Ok(AggGroups(ApproxGroups::new(precision(NAME, args.exprs)?)?)),
-        // Only the arguments tell the precision that an empty sketch would have.
+        // The precision of an empty sketch is only in the arguments.
         default: |_| Ok(ScalarValue::LargeBinary(None)),
     })
 }
@@ -105,12 +105,12 @@ impl GroupsAccumulator for AggGroups {
     }
 }
 
-impl Peek for AggGroups {
+impl EvaluateGroup for AggGroups {
     fn grow(&mut self, groups: usize) {
         self.0.grow(groups);
     }
 
-    fn peek(&self, group: usize) -> Result<ScalarValue> {
+    fn evaluate_group(&self, group: usize) -> Result<ScalarValue> {
         let bytes = self.0.sketch(group).to_bytes();
         Ok(ScalarValue::LargeBinary(Some(bytes)))
     }

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `hll_agg(x [, precision])` | make a sketch of the users of rows | [`agg`] |
 //! | `hll_union(h)` | make one sketch of the sketches of rows | [`union`] |
-//! | `hll_count(h)`, `hll_bounds(h [, sigma])` | tell how many | [`read`] |
+//! | `hll_count(h)`, `hll_bounds(h [, sigma])` | return the estimate || [`read`] |
 //!
 //! The value and its bytes are [`Sketch`](crate::users::Sketch). Sketches that other engines read
 //! are in [`sketches`](super::sketches).

@@ -1,4 +1,4 @@
-//! What a sketch tells: `hll_count(h)`, `hll_bounds(h [, sigma])`.
+//! Functions that read a sketch: `hll_count(h)`, `hll_bounds(h [, sigma])`.
 
 use std::sync::{Arc, LazyLock};
 
@@ -11,7 +11,7 @@ use super::super::bounds::{self, SIGMA};
 use super::super::function::{Scalar, arguments, names, other_columns};
 use super::super::values::{Values, must_be_bytes};
 use super::SKETCHES;
-use crate::Result as Outcome;
+use crate::Result as EngineResult;
 use crate::users::Sketch;
 
 const COUNT: &str = "hll_count";
@@ -64,7 +64,7 @@ pub(super) fn count() -> ScalarUDF {
                 let estimate = sketches.get(row)?.map(|sketch| sketch.estimate()).transpose()?;
                 Ok(estimate.map(|estimate| estimate.users as i64))
             };
-            Ok(Arc::new((0..column.len()).map(count).collect::<Outcome<Int64Array>>()?))
+            Ok(Arc::new((0..column.len()).map(count).collect::<EngineResult<Int64Array>>()?))
         },
     })
 }

@@ -7,11 +7,11 @@ use datafusion::common::plan_err;
 use datafusion::logical_expr::{AggregateUDF, Documentation};
 use datafusion::scalar::ScalarValue;
 
-use super::super::function::{Aggregate, arguments, as_they_are, names};
-use super::super::parts::{Answer, Part, PartGroups};
+use super::super::function::{Aggregate, arguments, names, unchanged_types};
+use super::super::group_state::{GroupState, Output, StateAccumulator};
 use super::super::values::must_be_bytes;
 use super::SKETCHES;
-use crate::Result as Outcome;
+use crate::Result as EngineResult;
 use crate::users::Sketch;
 
 const NAME: &str = "hll_union";
@@ -44,8 +44,8 @@ pub(super) fn function() -> AggregateUDF {
             }
             _ => plan_err!("{NAME} takes one argument, not {}", types.len()),
         },
-        coerce: as_they_are,
-        nothing: |_| Ok(PartGroups::merging(NAME, Union::default(), Answer::Value)),
+        coerce: unchanged_types,
+        nothing: |_| Ok(StateAccumulator::merging(NAME, Union::default(), Output::Value)),
         default: |_| Ok(ScalarValue::LargeBinary(None)),
     })
 }
@@ -54,12 +54,12 @@ pub(super) fn function() -> AggregateUDF {
 #[derive(Debug, Default)]
 struct Union(Option<Sketch>);
 
-impl Part for Union {
-    fn fresh(&self) -> Self {
+impl GroupState for Union {
+    fn new_empty(&self) -> Self {
         Self::default()
     }
 
-    fn merge(&mut self, bytes: &[u8]) -> Outcome<()> {
+    fn merge(&mut self, bytes: &[u8]) -> EngineResult<()> {
         let other = Sketch::from_bytes(bytes)?;
         match &mut self.0 {
             Some(sketch) => sketch.merge(&other),
@@ -70,14 +70,14 @@ impl Part for Union {
         }
     }
 
-    fn write(&self, bytes: &mut Vec<u8>) -> Outcome<()> {
+    fn write(&self, bytes: &mut Vec<u8>) -> EngineResult<()> {
         if let Some(sketch) = &self.0 {
             bytes.extend(sketch.to_bytes());
         }
         Ok(())
     }
 
-    fn count(&self) -> Outcome<u64> {
+    fn count(&self) -> EngineResult<u64> {
         self.0.as_ref().map_or(Ok(0), |sketch| Ok(sketch.estimate()?.users))
     }
 

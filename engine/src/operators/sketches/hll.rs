@@ -13,14 +13,14 @@ use datasketches::hll::{HllSketch, HllType, HllUnion};
 use super::super::approx::counts_users;
 use super::super::bounds::{self, SIGMA};
 use super::super::external;
-use super::super::function::{Aggregate, Scalar, arguments, as_they_are, names, other_columns};
-use super::super::parts::{Answer, Part, PartGroups};
+use super::super::function::{Aggregate, Scalar, arguments, names, other_columns, unchanged_types};
+use super::super::group_state::{GroupState, Output, StateAccumulator};
 use super::super::values::{Values, must_be_bytes};
 use super::check_hll::check;
 use super::update::{Update, Value, rows};
-use super::{EXCHANGE, lg_k, must_be_lg_k, refused, sigmas, whole};
+use super::{EXCHANGE, lg_k, must_be_lg_k, refused, sigmas, to_estimate};
 use crate::users::Estimate;
-use crate::{Error, Result as Outcome};
+use crate::{Error, Result as EngineResult};
 
 const AGG: &str = "hll_sketch_agg";
 const UNION: &str = "hll_sketch_union_agg";
@@ -109,14 +109,14 @@ pub(super) fn agg() -> AggregateUDF {
             must_be_lg_k(AGG, types.get(1..).unwrap_or_default())?;
             counts_users(AGG, types).map(|()| DataType::LargeBinary)
         },
-        coerce: as_they_are,
+        coerce: unchanged_types,
         nothing: |args| {
             let lg_k = lg_k(AGG, args, DEFAULT_LG_K)?;
             if !(4..=21).contains(&lg_k) {
                 return plan_err!("{AGG}: lg_k must be from 4 to 21");
             }
             let empty = Registers::open(lg_k).map_err(external)?;
-            Ok(PartGroups::new(AGG, empty, Answer::Value, rows::<Registers>))
+            Ok(StateAccumulator::new(AGG, empty, Output::Value, rows::<Registers>))
         },
         default: |_| Ok(ScalarValue::LargeBinary(None)),
     })
@@ -134,8 +134,8 @@ pub(super) fn union() -> AggregateUDF {
             }
             _ => plan_err!("{UNION} takes one argument, not {}", types.len()),
         },
-        coerce: as_they_are,
-        nothing: |_| Ok(PartGroups::merging(UNION, Registers::default(), Answer::Value)),
+        coerce: unchanged_types,
+        nothing: |_| Ok(StateAccumulator::merging(UNION, Registers::default(), Output::Value)),
         default: |_| Ok(ScalarValue::LargeBinary(None)),
     })
 }
@@ -156,7 +156,7 @@ pub(super) fn estimate() -> ScalarUDF {
             let [column] = columns else { return Err(other_columns()) };
             let mut sketches = Values::of(column, read)?;
             let count = |row| Ok(sketches.get(row)?.map(|sketch| sketch.estimate().round() as i64));
-            Ok(Arc::new((0..column.len()).map(count).collect::<Outcome<Int64Array>>()?))
+            Ok(Arc::new((0..column.len()).map(count).collect::<EngineResult<Int64Array>>()?))
         },
     })
 }
@@ -174,15 +174,15 @@ pub(super) fn bounds() -> ScalarUDF {
 
 pub(super) fn within(sketch: &HllSketch, sigma: u8) -> Estimate {
     let sigma = sigmas(sigma);
-    whole(sketch.lower_bound(sigma), sketch.estimate(), sketch.upper_bound(sigma))
+    to_estimate(sketch.lower_bound(sigma), sketch.estimate(), sketch.upper_bound(sigma))
 }
 
-fn open(lg_k: u8) -> Outcome<HllUnion> {
+fn open(lg_k: u8) -> EngineResult<HllUnion> {
     HllUnion::new(lg_k).map_err(refused)
 }
 
 /// Reads a sketch of any engine.
-pub(super) fn read(bytes: &[u8]) -> Outcome<HllSketch> {
+pub(super) fn read(bytes: &[u8]) -> EngineResult<HllSketch> {
     check(bytes)?;
     HllSketch::deserialize(bytes).map_err(refused)
 }
@@ -197,17 +197,17 @@ impl Registers {
     ///
     /// # Errors
     /// When lg_k is outside 4..=21.
-    pub(super) fn open(lg_k: u8) -> Outcome<Self> {
+    pub(super) fn open(lg_k: u8) -> EngineResult<Self> {
         Ok(Self(Some(open(lg_k)?)))
     }
 }
 
-impl Part for Registers {
-    fn fresh(&self) -> Self {
+impl GroupState for Registers {
+    fn new_empty(&self) -> Self {
         Self(self.0.clone())
     }
 
-    fn merge(&mut self, bytes: &[u8]) -> Outcome<()> {
+    fn merge(&mut self, bytes: &[u8]) -> EngineResult<()> {
         let sketch = read(bytes)?;
         let theirs = sketch.lg_config_k();
         let union = match &mut self.0 {
@@ -224,14 +224,14 @@ impl Part for Registers {
         Ok(())
     }
 
-    fn write(&self, bytes: &mut Vec<u8>) -> Outcome<()> {
+    fn write(&self, bytes: &mut Vec<u8>) -> EngineResult<()> {
         if let Some(union) = &self.0 {
             bytes.extend(settled(union.to_sketch(HllType::Hll8).serialize()));
         }
         Ok(())
     }
 
-    fn count(&self) -> Outcome<u64> {
+    fn count(&self) -> EngineResult<u64> {
         Ok(self.0.as_ref().map_or(0, |union| union.estimate().round() as u64))
     }
 
@@ -241,7 +241,7 @@ impl Part for Registers {
 }
 
 impl Update for Registers {
-    fn update(&mut self, value: Value<'_>) -> Outcome<()> {
+    fn update(&mut self, value: Value<'_>) -> EngineResult<()> {
         if let Some(union) = &mut self.0 {
             union.update_value(value);
         }

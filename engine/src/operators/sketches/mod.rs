@@ -60,7 +60,7 @@ fn sigmas(sigma: u8) -> NumStdDev {
 }
 
 /// An estimate in whole users; its interval is rounded outward.
-fn whole(low: f64, estimate: f64, high: f64) -> Estimate {
+fn to_estimate(low: f64, estimate: f64, high: f64) -> Estimate {
     Estimate { users: estimate.round() as u64, low: low.floor() as u64, high: high.ceil() as u64 }
 }
 

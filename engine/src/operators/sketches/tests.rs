@@ -4,7 +4,7 @@ use datasketches::hll::{HllSketch, HllType};
 use datasketches::theta::ThetaSketchBuilder;
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
-use super::super::parts::Part;
+use super::super::group_state::GroupState;
 use super::hll::Registers;
 use super::theta::Hashes;
 use super::update::{Update, Value};
@@ -108,13 +108,13 @@ proptest! {
             parts.1.write(&mut bytes.1).unwrap();
             bytes
         };
-        let whole = written(&filled(&values));
-        prop_assert_eq!(&written(&filled(&turned)), &whole);
+        let combined = written(&filled(&values));
+        prop_assert_eq!(&written(&filled(&turned)), &combined);
         let mut merged = filled(first);
         let other = written(&filled(second));
         merged.0.merge(&other.0).unwrap();
         merged.1.merge(&other.1).unwrap();
-        prop_assert_eq!(written(&merged), whole);
+        prop_assert_eq!(written(&merged), combined);
     }
 }
 

@@ -15,13 +15,13 @@ use datasketches::theta::{
 
 use super::super::approx::counts_users;
 use super::super::bounds::{self, SIGMA};
-use super::super::function::{Aggregate, Scalar, arguments, as_they_are, names, other_columns};
-use super::super::parts::{Answer, Part, PartGroups};
+use super::super::function::{Aggregate, Scalar, arguments, names, other_columns, unchanged_types};
+use super::super::group_state::{GroupState, Output, StateAccumulator};
 use super::super::values::{Values, must_be_bytes};
 use super::update::{Update, Value, rows};
-use super::{EXCHANGE, lg_k, must_be_lg_k, refused, sigmas, whole};
+use super::{EXCHANGE, lg_k, must_be_lg_k, refused, sigmas, to_estimate};
 use crate::users::Estimate;
-use crate::{Error, Result as Outcome};
+use crate::{Error, Result as EngineResult};
 
 const AGG: &str = "theta_sketch_agg";
 const UNION: &str = "theta_sketch_union_agg";
@@ -111,10 +111,10 @@ pub(super) fn agg() -> AggregateUDF {
             must_be_lg_k(AGG, types.get(1..).unwrap_or_default())?;
             counts_users(AGG, types).map(|()| DataType::LargeBinary)
         },
-        coerce: as_they_are,
+        coerce: unchanged_types,
         nothing: |args| {
             let empty = Hashes::new(checked(AGG, lg_k(AGG, args, DEFAULT_LG_K)?)?);
-            Ok(PartGroups::new(AGG, empty, Answer::Value, rows::<Hashes>))
+            Ok(StateAccumulator::new(AGG, empty, Output::Value, rows::<Hashes>))
         },
         default: |_| Ok(ScalarValue::LargeBinary(None)),
     })
@@ -133,10 +133,10 @@ pub(super) fn union() -> AggregateUDF {
             }
             [] => plan_err!("{UNION} takes one or two arguments"),
         },
-        coerce: as_they_are,
+        coerce: unchanged_types,
         nothing: |args| {
             let empty = Hashes::new(checked(UNION, lg_k(UNION, args, DEFAULT_LG_K)?)?);
-            Ok(PartGroups::merging(UNION, empty, Answer::Value))
+            Ok(StateAccumulator::merging(UNION, empty, Output::Value))
         },
         default: |_| Ok(ScalarValue::LargeBinary(None)),
     })
@@ -165,7 +165,7 @@ pub(super) fn estimate() -> ScalarUDF {
             let [column] = columns else { return Err(other_columns()) };
             let mut sketches = Values::of(column, read)?;
             let count = |row| Ok(sketches.get(row)?.map(|sketch| sketch.estimate().round() as i64));
-            Ok(Arc::new((0..column.len()).map(count).collect::<Outcome<Int64Array>>()?))
+            Ok(Arc::new((0..column.len()).map(count).collect::<EngineResult<Int64Array>>()?))
         },
     })
 }
@@ -183,12 +183,12 @@ pub(super) fn bounds() -> ScalarUDF {
 
 pub(super) fn within(sketch: &CompactThetaSketch, sigma: u8) -> Estimate {
     let sigma = sigmas(sigma);
-    whole(sketch.lower_bound(sigma), sketch.estimate(), sketch.upper_bound(sigma))
+    to_estimate(sketch.lower_bound(sigma), sketch.estimate(), sketch.upper_bound(sigma))
 }
 
 /// Reads a sketch of any engine, and checks what the crate does not: its length, that the hashes
 /// are different, and that they are in order where it says so.
-pub(super) fn read(bytes: &[u8]) -> Outcome<CompactThetaSketch> {
+pub(super) fn read(bytes: &[u8]) -> EngineResult<CompactThetaSketch> {
     let broken = |why| Error::input(format!("not a sketch of Apache DataSketches: {why}"));
     let sketch = CompactThetaSketch::deserialize(bytes).map_err(refused)?;
     let longs = usize::from(bytes.first().copied().unwrap_or(0));
@@ -216,7 +216,7 @@ pub(super) fn written(sketch: &CompactThetaSketch) -> Vec<u8> {
 }
 
 /// A union of at most 2^lg_k hashes.
-pub(super) fn open(lg_k: u8) -> Outcome<ThetaUnion> {
+pub(super) fn open(lg_k: u8) -> EngineResult<ThetaUnion> {
     ThetaUnionBuilder::default().lg_k(lg_k).build().map_err(refused)
 }
 
@@ -235,7 +235,7 @@ impl Hashes {
 
     /// All of it in one sketch. A union keeps exactly the 2^lg_k smallest hashes, whatever came
     /// first; a sketch that is still growing has some more.
-    fn sketch(&self) -> Outcome<CompactThetaSketch> {
+    fn sketch(&self) -> EngineResult<CompactThetaSketch> {
         let mut all = open(self.lg_k)?;
         match (&self.own, &self.others) {
             (None, Some(others)) => return Ok(others.to_sketch(true)),
@@ -250,12 +250,12 @@ impl Hashes {
     }
 }
 
-impl Part for Hashes {
-    fn fresh(&self) -> Self {
+impl GroupState for Hashes {
+    fn new_empty(&self) -> Self {
         Self::new(self.lg_k)
     }
 
-    fn merge(&mut self, bytes: &[u8]) -> Outcome<()> {
+    fn merge(&mut self, bytes: &[u8]) -> EngineResult<()> {
         let sketch = read(bytes)?;
         let others = match &mut self.others {
             Some(others) => others,
@@ -264,12 +264,12 @@ impl Part for Hashes {
         others.update(&sketch).map_err(refused)
     }
 
-    fn write(&self, bytes: &mut Vec<u8>) -> Outcome<()> {
+    fn write(&self, bytes: &mut Vec<u8>) -> EngineResult<()> {
         bytes.extend(written(&self.sketch()?));
         Ok(())
     }
 
-    fn count(&self) -> Outcome<u64> {
+    fn count(&self) -> EngineResult<u64> {
         Ok(self.sketch()?.estimate().round() as u64)
     }
 
@@ -280,7 +280,7 @@ impl Part for Hashes {
 }
 
 impl Update for Hashes {
-    fn update(&mut self, value: Value<'_>) -> Outcome<()> {
+    fn update(&mut self, value: Value<'_>) -> EngineResult<()> {
         let own = match &mut self.own {
             Some(own) => own,
             none => {

@@ -1,4 +1,4 @@
-//! Rows that are hashed into sketches.
+//! Hashes rows into sketches.
 
 use std::hash::{Hash, Hasher};
 
@@ -7,12 +7,12 @@ use arrow::buffer::NullBuffer;
 use datasketches::hash::value::raw_bytes::from_slice;
 
 use super::super::column::{any_keys, counted};
-use super::super::parts::{Part, Parts, Rows};
-use crate::events::Users;
+use super::super::group_state::{GroupState, GroupStates, RowFunctions};
+use crate::events::UserKeys;
 use crate::{Error, Result};
 
 /// A part that takes in values.
-pub(super) trait Update: Part {
+pub(super) trait Update: GroupState {
     /// Takes in a value.
     fn update(&mut self, value: Value<'_>) -> Result<()>;
 }
@@ -34,18 +34,18 @@ impl Hash for Value<'_> {
 }
 
 /// How the rows of a column of values come in.
-pub(super) fn rows<P: Update>() -> Rows<P> {
-    Rows { add: add::<P>, each: each::<P> }
+pub(super) fn rows<P: Update>() -> RowFunctions<P> {
+    RowFunctions { add: add::<P>, each: each::<P> }
 }
 
 fn add<P: Update>(
-    parts: &mut Parts<P>,
+    states: &mut GroupStates<P>,
     columns: &[ArrayRef],
     groups: &[usize],
     filter: Option<&BooleanArray>,
 ) -> Result<()> {
     for_each(columns, filter, |row, value| match value {
-        Some(value) => parts.part(groups[row]).update(value),
+        Some(value) => states.state_mut(groups[row]).update(value),
         None => Ok(()),
     })
 }
@@ -61,9 +61,9 @@ fn each<P: Update>(
             give(None);
             return Ok(());
         };
-        let mut part = empty.fresh();
-        part.update(value)?;
-        give(Some(&part));
+        let mut state = empty.new_empty();
+        state.update(value)?;
+        give(Some(&state));
         Ok(())
     })
 }
@@ -84,14 +84,14 @@ fn for_each(
         return rows.try_for_each(|row| each(row, None));
     }
     match any_keys(column)? {
-        Users::Ints(ints) => {
+        UserKeys::Ints(ints) => {
             rows.try_for_each(|row| each(row, counts(row).then(|| Value::Int(ints[row]))))
         }
-        Users::Text(texts) => rows.try_for_each(|row| {
+        UserKeys::Text(texts) => rows.try_for_each(|row| {
             let bytes = if counts(row) { texts.value(row).as_bytes() } else { &[] };
             each(row, (!bytes.is_empty()).then_some(Value::Bytes(bytes)))
         }),
-        Users::Binary(values) => rows.try_for_each(|row| {
+        UserKeys::Binary(values) => rows.try_for_each(|row| {
             let bytes = if counts(row) { values.value(row) } else { &[] };
             each(row, (!bytes.is_empty()).then_some(Value::Bytes(bytes)))
         }),

@@ -1,4 +1,5 @@
-//! `rollup_distinct(people)`: how many different people, exactly.
+//! `rollup_distinct(users)`: the number of distinct users in rows of the store and of events,
+//! exactly.
 
 use std::sync::Arc;
 
@@ -16,11 +17,11 @@ use datafusion::scalar::ScalarValue;
 
 use super::super::column::counted;
 use super::super::group_sets::GroupSets;
-use super::super::single::{Peek, Single};
+use super::super::single_group::{EvaluateGroup, SingleGroup};
 use super::super::{exact_state, external, state};
-use super::{People, Who, people_type};
-use crate::users::{Key, Numbering};
-use crate::{Error, Result as Outcome};
+use super::{RowUsers, UserColumn, stored_users_type};
+use crate::users::{IdDictionary, Key};
+use crate::{Error, Result as EngineResult};
 
 const NAME: &str = "rollup_distinct";
 
@@ -46,7 +47,7 @@ impl AggregateUDFImpl for RollupDistinct {
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         match arguments {
-            [people] if *people == people_type() => Ok(DataType::Int64),
+            [people] if *people == stored_users_type() => Ok(DataType::Int64),
             _ => plan_err!("{NAME} only counts rows of the store"),
         }
     }
@@ -66,7 +67,7 @@ impl AggregateUDFImpl for RollupDistinct {
     fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
         let mut groups = Groups::default();
         groups.grow(1);
-        Ok(Box::new(Single::new(groups)))
+        Ok(Box::new(SingleGroup::new(groups)))
     }
 
     fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
@@ -87,41 +88,48 @@ impl AggregateUDFImpl for RollupDistinct {
 }
 
 /// The groups of one accumulator: keys that are their own numbers, and numbers that the store
-/// gave. These are different people, so their counts add.
+/// assigned. These are disjoint users, so their counts add.
 #[derive(Debug, Default)]
 pub(in crate::operators) struct Groups {
-    own: GroupSets,
-    given: GroupSets,
+    by_key: GroupSets,
+    assigned: GroupSets,
 }
 
 impl Groups {
-    fn add(&mut self, group: usize, (given, who): (bool, Who<'_>)) -> Outcome<()> {
-        let sets = if given { &mut self.given } else { &mut self.own };
-        match who {
-            Who::Stored(set) => sets.insert_stored(group, set),
-            Who::One(number) => sets.insert(group, Key::Int(i64::from(number))),
+    fn add(
+        &mut self,
+        group: usize,
+        (assigned, users_of_row): (bool, RowUsers<'_>),
+    ) -> EngineResult<()> {
+        let sets = if assigned { &mut self.assigned } else { &mut self.by_key };
+        match users_of_row {
+            RowUsers::Stored(set) => sets.insert_stored(group, set),
+            RowUsers::One(number) => sets.insert(group, Key::Int(i64::from(number))),
         }
     }
 
     /// Adds the state of a group: the length of the state of its own numbers in 8 bytes, that
     /// state, and the state of the others.
-    fn merge(&mut self, group: usize, bytes: &[u8]) -> Outcome<()> {
+    fn merge(&mut self, group: usize, bytes: &[u8]) -> EngineResult<()> {
         let cut = || Error::input("it is truncated");
         let (length, rest) = bytes.split_first_chunk().ok_or_else(cut)?;
         let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| cut())?;
-        let (own, given) = rest.split_at_checked(length).ok_or_else(cut)?;
-        exact_state::read(own, &mut self.own, group)?;
-        exact_state::read(given, &mut self.given, group)
+        let (by_key, assigned) = rest.split_at_checked(length).ok_or_else(cut)?;
+        exact_state::read(by_key, &mut self.by_key, group)?;
+        exact_state::read(assigned, &mut self.assigned, group)
     }
 
-    fn tidy(&mut self) -> Result<()> {
-        self.own.tidy().and_then(|()| self.given.tidy()).map_err(external)
+    fn drop_unused_keys(&mut self) -> Result<()> {
+        self.by_key
+            .drop_unused_keys()
+            .and_then(|()| self.assigned.drop_unused_keys())
+            .map_err(external)
     }
 
     /// What `size` must be, counted from scratch.
     #[cfg(test)]
     pub(in crate::operators) fn recount(&self) -> usize {
-        self.own.recount() + self.given.recount()
+        self.by_key.recount() + self.assigned.recount()
     }
 }
 
@@ -135,7 +143,7 @@ impl GroupsAccumulator for Groups {
     ) -> Result<()> {
         self.grow(total_num_groups);
         let Some(array) = values.first() else { return Ok(()) };
-        let people = People::of(array).map_err(external)?;
+        let people = UserColumn::of(array).map_err(external)?;
         let counted = counted(array, opt_filter);
         for (row, group) in group_indices.iter().enumerate() {
             if counted.as_ref().is_none_or(|counted| counted.is_valid(row)) {
@@ -161,28 +169,32 @@ impl GroupsAccumulator for Groups {
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        let (own, given) = (self.own.take(emit_to), self.given.take(emit_to));
-        self.tidy()?;
-        let both = own.iter().zip(&given).map(|(own, given)| (own.len() + given.len()) as i64);
+        let (by_key, assigned) = (self.by_key.take(emit_to), self.assigned.take(emit_to));
+        self.drop_unused_keys()?;
+        let both = by_key
+            .iter()
+            .zip(&assigned)
+            .map(|(by_key, assigned)| (by_key.len() + assigned.len()) as i64);
         Ok(Arc::new(both.collect::<Int64Array>()))
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
-        let (own, given) = (self.own.take(emit_to), self.given.take(emit_to));
-        let keys = [&self.own, &self.given].map(|sets| sets.numbering().map(Numbering::keys));
-        let mut writer = state::Writer::new(own.len());
-        for (own, given) in own.into_iter().zip(given) {
+        let (by_key, assigned) = (self.by_key.take(emit_to), self.assigned.take(emit_to));
+        let keys =
+            [&self.by_key, &self.assigned].map(|sets| sets.dictionary().map(IdDictionary::keys));
+        let mut writer = state::Writer::new(by_key.len());
+        for (by_key, assigned) in by_key.into_iter().zip(assigned) {
             let bytes = writer.bytes();
             let at = bytes.len();
             bytes.extend(0u64.to_le_bytes());
-            exact_state::write(&own, keys[0].as_ref(), bytes).map_err(external)?;
+            exact_state::write(&by_key, keys[0].as_ref(), bytes).map_err(external)?;
             let length = (bytes.len() - at - size_of::<u64>()) as u64;
             bytes[at..at + size_of::<u64>()].copy_from_slice(&length.to_le_bytes());
-            exact_state::write(&given, keys[1].as_ref(), bytes).map_err(external)?;
+            exact_state::write(&assigned, keys[1].as_ref(), bytes).map_err(external)?;
             writer.end();
         }
         drop(keys);
-        self.tidy()?;
+        self.drop_unused_keys()?;
         writer.finish()
     }
 
@@ -198,18 +210,18 @@ impl GroupsAccumulator for Groups {
     }
 
     fn size(&self) -> usize {
-        self.own.size() + self.given.size()
+        self.by_key.size() + self.assigned.size()
     }
 }
 
-impl Peek for Groups {
+impl EvaluateGroup for Groups {
     fn grow(&mut self, groups: usize) {
-        self.own.grow(groups);
-        self.given.grow(groups);
+        self.by_key.grow(groups);
+        self.assigned.grow(groups);
     }
 
-    fn peek(&self, group: usize) -> Result<ScalarValue> {
-        let count = self.own.count(group) + self.given.count(group);
+    fn evaluate_group(&self, group: usize) -> Result<ScalarValue> {
+        let count = self.by_key.count(group) + self.assigned.count(group);
         Ok(ScalarValue::Int64(Some(count as i64)))
     }
 }

@@ -1,10 +1,10 @@
-//! `COUNT(DISTINCT user)` over rows of the roll-up, and over rows of events beside them.
+//! `COUNT(DISTINCT user)` over rows of the roll-up and rows of events together.
 //!
-//! A rewritten query has a column of *people* in the place of the column of user keys: in a row of
-//! the roll-up it is a stored set ([`stored_people`]), in a row of events the number that the store
-//! has for its user ([`store_number`]). [`rollup_distinct`] counts everybody in such rows.
+//! In a rewritten query, a column of this type replaces the column of user keys: in a row of the
+//! roll-up it holds a stored set ([`stored_users`]), in a row of events the id of its user in the
+//! store ([`store_number`]). [`rollup_distinct`] counts the users in such rows.
 //!
-//! None of this is registered: people exist inside of plans only.
+//! These functions are not registered: they exist only inside plans.
 
 mod distinct;
 mod number;
@@ -24,58 +24,59 @@ use arrow::datatypes::{DataType, Field, Fields, UInt32Type};
 pub use distinct::rollup_distinct;
 pub use number::store_number;
 
-use crate::store::FIRST_GIVEN;
+use crate::store::FIRST_ASSIGNED_SHARD;
 use crate::{Error, Result};
 
 static FIELDS: LazyLock<Fields> = LazyLock::new(|| {
     Fields::from(vec![
-        // Whether the store gave the numbers, or they are the keys: these are different people.
+        // Whether the ids were assigned by the store, or are the keys: these are disjoint users.
         Field::new("given", DataType::Boolean, true),
         Field::new("users", DataType::BinaryView, true),
         Field::new("number", DataType::UInt32, true),
     ])
 });
 
-/// The type of a column of people. A row has `users` or a `number`; NULL is nobody.
-pub fn people_type() -> DataType {
+/// The type of a column of users. A row has `users` or a `number`; NULL is no user.
+pub fn stored_users_type() -> DataType {
     DataType::Struct(FIELDS.clone())
 }
 
-/// Rows of the roll-up as people: the stored sets, and the shards that they are of.
+/// Rows of the roll-up as such a column: the stored sets, and their shards.
 ///
 /// # Errors
 /// When the columns differ in length.
-pub fn stored_people(shards: &Int32Array, users: &BinaryViewArray) -> Result<ArrayRef> {
-    let first = FIRST_GIVEN as i32; // 4096
-    let given: BooleanArray = shards.values().iter().map(|shard| Some(*shard >= first)).collect();
+pub fn stored_users(shards: &Int32Array, users: &BinaryViewArray) -> Result<ArrayRef> {
+    let first = FIRST_ASSIGNED_SHARD as i32; // 4096
+    let assigned: BooleanArray =
+        shards.values().iter().map(|shard| Some(*shard >= first)).collect();
     let numbers = new_null_array(&DataType::UInt32, users.len());
-    let columns = vec![Arc::new(given) as ArrayRef, Arc::new(users.clone()), numbers];
+    let columns = vec![Arc::new(assigned) as ArrayRef, Arc::new(users.clone()), numbers];
     Ok(Arc::new(StructArray::try_new(FIELDS.clone(), columns, None)?))
 }
 
-/// A column of people.
-struct People<'a> {
-    given: &'a BooleanArray,
+/// A column of users.
+struct UserColumn<'a> {
+    assigned: &'a BooleanArray,
     users: &'a BinaryViewArray,
     numbers: &'a UInt32Array,
 }
 
 /// Who is in a row.
-enum Who<'a> {
+enum RowUsers<'a> {
     Stored(&'a [u8]),
     One(u32),
 }
 
-impl<'a> People<'a> {
-    /// People of one user each.
+impl<'a> UserColumn<'a> {
+    /// A column with one user per row.
     fn of_numbers(
-        given: BooleanArray,
+        assigned: BooleanArray,
         numbers: UInt32Array,
-        nobody: Option<NullBuffer>,
+        empty_state: Option<NullBuffer>,
     ) -> Result<ArrayRef> {
         let users = new_null_array(&DataType::BinaryView, numbers.len());
-        let columns = vec![Arc::new(given) as ArrayRef, users, Arc::new(numbers)];
-        Ok(Arc::new(StructArray::try_new(FIELDS.clone(), columns, nobody)?))
+        let columns = vec![Arc::new(assigned) as ArrayRef, users, Arc::new(numbers)];
+        Ok(Arc::new(StructArray::try_new(FIELDS.clone(), columns, empty_state)?))
     }
 
     fn of(array: &'a ArrayRef) -> Result<Self> {
@@ -84,21 +85,21 @@ impl<'a> People<'a> {
             Error::internal(format!("a column of type {found} cannot hold stored users"))
         };
         let columns = array.as_struct_opt().ok_or_else(other)?.columns();
-        let [given, users, numbers] = columns else { return Err(other()) };
+        let [assigned, users, numbers] = columns else { return Err(other()) };
         Ok(Self {
-            given: given.as_boolean_opt().ok_or_else(other)?,
+            assigned: assigned.as_boolean_opt().ok_or_else(other)?,
             users: users.as_binary_view_opt().ok_or_else(other)?,
             numbers: numbers.as_primitive_opt::<UInt32Type>().ok_or_else(other)?,
         })
     }
 
     /// Whether the store gave the numbers of a row that is not null, and who is in it.
-    fn row(&self, row: usize) -> (bool, Who<'a>) {
-        let who = if self.users.is_valid(row) {
-            Who::Stored(self.users.value(row))
+    fn row(&self, row: usize) -> (bool, RowUsers<'a>) {
+        let users_of_row = if self.users.is_valid(row) {
+            RowUsers::Stored(self.users.value(row))
         } else {
-            Who::One(self.numbers.value(row))
+            RowUsers::One(self.numbers.value(row))
         };
-        (self.given.value(row), who)
+        (self.assigned.value(row), users_of_row)
     }
 }

@@ -1,4 +1,4 @@
-//! `store_number(user)`: the user of a row of events as the store has it.
+//! `store_number(user)`: the id of an event's user in the store.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -14,15 +14,15 @@ use datafusion::logical_expr::{
 };
 
 use super::super::external;
-use super::{People, people_type};
-use crate::Result as Outcome;
-use crate::events::Users;
-use crate::store::{self, Store};
+use super::{UserColumn, stored_users_type};
+use crate::Result as EngineResult;
+use crate::events::UserKeys;
+use crate::store::{Store, StoredIds};
 use crate::users::Key;
 
 const NAME: &str = "store_number";
 
-/// The scalar function over one version of a store. Whoever the store does not know gets a number
+/// The scalar function over one version of a store. A user who is not in the store gets an id
 /// for as long as the function lives.
 pub fn store_number(store: Arc<Store>) -> ScalarUDF {
     let signature = Signature::any(1, Volatility::Immutable);
@@ -30,7 +30,7 @@ pub fn store_number(store: Arc<Store>) -> ScalarUDF {
         signature,
         store,
         loading: Mutex::default(),
-        people: OnceLock::new(),
+        ids: OnceLock::new(),
     })
 }
 
@@ -38,44 +38,44 @@ struct StoreNumber {
     signature: Signature,
     store: Arc<Store>,
     loading: Mutex<()>,
-    /// The numbering of the store, once a key was met that is not its own number.
-    people: OnceLock<store::People>,
+    /// The ids of the store, read when the first key needs one.
+    ids: OnceLock<StoredIds>,
 }
 
 impl StoreNumber {
-    fn people(&self) -> Outcome<&store::People> {
+    fn ids(&self) -> EngineResult<&StoredIds> {
         let _one = self.loading.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(people) = self.people.get() {
-            return Ok(people);
+        if let Some(ids) = self.ids.get() {
+            return Ok(ids);
         }
-        let people = self.store.people()?;
-        Ok(self.people.get_or_init(|| people))
+        let ids = self.store.stored_ids()?;
+        Ok(self.ids.get_or_init(|| ids))
     }
 
-    fn numbers(&self, users: &ArrayRef) -> Outcome<ArrayRef> {
+    fn numbers(&self, users: &ArrayRef) -> EngineResult<ArrayRef> {
         let nulls = users.logical_nulls().filter(|nulls| nulls.null_count() > 0);
-        let (mut numbers, mut given) = (vec![0; users.len()], vec![false; users.len()]);
-        let mut people = None;
+        let (mut numbers, mut assigned) = (vec![0; users.len()], vec![false; users.len()]);
+        let mut ids = None;
         let wanted = |row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
-        Users::of(users)?.for_each(wanted, |row, key| {
+        UserKeys::of(users)?.for_each(wanted, |row, key| {
             if let Key::Int(int) = key
                 && let Ok(number) = u32::try_from(int)
             {
                 numbers[row] = number;
                 return Ok(());
             }
-            let people = match people {
-                Some(people) => people,
-                None => *people.insert(self.people()?),
+            let ids = match ids {
+                Some(ids) => ids,
+                None => *ids.insert(self.ids()?),
             };
             let hash = key.hash();
-            let part = store::People::part_of(hash);
-            let place = people.part(part).number(0, key, hash)?;
-            (numbers[row], given[row]) = (store::People::number(part, place)?, true);
+            let part = StoredIds::part_of(hash);
+            let index = ids.part(part).id(0, key, hash)?;
+            (numbers[row], assigned[row]) = (StoredIds::id(part, index)?, true);
             Ok(())
         })?;
-        let given = BooleanArray::new(BooleanBuffer::from(given), None);
-        People::of_numbers(given, UInt32Array::from(numbers), nulls)
+        let assigned = BooleanArray::new(BooleanBuffer::from(assigned), None);
+        UserColumn::of_numbers(assigned, UInt32Array::from(numbers), nulls)
     }
 }
 
@@ -90,7 +90,7 @@ impl ScalarUDFImpl for StoreNumber {
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
         match arguments {
-            [user] if Users::form(user).is_some() => Ok(people_type()),
+            [user] if UserKeys::form(user).is_some() => Ok(stored_users_type()),
             _ => plan_err!("{NAME} takes a user key"),
         }
     }

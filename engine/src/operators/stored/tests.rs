@@ -13,8 +13,8 @@ use proptest::collection::{btree_set, vec};
 use proptest::prelude::{Strategy, any, prop_assert_eq, proptest};
 
 use super::distinct::Groups;
-use super::{People, stored_people};
-use crate::store::{FIRST_GIVEN, encode, shard_of};
+use super::{UserColumn, stored_users};
+use crate::store::{FIRST_ASSIGNED_SHARD, encode, shard_of};
 
 /// A row: its group, whether a filter lets it through, whether the store gave the numbers, who is
 /// in it, and whether they come as a stored set.
@@ -31,27 +31,27 @@ fn rows() -> impl Strategy<Value = Vec<Row>> {
         numbers.dedup();
         numbers
     });
-    let who = proptest::prop_oneof![4 => thin, 1 => full, 4 => far];
-    vec((0usize..5, any::<Option<bool>>(), any::<bool>(), who, any::<bool>()), 0..40)
+    let users_of_row = proptest::prop_oneof![4 => thin, 1 => full, 4 => far];
+    vec((0usize..5, any::<Option<bool>>(), any::<bool>(), users_of_row, any::<bool>()), 0..40)
 }
 
 fn people(rows: &[Row]) -> ArrayRef {
     let mut parts: Vec<ArrayRef> = Vec::new();
-    for (_, _, given, who, stored) in rows {
-        let first = if *given { FIRST_GIVEN } else { 0 };
+    for (_, _, assigned, users_of_row, stored) in rows {
+        let first = if *assigned { FIRST_ASSIGNED_SHARD } else { 0 };
         parts.push(if *stored {
-            let set = encode(who).unwrap();
+            let set = encode(users_of_row).unwrap();
             let shards = Int32Array::from(vec![first as i32]);
-            stored_people(&shards, &BinaryViewArray::from_iter_values([set])).unwrap()
+            stored_users(&shards, &BinaryViewArray::from_iter_values([set])).unwrap()
         } else {
-            let numbers = UInt32Array::from(vec![who[0]]);
-            People::of_numbers(BooleanArray::from(vec![*given]), numbers, None).unwrap()
+            let numbers = UInt32Array::from(vec![users_of_row[0]]);
+            UserColumn::of_numbers(BooleanArray::from(vec![*assigned]), numbers, None).unwrap()
         });
     }
     let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
     if parts.is_empty() {
-        let nobody = BinaryViewArray::from_iter_values(Vec::<Vec<u8>>::new());
-        return stored_people(&Int32Array::from(Vec::<i32>::new()), &nobody).unwrap();
+        let empty_state = BinaryViewArray::from_iter_values(Vec::<Vec<u8>>::new());
+        return stored_users(&Int32Array::from(Vec::<i32>::new()), &empty_state).unwrap();
     }
     concat(&parts).unwrap()
 }
@@ -68,50 +68,50 @@ fn counts(groups: &mut Groups, emit: EmitTo) -> Vec<i64> {
 
 proptest! {
     #[test]
-    fn everybody_is_counted_once(parts in vec(rows(), 1..4), filtered in any::<bool>(), skip in any::<bool>()) {
+    fn every_user_is_counted_once(parts in vec(rows(), 1..4), filtered in any::<bool>(), skip in any::<bool>()) {
         let mut expected = vec![HashSet::new(); 5];
-        let mut whole = Groups::default();
+        let mut combined = Groups::default();
         for part in &parts {
-            for (group, passes, given, who, stored) in part {
+            for (group, passes, assigned, users_of_row, stored) in part {
                 if !filtered || *passes == Some(true) {
-                    let who = if *stored { &who[..] } else { &who[..1] };
-                    expected[*group].extend(who.iter().map(|number| (*given, *number)));
+                    let users_of_row = if *stored { &users_of_row[..] } else { &users_of_row[..1] };
+                    expected[*group].extend(users_of_row.iter().map(|number| (*assigned, *number)));
                 }
             }
             let (array, groups, filter) = taken(part);
             let filter = filtered.then_some(&filter);
-            let mut half = Groups::default();
+            let mut partial = Groups::default();
             let states = if skip {
-                half.convert_to_state(&[array], filter).unwrap()
+                partial.convert_to_state(&[array], filter).unwrap()
             } else {
-                half.update_batch(&[array], &groups, filter, 5).unwrap();
-                prop_assert_eq!(half.size(), half.recount());
-                half.state(EmitTo::All).unwrap()
+                partial.update_batch(&[array], &groups, filter, 5).unwrap();
+                prop_assert_eq!(partial.size(), partial.recount());
+                partial.state(EmitTo::All).unwrap()
             };
             let places = if skip { groups } else { (0..5).collect() };
-            whole.merge_batch(&states, &places, 5).unwrap();
-            prop_assert_eq!(whole.size(), whole.recount());
+            combined.merge_batch(&states, &places, 5).unwrap();
+            prop_assert_eq!(combined.size(), combined.recount());
         }
         let expected: Vec<i64> = expected.iter().map(|set| set.len() as i64).collect();
-        let mut found = counts(&mut whole, EmitTo::First(2));
-        prop_assert_eq!(whole.size(), whole.recount());
-        found.extend(counts(&mut whole, EmitTo::All));
+        let mut found = counts(&mut combined, EmitTo::First(2));
+        prop_assert_eq!(combined.size(), combined.recount());
+        found.extend(counts(&mut combined, EmitTo::All));
         prop_assert_eq!(found, expected);
     }
 }
 
 #[test]
-fn many_groups_of_far_people_are_numbered_anew() {
+fn many_groups_of_sparse_users_get_new_ids() {
     let mut groups = Groups::default();
     let mut expected = Vec::new();
     for group in 0..400usize {
-        let mut who: Vec<u32> = (0..30u32)
+        let mut users_of_row: Vec<u32> = (0..30u32)
             .map(|at| 0xfff0_0000 | ((at * 7_919 + group as u32 * 31) & 0xf_ffff))
             .collect();
-        who.sort_unstable();
-        who.dedup();
-        expected.push(who.len() as i64);
-        let rows = [(group, None, group % 2 == 0, who, true)];
+        users_of_row.sort_unstable();
+        users_of_row.dedup();
+        expected.push(users_of_row.len() as i64);
+        let rows = [(group, None, group % 2 == 0, users_of_row, true)];
         let (array, places, _) = taken(&rows);
         groups.update_batch(&[array], &places, None, group + 1).unwrap();
     }
@@ -124,7 +124,7 @@ fn many_groups_of_far_people_are_numbered_anew() {
 #[test]
 fn broken_sets_and_states_are_errors() {
     let shards = Int32Array::from(vec![0]);
-    let array = stored_people(&shards, &BinaryViewArray::from_iter_values([b"nothing"])).unwrap();
+    let array = stored_users(&shards, &BinaryViewArray::from_iter_values([b"nothing"])).unwrap();
     let error = Groups::default().update_batch(&[array], &[0], None, 1).unwrap_err().to_string();
     assert!(error.contains("a stored set of users is corrupt"), "{error}");
     let state: ArrayRef =

@@ -1,30 +1,30 @@
-//! The stored form of a set. Equal sets have equal bytes, and what is read is checked byte by byte.
+//! The stored form of a set. Equal sets have equal bytes, and reading checks every byte.
 //!
 //! * Integers: Roaring's portable form, of 32 bits if all are below 2^32, else of 64: the number of
-//!   bitmaps, then the high half and the bitmap of each. Runs stand wherever they are smaller.
-//!   Nobody is the empty bitmap of 32 bits.
-//! * Numbers of a store: `HCB`, version 1, 16 bytes that name the numbering, then the form of 64
-//!   bits: high half 0 are integers, 1 the numbers that the store has given.
+//!   bitmaps, then the high half and the bitmap of each. Run containers are used wherever they are
+//!   smaller. The empty set is the empty bitmap of 32 bits.
+//! * Ids of a store: `HCB`, version 1, 16 bytes that identify the id space, then the form of 64
+//!   bits: high half 0 are integers, 1 the ids assigned by the store.
 //! * Keys: `HCK`, version 1, then every key as [`Key::write`] has it, in order.
 //!
-//! The portable forms do not say which of them they are. Both are tried; each accounts for every
-//! byte, so only one can be right.
+//! The two portable forms have no tag. Both are tried; each must use every byte, so at most one
+//! fits.
 
 use std::io::{self, Write};
 
 use roaring::{RoaringBitmap, RoaringTreemap};
 
 use super::keys::Keys;
-use super::{BEYOND, Bitmap, Members, Space};
+use super::{Bitmap, FIRST_STORE_ID, Members, Space};
 use crate::users::Key;
 use crate::{Error, Result};
 
-const NUMBERED: &[u8; 3] = b"HCB";
-const KEYS: &[u8; 3] = b"HCK";
+const INT_MAGIC: &[u8; 3] = b"HCB";
+const KEY_MAGIC: &[u8; 3] = b"HCK";
 const VERSION: u8 = 1;
 /// What a 32-bit bitmap begins with: all of it, or its low half where runs follow.
 const COOKIE: u32 = 12_346;
-const COOKIE_OF_RUNS: u16 = 12_347;
+const RUN_COOKIE: u16 = 12_347;
 
 impl Bitmap {
     /// Appends the stored form.
@@ -35,19 +35,21 @@ impl Bitmap {
         let failed = |cause: io::Error| Error::internal("cannot write a set").caused_by(cause);
         match &self.0 {
             Members::Numbers(Some(Space(name)), numbers) => {
-                bytes.extend(NUMBERED);
+                bytes.extend(INT_MAGIC);
                 bytes.push(VERSION);
                 bytes.extend(name);
                 write_wide(numbers, bytes).map_err(failed)
             }
-            Members::Numbers(None, numbers) if numbers.max().is_none_or(|max| max < BEYOND) => {
+            Members::Numbers(None, numbers)
+                if numbers.max().is_none_or(|max| max < FIRST_STORE_ID) =>
+            {
                 let small = numbers.bitmaps().map(|(_, bitmap)| bitmap).next();
                 write_one(small.unwrap_or(&RoaringBitmap::new()), bytes).map_err(failed)
             }
             Members::Numbers(None, numbers) => write_wide(numbers, bytes).map_err(failed),
             Members::Keys(keys) if keys.len() == 0 => Self::default().write(bytes),
             Members::Keys(keys) => {
-                bytes.extend(KEYS);
+                bytes.extend(KEY_MAGIC);
                 bytes.push(VERSION);
                 keys.iter().for_each(|key| key.write(bytes));
                 Ok(())
@@ -70,16 +72,16 @@ impl Bitmap {
     /// # Errors
     /// When the bytes are anything else.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        if let Some(rest) = bytes.strip_prefix(NUMBERED) {
+        if let Some(rest) = bytes.strip_prefix(INT_MAGIC) {
             let (name, rest) = versioned(rest)?
                 .split_first_chunk::<16>()
                 .ok_or_else(|| broken("the store id is truncated"))?;
             let numbers = read_wide(rest)
-                .filter(|numbers| numbers.max().is_none_or(|max| max < 2 * BEYOND))
+                .filter(|numbers| numbers.max().is_none_or(|max| max < 2 * FIRST_STORE_ID))
                 .ok_or_else(|| broken("the ids are truncated or corrupt"))?;
             return Ok(Self::of_numbers(Some(Space(*name)), numbers));
         }
-        if let Some(rest) = bytes.strip_prefix(KEYS) {
+        if let Some(rest) = bytes.strip_prefix(KEY_MAGIC) {
             return Ok(Self(Members::Keys(read_keys(versioned(rest)?)?)));
         }
         let narrow = read_narrow(bytes).map(Self::from);
@@ -150,21 +152,21 @@ fn read_wide(bytes: &[u8]) -> Option<RoaringTreemap> {
 /// The bitmap that the bytes begin with, and what is behind it.
 fn read_one(bytes: &[u8]) -> Option<(RoaringBitmap, &[u8])> {
     let cookie = u32::from_le_bytes(*bytes.first_chunk()?);
-    if cookie != COOKIE && cookie as u16 != COOKIE_OF_RUNS {
+    if cookie != COOKIE && cookie as u16 != RUN_COOKIE {
         return None;
     }
     let mut rest = bytes;
     let bitmap = RoaringBitmap::deserialize_from(&mut rest).ok()?;
     // The crate reads past lengths and offsets that are wrong; they would not be written so.
-    let mut same = Same(bytes);
+    let mut same = CompareWriter(bytes);
     bitmap.serialize_into(&mut same).ok()?;
     (same.0.len() == rest.len()).then_some((bitmap, rest))
 }
 
 /// Takes what is written, as long as it is what is expected.
-struct Same<'a>(&'a [u8]);
+struct CompareWriter<'a>(&'a [u8]);
 
-impl Write for Same<'_> {
+impl Write for CompareWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0 = self.0.strip_prefix(bytes).ok_or(io::ErrorKind::InvalidData)?;
         Ok(bytes.len())

@@ -7,13 +7,13 @@ use crate::users::Key;
 
 /// A key that owns its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Owned {
+enum OwnedKey {
     Int(i64),
     Wide(u128),
     Text(Box<[u8]>),
 }
 
-impl Owned {
+impl OwnedKey {
     fn of(key: Key<'_>) -> Self {
         match key {
             Key::Int(int) => Self::Int(int),
@@ -43,7 +43,7 @@ impl Owned {
 /// A set of keys.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Keys {
-    set: BTreeSet<Owned>,
+    set: BTreeSet<OwnedKey>,
     size: usize,
 }
 
@@ -55,13 +55,13 @@ impl PartialEq for Keys {
 
 impl<'a> FromIterator<Key<'a>> for Keys {
     fn from_iter<I: IntoIterator<Item = Key<'a>>>(keys: I) -> Self {
-        Self::of(keys.into_iter().map(Owned::of).collect())
+        Self::of(keys.into_iter().map(OwnedKey::of).collect())
     }
 }
 
 impl Keys {
-    fn of(set: BTreeSet<Owned>) -> Self {
-        let size = set.iter().map(Owned::size).sum();
+    fn of(set: BTreeSet<OwnedKey>) -> Self {
+        let size = set.iter().map(OwnedKey::size).sum();
         Self { set, size }
     }
 
@@ -70,12 +70,12 @@ impl Keys {
     }
 
     pub(super) fn contains(&self, key: Key<'_>) -> bool {
-        self.set.contains(&Owned::of(key))
+        self.set.contains(&OwnedKey::of(key))
     }
 
     /// The keys in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = Key<'_>> {
-        self.set.iter().map(Owned::key)
+        self.set.iter().map(OwnedKey::key)
     }
 
     pub(super) fn apply(self, operation: Operation, other: Self) -> Self {
@@ -91,15 +91,15 @@ impl Keys {
                 }
                 large
             }
-            Operation::And => self.kept(|key| other.set.contains(key)),
-            Operation::AndNot => self.kept(|key| !other.set.contains(key)),
+            Operation::And => self.retain_keys(|key| other.set.contains(key)),
+            Operation::AndNot => self.retain_keys(|key| !other.set.contains(key)),
             Operation::Xor => {
                 Self::of(self.set.symmetric_difference(&other.set).cloned().collect())
             }
         }
     }
 
-    fn kept(mut self, wanted: impl Fn(&Owned) -> bool) -> Self {
+    fn retain_keys(mut self, wanted: impl Fn(&OwnedKey) -> bool) -> Self {
         self.set.retain(wanted);
         Self::of(self.set)
     }
@@ -116,7 +116,7 @@ impl Keys {
     }
 
     pub(super) fn insert(&mut self, key: Key<'_>) {
-        let key = Owned::of(key);
+        let key = OwnedKey::of(key);
         let size = key.size();
         if self.set.insert(key) {
             self.size += size;
@@ -125,7 +125,7 @@ impl Keys {
 
     /// Adds a key behind all others; false if it belongs elsewhere.
     pub(super) fn push(&mut self, key: Key<'_>) -> bool {
-        let key = Owned::of(key);
+        let key = OwnedKey::of(key);
         if self.set.last().is_some_and(|last| *last >= key) {
             return false;
         }

@@ -1,16 +1,16 @@
-//! A set of users as a value: it knows whose numbers are in it, and its bytes say so.
+//! A set of users as a value. Its bytes say which kind of keys or ids it holds.
 //!
 //! | form | holds | bytes |
 //! |---|---|---|
 //! | integers | keys that are integers, by their 64 bits | Roaring portable, of 32 bits if that is enough |
-//! | numbered | integers below 2^32, and numbers that one store has given | `HCB`, version, [`Space`], Roaring |
+//! | numbered | integers below 2^32, and ids assigned by one store | `HCB`, version, [`Space`], Roaring |
 //! | keys | keys of any kind, themselves | `HCK`, version, the keys in order |
 //!
-//! An integer below 2^32 is its own number in every store, so the first two forms unite as long as
-//! nothing larger is in them. Everything else is another identity space: numbers of two stores, or
-//! numbers and keys, are never put together. Nobody is the same in all forms.
+//! An integer below 2^32 is stored as it is in every store, so sets of the first two forms can be
+//! combined unless they hold a larger integer. Other sets cannot: combining ids of two stores, or
+//! ids and keys, is an error. The empty set belongs to all forms.
 //!
-//! Equal sets have equal bytes, and reading checks every byte ([`bytes`]). The portable form is
+//! Equal sets have equal bytes, and reading checks every byte ([`bytes`]). The portable format is
 //! <https://github.com/RoaringBitmap/RoaringFormatSpec>.
 
 mod bytes;
@@ -28,9 +28,9 @@ use crate::{Error, Result};
 use keys::Keys;
 
 /// Numbers from here on are no numbers in the sense of a store.
-const BEYOND: u64 = 1 << 32;
+const FIRST_STORE_ID: u64 = 1 << 32;
 
-/// Names the numbering that a store's numbers belong to.
+/// Identifies the id space of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Space(pub [u8; 16]);
 
@@ -54,13 +54,13 @@ pub enum Operation {
     AndNot,
 }
 
-/// A set of users that knows its identity space.
+/// A set of users with its identity space.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bitmap(Members);
 
 #[derive(Clone, Debug, PartialEq)]
 enum Members {
-    /// Integers; with a space, those from [`BEYOND`] on are numbers of that store.
+    /// Integers; with a space, those from [`FIRST_STORE_ID`] on are numbers of that store.
     Numbers(Option<Space>, RoaringTreemap),
     Keys(Keys),
 }
@@ -105,7 +105,7 @@ impl Bitmap {
     }
 
     /// A set of numbers that a store has given.
-    pub fn of_given(space: Space, numbers: RoaringBitmap) -> Self {
+    pub fn of_store_ids(space: Space, numbers: RoaringBitmap) -> Self {
         Self::of_numbers(Some(space), RoaringTreemap::from_bitmaps([(1, numbers)]))
     }
 
@@ -114,7 +114,7 @@ impl Bitmap {
         if numbers.is_empty() {
             return Self::default();
         }
-        let space = space.filter(|_| numbers.max().is_some_and(|max| max >= BEYOND));
+        let space = space.filter(|_| numbers.max().is_some_and(|max| max >= FIRST_STORE_ID));
         Self(Members::Numbers(space, numbers))
     }
 
@@ -126,7 +126,7 @@ impl Bitmap {
         }
     }
 
-    /// Whether nobody is.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         match &self.0 {
             Members::Numbers(_, numbers) => numbers.is_empty(),
@@ -137,13 +137,15 @@ impl Bitmap {
     /// Whether a user is in it.
     ///
     /// # Errors
-    /// When only the store knows the number of this key.
+    /// When the id of this key is only in the store.
     pub fn contains(&self, key: Key<'_>) -> Result<bool> {
         match (&self.0, key) {
             (Members::Keys(keys), key) => Ok(keys.contains(key)),
             (Members::Numbers(None, numbers), Key::Int(int)) => Ok(numbers.contains(int as u64)),
             (Members::Numbers(None, _), _) => Ok(false),
-            (Members::Numbers(Some(_), numbers), Key::Int(int)) if (int as u64) < BEYOND => {
+            (Members::Numbers(Some(_), numbers), Key::Int(int))
+                if (int as u64) < FIRST_STORE_ID =>
+            {
                 Ok(numbers.contains(int as u64))
             }
             (Members::Numbers(Some(space), _), _) => Err(Error::input(
@@ -215,7 +217,7 @@ impl Bitmap {
     pub fn integers(&self) -> Result<Vec<i64>> {
         match &self.0 {
             Members::Numbers(None, numbers) => Ok(numbers.iter().map(|bits| bits as i64).collect()),
-            Members::Numbers(Some(space), _) => Err(nameless(space)),
+            Members::Numbers(Some(space), _) => Err(no_keys_error(space)),
             Members::Keys(keys) => keys
                 .iter()
                 .map(|key| match key {
@@ -236,7 +238,7 @@ impl Bitmap {
             Members::Numbers(None, _) => {
                 Ok(self.integers()?.iter().map(ToString::to_string).collect())
             }
-            Members::Numbers(Some(space), _) => Err(nameless(space)),
+            Members::Numbers(Some(space), _) => Err(no_keys_error(space)),
             Members::Keys(keys) => keys.iter().map(text).collect(),
         }
     }
@@ -248,7 +250,7 @@ impl Bitmap {
             Members::Numbers(_, numbers) => {
                 let size = |(_, bitmap): (u32, &RoaringBitmap)| {
                     let held = bitmap.statistics();
-                    // The crate tells its arrays of 2 bytes as of 4, and its bitsets in bits.
+                    // The crate counts array entries as 4 bytes instead of 2, and bitsets in bits.
                     NODE + held.n_containers as usize * CONTAINER
                         + held.n_bytes_array_containers as usize / 2
                         + held.n_bytes_run_containers as usize
@@ -261,7 +263,7 @@ impl Bitmap {
 
     /// The space that both belong to, if any.
     fn common(&self, other: &Self) -> Result<Option<Space>> {
-        let small = |numbers: &RoaringTreemap| numbers.max().is_none_or(|max| max < BEYOND);
+        let small = |numbers: &RoaringTreemap| numbers.max().is_none_or(|max| max < FIRST_STORE_ID);
         match (&self.0, &other.0) {
             (Members::Numbers(None, _), Members::Numbers(None, _)) => Ok(None),
             (Members::Numbers(Some(ours), _), Members::Numbers(Some(theirs), _)) => {
@@ -300,7 +302,7 @@ const NODE: usize = 48;
 const CONTAINER: usize = 40;
 const BITSET: usize = 8_192;
 
-fn nameless(space: &Space) -> Error {
+fn no_keys_error(space: &Space) -> Error {
     Error::input("this set contains ids assigned by a store, not user keys")
         .with("store", space)
         .with("help", "the table `users` of the store has the key of every id")

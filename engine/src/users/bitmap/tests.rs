@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use roaring::{RoaringBitmap, RoaringTreemap};
 
-use super::{BEYOND, Bitmap, Operation, Space};
+use super::{Bitmap, FIRST_STORE_ID, Operation, Space};
 use crate::users::Key;
 
 const OPERATIONS: [Operation; 4] =
     [Operation::And, Operation::Or, Operation::Xor, Operation::AndNot];
-const HERE: Space = Space([7; 16]);
+const STORE_ID: Space = Space([7; 16]);
 
 fn expected<T: Ord + Clone>(op: Operation, a: &BTreeSet<T>, b: &BTreeSet<T>) -> BTreeSet<T> {
     match op {
@@ -25,8 +25,8 @@ fn expected<T: Ord + Clone>(op: Operation, a: &BTreeSet<T>, b: &BTreeSet<T>) -> 
 fn integers() -> impl Strategy<Value = BTreeSet<u64>> {
     let far = proptest::collection::btree_set(any::<u64>(), 0..30);
     let near = proptest::collection::btree_set(0..300_000u64, 0..600);
-    let border = proptest::collection::btree_set(BEYOND - 40..BEYOND + 40, 0..40);
-    let dense = (0..BEYOND * 2, 1..9u64)
+    let border = proptest::collection::btree_set(FIRST_STORE_ID - 40..FIRST_STORE_ID + 40, 0..40);
+    let dense = (0..FIRST_STORE_ID * 2, 1..9u64)
         .prop_map(|(first, step)| (0..20_000).map(|at| first + at * step).collect());
     prop_oneof![far, near, border, dense]
 }
@@ -50,7 +50,7 @@ fn of_texts(set: &BTreeSet<String>) -> Bitmap {
 }
 
 fn given(numbers: impl IntoIterator<Item = u32>) -> Bitmap {
-    Bitmap::of_given(HERE, numbers.into_iter().collect())
+    Bitmap::of_store_ids(STORE_ID, numbers.into_iter().collect())
 }
 
 fn there_and_back(set: &Bitmap) -> Bitmap {
@@ -98,7 +98,7 @@ proptest! {
     }
 
     #[test]
-    fn numbers_of_a_store_keep_apart_from_integers(
+    fn ids_of_a_store_are_not_integers(
         a in proptest::collection::btree_set(0..200u32, 0..50),
         b in proptest::collection::btree_set(0..200u32, 0..50),
         small in proptest::collection::btree_set(0..200u64, 0..50),
@@ -149,14 +149,14 @@ proptest! {
 #[test]
 fn other_programs_read_and_write_the_portable_forms() {
     let small: RoaringBitmap = (5..70_000).step_by(3).collect();
-    let wide: RoaringTreemap = [0, 7, BEYOND * 3 + 1, u64::MAX].into_iter().collect();
+    let wide: RoaringTreemap = [0, 7, FIRST_STORE_ID * 3 + 1, u64::MAX].into_iter().collect();
     let (mut narrow, mut large) = (Vec::new(), Vec::new());
     small.serialize_into(&mut narrow).unwrap();
     wide.serialize_into(&mut large).unwrap();
     let read = Bitmap::from_bytes(&narrow).unwrap();
     assert_eq!((read.len(), read.to_bytes().unwrap()), (small.len(), narrow));
     let read = Bitmap::from_bytes(&large).unwrap();
-    assert_eq!(read.integers().unwrap(), [0, 7, (BEYOND * 3 + 1) as i64, -1]);
+    assert_eq!(read.integers().unwrap(), [0, 7, (FIRST_STORE_ID * 3 + 1) as i64, -1]);
     assert_eq!(read.to_bytes().unwrap(), large);
     // A 64-bit bitmap of small numbers is the set that the 32-bit one is.
     let mut large = Vec::new();
@@ -166,8 +166,8 @@ fn other_programs_read_and_write_the_portable_forms() {
 
 #[test]
 fn spaces_do_not_mix() {
-    let (one, far) = (given([1]), Bitmap::from_iter([BEYOND]));
-    let other = Bitmap::of_given(Space([9; 16]), [1].into_iter().collect());
+    let (one, far) = (given([1]), Bitmap::from_iter([FIRST_STORE_ID]));
+    let other = Bitmap::of_store_ids(Space([9; 16]), [1].into_iter().collect());
     let keys = Bitmap::of_keys([Key::Text(b"ann"), Key::Int(3)]);
     let small = Bitmap::from_iter([3]);
     for operation in OPERATIONS {
@@ -183,14 +183,14 @@ fn spaces_do_not_mix() {
         }
         // Nobody belongs everywhere.
         for set in [&one, &far, &keys] {
-            for nobody in [Bitmap::default(), Bitmap::of_keys([]), given([])] {
+            for empty in [Bitmap::default(), Bitmap::of_keys([]), given([])] {
                 let expected = if operation == Operation::And { 0 } else { set.len() };
-                let made = set.clone().apply(operation, nobody.clone()).unwrap();
+                let made = set.clone().apply(operation, empty.clone()).unwrap();
                 assert_eq!(
-                    (made.len(), set.count(operation, &nobody).unwrap()),
+                    (made.len(), set.count(operation, &empty).unwrap()),
                     (expected, expected)
                 );
-                assert_eq!(nobody.to_bytes().unwrap(), Bitmap::default().to_bytes().unwrap());
+                assert_eq!(empty.to_bytes().unwrap(), Bitmap::default().to_bytes().unwrap());
             }
         }
     }

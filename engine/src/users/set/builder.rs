@@ -1,24 +1,24 @@
-//! Fills a set fast: users wait in a tail until there are enough of them to be worth a visit.
+//! Fills a set fast: inserts are buffered in a tail and moved to the pages in batches.
 //!
-//! A set is often larger than a cache, and many are filled at once. Put in one by one, nearly
-//! every user would wait for memory; a tail is written in order, and when it is full everything
-//! in it goes to the pages of one set, most of which are then met more than once.
+//! A set is often larger than a cache, and many are filled at once. Inserting one by one would cost
+//! a cache miss for nearly every user. The tail is written sequentially; when it is full, all of it
+//! is moved to the pages of one set, most of which get several users at a time.
 
 use super::page::{Page, page_mut};
 use super::{Repr, UserSet, high, low};
 use crate::counting_sort::counting_sort;
 
 /// A list at most this long stays a list ...
-const LIST: usize = 1024;
+const MAX_LIST: usize = 1024;
 /// ... and a longer one too, while it has fewer users than this for each page up to its last.
-const PER_PAGE: usize = 4;
+const MIN_USERS_PER_PAGE: usize = 4;
 /// Room in a list that gets its first user.
-const FIRST: usize = 4;
+const INITIAL_CAPACITY: usize = 4;
 /// A tail behind pages takes at most this part of what they take: a visit then meets each of their
 /// cache lines about as often, however large the set is.
-const PART: usize = 8;
+const TAIL_SHARE: usize = 8;
 
-/// A [`UserSet`] in the making. It cannot tell who is in it until it is
+/// Builds a [`UserSet`]. It cannot be queried until it is
 /// [finished](Self::finish), and takes several times less time to fill for that.
 #[derive(Clone, Debug, Default)]
 pub struct SetBuilder {
@@ -32,32 +32,32 @@ impl SetBuilder {
     #[inline]
     pub fn push(&mut self, number: u32, heap: &mut usize) {
         if self.tail.len() == self.tail.capacity() {
-            self.make_room(heap);
+            self.grow_or_flush(heap);
         }
         self.tail.push(number);
     }
 
     #[cold]
-    fn make_room(&mut self, heap: &mut usize) {
+    fn grow_or_flush(&mut self, heap: &mut usize) {
         let before = self.size();
         if self.pages.is_empty() {
             self.tail.sort_unstable();
             self.tail.dedup();
             if self.tail.len() * 2 >= self.tail.capacity() {
                 let pages = self.tail.last().map_or(0, |last| high(*last));
-                if self.tail.len() <= LIST.max(pages * PER_PAGE) {
-                    let room = (self.tail.capacity() * 2).max(FIRST);
+                if self.tail.len() <= MAX_LIST.max(pages * MIN_USERS_PER_PAGE) {
+                    let room = (self.tail.capacity() * 2).max(INITIAL_CAPACITY);
                     self.tail.reserve_exact(room - self.tail.len());
                 } else {
                     self.pages.reserve_exact(pages + 1);
-                    self.put_away();
+                    self.flush_tail();
                 }
             }
         } else {
-            self.put_away();
+            self.flush_tail();
             let pages: usize = self.pages.iter().map(Page::size).sum();
             let room = self.tail.capacity() * 2;
-            if room * size_of::<u32>() <= pages / PART {
+            if room * size_of::<u32>() <= pages / TAIL_SHARE {
                 self.tail.reserve_exact(room);
             }
         }
@@ -66,7 +66,7 @@ impl SetBuilder {
 
     /// Empties the tail into the pages: sorted by page first, so that each page is met once and
     /// stays in the nearest cache meanwhile, unless there are more pages than users.
-    fn put_away(&mut self) {
+    fn flush_tail(&mut self) {
         let last = self.tail.iter().max().map_or(0, |number| high(*number));
         page_mut(&mut self.pages, last, &mut 0);
         if self.tail.len() < self.pages.len() {
@@ -83,7 +83,7 @@ impl SetBuilder {
         }
     }
 
-    /// Adds everybody of another set in the making.
+    /// Adds all users of another builder.
     pub fn absorb(&mut self, mut other: Self) {
         if self.pages.is_empty() {
             std::mem::swap(self, &mut other);
@@ -99,15 +99,15 @@ impl SetBuilder {
         }
     }
 
-    /// The set, with everybody in it once.
+    /// The finished set.
     pub fn finish(mut self) -> UserSet {
         if self.pages.is_empty() {
             self.tail.sort_unstable();
             self.tail.dedup();
             return UserSet(Repr::Few(self.tail));
         }
-        self.put_away();
-        self.pages.iter_mut().for_each(Page::settle);
+        self.flush_tail();
+        self.pages.iter_mut().for_each(Page::normalize);
         UserSet(Repr::Pages(self.pages))
     }
 
@@ -146,7 +146,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_pushed_is_in_the_set_once(a in numbers(), b in numbers()) {
+        fn each_pushed_user_is_in_the_set_once(a in numbers(), b in numbers()) {
             let set = filled(&a).finish();
             let expected: BTreeSet<u32> = a.iter().copied().collect();
             prop_assert_eq!(set.len() as usize, expected.len());
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn doubles_take_no_room() {
+    fn duplicates_take_no_memory() {
         let numbers: Vec<u32> = (0..100_000).map(|at| at % 10 * 7).collect();
         assert!(filled(&numbers).size() <= 128);
     }

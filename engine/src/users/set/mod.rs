@@ -1,11 +1,11 @@
-//! An exact set of user numbers, made to be filled fast.
+//! An exact set of user ids, made to be filled fast.
 //!
-//! A handful of users is a short sorted list. Beyond that the set is a list of pages, one for
-//! every 65,536 numbers: a page is a sorted list while it is thin and an 8 KiB bitset from then
-//! on. Filling a Roaring bitmap value by value costs several times as much, because it searches
-//! its containers for every value; the pages are found by index. That is why numbers should be
-//! dense (see [`Numbering`](super::Numbering)): a set takes up to 24 bytes for every page below
-//! its largest number, touched or not.
+//! A few users are a short sorted list. A larger set is a list of pages, one for every 65,536 ids:
+//! a page is a sorted list while it is sparse and an 8 KiB bitset from then on. Filling a Roaring
+//! bitmap value by value costs several times as much, because it searches its containers for every
+//! value; the pages are found by index. Ids should therefore be dense (see
+//! [`IdDictionary`](super::IdDictionary)): a set takes up to 24 bytes for every page below its
+//! largest id, used or not.
 
 mod builder;
 mod page;
@@ -18,8 +18,8 @@ pub use builder::SetBuilder;
 use page::{Page, WORDS, page_mut};
 
 /// A set with up to this many users is one sorted list.
-const FEW: usize = 16;
-/// Stands in the place of the length of a list where a bitset is written.
+const MAX_FEW: usize = 16;
+/// Written instead of the length of a list if a bitset follows.
 const BITSET: u16 = u16::MAX;
 
 /// An exact set of user numbers.
@@ -63,10 +63,10 @@ impl UserSet {
             Repr::Pages(pages) => page_mut(pages, high(number), heap).insert(low(number), heap),
             Repr::Few(few) => match few.binary_search(&number) {
                 Ok(_) => false,
-                Err(at) if few.len() < FEW => {
+                Err(at) if few.len() < MAX_FEW => {
                     if few.len() == few.capacity() {
                         let before = few.capacity();
-                        few.reserve_exact(before.clamp(2, FEW / 2).min(FEW - before));
+                        few.reserve_exact(before.clamp(2, MAX_FEW / 2).min(MAX_FEW - before));
                         *heap += (few.capacity() - before) * size_of::<u32>();
                     }
                     few.insert(at, number);
@@ -98,7 +98,7 @@ impl UserSet {
         }
     }
 
-    /// Whether nobody is in the set.
+    /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
         match &self.0 {
             Repr::Few(few) => few.is_empty(),
@@ -126,14 +126,14 @@ impl UserSet {
         }
     }
 
-    /// Appends the set to `bytes`: for every page that holds anybody its place (the high half of
+    /// Appends the set to `bytes`: for every page that is not empty its index (the high half of
     /// its numbers), its length and its list of low halves, all of 2 bytes, little-endian; or
     /// 65,535 instead of the length and the 8 KiB of the bitset. The empty set has no bytes.
     ///
     /// This is the form in which parts of one query travel; what is stored is Roaring.
     pub fn write(&self, bytes: &mut Vec<u8>) {
         let halves = |at: usize, length: u16| {
-            let [a, b] = (at as u16).to_le_bytes(); // a place is the high half of a number
+            let [a, b] = (at as u16).to_le_bytes(); // an index is the high half of an id
             let [c, d] = length.to_le_bytes();
             [a, b, c, d]
         };

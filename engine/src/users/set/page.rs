@@ -1,17 +1,17 @@
-//! A page: the users of one stretch of 65,536 numbers.
+//! A page of a set: the users with 65,536 consecutive ids.
 
 use std::hint::black_box;
 
 /// A page with up to this many users is a sorted list; a longer list is slower to fill.
-const LIST: usize = 256;
+const MAX_LIST: usize = 256;
 /// 64-bit words of a bitset page.
 pub(super) const WORDS: usize = 1024;
 /// Cache lines of a bitset page, of 64 bytes each.
 const LINES: usize = WORDS / 8;
 /// The list of a builder's page ends here, where it takes half as much as a bitset.
-const TAIL: usize = 2048;
+const MAX_BUILDER_LIST: usize = 2048;
 /// A list up to this long is sorted by comparing, a longer one by way of a bitset.
-const SHORT: usize = 96;
+const MAX_COMPARISON_SORT: usize = 96;
 
 /// A page of a set.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +22,7 @@ pub(super) enum Page {
     Bits(Box<[u64; WORDS]>),
 }
 
-/// The page at a place, made if there is none yet; `heap` grows by what the list of pages grows.
+/// The page of an index, created if there is none yet; `heap` grows by what the list of pages grows.
 #[inline]
 pub(super) fn page_mut<'a>(pages: &'a mut Vec<Page>, at: usize, heap: &mut usize) -> &'a mut Page {
     if at >= pages.len() {
@@ -46,7 +46,7 @@ impl Page {
             }
             Self::List(list) => match list.binary_search(&low) {
                 Ok(_) => false,
-                Err(at) if list.len() < LIST => {
+                Err(at) if list.len() < MAX_LIST => {
                     let before = list.capacity();
                     list.insert(at, low);
                     *heap += (list.capacity() - before) * size_of::<u16>();
@@ -66,7 +66,7 @@ impl Page {
     }
 
     /// Adds a user, who may be there already: the list of a page is then no longer sorted, until
-    /// [`settle`](Self::settle). A list that is full gets rid of its doubles before it grows.
+    /// [`normalize`](Self::normalize). A list that is full gets rid of its doubles before it grows.
     #[inline]
     pub(super) fn push(&mut self, low: u16, heap: &mut usize) {
         match self {
@@ -82,7 +82,7 @@ impl Page {
         loop {
             if let Self::Bits(bits) = self {
                 if lows.len() >= LINES / 2 {
-                    // A processor fetches lines that are read in order before it is asked to.
+                    // Sequential reads are prefetched by the processor.
                     black_box(bits.iter().step_by(WORDS / LINES).fold(0, |all, word| all | word));
                 }
                 return lows.for_each(|low| bits[usize::from(low >> 6)] |= 1 << (low & 63));
@@ -95,11 +95,11 @@ impl Page {
     #[cold]
     fn push_growing(&mut self, low: u16, heap: &mut usize) {
         let before = self.size();
-        self.settle();
+        self.normalize();
         match self {
             Self::Empty => *self = Self::List(Vec::with_capacity(16)),
             Self::List(list) if list.len() * 2 > list.capacity() => {
-                if list.capacity() < TAIL {
+                if list.capacity() < MAX_BUILDER_LIST {
                     list.reserve_exact(list.capacity() * 2 - list.len());
                 } else {
                     self.bits_mut();
@@ -111,7 +111,7 @@ impl Page {
         self.push(low, heap);
     }
 
-    /// Adds everybody of another page; neither has to be settled.
+    /// Adds all users of another page; neither has to be normalized.
     pub(super) fn absorb(&mut self, other: Self) {
         match (&mut *self, other) {
             (_, Self::Empty) => {}
@@ -130,9 +130,9 @@ impl Page {
     }
 
     /// Sorts a list that was [pushed](Self::push) to and leaves out its doubles.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn normalize(&mut self) {
         let Self::List(list) = self else { return };
-        if list.len() <= SHORT {
+        if list.len() <= MAX_COMPARISON_SORT {
             list.sort_unstable();
             list.dedup();
             return;

@@ -23,7 +23,7 @@ use std::ops::RangeInclusive;
 use self::registers::{Registers, word_count};
 use crate::{Error, Result};
 
-/// Precision when none is asked for: 16,384 registers in 13 KiB, 0.81 % standard error.
+/// Default precision: 16,384 registers in 13 KiB, 0.81 % standard error.
 pub const DEFAULT_PRECISION: u8 = 14;
 /// Supported precisions.
 pub const PRECISIONS: RangeInclusive<u8> = 4..=18;
@@ -31,7 +31,7 @@ pub const PRECISIONS: RangeInclusive<u8> = 4..=18;
 const MAGIC: [u8; 5] = [b'H', b'C', b'S', 1, 1];
 const HEADER: usize = MAGIC.len() + 2;
 /// Places in a list that gets its first hash.
-const FIRST: usize = 4;
+const INITIAL_CAPACITY: usize = 4;
 /// What a hash in the list takes on average: half of the places of a long list are for hashes
 /// that are in it already.
 const BYTES_PER_HASH: usize = 16;
@@ -91,10 +91,10 @@ impl Sketch {
     #[inline]
     pub fn insert_counting(&mut self, hash: u64, heap: &mut usize) {
         match &mut self.repr {
-            Repr::Registers(registers) => registers.raise(hash),
+            Repr::Registers(registers) => registers.insert_hash(hash),
             Repr::List(list) if list.len() < list.capacity() => list.push(hash),
             Repr::List(_) => {
-                self.make_room(heap);
+                self.grow(heap);
                 self.insert(hash);
             }
         }
@@ -115,7 +115,7 @@ impl Sketch {
             (Repr::Registers(ours), Repr::Registers(theirs)) => ours.merge(theirs),
             (Repr::List(ours), Repr::Registers(theirs)) => {
                 let mut registers = theirs.clone();
-                ours.iter().for_each(|hash| registers.raise(*hash));
+                ours.iter().for_each(|hash| registers.insert_hash(*hash));
                 self.repr = Repr::Registers(registers);
             }
             (_, Repr::List(theirs)) => theirs.iter().for_each(|hash| self.insert(*hash)),
@@ -137,7 +137,7 @@ impl Sketch {
     /// # Errors
     /// As `estimate`.
     pub fn within(&self, sigmas: f64) -> Result<Estimate> {
-        Ok(match &self.settled().repr {
+        Ok(match &self.normalized().repr {
             Repr::List(list) => {
                 let users = list.len() as u64;
                 Estimate { users, low: users, high: users }
@@ -166,7 +166,7 @@ impl Sketch {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         bytes.push(self.precision);
-        match &self.settled().repr {
+        match &self.normalized().repr {
             Repr::List(hashes) => {
                 bytes.push(0);
                 bytes.extend(hashes.iter().flat_map(|hash| hash.to_le_bytes()));
@@ -182,7 +182,7 @@ impl Sketch {
     /// Reads the stored form.
     ///
     /// # Errors
-    /// When the bytes are not a whole sketch of a version that this program knows.
+    /// When the bytes are not a complete sketch of a supported version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let bad = |what: &str| Error::input(format!("invalid user sketch: {what}"));
         let header = bytes.get(..HEADER).ok_or_else(|| bad("too short"))?;
@@ -224,14 +224,14 @@ impl Sketch {
 
     /// Makes room for another hash in a full list, which may become registers for that.
     #[cold]
-    fn make_room(&mut self, heap: &mut usize) {
+    fn grow(&mut self, heap: &mut usize) {
         let before = self.size();
-        self.settle();
+        self.normalize();
         let longest = 2 * self.longest_list();
         if let Repr::List(list) = &mut self.repr
             && list.len() * 2 >= list.capacity()
         {
-            let room = (list.capacity() * 2).max(FIRST).min(longest);
+            let room = (list.capacity() * 2).max(INITIAL_CAPACITY).min(longest);
             list.reserve_exact(room - list.len());
         }
         *heap = (*heap + self.size()).wrapping_sub(before);
@@ -240,26 +240,26 @@ impl Sketch {
     /// Brings a list into order, every hash once, and turns it into registers if it is longer
     /// than these. By the number of its hashes alone: equal sketches must have equal bytes,
     /// whatever they were made of.
-    fn settle(&mut self) {
+    fn normalize(&mut self) {
         let longest = self.longest_list();
         let Repr::List(list) = &mut self.repr else { return };
         list.sort_unstable();
         list.dedup();
         if list.len() > longest {
             let mut registers = Registers::new(self.precision);
-            list.iter().for_each(|hash| registers.raise(*hash));
+            list.iter().for_each(|hash| registers.insert_hash(*hash));
             self.repr = Repr::Registers(registers);
         }
     }
 
     /// The same sketch, settled.
-    fn settled(&self) -> Cow<'_, Self> {
+    fn normalized(&self) -> Cow<'_, Self> {
         match &self.repr {
             Repr::Registers(_) => Cow::Borrowed(self),
             Repr::List(_) => {
-                let mut settled = self.clone();
-                settled.settle();
-                Cow::Owned(settled)
+                let mut normalized = self.clone();
+                normalized.normalize();
+                Cow::Owned(normalized)
             }
         }
     }
@@ -334,16 +334,16 @@ mod tests {
         ) {
             let mut merged = sketch(precision, a.iter().copied());
             merged.merge(&sketch(precision, b.iter().copied())).unwrap();
-            let whole = sketch(precision, b.iter().chain(&a).copied());
+            let combined = sketch(precision, b.iter().chain(&a).copied());
             let distinct: HashSet<i64> = a.iter().chain(&b).copied().collect();
-            prop_assert_eq!(whole.estimate().unwrap(), merged.estimate().unwrap());
-            let bytes = whole.to_bytes();
+            prop_assert_eq!(combined.estimate().unwrap(), merged.estimate().unwrap());
+            let bytes = combined.to_bytes();
             prop_assert_eq!(&bytes, &merged.to_bytes());
             let back = Sketch::from_bytes(&bytes).unwrap();
-            prop_assert_eq!(back.estimate().unwrap(), whole.estimate().unwrap());
+            prop_assert_eq!(back.estimate().unwrap(), combined.estimate().unwrap());
             // As long as the list is smaller than the registers it counts exactly.
             let few = distinct.len() <= (1 << precision) / 20;
-            prop_assert!(!few || whole.estimate().unwrap().users == distinct.len() as u64);
+            prop_assert!(!few || combined.estimate().unwrap().users == distinct.len() as u64);
         }
     }
 }

@@ -1,9 +1,9 @@
-//! HyperLogLog++ registers that are fast to raise.
+//! HyperLogLog++ registers that are fast to update.
 //!
-//! Where a register stands and what raises it are those of the crate `hyperloglogplus`, which
-//! makes the estimate. Its registers come only one key at a time, behind its hashers; ours also
-//! know the smallest of them, so that most hashes are known to change nothing before any register
-//! is looked at: with 60 users to a register, seven of eight.
+//! The layout of the registers and the update rule are those of the crate `hyperloglogplus`, which
+//! computes the estimate. The crate takes only one key at a time, through its hashers. These
+//! registers also keep the smallest register value, so most hashes are known to change nothing
+//! before a register is read: with 60 users per register, seven of eight.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::users::hash_bytes;
 use crate::{Error, Result};
 
-const PER_WORD: usize = 5;
-const BITS: u32 = 6;
-const MASK: u32 = (1 << BITS) - 1;
+const REGISTERS_PER_WORD: usize = 5;
+const REGISTER_BITS: u32 = 6;
+const MASK: u32 = (1 << REGISTER_BITS) - 1;
 
 /// 2^precision registers of 6 bits, five to a word, the first in the lowest bits.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ pub(super) struct Registers {
 }
 
 impl Registers {
-    /// Registers that have seen nobody.
+    /// Empty registers.
     pub(super) fn new(precision: u8) -> Self {
         let words = vec![0; word_count(precision)].into();
         Self { words, precision, floor: 0, at_floor: 1 << precision }
@@ -47,11 +47,11 @@ impl Registers {
         }
         let highest = u32::from(u64::BITS as u8 - precision + 1);
         for (at, word) in words.iter().enumerate() {
-            let used = PER_WORD.min((1 << precision) - at * PER_WORD);
+            let used = REGISTERS_PER_WORD.min((1 << precision) - at * REGISTERS_PER_WORD);
             if lanes(*word).take(used).any(|register| register > highest) {
                 return bad("a register is out of range");
             }
-            if u64::from(*word) >> (BITS as usize * used) != 0 {
+            if u64::from(*word) >> (REGISTER_BITS as usize * used) != 0 {
                 return bad("nonzero bits after the last register");
             }
         }
@@ -66,7 +66,7 @@ impl Registers {
 
     /// Raises the register of a hash, if it is lower than that.
     #[inline]
-    pub(super) fn raise(&mut self, hash: u64) {
+    pub(super) fn insert_hash(&mut self, hash: u64) {
         let rest = (hash << self.precision) | 1 << (self.precision - 1);
         let rank = 1 + rest.leading_zeros();
         if rank > u32::from(self.floor) {
@@ -76,8 +76,10 @@ impl Registers {
 
     #[inline]
     fn raise_to(&mut self, register: usize, rank: u32) {
-        let (word, shift) =
-            (&mut self.words[register / PER_WORD], BITS * (register % PER_WORD) as u32);
+        let (word, shift) = (
+            &mut self.words[register / REGISTERS_PER_WORD],
+            REGISTER_BITS * (register % REGISTERS_PER_WORD) as u32,
+        );
         let before = (*word >> shift) & MASK;
         if rank <= before {
             return;
@@ -95,7 +97,7 @@ impl Registers {
     pub(super) fn merge(&mut self, other: &Self) {
         for (ours, theirs) in self.words.iter_mut().zip(&other.words) {
             let higher = lanes(*ours).zip(lanes(*theirs)).map(|(a, b)| a.max(b));
-            *ours = higher.rev().fold(0, |word, register| word << BITS | register);
+            *ours = higher.rev().fold(0, |word, register| word << REGISTER_BITS | register);
         }
         self.find_floor();
     }
@@ -117,17 +119,17 @@ impl Registers {
     /// # Errors
     /// When the crate keeps its registers in another way than it used to.
     pub(super) fn estimate(&self) -> Result<f64> {
-        Ok(self.theirs()?.count().max(0.0))
+        Ok(self.to_hyperloglog()?.count().max(0.0))
     }
 
     /// The same registers in the crate.
-    fn theirs(&self) -> Result<HyperLogLogPlus<u64, PassThrough>> {
+    fn to_hyperloglog(&self) -> Result<HyperLogLogPlus<u64, PassThrough>> {
         let count = 1 << self.precision;
         let zeros = if self.floor == 0 { self.at_floor as usize } else { 0 };
-        let mirror = Mirror {
+        let mirror = SerializedSketch {
             builder: PassThrough,
             precision: self.precision,
-            counts: (count, 1 << 24, 4 * count / PER_WORD),
+            counts: (count, 1 << 24, 4 * count / REGISTERS_PER_WORD),
             tmpset: &[],
             sparse: (0, 0, &[]),
             registers: Some((&self.words, count, zeros)),
@@ -148,18 +150,18 @@ impl Registers {
 
 /// Words that hold the registers of a precision.
 pub(super) fn word_count(precision: u8) -> usize {
-    (1_usize << precision).div_ceil(PER_WORD)
+    (1_usize << precision).div_ceil(REGISTERS_PER_WORD)
 }
 
 /// The registers of a word.
 fn lanes(word: u32) -> impl DoubleEndedIterator<Item = u32> + ExactSizeIterator {
-    (0..PER_WORD as u32).map(move |lane| (word >> (lane * BITS)) & MASK)
+    (0..REGISTERS_PER_WORD as u32).map(move |lane| (word >> (lane * REGISTER_BITS)) & MASK)
 }
 
 /// The fields of [`HyperLogLogPlus`] in its serde form: the crate gives no other way to registers
 /// that were filled elsewhere.
 #[derive(Serialize)]
-struct Mirror<'a> {
+struct SerializedSketch<'a> {
     builder: PassThrough,
     precision: u8,
     counts: (usize, usize, usize),
@@ -216,7 +218,7 @@ mod tests {
 
     fn of(precision: u8, hashes: &[u64]) -> Registers {
         let mut registers = Registers::new(precision);
-        hashes.iter().for_each(|hash| registers.raise(*hash));
+        hashes.iter().for_each(|hash| registers.insert_hash(*hash));
         registers
     }
 
@@ -228,26 +230,26 @@ mod tests {
         #[test]
         fn hashes_raise_what_they_raise_in_the_crate(hashes in hashes(), precision in 4_u8..=18) {
             let ours = of(precision, &hashes);
-            let mut theirs = Registers::new(precision).theirs().unwrap();
+            let mut theirs = Registers::new(precision).to_hyperloglog().unwrap();
             hashes.iter().for_each(|hash| theirs.insert(hash));
-            let same = ours.theirs().unwrap();
+            let same = ours.to_hyperloglog().unwrap();
             let bytes = |theirs| postcard::to_allocvec(theirs).unwrap();
             prop_assert_eq!(bytes(&same), bytes(&theirs));
             prop_assert_eq!(ours.estimate().unwrap(), theirs.count());
         }
 
         #[test]
-        fn merged_and_read_registers_know_their_smallest(
+        fn merged_and_read_registers_have_their_minimum(
             a in hashes(),
             b in hashes(),
             precision in 4_u8..=10,
         ) {
             let mut merged = of(precision, &a);
             merged.merge(&of(precision, &b));
-            let whole = of(precision, &[a, b].concat());
-            prop_assert_eq!(parts(&merged), parts(&whole));
-            let read = Registers::of_words(precision, whole.words.clone()).unwrap();
-            prop_assert_eq!(parts(&read), parts(&whole));
+            let combined = of(precision, &[a, b].concat());
+            prop_assert_eq!(parts(&merged), parts(&combined));
+            let read = Registers::of_words(precision, combined.words.clone()).unwrap();
+            prop_assert_eq!(parts(&read), parts(&combined));
         }
     }
 }

@@ -17,9 +17,9 @@ use datafusion::physical_plan::execution_plan::{
 };
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
-use engine::active::{Question, answer, road_to};
-use engine::events::Overseer;
-use engine::rollup::{Counting, Road};
+use engine::active::{Question, answer, source_plan_for};
+use engine::events::ScanObserver;
+use engine::rollup::{Counting, SourcePlan};
 use engine::{Error, Kind};
 use rayon::ThreadPoolBuilder;
 use tokio::sync::mpsc::Sender;
@@ -86,9 +86,9 @@ impl ActiveUsersExec {
     fn find_road(&self) -> String {
         let project = &self.ground.project;
         let road = dictionary::load(project)
-            .and_then(|dictionary| road_to(project, &dictionary, &self.question));
+            .and_then(|dictionary| source_plan_for(project, &dictionary, &self.question));
         match road {
-            Ok(Road::Store { store, new }) => {
+            Ok(SourcePlan::Store { store, new }) => {
                 let version = store.version();
                 match new.len() {
                     0 => format!("the store at version {version}"),
@@ -96,8 +96,8 @@ impl ActiveUsersExec {
                     new => format!("the store at version {version} and events of {new} new files"),
                 }
             }
-            Ok(Road::Events(None)) => "events".to_owned(),
-            Ok(Road::Events(Some(why))) => format!("events (the store is not used: {why})"),
+            Ok(SourcePlan::Events(None)) => "events".to_owned(),
+            Ok(SourcePlan::Events(Some(why))) => format!("events (the store is not used: {why})"),
             Err(error) => format!("unknown ({error})"),
         }
     }
@@ -230,7 +230,7 @@ fn send(
     let answered = pool.install(|| answer(&ground.project, &dictionary, question, &statement));
     let answer = answered.map_err(external)?;
     let batch = record_batch(&answer.report).map_err(external)?;
-    statement.takes(batch.get_array_memory_size()).map_err(external)?;
+    statement.reserve(batch.get_array_memory_size()).map_err(external)?;
     let batch = match projection {
         Some(places) => batch.project(places)?,
         None => batch,
@@ -252,7 +252,7 @@ struct Statement<'a> {
     wanted: &'a (dyn Fn() -> bool + Sync),
 }
 
-impl Overseer for Statement<'_> {
+impl ScanObserver for Statement<'_> {
     fn progress(&self, done: u64, total: u64) -> engine::Result<()> {
         if let Some(listener) = self.listener {
             listener.progress(done, total);
@@ -260,7 +260,7 @@ impl Overseer for Statement<'_> {
         if (self.wanted)() { Ok(()) } else { Err(Error::limit("cancelled")) }
     }
 
-    fn takes(&self, more: usize) -> engine::Result<()> {
+    fn reserve(&self, more: usize) -> engine::Result<()> {
         self.memory.try_grow(more).map_err(|cause| {
             let cause = cause.strip_backtrace();
             let first = cause.lines().next().unwrap_or_default();

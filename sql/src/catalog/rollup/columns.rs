@@ -11,7 +11,7 @@ use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, Operator};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
-use engine::operators::people_type;
+use engine::operators::stored_users_type;
 
 use super::range::{self, DAY};
 
@@ -23,7 +23,7 @@ const UNITS: [&str; 8] = ["day", "week", "month", "quarter", "year", "dow", "doy
 pub(super) enum Role {
     /// The instant of the event.
     Time,
-    /// The user's key; [people](people_type) after the rewriting.
+    /// The user's key; [people](stored_users_type) after the rewriting.
     User,
     /// Anything that the roll-up knows: the same for all events of a row.
     Known,
@@ -108,7 +108,7 @@ impl Columns {
         let mut some = false;
         for answer in answers.chain(&mut chosen.else_expr) {
             **answer = if is_null(answer) {
-                Expr::Literal(ScalarValue::try_new_null(&people_type())?, None)
+                Expr::Literal(ScalarValue::try_new_null(&stored_users_type())?, None)
             } else {
                 let Some(people) = self.people(answer)? else { return Ok(None) };
                 some = true;

@@ -2,7 +2,7 @@
 //!
 //! A rule looks for aggregations that count nothing but users of a source, and that cannot tell
 //! the events of a day apart. It puts rows of the roll-up in the place of the source's: the same
-//! columns, the time being the beginning of the day, with [people](engine::operators::people_type)
+//! columns, the time being the beginning of the day, with [people](engine::operators::stored_users_type)
 //! instead of users. Everything between, and every other expression, stays as it is.
 //!
 //! What the roll-up does not have comes as rows of events beside it: new files, and the parts of
@@ -38,7 +38,7 @@ use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{AggregateUDF, Expr, LogicalPlan, ScalarUDF};
 use datafusion::optimizer::AnalyzerRule;
 use engine::operators::{Planning, rollup_distinct, store_number};
-use engine::rollup::{Kept, Part, may_be_empty};
+use engine::rollup::{StoreCoverage, StoredColumn, may_be_empty};
 
 use self::columns::{Columns, Role};
 use self::range::Range;
@@ -233,9 +233,9 @@ impl Step<'_> {
 struct Question<'a> {
     table: &'a SourceTable,
     scan: &'a TableScan,
-    kept: Arc<Kept>,
+    kept: Arc<StoreCoverage>,
     /// The columns of the scan: what the roll-up has for each, if anything.
-    parts: Vec<Option<Part>>,
+    parts: Vec<Option<StoredColumn>>,
     range: Range,
 }
 
@@ -243,7 +243,7 @@ impl<'a> Question<'a> {
     fn new(
         table: &'a SourceTable,
         scan: &'a TableScan,
-        kept: Kept,
+        kept: StoreCoverage,
         plan: &LogicalPlan,
         steps: &[&LogicalPlan],
     ) -> Result<Self> {
@@ -257,10 +257,10 @@ impl<'a> Question<'a> {
         let mut parts = Vec::new();
         for field in scan.projected_schema.fields() {
             let (name, data_type) = (field.name(), field.data_type());
-            let mut part =
-                Part::of(source, &kept.store, name, data_type).filter(|_| used.contains(name));
+            let mut part = StoredColumn::of(source, &kept.store, name, data_type)
+                .filter(|_| used.contains(name));
             // Neither events without a name nor users without a key are in the store.
-            if let Some(Part::Text(stored)) = &part
+            if let Some(StoredColumn::Text(stored)) = &part
                 && stored != "event"
                 && is_text(data_type)
                 && may_be_empty(&kept.known, name).map_err(external)?
@@ -276,10 +276,10 @@ impl<'a> Question<'a> {
         let fields = scan.projected_schema.fields().iter();
         let roles = self.parts.iter().zip(fields).map(|(part, field)| match part {
             None => Role::Other,
-            Some(Part::Day) if *field.data_type() == DataType::Date32 => Role::Known,
-            Some(Part::Day) => Role::Time,
-            Some(Part::People) => Role::User,
-            Some(Part::Text(_)) => Role::Known,
+            Some(StoredColumn::Day) if *field.data_type() == DataType::Date32 => Role::Known,
+            Some(StoredColumn::Day) => Role::Time,
+            Some(StoredColumn::Users) => Role::User,
+            Some(StoredColumn::Text(_)) => Role::Known,
         });
         Columns::new(&scan.projected_schema, roles.collect(), config)
     }
@@ -362,15 +362,15 @@ impl<'a> Question<'a> {
         let expressions = self.fields().into_iter().map(|(part, field)| {
             let value = Expr::Column(column(field.name()));
             match part {
-                Part::People => number.call(vec![value]).alias(field.name()),
-                Part::Day | Part::Text(_) => value,
+                StoredColumn::Users => number.call(vec![value]).alias(field.name()),
+                StoredColumn::Day | StoredColumn::Text(_) => value,
             }
         });
         Ok(Arc::new(LogicalPlan::Projection(Projection::try_new(expressions.collect(), plan)?)))
     }
 
     /// The columns that the roll-up has.
-    fn fields(&self) -> Vec<(Part, FieldRef)> {
+    fn fields(&self) -> Vec<(StoredColumn, FieldRef)> {
         let fields = self.parts.iter().zip(self.scan.projected_schema.fields());
         fields.filter_map(|(part, field)| Some((part.clone()?, Arc::clone(field)))).collect()
     }

@@ -17,7 +17,7 @@ use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSe
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use engine::calendar::Day;
-use engine::rollup::{Kept, Part, Rows, Unit, row_schema};
+use engine::rollup::{RowGroupRef, StoreCoverage, StoredColumn, StoredRows, row_schema};
 
 use super::range::Range;
 use crate::failure::external;
@@ -28,18 +28,18 @@ const AHEAD: usize = 2;
 /// The rows of a source in the roll-up, of some days.
 #[derive(Debug)]
 pub(super) struct RollupTable {
-    kept: Arc<Kept>,
+    kept: Arc<StoreCoverage>,
     source: String,
-    columns: Vec<(Part, FieldRef)>,
+    columns: Vec<(StoredColumn, FieldRef)>,
     days: (Day, Day),
     schema: SchemaRef,
 }
 
 impl RollupTable {
     pub(super) fn new(
-        kept: &Arc<Kept>,
+        kept: &Arc<StoreCoverage>,
         source: &str,
-        columns: Vec<(Part, FieldRef)>,
+        columns: Vec<(StoredColumn, FieldRef)>,
         days: (Day, Day),
     ) -> Self {
         let schema = row_schema(&columns);
@@ -48,7 +48,7 @@ impl RollupTable {
 
     /// The instants that a filter lets through, if it is about nothing but the time.
     fn range(&self, filter: &Expr) -> Option<Range> {
-        let time = self.columns.iter().find(|(part, _)| *part == Part::Day)?;
+        let time = self.columns.iter().find(|(part, _)| *part == StoredColumn::Day)?;
         Range::of(filter, |expr| matches!(expr, Expr::Column(c) if c.name() == time.1.name()))
     }
 
@@ -70,7 +70,7 @@ impl RollupTable {
         };
         let (schema, parts) = (row_schema(&columns), columns.into_iter().map(|(part, _)| part));
         let store = &self.kept.store;
-        let rows = Rows::open(store, &self.source, first..=last, parts.collect(), schema)?;
+        let rows = StoredRows::open(store, &self.source, first..=last, parts.collect(), schema)?;
         let threads = state.config().target_partitions();
         Ok(RollupExec::new(Arc::new(rows), &self.source, store.version(), threads))
     }
@@ -118,20 +118,21 @@ impl TableProvider for RollupTable {
 /// Reads rows of the roll-up.
 #[derive(Debug)]
 struct RollupExec {
-    rows: Arc<Rows>,
+    rows: Arc<StoredRows>,
     source: String,
     version: u64,
     /// For each partition its row groups: those of a shard are neighbours.
-    shares: Vec<Vec<Unit>>,
+    shares: Vec<Vec<RowGroupRef>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl RollupExec {
-    fn new(rows: Arc<Rows>, source: &str, version: u64, threads: usize) -> Self {
-        let units = rows.units();
+    fn new(rows: Arc<StoredRows>, source: &str, version: u64, threads: usize) -> Self {
+        let units = rows.row_groups();
         let share = units.len().div_ceil(threads.max(1)).max(1);
-        let mut shares: Vec<Vec<Unit>> = units.chunks(share).map(<[Unit]>::to_vec).collect();
+        let mut shares: Vec<Vec<RowGroupRef>> =
+            units.chunks(share).map(<[RowGroupRef]>::to_vec).collect();
         if shares.is_empty() {
             shares.push(Vec::new());
         }

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use engine::active::{Level, Method, Row};
+use engine::active::{Level, Method, ReportRow};
 use engine::calendar::{Day, Period, Window};
 
 use crate::report::figures::{period, value};
@@ -21,7 +21,7 @@ pub(super) struct Span {
 /// A node with its row in each of the board's periods.
 pub(super) struct Series<'a> {
     pub(super) name: String,
-    pub(super) rows: Vec<Option<&'a Row>>,
+    pub(super) rows: Vec<Option<&'a ReportRow>>,
 }
 
 /// What tells one series from another.
@@ -33,7 +33,7 @@ pub(super) struct Board<'a> {
     pub(super) spans: Vec<Span>,
     /// The place of the latest complete period, or of the latest if none is complete.
     pub(super) latest: usize,
-    series: BTreeMap<Node<'a>, Vec<Option<&'a Row>>>,
+    series: BTreeMap<Node<'a>, Vec<Option<&'a ReportRow>>>,
 }
 
 impl<'a> Board<'a> {
@@ -45,7 +45,7 @@ impl<'a> Board<'a> {
             *complete.entry(row.period).or_insert(true) &= row.complete;
         }
         let places: BTreeMap<Period, usize> = complete.keys().copied().zip(0..).collect();
-        let mut series: BTreeMap<Node<'a>, Vec<Option<&'a Row>>> = BTreeMap::new();
+        let mut series: BTreeMap<Node<'a>, Vec<Option<&'a ReportRow>>> = BTreeMap::new();
         for row in &report.rows {
             let keys = [&row.section, &row.stage, &row.group, &row.metric];
             let node = (row.level, keys.map(|key| key.as_deref()), row.method, row.by.as_slice());
@@ -100,7 +100,7 @@ impl<'a> Board<'a> {
     }
 
     /// The row of the latest complete period.
-    pub(super) fn now(&self, series: &Series<'a>) -> Option<&'a Row> {
+    pub(super) fn now(&self, series: &Series<'a>) -> Option<&'a ReportRow> {
         series.rows.get(self.latest).copied().flatten()
     }
 

@@ -6,7 +6,7 @@
 
 use std::io;
 
-use engine::active::{Count, Row};
+use engine::active::{Count, ReportRow};
 use engine::{Error, Kind, Result};
 use plotters::backend::SVGBackend;
 use plotters::chart::{ChartBuilder, ChartContext};
@@ -270,7 +270,7 @@ fn pointed(
 }
 
 /// The interval of approximate numbers.
-fn band(chart: &mut Chart<'_, '_>, run: &[(usize, &Row)], color: RGBColor) -> Drawn {
+fn band(chart: &mut Chart<'_, '_>, run: &[(usize, &ReportRow)], color: RGBColor) -> Drawn {
     if run.iter().all(|(_, row)| row.count == Count::Exact) {
         return Ok(());
     }
@@ -281,7 +281,7 @@ fn band(chart: &mut Chart<'_, '_>, run: &[(usize, &Row)], color: RGBColor) -> Dr
     Ok(())
 }
 
-fn points(run: &[(usize, &Row)]) -> Vec<(f64, f64)> {
+fn points(run: &[(usize, &ReportRow)]) -> Vec<(f64, f64)> {
     run.iter().map(|(at, row)| (*at as f64, row.users as f64)).collect()
 }
 
@@ -290,7 +290,7 @@ fn stroke(color: RGBColor) -> ShapeStyle {
 }
 
 /// Stretches of periods without a gap.
-fn runs<'a>(rows: &[Option<&'a Row>]) -> Vec<Vec<(usize, &'a Row)>> {
+fn runs<'a>(rows: &[Option<&'a ReportRow>]) -> Vec<Vec<(usize, &'a ReportRow)>> {
     let mut runs = vec![Vec::new()];
     for (at, row) in rows.iter().enumerate() {
         match (row, runs.last_mut()) {

@@ -1,6 +1,6 @@
 //! The figures at the top of the page, and what changed in the latest complete period.
 
-use engine::active::{Count, Level, Row};
+use engine::active::{Count, Level, ReportRow};
 
 use super::board::Board;
 use super::markup::escape;
@@ -54,7 +54,7 @@ pub(super) fn cards(reading: &Reading<'_>, board: &Board<'_>) -> String {
 /// The latest complete period against the one before, for every node down to the groups.
 pub(super) fn changes(reading: &Reading<'_>, board: &Board<'_>) -> String {
     let levels = [Level::Total, Level::Combined, Level::Section, Level::Stage, Level::Group];
-    let mut rows: Vec<&Row> = Vec::new();
+    let mut rows: Vec<&ReportRow> = Vec::new();
     for level in levels {
         rows.extend(board.level(level).iter().filter_map(|series| board.now(series)));
     }
@@ -116,7 +116,7 @@ pub(super) fn direction(now: u64, before: u64) -> &'static str {
 }
 
 /// The nodes that are compared with each other: stages, else sections, groups or metrics.
-fn parts<'a>(board: &Board<'a>) -> (Vec<(String, &'a Row)>, &'static str) {
+fn parts<'a>(board: &Board<'a>) -> (Vec<(String, &'a ReportRow)>, &'static str) {
     let levels = [
         (Level::Stage, "stage"),
         (Level::Section, "section"),
@@ -147,7 +147,7 @@ fn card(label: &str, value: &str, more: &str) -> String {
     )
 }
 
-fn compared(row: &Row) -> String {
+fn compared(row: &ReportRow) -> String {
     let (Some(pct), Some(before)) = (row.change_pct, row.previous_users) else {
         return String::new();
     };

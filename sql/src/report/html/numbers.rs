@@ -1,6 +1,6 @@
 //! All rows of the report as tables.
 
-use engine::active::{Level, Row};
+use engine::active::{Level, ReportRow};
 
 use super::headlines::direction;
 use super::markup::escape;
@@ -26,7 +26,7 @@ pub(super) fn numbers(reading: &Reading<'_>) -> String {
         keys.sort_unstable();
         keys.dedup();
         for key in keys {
-            let part: Vec<&Row> =
+            let part: Vec<&ReportRow> =
                 rows.iter().copied().filter(|row| row.section.as_deref() == key).collect();
             let name = match key {
                 Some(key) => reading.section(key),
@@ -44,7 +44,7 @@ pub(super) fn numbers(reading: &Reading<'_>) -> String {
     section
 }
 
-fn table(reading: &Reading<'_>, rows: &[&Row]) -> String {
+fn table(reading: &Reading<'_>, rows: &[&ReportRow]) -> String {
     let columns = reading.columns();
     let mut table = String::from("<div class=\"wide\"><table class=\"numbers\">\n<thead><tr>");
     for column in &columns {
@@ -81,7 +81,7 @@ fn table(reading: &Reading<'_>, rows: &[&Row]) -> String {
 }
 
 /// The key of a metric, whose shown name is its description.
-fn key(row: &Row) -> String {
+fn key(row: &ReportRow) -> String {
     match &row.metric {
         Some(key) if row.level == Level::Action => format!(" title=\"{}\"", escape(key)),
         _ => String::new(),

@@ -1,7 +1,7 @@
 //! The sections of the page that hold pictures.
 
 use engine::Result;
-use engine::active::{Level, Row};
+use engine::active::{Level, ReportRow};
 
 use super::board::{Board, Series};
 use super::chart::{COLORS, Size, line, stack};
@@ -140,7 +140,7 @@ fn bars(board: &Board<'_>, title: &str, hint: &str, series: &[Series<'_>]) -> St
 
 /// What the marks of a line mean, where it has any that need words.
 fn legend_of_line(series: &Series<'_>) -> String {
-    let any = |test: fn(&Row) -> bool| series.rows.iter().flatten().any(|row| test(row));
+    let any = |test: fn(&ReportRow) -> bool| series.rows.iter().flatten().any(|row| test(row));
     let mut words = Vec::new();
     if any(|row| row.users_low != row.users_high) {
         words.push("The band is the 95 % interval of the approximate count.");

@@ -1,0 +1,247 @@
+//! Which files of a project are in the store, which are new, and which have changed.
+//!
+//! A file is identified by the digest of its content. `ingest` computes it for every file. Reports
+//! and SQL skip reading ingested files: a file counts as ingested if its source, name, size and
+//! modification time (in nanoseconds; for an object the second and a hash of its entity tag) are
+//! those of the ledger. They therefore miss a file that was replaced by other content of the same
+//! size and modification time: two writes within one tick of the file system's clock, or a copy
+//! that keeps times. `ingest`, and [`changed_files`] behind `headcount store verify --events`,
+//! notice it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+
+use crate::calendar::TimeUnit;
+use crate::events::{EventFile, Source, Value};
+use crate::project::Project;
+use crate::storage::Digest;
+use crate::store::{Entry, Store};
+use crate::{Error, Result};
+
+/// Status of an event file relative to the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileStatus {
+    /// Its content was ingested, under this name.
+    Known(String),
+    /// Its content is new.
+    New,
+    /// A file of this name was ingested, with another content that is nowhere any more.
+    Changed,
+}
+
+/// A file of events of a project.
+#[derive(Clone, Debug)]
+pub struct SourceFile {
+    /// Place of its source in the project.
+    pub source: usize,
+    /// The file.
+    pub file: EventFile,
+    /// Path, relative to the project if it is in it; or address.
+    pub name: String,
+    /// What it is known by.
+    pub digest: Digest,
+    /// Status relative to the store.
+    pub status: FileStatus,
+}
+
+/// All files of a project that are there, in the order of sources and paths. With `trust_mtime`, a file
+/// that has the name, size and time of an ingested one is taken for it without reading it.
+///
+/// # Errors
+/// When files cannot be read, or a source has no files, now or before.
+pub fn find_files(
+    project: &Project,
+    ledger: &[Entry],
+    trust_mtime: bool,
+) -> Result<Vec<SourceFile>> {
+    let mut source_files = Vec::new();
+    for (at, source) in project.sources.iter().enumerate() {
+        let had = ledger.iter().any(|entry| entry.source == source.name);
+        let files = if had { EventFile::present } else { EventFile::find };
+        let files = files(&project.root, &source.files);
+        source_files.extend(
+            files.map_err(|e| e.with("source", &source.name))?.into_iter().map(|f| (at, f)),
+        );
+    }
+    // By source and name: the entry of that name, the latest if there are several.
+    let named: HashMap<(&str, &str), &Entry> =
+        ledger.iter().map(|entry| ((entry.source.as_str(), entry.name.as_str()), entry)).collect();
+    let found: Result<Vec<SourceFile>> = source_files
+        .par_iter()
+        .map(|(at, file)| {
+            let source = &project.sources[*at];
+            let name = name(project, file);
+            let same = named.get(&(source.name.as_str(), name.as_str())).copied();
+            let same =
+                same.filter(|e| trust_mtime && (e.size, e.modified) == (file.size, file.modified));
+            let digest = match same {
+                Some(entry) => entry.digest,
+                None => file.digest()?,
+            };
+            let (source, file, status) = (*at, file.clone(), FileStatus::New);
+            Ok(SourceFile { source, file, name, digest, status })
+        })
+        .collect();
+    let mut found = found?;
+    let known: HashMap<(&str, Digest), &str> = ledger
+        .iter()
+        .map(|entry| ((entry.source.as_str(), entry.digest), entry.name.as_str()))
+        .collect();
+    let present: HashSet<(usize, Digest)> = found.iter().map(|f| (f.source, f.digest)).collect();
+    for file in &mut found {
+        let source = project.sources[file.source].name.as_str();
+        let before = named.get(&(source, file.name.as_str()));
+        file.status = match (known.get(&(source, file.digest)), before) {
+            (Some(name), _) => FileStatus::Known((*name).to_owned()),
+            // The content has another name now: rotated logs.
+            (None, Some(before)) if !present.contains(&(file.source, before.digest)) => {
+                FileStatus::Changed
+            }
+            (None, _) => FileStatus::New,
+        };
+    }
+    Ok(found)
+}
+
+/// Names of files whose content is not what was ingested under their name, found by reading all of
+/// them.
+///
+/// # Errors
+/// When files cannot be read.
+pub fn changed_files(project: &Project, ledger: &[Entry]) -> Result<Vec<String>> {
+    let found = find_files(project, ledger, false)?.into_iter();
+    Ok(found.filter(|file| file.status == FileStatus::Changed).map(|file| file.name).collect())
+}
+
+/// Ledger entries whose content and name are in no file of the project any more.
+pub fn missing<'a>(project: &Project, ledger: &'a [Entry], found: &[SourceFile]) -> Vec<&'a Entry> {
+    let source = |file: &SourceFile| project.sources[file.source].name.as_str();
+    let contents: HashSet<(&str, Digest)> =
+        found.iter().map(|file| (source(file), file.digest)).collect();
+    let names: HashSet<(&str, &str)> =
+        found.iter().map(|file| (source(file), file.name.as_str())).collect();
+    let is_there = |entry: &Entry| {
+        contents.contains(&(entry.source.as_str(), entry.digest))
+            || names.contains(&(entry.source.as_str(), entry.name.as_str()))
+    };
+    ledger.iter().filter(|entry| !is_there(entry)).collect()
+}
+
+/// What a source and its project say of columns and times, as far as the store keeps it.
+pub(super) struct SourceSettings {
+    /// As the ledger has it since it has codes. What is in it may be called otherwise some day, but
+    /// never here.
+    pub(super) code: String,
+    /// As earlier versions wrote it into the ledger.
+    old: String,
+}
+
+impl SourceSettings {
+    pub(super) fn of(project: &Project, source: &Source, dimensions: &[String]) -> Self {
+        let kept_columns =
+            dimensions.iter().filter_map(|name| Some((name, source.dimension(name)?)));
+        let kept_columns: Vec<(&String, Value)> = kept_columns.collect();
+        let unit = match source.time_unit {
+            None => "none",
+            Some(TimeUnit::Second) => "s",
+            Some(TimeUnit::Millisecond) => "ms",
+            Some(TimeUnit::Microsecond) => "us",
+            Some(TimeUnit::Nanosecond) => "ns",
+        };
+        let bound = project.no_events_after.map(|day| day.to_string());
+        let bound = bound.as_deref().unwrap_or("none");
+        let (zone, time_zone) = (project.zone.name(), source.time_zone.name());
+        let (time, user) = (&source.time, &source.user);
+        let encoded = |value: &Value| match value {
+            Value::Column(name) => format!("column:{}", escaped(name)),
+            Value::Const(text) => format!("const:{}", escaped(text)),
+        };
+        let scope = source
+            .scope
+            .as_ref()
+            .map_or_else(|| "none".to_owned(), |name| format!("column:{}", escaped(name)));
+        let mut code = format!(
+            "1;zone={};until={bound};time={};unit={unit};time_zone={};user={};scope={scope};event={}",
+            escaped(zone),
+            escaped(time),
+            escaped(time_zone),
+            escaped(user),
+            encoded(&source.event),
+        );
+        for (name, value) in &kept_columns {
+            code.push_str(&format!(";dimension:{}={}", escaped(name), encoded(value)));
+        }
+        let described = |value: &Value| match value {
+            Value::Column(name) => format!("column {name}"),
+            Value::Const(text) => format!("always {text}"),
+        };
+        let kept_columns: Vec<String> =
+            kept_columns.iter().map(|(n, v)| format!("{n}: {}", described(v))).collect();
+        // The form of stores that exist: never to be changed.
+        let old = format!(
+            "time zone: {zone}, no_events_after: {bound}, time: {time}, unit: {unit}, \
+             zone: {time_zone}, user: {user}, scope: {}, event: {}, dimensions: [{}]",
+            source.scope.as_deref().unwrap_or("none"),
+            described(&source.event),
+            kept_columns.join(", "),
+        );
+        Self { code, old }
+    }
+
+    /// Whether an entry of the ledger was read so.
+    pub(super) fn match_entry(&self, entry: &Entry) -> bool {
+        entry.settings == self.code || entry.settings == self.old
+    }
+}
+
+/// A text in which nothing separates the parts of a code.
+fn escaped(text: &str) -> String {
+    text.replace('%', "%25").replace(';', "%3B").replace('=', "%3D").replace(':', "%3A")
+}
+
+/// Checks that what was ingested was read as the project reads it now.
+///
+/// # Errors
+/// When the settings of a source have changed, with both in the message.
+pub fn check_settings(project: &Project, store: &Store) -> Result<()> {
+    let now: BTreeMap<&str, SourceSettings> = project
+        .sources
+        .iter()
+        .map(|source| {
+            (source.name.as_str(), SourceSettings::of(project, source, store.dimensions()))
+        })
+        .collect();
+    for entry in store.ledger() {
+        let now = now.get(entry.source.as_str()).ok_or_else(|| {
+            Error::input(format!(
+                "the store has events of the source `{}`, which the project does not have",
+                entry.source
+            ))
+            .with("file", store.storage())
+            .with("help", "restore the source's name, or ingest into a new store")
+        })?;
+        if !now.match_entry(entry) {
+            let is_old = entry.settings.starts_with("time zone: ");
+            return Err(Error::input(format!(
+                "the source `{}` was ingested with other settings: {} (now: {})",
+                entry.source,
+                entry.settings,
+                if is_old { &now.old } else { &now.code }
+            ))
+            .with("file", store.storage())
+            .with("help", "restore the settings, or delete the store and ingest again"));
+        }
+    }
+    Ok(())
+}
+
+fn name(project: &Project, file: &EventFile) -> String {
+    if file.object.is_some() {
+        return file.path.to_string_lossy().into_owned();
+    }
+    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let (root, path): (PathBuf, PathBuf) = (absolute(&project.root), absolute(&file.path));
+    path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().into_owned()
+}
