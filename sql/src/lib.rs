@@ -6,11 +6,11 @@
 //! the tables into it.
 
 pub mod accuracy;
+pub mod cancellation;
 pub mod catalog;
 pub mod cli;
 pub mod failure;
 pub mod functions;
-pub mod given_up;
 pub mod question;
 pub mod report;
 pub mod results;
@@ -21,4 +21,4 @@ pub mod session;
 mod ast;
 mod bounded;
 mod datafusion_bugs;
-mod unchanged;
+mod file_consistency;

@@ -25,9 +25,9 @@ use rayon::ThreadPoolBuilder;
 use tokio::sync::mpsc::Sender;
 
 use super::{Ground, Listener};
+use crate::cancellation::is_cancelled;
 use crate::catalog::dictionary;
 use crate::failure::external;
-use crate::given_up::is_given_up;
 use crate::report::record_batch;
 
 /// Answers one question when it is executed.
@@ -77,7 +77,7 @@ impl ActiveUsersExec {
     /// What the answer will come from. Nobody but a reader of the plan asks for it, so the look at
     /// store and files is taken here: once, although EXPLAIN writes the plan after every rule.
     fn road(&self) -> &str {
-        if is_given_up() {
+        if is_cancelled() {
             return "cancelled";
         }
         self.road.get_or_init(|| self.find_road())

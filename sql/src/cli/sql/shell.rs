@@ -25,11 +25,11 @@ use super::watch::Watch;
 use crate::bounded::{bound, plan_of};
 use crate::catalog::{Contents, register};
 use crate::failure::of_statement;
+use crate::file_consistency;
 use crate::functions::{Function, functions, page, told};
 use crate::results::{Format, Out, Writer};
 use crate::script::{Statement, statements};
 use crate::session::{self, Options, session};
-use crate::unchanged;
 
 /// Where a text of statements comes from.
 #[derive(Clone, Debug)]
@@ -202,7 +202,7 @@ impl Shell {
         };
         watch.plan(&plan);
         let schema = plan.schema();
-        let mut stream = unchanged::rows(plan, context).map_err(told)?;
+        let mut stream = file_consistency::execute(plan, context).map_err(told)?;
         let mut batch = next(&mut stream).await.transpose().map_err(told)?;
         if schema.fields().is_empty() {
             while batch.is_some() {

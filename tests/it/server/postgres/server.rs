@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Config, NoTls};
 use crate::project::program;
 
 /// How long it may take to start, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A running server; dropping it ends it.
 pub(crate) struct Server {
@@ -58,7 +58,7 @@ impl Server {
             }
             let ended = self.child.try_wait().unwrap();
             assert!(
-                begun.elapsed() < PATIENCE && ended.is_none(),
+                begun.elapsed() < HANDSHAKE_TIMEOUT && ended.is_none(),
                 "no {part:?} ({ended:?}) in {:#?}",
                 self.said()
             );
