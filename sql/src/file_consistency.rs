@@ -108,7 +108,7 @@ mod tests {
     use parquet::arrow::ArrowWriter;
 
     use super::execute;
-    use crate::catalog::{Contents, register};
+    use crate::catalog::{CatalogOptions, register};
     use crate::failure::of_statement;
     use crate::session::{Options, session};
 
@@ -131,8 +131,9 @@ mod tests {
         let path = folder.path().join("a.parquet");
         write(&path, 0..100_000);
         let session = session(&Options::default()).unwrap();
-        let contents = Contents { paths: Some(folder.path().to_owned()), ..Contents::default() };
-        register(&session, &contents).unwrap();
+        let catalog_options =
+            CatalogOptions { paths: Some(folder.path().to_owned()), ..CatalogOptions::default() };
+        register(&session, &catalog_options).unwrap();
         let frame = session.sql(sql).await.map_err(to_error)?;
         let plan = frame.create_physical_plan().await.map_err(to_error)?;
         let mut rows = execute(plan, session.task_ctx()).map_err(to_error)?;

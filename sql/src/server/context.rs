@@ -24,7 +24,7 @@ use super::metrics::Metrics;
 use super::{Access, Limits};
 use crate::bounded::bound;
 use crate::cancellation::scope;
-use crate::catalog::{Contents, Listener, register};
+use crate::catalog::{CatalogOptions, ReportListener, register};
 use crate::failure::of_statement;
 use crate::session::{Options, runtime, session_on};
 
@@ -98,16 +98,16 @@ impl ServerContext {
             .build_arc()
             .map_err(|cause| Error::internal(cause.to_string()))?;
         let session = session_on(&self.options, runtime)?;
-        register(&session, &self.contents())?;
+        register(&session, &self.catalog_options())?;
         bound(&session, self.limits.memory).map_err(|cause| of_statement(cause, None))?;
         make_planning_cancellable(&session);
         Ok(session)
     }
 
     /// The tables that every session has.
-    fn contents(&self) -> Contents {
-        let listener: Arc<dyn Listener> = Arc::new(LoggingListener);
-        Contents { project: self.project.clone(), paths: None, listener: Some(listener) }
+    fn catalog_options(&self) -> CatalogOptions {
+        let listener: Arc<dyn ReportListener> = Arc::new(LoggingListener);
+        CatalogOptions { project: self.project.clone(), paths: None, listener: Some(listener) }
     }
 
     /// The plan that answers a question, with the columns of a report.
@@ -115,7 +115,7 @@ impl ServerContext {
     /// # Errors
     /// When the server has no project.
     pub fn report_plan(&self, session: &SessionContext, question: Question) -> Result<LogicalPlan> {
-        let table = self.contents().answering(question).ok_or_else(|| {
+        let table = self.catalog_options().report_table(question).ok_or_else(|| {
             Error::input("this server has no project")
                 .with("help", "start it in the folder of a project, or with --project DIR")
         })?;
@@ -254,7 +254,7 @@ impl Drop for ConnectionSlot {
 #[derive(Debug)]
 struct LoggingListener;
 
-impl Listener for LoggingListener {
+impl ReportListener for LoggingListener {
     fn progress(&self, _: u64, _: u64) {}
 
     fn answered(&self, answer: Answer) {

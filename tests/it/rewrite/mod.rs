@@ -12,7 +12,7 @@ use arrow::array::{
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::prelude::SessionContext;
-use headcount::catalog::{Contents, register};
+use headcount::catalog::{CatalogOptions, register};
 use headcount::session::{Options, session};
 
 use crate::answer::sorted;
@@ -161,8 +161,9 @@ fn ingested(keys: Keys) -> Project {
 fn open(project: &Project) -> SessionContext {
     let session = session(&Options { threads: Some(2), ..Options::default() }).unwrap();
     let project = engine::project::Project::load(project.root()).unwrap();
-    let contents = Contents { project: Some(Arc::new(project)), ..Contents::default() };
-    register(&session, &contents).unwrap();
+    let catalog_options =
+        CatalogOptions { project: Some(Arc::new(project)), ..CatalogOptions::default() };
+    register(&session, &catalog_options).unwrap();
     session
 }
 

@@ -302,7 +302,7 @@ mod tests {
     use tokio::runtime::Runtime;
 
     use super::Assistant;
-    use crate::catalog::{Contents, register};
+    use crate::catalog::{CatalogOptions, register};
     use crate::session::{Options, session};
 
     /// An assistant in a project with one source of events.
@@ -315,8 +315,9 @@ mod tests {
         write("e.csv", "at,user_id,event,Plan B\n").unwrap();
         let project = Project::load(folder.path()).unwrap();
         let session = session(&Options::default()).unwrap();
-        let contents = Contents { project: Some(Arc::new(project)), ..Contents::default() };
-        register(&session, &contents).unwrap();
+        let catalog_options =
+            CatalogOptions { project: Some(Arc::new(project)), ..CatalogOptions::default() };
+        register(&session, &catalog_options).unwrap();
         let runtime = Runtime::new().unwrap();
         check(&Assistant::new(session, runtime.handle().clone()))
     }

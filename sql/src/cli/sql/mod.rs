@@ -1,11 +1,11 @@
 //! `headcount sql`: statements from the command line, from files, from stdin, or from a prompt.
 
+mod answers;
 mod commands;
 mod complete;
-mod heard;
+mod progress;
 mod prompt;
 mod shell;
-mod watch;
 
 use std::io::{BufWriter, IsTerminal, Read, Write, stdin, stdout};
 use std::path::{Path, PathBuf};

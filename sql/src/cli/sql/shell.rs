@@ -19,11 +19,11 @@ use tokio::runtime::{Builder, Runtime};
 use super::super::output::binary_to_terminal;
 use super::super::report::tell;
 use super::super::{Outcome, output_error, say};
+use super::answers::AnswerCollector;
 use super::commands::{Command, HELP};
-use super::heard::Heard;
-use super::watch::Watch;
+use super::progress::StatementProgress;
 use crate::bounded::{bound, plan_of};
-use crate::catalog::{Contents, register};
+use crate::catalog::{CatalogOptions, register};
 use crate::failure::of_statement;
 use crate::file_consistency;
 use crate::functions::{Function, functions, page, told};
@@ -57,7 +57,7 @@ pub(super) struct Shell {
     /// Whether somebody sits before it: then Ctrl-C ends a statement and not the program.
     interactive: bool,
     timing: bool,
-    heard: Arc<Heard>,
+    answers: Arc<AnswerCollector>,
     /// Whether some answer left rows out that could not be counted.
     outcome: Outcome,
 }
@@ -75,14 +75,14 @@ impl Shell {
         if let Some(memory) = options.memory_limit {
             bound(&session, memory).map_err(|cause| of_statement(cause, None))?;
         }
-        let heard = Arc::new(Heard::default());
-        let listener = Arc::clone(&heard) as _;
-        let contents = Contents {
+        let answers = Arc::new(AnswerCollector::default());
+        let listener = Arc::clone(&answers) as _;
+        let catalog_options = CatalogOptions {
             project: project.map(Arc::new),
             paths: Some(here),
             listener: Some(listener),
         };
-        register(&session, &contents)?;
+        register(&session, &catalog_options)?;
         Ok(Self {
             runtime: Some(runtime.enable_all().build().map_err(failed)?),
             session,
@@ -92,7 +92,7 @@ impl Shell {
             results: 0,
             interactive: false,
             timing: false,
-            heard,
+            answers,
             outcome: Outcome::Done,
         })
     }
@@ -177,7 +177,7 @@ impl Shell {
                 done = self.answer(sql, out) => done,
             }
         });
-        for answer in self.heard.take() {
+        for answer in self.answers.take() {
             if tell(&answer) != Outcome::Done {
                 self.outcome = Outcome::Rejected;
             }
@@ -191,7 +191,7 @@ impl Shell {
 
     async fn answer(&self, sql: &str, out: Out<'_>) -> Result<Option<u64>> {
         let told = |cause| of_statement(cause, self.memory);
-        let mut watch = Watch::begin(&self.heard);
+        let mut progress = StatementProgress::begin(&self.answers);
         let frame = session::sql(&self.session, sql).await.map_err(told)?;
         let (plan, context) = match self.memory {
             Some(memory) => plan_of(frame, memory).await.map_err(told)?,
@@ -200,7 +200,7 @@ impl Shell {
                 (frame.create_physical_plan().await.map_err(told)?, context)
             }
         };
-        watch.plan(&plan);
+        progress.plan(&plan);
         let schema = plan.schema();
         let mut stream = file_consistency::execute(plan, context).map_err(told)?;
         let mut batch = next(&mut stream).await.transpose().map_err(told)?;
@@ -217,12 +217,12 @@ impl Shell {
             rows += found.num_rows() as u64;
             if self.width.is_some() {
                 // What is written now stands on the same terminal.
-                watch.stop();
+                progress.stop();
             }
             writer.write(&found)?;
             batch = next(&mut stream).await.transpose().map_err(told)?;
         }
-        watch.stop();
+        progress.stop();
         if let Some(note) = writer.finish()? {
             // Behind the table that it is about.
             out.flush().map_err(output_error)?;

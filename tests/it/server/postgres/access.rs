@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::psql::psql;
 use super::server::{Server, client, fails, refused, run};
 use crate::project::Project;
-use crate::server::inside::fixture;
+use crate::server::in_process::fixture;
 
 const PASSWORD: &str = "correct horse: battery ä";
 

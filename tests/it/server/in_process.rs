@@ -20,7 +20,7 @@ pub(crate) const USER: (&str, &str) = ("ada", "correct horse: battery");
 
 /// What is not as usual.
 #[derive(Default)]
-pub(crate) struct Set {
+pub(crate) struct ServerSetup {
     pub(crate) limits: Limits,
     /// Whether a name and a password are asked for.
     pub(crate) require_login: bool,
@@ -28,7 +28,7 @@ pub(crate) struct Set {
 }
 
 /// HTTP and Flight SQL over one project.
-pub(crate) struct Inside {
+pub(crate) struct InProcessServer {
     pub(crate) server: Arc<ServerContext>,
     pub(crate) http: SocketAddr,
     pub(crate) flight: SocketAddr,
@@ -38,8 +38,8 @@ pub(crate) struct Inside {
     _work: Runtime,
 }
 
-impl Inside {
-    pub(crate) fn new(root: &Path, set: Set) -> Self {
+impl InProcessServer {
+    pub(crate) fn new(root: &Path, set: ServerSetup) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let work = threads("query", 2).unwrap();
         let project = Arc::new(EngineProject::load(root).unwrap());
@@ -69,13 +69,13 @@ impl Inside {
 
     /// The good project, as usual.
     pub(crate) fn good() -> (Project, Self) {
-        Self::good_with(Set::default())
+        Self::good_with(ServerSetup::default())
     }
 
-    pub(crate) fn good_with(set: Set) -> (Project, Self) {
+    pub(crate) fn good_with(set: ServerSetup) -> (Project, Self) {
         let project = Project::good();
-        let inside = Self::new(project.root(), set);
-        (project, inside)
+        let in_process = Self::new(project.root(), set);
+        (project, in_process)
     }
 
     /// Waits until a line of the metrics is there.
@@ -103,7 +103,7 @@ impl Inside {
     }
 }
 
-impl Drop for Inside {
+impl Drop for InProcessServer {
     fn drop(&mut self) {
         self.server.kill();
     }
