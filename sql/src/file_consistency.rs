@@ -109,7 +109,7 @@ mod tests {
 
     use super::execute;
     use crate::catalog::{CatalogOptions, register};
-    use crate::failure::of_statement;
+    use crate::failure::statement_error;
     use crate::session::{Options, session};
 
     fn write(path: &Path, values: std::ops::Range<i64>) {
@@ -126,7 +126,7 @@ mod tests {
 
     /// The number of rows of a query on a file of 100,000 rows; `during` runs after each batch.
     async fn count_rows(sql: &str, during: impl Fn(&Path)) -> Result<usize, String> {
-        let to_error = |cause| of_statement(cause, None).to_string();
+        let to_error = |cause| statement_error(cause, None).to_string();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.parquet");
         write(&path, 0..100_000);

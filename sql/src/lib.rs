@@ -1,9 +1,9 @@
-//! The words around the engine: commands, reports, SQL.
+//! Commands, reports, SQL and servers around the engine.
 //!
 //! [`cli`] is the program. [`report`] writes reports in every format, and [`results`] the results
-//! of queries. [`accuracy`] measures exact against approximate counting. [`session`] is the one
-//! place that makes a DataFusion session with the engine's functions in it, and [`catalog`] puts
-//! the tables into it.
+//! of queries. [`accuracy`] compares exact and approximate counting. [`session`] creates DataFusion
+//! sessions with the engine's functions, [`catalog`] registers the tables, and [`server`] has the
+//! network protocols.
 
 pub mod accuracy;
 pub mod cancellation;

@@ -28,7 +28,7 @@ use engine::{Error, Result};
 
 use super::checksummed::{ChecksummedStore, SCHEME};
 use super::parquet::{ParquetFiles, local_url, register_store};
-use crate::failure::of_statement;
+use crate::failure::statement_error;
 
 /// The name of the table.
 pub(super) const NAME: &str = "activity";
@@ -67,7 +67,7 @@ async fn view(
     store: &Store,
     function: &ScalarUDF,
 ) -> Result<Arc<dyn TableProvider>> {
-    let refused = |cause| of_statement(cause, None);
+    let refused = |cause| statement_error(cause, None);
     let remote = store.object_store()?;
     let is_remote = remote.is_some();
     let (place, client) = remote.unwrap_or_else(|| {

@@ -34,7 +34,7 @@ use engine::active::Question;
 use engine::project::Project;
 use engine::{Error, Result};
 
-use crate::failure::of_statement;
+use crate::failure::statement_error;
 use active::{ActiveUsers, NamedArguments, ReportContext};
 use schema::{DictionarySchema, PublicSchema};
 
@@ -82,7 +82,7 @@ pub fn register(session: &SessionContext, catalog_options: &CatalogOptions) -> R
         .catalog(&catalog)
         .ok_or_else(|| Error::internal("the session has no catalog of its own"))?;
     let report_context = catalog_options.report_context();
-    let refused = |cause| of_statement(cause, None);
+    let refused = |cause| statement_error(cause, None);
     if let Some(report_context) = &report_context {
         let definitions = DictionarySchema::new(&report_context.project);
         catalog.register_schema(DICTIONARY, Arc::new(definitions)).map_err(refused)?;

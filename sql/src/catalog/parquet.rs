@@ -17,7 +17,7 @@ use engine::events::EventFile;
 use engine::{Error, Result};
 
 use super::files::MergedColumns;
-use crate::failure::of_statement;
+use crate::failure::statement_error;
 
 /// Parquet files with the union of their columns.
 pub(super) struct ParquetFiles {
@@ -43,7 +43,7 @@ impl ParquetFiles {
         let mut columns = MergedColumns::default();
         for (path, file_url) in &files {
             let schema = options.infer_schema(state, file_url).await.map_err(|cause| {
-                let cause = of_statement(cause, None);
+                let cause = statement_error(cause, None);
                 Error::input(format!("invalid file: {cause}"))
                     .with("file", path.display())
                     .with("help", "replace or remove the file")
@@ -69,7 +69,7 @@ impl ParquetFiles {
         let config = ListingTableConfig::new_with_multi_paths(urls)
             .with_listing_options(self.options.clone())
             .with_schema(Arc::clone(&self.schema));
-        let table = ListingTable::try_new(config).map_err(|cause| of_statement(cause, None))?;
+        let table = ListingTable::try_new(config).map_err(|cause| statement_error(cause, None))?;
         Ok(table.with_cache(self.statistics.clone()))
     }
 }
@@ -81,7 +81,7 @@ impl ParquetFiles {
 pub(super) fn file_url(state: &SessionState, file: &EventFile) -> Result<ListingTableUrl> {
     let Some(object) = &file.object else { return local_url(&file.path) };
     register_store(state, object.client()?)?;
-    ListingTableUrl::parse(object.url()?).map_err(|cause| of_statement(cause, None))
+    ListingTableUrl::parse(object.url()?).map_err(|cause| statement_error(cause, None))
 }
 
 /// Registers an object store in a session.
@@ -92,7 +92,7 @@ pub(super) fn register_store(
     state: &SessionState,
     (file_url, client): (String, Arc<dyn ObjectStore>),
 ) -> Result<()> {
-    let file_url = ObjectStoreUrl::parse(file_url).map_err(|cause| of_statement(cause, None))?;
+    let file_url = ObjectStoreUrl::parse(file_url).map_err(|cause| statement_error(cause, None))?;
     state.runtime_env().register_object_store(file_url.as_ref(), client);
     Ok(())
 }
@@ -111,5 +111,5 @@ pub(super) fn local_url(path: &Path) -> Result<ListingTableUrl> {
             _ => file_url.push_str(&format!("%{byte:02X}")),
         }
     }
-    ListingTableUrl::parse(&file_url).map_err(|cause| of_statement(cause, None))
+    ListingTableUrl::parse(&file_url).map_err(|cause| statement_error(cause, None))
 }

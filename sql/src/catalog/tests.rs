@@ -8,7 +8,7 @@ use datafusion::prelude::SessionContext;
 use parquet::arrow::ArrowWriter;
 
 use super::{CatalogOptions, register};
-use crate::failure::of_statement;
+use crate::failure::statement_error;
 use crate::session::{Options, session};
 
 /// A session that reads files below a folder.
@@ -22,7 +22,7 @@ fn reading(folder: &Path) -> SessionContext {
 
 /// The rows of a query, cells joined by a space; or its error.
 async fn ask(session: &SessionContext, sql: &str) -> Result<Vec<String>, String> {
-    let to_error = |cause| of_statement(cause, None).to_string();
+    let to_error = |cause| statement_error(cause, None).to_string();
     let batches = session.sql(sql).await.map_err(to_error)?.collect().await.map_err(to_error)?;
     let row = |batch: &RecordBatch, row| -> String {
         let cells = batch.columns().iter().map(|c| array_value_to_string(c, row).unwrap());

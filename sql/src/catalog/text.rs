@@ -144,8 +144,8 @@ impl PartitionStream for FilePartition {
 
 /// The columns to read of a file; at least one, for the number of rows.
 fn columns_to_read(schema: &Schema, names: &[String]) -> Vec<String> {
-    let report_table = |name: &&String| schema.field_with_name(name).is_ok();
-    let columns_to_read: Vec<String> = names.iter().filter(report_table).cloned().collect();
+    let wanted = |name: &&String| schema.field_with_name(name).is_ok();
+    let columns_to_read: Vec<String> = names.iter().filter(wanted).cloned().collect();
     if columns_to_read.is_empty() { names[..1].to_vec() } else { columns_to_read }
 }
 

@@ -15,7 +15,7 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::{Outcome, args, say};
+use super::{Outcome, args, print_message};
 use crate::server::access::{Access, format_entry};
 use crate::server::depth::threads;
 use crate::server::{Protocol, ServerContext, Tls, flight, http, postgres};
@@ -114,7 +114,7 @@ async fn serve(
         let listener = tokio::net::TcpListener::from_std(listener).map_err(broken)?;
         let (server, tls) = (Arc::clone(server), tls.clone());
         let secure = if tls.is_some() { " (TLS)" } else { "" };
-        say(&format!("listening: {} on {address}{secure}", protocol.name()));
+        print_message(&format!("listening: {} on {address}{secure}", protocol.name()));
         servers.spawn(async move {
             match protocol {
                 Protocol::Postgres => postgres::serve(server, listener, tls).await,
@@ -206,7 +206,7 @@ fn add_user(name: &str, users: Option<&Path>) -> Result<Outcome> {
             .with("help", "delete its line to set a new password"));
     }
     if stdin().is_terminal() {
-        say(&format!("password for {name} (it is shown as you type):"));
+        print_message(&format!("password for {name} (it is shown as you type):"));
     }
     let mut password = String::new();
     let failed = |cause| Error::io(Path::new("standard input"), cause);
@@ -219,6 +219,6 @@ fn add_user(name: &str, users: Option<&Path>) -> Result<Outcome> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path).map_err(failed)?;
     writeln!(file, "{line}").map_err(failed)?;
-    say(&format!("added {name} to {}", path.display()));
+    print_message(&format!("added {name} to {}", path.display()));
     Ok(Outcome::Done)
 }

@@ -46,7 +46,7 @@ impl Body {
             return Ok(());
         }
         self.has_rows = true;
-        self.writer.write(batch).map_err(no_form)
+        self.writer.write(batch).map_err(unsupported_type)
     }
 
     /// Bytes that were written and not taken.
@@ -68,11 +68,11 @@ impl Body {
         if !self.has_rows {
             return Ok(b"[]\n".to_vec());
         }
-        self.writer.finish().map_err(no_form)?;
+        self.writer.finish().map_err(unsupported_type)?;
         Ok(self.writer.into_inner())
     }
 }
 
-fn no_form(cause: ArrowError) -> Error {
+fn unsupported_type(cause: ArrowError) -> Error {
     Error::new(Kind::Internal, "a column of the report has no JSON form").caused_by(cause)
 }

@@ -12,7 +12,7 @@ use engine::Kind;
 use engine::active::{Basis, Count, Level, Method, Report, Row};
 use engine::calendar::{Day, Period, Window};
 
-use super::figures::{change, difference, figure, period};
+use super::figures::{change, difference, format_number, period};
 use super::{Format, Style, csv, json, parquet, record_batch, schema, write};
 use crate::results::printable::width;
 
@@ -278,7 +278,7 @@ fn the_page_shows_every_number_and_fetches_nothing() {
     for (shape, report) in shapes() {
         let page = text(&report, Format::Html);
         for row in &report.rows {
-            let users = figure(row.users);
+            let users = format_number(row.users);
             assert!(page.contains(&format!(">{users}<")), "{shape}: {users}");
         }
         let rows =
@@ -471,8 +471,8 @@ fn wide_names_are_aligned_in_the_table() {
 
 #[test]
 fn figures_are_for_reading() {
-    assert_eq!([0, 999, 1_000, 1_234_567].map(figure), ["0", "999", "1,000", "1,234,567"]);
-    assert_eq!(figure(u64::MAX), "18,446,744,073,709,551,615");
+    assert_eq!([0, 999, 1_000, 1_234_567].map(format_number), ["0", "999", "1,000", "1,234,567"]);
+    assert_eq!(format_number(u64::MAX), "18,446,744,073,709,551,615");
     assert_eq!(
         [4.24, -12.0, 0.04, -0.04, 1_234.56, 100.0].map(change),
         ["+4.2 %", "−12.0 %", "0.0 %", "0.0 %", "+1,234.6 %", "+100.0 %"]

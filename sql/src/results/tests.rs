@@ -48,7 +48,7 @@ fn check(format: Format, expected: &str) {
 }
 
 #[test]
-fn every_format_has_its_form() {
+fn formats_are_as_expected() {
     check(
         Format::Csv,
         "name,note,users,share\nAda,\"a,b\",1,0.5\n\"\",\"say \"\"hi\"\"\",1000,12.0\n,\"two\nlines\",,-1.25\n",
@@ -102,7 +102,7 @@ fn rows_keep_their_order() {
 }
 
 #[test]
-fn nothing_is_a_result_too() {
+fn empty_results_are_written() {
     let none = people().slice(0, 0);
     for (format, expected) in [
         (Format::Csv, "name,note,users,share\n"),

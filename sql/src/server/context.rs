@@ -25,8 +25,8 @@ use super::{Access, Limits};
 use crate::bounded::bound;
 use crate::cancellation::scope;
 use crate::catalog::{CatalogOptions, ReportListener, register};
-use crate::failure::of_statement;
-use crate::session::{Options, runtime, session_on};
+use crate::failure::statement_error;
+use crate::session::{Options, runtime, session_with_runtime};
 
 /// Project, options, limits and metrics of a process's servers.
 pub struct ServerContext {
@@ -97,9 +97,9 @@ impl ServerContext {
             .with_memory_pool(Arc::new(pool))
             .build_arc()
             .map_err(|cause| Error::internal(cause.to_string()))?;
-        let session = session_on(&self.options, runtime)?;
+        let session = session_with_runtime(&self.options, runtime)?;
         register(&session, &self.catalog_options())?;
-        bound(&session, self.limits.memory).map_err(|cause| of_statement(cause, None))?;
+        bound(&session, self.limits.memory).map_err(|cause| statement_error(cause, None))?;
         make_planning_cancellable(&session);
         Ok(session)
     }
@@ -119,7 +119,7 @@ impl ServerContext {
             Error::input("this server has no project")
                 .with("help", "start it in the folder of a project, or with --project DIR")
         })?;
-        let frame = session.read_table(table).map_err(|cause| of_statement(cause, None))?;
+        let frame = session.read_table(table).map_err(|cause| statement_error(cause, None))?;
         Ok(frame.into_unoptimized_plan())
     }
 

@@ -22,7 +22,7 @@ use super::cooperative::make_cooperative;
 use super::read_only::read_only;
 use super::{ServerContext, depth};
 use crate::bounded::plan_of;
-use crate::failure::of_statement;
+use crate::failure::statement_error;
 use crate::file_consistency;
 use crate::session::plan_text;
 
@@ -140,7 +140,7 @@ impl StatementExecution {
         self.run(async move {
             depth::check(&sql)?;
             let plan = plan_text(&session.state(), &sql).await;
-            let plan = plan.map_err(|cause| of_statement(cause, None))?;
+            let plan = plan.map_err(|cause| statement_error(cause, None))?;
             read_only(&plan)?;
             Ok(plan)
         })
@@ -176,7 +176,7 @@ impl StatementExecution {
         let max_bytes = self.server.limits.memory;
         let stream = self
             .run(async move {
-                let to_error = |cause| of_statement(cause, memory);
+                let to_error = |cause| statement_error(cause, memory);
                 // SET takes effect here; queries are only planned.
                 let frame = session.execute_logical_plan(plan).await.map_err(to_error)?;
                 let (plan, context) = plan_of(frame, max_bytes).await.map_err(to_error)?;
@@ -299,7 +299,7 @@ async fn pump(
     max_rows: u64,
 ) -> Result<bool> {
     while let Some(batch) = stream.next().await {
-        let batch = batch.map_err(|cause| of_statement(cause, memory))?;
+        let batch = batch.map_err(|cause| statement_error(cause, memory))?;
         let rows = batch.num_rows() as u64;
         if sent.load(Ordering::Relaxed) + rows > max_rows {
             return Err(Error::limit(format!(

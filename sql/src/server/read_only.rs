@@ -4,7 +4,7 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::{LogicalPlan, Statement};
 use engine::{Error, Result};
 
-use crate::failure::of_statement;
+use crate::failure::statement_error;
 
 /// Name prefixes of the settings that a connection may change for itself.
 const ALLOWED_SETTINGS: [&str; 3] =
@@ -20,7 +20,7 @@ pub fn read_only(plan: &LogicalPlan) -> Result<()> {
         refused = refusal(node);
         Ok(if refused.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
-    visited.map_err(|cause| of_statement(cause, None))?;
+    visited.map_err(|cause| statement_error(cause, None))?;
     match refused {
         None => Ok(()),
         Some((what, help)) => {

@@ -4,8 +4,8 @@ use engine::Result;
 
 use super::chart::{Axis, Curve, Picture};
 use crate::accuracy::advice::{bytes, percent, time};
-use crate::accuracy::{Counter, Kind, Line, Measured, Node, Part};
-use crate::report::figures::figure;
+use crate::accuracy::{Counter, Kind, Measured, Measurement, Node, SetKind};
+use crate::report::figures::format_number;
 use crate::report::html::markup::escape;
 use crate::report::html::scale::round_values;
 
@@ -32,7 +32,7 @@ fn color(kind: Kind) -> usize {
 struct Sort {
     title: &'static str,
     hint: &'static str,
-    value: fn(&Line) -> Option<f64>,
+    value: fn(&Measurement) -> Option<f64>,
     label: fn(f64) -> String,
     scale: Scale,
     exact: bool,
@@ -93,7 +93,8 @@ const SORTS: [Sort; 4] = [
 /// When one cannot be drawn.
 pub(super) fn pictures(measured: &Measured) -> Result<String> {
     let mut sections = String::new();
-    let sizes: Vec<&Line> = measured.lines.iter().filter(|line| line.part == Part::Size).collect();
+    let sizes: Vec<&Measurement> =
+        measured.lines.iter().filter(|line| line.part == SetKind::Size).collect();
     let mut precisions: Vec<u8> = sizes.iter().filter_map(|line| line.counter.precision).collect();
     precisions.sort_unstable();
     precisions.dedup();
@@ -143,7 +144,7 @@ fn section(title: &str, hint: &str, figures: &str, legend: &str) -> String {
     )
 }
 
-fn figured(precision: u8, more: &str, picture: &str) -> String {
+fn figure_html(precision: u8, more: &str, picture: &str) -> String {
     format!(
         "<figure><figcaption>Precision {precision} <b>{}</b></figcaption>{picture}</figure>\n",
         escape(more)
@@ -151,8 +152,8 @@ fn figured(precision: u8, more: &str, picture: &str) -> String {
 }
 
 /// One picture: a value by size, of all counters of a precision.
-fn by_size(sizes: &[&Line], precision: u8, sort: &Sort) -> Result<String> {
-    let place = |line: &Line| (line.users.max(1) as f64).log10();
+fn by_size(sizes: &[&Measurement], precision: u8, sort: &Sort) -> Result<String> {
+    let place = |line: &Measurement| (line.users.max(1) as f64).log10();
     let scaled = |value: f64| if sort.scale == Scale::Log { value.log10() } else { value };
     let mut curves = Vec::new();
     let mut words: Vec<(f64, String)> = Vec::new();
@@ -172,7 +173,7 @@ fn by_size(sizes: &[&Line], precision: u8, sort: &Sort) -> Result<String> {
             let word = format!("{} {}", kind.name(), (sort.label)(value));
             match words.iter_mut().find(|(place, _)| *place == at) {
                 Some((_, words)) => *words = format!("{words}, {word}"),
-                None => words.push((at, format!("{} users: {word}", figure(line.users)))),
+                None => words.push((at, format!("{} users: {word}", format_number(line.users)))),
             }
         }
         if !points.is_empty() {
@@ -208,7 +209,7 @@ fn by_size(sizes: &[&Line], precision: u8, sort: &Sort) -> Result<String> {
     };
     let title = format!("{} by size of the set, at precision {precision}", sort.title);
     let picture = Picture { title: &title, x, y, cloud: (0, &[]), curves: &curves, words: &words };
-    Ok(figured(precision, "", &picture.draw()?))
+    Ok(figure_html(precision, "", &picture.draw()?))
 }
 
 /// The errors of a project's nodes by their users.
@@ -242,8 +243,8 @@ fn cloud(counter: Counter, nodes: &[Node]) -> Result<String> {
     let curves = [promise(stated * FINE_PERCENT), promise(-stated * FINE_PERCENT)];
     let title = format!("Errors of the report's sets, at precision {precision}");
     let picture = Picture { title: &title, x, y, cloud: (0, &points), curves: &curves, words: &[] };
-    let sets = format!("{} sets", figure(nodes.len() as u64));
-    Ok(figured(precision, &sets, &picture.draw()?))
+    let sets = format!("{} sets", format_number(nodes.len() as u64));
+    Ok(figure_html(precision, &sets, &picture.draw()?))
 }
 
 /// Numbers of users in powers of ten, with some room at the ends.

@@ -62,9 +62,9 @@ impl RollupTable {
         let places = projection.unwrap_or(&all);
         let columns: Vec<_> = places.iter().map(|place| self.columns[*place].clone()).collect();
         let ranges = filters.iter().filter_map(|filter| self.range(filter));
-        let report_table = ranges.fold(Range::of_days(self.days), Range::and);
+        let range = ranges.fold(Range::of_days(self.days), Range::and);
         // Whole days that overlap the range; the filter itself is still applied above.
-        let (first, last) = match report_table.around() {
+        let (first, last) = match range.around() {
             Some(days) => days,
             None => (self.days.1.plus(1), self.days.1),
         };

@@ -1,8 +1,8 @@
-//! Pictures as inline SVG: a line, and stacked columns or areas.
+//! Charts as inline SVG: lines, and stacked columns or areas.
 //!
-//! The colours in here are names rather than looks: the page's style sheet finds them by attribute
-//! and gives each a shade for light, dark and paper. Plotters puts everything on whole pixels, so
-//! a picture is drawn [`FINE`] times as large as it is shown.
+//! The colours are identifiers: the page's style sheet matches them by attribute and sets the colours
+//! for light and dark mode and print. Plotters rounds to whole pixels, so a chart is drawn [`FINE`]
+//! times as large as it is shown.
 
 use std::io;
 
@@ -17,10 +17,10 @@ use plotters::element::{Circle, DashedPathElement, PathElement, Polygon, Rectang
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, IntoFont, RGBColor, ShapeStyle};
 
-use super::board::{Board, Series};
+use super::chart_data::{ChartData, Series};
 use super::markup::escape;
 use super::scale::{marks, round_values, short};
-use crate::report::figures::{INCOMPLETE, figure};
+use crate::report::figures::{INCOMPLETE, format_number};
 
 /// Colour-blind safe (after Okabe and Ito 2008); the last one is for "all others".
 pub(crate) const COLORS: [RGBColor; 8] = [
@@ -69,7 +69,7 @@ type Drawn = std::result::Result<(), DrawingAreaErrorKind<io::Error>>;
 ///
 /// [`Kind::Internal`] when the picture cannot be drawn.
 pub(super) fn line(
-    board: &Board<'_>,
+    data: &ChartData<'_>,
     series: &Series<'_>,
     color: usize,
     size: Size,
@@ -83,12 +83,12 @@ pub(super) fn line(
         let interval = match row.count {
             Count::Exact => String::new(),
             Count::Approx => {
-                format!(" ({} to {})", figure(row.users_low), figure(row.users_high))
+                format!(" ({} to {})", format_number(row.users_low), format_number(row.users_high))
             }
         };
-        Some(format!("{} users{interval}", figure(row.users)))
+        Some(format!("{} users{interval}", format_number(row.users)))
     };
-    picture(board, size, highest as f64, "", title, words, |chart| {
+    picture(data, size, highest as f64, "", title, words, |chart| {
         for run in runs(&series.rows) {
             let run = thinned(&run, |(_, row)| row.users);
             band(chart, &run, color)?;
@@ -123,11 +123,11 @@ pub(super) fn line(
 ///
 /// [`Kind::Internal`] when the picture cannot be drawn.
 pub(super) fn stack(
-    board: &Board<'_>,
+    data: &ChartData<'_>,
     layers: &[(String, Vec<u64>)],
     title: &str,
 ) -> Result<String> {
-    let count = board.spans.len();
+    let count = data.spans.len();
     let layer = |at: usize, period: usize| -> u64 {
         layers.get(at).and_then(|(_, users)| users.get(period)).copied().unwrap_or(0)
     };
@@ -143,10 +143,10 @@ pub(super) fn stack(
             .iter()
             .enumerate()
             .rev()
-            .map(|(at, (name, _))| format!("{name} {}", figure(layer(at, period))));
+            .map(|(at, (name, _))| format!("{name} {}", format_number(layer(at, period))));
         Some(parts.collect::<Vec<_>>().join(", "))
     };
-    picture(board, Size::Wide, highest as f64, "stack", title, words, |chart| {
+    picture(data, Size::Wide, highest as f64, "stack", title, words, |chart| {
         for at in 0..layers.len() {
             let (low, high) = (&sums[at], &sums[at + 1]);
             let color = COLORS[at % COLORS.len()];
@@ -154,16 +154,16 @@ pub(super) fn stack(
                 let half = if count < 6 { 0.25 } else { 0.4 };
                 chart.draw_series((0..count).map(|period| {
                     let x = period as f64;
-                    let opacity = if board.spans[period].complete { 1.0 } else { 0.45 };
+                    let opacity = if data.spans[period].complete { 1.0 } else { 0.45 };
                     let corners = [(x - half, high[period] as f64), (x + half, low[period] as f64)];
                     Rectangle::new(corners, color.mix(opacity).filled())
                 }))?;
                 continue;
             }
             let step = count.div_ceil(POINTS);
-            let mut shown: Vec<usize> = (0..=board.latest).step_by(step).collect();
-            if shown.last() != Some(&board.latest) {
-                shown.push(board.latest);
+            let mut shown: Vec<usize> = (0..=data.latest).step_by(step).collect();
+            if shown.last() != Some(&data.latest) {
+                shown.push(data.latest);
             }
             let upper = shown.iter().map(|period| (*period as f64, high[*period] as f64));
             let lower = shown.iter().rev().map(|period| (*period as f64, low[*period] as f64));
@@ -176,7 +176,7 @@ pub(super) fn stack(
 
 /// The frame that all pictures share: axes, the drawing, and what shows under the pointer.
 fn picture(
-    board: &Board<'_>,
+    data: &ChartData<'_>,
     size: Size,
     highest: f64,
     class: &str,
@@ -189,13 +189,13 @@ fn picture(
         Size::Small => (300, 150, 46, 11, 3),
     };
     let (width, height) = (width * FINE, height * FINE);
-    let days: Vec<_> = board.spans.iter().map(|span| span.mark.clone()).collect();
+    let days: Vec<_> = data.spans.iter().map(|span| span.mark.clone()).collect();
     let mut values = round_values(highest);
     let top = values.last().copied().unwrap_or(1.0);
     if size == Size::Small && values.len() > 4 {
         values = values.into_iter().step_by(2).collect();
     }
-    let end = board.spans.len() as f64 - 0.5;
+    let end = data.spans.len() as f64 - 0.5;
     let mut svg = String::new();
     let mut zones = String::new();
     let drawing = || -> Drawn {
@@ -226,8 +226,8 @@ fn picture(
             root.draw(&Text::new(label, (x, y + gap), style))?;
         }
         draw(&mut chart)?;
-        if board.spans.len() <= POINTED {
-            zones = pointed(board, &chart, top, &words);
+        if data.spans.len() <= POINTED {
+            zones = pointed(data, &chart, top, &words);
         }
         root.present()
     };
@@ -246,13 +246,13 @@ fn picture(
 
 /// Invisible zones, one for each period, that show its numbers under the pointer.
 fn pointed(
-    board: &Board<'_>,
+    data: &ChartData<'_>,
     chart: &Chart<'_, '_>,
     top: f64,
     words: &impl Fn(usize) -> Option<String>,
 ) -> String {
     let mut zones = String::new();
-    for (at, span) in board.spans.iter().enumerate() {
+    for (at, span) in data.spans.iter().enumerate() {
         let Some(words) = words(at) else { continue };
         let (x0, y0) = chart.backend_coord(&(at as f64 - 0.5, top));
         let (x1, y1) = chart.backend_coord(&(at as f64 + 0.5, 0.0));

@@ -1,4 +1,4 @@
-//! Where the axes have their marks, and what stands there.
+//! Tick marks and labels of the axes.
 
 use engine::calendar::{Day, Window};
 

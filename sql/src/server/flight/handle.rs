@@ -22,7 +22,7 @@ use engine::{Error, Result};
 use futures::TryStreamExt;
 use prost::Message;
 
-use crate::failure::of_statement;
+use crate::failure::statement_error;
 use crate::server::StatementExecution;
 
 /// A statement with the values of its parameters.
@@ -120,7 +120,7 @@ fn number_placeholders(sql: &str) -> String {
 /// # Errors
 /// When a parameter has conflicting types.
 pub(super) fn parameters(plan: &LogicalPlan) -> Result<Schema> {
-    let types = plan.get_parameter_types().map_err(|cause| of_statement(cause, None))?;
+    let types = plan.get_parameter_types().map_err(|cause| statement_error(cause, None))?;
     let mut types: Vec<(String, Option<DataType>)> = types.into_iter().collect();
     types.sort_by_key(|(name, _)| (parameter_number(name).unwrap_or(usize::MAX), name.clone()));
     let field = |(name, kind): (String, Option<DataType>)| {
@@ -136,7 +136,7 @@ fn parameter_number(name: &str) -> Option<usize> {
 
 /// Replaces the parameters of a plan by values.
 fn bind(plan: LogicalPlan, values: &[u8]) -> Result<LogicalPlan> {
-    let to_error = |cause| of_statement(cause, None);
+    let to_error = |cause| statement_error(cause, None);
     let names = plan.get_parameter_names().map_err(to_error)?;
     let row = match values {
         [] => None,

@@ -14,7 +14,7 @@ use datafusion::prelude::SessionContext;
 use engine::{Error, Result};
 
 use super::types::client_schema;
-use crate::failure::of_statement;
+use crate::failure::statement_error;
 
 /// The names of catalogs.
 ///
@@ -44,7 +44,7 @@ pub(super) fn schemas(session: &SessionContext, of: CommandGetDbSchemas) -> Resu
 /// # Errors
 /// When a pattern is invalid, or a table whose columns are requested cannot be opened.
 pub(super) async fn tables(session: SessionContext, of: CommandGetTables) -> Result<RecordBatch> {
-    let to_error = |cause| of_statement(cause, None);
+    let to_error = |cause| statement_error(cause, None);
     let mut names = CommandGetTables { include_schema: false, ..of.clone() }.into_builder();
     for (catalog, name, schema) in all_schemas(&session) {
         for table in schema.table_names() {

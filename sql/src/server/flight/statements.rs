@@ -29,7 +29,7 @@ use super::cancels::CancelRegistry;
 use super::handle::{self, StatementHandle};
 use super::tokens::Tokens;
 use super::{status, types};
-use crate::failure::of_statement;
+use crate::failure::statement_error;
 use crate::server::{Protocol, ServerContext, StatementExecution, StatementInfo};
 
 /// Encoded rows.
@@ -163,7 +163,7 @@ impl FlightServer {
         let batch = execution.run(listing(session)).await?;
         let schema = batch.schema();
         let rows = MemoryStream::try_new(vec![batch], Arc::clone(&schema), None);
-        let rows = rows.map_err(|cause| of_statement(cause, None))?;
+        let rows = rows.map_err(|cause| statement_error(cause, None))?;
         Ok(encode_stream(execution.stream(Box::pin(rows)), schema))
     }
 }

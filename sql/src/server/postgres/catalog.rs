@@ -14,7 +14,7 @@ use super::functions::functions;
 use super::relations::{PgCatalogSchema, SCHEMA};
 use super::settings::Settings;
 use super::weak_catalogs::WeakCatalogs;
-use crate::failure::of_statement;
+use crate::failure::statement_error;
 use crate::session::CATALOG;
 
 /// The tables that are the same for all sessions.
@@ -22,7 +22,7 @@ use crate::session::CATALOG;
 /// # Errors
 /// When the crate's embedded tables cannot be read.
 pub(super) fn tables() -> Result<Arc<PgCatalogStaticTables>> {
-    PgCatalogStaticTables::try_new().map(Arc::new).map_err(|cause| of_statement(cause, None))
+    PgCatalogStaticTables::try_new().map(Arc::new).map_err(|cause| statement_error(cause, None))
 }
 
 /// Registers `pg_catalog` and its functions in a session of a user.
@@ -35,7 +35,7 @@ pub(super) fn register(
     user: &str,
     settings: &Arc<Mutex<Settings>>,
 ) -> Result<()> {
-    let to_error = |cause| of_statement(cause, None);
+    let to_error = |cause| statement_error(cause, None);
     setup_pg_catalog(session, CATALOG, EmptyContextProvider).map_err(|cause| to_error(*cause))?;
     let catalogs = WeakCatalogs::new(session.state().catalog_list());
     let base = PgCatalogSchemaProvider::try_new(catalogs, Arc::clone(tables), EmptyContextProvider);

@@ -475,5 +475,5 @@ fn bind_parameters(
         return Ok(plan);
     }
     let plan = plan.replace_params_with_values(&values);
-    plan.map_err(|cause| errors::from_error(&crate::failure::of_statement(cause, None)))
+    plan.map_err(|cause| errors::from_error(&crate::failure::statement_error(cause, None)))
 }

@@ -21,7 +21,7 @@ use pgwire::error::PgWireResult;
 
 use super::rows::check;
 use super::{binary, errors, text};
-use crate::failure::of_statement;
+use crate::failure::statement_error;
 
 /// Most parameters of a statement; the protocol counts them in 16 bits.
 const MAX_PARAMETERS: usize = 65_535;
@@ -56,7 +56,7 @@ impl Parameter {
 pub(super) fn of_plan(plan: &LogicalPlan) -> Result<Vec<Parameter>> {
     let mut found: BTreeMap<usize, Parameter> = BTreeMap::new();
     let mut wrong = None;
-    let to_error = |cause| of_statement(cause, None);
+    let to_error = |cause| statement_error(cause, None);
     for (name, data_type) in plan.get_parameter_types().map_err(to_error)? {
         match number(&name) {
             Some(at) => {
@@ -119,10 +119,10 @@ pub(super) fn coerced_schema(plan: &LogicalPlan, types: &[Type]) -> Result<DFSch
         let nulls = types.iter().map(null).collect::<Option<Vec<_>>>();
         let nulls = nulls.ok_or_else(|| Error::internal("a parameter without a type"))?;
         let bound = plan.replace_params_with_values(&ParamValues::from(nulls));
-        plan = bound.map_err(|cause| of_statement(cause, None))?;
+        plan = bound.map_err(|cause| statement_error(cause, None))?;
     }
     let coerced = TypeCoercion::new().analyze(plan, &ConfigOptions::default());
-    let coerced = coerced.map_err(|cause| of_statement(cause, None))?;
+    let coerced = coerced.map_err(|cause| statement_error(cause, None))?;
     Ok(Arc::clone(coerced.schema()))
 }
 

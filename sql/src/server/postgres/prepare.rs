@@ -22,7 +22,7 @@ use super::scalar_subquery::rewrite_scalar_subqueries;
 use super::session::Session;
 use super::statement::{Prepared, Query, session_command, tag};
 use super::{PgServer, ast_rewrite, errors, parameters};
-use crate::failure::of_statement;
+use crate::failure::statement_error;
 use crate::server::read_only::read_only;
 use crate::server::{StatementExecution, depth};
 use crate::session;
@@ -121,11 +121,11 @@ async fn query(
 async fn plan(context: &SessionContext, statement: Statement) -> Result<LogicalPlan> {
     let statement = Parsed::Statement(Box::new(statement));
     let planned = session::plan(&context.state(), statement).await;
-    planned.and_then(rewrite_scalar_subqueries).map_err(|cause| of_statement(cause, None))
+    planned.and_then(rewrite_scalar_subqueries).map_err(|cause| statement_error(cause, None))
 }
 
 fn parse_error(cause: ParserError) -> Error {
-    of_statement(DataFusionError::SQL(Box::new(cause), None), None)
+    statement_error(DataFusionError::SQL(Box::new(cause), None), None)
 }
 
 /// Whether a text uses names that only PostgreSQL has; what stands in quotes is none.

@@ -15,7 +15,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::cancels::CancelKey;
 use super::settings::Settings;
 use super::{PgServer, catalog, errors};
-use crate::failure::of_statement;
+use crate::failure::statement_error;
 use crate::server::context::ConnectionSlot;
 use crate::server::{Protocol, StatementExecution, StatementInfo};
 
@@ -80,7 +80,7 @@ impl Session {
         let updated =
             functions.filter_map(|function| function.inner().with_updated_config(options));
         for function in updated.collect::<Vec<_>>() {
-            let to_error = |cause| of_statement(cause, None);
+            let to_error = |cause| statement_error(cause, None);
             state.register_udf(Arc::new(function)).map_err(to_error)?;
         }
         Ok(())
