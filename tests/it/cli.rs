@@ -50,7 +50,7 @@ const COMMANDS: [(&str, &[&str]); 8] = [
 ];
 
 #[test]
-fn a_new_project_works_as_it_stands() {
+fn a_new_project_works() {
     let home = Project::empty();
     let made = home.run(&["init", "my/project"]);
     assert_eq!((made.code, made.out.as_str()), (0, ""), "{}", made.err);

@@ -95,7 +95,7 @@ impl Counter {
         counters
     }
 
-    /// Fills a set with users. Returns it with the time that took by `clock`, which tells the time
+    /// Fills a set with users. Returns it with the time that took by `clock`, which returns the time
     /// since any fixed moment.
     ///
     /// # Errors

@@ -19,7 +19,7 @@ const SIGMAS: NumStdDev = NumStdDev::Two;
 /// form takes half the bytes and gives the same estimates.
 pub(crate) const REGISTERS: HllType = HllType::Hll8;
 
-/// What a counter says of a set, in whole users.
+/// A counter's estimate of a set, in whole users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Guess {
     /// The estimate, rounded.
@@ -127,7 +127,7 @@ impl Filled {
         })
     }
 
-    /// Bytes in memory, as each counter tells them.
+    /// Bytes in memory, as reported by the counter.
     ///
     /// # Errors
     /// When DataFusion cannot read its own state.

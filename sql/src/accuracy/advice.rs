@@ -1,5 +1,4 @@
-//! What the figures say, in words. Nothing in here is known beforehand: every word follows from
-//! the lines.
+//! Conclusions in sentences, all derived from the measurements.
 
 use counters::{Counter, Kind};
 
@@ -7,18 +6,18 @@ use super::measurement::{Measurement, SetKind};
 use super::{Measured, Node};
 use crate::report::figures::format_number;
 
-/// A sketch is smaller or faster if it takes at most this share of what the exact set takes: less
-/// of a difference is no reason to accept errors, and may be chance.
+/// A sketch counts as smaller or faster if it needs at most this share of the exact set's memory or
+/// time; smaller differences do not justify errors, and may be chance.
 const CLEARLY: f64 = 0.9;
 
 /// An exact report of less than so many microseconds and bytes leaves little to save.
 const LITTLE: (f64, f64) = (1e6, 100e6);
 
-/// Shares of intervals that hold are told as too low if chance makes them so low in about one of
+/// The share of correct intervals is reported as too low if chance makes it so low in about one of
 /// 40 cases.
 const SIGMAS: f64 = 2.0;
 
-/// What the intervals promise.
+/// The confidence level of the intervals.
 const PROMISED: f64 = 0.95;
 
 /// The sentences; the first one is the verdict.
@@ -32,7 +31,7 @@ pub(super) fn advice(measured: &Measured) -> Vec<String> {
     advice
 }
 
-/// One of the engine's sketches beside the exact sets, size by size.
+/// One of the engine's sketches compared with exact sets, by size.
 struct SketchComparison<'a> {
     precision: u8,
     /// Exact, sketch.
@@ -60,7 +59,7 @@ fn sketches(measured: &Measured) -> Vec<SketchComparison<'_>> {
 }
 
 impl SketchComparison<'_> {
-    /// The size from which on, up to the largest, the sketch takes clearly less.
+    /// The size from which on the sketch needs clearly less.
     fn less(&self, cost: impl Fn(&Measurement) -> f64) -> Option<u64> {
         let less =
             |(exact, sketch): &&(&Measurement, &Measurement)| cost(sketch) <= cost(exact) * CLEARLY;
@@ -122,7 +121,7 @@ impl SketchComparison<'_> {
     }
 }
 
-/// The verdict on a project: by what whole reports take, which is what it pays.
+/// The verdict on a project, by the cost of whole reports.
 fn report_verdict(measured: &Measured) -> Option<String> {
     let reports = || measured.lines.iter().filter(|line| line.part == SetKind::Report);
     let exact = reports().find(|line| line.counter == Counter::EXACT)?;
@@ -168,7 +167,7 @@ fn report_verdict(measured: &Measured) -> Option<String> {
     ))
 }
 
-/// The verdict where there is no report: by the drawn sets.
+/// The verdict without reports, by the random sets.
 fn size_verdict(sketches: &[SketchComparison<'_>]) -> String {
     let first = |from: fn(&SketchComparison<'_>) -> Option<u64>| {
         let sizes = sketches.iter().filter_map(|sketch| Some((from(sketch)?, sketch.precision)));
@@ -224,7 +223,7 @@ fn node_advice(measured: &Measured, sketches: &[SketchComparison<'_>]) -> Option
     })
 }
 
-/// All kinds of sketches beside each other, at the largest size and the precision that all have.
+/// A comparison of all kinds of sketches, at the largest size and a common precision.
 fn kind_advice(measured: &Measured) -> Option<String> {
     let sizes = || measured.lines.iter().filter(|line| line.part == SetKind::Size);
     let largest = sizes().map(|line| line.users).max()?;
@@ -303,7 +302,7 @@ pub(super) fn bytes(bytes: f64) -> String {
     }
 }
 
-/// Microseconds as people say them: `0.4 µs`, `31 ms`, `5.2 s`.
+/// Formats microseconds: `0.4 µs`, `31 ms`, `5.2 s`.
 pub(super) fn time(micros: f64) -> String {
     match micros {
         micros if micros >= 999_500.0 => format!("{:.1} s", micros / 1e6),

@@ -28,7 +28,7 @@ use super::{
 use crate::report::{Format, Style};
 use crate::session::{Options, session};
 
-/// Settings under a clock that stands still.
+/// Settings with a constant clock.
 fn settings(precisions: &[u8], sizes: &[u64], trials: u32) -> Settings<'static> {
     Settings {
         precisions: precisions.to_vec(),
@@ -94,7 +94,7 @@ fn small_project(folder: &Path, scoped: bool) -> BTreeMap<(u32, &'static str), H
     for month in 1..=3 {
         for user in (0..900_u32).filter(|user| user % month == 0) {
             let event = if user % 5 == 0 { "write" } else { "read" };
-            // Under three sites a name stands for three people.
+            // Under three sites a name is that of three people.
             let (id, site) = if scoped { (user / 3, user % 3) } else { (user, 0) };
             let name = if id % 2 == 0 { format!("u-{id}") } else { id.to_string() };
             for day in [1, 1, 9] {
@@ -161,7 +161,7 @@ fn exact_figures_are_those_of_hash_sets() {
 }
 
 #[test]
-fn every_row_hands_out_its_own_users() {
+fn every_row_has_its_own_users() {
     for (ids, scoped) in
         [(Ids::Dense, false), (Ids::Random64, false), (Ids::Uuid, false), (Ids::Dense, true)]
     {
@@ -217,7 +217,7 @@ fn draws_are_sets_of_different_users_that_a_seed_repeats() {
 
 /// Mean errors of 200 seeded sets against sigma * sqrt(2 / pi), within four standard errors.
 #[test]
-fn errors_are_as_large_as_the_theory_says() {
+fn errors_match_the_theory() {
     const TRIALS: u32 = 200;
     const SIZE: u64 = 30_000;
     let lines = measure_synthetic(600_000, &settings(&[12], &[SIZE], TRIALS)).unwrap().lines;
@@ -294,7 +294,7 @@ fn unions_count_every_user_once() {
 }
 
 #[test]
-fn a_clock_that_ticks_is_told_and_seeds_repeat_everything_else() {
+fn times_come_from_the_clock_and_seeds_repeat_everything_else() {
     let run = |step: u64| {
         let ticks = AtomicU64::new(0);
         let clock = || Duration::from_micros(ticks.fetch_add(step, Ordering::Relaxed));
@@ -415,7 +415,7 @@ fn the_advice_follows_from_the_figures() {
 }
 
 #[test]
-fn every_format_holds_the_figures_and_people_get_the_advice() {
+fn every_format_has_the_results_and_people_get_the_advice() {
     let folder = tempfile::tempdir().unwrap();
     small_project(folder.path(), false);
     let levels = question(&[Level::Total, Level::Action]);
@@ -451,7 +451,7 @@ fn every_format_holds_the_figures_and_people_get_the_advice() {
 }
 
 #[test]
-fn what_cannot_be_measured_is_refused_or_told() {
+fn impossible_measurements_are_refused_or_noted() {
     let folder = tempfile::tempdir().unwrap();
     small_project(folder.path(), false);
     let settings = settings(&[6], &[10], 2);
@@ -472,7 +472,7 @@ fn what_cannot_be_measured_is_refused_or_told() {
 }
 
 #[test]
-fn numbers_are_told_as_people_say_them() {
+fn numbers_are_formatted_for_people() {
     assert_eq!(
         [812.4, 999.6, 13_107.0, 1.25e6, 3e9].map(bytes),
         ["812 B", "1.0 KB", "13.1 KB", "1.2 MB", "3.0 GB"]

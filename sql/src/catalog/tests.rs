@@ -82,7 +82,7 @@ async fn files_are_tables() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_table_is_told() {
+async fn invalid_tables_are_errors() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     parquet(&path("a.parquet"), vec![("id", ints(&[1]))]);

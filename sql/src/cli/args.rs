@@ -162,7 +162,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// The question that the arguments ask.
+    /// The question of the arguments.
     pub(super) fn question(&self) -> Question {
         Question {
             window: self.window,

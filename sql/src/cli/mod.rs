@@ -136,7 +136,7 @@ fn print_reject_reasons(rejects: &Rejects) -> Outcome {
     Outcome::Rejected
 }
 
-/// Whether to write colours: only to a terminal, and not against the user's wish.
+/// Whether to write colours: only to a terminal, and if `NO_COLOR` is not set.
 fn use_colors() -> bool {
     stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

@@ -49,7 +49,7 @@ impl Drop for Progress {
     }
 }
 
-/// Both templates are constants; the default stands in for one that does not parse.
+/// The templates are constants; the default replaces one that does not parse.
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

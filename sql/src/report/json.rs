@@ -1,6 +1,6 @@
 //! JSON: an array of objects, one per line, so that both a parser and a line tool can read it.
 //!
-//! Every column stands in every object, null included. Dates are `"2026-01-31"`.
+//! Every object has every column, null included. Dates are `"2026-01-31"`.
 
 use arrow::error::ArrowError;
 use arrow::json::{Writer, WriterBuilder};

@@ -1,6 +1,6 @@
 //! A Parquet file with one row group, compressed with zstd.
 //!
-//! What a reader needs to trust the numbers stands in the file's key-value metadata under
+//! Time zone and range of the data are in the file's key-value metadata under
 //! `headcount.time_zone`, `headcount.first_day` and `headcount.last_day`.
 
 use arrow::datatypes::SchemaRef;

@@ -93,7 +93,7 @@ fn table(view: &ReportView<'_>, style: &Style) -> String {
     text
 }
 
-/// One cell; what the row before says too is left out.
+/// One cell; empty if it repeats the row before.
 fn cell(
     view: &ReportView<'_>,
     column: &Column,

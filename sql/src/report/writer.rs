@@ -54,7 +54,7 @@ impl fmt::Debug for Writer<'_> {
 }
 
 impl<'a> Writer<'a> {
-    /// Writes to `out`; `overseer` is told of the memory that kept rows take.
+    /// Writes to `out`; `overseer` accounts for the memory of buffered rows.
     pub fn new(
         format: Format,
         out: &'a mut dyn Write,

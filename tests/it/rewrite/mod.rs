@@ -1,4 +1,4 @@
-//! `COUNT(DISTINCT user)` from the roll-up: the same rows as from the events, and the plan says so.
+//! `COUNT(DISTINCT user)` from the roll-up: the same rows as from the events, and the plan shows it.
 
 mod laws;
 mod limits;
@@ -167,7 +167,7 @@ fn open(project: &Project) -> SessionContext {
     session
 }
 
-/// What `EXPLAIN` says.
+/// The output of `EXPLAIN`.
 async fn plan(session: &SessionContext, sql: &str) -> String {
     sorted(session, &format!("EXPLAIN FORMAT INDENT {sql}")).await.join("\n")
 }

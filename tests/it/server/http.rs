@@ -1,4 +1,4 @@
-//! HTTP, byte by byte.
+//! HTTP over raw sockets.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -12,7 +12,7 @@ use super::in_process::{InProcessServer, ServerSetup, fixture};
 use crate::project::contributions;
 use crate::rows::far_apart;
 
-/// An answer, taken apart.
+/// A parsed response.
 #[derive(Debug)]
 struct Answer {
     status: u16,
@@ -38,11 +38,11 @@ impl Answer {
     }
 }
 
-/// Says something and hears what is answered until the end.
-fn say(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+/// Sends bytes and reads the response to its end.
+fn send(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    // Who is refused may be hung up on while it still speaks.
+    // The server may close the connection before everything is sent.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
@@ -51,7 +51,7 @@ fn say(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 
 fn ask_with(address: SocketAddr, method: &str, path: &str, more: &str) -> Answer {
     let head = format!("{method} {path} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n{more}\r\n");
-    Answer::of(&say(address, head.as_bytes()))
+    Answer::of(&send(address, head.as_bytes()))
 }
 
 fn get(address: SocketAddr, path: &str) -> Answer {
@@ -59,7 +59,7 @@ fn get(address: SocketAddr, path: &str) -> Answer {
 }
 
 #[test]
-fn it_tells_how_it_is() {
+fn health_and_metrics_are_served() {
     let (_project, in_process) = InProcessServer::good();
     let alive = get(in_process.http, "/healthz");
     alive.is(200, &["ok\n"]);
@@ -93,7 +93,7 @@ fn it_tells_how_it_is() {
     assert!(metrics.head.contains("application/openmetrics-text"), "{}", metrics.head);
 }
 
-/// The same question gives the same bytes, whoever asks.
+/// The same question gives the same bytes.
 #[test]
 fn a_report_is_that_of_the_command() {
     let root = contributions();
@@ -149,7 +149,7 @@ fn a_report_is_that_of_the_command() {
 }
 
 #[test]
-fn wrong_questions_are_told_as_json() {
+fn invalid_questions_are_json_errors() {
     let (_project, in_process) = InProcessServer::good();
     for (path, status, parts) in [
         (
@@ -197,7 +197,7 @@ fn wrong_questions_are_told_as_json() {
 }
 
 #[test]
-fn whoever_is_asked_for_a_name_must_give_the_right_one() {
+fn login_is_required() {
     let (_project, in_process) =
         InProcessServer::good_with(ServerSetup { require_login: true, ..ServerSetup::default() });
     get(in_process.http, "/healthz").is(200, &["ok"]);
@@ -212,13 +212,13 @@ fn whoever_is_asked_for_a_name_must_give_the_right_one() {
         }
         ask_with(in_process.http, "GET", path, right).is(200, &[]);
     }
-    // Who is not known learns nothing of what there is.
+    // Without a login nothing is revealed.
     ask_with(in_process.http, "GET", "/api/report?colour=red", "").is(401, &[]);
 }
 
-/// Whatever is said, the answer is a refusal or the end of the connection, and others go on.
+/// The response is an error or a closed connection, and other clients are unaffected.
 #[test]
-fn broken_requests_harm_nobody() {
+fn malformed_requests_are_harmless() {
     let (_project, in_process) = InProcessServer::good();
     let long = "a".repeat(70_000);
     let many: String = (0..200).map(|n| format!("x-{n}: y\r\n")).collect();
@@ -245,7 +245,7 @@ fn broken_requests_harm_nobody() {
         long.into_bytes(),
     ];
     for bytes in refused {
-        let answer = say(in_process.http, &bytes);
+        let answer = send(in_process.http, &bytes);
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned();
         if !answer.is_empty() {
             let status = Answer::of(&answer).status;
@@ -253,7 +253,7 @@ fn broken_requests_harm_nobody() {
         }
         get(in_process.http, "/healthz").is(200, &["ok"]);
     }
-    // Half a request, and gone.
+    // Half a request, then disconnected.
     for part in ["", "GET", "GET /api/report HTTP/1.1\r\nhost: "] {
         let mut stream = TcpStream::connect(in_process.http).unwrap();
         stream.write_all(part.as_bytes()).unwrap();
@@ -264,7 +264,7 @@ fn broken_requests_harm_nobody() {
 }
 
 #[test]
-fn the_silent_and_the_slow_are_sent_away() {
+fn silent_and_slow_clients_are_disconnected() {
     let (_project, in_process) = InProcessServer::good();
     let mut silent = TcpStream::connect(in_process.http).unwrap();
     let mut slow = TcpStream::connect(in_process.http).unwrap();
@@ -274,8 +274,8 @@ fn the_silent_and_the_slow_are_sent_away() {
     let begun = Instant::now();
     for stream in [&mut silent, &mut slow, &mut idle] {
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let mut heard = Vec::new();
-        let _ = stream.read_to_end(&mut heard);
+        let mut response = Vec::new();
+        let _ = stream.read_to_end(&mut response);
     }
     assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     in_process.wait_for("headcount_connections{protocol=\"http\"} 0", Duration::from_secs(30));
@@ -322,13 +322,13 @@ fn a_report_that_is_too_large_is_refused() {
 }
 
 #[test]
-fn it_stops_when_it_is_told_to() {
+fn it_stops_on_request() {
     let (_project, mut in_process) = InProcessServer::good();
     let mut idle = TcpStream::connect(in_process.http).unwrap();
     idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
-    let mut heard = [0; 12];
-    idle.read_exact(&mut heard).unwrap();
-    assert_eq!(&heard, b"HTTP/1.1 200");
+    let mut response = [0; 12];
+    idle.read_exact(&mut response).unwrap();
+    assert_eq!(&response, b"HTTP/1.1 200");
     in_process.server.stop();
     in_process.ended(Duration::from_secs(2));
     let mut rest = Vec::new();
@@ -337,7 +337,7 @@ fn it_stops_when_it_is_told_to() {
 }
 
 #[test]
-fn it_speaks_tls() {
+fn tls_is_supported() {
     use tokio_rustls::rustls::pki_types::pem::PemObject;
     use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
     use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring::default_provider};
@@ -364,7 +364,7 @@ fn it_speaks_tls() {
         answer
     });
     Answer::of(&answer).is(200, &["ok"]);
-    // Whoever does not know that hears nothing that could be taken for an answer.
-    let plain = say(in_process.http, b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n");
+    // A plain HTTP request to the TLS port gets no response.
+    let plain = send(in_process.http, b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n");
     assert!(!plain.starts_with(b"HTTP"), "{plain:?}");
 }

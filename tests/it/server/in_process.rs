@@ -1,4 +1,4 @@
-//! Servers inside of the test's own process: every limit can be set, and the ground looked at.
+//! Servers in the test's own process: every limit can be set, and the server's state inspected.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -15,14 +15,14 @@ use tokio::task::JoinHandle;
 
 use crate::project::Project;
 
-/// A user whom the servers know, if they ask.
+/// The user of servers that require a login.
 pub(crate) const USER: (&str, &str) = ("ada", "correct horse: battery");
 
-/// What is not as usual.
+/// Settings of the servers.
 #[derive(Default)]
 pub(crate) struct ServerSetup {
     pub(crate) limits: Limits,
-    /// Whether a name and a password are asked for.
+    /// Whether clients must log in.
     pub(crate) require_login: bool,
     pub(crate) tls: bool,
 }
@@ -67,7 +67,7 @@ impl InProcessServer {
         Self { server, http, flight, serving, runtime, _work: work }
     }
 
-    /// The good project, as usual.
+    /// Serves the good project with default settings.
     pub(crate) fn good() -> (Project, Self) {
         Self::good_with(ServerSetup::default())
     }
@@ -78,7 +78,7 @@ impl InProcessServer {
         (project, in_process)
     }
 
-    /// Waits until a line of the metrics is there.
+    /// Waits for a line of the metrics.
     #[track_caller]
     pub(crate) fn wait_for(&self, line: &str, within: Duration) {
         let begun = Instant::now();

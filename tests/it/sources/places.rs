@@ -229,9 +229,12 @@ fn files_that_change_while_they_are_read() {
             engine::active::answer(&project, &dictionary, &question, &|_: u64, _: u64| during())
         };
         let expected = ask(&|| ()).unwrap().report.rows;
-        let told = ask(&|| files.write(name, [content.as_slice(), b"\n"].concat())).unwrap_err();
-        let told = told.to_string();
-        assert!(told.contains("changed while it was being read") && told.contains(name), "{told}");
+        let error = ask(&|| files.write(name, [content.as_slice(), b"\n"].concat())).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("changed while it was being read") && error.contains(name),
+            "{error}"
+        );
         // What is gone was read before.
         files.write(name, &content);
         let answer = ask(&|| _ = std::fs::remove_file(files.path(name))).unwrap();

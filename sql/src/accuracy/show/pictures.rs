@@ -1,4 +1,4 @@
-//! Which pictures the page has: for each precision one of every sort, side by side.
+//! The charts of the page: for each precision one of every sort, side by side.
 
 use engine::Result;
 
@@ -9,7 +9,7 @@ use crate::report::figures::format_number;
 use crate::report::html::markup::escape;
 use crate::report::html::scale::round_values;
 
-/// Points of a cloud; more cannot be told apart, and the page should stay small.
+/// Most points of a scatter plot, to keep the page small.
 const POINTS: usize = 1500;
 /// Grey, for the exact set and for promises.
 const GREY: usize = 7;

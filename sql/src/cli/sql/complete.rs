@@ -322,7 +322,7 @@ mod tests {
         check(&EditorHelper::new(session, runtime.handle().clone()))
     }
 
-    /// What can stand where the bar is, and where that begins.
+    /// The completions at the bar, and the position where they begin.
     fn candidates(helper: &EditorHelper, line: &str) -> (usize, Vec<String>) {
         let at = line.find('|').unwrap();
         let history = DefaultHistory::new();
@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_completed_where_they_belong() {
+    fn words_are_completed() {
         with_helper(|helper| {
             for (line, start, expected) in [
                 ("SELECT * FROM vis|", 14, "visits"),

@@ -216,7 +216,7 @@ impl Shell {
         while let Some(found) = batch {
             rows += found.num_rows() as u64;
             if self.width.is_some() {
-                // What is written now stands on the same terminal.
+                // The output goes to the same terminal.
                 progress.stop();
             }
             writer.write(&found)?;
@@ -231,7 +231,7 @@ impl Shell {
         Ok(Some(rows))
     }
 
-    /// Writes what stands between two results, so that both people and programs see where one
+    /// Writes the separator of two results, so that both people and programs see where one
     /// ends.
     fn begin_result(&self, out: &mut dyn Write) -> Result<()> {
         match self.format {
@@ -320,7 +320,7 @@ impl Shell {
     }
 }
 
-/// A statement that was cancelled may still be at work behind: nobody waits for it.
+/// Does not wait for work of a cancelled statement.
 impl Drop for Shell {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {

@@ -128,7 +128,7 @@ impl<'a> ChartData<'a> {
     }
 }
 
-/// Calendar periods stand at their first day, windows that look back at their last.
+/// Calendar periods are placed at their first day, trailing windows at their last.
 fn mark(window: Window, days: Period) -> (Day, String) {
     match window {
         Window::Day | Window::Week | Window::Month | Window::Quarter | Window::Year => {

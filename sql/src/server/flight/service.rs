@@ -390,6 +390,6 @@ impl FlightSqlService for FlightServer {
         respond(self.list(&Caller::of(&request)?, "GetCrossReference", list).await)
     }
 
-    /// What the server tells of itself is fixed.
+    /// Server metadata is fixed.
     async fn register_sql_info(&self, _id: i32, _result: &SqlInfo) {}
 }

@@ -128,7 +128,7 @@ fn parse_error(cause: ParserError) -> Error {
     statement_error(DataFusionError::SQL(Box::new(cause), None), None)
 }
 
-/// Whether a text uses names that only PostgreSQL has; what stands in quotes is none.
+/// Whether a text uses names of PostgreSQL's catalog, outside of quotes and comments.
 fn uses_pg_catalog(sql: &str) -> bool {
     let Ok(tokens) = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize() else { return false };
     tokens.iter().any(|token| match token {
@@ -145,7 +145,7 @@ mod tests {
     use super::uses_pg_catalog;
 
     #[test]
-    fn only_what_asks_for_the_catalog_is_rewritten() {
+    fn only_catalog_queries_are_rewritten() {
         assert!(uses_pg_catalog("SELECT * FROM PG_CLASS"));
         assert!(uses_pg_catalog("select 'events'::regclass"));
         assert!(!uses_pg_catalog("SELECT region FROM users"));

@@ -1,4 +1,4 @@
-//! Who comes in, and what they may do there.
+//! Authentication and access.
 
 use arrow::array::AsArray;
 use arrow_flight::flight_service_client::FlightServiceClient;
@@ -10,7 +10,7 @@ use super::{Client, ask, client, csv, fails};
 use crate::server::in_process::{InProcessServer, ServerSetup, USER, fixture};
 
 #[test]
-fn whoever_is_asked_for_a_name_must_give_the_right_one() {
+fn login_is_required() {
     let (_project, in_process) =
         InProcessServer::good_with(ServerSetup { require_login: true, ..ServerSetup::default() });
     let with = |header: Option<&str>| {
@@ -33,7 +33,7 @@ fn whoever_is_asked_for_a_name_must_give_the_right_one() {
     assert_eq!(client.token().unwrap().as_bytes(), &token[..]);
     let rows = in_process.runtime.block_on(ask(&mut client, "SELECT 1 AS n")).unwrap();
     assert_eq!(csv(&rows), "n\n1\n");
-    // Nothing at all is told to others, not even which actions there are.
+    // Without a login no call is answered, not even the list of actions.
     let channel = Channel::from_shared(format!("http://{}", in_process.flight)).unwrap();
     in_process.runtime.block_on(async {
         let channel = channel.connect().await.unwrap();
@@ -101,7 +101,7 @@ fn it_only_reads() {
 }
 
 #[test]
-fn settings_stay_with_their_connection() {
+fn settings_belong_to_their_connection() {
     let (_project, in_process) = InProcessServer::good();
     let (mut one, mut other) = (client(&in_process), client(&in_process));
     let show = |client: &mut Client| {
@@ -120,7 +120,7 @@ fn settings_stay_with_their_connection() {
 }
 
 #[test]
-fn it_speaks_tls() {
+fn tls_is_supported() {
     let (_project, in_process) = InProcessServer::good_with(ServerSetup {
         tls: true,
         require_login: true,

@@ -1,4 +1,4 @@
-//! Time, memory, rows, connections; cancelling and stopping.
+//! Limits of time, memory, rows and connections; cancellation and stopping.
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -14,14 +14,14 @@ use tonic::transport::Channel;
 use super::{Client, ask, client, csv, fails};
 use crate::server::in_process::{InProcessServer, ServerSetup};
 
-/// Work that does not end by itself.
+/// Endless work.
 const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 3000000) a \
                        CROSS JOIN generate_series(1, 3000000) b WHERE a.value % 7 = b.value % 11";
-/// Rows that do not end.
+/// Endless rows.
 const FLOOD: &str = "SELECT value, value * 2 AS twice FROM generate_series(1, 100000000000)";
 
 #[test]
-fn limits_hold_while_rows_stream_and_while_nobody_reads() {
+fn limits_apply_while_rows_stream_and_while_nobody_reads() {
     let with = |limits: Limits| {
         InProcessServer::good_with(ServerSetup { limits, ..ServerSetup::default() })
     };
@@ -41,7 +41,7 @@ fn limits_hold_while_rows_stream_and_while_nobody_reads() {
         );
     }
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
-    // Asked for, and never read.
+    // Requested, and never read.
     let info = in_process.runtime.block_on(client.execute(FLOOD.into(), None)).unwrap();
     let ticket = info.endpoint[0].ticket.clone().unwrap();
     let unread = in_process.runtime.block_on(client.do_get(ticket)).unwrap();
@@ -88,7 +88,7 @@ fn limits_hold_while_rows_stream_and_while_nobody_reads() {
 }
 
 #[test]
-fn what_is_cancelled_stops_within_a_second() {
+fn cancelled_statements_stop_within_a_second() {
     let (_project, in_process) = InProcessServer::good();
     let mut client = client(&in_process);
     let ticket = |info: &FlightInfo| info.endpoint[0].ticket.clone().unwrap();
@@ -104,7 +104,7 @@ fn what_is_cancelled_stops_within_a_second() {
         assert!(rows.next().await.unwrap().unwrap().num_rows() > 0);
     });
     stopped(1);
-    // Given up while there are none yet.
+    // Dropped before the first row.
     let info = in_process.runtime.block_on(client.execute(ENDLESS.into(), None)).unwrap();
     let waiting = in_process.runtime.block_on(async {
         let rows = async { client.do_get(ticket(&info)).await?.try_collect::<Vec<_>>().await };
@@ -112,7 +112,7 @@ fn what_is_cancelled_stops_within_a_second() {
     });
     assert!(waiting.is_err());
     stopped(2);
-    // By somebody else.
+    // By another client.
     let info = in_process.runtime.block_on(client.execute(ENDLESS.into(), None)).unwrap();
     let mut other = super::client(&in_process);
     let cancel = |info: &FlightInfo| {
@@ -120,10 +120,10 @@ fn what_is_cancelled_stops_within_a_second() {
         Action::new("CancelFlightInfo", body)
     };
     in_process.runtime.block_on(async {
-        let mut twin = client.clone();
-        let asked = ticket(&info);
+        let mut cloned = client.clone();
+        let request = ticket(&info);
         let running = tokio::spawn(async move {
-            let rows = twin.do_get(asked).await?;
+            let rows = cloned.do_get(request).await?;
             rows.try_collect::<Vec<_>>().await
         });
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -145,7 +145,7 @@ fn what_is_cancelled_stops_within_a_second() {
 }
 
 #[test]
-fn it_stops_when_it_is_told_to() {
+fn it_stops_on_request() {
     let (_project, mut in_process) = InProcessServer::good();
     let mut client = client(&in_process);
     let info = in_process.runtime.block_on(client.execute(FLOOD.into(), None)).unwrap();

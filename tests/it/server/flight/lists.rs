@@ -1,4 +1,4 @@
-//! What there is, as drivers list it.
+//! Metadata listings.
 
 use arrow::array::AsArray;
 use arrow::datatypes::Schema;
@@ -8,7 +8,7 @@ use super::{client, csv, rows_of};
 use crate::server::in_process::InProcessServer;
 
 #[test]
-fn there_is_a_list_of_everything() {
+fn metadata_can_be_listed() {
     let (_project, in_process) = InProcessServer::good();
     let mut client = client(&in_process);
     let client = &mut client;

@@ -1,4 +1,4 @@
-//! Flight SQL by the client of arrow-flight: the same rows as everywhere, and nobody's harm.
+//! Flight SQL, with the client of arrow-flight and Python's drivers.
 
 mod access;
 mod hostile;

@@ -1,4 +1,4 @@
-//! Flight SQL by the drivers that analysts use: ADBC and pyarrow.
+//! Flight SQL with ADBC and pyarrow.
 
 use crate::project::{Project, contributions, run_in};
 use crate::python;
@@ -10,7 +10,7 @@ fn ask(in_process: &InProcessServer, test: &str, more: &[&str]) -> String {
 }
 
 #[test]
-fn adbc_reads_what_the_report_says() {
+fn adbc_reads_the_rows_of_the_report() {
     let root = contributions();
     let in_process = InProcessServer::new(&root, ServerSetup::default());
     let report = run_in(&root, &["report", "--format", "csv", "--level", "total,stage"]);
@@ -20,13 +20,13 @@ fn adbc_reads_what_the_report_says() {
 }
 
 #[test]
-fn adbc_binds_lists_and_is_refused() {
+fn adbc_binds_lists_and_gets_errors() {
     let (_project, in_process) = InProcessServer::good();
     ask(&in_process, "adbc", &[]);
 }
 
 #[test]
-fn adbc_shows_its_password_over_tls() {
+fn adbc_authenticates_over_tls() {
     let (_project, in_process) = InProcessServer::good_with(ServerSetup {
         require_login: true,
         tls: true,

@@ -13,7 +13,7 @@ use crate::project::{contributions, run_in};
 use crate::server::in_process::{InProcessServer, ServerSetup};
 use crate::table::Table;
 
-/// Asks with values for the parameters.
+/// Runs a query with parameter values.
 async fn bound(
     client: &mut Client,
     sql: &str,
@@ -39,9 +39,9 @@ fn rows_are_those_of_the_report() {
     for (view, levels) in [("mau", "total"), ("smau", "stage"), ("xmau", all)] {
         let rows = in_process.runtime.block_on(ask(&mut client, &format!("SELECT * FROM {view}")));
         let ran = run_in(&root, &["report", "--format", "csv", "--level", levels]);
-        let (sent, told) = (Table::of_csv(&csv(&rows.unwrap())), Table::of_csv(&ran.out));
-        assert_eq!(sent.header, told.header);
-        assert_eq!(sent.lines(&columns), told.lines(&columns), "{view}");
+        let (sent, reported) = (Table::of_csv(&csv(&rows.unwrap())), Table::of_csv(&ran.out));
+        assert_eq!(sent.header, reported.header);
+        assert_eq!(sent.lines(&columns), reported.lines(&columns), "{view}");
     }
     let plain = "SELECT CAST(date_trunc('month', occurred_at) AS DATE) AS month, \
                  count(DISTINCT author) AS users FROM contributions GROUP BY 1 ORDER BY 1";
@@ -80,7 +80,7 @@ fn columns_have_types_that_every_client_reads() {
 }
 
 #[test]
-fn parameters_have_numbers_marks_or_names() {
+fn parameters_have_numbers_question_marks_or_names() {
     let (_project, in_process) = InProcessServer::good();
     let mut client = client(&in_process);
     let int = |n: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![n])) };
@@ -153,7 +153,7 @@ fn parameters_have_numbers_marks_or_names() {
     let (parameters, columns) = schema("SELECT user_id AS u FROM visits WHERE plan = ? LIMIT ?");
     assert_eq!(
         (parameters, columns),
-        // What a LIMIT takes is not told by DataFusion.
+        // DataFusion does not infer the type of a LIMIT.
         (vec!["$1 Utf8".into(), "$2 Null".into()], vec!["u Utf8".into()])
     );
 }
