@@ -116,7 +116,7 @@ mod tests {
     use datafusion::error::DataFusionError;
     use engine::{Error, Kind};
 
-    use super::{OF_ONE, bytes_in_words, external, statement_error};
+    use super::{OF_ONE, format_bytes, external, statement_error};
 
     #[test]
     fn our_errors_pass_through_datafusion() {

@@ -18,14 +18,14 @@ const MAX_ENCODED: usize = 1024;
 
 /// The user of a header `Authorization: Basic ...`, if the password is right.
 pub(super) async fn authenticate_basic(
-    shared: &Arc<ServerContext>,
+    server: &Arc<ServerContext>,
     header: &str,
 ) -> Option<String> {
     let (name, password) = parse_basic(header)?;
-    let shared = Arc::clone(shared);
+    let server = Arc::clone(server);
     // Hashing takes milliseconds and would block other connections on this thread.
     let verified =
-        tokio::task::spawn_blocking(move || shared.access.verify(&name, &password).then_some(name));
+        tokio::task::spawn_blocking(move || server.access.verify(&name, &password).then_some(name));
     verified.await.ok().flatten()
 }
 
