@@ -116,7 +116,7 @@ mod tests {
     use datafusion::error::DataFusionError;
     use engine::{Error, Kind};
 
-    use super::{OF_ONE, format_bytes, external, statement_error};
+    use super::{OF_ONE, external, format_bytes, statement_error};
 
     #[test]
     fn our_errors_pass_through_datafusion() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use counters::{Counter, Guess, Kind};
+use counters::{Counter, Estimate, Kind};
 use engine::Result;
 use engine::active::{Count, Level, Row};
 use engine::rollup::Person;
@@ -38,17 +38,17 @@ impl<'a> Levels<'a> {
         }
         // In random order: the users are sorted by the engine's hash, which would favour its sketches
         // and sets.
-        let draw = UserPool::from_users(people).draw(people.len() as u64, &mut self.random);
+        let sample = UserPool::from_users(people).sample(people.len() as u64, &mut self.random);
         let tried = self.levels.entry(row.level).or_insert_with(|| {
             let counters = Counter::all(&self.settings.precisions, &Kind::ALL);
             let part = SetKind::Level(row.level);
             counters.into_iter().map(|counter| Trials::new(part, counter)).collect()
         });
         for trials in tried {
-            let error = trials.fill(&draw, self.settings.clock)?;
+            let error = trials.fill(&sample, self.settings.clock)?;
             if trials.counter.kind == Kind::Headcount {
                 let nodes = self.nodes.entry(trials.counter).or_default();
-                nodes.push(Node { users: draw.users(), error });
+                nodes.push(Node { users: sample.users(), error });
             }
         }
         Ok(())
@@ -76,7 +76,7 @@ pub(super) fn report_line<'r>(
         users += exact.users;
         largest = largest.max(exact.users);
         let interval = Some((row.users_low, row.users_high));
-        error_stats.add(exact.users, Guess { users: row.users, interval });
+        error_stats.add(exact.users, Estimate { users: row.users, interval });
     }
     Measurement {
         part: SetKind::Report,

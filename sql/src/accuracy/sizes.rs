@@ -26,11 +26,11 @@ pub(super) fn measure(
         let mut tried: Vec<Trials> =
             counters.into_iter().map(|counter| Trials::new(SetKind::Size, counter)).collect();
         for _ in 0..settings.trials {
-            let draw = pool.draw(*size, &mut random);
+            let sample = pool.sample(*size, &mut random);
             let mut union = None;
             for trials in &mut tried {
                 let before = trials.take_last();
-                trials.fill(&draw, settings.clock)?;
+                trials.fill(&sample, settings.clock)?;
                 if let Some(before) = before {
                     union = Some(trials.merge(&before, union, settings.clock)?);
                 }

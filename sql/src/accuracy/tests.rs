@@ -9,7 +9,7 @@ use std::time::Duration;
 use arrow::array::AsArray;
 use arrow::array::RecordBatch;
 use arrow::datatypes::UInt64Type;
-use counters::{Draw, Filled};
+use counters::{FilledSet, Sample};
 use datasets::{Ids, generate};
 use engine::Result;
 use engine::active::{Level, Question, answer, members};
@@ -44,11 +44,11 @@ fn question(levels: &[Level]) -> Question {
     Question { levels: levels.iter().copied().collect(), ..Question::default() }
 }
 
-fn fill(counter: Counter, draw: &Draw) -> Filled {
-    counter.fill(draw, &|| Duration::ZERO).unwrap().0
+fn fill(counter: Counter, sample: &Sample) -> FilledSet {
+    counter.fill(sample, &|| Duration::ZERO).unwrap().0
 }
 
-fn merge(one: &Filled, other: &Filled) -> Result<Filled> {
+fn merge(one: &FilledSet, other: &FilledSet) -> Result<FilledSet> {
     Ok(one.merge(other, &|| Duration::ZERO)?.0)
 }
 
@@ -199,20 +199,20 @@ fn every_row_has_its_own_users() {
 
 #[test]
 fn draws_are_sets_of_different_users_that_a_seed_repeats() {
-    let draw = |seed: u64| {
+    let sample = |seed: u64| {
         let mut people = UserPool::synthetic(1_000).unwrap();
         let mut random = Random::new(seed);
         let sizes = [1, 10, 999, 1_000, 5_000];
-        sizes.map(|size| people.draw(size, &mut random).numbers().to_vec())
+        sizes.map(|size| people.sample(size, &mut random).numbers().to_vec())
     };
-    let sets = draw(1);
+    let sets = sample(1);
     assert_eq!(sets.each_ref().map(Vec::len), [1, 10, 999, 1_000, 1_000]);
     for set in &sets {
         let different: HashSet<&u32> = set.iter().collect();
         assert_eq!(different.len(), set.len());
     }
-    assert_eq!(draw(1), sets);
-    assert_ne!(draw(2)[1], sets[1]);
+    assert_eq!(sample(1), sets);
+    assert_ne!(sample(2)[1], sets[1]);
 }
 
 /// Mean errors of 200 seeded sets against sigma * sqrt(2 / pi), within four standard errors.
@@ -253,8 +253,8 @@ async fn datafusion_counts_as_its_sql_does() {
     let counter = Counter { kind: Kind::DataFusion, precision: Some(14) };
     let mut people = UserPool::synthetic(100_000).unwrap();
     for size in [1, 200, 300, 20_000] {
-        let draw = people.draw(size, &mut Random::new(size));
-        let batches = draw
+        let sample = people.sample(size, &mut Random::new(size));
+        let batches = sample
             .batches()
             .iter()
             .map(|hashes| RecordBatch::try_from_iter([("hash", Arc::clone(hashes))]).unwrap());
@@ -264,10 +264,10 @@ async fn datafusion_counts_as_its_sql_does() {
         let sql = "SELECT approx_distinct(hash) FROM drawn";
         let answer = session.sql(sql).await.unwrap().collect().await.unwrap();
         let users = answer[0].column(0).as_primitive::<UInt64Type>().value(0);
-        let filled = fill(counter, &draw);
-        assert_eq!(filled.guess().unwrap().users, users, "{size}");
-        let twice = merge(&filled, &fill(counter, &draw)).unwrap();
-        assert_eq!(twice.guess().unwrap().users, users, "merged {size}");
+        let filled = fill(counter, &sample);
+        assert_eq!(filled.estimate().unwrap().users, users, "{size}");
+        let twice = merge(&filled, &fill(counter, &sample)).unwrap();
+        assert_eq!(twice.estimate().unwrap().users, users, "merged {size}");
     }
 }
 
@@ -275,17 +275,17 @@ async fn datafusion_counts_as_its_sql_does() {
 fn unions_count_every_user_once() {
     let mut people = UserPool::synthetic(50_000).unwrap();
     let mut random = Random::new(5);
-    let (one, other) = (people.draw(4_000, &mut random), people.draw(9_000, &mut random));
+    let (one, other) = (people.sample(4_000, &mut random), people.sample(9_000, &mut random));
     let both: HashSet<u32> = one.numbers().iter().chain(other.numbers()).copied().collect();
     for counter in Counter::all(&[4, 12], &Kind::ALL) {
         let (a, b) = (fill(counter, &one), fill(counter, &other));
-        let guess = merge(&a, &b).unwrap().guess().unwrap();
-        let off = (guess.users as f64 / both.len() as f64 - 1.0).abs();
+        let estimate = merge(&a, &b).unwrap().estimate().unwrap();
+        let off = (estimate.users as f64 / both.len() as f64 - 1.0).abs();
         let sigma = 1.04 / 2_f64.powi(counter.precision.unwrap_or(30).into()).sqrt();
-        assert!(off <= 4.0 * sigma, "{counter}: {guess:?} of {}", both.len());
+        assert!(off <= 4.0 * sigma, "{counter}: {estimate:?} of {}", both.len());
         assert!(a.memory().unwrap() > 0 && a.stored().unwrap() > 0, "{counter}");
         let exact = fill(Counter::EXACT, &one);
-        assert_eq!(merge(&a, &exact).is_ok(), matches!(a, Filled::Exact(_)), "{counter}");
+        assert_eq!(merge(&a, &exact).is_ok(), matches!(a, FilledSet::Exact(_)), "{counter}");
     }
     let kinds: BTreeSet<(Kind, Option<u8>)> =
         Counter::all(&[4], &Kind::ALL).into_iter().map(|c| (c.kind, c.precision)).collect();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use counters::{Counter, Draw, Filled, Guess};
+use counters::{Counter, Estimate, FilledSet, Sample};
 use engine::Result;
 
 use super::measurement::{Errors, Measurement, SetKind};
@@ -20,7 +20,7 @@ pub(super) struct Trials {
     stored: u64,
     fill: Vec<Duration>,
     merge: Vec<Duration>,
-    last: Option<Filled>,
+    last: Option<FilledSet>,
 }
 
 impl Trials {
@@ -42,15 +42,15 @@ impl Trials {
     }
 
     /// Fills a set and returns the relative error of its estimate.
-    pub(super) fn fill(&mut self, draw: &Draw, clock: &dyn Fn() -> Duration) -> Result<f64> {
-        let (filled, took) = self.counter.fill(draw, clock)?;
+    pub(super) fn fill(&mut self, sample: &Sample, clock: &dyn Fn() -> Duration) -> Result<f64> {
+        let (filled, took) = self.counter.fill(sample, clock)?;
         self.fill.push(took);
         self.sets += 1;
-        self.users += draw.users();
-        self.largest = self.largest.max(draw.users());
+        self.users += sample.users();
+        self.largest = self.largest.max(sample.users());
         self.memory += filled.memory()? as u64;
         self.stored += filled.stored()? as u64;
-        let error = self.error_stats.add(draw.users(), filled.guess()?);
+        let error = self.error_stats.add(sample.users(), filled.estimate()?);
         self.last = Some(filled);
         Ok(error)
     }
@@ -59,21 +59,21 @@ impl Trials {
     /// or `None` to use the estimate. Returns that size.
     pub(super) fn merge(
         &mut self,
-        other: &Filled,
+        other: &FilledSet,
         users: Option<u64>,
         clock: &dyn Fn() -> Duration,
     ) -> Result<u64> {
         let Some(last) = &self.last else { return Ok(0) };
         let (both, took) = last.merge(other, clock)?;
         self.merge.push(took);
-        let guess = both.guess()?;
-        let users = users.unwrap_or(guess.users);
-        self.merged.add(users, guess);
+        let estimate = both.estimate()?;
+        let users = users.unwrap_or(estimate.users);
+        self.merged.add(users, estimate);
         Ok(users)
     }
 
     /// The set that was filled last.
-    pub(super) fn take_last(&mut self) -> Option<Filled> {
+    pub(super) fn take_last(&mut self) -> Option<FilledSet> {
         self.last.take()
     }
 
@@ -108,10 +108,10 @@ pub(super) struct ErrorStats {
 
 impl ErrorStats {
     /// Adds an estimate for a set of `users` users, at least 1; returns its relative error.
-    pub(super) fn add(&mut self, users: u64, guess: Guess) -> f64 {
-        let error = guess.users as f64 / users as f64 - 1.0;
+    pub(super) fn add(&mut self, users: u64, estimate: Estimate) -> f64 {
+        let error = estimate.users as f64 / users as f64 - 1.0;
         self.errors.push(error.abs());
-        if let Some((low, high)) = guess.interval {
+        if let Some((low, high)) = estimate.interval {
             self.with_interval += 1;
             self.inside += u64::from(low <= users && users <= high);
         }

@@ -1,6 +1,6 @@
 //! Users to draw sets from.
 
-use counters::Draw;
+use counters::Sample;
 use engine::rollup::Person;
 use engine::users::hash_int;
 use engine::{Error, Result};
@@ -31,14 +31,14 @@ impl UserPool {
     }
 
     /// Draws `size` distinct users (at most all of them), every set with equal probability.
-    pub(super) fn draw(&mut self, size: u64, random: &mut Random) -> Draw {
+    pub(super) fn sample(&mut self, size: u64, random: &mut Random) -> Sample {
         let size = size.min(self.len()) as usize;
         for at in 0..size {
             let rest = (self.users.len() - at) as u64;
             let other = at + random.below(rest) as usize;
             self.users.swap(at, other);
         }
-        Draw::of(&self.users[..size])
+        Sample::of(&self.users[..size])
     }
 }
 

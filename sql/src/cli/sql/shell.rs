@@ -190,23 +190,23 @@ impl Shell {
     }
 
     async fn answer(&self, sql: &str, out: Out<'_>) -> Result<Option<u64>> {
-        let describe = |cause| statement_error(cause, self.memory);
+        let to_error = |cause| statement_error(cause, self.memory);
         let mut progress = StatementProgress::begin(&self.answers);
-        let frame = session::sql(&self.session, sql).await.map_err(describe)?;
+        let frame = session::sql(&self.session, sql).await.map_err(to_error)?;
         let (plan, context) = match self.memory {
-            Some(memory) => plan_of(frame, memory).await.map_err(describe)?,
+            Some(memory) => plan_of(frame, memory).await.map_err(to_error)?,
             None => {
                 let context = Arc::new(frame.task_ctx());
-                (frame.create_physical_plan().await.map_err(describe)?, context)
+                (frame.create_physical_plan().await.map_err(to_error)?, context)
             }
         };
         progress.plan(&plan);
         let schema = plan.schema();
-        let mut stream = file_consistency::execute(plan, context).map_err(describe)?;
-        let mut batch = next(&mut stream).await.transpose().map_err(describe)?;
+        let mut stream = file_consistency::execute(plan, context).map_err(to_error)?;
+        let mut batch = next(&mut stream).await.transpose().map_err(to_error)?;
         if schema.fields().is_empty() {
             while batch.is_some() {
-                batch = next(&mut stream).await.transpose().map_err(describe)?;
+                batch = next(&mut stream).await.transpose().map_err(to_error)?;
             }
             return Ok(None);
         }
@@ -220,7 +220,7 @@ impl Shell {
                 progress.stop();
             }
             writer.write(&found)?;
-            batch = next(&mut stream).await.transpose().map_err(describe)?;
+            batch = next(&mut stream).await.transpose().map_err(to_error)?;
         }
         progress.stop();
         if let Some(note) = writer.finish()? {
