@@ -20,7 +20,7 @@ use datafusion::execution::SessionState;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder, ScalarUDF, lit};
 use datafusion::object_store::ObjectStore;
-use datafusion::object_store::local_url::LocalFileSystem;
+use datafusion::object_store::local::LocalFileSystem;
 use datafusion::scalar::ScalarValue;
 use engine::project::Project;
 use engine::store::Store;
@@ -80,12 +80,12 @@ async fn view(
         register_store(state, (place, Arc::new(ChecksummedStore::new(client))))?;
     }
     let files = store.activity_files().into_iter().map(|path| {
-        let file_url = match is_remote {
+        let url = match is_remote {
             true => ListingTableUrl::parse(&path).map_err(refused)?,
             false => local_url(path.as_ref())?,
         };
-        let file_url = ListingTableUrl::parse(format!("{SCHEME}{file_url}")).map_err(refused)?;
-        Ok((path.into(), file_url))
+        let url = ListingTableUrl::parse(format!("{SCHEME}{url}")).map_err(refused)?;
+        Ok((path.into(), url))
     });
     let files: Vec<(PathBuf, ListingTableUrl)> = files.collect::<Result<_>>()?;
     let table: Arc<dyn TableProvider> = if files.is_empty() {

@@ -90,10 +90,10 @@ pub(super) fn file_url(state: &SessionState, file: &EventFile) -> Result<Listing
 /// When its URL is invalid.
 pub(super) fn register_store(
     state: &SessionState,
-    (file_url, client): (String, Arc<dyn ObjectStore>),
+    (url, client): (String, Arc<dyn ObjectStore>),
 ) -> Result<()> {
-    let file_url = ObjectStoreUrl::parse(file_url).map_err(|cause| statement_error(cause, None))?;
-    state.runtime_env().register_object_store(file_url.as_ref(), client);
+    let url = ObjectStoreUrl::parse(url).map_err(|cause| statement_error(cause, None))?;
+    state.runtime_env().register_object_store(url.as_ref(), client);
     Ok(())
 }
 
@@ -103,13 +103,13 @@ pub(super) fn register_store(
 /// When the file does not exist.
 pub(super) fn local_url(path: &Path) -> Result<ListingTableUrl> {
     let path = path.canonicalize().map_err(|cause| Error::io(path, cause))?;
-    let mut file_url = String::from("file://");
+    let mut url = String::from("file://");
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
-            b'/' | b'-' | b'.' | b'_' | b'~' => file_url.push(char::from(*byte)),
-            _ if byte.is_ascii_alphanumeric() => file_url.push(char::from(*byte)),
-            _ => file_url.push_str(&format!("%{byte:02X}")),
+            b'/' | b'-' | b'.' | b'_' | b'~' => url.push(char::from(*byte)),
+            _ if byte.is_ascii_alphanumeric() => url.push(char::from(*byte)),
+            _ => url.push_str(&format!("%{byte:02X}")),
         }
     }
-    ListingTableUrl::parse(&file_url).map_err(|cause| statement_error(cause, None))
+    ListingTableUrl::parse(&url).map_err(|cause| statement_error(cause, None))
 }

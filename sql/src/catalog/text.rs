@@ -65,10 +65,10 @@ impl TextFiles {
             Some(places) => Arc::new(self.schema.project(places)?),
             None => Arc::clone(&self.schema),
         };
-        let partitions = state.config().target_partitions().clamp(1, self.files.len());
-        let mut partitions = vec![Vec::new(); partitions];
+        let count = state.config().target_partitions().clamp(1, self.files.len());
+        let mut partitions = vec![Vec::new(); count];
         for (at, file) in self.files.iter().enumerate() {
-            partitions[at % partitions].push(file.clone());
+            partitions[at % count].push(file.clone());
         }
         let partition = |files| FilePartition { schema: Arc::clone(&schema), files };
         let partitions =
