@@ -11,8 +11,8 @@ use crate::session::{CATALOG, SCHEMA};
 /// Part of the message of a statement that exceeds its own memory limit, not that of all.
 pub(crate) const OF_ONE: &str = "and the statement already uses";
 
-/// Converts the error of a statement: to our own error if it is the root cause, else without DataFusion's
-/// wrapping. `memory` is the limit in bytes of all statements.
+/// Converts the error of a statement: to our own error if it is the root cause, else without
+/// DataFusion's wrapping. `memory` is the limit in bytes of all statements.
 pub fn statement_error(cause: DataFusionError, memory: Option<usize>) -> Error {
     if let Some(own) = own(&cause) {
         return own;

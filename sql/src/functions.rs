@@ -167,8 +167,8 @@ pub fn page(session: &SessionContext) -> String {
     text
 }
 
-/// The functions that Headcount adds to DataFusion, by kind and name, because `range` is also a scalar
-/// function of DataFusion.
+/// The functions that Headcount adds to DataFusion, by kind and name, because `range` is also a
+/// scalar function of DataFusion.
 fn added() -> BTreeSet<(Kind, String)> {
     let aggregates = engine::operators::aggregates();
     let scalars = engine::operators::scalars();

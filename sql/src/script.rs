@@ -1,8 +1,8 @@
 //! Splits a script into statements at its semicolons.
 //!
 //! The scanner recognises string literals, quoted names and comments, whose semicolons do not end a
-//! statement. A line that begins with a backslash where a statement could begin is a prompt command,
-//! and ends with the line.
+//! statement. A line that begins with a backslash where a statement could begin is a prompt
+//! command, and ends with the line.
 
 use engine::{Error, Result};
 
@@ -25,7 +25,8 @@ impl Statement<'_> {
         self.text.starts_with('\\')
     }
 
-    /// The text, padded to its position in the script, so that the positions in parser errors are right.
+    /// The text, padded to its position in the script, so that the positions in parser errors are
+    /// right.
     pub fn padded(&self) -> String {
         "\n".repeat(self.line - 1) + &" ".repeat(self.column - 1) + self.text
     }

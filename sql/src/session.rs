@@ -32,7 +32,8 @@ const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
 /// Resources of a session. By default there are no limits.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Most bytes of memory for all queries; above that they spill to disk or fail. `None`: no limit.
+    /// Most bytes of memory for all queries; above that they spill to disk or fail. `None`: no
+    /// limit.
     pub memory_limit: Option<usize>,
     /// Threads per query; at least 1. `None`: one per core.
     pub threads: Option<usize>,

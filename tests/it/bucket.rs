@@ -1,6 +1,6 @@
 //! An object store of the kind of S3 or Google Cloud Storage, which speak nearly the same, on this
-//! machine and in memory, with trouble on request: as much of the protocols as the program needs, path
-//! style, without a look at signatures.
+//! machine and in memory, with trouble on request: as much of the protocols as the program needs,
+//! path style, without a look at signatures.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};

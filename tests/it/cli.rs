@@ -334,8 +334,8 @@ fn generated_events_have_their_truth_beside_them() {
     assert_eq!(lines.len(), 2);
 }
 
-/// Every command with `-o` takes the format from the ending, and refuses those that it does not know
-/// before it does anything.
+/// Every command with `-o` takes the format from the ending, and refuses those that it does not
+/// know before it does anything.
 #[test]
 fn the_ending_of_the_output_file_decides_its_format() {
     let project = Project::good();

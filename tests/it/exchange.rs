@@ -30,7 +30,8 @@ impl Asker {
         Self { runtime: Runtime::new().unwrap(), session }
     }
 
-    /// What a folder holds: a table `(name, b)` for each kind, which is the first word of the names.
+    /// What a folder holds: a table `(name, b)` for each kind, which is the first word of the
+    /// names.
     fn on(folder: &Path) -> Self {
         let asker = Self::new();
         let mut kinds: BTreeMap<String, (Vec<String>, Vec<Vec<u8>>)> = BTreeMap::new();

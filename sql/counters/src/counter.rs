@@ -95,8 +95,8 @@ impl Counter {
         counters
     }
 
-    /// Fills a set with users. Returns it with the time that took by `clock`, which returns the time
-    /// since any fixed moment.
+    /// Fills a set with users. Returns it with the time that took by `clock`, which returns the
+    /// time since any fixed moment.
     ///
     /// # Errors
     /// When a sketch refuses its precision.

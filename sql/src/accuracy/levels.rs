@@ -36,8 +36,8 @@ impl<'a> Levels<'a> {
         if people.is_empty() {
             return Ok(());
         }
-        // In random order: the users are sorted by the engine's hash, which would favour its sketches
-        // and sets.
+        // In random order: the users are sorted by the engine's hash, which would favour its
+        // sketches and sets.
         let sample = UserPool::from_users(people).sample(people.len() as u64, &mut self.random);
         let tried = self.levels.entry(row.level).or_insert_with(|| {
             let counters = Counter::all(&self.settings.precisions, &Kind::ALL);

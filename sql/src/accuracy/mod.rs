@@ -2,15 +2,15 @@
 //!
 //! ```text
 //! UserPool --draw--> sets of each size    --+
-//! project --members--> sets of each level --+--> Trials per counter --> Measurement --> advice, output
+//! project --members--> sets of each level --+--> Trials per counter --> Measurement --> output
 //! project --answer--> whole reports       --+
 //! ```
 //!
 //! The [`Counter`]s are the engine's exact set and sketch, the sketches of Apache DataSketches, and
-//! DataFusion's `approx_distinct`. All of them receive the same users in the same order, each once, on
-//! one thread, and their estimates are compared with the size of the set. The timed code is in the
-//! package `headcount-counters`, so that it is compiled alike for all counters. Equal seeds give equal
-//! results, except for times and the memory of whole reports.
+//! DataFusion's `approx_distinct`. All of them receive the same users in the same order, each once,
+//! on one thread, and their estimates are compared with the size of the set. The timed code is in
+//! the package `headcount-counters`, so that it is compiled alike for all counters. Equal seeds
+//! give equal results, except for times and the memory of whole reports.
 
 mod advice;
 mod levels;

@@ -55,8 +55,8 @@ impl Trials {
         Ok(error)
     }
 
-    /// Merges the last set with another one of the same counter. `users` is the true size of the union,
-    /// or `None` to use the estimate. Returns that size.
+    /// Merges the last set with another one of the same counter. `users` is the true size of the
+    /// union, or `None` to use the estimate. Returns that size.
     pub(super) fn merge(
         &mut self,
         other: &FilledSet,

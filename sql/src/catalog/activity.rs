@@ -1,9 +1,9 @@
-//! The table `activity`: the store's table of that name at its newest version, with its sets of users
-//! tagged with the store's id space.
+//! The table `activity`: the store's table of that name at its newest version, with its sets of
+//! users tagged with the store's id space.
 //!
 //! It is a view of the store's Parquet files, so queries read only the days and columns they need.
-//! Several rows may have the same key, one per ingestion and shard: take the union of `users` and the
-//! sum of `event_count`.
+//! Several rows may have the same key, one per ingestion and shard: take the union of `users` and
+//! the sum of `event_count`.
 //!
 //! DataFusion reads the files through [`ChecksummedStore`], under a URL scheme of its own, so files
 //! that have changed since they were written cause an error.

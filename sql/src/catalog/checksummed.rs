@@ -1,5 +1,5 @@
-//! Object store wrapper that verifies the checksums of the parts of the store's data files that a query
-//! reads. Files without checksums are passed through.
+//! Object store wrapper that verifies the checksums of the parts of the store's data files that a
+//! query reads. Files without checksums are passed through.
 
 use std::collections::HashMap;
 use std::fmt;

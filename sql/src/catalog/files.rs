@@ -19,8 +19,8 @@ pub(super) enum Files {
 }
 
 impl Files {
-    /// Opens the files that match the patterns relative to `base`; `wanted` are columns that are searched
-    /// for in all lines of NDJSON files.
+    /// Opens the files that match the patterns relative to `base`; `wanted` are columns that are
+    /// searched for in all lines of NDJSON files.
     ///
     /// # Errors
     /// When there are no files, they cannot be read, or their columns conflict.

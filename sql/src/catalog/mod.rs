@@ -1,5 +1,5 @@
-//! The tables of a session. Names are resolved when a statement uses them, so new files are visible at
-//! once, and an invalid source fails only statements that use it.
+//! The tables of a session. Names are resolved when a statement uses them, so new files are visible
+//! at once, and an invalid source fails only statements that use it.
 //!
 //! | name | is |
 //! |---|---|
@@ -10,8 +10,8 @@
 //! | `'file'`, `'folder'`, `'glob'` | these files, relative to the working folder |
 //! | created by statements | tables and views of this session |
 //!
-//! Parquet columns have the types of the files; CSV and NDJSON columns are texts, since types are never
-//! inferred.
+//! Parquet columns have the types of the files; CSV and NDJSON columns are texts, since types are
+//! never inferred.
 
 mod active;
 mod activity;

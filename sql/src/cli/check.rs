@@ -1,5 +1,5 @@
-//! `headcount check`: reports every problem of the project, the dictionary and the sources, with file,
-//! line and key, and the events that no metric uses.
+//! `headcount check`: reports every problem of the project, the dictionary and the sources, with
+//! file, line and key, and the events that no metric uses.
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write, stdout};

@@ -57,8 +57,8 @@ pub(super) fn binary_to_terminal(help: &'static str) -> Error {
     Error::input("refusing to write binary output to a terminal").with("help", help)
 }
 
-/// Writes a file atomically: to a temporary file that is then renamed. Pipes and devices are written
-/// directly.
+/// Writes a file atomically: to a temporary file that is then renamed. Pipes and devices are
+/// written directly.
 pub(super) fn to_file<T>(
     path: &Path,
     fill: impl FnOnce(&mut (dyn Write + Send)) -> Result<T>,

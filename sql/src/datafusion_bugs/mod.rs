@@ -43,7 +43,8 @@ pub(crate) async fn plan(state: &SessionState, statement: Statement) -> Result<L
     state.statement_to_plan(unique).await.map_err(|_| refused)
 }
 
-/// Rules for a session. They must run after all other rules that inspect filters, which these change.
+/// Rules for a session. They must run after all other rules that inspect filters, which these
+/// change.
 pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     vec![Arc::new(in_lists::InListRule)]
 }

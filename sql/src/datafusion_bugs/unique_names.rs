@@ -5,7 +5,8 @@
 //! `GROUP BY a::int, a::bigint`, or in an aggregation for `count(DISTINCT id)` and
 //! `count(DISTINCT id::varchar)`.
 //!
-//! A statement that is refused, as it may be for such a name, is planned once more with these changes:
+//! A statement that is refused, as it may be for such a name, is planned once more with these
+//! changes:
 //!
 //! * In a SELECT list the second column called `a` is called `a:1`, the third `a:2`. So a file that
 //!   the result is written to has no two columns of one name.

@@ -7,8 +7,8 @@
 //! | programs | [`record_batch`]: the columns of a report row, nothing rounded | CSV, TSV, JSON, Parquet |
 //! | people | `view`: display names, thousands separators, the order of the tree | table, Markdown, HTML |
 //!
-//! The output depends on the report only, not on clock, randomness or terminal: the same report gives
-//! the same bytes.
+//! The output depends on the report only, not on clock, randomness or terminal: the same report
+//! gives the same bytes.
 
 mod columns;
 pub(crate) mod csv;
@@ -51,8 +51,8 @@ pub struct Style {
 /// # Errors
 ///
 /// [`Kind::Io`](engine::Kind::Io) when writing fails; its source is the [`std::io::Error`], so that
-/// callers can detect a closed pipe. [`Kind::Limit`](engine::Kind::Limit) when a number does not fit
-/// the column's type, or there are more rows than the format allows.
+/// callers can detect a closed pipe. [`Kind::Limit`](engine::Kind::Limit) when a number does not
+/// fit the column's type, or there are more rows than the format allows.
 pub fn write(report: &Report, format: Format, out: &mut dyn Write, style: &Style) -> Result<()> {
     let no_progress = |_: u64, _: u64| ();
     let mut writer = Writer::new(format, out, style, &no_progress);

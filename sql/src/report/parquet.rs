@@ -16,8 +16,8 @@ use parquet::file::properties::WriterProperties;
 /// The name of the writing program, without a version: an upgrade alone changes no bytes.
 const CREATED_BY: &str = "headcount";
 
-/// A report that is written batch by batch. Encoded columns are kept until the end, because the file
-/// has one row group.
+/// A report that is written batch by batch. Encoded columns are kept until the end, because the
+/// file has one row group.
 pub(super) struct File(ArrowWriter<Vec<u8>>);
 
 impl File {

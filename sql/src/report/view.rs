@@ -1,5 +1,5 @@
-//! The presentation of a report for people: display names instead of keys, only informative columns,
-//! and the order of the tree. Used by the table, Markdown and HTML formats.
+//! The presentation of a report for people: display names instead of keys, only informative
+//! columns, and the order of the tree. Used by the table, Markdown and HTML formats.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;

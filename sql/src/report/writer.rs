@@ -1,7 +1,7 @@
 //! Writes the rows of a report as they are produced.
 //!
-//! The formats for programs are written batch by batch. Those for people choose columns and names based
-//! on all rows, so the rows are buffered, up to a limit for each format.
+//! The formats for programs are written batch by batch. Those for people choose columns and names
+//! based on all rows, so the rows are buffered, up to a limit for each format.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -40,7 +40,8 @@ enum WriterState {
     Delimited(Delimited),
     Json(json::Body),
     Parquet(Option<Box<parquet::File>>),
-    /// A format for people, which buffers the rows; with the series so far, if their number is limited.
+    /// A format for people, which buffers the rows; with the series so far, if their number is
+    /// limited.
     ReportView(BTreeSet<Series>),
 }
 

@@ -1,8 +1,8 @@
 //! Writes query results in every format, batch by batch, so that results of any size need little
 //! memory.
 //!
-//! Numbers are not rounded and no rows are omitted. Only the table shortens values that are wider than
-//! the terminal, with a note.
+//! Numbers are not rounded and no rows are omitted. Only the table shortens values that are wider
+//! than the terminal, with a note.
 
 mod delimited;
 mod format;

@@ -1,8 +1,8 @@
 //! The table for the terminal.
 //!
-//! The first rows determine the widths of the columns. On a terminal the table fits its width; what does
-//! not fit is omitted with a note: first columns with the same value in all rows, then the ends of long
-//! values, then the last columns. In a file or a pipe nothing is omitted.
+//! The first rows determine the widths of the columns. On a terminal the table fits its width; what
+//! does not fit is omitted with a note: first columns with the same value in all rows, then the
+//! ends of long values, then the last columns. In a file or a pipe nothing is omitted.
 
 use std::borrow::Cow;
 use std::iter::repeat_n;
@@ -107,7 +107,8 @@ impl Table {
         Some(format!("{}; {everything}", parts.join("; ")))
     }
 
-    /// Determines the layout, and formats the header and the buffered rows; `all` if they are all rows.
+    /// Determines the layout, and formats the header and the buffered rows; `all` if they are all
+    /// rows.
     fn begin(&mut self, all: bool) -> String {
         let rows = std::mem::take(&mut self.waiting);
         let mut widest = vec![0; self.names.len()];

@@ -1,8 +1,8 @@
 //! User names and passwords, as salted hashes in a file.
 //!
-//! A line of the file is one user, as [`format_entry`] writes it: `name:iterations:salt:hash`, salt and
-//! hash in hexadecimal. The hash is the salted password of SCRAM-SHA-256 (RFC 5802, `Hi`), which
-//! can verify both PostgreSQL's SCRAM handshake and a plain password.
+//! A line of the file is one user, as [`format_entry`] writes it: `name:iterations:salt:hash`, salt
+//! and hash in hexadecimal. The hash is the salted password of SCRAM-SHA-256 (RFC 5802, `Hi`),
+//! which can verify both PostgreSQL's SCRAM handshake and a plain password.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -132,8 +132,8 @@ impl ServerContext {
         StatementExecution::new(self, info, cancel)
     }
 
-    /// Runs something outside of a statement's execution, such as preparing it, on the query threads
-    /// and within the time limit of a statement.
+    /// Runs something outside of a statement's execution, such as preparing it, on the query
+    /// threads and within the time limit of a statement.
     ///
     /// # Errors
     /// Those of the future, and when it exceeds the time limit.
@@ -150,8 +150,8 @@ impl ServerContext {
         }
     }
 
-    /// Runs a future on a query thread of its own; dropping this cancels it. Planning computes without
-    /// awaiting and stops at its [next rule](super::cooperative).
+    /// Runs a future on a query thread of its own; dropping this cancels it. Planning computes
+    /// without awaiting and stops at its [next rule](super::cooperative).
     pub(super) async fn run_blocking<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,

@@ -1,4 +1,5 @@
-//! `COUNT(DISTINCT user)` from the roll-up: the same rows as from the events, and the plan shows it.
+//! `COUNT(DISTINCT user)` from the roll-up: the same rows as from the events, and the plan shows
+//! it.
 
 mod laws;
 mod limits;

@@ -44,8 +44,8 @@ fn files_folders_and_globs() {
     assert_eq!(rows(&absolute), expected, "an absolute path");
 }
 
-/// A file is read once, whichever links and patterns lead to it, and links that lead back to a folder
-/// above end the search there.
+/// A file is read once, whichever links and patterns lead to it, and links that lead back to a
+/// folder above end the search there.
 #[cfg(unix)]
 #[test]
 fn links() {

@@ -1,7 +1,7 @@
 //! Reports of active users as tables: the views, and the function `active_users`.
 //!
-//! Such a table has the columns and rows of `headcount report`. A filter on `period_start` reduces what
-//! is read.
+//! Such a table has the columns and rows of `headcount report`. A filter on `period_start` reduces
+//! what is read.
 
 mod arguments;
 mod function;
@@ -46,8 +46,8 @@ pub trait ReportListener: fmt::Debug + Send + Sync {
     fn answered(&self, answer: Answer);
 }
 
-/// Most reports that a session computes concurrently. Each uses all threads of a statement; with two,
-/// one can load its definitions while the other counts.
+/// Most reports that a session computes concurrently. Each uses all threads of a statement; with
+/// two, one can load its definitions while the other counts.
 const CONCURRENT_ANSWERS: usize = 2;
 
 /// What a report needs besides its question.
@@ -55,8 +55,8 @@ const CONCURRENT_ANSWERS: usize = 2;
 pub(super) struct ReportContext {
     pub(super) project: Arc<Project>,
     pub(super) listener: Option<Arc<dyn ReportListener>>,
-    /// Limits concurrent reports: a join of dozens of views would otherwise compute all of them at once,
-    /// with the memory of all of them.
+    /// Limits concurrent reports: a join of dozens of views would otherwise compute all of them at
+    /// once, with the memory of all of them.
     permits: Arc<Semaphore>,
 }
 
@@ -100,8 +100,8 @@ impl ReportTable {
         Self { question, report_context: report_context.clone(), schema }
     }
 
-    /// The periods that a filter selects, if it constrains them. `None` for ranked values, because the
-    /// ranking uses the newest period, whether or not a filter selects it.
+    /// The periods that a filter selects, if it constrains them. `None` for ranked values, because
+    /// the ranking uses the newest period, whether or not a filter selects it.
     fn bound(&self, filter: &Expr) -> Option<range::Starts> {
         range::of(filter).filter(|_| self.question.top.is_none())
     }

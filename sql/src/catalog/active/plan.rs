@@ -74,8 +74,8 @@ impl ActiveUsersExec {
 }
 
 impl ActiveUsersExec {
-    /// Describes what the report reads, for EXPLAIN. It inspects the store and the files on first use
-    /// only, because EXPLAIN prints the plan after every rule.
+    /// Describes what the report reads, for EXPLAIN. It inspects the store and the files on first
+    /// use only, because EXPLAIN prints the plan after every rule.
     fn source_description(&self) -> &str {
         if is_cancelled() {
             return "cancelled";

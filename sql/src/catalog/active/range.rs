@@ -60,8 +60,8 @@ fn day(value: &Expr) -> Option<Day> {
 /// Narrows a question to the days needed for all periods that start in the range. Other periods may
 /// also be in the result; their rows are unaffected.
 pub(super) fn narrow(question: &mut Question, starts: Starts) {
-    // A rolling window is selected by its reporting day, which is days after its first day; a calendar
-    // period by any of its days.
+    // A rolling window is selected by its reporting day, which is days after its first day; a
+    // calendar period by any of its days.
     let later = match question.window {
         Window::Trailing(days) => i32::from(days) - 1,
         Window::Iso4w => 27,

@@ -83,8 +83,8 @@ impl ColumnRoles {
         ExprSimplifier::new(context.build()).simplify(expr)
     }
 
-    /// The expression with people instead of users, if it returns users: the column itself, or a CASE
-    /// of it with known conditions.
+    /// The expression with people instead of users, if it returns users: the column itself, or a
+    /// CASE of it with known conditions.
     pub(super) fn people(&self, expr: &Expr) -> Result<Option<Expr>> {
         Ok(match expr {
             Expr::Column(column) => (self.of(column) == Role::User).then(|| expr.clone()),

@@ -1,10 +1,10 @@
 //! `COUNT(DISTINCT user)` over a source, answered from the roll-up.
 //!
-//! A rule finds aggregations that only count distinct users of a source, and whose other expressions
-//! have one value for all events of a day, event and dimensions. It replaces the scan of the source by
-//! a scan of the roll-up: the same columns, with the start of the day as the time and
-//! [people](engine::operators::people_type) instead of users. The nodes between scan and aggregation
-//! stay.
+//! A rule finds aggregations that only count distinct users of a source, and whose other
+//! expressions have one value for all events of a day, event and dimensions. It replaces the scan
+//! of the source by a scan of the roll-up: the same columns, with the start of the day as the time
+//! and [people](engine::operators::people_type) instead of users. The nodes between scan and
+//! aggregation stay.
 //!
 //! Events that the roll-up lacks are added by a union: new files, and partial days at the ends of a
 //! time range.
@@ -285,8 +285,8 @@ impl<'a> RollupQuery<'a> {
         ColumnRoles::new(&scan.projected_schema, roles.collect(), config)
     }
 
-    /// Intersects the range with a filter and returns the remaining conditions; `None` if the roll-up
-    /// cannot evaluate one of them.
+    /// Intersects the range with a filter and returns the remaining conditions; `None` if the
+    /// roll-up cannot evaluate one of them.
     fn narrow(&mut self, filter: &Filter, columns: &ColumnRoles) -> Result<Option<Vec<Expr>>> {
         let mut left = Vec::new();
         for condition in split_conjunction_owned(columns.simplified(filter.predicate.clone())?) {
@@ -302,8 +302,8 @@ impl<'a> RollupQuery<'a> {
         Ok(Some(left))
     }
 
-    /// The rows of the roll-up, of partial days and of new files. `None` if the roll-up has no whole
-    /// day of the range.
+    /// The rows of the roll-up, of partial days and of new files. `None` if the roll-up has no
+    /// whole day of the range.
     fn rows(&self) -> Result<Option<LogicalPlan>> {
         let stored = Range::of_days(self.kept.days);
         let Some((days, cut)) = self.range.and(stored).days() else { return Ok(None) };

@@ -19,7 +19,8 @@ impl Range {
     /// All time.
     pub(super) const ALL: Self = Self { start: i128::MIN, end: i128::MAX };
 
-    /// The instants that a comparison selects, if it compares an `is_time` expression with a literal.
+    /// The instants that a comparison selects, if it compares an `is_time` expression with a
+    /// literal.
     pub(super) fn of(expr: &Expr, is_time: impl Fn(&Expr) -> bool) -> Option<Self> {
         let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else { return None };
         let (op, instant) = if is_time(left) {

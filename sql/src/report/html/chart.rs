@@ -1,8 +1,8 @@
 //! Charts as inline SVG: lines, and stacked columns or areas.
 //!
-//! The colours are identifiers: the page's style sheet matches them by attribute and sets the colours
-//! for light and dark mode and print. Plotters rounds to whole pixels, so a chart is drawn [`FINE`]
-//! times as large as it is shown.
+//! The colours are identifiers: the page's style sheet matches them by attribute and sets the
+//! colours for light and dark mode and print. Plotters rounds to whole pixels, so a chart is drawn
+//! [`FINE`] times as large as it is shown.
 
 use std::io;
 

@@ -1,8 +1,8 @@
 //! A self-contained HTML page, without scripts or external resources.
 //!
 //! Its sections: facts, the numbers of the latest complete period, charts over time, changes, all
-//! numbers, and a glossary. Charts show totals over all values of every dimension; the tables have the
-//! rows of single values.
+//! numbers, and a glossary. Charts show totals over all values of every dimension; the tables have
+//! the rows of single values.
 
 pub(crate) mod chart;
 mod chart_data;

@@ -38,8 +38,8 @@ pub(super) fn schemas(session: &SessionContext, of: CommandGetDbSchemas) -> Resu
     schemas.build().map_err(|cause| metadata_error(&cause))
 }
 
-/// The names of tables, with their columns if requested. Only then are files opened, and only those of
-/// tables that pass the filters.
+/// The names of tables, with their columns if requested. Only then are files opened, and only those
+/// of tables that pass the filters.
 ///
 /// # Errors
 /// When a pattern is invalid, or a table whose columns are requested cannot be opened.

@@ -84,8 +84,8 @@ impl FlightServer {
         let registration = self.cancels.register(&handle.ticket_id);
         let mut execution = self.begin_statement(caller, &handle.sql, registration.cancel.clone());
         let plan = handle.plan(&mut execution, &session).await?;
-        // The logical plan's schema, as in the info: the physical one can be more precise, for example
-        // in nullability, and drivers compare the two.
+        // The logical plan's schema, as in the info: the physical one can be more precise, for
+        // example in nullability, and drivers compare the two.
         let schema = types::client_schema(plan.schema().as_arrow());
         let rows = execution.execute(&session, plan).await?;
         Ok(encode_stream(rows.inspect(move |_| _ = &registration), schema))
@@ -114,8 +114,8 @@ impl FlightServer {
         })
     }
 
-    /// Runs a statement without rows. On a read-only server these are settings of the connection, so no
-    /// rows are changed.
+    /// Runs a statement without rows. On a read-only server these are settings of the connection,
+    /// so no rows are changed.
     pub(super) async fn update(&self, caller: &Caller, handle: &StatementHandle) -> Result<i64> {
         let session = caller.session(&self.server)?;
         let mut execution = self.begin_statement(caller, &handle.sql, CancellationToken::new());

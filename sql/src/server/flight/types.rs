@@ -1,7 +1,7 @@
 //! The column types that are sent: those that every client can read.
 //!
-//! Some drivers support neither dictionaries nor view types, so both are converted to plain texts and
-//! bytes, also inside of lists, structs and maps.
+//! Some drivers support neither dictionaries nor view types, so both are converted to plain texts
+//! and bytes, also inside of lists, structs and maps.
 
 use std::sync::Arc;
 

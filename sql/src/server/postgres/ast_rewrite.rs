@@ -15,7 +15,8 @@ use crate::ast::{call, for_each_expr_mut};
 use super::empty_relations::is_empty_from;
 use super::relations::UNSET_COLUMNS;
 
-/// Rewrites `LIKE ... ESCAPE` with a character other than the backslash, and casts of texts to arrays.
+/// Rewrites `LIKE ... ESCAPE` with a character other than the backslash, and casts of texts to
+/// arrays.
 pub(super) fn rewrite_like_and_arrays(statement: &mut Statement) {
     for_each_expr_mut(statement, |expression| {
         if let Expr::Cast { expr, data_type: DataType::Array(_), .. } = expression
@@ -38,8 +39,8 @@ pub(super) fn rewrite_like_and_arrays(statement: &mut Statement) {
     });
 }
 
-/// Rewrites `array(SELECT ...)` to an aggregate, for catalog queries: the order is lost, and an empty
-/// array becomes NULL.
+/// Rewrites `array(SELECT ...)` to an aggregate, for catalog queries: the order is lost, and an
+/// empty array becomes NULL.
 pub(super) fn rewrite_array_subqueries(statement: &mut Statement) {
     for_each_expr_mut(statement, |expression| {
         let Expr::Function(function) = expression else { return };

@@ -64,8 +64,8 @@ fn micros(bytes: &mut Bytes) -> Option<i64> {
     bytes.try_get_i64().ok()?.checked_add(EPOCH_MICROS)
 }
 
-/// Base-10000 digits: their count, the weight of the first one, the sign, the display scale, and the
-/// digits.
+/// Base-10000 digits: their count, the weight of the first one, the sign, the display scale, and
+/// the digits.
 fn numeric(bytes: &mut Bytes) -> Option<ScalarValue> {
     let (count, weight) = (bytes.try_get_u16().ok()?, bytes.try_get_i16().ok()?);
     let (sign, scale) = (bytes.try_get_u16().ok()?, bytes.try_get_u16().ok()?);

@@ -43,8 +43,8 @@ impl Cursors {
     /// Declares a cursor and starts its statement.
     ///
     /// # Errors
-    /// When the name is in use, there are too many cursors, or one without HOLD is declared outside of
-    /// a transaction.
+    /// When the name is in use, there are too many cursors, or one without HOLD is declared outside
+    /// of a transaction.
     pub(super) async fn declare(
         &mut self,
         session: &Session,

@@ -18,8 +18,8 @@ use crate::ast::{for_each_expr, visit, visit_mut};
 
 use super::relations::{EMPTY_TABLES, SCHEMA};
 
-/// Simplifies such queries in a statement; `None` if it has none. `is_aggregate` identifies aggregate
-/// functions, which return a row for empty input.
+/// Simplifies such queries in a statement; `None` if it has none. `is_aggregate` identifies
+/// aggregate functions, which return a row for empty input.
 pub(super) fn simplify_empty(
     statement: &Statement,
     is_aggregate: impl Fn(&str) -> bool,

@@ -1,16 +1,16 @@
 //! PostgreSQL's protocol: for psql, drivers and BI tools.
 //!
 //! ```text
-//! bytes --> FrameValidator --> Connection: startup, simple and prepared statements --> StatementExecution
+//! bytes --> FrameValidator --> Connection: startup, simple and prepared statements --> execution
 //!                                |  SET, SHOW, transactions, cursors: handled by the connection
 //!                              Session: DataFusion session and settings of the connection
 //! ```
 //!
-//! `pg_catalog` comes from a crate ([`catalog`]), whose rules also rewrite syntax that DataFusion does
-//! not support ([`rules`]). Its tables are adapted to this server ([`relations`]), correlated scalar
-//! subqueries on them are made aggregates ([`scalar_subquery`]), and queries of its empty tables are
-//! simplified ([`empty_relations`]). Transactions are accepted and have no effect: every statement
-//! reads the current version of the store.
+//! `pg_catalog` comes from a crate ([`catalog`]), whose rules also rewrite syntax that DataFusion
+//! does not support ([`rules`]). Its tables are adapted to this server ([`relations`]), correlated
+//! scalar subqueries on them are made aggregates ([`scalar_subquery`]), and queries of its empty
+//! tables are simplified ([`empty_relations`]). Transactions are accepted and have no effect: every
+//! statement reads the current version of the store.
 
 mod ast_rewrite;
 mod binary;

@@ -152,7 +152,8 @@ fn arities(signature: &TypeSignature) -> (Vec<usize>, bool) {
     }
 }
 
-/// The types of the result and of the arguments; a pseudo-type if an argument accepts several types.
+/// The types of the result and of the arguments; a pseudo-type if an argument accepts several
+/// types.
 fn types(
     arity: usize,
     returns: impl Fn(&[ScalarValue]) -> Result<DataType>,
@@ -234,8 +235,8 @@ fn oid_of(name: &str) -> i32 {
     }
 }
 
-/// `pg_proc` with these columns. Our functions are found without their schema, as tables in `public`
-/// are: its number is that of the session.
+/// `pg_proc` with these columns. Our functions are found without their schema, as tables in
+/// `public` are: its number is that of the session.
 pub(super) fn table(
     schema: &SchemaRef,
     namespaces: Arc<dyn TableProvider>,

@@ -1,8 +1,8 @@
 //! The tables of `pg_catalog`.
 //!
-//! datafusion-pg-catalog derives tables and columns from the session; its other tables are a copy of
-//! a PostgreSQL server's, with constraints, indexes and functions. This server has no constraints and
-//! indexes, so those tables are empty here, and `pg_proc` lists our functions.
+//! datafusion-pg-catalog derives tables and columns from the session; its other tables are a copy
+//! of a PostgreSQL server's, with constraints, indexes and functions. This server has no
+//! constraints and indexes, so those tables are empty here, and `pg_proc` lists our functions.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -87,7 +87,8 @@ pub(super) enum UnsetType {
     Texts,
 }
 
-/// Columns that datafusion-pg-catalog lacks, or has as text instead of arrays. They are always NULL.
+/// Columns that datafusion-pg-catalog lacks, or has as text instead of arrays. They are always
+/// NULL.
 pub(super) const UNSET_COLUMNS: [(&str, &str, UnsetType); 23] = [
     ("pg_attribute", "attacl", UnsetType::Texts),
     ("pg_attribute", "attoptions", UnsetType::Texts),

@@ -1,5 +1,5 @@
-//! The rewrite rules of datafusion-postgres, except the one that replaces a scalar subquery by NULL or
-//! by one of several rows.
+//! The rewrite rules of datafusion-postgres, except the one that replaces a scalar subquery by NULL
+//! or by one of several rows.
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
-//! Correlated scalar subqueries on the catalog, such as `(SELECT typname FROM pg_type t WHERE t.oid =
-//! a.atttypid)`.
+//! Correlated scalar subqueries on the catalog, such as `(SELECT typname FROM pg_type t WHERE t.oid
+//! = a.atttypid)`.
 //!
-//! DataFusion supports a correlated scalar subquery only if it is an aggregate, which has at most one
-//! row. Here the rows are collected into a list, which must not have more than one element. This is
-//! done for catalog queries only; other queries get DataFusion's error.
+//! DataFusion supports a correlated scalar subquery only if it is an aggregate, which has at most
+//! one row. Here the rows are collected into a list, which must not have more than one element.
+//! This is done for catalog queries only; other queries get DataFusion's error.
 
 use std::sync::Arc;
 

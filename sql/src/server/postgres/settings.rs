@@ -1,7 +1,7 @@
 //! A connection's settings under PostgreSQL's names.
 //!
-//! Settings for the format of values and the statement timeout take effect. Settings without meaning
-//! for a read-only server are stored and shown. All others are unknown.
+//! Settings for the format of values and the statement timeout take effect. Settings without
+//! meaning for a read-only server are stored and shown. All others are unknown.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -79,7 +79,8 @@ impl Settings {
     /// Sets a value; `None` resets it to the default.
     ///
     /// # Errors
-    /// As PostgreSQL: 42704 for an unknown setting, 22023 for an invalid value, 55P02 for a fixed one.
+    /// As PostgreSQL: 42704 for an unknown setting, 22023 for an invalid value, 55P02 for a fixed
+    /// one.
     pub(super) fn set(&mut self, name: &str, value: Option<&str>) -> PgWireResult<()> {
         let name = name.to_ascii_lowercase();
         default_value(&name)?;
@@ -233,7 +234,8 @@ fn format_duration(time: Option<Duration>) -> String {
     format!("{milliseconds}ms")
 }
 
-/// Parses a timeout: `None` if it is invalid, `Some(None)` for no limit. A bare number is milliseconds.
+/// Parses a timeout: `None` if it is invalid, `Some(None)` for no limit. A bare number is
+/// milliseconds.
 fn timeout(value: &str) -> Option<Option<Duration>> {
     match value.trim().parse::<u64>() {
         Ok(0) => Some(None),

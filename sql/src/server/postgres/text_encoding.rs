@@ -10,8 +10,8 @@ use arrow::datatypes::{DataType, Field, Float64Type, Schema, TimeUnit, Timestamp
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use engine::{Error, Result};
 
-/// Encodes timestamps and floats of the columns that are sent as text, and converts all timestamps to
-/// `zone`. `is_text` returns whether a column is sent as text.
+/// Encodes timestamps and floats of the columns that are sent as text, and converts all timestamps
+/// to `zone`. `is_text` returns whether a column is sent as text.
 ///
 /// # Errors
 /// When a value cannot be encoded.
