@@ -22,7 +22,7 @@ use futures::{StreamExt, stream};
 /// Scheme prefix of URLs whose files are verified.
 pub(crate) const SCHEME: &str = "store+";
 /// Bytes of the first read at the end of a file; most footers are shorter.
-const FOOTER: u64 = 64 << 10;
+const FOOTER_BYTES: u64 = 64 << 10;
 /// Most files whose checksums are cached.
 const MAX_CACHED: usize = 4096;
 
@@ -50,7 +50,7 @@ impl ChecksummedStore {
             return Ok(Some(known.clone()));
         }
         let size = self.inner.head(path).await?.size;
-        let mut end = self.inner.get_range(path, size.saturating_sub(FOOTER)..size).await?;
+        let mut end = self.inner.get_range(path, size.saturating_sub(FOOTER_BYTES)..size).await?;
         let cut_off = || broken(path, "it is truncated");
         let length = footer_length(&end).filter(|length| *length as u64 <= size);
         let length = length.ok_or_else(cut_off)?;

@@ -10,11 +10,11 @@ use crate::report::html::markup::escape;
 use crate::report::html::scale::round_values;
 
 /// Most points of a scatter plot, to keep the page small.
-const POINTS: usize = 1500;
-/// Grey, for the exact set and for promises.
+const MAX_POINTS: usize = 1500;
+/// Grey, for the exact set and for expected values.
 const GREY: usize = 7;
 /// Errors are drawn in hundredths of a per cent, so that round numbers are whole ones.
-const FINE_PERCENT: f64 = 10_000.0;
+const PERCENT_SCALE: f64 = 10_000.0;
 
 /// The place of a kind's colour.
 fn color(kind: Kind) -> usize {
@@ -52,8 +52,8 @@ const SORTS: [Sort; 4] = [
     Sort {
         title: "Error",
         hint: "Mean error by size of the set. A sketch is exact while it is a list of hashes.",
-        value: |line| Some(line.errors.mean * FINE_PERCENT),
-        label: |value| percent(value / FINE_PERCENT),
+        value: |line| Some(line.errors.mean * PERCENT_SCALE),
+        label: |value| percent(value / PERCENT_SCALE),
         scale: Scale::Linear,
         exact: false,
     },
@@ -187,7 +187,7 @@ fn by_size(sizes: &[&Measurement], precision: u8, sort: &Sort) -> Result<String>
     let y = match sort.scale {
         Scale::Linear => {
             let marks = round_values(high);
-            let words = |value: &f64| format!("{} %", value / FINE_PERCENT * 100.0);
+            let words = |value: &f64| format!("{} %", value / PERCENT_SCALE * 100.0);
             let to = marks.last().copied().unwrap_or(1.0);
             Axis { from: 0.0, to, marks: marks.iter().map(|v| (*v, words(v))).collect() }
         }
@@ -217,18 +217,18 @@ fn cloud(counter: Counter, nodes: &[Node]) -> Result<String> {
     let precision = counter.precision.unwrap_or_default();
     let mut nodes = nodes.to_vec();
     nodes.sort_unstable_by_key(|node| node.users);
-    let step = nodes.len().div_ceil(POINTS).max(1);
+    let step = nodes.len().div_ceil(MAX_POINTS).max(1);
     let points: Vec<(f64, f64)> = nodes
         .iter()
         .step_by(step)
-        .map(|node| ((node.users.max(1) as f64).log10(), node.error * FINE_PERCENT))
+        .map(|node| ((node.users.max(1) as f64).log10(), node.error * PERCENT_SCALE))
         .collect();
     let stated = 1.96 * 1.04 / 2_f64.powi(i32::from(precision)).sqrt();
     let off = nodes.iter().map(|node| node.error.abs()).fold(stated, f64::max);
     let x = users_axis(nodes.iter().map(|node| node.users));
-    let marks = round_values(off * FINE_PERCENT);
+    let marks = round_values(off * PERCENT_SCALE);
     let top = marks.last().copied().unwrap_or(1.0);
-    let words = |value: f64| (value, format!("{} %", value / FINE_PERCENT * 100.0));
+    let words = |value: f64| (value, format!("{} %", value / PERCENT_SCALE * 100.0));
     let below = marks.iter().skip(1).map(|mark| words(-mark));
     let y = Axis {
         from: -top,
@@ -240,7 +240,7 @@ fn cloud(counter: Counter, nodes: &[Node]) -> Result<String> {
         points: vec![(x.from, error), (x.to, error)],
         dashed: true,
     };
-    let curves = [promise(stated * FINE_PERCENT), promise(-stated * FINE_PERCENT)];
+    let curves = [promise(stated * PERCENT_SCALE), promise(-stated * PERCENT_SCALE)];
     let title = format!("Errors of the report's sets, at precision {precision}");
     let picture = Picture { title: &title, x, y, cloud: (0, &points), curves: &curves, words: &[] };
     let sets = format!("{} sets", format_number(nodes.len() as u64));

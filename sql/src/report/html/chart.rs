@@ -2,7 +2,7 @@
 //!
 //! The colours are identifiers: the page's style sheet matches them by attribute and sets the
 //! colours for light and dark mode and print. Plotters rounds to whole pixels, so a chart is drawn
-//! [`FINE`] times as large as it is shown.
+//! [`PIXEL_SCALE`] times as large as it is shown.
 
 use std::io;
 
@@ -36,19 +36,19 @@ pub(crate) const COLORS: [RGBColor; 8] = [
 
 pub(crate) const TEXT: RGBColor = RGBColor(0x00, 0x00, 0x00);
 pub(crate) const GRID: RGBColor = RGBColor(0xDD, 0xDD, 0xDD);
-const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
+const BACKGROUND: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
 
 /// Pixels drawn for each pixel shown.
-pub(crate) const FINE: u32 = 2;
+pub(crate) const PIXEL_SCALE: u32 = 2;
 
-/// Up to so many periods each has a dot, or a column of its own.
-const FEW: usize = 48;
+/// Most periods with dots or columns of their own.
+const MAX_MARKED_PERIODS: usize = 48;
 
-/// Up to so many periods each shows its numbers under the pointer.
-const POINTED: usize = 400;
+/// Most periods with tooltips.
+const MAX_TOOLTIPS: usize = 400;
 
-/// Lines and areas have at most about so many points: more than pixels cannot be seen.
-const POINTS: usize = 1000;
+/// Approximate maximum of points of a line or area; more than pixels are not visible.
+const MAX_POINTS: usize = 1000;
 
 /// How large a picture is shown at its natural size, in pixels.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -96,19 +96,19 @@ pub(super) fn line(
             chart.draw_series([PathElement::new(points(done), stroke(color))])?;
             if !open.is_empty() {
                 let tail: Vec<_> = done.last().into_iter().chain(open).copied().collect();
-                let dash = (5 * FINE) as i32;
+                let dash = (5 * PIXEL_SCALE) as i32;
                 let path = DashedPathElement::new(points(&tail), dash, dash, stroke(color));
                 chart.draw_series([path])?;
             }
         }
-        let few = series.rows.len() <= FEW;
+        let few = series.rows.len() <= MAX_MARKED_PERIODS;
         for (at, row) in series.rows.iter().enumerate() {
             let Some(row) = row.filter(|row| few || !row.complete) else { continue };
             let point = (at as f64, row.users as f64);
-            let radius = if size == Size::Wide { 4 } else { 3 } * FINE as i32;
+            let radius = if size == Size::Wide { 4 } else { 3 } * PIXEL_SCALE as i32;
             chart.draw_series([Circle::new(point, radius, color.filled())])?;
             if !row.complete {
-                let inside = Circle::new(point, radius - FINE as i32, PAPER.filled());
+                let inside = Circle::new(point, radius - PIXEL_SCALE as i32, BACKGROUND.filled());
                 chart.draw_series([inside])?;
             }
         }
@@ -150,7 +150,7 @@ pub(super) fn stack(
         for at in 0..layers.len() {
             let (low, high) = (&sums[at], &sums[at + 1]);
             let color = COLORS[at % COLORS.len()];
-            if count <= FEW {
+            if count <= MAX_MARKED_PERIODS {
                 let half = if count < 6 { 0.25 } else { 0.4 };
                 chart.draw_series((0..count).map(|period| {
                     let x = period as f64;
@@ -160,7 +160,7 @@ pub(super) fn stack(
                 }))?;
                 continue;
             }
-            let step = count.div_ceil(POINTS);
+            let step = count.div_ceil(MAX_POINTS);
             let mut shown: Vec<usize> = (0..=data.latest).step_by(step).collect();
             if shown.last() != Some(&data.latest) {
                 shown.push(data.latest);
@@ -174,7 +174,7 @@ pub(super) fn stack(
     })
 }
 
-/// The frame that all pictures share: axes, the drawing, and what shows under the pointer.
+/// The frame of all charts: axes, content and tooltips.
 fn picture(
     data: &ChartData<'_>,
     size: Size,
@@ -188,7 +188,7 @@ fn picture(
         Size::Wide => (920, 300, 56, 12, 10),
         Size::Small => (300, 150, 46, 11, 3),
     };
-    let (width, height) = (width * FINE, height * FINE);
+    let (width, height) = (width * PIXEL_SCALE, height * PIXEL_SCALE);
     let days: Vec<_> = data.spans.iter().map(|span| span.mark.clone()).collect();
     let mut values = round_values(highest);
     let top = values.last().copied().unwrap_or(1.0);
@@ -201,18 +201,18 @@ fn picture(
     let drawing = || -> Drawn {
         let root = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
         let mut chart = ChartBuilder::on(&root)
-            .margin_top(10 * FINE)
-            .margin_right(26 * FINE)
-            .margin_bottom(24 * FINE)
-            .margin_left(left * FINE)
+            .margin_top(10 * PIXEL_SCALE)
+            .margin_right(26 * PIXEL_SCALE)
+            .margin_bottom(24 * PIXEL_SCALE)
+            .margin_left(left * PIXEL_SCALE)
             .build_cartesian_2d(-0.5..end, 0.0..top)?;
         // Plotters makes text of size 1.24 one pixel high.
-        let style = ("sans-serif", f64::from(font * FINE) * 1.24).into_font().color(&TEXT);
-        let gap = 7 * FINE as i32;
+        let style = ("sans-serif", f64::from(font * PIXEL_SCALE) * 1.24).into_font().color(&TEXT);
+        let gap = 7 * PIXEL_SCALE as i32;
         for value in values {
             chart.draw_series([PathElement::new(
                 vec![(-0.5, value), (end, value)],
-                GRID.stroke_width(FINE),
+                GRID.stroke_width(PIXEL_SCALE),
             )])?;
             let (x, y) = chart.backend_coord(&(-0.5, value));
             let style = style.clone().pos(Pos::new(HPos::Right, VPos::Center));
@@ -221,13 +221,13 @@ fn picture(
         for (at, label) in marks(&days, most) {
             let (x, y) = chart.backend_coord(&(at as f64, 0.0));
             let tick = vec![(x, y), (x, y + gap / 2)];
-            root.draw(&PathElement::new(tick, GRID.stroke_width(FINE)))?;
+            root.draw(&PathElement::new(tick, GRID.stroke_width(PIXEL_SCALE)))?;
             let style = style.clone().pos(Pos::new(HPos::Center, VPos::Top));
             root.draw(&Text::new(label, (x, y + gap), style))?;
         }
         draw(&mut chart)?;
-        if data.spans.len() <= POINTED {
-            zones = pointed(data, &chart, top, &words);
+        if data.spans.len() <= MAX_TOOLTIPS {
+            zones = tooltips(data, &chart, top, &words);
         }
         root.present()
     };
@@ -244,8 +244,8 @@ fn picture(
     ))
 }
 
-/// Invisible zones, one for each period, that show its numbers under the pointer.
-fn pointed(
+/// Invisible zones, one for each period, with tooltips of its numbers.
+fn tooltips(
     data: &ChartData<'_>,
     chart: &Chart<'_, '_>,
     top: f64,
@@ -286,7 +286,7 @@ fn points(run: &[(usize, &Row)]) -> Vec<(f64, f64)> {
 }
 
 fn stroke(color: RGBColor) -> ShapeStyle {
-    color.stroke_width(2 * FINE)
+    color.stroke_width(2 * PIXEL_SCALE)
 }
 
 /// Stretches of periods without a gap.
@@ -305,11 +305,11 @@ fn runs<'a>(rows: &[Option<&'a Row>]) -> Vec<Vec<(usize, &'a Row)>> {
 
 /// The lowest and the highest point of each short stretch, so that no peak is lost.
 fn thinned<T: Copy>(run: &[T], height: impl Fn(T) -> u64) -> Vec<T> {
-    if run.len() <= POINTS {
+    if run.len() <= MAX_POINTS {
         return run.to_vec();
     }
-    let mut thin = Vec::with_capacity(POINTS);
-    for stretch in run.chunks((2 * run.len()).div_ceil(POINTS)) {
+    let mut thin = Vec::with_capacity(MAX_POINTS);
+    for stretch in run.chunks((2 * run.len()).div_ceil(MAX_POINTS)) {
         let place = |at: &usize| height(stretch[*at]);
         let low = (0..stretch.len()).min_by_key(place).unwrap_or(0);
         let high = (0..stretch.len()).max_by_key(place).unwrap_or(0);

@@ -8,7 +8,7 @@ use crate::report::figures::format_number;
 use crate::report::view::{Column, ReportView};
 
 /// Above this number of rows the tables are collapsed, one for each section.
-const OPEN: usize = 500;
+const MAX_EXPANDED_ROWS: usize = 500;
 
 /// Every row of the report, once.
 pub(super) fn numbers(view: &ReportView<'_>) -> String {
@@ -19,7 +19,7 @@ pub(super) fn numbers(view: &ReportView<'_>) -> String {
     let count = format_number(rows.len() as u64);
     let mut section =
         format!("<section>\n<h2>All numbers</h2>\n<p class=\"hint\">{count} rows.</p>\n");
-    if rows.len() <= OPEN {
+    if rows.len() <= MAX_EXPANDED_ROWS {
         section.push_str(&table(view, &rows));
     } else {
         let mut keys: Vec<Option<&str>> = rows.iter().map(|row| row.section.as_deref()).collect();

@@ -10,7 +10,7 @@ use crate::report::figures::{format_number, plain};
 use crate::report::view::ReportView;
 
 /// Most dimension values with a chart of their own.
-const MOST_VALUES: usize = 12;
+const MAX_CHARTED_VALUES: usize = 12;
 
 /// All charts of the report: over time, or as bars for a single period.
 ///
@@ -25,7 +25,7 @@ pub(super) fn pictures(view: &ReportView<'_>, data: &ChartData<'_>) -> Result<St
             true => format!("{} over time", whole.name),
             false => format!("{} over time", view.subject()),
         };
-        let picture = line(data, &whole, 0, Size::Wide, &described(data, &whole, &title))?;
+        let picture = line(data, &whole, 0, Size::Wide, &chart_description(data, &whole, &title))?;
         page.push_str(&format!(
             "<section>\n<h2>{}</h2>\n<figure class=\"wide\">{picture}</figure>\n{}</section>\n",
             escape(&title),
@@ -43,11 +43,12 @@ pub(super) fn pictures(view: &ReportView<'_>, data: &ChartData<'_>) -> Result<St
     for (at, dimension) in view.report.by.iter().enumerate() {
         let mut values = data.values(at);
         let mut hint = String::new();
-        if values.len() > MOST_VALUES {
-            let rest = values.len() - MOST_VALUES;
-            hint =
-                format!("The {MOST_VALUES} largest values; {rest} more are in the table below. ");
-            values.truncate(MOST_VALUES);
+        if values.len() > MAX_CHARTED_VALUES {
+            let rest = values.len() - MAX_CHARTED_VALUES;
+            hint = format!(
+                "The {MAX_CHARTED_VALUES} largest values; {rest} more are in the table below. "
+            );
+            values.truncate(MAX_CHARTED_VALUES);
         }
         parts.push((format!("By {}", plain(dimension)), hint, values));
     }
@@ -98,7 +99,7 @@ fn small_multiples(
 ) -> Result<String> {
     let mut figures = String::new();
     for one in series {
-        let picture = line(data, one, 0, Size::Small, &described(data, one, &one.name))?;
+        let picture = line(data, one, 0, Size::Small, &chart_description(data, one, &one.name))?;
         let now = data.now(one).map(|row| format_number(row.users)).unwrap_or_default();
         figures.push_str(&format!(
             "<figure><figcaption>{} <b>{now}</b></figcaption>{picture}</figure>\n",
@@ -156,7 +157,7 @@ fn legend_of_line(series: &Series<'_>) -> String {
 }
 
 /// The text alternative of a chart.
-fn described(data: &ChartData<'_>, series: &Series<'_>, title: &str) -> String {
+fn chart_description(data: &ChartData<'_>, series: &Series<'_>, title: &str) -> String {
     let rows = || series.rows.iter().flatten().filter(|row| row.complete).map(|row| row.users);
     let range = match (rows().min(), rows().max()) {
         (Some(low), Some(high)) => {
