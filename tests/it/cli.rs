@@ -230,7 +230,7 @@ fn formats_agree() {
     assert_eq!(from_parquet, lines);
 }
 
-/// Whoever reads the output may stop at any time.
+/// The reader of the output may close the pipe at any time.
 #[test]
 fn a_closed_pipe_is_no_error() {
     let arguments =

@@ -188,7 +188,7 @@ pub(crate) fn some_world(seed: u64, zone: Zone) -> World {
     World { zone, events, metrics }
 }
 
-/// What tells a row from the others of its report.
+/// Identifies a row of a report.
 type Name = (Day, Level, [Option<String>; 4], Vec<Option<String>>);
 
 fn named(rows: Vec<Row>) -> BTreeMap<Name, Row> {

@@ -40,7 +40,7 @@ const GROUPS: [&str; 14] = [
     "upper(coded)",
     "uuid",
 ];
-/// What is counted, and what stands beside.
+/// What is counted, and other aggregates beside it.
 const AGGREGATES: [&str; 21] = [
     "count(DISTINCT dense)",
     "count(DISTINCT dense) FILTER (WHERE stage = 's1')",

@@ -16,7 +16,7 @@ use crate::table::Table;
 /// From the first event of [`far_apart`] to the last one, both inclusive.
 const DAYS: usize = 36_526;
 
-/// Remembers how much memory an answer said that it takes.
+/// Records the memory that an answer reports.
 #[derive(Default)]
 struct Taken(AtomicUsize);
 

@@ -152,7 +152,7 @@ fn run(folder: &str, open: fn(&Arc<Runtime>, &[&str]) -> Result<Database>) {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// The settings that should skip partial aggregation do: otherwise nobody tests the states of
+/// The settings that should skip partial aggregation do: otherwise no test covers the states of
 /// single rows in whole queries.
 #[test]
 fn partial_aggregation_is_skipped_where_it_should_be() {

@@ -179,7 +179,7 @@ at,user_id,event,installation
     let csv = || vec![("a.csv", text.as_bytes().to_vec())];
     assert_eq!(count(plain, &csv()), 2);
     assert_eq!(count(scoped, &csv()), 3);
-    // The same installations as integers: nobody becomes another person.
+    // The same installations as integers: the users are the same.
     let installations: ArrayRef = Arc::new(Int32Array::from(vec![1, 2, 1, 2]));
     let users: ArrayRef = Arc::new(Int32Array::from(vec![42, 42, 42, 7]));
     let mut columns = columns(&events()[..4]);
@@ -212,7 +212,7 @@ sources:
     assert_eq!(answer.report.rows[0].users, 2);
 }
 
-/// No number is made of a file that somebody writes to meanwhile.
+/// A file that changes while it is read is an error.
 #[test]
 fn files_that_change_while_they_are_read() {
     for (name, content) in [

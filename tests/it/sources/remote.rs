@@ -1,4 +1,4 @@
-//! Events in an object store: they are found, read, ingested and asked in SQL as files are.
+//! Events in an object store: they are found, read, ingested and queried like files.
 
 use std::io::Write as _;
 

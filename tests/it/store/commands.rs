@@ -218,7 +218,7 @@ fn a_project_is_named_by_a_relative_path() {
     assert!(project.run(&["ingest"]).err.contains("nothing to do:\n  events.csv\n"));
 }
 
-/// Reports trust the time of a file; whoever reads its content does not.
+/// Reports trust the modification time of a file; commands that read its content do not.
 #[test]
 fn content_under_the_same_name_size_and_time_is_found_by_reading_it() {
     let project = Project::good();

@@ -60,7 +60,7 @@ fn made(compact: bool) -> Project {
     project
 }
 
-/// What reports and SQL say of a project, each an answer or an error.
+/// The results of reports and SQL for a project, each an answer or an error.
 fn answers(project: &Project, runtime: &Runtime) -> Vec<Result<String, String>> {
     let levels: std::collections::BTreeSet<Level> =
         [Level::Total, Level::Stage, Level::Action].into();

@@ -112,7 +112,7 @@ fn google_keeps_what_others_keep() {
     assert!(ran.err.contains("overwrote an object"), "{}", ran.err);
 }
 
-/// Whoever waits for one answer after the other waits for long.
+/// Sequential requests would take long.
 #[test]
 fn what_a_question_needs_is_fetched_at_the_same_time() {
     let made = Made::new(REMOTE);
@@ -258,7 +258,7 @@ fn of_two_writers_one_wins_and_the_other_completes_when_run_again() {
     made.assert_complete(&expected, "after one more");
 }
 
-/// Two processes that do the same: all of it is there once, whoever was first where they met.
+/// Two processes that do the same: everything is stored once, whichever commits first.
 #[test]
 fn the_same_done_twice_at_once_is_done_once() {
     // They make the store together, or commit together.
@@ -386,7 +386,7 @@ fn unreachable_storage_is_an_error_with_help() {
     assert!(ran.err.contains("overwrote an object"), "{}", ran.err);
     assert!(ran.err.contains("`If-None-Match`"), "{}", ran.err);
     assert_eq!(forgetful.keys().len(), 1);
-    // Nobody listens there.
+    // No server listens there.
     let ran =
         run(&["ingest"], &|command| _ = command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9"));
     assert_eq!(ran.code, 1);
