@@ -1,7 +1,7 @@
-//! Walks over syntax trees, and the parts that are put into them.
+//! Visitors of SQL syntax trees.
 //!
-//! sqlparser compiles its walk over all its types once for each type of visitor, some 1,200 functions
-//! each time. The walks here take the visitor as a trait object, so that they are compiled once.
+//! sqlparser's visitor code is compiled once per visitor type, some 1,200 functions each time. The
+//! functions here take the visitor as a trait object, so that it is compiled once.
 
 use std::ops::ControlFlow;
 

@@ -1,4 +1,4 @@
-//! Errors of DataFusion in our words.
+//! Conversion of errors from and to DataFusion.
 
 use std::error::Error as StdError;
 
@@ -8,12 +8,12 @@ use engine::{Error, Kind};
 
 use crate::session::{CATALOG, SCHEMA};
 
-/// In the message of a statement that is beyond a limit of its own, within that of all.
+/// Part of the message of a statement that exceeds its own memory limit, not that of all.
 pub(crate) const OF_ONE: &str = "and the statement already uses";
 
-/// The error of a statement: our own if one is underneath, else DataFusion's without its wrapping.
-/// `memory` is the limit in bytes that the statement ran under, together with all others.
-pub fn of_statement(cause: DataFusionError, memory: Option<usize>) -> Error {
+/// Converts the error of a statement: to our own error if it is the root cause, else without
+/// DataFusion's wrapping. `memory` is the limit in bytes of all statements.
+pub fn statement_error(cause: DataFusionError, memory: Option<usize>) -> Error {
     if let Some(own) = own(&cause) {
         return own;
     }
@@ -61,19 +61,19 @@ fn is_predicate_subquery(message: &str) -> bool {
     expression.is_some_and(|name| name.starts_with("InSubquery") || name.starts_with("Exists"))
 }
 
-/// The table that DataFusion did not find, without the parts of its name that nobody wrote.
+/// The table that DataFusion did not find, without the default catalog and schema.
 fn unknown_table(message: &str) -> Option<&str> {
     let name = message.strip_prefix("table '")?.strip_suffix("' not found")?;
     let implied = format!("{CATALOG}.{SCHEMA}.");
     Some(name.strip_prefix(implied.as_str()).unwrap_or(name))
 }
 
-/// An error of ours on its way through DataFusion, with its kind and context.
+/// Wraps our error for DataFusion, keeping its kind and context.
 pub fn external(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
 
-/// Our error somewhere below another.
+/// Our error among the causes.
 fn own(cause: &DataFusionError) -> Option<Error> {
     let mut cause: &(dyn StdError + 'static) = cause;
     loop {
@@ -103,7 +103,7 @@ fn exhausted(message: &str, memory: Option<usize>) -> Error {
         }
         Some(bytes) => Error::limit(format!(
             "the query needs more memory than the limit of {}: {first}",
-            bytes_in_words(bytes)
+            format_bytes(bytes)
         ))
         .with("help", format!("raise it with `--memory-limit`, {less}")),
         None => Error::limit(first).with("help", "use another folder with `--temporary`"),
@@ -111,7 +111,7 @@ fn exhausted(message: &str, memory: Option<usize>) -> Error {
 }
 
 /// `4 GB`, `1.5 MB`, `700 B`: powers of 1000, as `--memory-limit` reads them.
-fn bytes_in_words(bytes: usize) -> String {
+fn format_bytes(bytes: usize) -> String {
     let (mut size, mut unit) = (bytes as f64, "B");
     for larger in ["kB", "MB", "GB", "TB"] {
         if size < 1000.0 {
@@ -128,40 +128,40 @@ mod tests {
     use datafusion::error::DataFusionError;
     use engine::{Error, Kind};
 
-    use super::{OF_ONE, bytes_in_words, external, of_statement};
+    use super::{OF_ONE, external, format_bytes, statement_error};
 
     #[test]
-    fn an_error_of_ours_comes_out_as_it_went_in() {
+    fn our_errors_pass_through_datafusion() {
         let error = Error::limit("too many").with("file", "a.csv").with("help", "use fewer");
         let text = error.to_string();
         let wrapped = DataFusionError::Context("while".to_owned(), Box::new(external(error)));
-        let out = of_statement(wrapped, None);
+        let out = statement_error(wrapped, None);
         assert_eq!((out.to_string(), out.kind()), (text, Kind::Limit));
     }
 
     #[test]
-    fn a_lack_of_memory_names_the_limit_and_the_switch() {
+    fn memory_errors_name_the_limit_and_the_option() {
         let cause = DataFusionError::ResourcesExhausted(
             "No room for x with top memory consumers as:\n  y: 3 MB".to_owned(),
         );
-        let out = of_statement(cause, Some(4_000_000_000));
+        let out = statement_error(cause, Some(4_000_000_000));
         assert_eq!(out.kind(), Kind::Limit);
         for part in ["limit of 4 GB: No room for x;", "--memory-limit"] {
             assert!(out.to_string().contains(part), "{out}");
         }
         let message = format!("x requested 9 more bytes, {OF_ONE} 3 of its 10");
-        let out = of_statement(DataFusionError::ResourcesExhausted(message), Some(40));
+        let out = statement_error(DataFusionError::ResourcesExhausted(message), Some(40));
         for part in ["may use: x requested 9", "--statement-memory"] {
             assert!(out.to_string().contains(part), "{out}");
         }
     }
 
     #[test]
-    fn bytes_are_told_in_the_units_of_the_switch() {
+    fn bytes_are_formatted_in_the_units_of_the_option() {
         for (bytes, words) in
             [(0, "0 B"), (999, "999 B"), (1_500_000, "1.5 MB"), (64_000_000, "64 MB")]
         {
-            assert_eq!(bytes_in_words(bytes), words);
+            assert_eq!(format_bytes(bytes), words);
         }
     }
 }

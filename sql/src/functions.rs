@@ -1,5 +1,5 @@
-//! Documentation of SQL functions: for `\h`, and for the page `docs/functions.md` of those that
-//! Headcount adds. Both are written from the documentation beside each function's code.
+//! Documentation of SQL functions, for `\h` and for `docs/functions.md`, generated from the
+//! documentation in each function's code.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -36,13 +36,13 @@ impl fmt::Display for Kind {
 /// A function under its name or one of its other names.
 #[derive(Clone, Debug)]
 pub struct Function {
-    /// The name that was looked for.
+    /// The name or alias.
     pub name: String,
-    /// The function's own name, if the one above is another.
+    /// The function's name, if `name` is an alias.
     pub alias_of: Option<String>,
     /// How it is called.
     pub kind: Kind,
-    /// What it says about itself.
+    /// Its documentation.
     pub documentation: Option<Documentation>,
 }
 
@@ -70,7 +70,7 @@ pub fn functions(session: &SessionContext) -> Vec<Function> {
     for (name, function) in state.window_functions() {
         add(name, function.name(), Kind::Window, function.documentation());
     }
-    // Ours are told of without a project too.
+    // Our table functions are documented even if the session has no project.
     let ours = table_functions();
     for (name, documentation) in &ours {
         add(name, name, Kind::Table, Some(documentation));
@@ -87,8 +87,8 @@ pub fn functions(session: &SessionContext) -> Vec<Function> {
 /// Characters in a line of text about a function.
 const WIDTH: usize = 100;
 
-/// One function in words, for a terminal.
-pub fn told(function: &Function) -> String {
+/// The documentation of a function as text for a terminal.
+pub fn describe(function: &Function) -> String {
     let article = if function.kind == Kind::Aggregate { "an" } else { "a" };
     let mut text = format!("{}, {article} {} function", function.name, function.kind);
     if let Some(own) = &function.alias_of {
@@ -167,7 +167,7 @@ pub fn page(session: &SessionContext) -> String {
     text
 }
 
-/// The functions that Headcount adds to DataFusion. Names alone would not do: `range` is also a
+/// The functions that Headcount adds to DataFusion, by kind and name, because `range` is also a
 /// scalar function of DataFusion.
 fn added() -> BTreeSet<(Kind, String)> {
     let aggregates = engine::operators::aggregates();
@@ -205,7 +205,7 @@ fn entry(text: &mut String, function: &Function) {
     }
 }
 
-/// Long lines parted at spaces; what follows in a parted line is indented.
+/// Wraps long lines at spaces; continuation lines are indented.
 fn wrapped(text: &str, indent: usize) -> String {
     let mut lines = Vec::new();
     for long in text.lines() {
@@ -231,19 +231,19 @@ fn example_lines(example: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Function, added, functions, page, told};
+    use super::{Function, added, describe, functions, page};
     use crate::session::{Options, session};
 
     #[test]
-    fn every_function_can_be_told_about() {
+    fn every_function_can_be_described() {
         let session = session(&Options::default()).unwrap();
         let functions = functions(&session);
         assert!(functions.len() > 200, "{}", functions.len());
         for function in &functions {
-            assert!(told(function).starts_with(&function.name), "{}", function.name);
+            assert!(describe(function).starts_with(&function.name), "{}", function.name);
         }
-        let told =
-            |name: &str| told(functions.iter().find(|function| function.name == name).unwrap());
+        let describe =
+            |name: &str| describe(functions.iter().find(|function| function.name == name).unwrap());
         for (name, parts) in [
             ("exact_distinct", &["exact_distinct(expression)", "Arguments\n  expression  "][..]),
             ("active_users", &["active_users(window, level, ", "trailing_<n>d", "Example\n"]),
@@ -251,13 +251,13 @@ mod tests {
             ("range", &["range([start, ]end[, step])"]),
         ] {
             for part in parts {
-                assert!(told(name).contains(part), "{name}: no {part:?} in {}", told(name));
+                assert!(describe(name).contains(part), "{name}: no {part:?} in {}", describe(name));
             }
         }
     }
 
     #[test]
-    fn ours_are_documented_whole() {
+    fn our_functions_are_fully_documented() {
         let session = session(&Options::default()).unwrap();
         let all = functions(&session);
         for (kind, name) in added() {
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_examples_of_ours_run() {
+    async fn our_examples_run() {
         let session = session(&Options::default()).unwrap();
         let events = "CREATE VIEW events AS SELECT value AS user_id FROM range(10)";
         session.sql(events).await.unwrap();

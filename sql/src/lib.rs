@@ -1,16 +1,16 @@
-//! The words around the engine: commands, reports, SQL.
+//! Commands, reports, SQL and servers around the engine.
 //!
 //! [`cli`] is the program. [`report`] writes reports in every format, and [`results`] the results
-//! of queries. [`accuracy`] measures exact against approximate counting. [`session`] is the one
-//! place that makes a DataFusion session with the engine's functions in it, and [`catalog`] puts
-//! the tables into it.
+//! of queries. [`accuracy`] compares exact and approximate counting. [`session`] creates DataFusion
+//! sessions with the engine's functions, [`catalog`] registers the tables, and [`server`] has the
+//! network protocols.
 
 pub mod accuracy;
+pub mod cancellation;
 pub mod catalog;
 pub mod cli;
 pub mod failure;
 pub mod functions;
-pub mod given_up;
 pub mod question;
 pub mod report;
 pub mod results;
@@ -21,4 +21,4 @@ pub mod session;
 mod ast;
 mod bounded;
 mod datafusion_bugs;
-mod unchanged;
+mod file_consistency;

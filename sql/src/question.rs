@@ -1,4 +1,4 @@
-//! A question in words: the names and values that SQL and HTTP ask with.
+//! Parses a question's parameters from text, for SQL and HTTP.
 //!
 //! The arguments of `active_users(...)` and the parameters of `/api/report` are the same, and those
 //! of `headcount report` under their own names.
@@ -11,7 +11,7 @@ use engine::rollup::Counting;
 use engine::users::{DEFAULT_PRECISION, PRECISIONS};
 use engine::{Error, Result};
 
-/// The parameters in their order, with what they mean.
+/// The parameters in their order, with their descriptions.
 pub const PARAMETERS: [(&str, &str); 10] = [
     (
         "window",
@@ -50,10 +50,10 @@ pub const PARAMETERS: [(&str, &str); 10] = [
     ),
 ];
 
-/// Sets one parameter to a word, or to several where it takes a list.
+/// Sets a parameter to a value, or to several if it takes a list.
 ///
 /// # Errors
-/// When there is no such parameter, or the words are none of its values.
+/// When the parameter is unknown or a value is invalid.
 pub fn set(question: &mut Question, name: &str, words: &[String]) -> Result<()> {
     match name {
         "window" => question.window = one(words)?,
@@ -109,7 +109,7 @@ fn one<T: FromStr<Err = Error>>(words: &[String]) -> Result<T> {
     word(words)?.parse()
 }
 
-/// Values with commas between them, or those of a list.
+/// The values of a list, or of one text separated by commas.
 fn many(words: &[String]) -> impl Iterator<Item = &str> {
     let words = words.iter().flat_map(|word| word.split(',')).map(str::trim);
     words.filter(|word| !word.is_empty())

@@ -1,8 +1,8 @@
-//! A text with several statements, cut at its semicolons.
+//! Splits a script into statements at its semicolons.
 //!
-//! Only as much of SQL is understood as tells a semicolon that ends a statement from one inside of
-//! a text, a name or a comment. A line that begins with a backslash where a statement could begin
-//! is a command to the prompt, and ends with the line.
+//! The scanner recognises string literals, quoted names and comments, whose semicolons do not end a
+//! statement. A line that begins with a backslash where a statement could begin is a prompt
+//! command, and ends with the line.
 
 use engine::{Error, Result};
 
@@ -11,11 +11,11 @@ use engine::{Error, Result};
 pub struct Statement<'a> {
     /// The text without the semicolon and without spaces around it.
     pub text: &'a str,
-    /// Its place among the statements, from 1.
+    /// Its number in the script, from 1.
     pub number: usize,
     /// The line on which it begins, from 1.
     pub line: usize,
-    /// The place of its first character in that line, from 1.
+    /// The column of its first character, from 1.
     pub column: usize,
 }
 
@@ -25,9 +25,9 @@ impl Statement<'_> {
         self.text.starts_with('\\')
     }
 
-    /// The text at the place where it stands in its script, so that the places that a parser tells
-    /// are right.
-    pub fn in_place(&self) -> String {
+    /// The text, padded to its position in the script, so that the positions in parser errors are
+    /// right.
+    pub fn padded(&self) -> String {
         "\n".repeat(self.line - 1) + &" ".repeat(self.column - 1) + self.text
     }
 }
@@ -35,11 +35,11 @@ impl Statement<'_> {
 /// The statements of a text, in order. Empty ones are left out.
 ///
 /// # Errors
-/// When a text, a quoted name or a comment has no end: with its line.
+/// When a string literal, quoted name or comment is not closed; with its line.
 pub fn statements(text: &str) -> Result<Vec<Statement<'_>>> {
     let mut statements = Vec::new();
     let mut scanner = Scanner { text, at: 0 };
-    while let Some(found) = scanner.next().map_err(|open| unfinished(text, open))? {
+    while let Some(found) = scanner.next().map_err(|open| unclosed_error(text, open))? {
         let before = &text[..found.start];
         let last = before.rsplit('\n').next().unwrap_or_default();
         statements.push(Statement {
@@ -52,8 +52,7 @@ pub fn statements(text: &str) -> Result<Vec<Statement<'_>>> {
     Ok(statements)
 }
 
-/// Whether all that was typed so far can be run: the last statement has its semicolon, or is a
-/// command.
+/// Whether the input is complete: the last statement has a semicolon, or is a command.
 pub fn is_complete(text: &str) -> bool {
     let mut scanner = Scanner { text, at: 0 };
     loop {
@@ -65,23 +64,23 @@ pub fn is_complete(text: &str) -> bool {
     }
 }
 
-fn unfinished(text: &str, open: Open) -> Error {
+fn unclosed_error(text: &str, open: Unclosed) -> Error {
     let line = 1 + text[..open.at].matches('\n').count();
     Error::input(format!("{} is not terminated", open.what)).with("line", line)
 }
 
-/// Something that was begun and not ended.
+/// A literal, name or comment that is not closed.
 #[derive(Debug)]
-struct Open {
+struct Unclosed {
     what: &'static str,
     at: usize,
 }
 
 #[derive(Debug)]
-struct Found {
+struct Segment {
     start: usize,
     end: usize,
-    /// Whether a semicolon (or the end of a command's line) stood behind it.
+    /// Whether a semicolon (or the end of a command's line) follows it.
     ended: bool,
 }
 
@@ -91,7 +90,7 @@ struct Scanner<'a> {
 }
 
 impl Scanner<'_> {
-    fn next(&mut self) -> Result<Option<Found>, Open> {
+    fn next(&mut self) -> Result<Option<Segment>, Unclosed> {
         let mut start = None;
         while let Some(byte) = self.peek(0) {
             let here = self.at;
@@ -101,12 +100,12 @@ impl Scanner<'_> {
                 b';' => {
                     self.at += 1;
                     if let Some(start) = start {
-                        return Ok(Some(Found { start, end: here, ended: true }));
+                        return Ok(Some(Segment { start, end: here, ended: true }));
                     }
                 }
                 b'\\' if start.is_none() => {
                     self.line();
-                    return Ok(Some(Found { start: here, end: self.at, ended: true }));
+                    return Ok(Some(Segment { start: here, end: self.at, ended: true }));
                 }
                 _ => {
                     if !byte.is_ascii_whitespace() && start.is_none() {
@@ -123,7 +122,7 @@ impl Scanner<'_> {
             }
         }
         let end = self.text.len();
-        Ok(start.map(|start| Found { start, end, ended: false }))
+        Ok(start.map(|start| Segment { start, end, ended: false }))
     }
 
     fn peek(&self, ahead: usize) -> Option<u8> {
@@ -137,7 +136,7 @@ impl Scanner<'_> {
     }
 
     /// Comments nest.
-    fn comment(&mut self) -> Result<(), Open> {
+    fn comment(&mut self) -> Result<(), Unclosed> {
         let (begin, mut depth) = (self.at, 0_usize);
         while let Some(byte) = self.peek(0) {
             match (byte, self.peek(1)) {
@@ -153,10 +152,10 @@ impl Scanner<'_> {
                 return Ok(());
             }
         }
-        Err(Open { what: "a comment", at: begin })
+        Err(Unclosed { what: "a comment", at: begin })
     }
 
-    /// Whether the quote here begins a text with escapes: `E'it\'s'`.
+    /// Whether the quote here begins a string literal with escapes: `E'it\'s'`.
     fn escapes(&self) -> bool {
         let before = &self.text.as_bytes()[..self.at];
         let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
@@ -165,7 +164,7 @@ impl Scanner<'_> {
 
     /// A quote inside is written twice, which reads like the end of one and the beginning of the
     /// next.
-    fn quoted(&mut self, quote: u8, what: &'static str, escapes: bool) -> Result<(), Open> {
+    fn quoted(&mut self, quote: u8, what: &'static str, escapes: bool) -> Result<(), Unclosed> {
         let begin = self.at;
         self.at += 1;
         while let Some(byte) = self.peek(0) {
@@ -174,11 +173,11 @@ impl Scanner<'_> {
                 return Ok(());
             }
         }
-        Err(Open { what, at: begin })
+        Err(Unclosed { what, at: begin })
     }
 
     /// `$$ ... $$` or `$tag$ ... $tag$`; any other dollar is just that.
-    fn dollars(&mut self) -> Result<(), Open> {
+    fn dollars(&mut self) -> Result<(), Unclosed> {
         let rest = &self.text[self.at..];
         let word = |c: char| c.is_alphanumeric() || c == '_';
         let tag = rest[1..].find('$').map(|end| &rest[..end + 2]);
@@ -186,7 +185,7 @@ impl Scanner<'_> {
             self.at += 1;
             return Ok(());
         };
-        let open = Open { what: "a text", at: self.at };
+        let open = Unclosed { what: "a text", at: self.at };
         let end = rest[tag.len()..].find(tag).ok_or(open)?;
         self.at += end + 2 * tag.len();
         Ok(())
@@ -236,11 +235,11 @@ mod tests {
             &[(1, "\\d visits;"), (2, "SELECT 1"), (2, "\\q"), (3, "2")],
         );
         assert!(statements("\\d").unwrap()[0].is_command());
-        assert_eq!(statements("1;\n  2").unwrap()[1].in_place(), "\n  2");
+        assert_eq!(statements("1;\n  2").unwrap()[1].padded(), "\n  2");
     }
 
     #[test]
-    fn what_has_no_end_is_told_with_its_line() {
+    fn unclosed_literals_are_reported_with_their_line() {
         for (text, message) in [
             ("SELECT 1;\nSELECT 'a\n;", "a text is not terminated (line: 2)"),
             ("SELECT \"a", "a quoted name is not terminated (line: 1)"),

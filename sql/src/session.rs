@@ -1,7 +1,7 @@
-//! The one place that makes a DataFusion session.
+//! Creates DataFusion sessions.
 //!
-//! Whatever runs SQL here (the prompt, a file, a server, a test) gets it from [`session`], so that
-//! every function exists everywhere and every limit holds.
+//! Everything that runs SQL (prompt, scripts, servers, tests) gets its session from [`session`], so
+//! that all functions are registered and all limits apply.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use engine::{Error, Kind, Result};
 use crate::catalog::RollupRule;
 use crate::datafusion_bugs;
 
-/// The catalog that sessions have; PostgreSQL's clients call it a database.
+/// The catalog of sessions, which PostgreSQL clients see as the database.
 pub(crate) const CATALOG: &str = "headcount";
 
 /// The schema of tables that are named without one.
@@ -29,18 +29,18 @@ pub(crate) const SCHEMA: &str = "public";
 /// How many of the largest consumers an error about memory names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);
 
-/// What a session may use. The default is everything the machine has.
+/// Resources of a session. By default there are no limits.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Bytes that queries may hold together; above that they spill to disk or fail. `None`: no
+    /// Most bytes of memory for all queries; above that they spill to disk or fail. `None`: no
     /// limit.
     pub memory_limit: Option<usize>,
     /// Threads per query; at least 1. `None`: one per core.
     pub threads: Option<usize>,
     /// Folder to spill to, made if it is missing. `None`: the system's folder for such files.
     pub temporary: Option<PathBuf>,
-    /// Settings of DataFusion by name, such as `datafusion.execution.batch_size`; they go before
-    /// ours.
+    /// DataFusion settings by name, such as `datafusion.execution.batch_size`; they override our
+    /// defaults.
     pub settings: Vec<(String, String)>,
 }
 
@@ -48,19 +48,19 @@ pub struct Options {
 /// they are read.
 ///
 /// # Errors
-/// When the options are impossible or the folder cannot be made.
+/// When the options are invalid or the folder cannot be created.
 pub fn session(options: &Options) -> Result<SessionContext> {
-    session_on(options, runtime(options)?)
+    session_with_runtime(options, runtime(options)?)
 }
 
-/// What sessions of these options can share: memory, and a folder to spill to.
+/// The runtime that sessions with these options can share: memory pool and spill folder.
 ///
 /// # Errors
-/// When the folder cannot be made.
+/// When the folder cannot be created.
 pub fn runtime(options: &Options) -> Result<Arc<RuntimeEnv>> {
     let mut runtime = RuntimeEnvBuilder::new();
     if let Some(bytes) = options.memory_limit {
-        // Fair: a query that can spill leaves room for those that cannot.
+        // A fair pool: queries that can spill leave memory for those that cannot.
         let pool = TrackConsumersPool::new(FairSpillPool::new(bytes), NAMED_CONSUMERS);
         runtime = runtime.with_memory_pool(Arc::new(pool));
     }
@@ -70,11 +70,11 @@ pub fn runtime(options: &Options) -> Result<Arc<RuntimeEnv>> {
     runtime.build_arc().map_err(refused)
 }
 
-/// As [`session`], on memory and a folder that are there already.
+/// As [`session`], with an existing runtime.
 ///
 /// # Errors
-/// When the options are impossible.
-pub fn session_on(options: &Options, runtime: Arc<RuntimeEnv>) -> Result<SessionContext> {
+/// When the options are invalid.
+pub fn session_with_runtime(options: &Options, runtime: Arc<RuntimeEnv>) -> Result<SessionContext> {
     let mut config = SessionConfig::new()
         .with_default_catalog_and_schema(CATALOG, SCHEMA)
         .with_information_schema(true)
@@ -115,10 +115,10 @@ pub fn session_on(options: &Options, runtime: Arc<RuntimeEnv>) -> Result<Session
     Ok(session)
 }
 
-/// Plans one statement and runs it, as far as it does not only read.
+/// Plans a statement, and runs it if it is not a query.
 ///
-/// Texts go this way, or by [`plan`], and not by [`SessionContext::sql`], which refuses statements
-/// such as `SELECT 1, 1`.
+/// Use this or [`plan`] instead of [`SessionContext::sql`], which refuses statements such as
+/// `SELECT 1, 1`.
 ///
 /// # Errors
 /// When it is not SQL or cannot be planned.
@@ -127,7 +127,7 @@ pub async fn sql(session: &SessionContext, text: &str) -> Result<DataFrame, Data
     session.execute_logical_plan(plan).await
 }
 
-/// Plans the one statement of a text.
+/// Plans a text with one statement.
 ///
 /// # Errors
 /// When it is not SQL or cannot be planned.
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_knows_our_functions_and_its_threads() {
+    fn sessions_have_our_functions_and_threads() {
         let session = session(&Options { threads: Some(3), ..Options::default() }).unwrap();
         for aggregate in engine::operators::aggregates() {
             assert!(session.state().aggregate_functions().contains_key(aggregate.name()));
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_go_before_ours() {
+    fn settings_override_our_defaults() {
         let with = |key: &str, value: &str| {
             let settings = vec![(key.to_owned(), value.to_owned())];
             session(&Options { threads: Some(3), settings, ..Options::default() })
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_count_stays_within_its_memory() {
+    async fn counts_respect_the_memory_limit() {
         let sql = "SELECT exact_distinct(value * 1000000007) FROM generate_series(1, 1000000)";
         assert_eq!(count(&Options::default(), sql).await, Ok(1_000_000));
         let little = Options { memory_limit: Some(4 << 20), ..Options::default() };

@@ -16,7 +16,7 @@ fn help_names_every_option() {
 }
 
 #[test]
-fn without_a_project_users_are_invented_and_a_seed_repeats_them() {
+fn without_a_project_users_are_synthetic_and_repeatable() {
     let folder = Project::empty();
     let run = |seed: &str| {
         let sizes = ["--sizes", "10,3000", "--trials", "4", "--precisions", "8", "--seed", seed];
@@ -38,7 +38,7 @@ fn without_a_project_users_are_invented_and_a_seed_repeats_them() {
 }
 
 #[test]
-fn inside_of_a_project_its_own_sets_are_measured() {
+fn the_sets_of_a_project_are_measured() {
     let options = ["bench", "accuracy", "--sizes", "10,1000,1000000", "--trials", "2"];
     let run = |more: &[&str]| {
         let ran = run_in(&contributions(), &[&options[..], more].concat());

@@ -122,7 +122,7 @@ fn it_counts_what_the_events_count() {
 }
 
 #[test]
-fn keys_that_are_their_own_numbers_meet_other_sets() {
+fn keys_that_are_their_own_ids_combine_with_other_sets() {
     let project = project(KINDS[0].1);
     ingest(&project);
     same(
@@ -140,7 +140,7 @@ fn keys_that_are_their_own_numbers_meet_other_sets() {
 }
 
 #[test]
-fn numbers_that_the_store_gave_stay_in_their_store() {
+fn ids_of_a_store_do_not_combine_with_others() {
     let (here, there) = (project(KINDS[2].1), project(KINDS[2].1));
     ingest(&here);
     ingest(&there);
@@ -172,7 +172,7 @@ fn numbers_that_the_store_gave_stay_in_their_store() {
 }
 
 #[test]
-fn it_is_there_when_the_store_is() {
+fn the_table_exists_once_there_is_a_store() {
     let project = project(KINDS[3].1);
     let tables =
         "SELECT count(*) AS n FROM information_schema.tables WHERE table_name = 'activity'";
@@ -191,7 +191,7 @@ fn it_is_there_when_the_store_is() {
 }
 
 #[test]
-fn it_reads_only_what_is_asked_for() {
+fn only_requested_data_is_read() {
     let project = project(KINDS[1].1);
     ingest(&project);
     let plan = answer(

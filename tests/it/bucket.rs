@@ -1,6 +1,6 @@
 //! An object store of the kind of S3 or Google Cloud Storage, which speak nearly the same, on this
-//! machine and in memory, with trouble on request: as much of the protocols as the program needs, path
-//! style, without a look at signatures.
+//! machine and in memory, with trouble on request: as much of the protocols as the program needs,
+//! path style, without a look at signatures.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
@@ -244,13 +244,13 @@ impl Bucket {
     }
 
     fn delete(&self, body: &str) -> Answer {
-        let mut told = String::from("<DeleteResult>");
+        let mut xml = String::from("<DeleteResult>");
         for part in body.split("<Key>").skip(1) {
             let key = part.split("</Key>").next().unwrap();
             self.lock().objects.remove(key);
-            told.push_str(&format!("<Deleted><Key>{key}</Key></Deleted>"));
+            xml.push_str(&format!("<Deleted><Key>{key}</Key></Deleted>"));
         }
-        Answer::page(told + "</DeleteResult>")
+        Answer::page(xml + "</DeleteResult>")
     }
 
     fn get(&self, request: &Request, key: &str) -> Answer {
@@ -279,12 +279,12 @@ impl Bucket {
         let of = |name: &str| query.get(name).map_or("", String::as_str);
         let (prefix, delimiter) = (of("prefix"), of("delimiter"));
         let after = of("continuation-token").max(of("start-after")).to_owned();
-        let (mut told, mut parts, mut last, mut count) =
+        let (mut xml, mut parts, mut last, mut count) =
             (String::new(), BTreeSet::new(), String::new(), 0);
         for (key, (bytes, time)) in self.lock().objects.iter() {
             let Some(rest) = key.strip_prefix(prefix).filter(|_| *key > after) else { continue };
             if count == PAGE {
-                told.push_str(&format!(
+                xml.push_str(&format!(
                     "<NextContinuationToken>{last}</NextContinuationToken>\
                      <IsTruncated>true</IsTruncated>"
                 ));
@@ -293,7 +293,7 @@ impl Bucket {
             (count, last) = (count + 1, key.clone());
             match rest.split_once('/').filter(|_| !delimiter.is_empty()) {
                 Some((part, _)) => _ = parts.insert(format!("{prefix}{part}/")),
-                None => told.push_str(&format!(
+                None => xml.push_str(&format!(
                     "<Contents><Key>{key}</Key><Size>{}</Size><ETag>{}</ETag>\
                      <LastModified>{}</LastModified></Contents>",
                     bytes.len(),
@@ -303,9 +303,9 @@ impl Bucket {
             }
         }
         for part in parts {
-            told.push_str(&format!("<CommonPrefixes><Prefix>{part}</Prefix></CommonPrefixes>"));
+            xml.push_str(&format!("<CommonPrefixes><Prefix>{part}</Prefix></CommonPrefixes>"));
         }
-        Answer::page(format!("<ListBucketResult>{told}</ListBucketResult>"))
+        Answer::page(format!("<ListBucketResult>{xml}</ListBucketResult>"))
     }
 }
 
@@ -381,7 +381,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// What tells contents apart.
+/// The ETag of a content.
 fn tag(bytes: &[u8]) -> String {
     format!("\"{}\"", Digest::of_bytes(bytes))
 }

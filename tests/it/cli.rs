@@ -50,7 +50,7 @@ const COMMANDS: [(&str, &[&str]); 8] = [
 ];
 
 #[test]
-fn a_new_project_works_as_it_stands() {
+fn a_new_project_works() {
     let home = Project::empty();
     let made = home.run(&["init", "my/project"]);
     assert_eq!((made.code, made.out.as_str()), (0, ""), "{}", made.err);
@@ -230,7 +230,7 @@ fn formats_agree() {
     assert_eq!(from_parquet, lines);
 }
 
-/// Whoever reads the output may stop at any time.
+/// The reader of the output may close the pipe at any time.
 #[test]
 fn a_closed_pipe_is_no_error() {
     let arguments =
@@ -334,8 +334,8 @@ fn generated_events_have_their_truth_beside_them() {
     assert_eq!(lines.len(), 2);
 }
 
-/// Every command with `-o` takes the format from the ending, and refuses those that it does not know
-/// before it does anything.
+/// Every command with `-o` takes the format from the ending, and refuses those that it does not
+/// know before it does anything.
 #[test]
 fn the_ending_of_the_output_file_decides_its_format() {
     let project = Project::good();

@@ -113,7 +113,7 @@ fn strict(bytes: &[u8]) -> Option<Vec<Vec<String>>> {
     Some(rows.iter().map(|row| places.iter().map(|at| row[*at].clone()).collect()).collect())
 }
 
-/// What a report says of some rows.
+/// The output of a report for some rows.
 #[derive(Debug, Default, PartialEq)]
 struct Counts {
     /// Of each month, and of each month and plan.

@@ -30,7 +30,8 @@ impl Asker {
         Self { runtime: Runtime::new().unwrap(), session }
     }
 
-    /// What a folder holds: a table `(name, b)` for each kind, which is the first word of the names.
+    /// What a folder holds: a table `(name, b)` for each kind, which is the first word of the
+    /// names.
     fn on(folder: &Path) -> Self {
         let asker = Self::new();
         let mut kinds: BTreeMap<String, (Vec<String>, Vec<Vec<u8>>)> = BTreeMap::new();
@@ -87,8 +88,8 @@ impl Asker {
     }
 }
 
-/// What Python says of each file: numbers.
-fn told(text: &str) -> BTreeMap<String, Vec<f64>> {
+/// Parses the numbers that Python printed for each file.
+fn parse_counts(text: &str) -> BTreeMap<String, Vec<f64>> {
     let line = |line: &str| {
         let mut words = line.split(' ');
         let name = words.next().unwrap().to_owned();
@@ -97,15 +98,15 @@ fn told(text: &str) -> BTreeMap<String, Vec<f64>> {
     text.lines().map(line).collect()
 }
 
-/// Compares sets and sketches of a folder with what Python says of them.
-fn compare(asker: &Asker, told: &BTreeMap<String, Vec<f64>>) {
+/// Compares sets and sketches of a folder with the numbers from Python.
+fn compare(asker: &Asker, expected: &BTreeMap<String, Vec<f64>>) {
     let of =
         |kind: &str, values: &str| asker.numbers(&format!("SELECT name, {values} FROM {kind}"));
     let mut seen = 0;
     for kind in ["roaring", "roaring64"] {
         let counts = of(kind, "bitmap_count(b)");
         for (name, ours) in counts {
-            assert_eq!(ours[0] as f64, told[&name][0], "{name}");
+            assert_eq!(ours[0] as f64, expected[&name][0], "{name}");
             seen += 1;
         }
         let sums = asker.numbers(&format!(
@@ -113,7 +114,7 @@ fn compare(asker: &Asker, told: &BTreeMap<String, Vec<f64>>) {
              GROUP BY name"
         ));
         for (name, ours) in sums {
-            let theirs = told[&name][1];
+            let theirs = expected[&name][1];
             assert!((ours[0] as f64 - theirs).abs() <= theirs * 1e-12, "{name}");
         }
     }
@@ -121,7 +122,7 @@ fn compare(asker: &Asker, told: &BTreeMap<String, Vec<f64>>) {
         let bounds = format!("{kind}_sketch_bounds(b)");
         let parts = ["low", "estimate", "high"].map(|part| format!("{bounds}['{part}']"));
         for (name, ours) in of(kind, &parts.join(", ")) {
-            let theirs = &told[&name];
+            let theirs = &expected[&name];
             let near = [theirs[0].floor(), theirs[1].round(), theirs[2].ceil()];
             for (ours, (exact, theirs)) in ours.iter().zip(near.into_iter().zip(theirs)) {
                 // The two libraries may differ in the last bit of a whole number.
@@ -133,17 +134,17 @@ fn compare(asker: &Asker, told: &BTreeMap<String, Vec<f64>>) {
             seen += 1;
         }
     }
-    assert_eq!(seen, told.len());
+    assert_eq!(seen, expected.len());
 }
 
 #[test]
 fn what_other_programs_write_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let text = python::run("exchange.py", &["write", &folder.path().display().to_string()]);
-    let told = told(&text);
-    assert!(told.len() > 150, "{}", told.len());
+    let expected = parse_counts(&text);
+    assert!(expected.len() > 150, "{}", expected.len());
     let asker = Asker::on(folder.path());
-    compare(&asker, &told);
+    compare(&asker, &expected);
     // Put together with ours of the same values, theirs stay as they are: the hashes are the same.
     for size in SIZES {
         let values = format!("(SELECT value * 3 + 7 AS n FROM range({size}))");
@@ -217,7 +218,7 @@ fn what_we_write_other_programs_read() {
         );
     }
     let text = python::run("exchange.py", &["read", &folder.path().display().to_string()]);
-    compare(&Asker::on(folder.path()), &told(&text));
+    compare(&Asker::on(folder.path()), &parse_counts(&text));
 }
 
 /// The store's own tables in the hands of deltalake and pyroaring.

@@ -1,4 +1,4 @@
-//! Random events, metrics and questions: every row is that of the slow twin, and the laws between
+//! Random events, metrics and questions: every row equals the reference, and the laws between
 //! the methods, levels and forms of counting hold.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,7 +118,7 @@ proptest! {
     #![proptest_config(config(200))]
 
     #[test]
-    fn every_row_is_that_of_the_slow_twin(
+    fn every_row_equals_the_reference(
         world in world(),
         question in question(),
         group in option::of(1..40usize),
@@ -188,7 +188,7 @@ pub(crate) fn some_world(seed: u64, zone: Zone) -> World {
     World { zone, events, metrics }
 }
 
-/// What tells a row from the others of its report.
+/// Identifies a row of a report.
 type Name = (Day, Level, [Option<String>; 4], Vec<Option<String>>);
 
 fn named(rows: Vec<ReportRow>) -> BTreeMap<Name, ReportRow> {

@@ -1,4 +1,5 @@
-//! The slow twin of the report: a recount of every row over the raw events, written for clarity.
+//! A reference implementation of reports: a recount of every row over the raw events, written for
+//! clarity.
 //!
 //! It shares with the engine only the types of a question and a row, and the civil day of an
 //! instant. A set of users is a word with one bit for each of at most 32 users.

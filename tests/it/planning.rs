@@ -1,6 +1,6 @@
 //! The planning of COUNT(DISTINCT): random queries over random rows, with and without it.
 //!
-//! Without it the query is DataFusion's alone, which is the second road of every number here.
+//! Without it the query is DataFusion's alone, which is the reference for every number here.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ const GROUPS: [&str; 14] = [
     "upper(coded)",
     "uuid",
 ];
-/// What is counted, and what stands beside.
+/// What is counted, and other aggregates beside it.
 const AGGREGATES: [&str; 21] = [
     "count(DISTINCT dense)",
     "count(DISTINCT dense) FILTER (WHERE stage = 's1')",
@@ -250,7 +250,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn there_may_be_more_filters_than_are_told_together() {
+async fn there_may_be_more_filters_than_are_combined() {
     let rows: Vec<Row> = (0..900).map(|at| (1_767_220_000, at % 4, at % 9, at % 211)).collect();
     let counts: Vec<String> = (0..150)
         .map(|at| match at % 3 {
@@ -347,7 +347,7 @@ async fn no_rows_are_a_whole_all_the_same() {
 }
 
 #[tokio::test]
-async fn timestamps_that_statistics_tell_are_not_read() {
+async fn timestamps_known_from_statistics_are_not_read() {
     let rows: Vec<Row> =
         (0..600).map(|at| (1_767_300_000 + i64::from(at), at % 3, 1, at)).collect();
     let (_folder, context) = files(&rows, 2).await;

@@ -157,7 +157,7 @@ impl Project {
         Table::of_csv(&ran.out)
     }
 
-    /// Asks without the program in between.
+    /// Answers a question with the library instead of the program.
     pub(crate) fn ask(&self, question: &Question) -> Answer {
         self.try_ask(question).unwrap_or_else(|error| panic!("{error}"))
     }

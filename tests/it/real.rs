@@ -1,5 +1,5 @@
-//! The small real data set: every number on a second road, the plain `COUNT(DISTINCT)` of
-//! DataFusion. No operator, rule or calendar of ours has a part in it.
+//! The small real data set: every number computed in a second way, by the plain `COUNT(DISTINCT)`
+//! of DataFusion. No operator, rule or calendar of ours has a part in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;

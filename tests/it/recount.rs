@@ -20,7 +20,7 @@ fn reports_of_random_projects_are_those_of_a_plain_recount() {
     let output = script.args([first, projects].map(|number| number.to_string())).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
-    let told = String::from_utf8_lossy(&output.stdout);
-    let rows: usize = told.split(' ').next().and_then(|rows| rows.parse().ok()).unwrap();
-    assert!(rows > 100 * projects as usize, "too little was compared: {told}");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let rows: usize = printed.split(' ').next().and_then(|rows| rows.parse().ok()).unwrap();
+    assert!(rows > 100 * projects as usize, "too little was compared: {printed}");
 }

@@ -1,4 +1,4 @@
-//! Rows that cannot be counted: they are left out, told by reason, and spoil no number.
+//! Rows that cannot be counted: they are reported by reason, and do not affect the numbers.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, Int64Array, StringArray, TimestampMicrosecon
 
 use crate::project::{GOOD, Project, Ran, parquet};
 
-/// `(time, user, event, scope)` of a row with a fault, and the fault as it is told.
+/// `(time, user, event, scope)` of a faulty row, and the reported reason.
 type Fault = (Option<&'static str>, Option<&'static str>, Option<&'static str>, &'static str);
 
 const GOOD_TIME: Option<&str> = Some("2026-01-07T00:00:00Z");
@@ -29,10 +29,10 @@ const FAULTS: [Fault; 16] = [
     (GOOD_TIME, Some("7"), None, "no event name"),
     (GOOD_TIME, Some("8"), None, "no event name"),
 ];
-/// Reason, rows, and the first of them: its place among all rows, and what it says.
-type Told = (&'static str, u64, u64, &'static str);
+/// Reason, number of rows, position of the first one, and its message.
+type Rejected = (&'static str, u64, u64, &'static str);
 
-const TOLD: [Told; 6] = [
+const REJECTED: [Rejected; 6] = [
     ("no time", 2, 0, "`at` is empty"),
     ("unreadable time", 4, 4, "`at` is \"last tuesday\""),
     ("time before 1970", 2, 12, "`at` is \"1969-12-31T23:59:59Z\""),
@@ -72,9 +72,9 @@ fn report(project: &Project) -> Ran {
     project.run(&["report", "--format", "csv", "--level", "total,combined,action", "--by", "plan"])
 }
 
-/// `place` says how the place of a row is told.
+/// `place` formats the position of a row.
 #[track_caller]
-fn check(file: &str, bytes: impl AsRef<[u8]>, told: &[Told], place: fn(u64) -> String) {
+fn check(file: &str, bytes: impl AsRef<[u8]>, expected: &[Rejected], place: fn(u64) -> String) {
     let clean = report(&Project::good());
     assert_eq!((clean.code, clean.err.as_str()), (0, ""));
     let project = project(file, bytes);
@@ -88,13 +88,13 @@ fn check(file: &str, bytes: impl AsRef<[u8]>, told: &[Told], place: fn(u64) -> S
     for command in commands {
         let ran = command();
         assert_eq!(ran.code, 3, "{file}: {}\n{}", ran.err, ran.out);
-        let total: u64 = told.iter().map(|told| told.1).sum();
+        let total: u64 = expected.iter().map(|rejected| rejected.1).sum();
         assert!(ran.err.contains(&format!("rejected {total} rows")), "{file}: {}", ran.err);
         assert!(!ran.err.contains("was counted: "), "{file}: {}", ran.err);
-        for (reason, rows, first, says) in told {
+        for (reason, rows, first, message) in expected {
             let rows = if *rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
             let start = format!("  visits: {reason}: {rows}, the first in ");
-            let end = format!("{file}, {}: {says}", place(*first));
+            let end = format!("{file}, {}: {message}", place(*first));
             let is_it = |line: &str| line.starts_with(&start) && line.ends_with(&end);
             assert!(ran.err.lines().any(is_it), "{file}: no {start:?} {end:?} in\n{}", ran.err);
         }
@@ -103,17 +103,20 @@ fn check(file: &str, bytes: impl AsRef<[u8]>, told: &[Told], place: fn(u64) -> S
 }
 
 #[test]
-fn faulty_rows_of_csv_are_told_and_left_out() {
+fn faulty_rows_of_csv_are_reported_and_not_counted() {
     let field = |value: Option<&str>| value.unwrap_or_default().to_owned();
     let line = |row: &[Option<&'static str>; 4]| row.map(field).join(",");
     let lines: Vec<String> = mixed().iter().map(line).collect();
-    check("faulty.csv", format!("at,user_id,event,plan\n{}\n", lines.join("\n")), &TOLD, |row| {
-        format!("line {}", row + 2)
-    });
+    check(
+        "faulty.csv",
+        format!("at,user_id,event,plan\n{}\n", lines.join("\n")),
+        &REJECTED,
+        |row| format!("line {}", row + 2),
+    );
 }
 
 #[test]
-fn faulty_rows_of_json_are_told_and_left_out() {
+fn faulty_rows_of_json_are_reported_and_not_counted() {
     // A fault is a null, or a key that is not there.
     let names = ["at", "user_id", "event", "plan"];
     let line = |(at, row): (usize, &[Option<&'static str>; 4])| {
@@ -126,23 +129,23 @@ fn faulty_rows_of_json_are_told_and_left_out() {
         format!("{{{}}}\n", pairs.join(", "))
     };
     let text: String = mixed().iter().enumerate().map(line).collect();
-    check("faulty.ndjson", text, &TOLD, |row| format!("line {}", row + 1));
+    check("faulty.ndjson", text, &REJECTED, |row| format!("line {}", row + 1));
 }
 
 #[test]
-fn faulty_rows_of_parquet_are_told_and_left_out() {
+fn faulty_rows_of_parquet_are_reported_and_not_counted() {
     let rows = mixed();
     let column = |at: usize| -> ArrayRef {
         Arc::new(rows.iter().map(|row| row[at]).collect::<StringArray>())
     };
     let (times, users, events, plans) = (column(0), column(1), column(2), column(3));
     let columns = [("at", times), ("user_id", users), ("event", events), ("plan", plans)];
-    check("faulty.parquet", parquet(&columns), &TOLD, |row| format!("row {}", row + 1));
+    check("faulty.parquet", parquet(&columns), &REJECTED, |row| format!("row {}", row + 1));
 }
 
 /// Timestamps and integers cannot be unreadable, but all the rest.
 #[test]
-fn faulty_rows_of_typed_columns_are_told_and_left_out() {
+fn faulty_rows_of_typed_columns_are_reported_and_not_counted() {
     const HOUR: i64 = 3_600_000_000;
     let utc = engine::calendar::Zone::utc();
     let instant = |text: &str| engine::calendar::parse_instant(text, &utc).unwrap();
@@ -171,14 +174,14 @@ fn faulty_rows_of_typed_columns_are_told_and_left_out() {
     let events: ArrayRef = Arc::new(StringArray::from(events));
     assert_eq!(times.len(), plans.len());
     let columns = [("at", times), ("user_id", users), ("event", events), ("plan", plans)];
-    let told = [
+    let expected = [
         ("no time", 1, 0, "`at` is empty"),
         ("time before 1970", 2, 1, "`at` is \"1969-12-31T23:00:00Z\""),
         ("time after no_events_after", 2, 2, "`at` is \"2026-04-01T00:00:00Z\""),
         ("no user", 1, 5, "`user_id` is empty"),
         ("no event name", 2, 6, "`event` is empty"),
     ];
-    check("typed.parquet", parquet(&columns), &told, |row| format!("row {}", row + 1));
+    check("typed.parquet", parquet(&columns), &expected, |row| format!("row {}", row + 1));
 }
 
 #[test]
@@ -257,7 +260,7 @@ fn a_source_without_any_good_row_is_an_error_of_the_project() {
     }
 }
 
-/// The same row is told of whatever the order in which threads read.
+/// The same row is reported for any order of the reading threads.
 #[test]
 fn the_first_rejected_row_is_that_of_the_first_file() {
     let project = Project::good();
@@ -298,7 +301,7 @@ fn the_first_rejected_row_is_that_of_the_first_file() {
     }
 }
 
-/// The store tells of the first row that the report would have counted, too.
+/// The store reports the same first row as the report.
 #[test]
 fn the_first_rejected_row_is_that_of_the_requested_days() {
     let project = Project::good();
@@ -338,7 +341,7 @@ fn the_value_of_a_rejected_row_is_harmless() {
 
 /// Events that the dictionary does not know are no fault, but not silent either.
 #[test]
-fn unknown_events_are_told() {
+fn unknown_events_are_reported() {
     let project = Project::good();
     let more = "2026-01-07T00:00:00Z,9,logged_in,free\n2026-01-08T00:00:00Z,9,logged_in,free\n";
     project.write("events.csv", format!("{}{more}", GOOD[4].1));

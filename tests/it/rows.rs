@@ -16,7 +16,7 @@ use crate::table::Table;
 /// From the first event of [`far_apart`] to the last one, both inclusive.
 const DAYS: usize = 36_526;
 
-/// Remembers how much memory an answer said that it takes.
+/// Records the memory that an answer reports.
 #[derive(Default)]
 struct Taken(AtomicUsize);
 
@@ -87,7 +87,7 @@ fn empty_periods_take_no_memory_for_nodes() {
 }
 
 #[test]
-fn rows_that_are_kept_are_held_against_the_limit() {
+fn buffered_rows_count_towards_the_limit() {
     let project = far_apart();
     let ask = |limit, format| {
         project.run(&["report", "--window", "day", "--memory-limit", limit, "--format", format])
@@ -96,11 +96,13 @@ fn rows_that_are_kept_are_held_against_the_limit() {
     assert_eq!((ran.code, ran.out.lines().count()), (0, 1 + 3 * DAYS), "{}", ran.err);
     let ran = ask("4MB", "json");
     assert_eq!((ran.code, ran.out.lines().count()), (0, 2 + 3 * DAYS), "{}", ran.err);
-    for (limit, format, said) in [("4MB", "table", "of 4,000,000"), ("100KB", "csv", "of 100,000")]
+    for (limit, format, amount) in
+        [("4MB", "table", "of 4,000,000"), ("100KB", "csv", "of 100,000")]
     {
         let ran = ask(limit, format);
         assert_eq!((ran.code, ran.out.as_str()), (1, ""), "{}", ran.err);
-        for part in ["the report needs more memory than its limit", said, "`--top N`", "`--from`"] {
+        for part in ["the report needs more memory than its limit", amount, "`--top N`", "`--from`"]
+        {
             assert!(ran.err.contains(part), "no {part:?} in {}", ran.err);
         }
     }

@@ -1,4 +1,4 @@
-//! The shape of the code, said as absences: who must not know whom.
+//! Dependency rules: names that must not occur in some folders.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ fn glob(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Nothing in `places` holds one of the words.
+/// No file in `places` contains one of the words.
 fn check(places: &[&str], absent: &[&str]) {
     for place in places {
         for (file, lines) in code(place) {
@@ -62,7 +62,7 @@ const RING_2: &[&str] =
     &["engine/src/storage", "engine/src/events", "engine/src/operators", "engine/src/store"];
 
 #[test]
-fn the_rings_only_know_what_is_further_in() {
+fn rings_only_use_inner_rings() {
     check(RING_1, &["arrow::", "datafusion::", "parquet::", "crate::events", "crate::operators"]);
     check(RING_1, &["deltalake", "crate::store", "crate::storage"]);
     let outer = ["crate::rollup", "crate::active", "crate::project"];
@@ -79,7 +79,7 @@ fn the_engine_has_no_terminal_and_no_clock() {
 }
 
 #[test]
-fn one_place_applies_a_time_zone_and_one_makes_a_session() {
+fn one_module_applies_time_zones_and_one_creates_sessions() {
     let zones = ["jiff", "chrono"];
     for place in ["metric", "users", "storage", "events", "operators", "store", "rollup", "active"]
     {

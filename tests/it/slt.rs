@@ -11,7 +11,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{ParquetReadOptions, SessionContext};
 use engine::project::Project;
-use headcount::catalog::{Contents, register};
+use headcount::catalog::{CatalogOptions, register};
 use headcount::session::{self, Options, session};
 use sqllogictest::{DB, DBOutput, DefaultColumnType, Runner, strict_column_validator};
 use tokio::runtime::Runtime;
@@ -59,8 +59,9 @@ impl Database {
     fn of_project(runtime: &Arc<Runtime>, settings: &[&str]) -> Result<Self> {
         let database = Self::empty(runtime, settings)?;
         let project = Project::load(&root().join("datasets/contributions")).map_err(external)?;
-        let contents = Contents { project: Some(Arc::new(project)), ..Contents::default() };
-        register(&database.session, &contents).map_err(external)?;
+        let catalog_options =
+            CatalogOptions { project: Some(Arc::new(project)), ..CatalogOptions::default() };
+        register(&database.session, &catalog_options).map_err(external)?;
         Ok(database)
     }
 
@@ -151,7 +152,7 @@ fn run(folder: &str, open: fn(&Arc<Runtime>, &[&str]) -> Result<Database>) {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
-/// The settings that should skip partial aggregation do: otherwise nobody tests the states of
+/// The settings that should skip partial aggregation do: otherwise no test covers the states of
 /// single rows in whole queries.
 #[test]
 fn partial_aggregation_is_skipped_where_it_should_be() {

@@ -1,5 +1,4 @@
-//! `headcount sql` as people call it: statements, formats, limits, mistakes, and the same number on
-//! every road.
+//! `headcount sql`: statements, formats, limits, errors, and the same numbers as other interfaces.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -157,7 +156,7 @@ fn limits_and_settings_hold() {
 
 /// What operators and functions make of a batch counts, as on servers.
 #[test]
-fn the_limit_of_memory_holds_for_what_no_pool_hears_of() {
+fn the_memory_limit_covers_memory_outside_of_the_pool() {
     let sums = |rows: u64| {
         format!(
             "SELECT count(*) AS n, max(s) AS s FROM (SELECT sum(value) OVER () AS s \
@@ -232,9 +231,9 @@ fn long_and_binary_values_go_into_a_pipe_whole() {
     assert!(hex.len() > 70_000 && hex.chars().all(|c| c.is_ascii_hexdigit()), "{}", hex.len());
 }
 
-/// Rows that cannot be counted are told, as the report tells them.
+/// Rows that cannot be counted are reported as by `headcount report`.
 #[test]
-fn an_answer_tells_what_it_left_out() {
+fn rejected_rows_and_notes_are_reported() {
     let project = Project::good();
     let events = std::fs::read_to_string(project.path("events.csv")).unwrap();
     project.write("events.csv", format!("{events}2026-02-30T00:00:00Z,9,page_viewed,free\n"));
@@ -247,7 +246,7 @@ fn an_answer_tells_what_it_left_out() {
 /// The whole table of a view is the report, to the byte; and its numbers are those of the function
 /// and of plain SQL over the events.
 #[test]
-fn every_road_leads_to_the_same_number() {
+fn all_interfaces_give_the_same_number() {
     let root = contributions();
     let sql = |sql: &str| {
         let ran = run_in(&root, &["sql", "--format", "csv", "-c", sql]);
@@ -332,7 +331,7 @@ fn filters_on_the_period_change_no_row() {
     };
     for window in ["month", "week", "trailing_7d", "iso_4w", "lagged_28d", "last_28d_of_month"] {
         let call = format!("active_users('{window}', 'total,stage', by => 'repository')");
-        // The twin's filter is written so that nothing can be made of it.
+        // The reference query's filter is written so that it cannot be pushed down.
         for filter in [
             "period_start >= DATE '2026-01-15' AND period_start <= '2026-03-20'",
             "period_start BETWEEN '2011-01-01' AND '2011-02-01'",
@@ -354,7 +353,7 @@ fn filters_on_the_period_change_no_row() {
 }
 
 #[test]
-fn wrong_questions_are_told() {
+fn invalid_questions_are_errors() {
     for (call, parts) in [
         ("window => 'monthly'", &["unknown window `monthly`", "argument: window"][..]),
         ("level => 'stages'", &["unknown level `stages`", "argument: level"]),

@@ -36,7 +36,7 @@ impl Table {
         self.rows.iter().map(line).collect()
     }
 
-    /// A number of each row by the texts of some columns, which must tell the rows apart.
+    /// A number of each row by the texts of some columns, which must identify the rows.
     pub(crate) fn numbers(&self, keys: &[&str], number: &str) -> BTreeMap<Vec<String>, u64> {
         let places: Vec<usize> = keys.iter().map(|name| self.column(name)).collect();
         let number = self.column(number);

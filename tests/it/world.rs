@@ -23,7 +23,7 @@ pub(crate) const REGIONS: [Option<&str>; 3] = [None, Some("north"), Some("south,
 pub(crate) const GROUPS: [Option<&str>; 7] =
     [Some("alpha"), Some("beta"), Some("gamma"), Some("delta"), Some("two"), Some("nowhere"), None];
 
-/// What [`Metric::place`] says, as a dictionary.
+/// [`Metric::place`] as a dictionary entry.
 const STAGES: &str = "\
 stages:
   one:

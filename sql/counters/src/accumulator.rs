@@ -12,7 +12,7 @@ use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFuncti
 use datafusion::physical_expr::expressions::Column;
 use engine::{Error, Result};
 
-use crate::draw::BATCH;
+use crate::sample::BATCH;
 
 /// The group of every row.
 static GROUPS: [usize; BATCH] = [0; BATCH];

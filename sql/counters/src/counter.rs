@@ -10,8 +10,8 @@ use engine::Result;
 use engine::users::{Sketch, hash_int};
 
 use crate::accumulator::Accumulator;
-use crate::draw::Draw;
-use crate::filled::{Filled, REGISTERS, Work, refused, timed};
+use crate::filled::{FilledSet, REGISTERS, Work, refused, timed};
+use crate::sample::Sample;
 
 /// The precision of DataFusion's `approx_distinct`; it cannot be chosen.
 const FIXED: u8 = 14;
@@ -95,43 +95,47 @@ impl Counter {
         counters
     }
 
-    /// Fills a set with users. Returns it with the time that took by `clock`, which tells the time
-    /// since any fixed moment.
+    /// Fills a set with users. Returns it with the time that took by `clock`, which returns the
+    /// time since any fixed moment.
     ///
     /// # Errors
     /// When a sketch refuses its precision.
-    pub fn fill(self, draw: &Draw, clock: &dyn Fn() -> Duration) -> Result<(Filled, Duration)> {
-        timed(clock, || self.take_all(draw))
+    pub fn fill(
+        self,
+        sample: &Sample,
+        clock: &dyn Fn() -> Duration,
+    ) -> Result<(FilledSet, Duration)> {
+        timed(clock, || self.take_all(sample))
     }
 
-    fn take_all(self, draw: &Draw) -> Result<Work> {
+    fn take_all(self, sample: &Sample) -> Result<Work> {
         let precision = self.precision.unwrap_or(FIXED);
         let filled = match self.kind {
-            Kind::Exact => Filled::Exact(draw.numbers().iter().copied().collect()),
+            Kind::Exact => FilledSet::Exact(sample.numbers().iter().copied().collect()),
             Kind::Headcount => {
                 let mut sketch = Sketch::new(precision)?;
-                draw.each_key(|key| sketch.insert(hash_int(key)));
-                Filled::Headcount(sketch)
+                sample.each_key(|key| sketch.insert(hash_int(key)));
+                FilledSet::Headcount(sketch)
             }
             Kind::Hll => {
                 let mut sketch = HllSketch::new(precision, REGISTERS).map_err(refused)?;
-                draw.each_key(|key| sketch.update(key));
-                Filled::Hll(sketch)
+                sample.each_key(|key| sketch.update(key));
+                FilledSet::Hll(sketch)
             }
             Kind::Theta => {
                 let builder = ThetaSketchBuilder::default().lg_k(precision);
                 let mut sketch = builder.build().map_err(refused)?;
-                draw.each_key(|key| sketch.update(key));
-                Filled::Theta(sketch)
+                sample.each_key(|key| sketch.update(key));
+                FilledSet::Theta(sketch)
             }
             Kind::Cpc => {
                 let mut sketch = CpcSketch::new(precision).map_err(refused)?;
-                draw.each_key(|key| sketch.update(key));
-                Filled::Cpc(sketch)
+                sample.each_key(|key| sketch.update(key));
+                FilledSet::Cpc(sketch)
             }
             Kind::DataFusion => {
                 let mut accumulator = Accumulator::new()?;
-                for batch in draw.batches() {
+                for batch in sample.batches() {
                     accumulator.update(batch)?;
                 }
                 return Ok(Work::Accumulator(accumulator));

@@ -19,9 +19,9 @@ const SIGMAS: NumStdDev = NumStdDev::Two;
 /// form takes half the bytes and gives the same estimates.
 pub(crate) const REGISTERS: HllType = HllType::Hll8;
 
-/// What a counter says of a set, in whole users.
+/// A counter's estimate of a set, in whole users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Guess {
+pub struct Estimate {
     /// The estimate, rounded.
     pub users: u64,
     /// The 95 % interval, where one is stated.
@@ -29,7 +29,7 @@ pub struct Guess {
 }
 
 /// A set that a counter has filled.
-pub enum Filled {
+pub enum FilledSet {
     /// The engine's exact set.
     Exact(UserSet),
     /// The engine's sketch.
@@ -46,7 +46,7 @@ pub enum Filled {
     DataFusion(Vec<ArrayRef>),
 }
 
-impl Filled {
+impl FilledSet {
     /// Makes a new set of the users of two that the same counter filled. Returns it with the time
     /// that took by `clock`. DataFusion merges states, so reading both of them is in its time.
     ///
@@ -101,16 +101,18 @@ impl Filled {
     ///
     /// # Errors
     /// When DataFusion's answer is not of the expected type.
-    pub fn guess(&self) -> Result<Guess> {
-        let around = |users: f64, low: f64, high: f64| Guess {
+    pub fn estimate(&self) -> Result<Estimate> {
+        let around = |users: f64, low: f64, high: f64| Estimate {
             users: users.round() as u64,
             interval: Some((low.floor() as u64, high.ceil() as u64)),
         };
         Ok(match self {
-            Self::Exact(set) => Guess { users: set.len(), interval: Some((set.len(), set.len())) },
+            Self::Exact(set) => {
+                Estimate { users: set.len(), interval: Some((set.len(), set.len())) }
+            }
             Self::Headcount(sketch) => {
                 let estimate = sketch.estimate()?;
-                Guess { users: estimate.users, interval: Some((estimate.low, estimate.high)) }
+                Estimate { users: estimate.users, interval: Some((estimate.low, estimate.high)) }
             }
             Self::Hll(s) => around(s.estimate(), s.lower_bound(SIGMAS), s.upper_bound(SIGMAS)),
             Self::Theta(s) => around(s.estimate(), s.lower_bound(SIGMAS), s.upper_bound(SIGMAS)),
@@ -122,12 +124,12 @@ impl Filled {
                 let users = counts.filter(|counts| counts.len() == 1).map(|c| c.value(0));
                 let users =
                     users.ok_or_else(|| Error::internal("approx_distinct is no longer UInt64"))?;
-                Guess { users, interval: None }
+                Estimate { users, interval: None }
             }
         })
     }
 
-    /// Bytes in memory, as each counter tells them.
+    /// Bytes in memory, as reported by the counter.
     ///
     /// # Errors
     /// When DataFusion cannot read its own state.
@@ -171,7 +173,7 @@ impl Filled {
 /// What the timed work ends with. DataFusion's accumulator loses its groups when it is read, so a
 /// set is kept as its state, and writing the state is not part of the time.
 pub(crate) enum Work {
-    Done(Filled),
+    Done(FilledSet),
     Accumulator(Accumulator),
 }
 
@@ -179,13 +181,13 @@ pub(crate) enum Work {
 pub(crate) fn timed(
     clock: &dyn Fn() -> Duration,
     work: impl FnOnce() -> Result<Work>,
-) -> Result<(Filled, Duration)> {
+) -> Result<(FilledSet, Duration)> {
     let start = clock();
     let done = work()?;
     let took = clock().saturating_sub(start);
     let filled = match done {
         Work::Done(filled) => filled,
-        Work::Accumulator(accumulator) => Filled::DataFusion(accumulator.into_state()?),
+        Work::Accumulator(accumulator) => FilledSet::DataFusion(accumulator.into_state()?),
     };
     Ok((filled, took))
 }

@@ -7,14 +7,14 @@
 //!
 //! What is timed is the same for every sketch: it is made empty, and takes the same batches of
 //! 64-bit integers, which it hashes itself ([`Counter::fill`]); or a new one is made from two
-//! ([`Filled::merge`]). Estimates, sizes and stored bytes are taken outside of the time. An exact
-//! set takes the ids that stand for the users; giving out ids is not part of its time.
+//! ([`FilledSet::merge`]). Estimates, sizes and stored bytes are taken outside of the time. An
+//! exact set takes the ids that stand for the users; giving out ids is not part of its time.
 
 mod accumulator;
 mod counter;
-mod draw;
 mod filled;
+mod sample;
 
 pub use counter::{Counter, Kind};
-pub use draw::Draw;
-pub use filled::{Filled, Guess};
+pub use filled::{Estimate, FilledSet};
+pub use sample::Sample;

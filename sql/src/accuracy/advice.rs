@@ -1,50 +1,49 @@
-//! What the figures say, in words. Nothing in here is known beforehand: every word follows from
-//! the lines.
+//! Conclusions in sentences, all derived from the measurements.
 
 use counters::{Counter, Kind};
 
-use super::line::{Line, Part};
+use super::measurement::{Measurement, SetKind};
 use super::{Measured, Node};
-use crate::report::figures::figure;
+use crate::report::figures::format_number;
 
-/// A sketch is smaller or faster if it takes at most this share of what the exact set takes: less
-/// of a difference is no reason to accept errors, and may be chance.
+/// A sketch counts as smaller or faster if it needs at most this share of the exact set's memory or
+/// time; smaller differences do not justify errors, and may be chance.
 const CLEARLY: f64 = 0.9;
 
 /// An exact report of less than so many microseconds and bytes leaves little to save.
 const LITTLE: (f64, f64) = (1e6, 100e6);
 
-/// Shares of intervals that hold are told as too low if chance makes them so low in about one of
+/// The share of correct intervals is reported as too low if chance makes it so low in about one of
 /// 40 cases.
 const SIGMAS: f64 = 2.0;
 
-/// What the intervals promise.
+/// The confidence level of the intervals.
 const PROMISED: f64 = 0.95;
 
 /// The sentences; the first one is the verdict.
 pub(super) fn advice(measured: &Measured) -> Vec<String> {
     let sketches = sketches(measured);
-    let mut advice = vec![of_reports(measured).unwrap_or_else(|| of_sizes(&sketches))];
-    advice.extend(sketches.iter().filter_map(Sketched::sentence));
-    advice.extend(of_nodes(measured, &sketches));
-    advice.extend(of_kinds(measured));
-    advice.push(of_intervals(measured));
+    let mut advice = vec![report_verdict(measured).unwrap_or_else(|| size_verdict(&sketches))];
+    advice.extend(sketches.iter().filter_map(SketchComparison::sentence));
+    advice.extend(node_advice(measured, &sketches));
+    advice.extend(kind_advice(measured));
+    advice.push(interval_advice(measured));
     advice
 }
 
-/// One of the engine's sketches beside the exact sets, size by size.
-struct Sketched<'a> {
+/// One of the engine's sketches compared with exact sets, by size.
+struct SketchComparison<'a> {
     precision: u8,
     /// Exact, sketch.
-    pairs: Vec<(&'a Line, &'a Line)>,
+    pairs: Vec<(&'a Measurement, &'a Measurement)>,
 }
 
-fn sketches(measured: &Measured) -> Vec<Sketched<'_>> {
+fn sketches(measured: &Measured) -> Vec<SketchComparison<'_>> {
     let of = |counter: Counter| {
-        let lines = measured.lines.iter().filter(|line| line.part == Part::Size);
+        let lines = measured.lines.iter().filter(|line| line.part == SetKind::Size);
         lines.filter(move |line| line.counter == counter)
     };
-    let mut sketches: Vec<Sketched<'_>> = Vec::new();
+    let mut sketches: Vec<SketchComparison<'_>> = Vec::new();
     let own = measured.lines.iter().map(|line| line.counter);
     for counter in own.filter(|counter| counter.kind == Kind::Headcount) {
         let Some(precision) = counter.precision else { continue };
@@ -52,17 +51,18 @@ fn sketches(measured: &Measured) -> Vec<Sketched<'_>> {
             let pairs = of(Counter::EXACT).filter_map(|exact| {
                 Some((exact, of(counter).find(|line| line.users == exact.users)?))
             });
-            sketches.push(Sketched { precision, pairs: pairs.collect() });
+            sketches.push(SketchComparison { precision, pairs: pairs.collect() });
         }
     }
     sketches.retain(|sketch| !sketch.pairs.is_empty());
     sketches
 }
 
-impl Sketched<'_> {
-    /// The size from which on, up to the largest, the sketch takes clearly less.
-    fn less(&self, cost: impl Fn(&Line) -> f64) -> Option<u64> {
-        let less = |(exact, sketch): &&(&Line, &Line)| cost(sketch) <= cost(exact) * CLEARLY;
+impl SketchComparison<'_> {
+    /// The size from which on the sketch needs clearly less.
+    fn less(&self, cost: impl Fn(&Measurement) -> f64) -> Option<u64> {
+        let less =
+            |(exact, sketch): &&(&Measurement, &Measurement)| cost(sketch) <= cost(exact) * CLEARLY;
         self.pairs.iter().rev().take_while(less).last().map(|(exact, _)| exact.users)
     }
 
@@ -76,7 +76,7 @@ impl Sketched<'_> {
 
     fn sentence(&self) -> Option<String> {
         let (exact, sketch) = self.pairs.last()?;
-        let top = figure(exact.users);
+        let top = format_number(exact.users);
         let memory = match self.smaller() {
             None => format!(
                 "not clearly smaller than the exact set at any size ({} instead of {} at {top} \
@@ -88,18 +88,18 @@ impl Sketched<'_> {
                 let (exact, sketch) = self.pairs.iter().find(|(exact, _)| exact.users == users)?;
                 format!(
                     "smaller than the exact set from {} users on ({} instead of {})",
-                    figure(users),
+                    format_number(users),
                     bytes(sketch.memory),
                     bytes(exact.memory)
                 )
             }
         };
         let stored = match self.less(|line| line.stored.unwrap_or(f64::INFINITY)) {
-            Some(users) => format!("smaller in storage from {} users on", figure(users)),
+            Some(users) => format!("smaller in storage from {} users on", format_number(users)),
             None => "not smaller in storage at any size".to_owned(),
         };
         let time = match self.faster() {
-            Some(users) => format!("faster to fill from {} users on", figure(users)),
+            Some(users) => format!("faster to fill from {} users on", format_number(users)),
             None => {
                 let ratio = sketch.fill / exact.fill;
                 if ratio.is_finite() {
@@ -121,17 +121,18 @@ impl Sketched<'_> {
     }
 }
 
-/// The verdict on a project: by what whole reports take, which is what it pays.
-fn of_reports(measured: &Measured) -> Option<String> {
-    let reports = || measured.lines.iter().filter(|line| line.part == Part::Report);
+/// The verdict on a project, by the cost of whole reports.
+fn report_verdict(measured: &Measured) -> Option<String> {
+    let reports = || measured.lines.iter().filter(|line| line.part == SetKind::Report);
     let exact = reports().find(|line| line.counter == Counter::EXACT)?;
-    let costs = |line: &Line| format!("{} and {}", time(line.fill), bytes(line.memory));
-    let saves = |line: &Line| {
+    let costs = |line: &Measurement| format!("{} and {}", time(line.fill), bytes(line.memory));
+    let saves = |line: &Measurement| {
         let fast = line.fill <= exact.fill * CLEARLY;
         let small = line.memory <= exact.memory * CLEARLY;
         (fast, small)
     };
-    let sketches: Vec<&Line> = reports().filter(|line| line.counter != Counter::EXACT).collect();
+    let sketches: Vec<&Measurement> =
+        reports().filter(|line| line.counter != Counter::EXACT).collect();
     if sketches.is_empty() {
         return None;
     }
@@ -166,15 +167,15 @@ fn of_reports(measured: &Measured) -> Option<String> {
     ))
 }
 
-/// The verdict where there is no report: by the drawn sets.
-fn of_sizes(sketches: &[Sketched<'_>]) -> String {
-    let first = |from: fn(&Sketched<'_>) -> Option<u64>| {
+/// The verdict without reports, by the random sets.
+fn size_verdict(sketches: &[SketchComparison<'_>]) -> String {
+    let first = |from: fn(&SketchComparison<'_>) -> Option<u64>| {
         let sizes = sketches.iter().filter_map(|sketch| Some((from(sketch)?, sketch.precision)));
         // Of those that pay from the same size on, the most precise.
         sizes.min_by_key(|(users, precision)| (*users, std::cmp::Reverse(*precision)))
     };
     let on = |(users, precision): (u64, u8)| {
-        format!("from {} users per set on (precision {precision})", figure(users))
+        format!("from {} users per set on (precision {precision})", format_number(users))
     };
     match (first(|sketch| sketch.smaller()), first(|sketch| sketch.faster())) {
         (None, None) => "Count exactly. At every size the exact set is about as small and fast as \
@@ -199,12 +200,12 @@ fn of_sizes(sketches: &[Sketched<'_>]) -> String {
 }
 
 /// How many of the project's own sets are large enough.
-fn of_nodes(measured: &Measured, sketches: &[Sketched<'_>]) -> Option<String> {
+fn node_advice(measured: &Measured, sketches: &[SketchComparison<'_>]) -> Option<String> {
     let (_, nodes): &(Counter, Vec<Node>) = measured.nodes.first()?;
     let largest = nodes.iter().map(|node| node.users).max()?;
-    let from = sketches.iter().filter_map(Sketched::smaller).min();
-    let all = figure(nodes.len() as u64);
-    let largest = figure(largest);
+    let from = sketches.iter().filter_map(SketchComparison::smaller).min();
+    let all = format_number(nodes.len() as u64);
+    let largest = format_number(largest);
     Some(match from {
         None => format!(
             "The largest of the {all} sets in the report has {largest} users; no sketch is \
@@ -215,20 +216,21 @@ fn of_nodes(measured: &Measured, sketches: &[Sketched<'_>]) -> Option<String> {
             format!(
                 "{} of the {all} sets in the report have at least {} users, where a sketch is \
                  smaller; the largest has {largest}.",
-                figure(large as u64),
-                figure(from)
+                format_number(large as u64),
+                format_number(from)
             )
         }
     })
 }
 
-/// All kinds of sketches beside each other, at the largest size and the precision that all have.
-fn of_kinds(measured: &Measured) -> Option<String> {
-    let sizes = || measured.lines.iter().filter(|line| line.part == Part::Size);
+/// A comparison of all kinds of sketches, at the largest size and a common precision.
+fn kind_advice(measured: &Measured) -> Option<String> {
+    let sizes = || measured.lines.iter().filter(|line| line.part == SetKind::Size);
     let largest = sizes().map(|line| line.users).max()?;
     let at = |precision: Option<u8>| {
-        let same = move |line: &&Line| line.users == largest && line.counter.precision == precision;
-        sizes().filter(same).collect::<Vec<&Line>>()
+        let same =
+            move |line: &&Measurement| line.users == largest && line.counter.precision == precision;
+        sizes().filter(same).collect::<Vec<&Measurement>>()
     };
     let precisions = sizes().filter_map(|line| line.counter.precision);
     let best = precisions.max_by_key(|p| (at(Some(*p)).len(), *p))?;
@@ -242,16 +244,16 @@ fn of_kinds(measured: &Measured) -> Option<String> {
     (words.len() > 1).then(|| {
         format!(
             "Mean errors at precision {best} and {} users: {}.",
-            figure(largest),
+            format_number(largest),
             words.join(", ")
         )
     })
 }
 
 /// Whether the stated intervals hold, where the sketch is not exact anyway.
-fn of_intervals(measured: &Measured) -> String {
+fn interval_advice(measured: &Measured) -> String {
     let mut counters: Vec<(Counter, f64, f64)> = Vec::new();
-    for line in measured.lines.iter().filter(|line| line.part == Part::Size) {
+    for line in measured.lines.iter().filter(|line| line.part == SetKind::Size) {
         let Some(inside) = line.errors.inside.filter(|_| line.errors.worst > 0.0) else { continue };
         let sets = line.sets as f64;
         match counters.iter_mut().find(|(counter, ..)| *counter == line.counter) {
@@ -269,7 +271,11 @@ fn of_intervals(measured: &Measured) -> String {
             held / all < PROMISED - SIGMAS * chance
         })
         .map(|(counter, held, all)| {
-            format!("{counter}: {:.1} % of {} estimates", held / all * 100.0, figure(*all as u64))
+            format!(
+                "{counter}: {:.1} % of {} estimates",
+                held / all * 100.0,
+                format_number(*all as u64)
+            )
         })
         .collect();
     match (counters.is_empty(), broken.is_empty()) {
@@ -296,7 +302,7 @@ pub(super) fn bytes(bytes: f64) -> String {
     }
 }
 
-/// Microseconds as people say them: `0.4 µs`, `31 ms`, `5.2 s`.
+/// Formats microseconds: `0.4 µs`, `31 ms`, `5.2 s`.
 pub(super) fn time(micros: f64) -> String {
     match micros {
         micros if micros >= 999_500.0 => format!("{:.1} s", micros / 1e6),

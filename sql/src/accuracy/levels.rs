@@ -1,19 +1,19 @@
-//! The project's own sets: every node in every period.
+//! Measures the project's own sets: every node in every period.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use counters::{Counter, Guess, Kind};
+use counters::{Counter, Estimate, Kind};
 use engine::Result;
 use engine::active::{Count, Level, ReportRow};
 use engine::rollup::CountedUser;
 
-use super::line::{Line, Part};
-use super::people::{People, Random};
-use super::trials::{Misses, Trials, median};
+use super::measurement::{Measurement, SetKind};
+use super::trials::{ErrorStats, Trials, median};
+use super::user_pool::{Random, UserPool};
 use super::{Node, Settings};
 
-/// How often each report is asked for; the median time is told.
+/// How often each report is computed; the median time is reported.
 pub(super) const REPORTS: u32 = 3;
 
 /// The trials of each level, and the engine's own sketches node by node.
@@ -36,39 +36,39 @@ impl<'a> Levels<'a> {
         if people.is_empty() {
             return Ok(());
         }
-        // In any order: people come sorted by the engine's hash, which would make its own sketch
-        // and sets faster than they are.
-        let draw = People::real(people).draw(people.len() as u64, &mut self.random);
+        // In random order: the users are sorted by the engine's hash, which would favour its
+        // sketches and sets.
+        let sample = UserPool::from_users(people).sample(people.len() as u64, &mut self.random);
         let tried = self.levels.entry(row.level).or_insert_with(|| {
             let counters = Counter::all(&self.settings.precisions, &Kind::ALL);
-            let part = Part::Level(row.level);
+            let part = SetKind::Level(row.level);
             counters.into_iter().map(|counter| Trials::new(part, counter)).collect()
         });
         for trials in tried {
-            let error = trials.fill(&draw, self.settings.clock)?;
+            let error = trials.fill(&sample, self.settings.clock)?;
             if trials.counter.kind == Kind::Headcount {
                 let nodes = self.nodes.entry(trials.counter).or_default();
-                nodes.push(Node { users: draw.users(), error });
+                nodes.push(Node { users: sample.users(), error });
             }
         }
         Ok(())
     }
 
-    /// The lines, and the nodes of each of the engine's sketches.
-    pub(super) fn finish(self) -> (Vec<Line>, Vec<(Counter, Vec<Node>)>) {
+    /// The measurements, and the nodes of each of the engine's sketches.
+    pub(super) fn finish(self) -> (Vec<Measurement>, Vec<(Counter, Vec<Node>)>) {
         let tried = self.levels.into_values().flatten();
         (tried.filter_map(Trials::line).collect(), self.nodes.into_iter().collect())
     }
 }
 
-/// The line of a whole report, from its rows beside those of the exact report.
+/// The measurement of a whole report, from its rows and those of the exact report.
 pub(super) fn report_line<'r>(
     counter: Counter,
     rows: impl Iterator<Item = (&'r ReportRow, &'r ReportRow)>,
     bytes: usize,
     times: &mut [Duration],
-) -> Line {
-    let mut misses = Misses::default();
+) -> Measurement {
+    let mut error_stats = ErrorStats::default();
     let (mut sets, mut users, mut largest) = (0, 0, 0);
     for (exact, row) in rows.filter(|(exact, _)| exact.users > 0) {
         debug_assert_eq!(exact.count, Count::Exact);
@@ -76,15 +76,15 @@ pub(super) fn report_line<'r>(
         users += exact.users;
         largest = largest.max(exact.users);
         let interval = Some((row.users_low, row.users_high));
-        misses.add(exact.users, Guess { users: row.users, interval });
+        error_stats.add(exact.users, Estimate { users: row.users, interval });
     }
-    Line {
-        part: Part::Report,
+    Measurement {
+        part: SetKind::Report,
         counter,
         sets,
         users: (users as f64 / sets.max(1) as f64).round() as u64,
         largest,
-        errors: misses.errors(),
+        errors: error_stats.errors(),
         merged: None,
         memory: bytes as f64,
         stored: None,

@@ -1,24 +1,24 @@
-//! Exact against approximate, measured on sets of real or invented users.
+//! Compares exact and approximate counting, on sets of real or synthetic users.
 //!
 //! ```text
-//! People --draw--> sets of each size      --+
-//! project --members--> sets of each level --+--> Trials per counter --> Line --> advice, output
+//! UserPool --draw--> sets of each size    --+
+//! project --members--> sets of each level --+--> Trials per counter --> Measurement --> output
 //! project --answer--> whole reports       --+
 //! ```
 //!
-//! A [`Counter`] is a way to count: the engine's exact set and sketch, the sketches of Apache
-//! DataSketches, and DataFusion's `approx_distinct`. All of them are given the same users in the
-//! same order, every user once, by one thread; what each answers is held against the size of the
-//! set. What is timed is compiled in the package `headcount-counters`, alike for all.
-//! Equal seeds give equal figures, but for times and the memory of whole reports.
+//! The [`Counter`]s are the engine's exact set and sketch, the sketches of Apache DataSketches, and
+//! DataFusion's `approx_distinct`. All of them receive the same users in the same order, each once,
+//! on one thread, and their estimates are compared with the size of the set. The timed code is in
+//! the package `headcount-counters`, so that it is compiled alike for all counters. Equal seeds
+//! give equal results, except for times and the memory of whole reports.
 
 mod advice;
 mod levels;
-mod line;
-mod people;
+mod measurement;
 mod show;
 mod sizes;
 mod trials;
+mod user_pool;
 
 #[cfg(test)]
 mod tests;
@@ -34,60 +34,60 @@ use engine::rollup::Counting;
 use engine::{Error, Result};
 
 pub use counters::{Counter, Kind};
-pub use line::{Errors, Line, Part};
+pub use measurement::{Errors, Measurement, SetKind};
 pub use show::write;
 
-use crate::report::figures::figure;
-use people::People;
+use crate::report::figures::format_number;
+use user_pool::UserPool;
 
-/// What to measure, and by whose clock.
+/// What to measure.
 pub struct Settings<'a> {
     /// Precisions of the sketches, ascending; each within
     /// [`PRECISIONS`](engine::users::PRECISIONS).
     pub precisions: Vec<u8>,
     /// Users in a drawn set, ascending; at least 1 each.
     pub sizes: Vec<u64>,
-    /// How many sets to draw of each size; at least 1.
+    /// Number of sets of each size; at least 1.
     pub trials: u32,
-    /// Chooses the drawn sets.
+    /// Seed of the random sets.
     pub seed: u64,
-    /// Time since any fixed moment.
+    /// A monotonic clock: the time since any fixed moment.
     pub clock: &'a (dyn Fn() -> Duration + Sync),
-    /// Told how many rows or drawn users are done, of how many (0 if nobody knows).
+    /// Called with the rows or users done so far, and their total (0 if unknown).
     pub progress: &'a (dyn Fn(u64, u64) + Sync),
 }
 
-/// What was measured.
+/// The results.
 #[derive(Clone, Debug)]
 pub struct Measured {
-    /// Whose users: the name of the project's folder, or words that say that they are invented.
+    /// A description of the users: the project's, or synthetic ones.
     pub subject: String,
-    /// Whether the users are a project's.
-    pub real: bool,
+    /// Whether the users are those of a project.
+    pub from_project: bool,
     /// How many users the sets were drawn from.
     pub users: u64,
     /// Sets drawn of each size.
     pub trials: u32,
-    /// What chose the sets.
+    /// Seed of the random sets.
     pub seed: u64,
-    /// The figures: by size, then by level, then of whole reports.
-    pub lines: Vec<Line>,
+    /// The measurements: by size, then by level, then of whole reports.
+    pub lines: Vec<Measurement>,
     /// For each counter of the engine's own, the sets of the project's nodes.
     pub nodes: Vec<(Counter, Vec<Node>)>,
-    /// What a reader should be told besides.
+    /// Notes for the reader.
     pub notes: Vec<String>,
     /// Rows of the data that could not be counted.
     pub rejects: Rejects,
 }
 
 impl Measured {
-    /// What the figures say, in sentences; the first one is the verdict.
+    /// Conclusions in sentences; the first one is the verdict.
     pub fn advice(&self) -> Vec<String> {
         advice::advice(self)
     }
 }
 
-/// One node of the project in one period: its users, and how far off the estimate is.
+/// One node of the project in one period: its users, and the error of the estimate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Node {
     /// Users, exactly.
@@ -96,22 +96,26 @@ pub struct Node {
     pub error: f64,
 }
 
-/// Measures on this many invented users, whose keys are dense integers.
+/// Measures with synthetic users, whose keys are dense integers.
 ///
 /// # Errors
-/// When a sketch refuses its work, which none should.
-pub fn of_invented(users: u64, settings: &Settings<'_>) -> Result<Measured> {
-    let mut people = People::invented(users)?;
-    let mut measured = Measured::new(format!("{} synthetic users", figure(users)), settings);
-    measured.by_size(&mut people, settings)?;
+/// When there are too many users, or a counter fails.
+pub fn measure_synthetic(users: u64, settings: &Settings<'_>) -> Result<Measured> {
+    let mut pool = UserPool::synthetic(users)?;
+    let mut measured = Measured::new(format!("{} synthetic users", format_number(users)), settings);
+    measured.by_size(&mut pool, settings)?;
     Ok(measured)
 }
 
-/// Measures on the users of a project: drawn sets, and the nodes and periods of a question.
+/// Measures with the users of a project: drawn sets, and the nodes and periods of a question.
 ///
 /// # Errors
 /// When the project cannot be read, and for questions at the level `combined`.
-pub fn of_project(root: &Path, question: &Question, settings: &Settings<'_>) -> Result<Measured> {
+pub fn measure_project(
+    root: &Path,
+    question: &Question,
+    settings: &Settings<'_>,
+) -> Result<Measured> {
     if question.levels.contains(&Level::Combined) {
         return Err(Error::input("the level `combined` is a sum of stages, not a set of users")
             .with("help", "use the level `stage`"));
@@ -125,14 +129,14 @@ pub fn of_project(root: &Path, question: &Question, settings: &Settings<'_>) -> 
     let folder = std::path::absolute(root).map_err(|cause| Error::io(root, cause))?;
     let name = folder.file_name().unwrap_or(folder.as_os_str()).display();
     let mut measured = Measured::new(format!("the users of {name}"), settings);
-    measured.real = true;
+    measured.from_project = true;
 
     let mut levels = levels::Levels::new(settings);
-    let everybody =
-        members(&project, &dictionary, question, &settings.progress, &mut |row, people| {
-            levels.add(row, people)
+    let all_users =
+        members(&project, &dictionary, question, &settings.progress, &mut |row, users| {
+            levels.add(row, users)
         })?;
-    if everybody.is_empty() {
+    if all_users.is_empty() {
         return Err(Error::input(
             "the project has no counted events, so there are no users to measure",
         )
@@ -142,8 +146,8 @@ pub fn of_project(root: &Path, question: &Question, settings: &Settings<'_>) -> 
             "run `headcount check` to see why, or use `--invented` to measure with synthetic users",
         ));
     }
-    measured.by_size(&mut People::real(&everybody), settings)?;
-    drop(everybody);
+    measured.by_size(&mut UserPool::from_users(&all_users), settings)?;
+    drop(all_users);
     let (lines, nodes) = levels.finish();
     measured.lines.extend(lines);
     measured.nodes = nodes;
@@ -155,7 +159,7 @@ impl Measured {
     fn new(subject: String, settings: &Settings<'_>) -> Self {
         Self {
             subject,
-            real: false,
+            from_project: false,
             users: 0,
             trials: settings.trials,
             seed: settings.seed,
@@ -166,16 +170,17 @@ impl Measured {
         }
     }
 
-    fn by_size(&mut self, people: &mut People, settings: &Settings<'_>) -> Result<()> {
-        self.users = people.len();
+    fn by_size(&mut self, pool: &mut UserPool, settings: &Settings<'_>) -> Result<()> {
+        self.users = pool.len();
         let (fit, large): (Vec<u64>, Vec<u64>) =
             settings.sizes.iter().partition(|size| **size <= self.users);
-        let words =
-            |sizes: &[u64]| sizes.iter().map(|size| figure(*size)).collect::<Vec<_>>().join(", ");
+        let words = |sizes: &[u64]| {
+            sizes.iter().map(|size| format_number(*size)).collect::<Vec<_>>().join(", ")
+        };
         if !large.is_empty() {
             self.notes.push(format!(
                 "there are only {} users, so sets of {} were skipped",
-                figure(self.users),
+                format_number(self.users),
                 words(&large)
             ));
         }
@@ -186,11 +191,11 @@ impl Measured {
                 words(&close)
             ));
         }
-        self.lines.extend(sizes::measure(people, &fit, settings)?);
+        self.lines.extend(sizes::measure(pool, &fit, settings)?);
         Ok(())
     }
 
-    /// Asks the question exactly and by the engine's sketches, as `headcount report` does.
+    /// Computes the report exactly and with the engine's sketches.
     fn whole_reports(
         &mut self,
         project: &Project,

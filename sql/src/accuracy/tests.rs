@@ -9,7 +9,7 @@ use std::time::Duration;
 use arrow::array::AsArray;
 use arrow::array::RecordBatch;
 use arrow::datatypes::UInt64Type;
-use counters::{Draw, Filled};
+use counters::{FilledSet, Sample};
 use datasets::{Ids, generate};
 use engine::Result;
 use engine::active::{Level, Question, answer, members};
@@ -18,16 +18,17 @@ use engine::project::Project;
 use engine::users::Key;
 
 use super::advice::{bytes, percent, time};
-use super::line::Part;
-use super::people::{People, Random};
+use super::measurement::SetKind;
 use super::trials::Trials;
+use super::user_pool::{Random, UserPool};
 use super::{
-    Counter, Errors, Kind, Line, Measured, Node, Settings, of_invented, of_project, write,
+    Counter, Errors, Kind, Measured, Measurement, Node, Settings, measure_project,
+    measure_synthetic, write,
 };
 use crate::report::{Format, Style};
 use crate::session::{Options, session};
 
-/// Settings under a clock that stands still.
+/// Settings with a constant clock.
 fn settings(precisions: &[u8], sizes: &[u64], trials: u32) -> Settings<'static> {
     Settings {
         precisions: precisions.to_vec(),
@@ -43,11 +44,11 @@ fn question(levels: &[Level]) -> Question {
     Question { levels: levels.iter().copied().collect(), ..Question::default() }
 }
 
-fn fill(counter: Counter, draw: &Draw) -> Filled {
-    counter.fill(draw, &|| Duration::ZERO).unwrap().0
+fn fill(counter: Counter, sample: &Sample) -> FilledSet {
+    counter.fill(sample, &|| Duration::ZERO).unwrap().0
 }
 
-fn merge(one: &Filled, other: &Filled) -> Result<Filled> {
+fn merge(one: &FilledSet, other: &FilledSet) -> Result<FilledSet> {
     Ok(one.merge(other, &|| Duration::ZERO)?.0)
 }
 
@@ -93,7 +94,7 @@ fn small_project(folder: &Path, scoped: bool) -> BTreeMap<(u32, &'static str), H
     for month in 1..=3 {
         for user in (0..900_u32).filter(|user| user % month == 0) {
             let event = if user % 5 == 0 { "write" } else { "read" };
-            // Under three sites a name stands for three people.
+            // Under three sites a name is that of three people.
             let (id, site) = if scoped { (user / 3, user % 3) } else { (user, 0) };
             let name = if id % 2 == 0 { format!("u-{id}") } else { id.to_string() };
             for day in [1, 1, 9] {
@@ -115,12 +116,12 @@ fn exact_figures_are_those_of_hash_sets() {
         let truth = small_project(folder.path(), scoped);
         let levels = [Level::Total, Level::Stage];
         let settings = settings(&[4, 10], &[1, 7, 300, 100_000], 5);
-        let measured = of_project(folder.path(), &question(&levels), &settings).unwrap();
+        let measured = measure_project(folder.path(), &question(&levels), &settings).unwrap();
         let everybody: HashSet<&String> = truth.values().flatten().collect();
         assert_eq!(measured.users, everybody.len() as u64);
         assert!(measured.notes.iter().any(|note| note.contains("100,000")), "{:?}", measured.notes);
 
-        let exact = |part: Part| {
+        let exact = |part: SetKind| {
             let lines = measured.lines.iter();
             let mut own = lines.filter(|line| line.counter == Counter::EXACT && line.part == part);
             *own.next().unwrap()
@@ -130,9 +131,9 @@ fn exact_figures_are_those_of_hash_sets() {
             own.map(|(_, users)| users.len() as u64).collect::<Vec<_>>()
         };
         for (part, sets) in [
-            (vec![Part::Level(Level::Total)], sets(true)),
-            (vec![Part::Level(Level::Stage)], sets(false)),
-            (vec![Part::Report], [sets(true), sets(false)].concat()),
+            (vec![SetKind::Level(Level::Total)], sets(true)),
+            (vec![SetKind::Level(Level::Stage)], sets(false)),
+            (vec![SetKind::Report], [sets(true), sets(false)].concat()),
         ] {
             let line = exact(part[0]);
             let mean = (sets.iter().sum::<u64>() as f64 / sets.len() as f64).round() as u64;
@@ -146,13 +147,13 @@ fn exact_figures_are_those_of_hash_sets() {
         // The report's own sketches, from cells, agree with those filled from each row's users.
         for precision in [4, 10] {
             let counter = Counter { kind: Kind::Headcount, precision: Some(precision) };
-            let own = |test: fn(Part) -> bool| {
+            let own = |test: fn(SetKind) -> bool| {
                 let lines = measured.lines.iter();
                 let own = lines.filter(|line| line.counter == counter && test(line.part));
                 own.map(|line| line.errors.mean * line.sets as f64).sum::<f64>()
             };
-            let rows = own(|part| part == Part::Report);
-            let levels = own(|part| matches!(part, Part::Level(_)));
+            let rows = own(|part| part == SetKind::Report);
+            let levels = own(|part| matches!(part, SetKind::Level(_)));
             assert!((rows - levels).abs() < 1e-9, "{precision}: {rows} {levels}");
             assert!(precision != 4 || rows > 0.0, "nothing was estimated");
         }
@@ -160,7 +161,7 @@ fn exact_figures_are_those_of_hash_sets() {
 }
 
 #[test]
-fn every_row_hands_out_its_own_users() {
+fn every_row_has_its_own_users() {
     for (ids, scoped) in
         [(Ids::Dense, false), (Ids::Random64, false), (Ids::Uuid, false), (Ids::Dense, true)]
     {
@@ -198,28 +199,28 @@ fn every_row_hands_out_its_own_users() {
 
 #[test]
 fn draws_are_sets_of_different_users_that_a_seed_repeats() {
-    let draw = |seed: u64| {
-        let mut people = People::invented(1_000).unwrap();
+    let sample = |seed: u64| {
+        let mut people = UserPool::synthetic(1_000).unwrap();
         let mut random = Random::new(seed);
         let sizes = [1, 10, 999, 1_000, 5_000];
-        sizes.map(|size| people.draw(size, &mut random).numbers().to_vec())
+        sizes.map(|size| people.sample(size, &mut random).numbers().to_vec())
     };
-    let sets = draw(1);
+    let sets = sample(1);
     assert_eq!(sets.each_ref().map(Vec::len), [1, 10, 999, 1_000, 1_000]);
     for set in &sets {
         let different: HashSet<&u32> = set.iter().collect();
         assert_eq!(different.len(), set.len());
     }
-    assert_eq!(draw(1), sets);
-    assert_ne!(draw(2)[1], sets[1]);
+    assert_eq!(sample(1), sets);
+    assert_ne!(sample(2)[1], sets[1]);
 }
 
 /// Mean errors of 200 seeded sets against sigma * sqrt(2 / pi), within four standard errors.
 #[test]
-fn errors_are_as_large_as_the_theory_says() {
+fn errors_match_the_theory() {
     const TRIALS: u32 = 200;
     const SIZE: u64 = 30_000;
-    let lines = of_invented(600_000, &settings(&[12], &[SIZE], TRIALS)).unwrap().lines;
+    let lines = measure_synthetic(600_000, &settings(&[12], &[SIZE], TRIALS)).unwrap().lines;
     // Standard errors times sqrt(2^p): Heule, Nunkesser, Hall 2013; the others from the
     // DataSketches pages. Theta keeps between k and 2k hashes; estimates of a single stream do
     // better than unions.
@@ -250,10 +251,10 @@ fn errors_are_as_large_as_the_theory_says() {
 #[tokio::test]
 async fn datafusion_counts_as_its_sql_does() {
     let counter = Counter { kind: Kind::DataFusion, precision: Some(14) };
-    let mut people = People::invented(100_000).unwrap();
+    let mut people = UserPool::synthetic(100_000).unwrap();
     for size in [1, 200, 300, 20_000] {
-        let draw = people.draw(size, &mut Random::new(size));
-        let batches = draw
+        let sample = people.sample(size, &mut Random::new(size));
+        let batches = sample
             .batches()
             .iter()
             .map(|hashes| RecordBatch::try_from_iter([("hash", Arc::clone(hashes))]).unwrap());
@@ -263,28 +264,28 @@ async fn datafusion_counts_as_its_sql_does() {
         let sql = "SELECT approx_distinct(hash) FROM drawn";
         let answer = session.sql(sql).await.unwrap().collect().await.unwrap();
         let users = answer[0].column(0).as_primitive::<UInt64Type>().value(0);
-        let filled = fill(counter, &draw);
-        assert_eq!(filled.guess().unwrap().users, users, "{size}");
-        let twice = merge(&filled, &fill(counter, &draw)).unwrap();
-        assert_eq!(twice.guess().unwrap().users, users, "merged {size}");
+        let filled = fill(counter, &sample);
+        assert_eq!(filled.estimate().unwrap().users, users, "{size}");
+        let twice = merge(&filled, &fill(counter, &sample)).unwrap();
+        assert_eq!(twice.estimate().unwrap().users, users, "merged {size}");
     }
 }
 
 #[test]
 fn unions_count_every_user_once() {
-    let mut people = People::invented(50_000).unwrap();
+    let mut people = UserPool::synthetic(50_000).unwrap();
     let mut random = Random::new(5);
-    let (one, other) = (people.draw(4_000, &mut random), people.draw(9_000, &mut random));
+    let (one, other) = (people.sample(4_000, &mut random), people.sample(9_000, &mut random));
     let both: HashSet<u32> = one.numbers().iter().chain(other.numbers()).copied().collect();
     for counter in Counter::all(&[4, 12], &Kind::ALL) {
         let (a, b) = (fill(counter, &one), fill(counter, &other));
-        let guess = merge(&a, &b).unwrap().guess().unwrap();
-        let off = (guess.users as f64 / both.len() as f64 - 1.0).abs();
+        let estimate = merge(&a, &b).unwrap().estimate().unwrap();
+        let off = (estimate.users as f64 / both.len() as f64 - 1.0).abs();
         let sigma = 1.04 / 2_f64.powi(counter.precision.unwrap_or(30).into()).sqrt();
-        assert!(off <= 4.0 * sigma, "{counter}: {guess:?} of {}", both.len());
+        assert!(off <= 4.0 * sigma, "{counter}: {estimate:?} of {}", both.len());
         assert!(a.memory().unwrap() > 0 && a.stored().unwrap() > 0, "{counter}");
         let exact = fill(Counter::EXACT, &one);
-        assert_eq!(merge(&a, &exact).is_ok(), matches!(a, Filled::Exact(_)), "{counter}");
+        assert_eq!(merge(&a, &exact).is_ok(), matches!(a, FilledSet::Exact(_)), "{counter}");
     }
     let kinds: BTreeSet<(Kind, Option<u8>)> =
         Counter::all(&[4], &Kind::ALL).into_iter().map(|c| (c.kind, c.precision)).collect();
@@ -293,12 +294,12 @@ fn unions_count_every_user_once() {
 }
 
 #[test]
-fn a_clock_that_ticks_is_told_and_seeds_repeat_everything_else() {
+fn times_come_from_the_clock_and_seeds_repeat_everything_else() {
     let run = |step: u64| {
         let ticks = AtomicU64::new(0);
         let clock = || Duration::from_micros(ticks.fetch_add(step, Ordering::Relaxed));
         let settings = Settings { clock: &clock, ..settings(&[10], &[10, 2_000], 3) };
-        of_invented(9_000, &settings).unwrap()
+        measure_synthetic(9_000, &settings).unwrap()
     };
     let (still, ticking) = (run(0), run(5));
     assert!(ticking.lines.iter().all(|line| (line.fill, line.merge) == (5.0, Some(5.0))));
@@ -307,14 +308,14 @@ fn a_clock_that_ticks_is_told_and_seeds_repeat_everything_else() {
         (line.fill, line.merge) = (0.0, Some(0.0));
     }
     assert_eq!(stopped.lines, still.lines);
-    let mut one = Trials::new(Part::Size, Counter::EXACT);
+    let mut one = Trials::new(SetKind::Size, Counter::EXACT);
     assert!(one.take_last().is_none() && one.line().is_none());
 }
 
 /// A line of drawn sets.
-fn line(counter: Counter, users: u64, memory: f64, fill: f64, mean: f64) -> Line {
-    Line {
-        part: Part::Size,
+fn line(counter: Counter, users: u64, memory: f64, fill: f64, mean: f64) -> Measurement {
+    Measurement {
+        part: SetKind::Size,
         counter,
         sets: 100,
         users,
@@ -334,7 +335,7 @@ fn hll(precision: u8) -> Counter {
 
 /// Exact sets of a byte a user; a sketch of 5,000 bytes that fills in `pace` of the time.
 fn figures(pace: f64) -> Measured {
-    let mut measured = of_invented(10, &settings(&[], &[], 1)).unwrap();
+    let mut measured = measure_synthetic(10, &settings(&[], &[], 1)).unwrap();
     for users in [100, 1_000, 10_000, 100_000] {
         let size = users as f64;
         measured.lines.push(line(Counter::EXACT, users, size, size, 0.0));
@@ -344,9 +345,9 @@ fn figures(pace: f64) -> Measured {
     measured
 }
 
-fn report_line(counter: Counter, seconds: f64, memory: f64) -> Line {
+fn report_line(counter: Counter, seconds: f64, memory: f64) -> Measurement {
     let line = line(counter, 50, memory, seconds * 1e6, 0.01);
-    Line { part: Part::Report, stored: None, merge: None, merged: None, ..line }
+    Measurement { part: SetKind::Report, stored: None, merge: None, merged: None, ..line }
 }
 
 #[test]
@@ -414,12 +415,12 @@ fn the_advice_follows_from_the_figures() {
 }
 
 #[test]
-fn every_format_holds_the_figures_and_people_get_the_advice() {
+fn every_format_has_the_results_and_people_get_the_advice() {
     let folder = tempfile::tempdir().unwrap();
     small_project(folder.path(), false);
     let levels = question(&[Level::Total, Level::Action]);
     let settings = settings(&[5, 14], &[1, 100], 4);
-    let measured = of_project(folder.path(), &levels, &settings).unwrap();
+    let measured = measure_project(folder.path(), &levels, &settings).unwrap();
     let csv = text(&measured, Format::Csv);
     assert_eq!(csv.lines().count(), measured.lines.len() + 1);
     for start in ["measured,level,counter", "size,,exact,,4,100", "report,,headcount,14,"] {
@@ -450,11 +451,11 @@ fn every_format_holds_the_figures_and_people_get_the_advice() {
 }
 
 #[test]
-fn what_cannot_be_measured_is_refused_or_told() {
+fn impossible_measurements_are_refused_or_noted() {
     let folder = tempfile::tempdir().unwrap();
     small_project(folder.path(), false);
     let settings = settings(&[6], &[10], 2);
-    let ask = |level| of_project(folder.path(), &question(&[level]), &settings);
+    let ask = |level| measure_project(folder.path(), &question(&[level]), &settings);
     let error = ask(Level::Combined).unwrap_err().to_string();
     assert!(error.contains("sum of stages"), "{error}");
     let both = "\n- {key_path: counts.both, description: both, product_group: read_team, \
@@ -466,12 +467,12 @@ fn what_cannot_be_measured_is_refused_or_told() {
     let measured = ask(Level::Action).unwrap();
     let note = "no approximate reports: `counts.both`";
     assert!(measured.notes.iter().any(|n| n.contains(note)), "{:?}", measured.notes);
-    let reports = measured.lines.iter().filter(|line| line.part == Part::Report);
+    let reports = measured.lines.iter().filter(|line| line.part == SetKind::Report);
     assert_eq!(reports.map(|line| line.counter).collect::<Vec<_>>(), [Counter::EXACT]);
 }
 
 #[test]
-fn numbers_are_told_as_people_say_them() {
+fn numbers_are_formatted_for_people() {
     assert_eq!(
         [812.4, 999.6, 13_107.0, 1.25e6, 3e9].map(bytes),
         ["812 B", "1.0 KB", "13.1 KB", "1.2 MB", "3.0 GB"]

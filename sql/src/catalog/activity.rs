@@ -1,12 +1,12 @@
-//! The roll-up as a table: `activity`, the store's table of that name at its newest version, whose
-//! sets of users say whose numbers they hold.
+//! The table `activity`: the store's table of that name at its newest version, with its sets of
+//! users tagged with the store's id space.
 //!
-//! It is a view of the store's Parquet files, so that a question about some days and columns reads
-//! no others. Several rows may be about the same thing, when files of events came one after the
-//! other, and people are spread over shards: the union of `users` counts, and `event_count` adds.
+//! It is a view of the store's Parquet files, so queries read only the days and columns they need.
+//! Several rows may have the same key, one per ingestion and shard: take the union of `users` and
+//! the sum of `event_count`.
 //!
-//! DataFusion reads the files through [`Checked`], under an address of its own, so that what has
-//! changed since it was written is an error.
+//! DataFusion reads the files through [`ChecksummedStore`], under a URL scheme of its own, so files
+//! that have changed since they were written cause an error.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,28 +26,28 @@ use engine::project::Project;
 use engine::store::Store;
 use engine::{Error, Result};
 
-use super::checked::{Checked, SCHEME};
-use super::parquet::{ParquetFiles, local, reach};
-use crate::failure::of_statement;
+use super::checksummed::{ChecksummedStore, SCHEME};
+use super::parquet::{ParquetFiles, local_url, register_store};
+use crate::failure::statement_error;
 
 /// The name of the table.
 pub(super) const NAME: &str = "activity";
-/// The column of sets.
+/// The column of user sets.
 const USERS: &str = "users";
-/// Says whose numbers the sets of a row hold.
+/// The column of shards.
 const SHARD: &str = "shard";
-/// Makes a set of what the store has.
+/// The function that converts a stored set.
 const FUNCTION: &str = "bitmap_of_store";
 
-/// Whether a project has such a table.
-pub(super) fn is_there(project: &Project) -> bool {
+/// Whether a project has a store.
+pub(super) fn exists(project: &Project) -> bool {
     Store::exists(&project.store)
 }
 
 /// The table.
 ///
 /// # Errors
-/// When there is no store, or it is broken.
+/// When there is no store, or it cannot be read.
 pub(super) async fn table(
     state: &SessionState,
     project: &Project,
@@ -67,7 +67,7 @@ async fn view(
     store: &Store,
     function: &ScalarUDF,
 ) -> Result<Arc<dyn TableProvider>> {
-    let refused = |cause| of_statement(cause, None);
+    let refused = |cause| statement_error(cause, None);
     let remote = store.object_store()?;
     let is_remote = remote.is_some();
     let (place, client) = remote.unwrap_or_else(|| {
@@ -75,17 +75,17 @@ async fn view(
     });
     let place = format!("{SCHEME}{place}");
     let url = ObjectStoreUrl::parse(&place).map_err(refused)?;
-    // What is there already knows the checksums of files that were read before.
+    // A registered store has cached checksums, so it is not replaced.
     if state.runtime_env().object_store(&url).is_err() {
-        reach(state, (place, Arc::new(Checked::new(client))))?;
+        register_store(state, (place, Arc::new(ChecksummedStore::new(client))))?;
     }
     let files = store.activity_files().into_iter().map(|path| {
-        let address = match is_remote {
+        let url = match is_remote {
             true => ListingTableUrl::parse(&path).map_err(refused)?,
-            false => local(path.as_ref())?,
+            false => local_url(path.as_ref())?,
         };
-        let address = ListingTableUrl::parse(format!("{SCHEME}{address}")).map_err(refused)?;
-        Ok((path.into(), address))
+        let url = ListingTableUrl::parse(format!("{SCHEME}{url}")).map_err(refused)?;
+        Ok((path.into(), url))
     });
     let files: Vec<(PathBuf, ListingTableUrl)> = files.collect::<Result<_>>()?;
     let table: Arc<dyn TableProvider> = if files.is_empty() {

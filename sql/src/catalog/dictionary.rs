@@ -12,7 +12,7 @@ use engine::metric::{Dictionary, Group, Metric, Placement, Rule, Severity, Stage
 use engine::project::Project;
 use engine::{Error, Result};
 
-use crate::failure::of_statement;
+use crate::failure::statement_error;
 
 /// The tables.
 pub(super) const TABLES: [&str; 3] = ["events", "metrics", "stages"];
@@ -20,7 +20,7 @@ pub(super) const TABLES: [&str; 3] = ["events", "metrics", "stages"];
 /// Reads a project's dictionary.
 ///
 /// # Errors
-/// When it has errors: then what the definitions mean is not certain. The first one is told.
+/// When it has errors: then what the definitions mean is uncertain. The first one is returned.
 pub(super) fn load(project: &Project) -> Result<Dictionary> {
     let dictionary = Dictionary::load(&project.dictionary)?;
     if !dictionary.has_errors() {
@@ -45,7 +45,7 @@ pub(super) fn table(project: &Project, name: &str) -> Result<Option<Arc<dyn Tabl
         _ => return Ok(None),
     }?;
     let table = MemTable::try_new(rows.schema(), vec![vec![rows]]);
-    Ok(Some(Arc::new(table.map_err(|cause| of_statement(cause, None))?)))
+    Ok(Some(Arc::new(table.map_err(|cause| statement_error(cause, None))?)))
 }
 
 fn events(dictionary: &Dictionary) -> Result<RecordBatch> {

@@ -9,7 +9,7 @@ use datafusion::execution::SessionState;
 use engine::events::{EventFile, Format};
 use engine::{Error, Result};
 
-use super::parquet::{ParquetFiles, address};
+use super::parquet::{ParquetFiles, file_url};
 use super::text::TextFiles;
 
 /// Opened files of one kind.
@@ -19,11 +19,11 @@ pub(super) enum Files {
 }
 
 impl Files {
-    /// Opens the files that the patterns find, starting at `base`; `wanted` are columns that are
-    /// looked for in all of an NDJSON file.
+    /// Opens the files that match the patterns relative to `base`; `wanted` are columns that are
+    /// searched for in all lines of NDJSON files.
     ///
     /// # Errors
-    /// When there are no files, when they cannot be read, or when they do not fit together.
+    /// When there are no files, they cannot be read, or their columns conflict.
     pub(super) async fn open(
         state: &SessionState,
         base: &Path,
@@ -35,8 +35,8 @@ impl Files {
         let all = files.iter().filter(|file| is_parquet(file)).count();
         if all == files.len() {
             let opened = files.into_iter().map(|file| {
-                let address = address(state, &file)?;
-                Ok((file.path, address))
+                let file_url = file_url(state, &file)?;
+                Ok((file.path, file_url))
             });
             let opened = opened.collect::<Result<_>>()?;
             return Ok(Self::Parquet(ParquetFiles::open(state, opened).await?));
@@ -49,7 +49,7 @@ impl Files {
         }
     }
 
-    /// The table of all of them.
+    /// The table of all files.
     ///
     /// # Errors
     /// When DataFusion refuses them.
@@ -61,18 +61,18 @@ impl Files {
     }
 }
 
-/// The columns of several files: every name once, in the order in which they are met.
+/// The union of the columns of several files, in the order of first occurrence.
 #[derive(Debug, Default)]
-pub(super) struct Columns {
+pub(super) struct MergedColumns {
     fields: Vec<Field>,
     files: Vec<PathBuf>,
 }
 
-impl Columns {
-    /// Adds those of one more file.
+impl MergedColumns {
+    /// Adds the columns of a file.
     ///
     /// # Errors
-    /// When a column has another type than in the files before.
+    /// When a column has a different type in an earlier file.
     pub(super) fn add(&mut self, path: &Path, schema: &Schema) -> Result<()> {
         for field in schema.fields() {
             let Some(at) = self.fields.iter().position(|known| known.name() == field.name()) else {
@@ -96,9 +96,9 @@ impl Columns {
         Ok(())
     }
 
-    /// All columns. A file without one of them has nulls there.
+    /// The union of the columns; NULL where a file lacks one.
     pub(super) fn schema(self) -> SchemaRef {
-        // A column that some file lacks is null there, so none can promise values.
+        // Nullable, because a file may lack the column.
         let fields = self.fields.into_iter().map(|field| field.with_nullable(true));
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }

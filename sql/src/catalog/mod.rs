@@ -1,5 +1,5 @@
-//! The tables that SQL sees: names become tables when a statement first says them, so that new
-//! files are seen at once and a broken source only fails who asks for it.
+//! The tables of a session. Names are resolved when a statement uses them, so new files are visible
+//! at once, and an invalid source fails only statements that use it.
 //!
 //! | name | is |
 //! |---|---|
@@ -8,14 +8,14 @@
 //! | `activity` | the roll-up, as soon as the project has a store |
 //! | `mau`, `smau`, `gmau`, `amau`, `xmau` | monthly active users per level, and of all levels |
 //! | `'file'`, `'folder'`, `'glob'` | these files, relative to the working folder |
-//! | what statements made | tables and views of this session |
+//! | created by statements | tables and views of this session |
 //!
-//! The types of Parquet columns are those of the files; CSV and NDJSON columns are texts, as
-//! everywhere here: nothing is guessed.
+//! Parquet columns have the types of the files; CSV and NDJSON columns are texts, since types are
+//! never inferred.
 
 mod active;
 mod activity;
-mod checked;
+mod checksummed;
 mod dictionary;
 mod files;
 mod parquet;
@@ -34,46 +34,45 @@ use engine::active::Question;
 use engine::project::Project;
 use engine::{Error, Result};
 
-use crate::failure::of_statement;
-use active::{ActiveUsers, Ground, NamedArguments};
-use schema::{Definitions, Public};
+use crate::failure::statement_error;
+use active::{ActiveUsers, NamedArguments, ReportContext};
+use schema::{DictionarySchema, PublicSchema};
 
-pub use active::Listener;
-pub(crate) use checked::SCHEME;
+pub use active::ReportListener;
+pub(crate) use checksummed::SCHEME;
 pub use rollup::RollupRule;
 
-/// The schema in which the dictionary's tables are always found.
+/// The schema of the dictionary's tables.
 const DICTIONARY: &str = "dictionary";
 
-/// What a session may see.
+/// The tables of a session.
 #[derive(Clone, Debug, Default)]
-pub struct Contents {
+pub struct CatalogOptions {
     /// The project whose sources are tables.
     pub project: Option<Arc<Project>>,
-    /// The folder in which relative paths start, where statements may name files; `None` where
-    /// they may not.
+    /// The base of relative paths in statements; `None` if statements may not name files.
     pub paths: Option<PathBuf>,
-    /// Who hears of the answers behind views and table functions.
-    pub listener: Option<Arc<dyn Listener>>,
+    /// Receives progress and answers of reports behind views and table functions.
+    pub listener: Option<Arc<dyn ReportListener>>,
 }
 
-impl Contents {
-    fn ground(&self) -> Option<Ground> {
+impl CatalogOptions {
+    fn report_context(&self) -> Option<ReportContext> {
         let project = Arc::clone(self.project.as_ref()?);
-        Some(Ground::new(project, self.listener.clone()))
+        Some(ReportContext::new(project, self.listener.clone()))
     }
 
     /// The table that answers a question; `None` without a project.
-    pub fn answering(&self, question: Question) -> Option<Arc<dyn TableProvider>> {
-        Some(active::asked(question, &self.ground()?))
+    pub fn report_table(&self, question: Question) -> Option<Arc<dyn TableProvider>> {
+        Some(active::report_table(question, &self.report_context()?))
     }
 }
 
-/// Puts tables into a session.
+/// Registers the tables in a session.
 ///
 /// # Errors
-/// When the session has no schema to put them into.
-pub fn register(session: &SessionContext, contents: &Contents) -> Result<()> {
+/// When the session has no default catalog.
+pub fn register(session: &SessionContext, catalog_options: &CatalogOptions) -> Result<()> {
     let (catalog, schema) = {
         let state = session.state();
         let names = &state.config_options().catalog;
@@ -82,21 +81,21 @@ pub fn register(session: &SessionContext, contents: &Contents) -> Result<()> {
     let catalog = session
         .catalog(&catalog)
         .ok_or_else(|| Error::internal("the session has no catalog of its own"))?;
-    let ground = contents.ground();
-    let refused = |cause| of_statement(cause, None);
-    if let Some(ground) = &ground {
-        let definitions = Definitions::new(&ground.project);
+    let report_context = catalog_options.report_context();
+    let refused = |cause| statement_error(cause, None);
+    if let Some(report_context) = &report_context {
+        let definitions = DictionarySchema::new(&report_context.project);
         catalog.register_schema(DICTIONARY, Arc::new(definitions)).map_err(refused)?;
-        session.register_udtf(active::NAME, Arc::new(ActiveUsers(ground.clone())));
+        session.register_udtf(active::NAME, Arc::new(ActiveUsers(report_context.clone())));
         session.register_relation_planner(Arc::new(NamedArguments)).map_err(refused)?;
     }
-    let public = Public::new(session, ground, contents.paths.clone());
+    let public = PublicSchema::new(session, report_context, catalog_options.paths.clone());
     catalog.register_schema(&schema, Arc::new(public)).map_err(refused)?;
     Ok(())
 }
 
-/// What table functions say about themselves, by name: ours, and those of DataFusion that say
-/// nothing.
+/// Documentation of table functions by name: ours, and those of DataFusion without documentation of
+/// their own.
 pub fn table_functions() -> Vec<(String, Documentation)> {
     let numbers = |name: &str, last: &str| {
         let documentation = Documentation::builder(

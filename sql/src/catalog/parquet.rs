@@ -1,4 +1,4 @@
-//! Parquet files as a table: DataFusion's own, with our say on which files and which columns.
+//! Parquet files as a DataFusion `ListingTable` with a fixed list of files and columns.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use datafusion::prelude::ParquetReadOptions;
 use engine::events::EventFile;
 use engine::{Error, Result};
 
-use super::files::Columns;
-use crate::failure::of_statement;
+use super::files::MergedColumns;
+use crate::failure::statement_error;
 
-/// Parquet files with the columns of all of them.
+/// Parquet files with the union of their columns.
 pub(super) struct ParquetFiles {
     options: ListingOptions,
     schema: SchemaRef,
@@ -28,7 +28,7 @@ pub(super) struct ParquetFiles {
 }
 
 impl ParquetFiles {
-    /// Looks which columns the files have.
+    /// Determines the columns of the files.
     ///
     /// # Errors
     /// When a file cannot be read, or their columns have different types.
@@ -36,14 +36,14 @@ impl ParquetFiles {
         state: &SessionState,
         files: Vec<(PathBuf, ListingTableUrl)>,
     ) -> Result<Self> {
-        // The names were looked at already; DataFusion shall take every file that it is given.
+        // The files were already selected by name, so DataFusion must not filter by extension.
         let options = ParquetReadOptions::default()
             .file_extension("")
             .to_listing_options(state.config(), state.default_table_options());
-        let mut columns = Columns::default();
-        for (path, address) in &files {
-            let schema = options.infer_schema(state, address).await.map_err(|cause| {
-                let cause = of_statement(cause, None);
+        let mut columns = MergedColumns::default();
+        for (path, file_url) in &files {
+            let schema = options.infer_schema(state, file_url).await.map_err(|cause| {
+                let cause = statement_error(cause, None);
                 Error::input(format!("invalid file: {cause}"))
                     .with("file", path.display())
                     .with("help", "replace or remove the file")
@@ -54,63 +54,62 @@ impl ParquetFiles {
         Ok(Self { options, schema: columns.schema(), files, statistics })
     }
 
-    /// Where they lie.
+    /// The paths of the files.
     pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
         self.files.iter().map(|(path, _)| path)
     }
 
-    /// The table of some of them, which has the columns of all.
+    /// The table of the selected files, with the columns of all files.
     ///
     /// # Errors
     /// When DataFusion refuses them.
     pub(super) fn table(&self, wanted: impl Fn(&Path) -> bool) -> Result<ListingTable> {
-        let addresses = self.files.iter().filter(|(path, _)| wanted(path));
-        let addresses = addresses.map(|(_, address)| address.clone()).collect();
-        let config = ListingTableConfig::new_with_multi_paths(addresses)
+        let urls = self.files.iter().filter(|(path, _)| wanted(path));
+        let urls = urls.map(|(_, file_url)| file_url.clone()).collect();
+        let config = ListingTableConfig::new_with_multi_paths(urls)
             .with_listing_options(self.options.clone())
             .with_schema(Arc::clone(&self.schema));
-        let table = ListingTable::try_new(config).map_err(|cause| of_statement(cause, None))?;
+        let table = ListingTable::try_new(config).map_err(|cause| statement_error(cause, None))?;
         Ok(table.with_cache(self.statistics.clone()))
     }
 }
 
-/// The address of a file, which the session can read from then on.
+/// The URL of a file. Registers its object store in the session.
 ///
 /// # Errors
-/// When it is gone, or there can be no client for its object store.
-pub(super) fn address(state: &SessionState, file: &EventFile) -> Result<ListingTableUrl> {
-    let Some(object) = &file.object else { return local(&file.path) };
-    reach(state, object.client()?)?;
-    ListingTableUrl::parse(object.url()?).map_err(|cause| of_statement(cause, None))
+/// When the file does not exist, or the object store has no client.
+pub(super) fn file_url(state: &SessionState, file: &EventFile) -> Result<ListingTableUrl> {
+    let Some(object) = &file.object else { return local_url(&file.path) };
+    register_store(state, object.client()?)?;
+    ListingTableUrl::parse(object.url()?).map_err(|cause| statement_error(cause, None))
 }
 
-/// Lets a session read from an object store.
+/// Registers an object store in a session.
 ///
 /// # Errors
-/// When its address is none.
-pub(super) fn reach(
+/// When its URL is invalid.
+pub(super) fn register_store(
     state: &SessionState,
-    (address, client): (String, Arc<dyn ObjectStore>),
+    (url, client): (String, Arc<dyn ObjectStore>),
 ) -> Result<()> {
-    let address = ObjectStoreUrl::parse(address).map_err(|cause| of_statement(cause, None))?;
-    state.runtime_env().register_object_store(address.as_ref(), client);
+    let url = ObjectStoreUrl::parse(url).map_err(|cause| statement_error(cause, None))?;
+    state.runtime_env().register_object_store(url.as_ref(), client);
     Ok(())
 }
 
-/// The address of a file of this machine. Every special character is encoded: `[` in a name is no
-/// pattern here.
+/// The URL of a local file. Special characters are encoded, so that `[` in a name is not a pattern.
 ///
 /// # Errors
-/// When there is no such file.
-pub(super) fn local(path: &Path) -> Result<ListingTableUrl> {
+/// When the file does not exist.
+pub(super) fn local_url(path: &Path) -> Result<ListingTableUrl> {
     let path = path.canonicalize().map_err(|cause| Error::io(path, cause))?;
-    let mut address = String::from("file://");
+    let mut url = String::from("file://");
     for byte in path.as_os_str().as_encoded_bytes() {
         match byte {
-            b'/' | b'-' | b'.' | b'_' | b'~' => address.push(char::from(*byte)),
-            _ if byte.is_ascii_alphanumeric() => address.push(char::from(*byte)),
-            _ => address.push_str(&format!("%{byte:02X}")),
+            b'/' | b'-' | b'.' | b'_' | b'~' => url.push(char::from(*byte)),
+            _ if byte.is_ascii_alphanumeric() => url.push(char::from(*byte)),
+            _ => url.push_str(&format!("%{byte:02X}")),
         }
     }
-    ListingTableUrl::parse(&address).map_err(|cause| of_statement(cause, None))
+    ListingTableUrl::parse(&url).map_err(|cause| statement_error(cause, None))
 }

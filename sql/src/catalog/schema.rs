@@ -1,4 +1,4 @@
-//! The schemas: whose table a name is.
+//! The schemas: resolution of table names.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -14,69 +14,72 @@ use engine::Error;
 use engine::events::{Format, Source, Value};
 use engine::project::Project;
 
-use super::active::{Ground, view, views};
+use super::active::{ReportContext, view, views};
 use super::files::Files;
 use super::source::SourceTable;
 use super::{activity, dictionary};
 use crate::failure::external;
 
-/// What a catalog gives once it has looked.
-type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+/// The future of a lookup.
+type TableFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
-/// The tables that can be named without saying where they are.
-pub(super) struct Public {
-    /// What statements made; these names go first.
-    made: MemorySchemaProvider,
-    ground: Option<Ground>,
+/// The default schema.
+pub(super) struct PublicSchema {
+    /// Tables and views that statements created; they take precedence.
+    registered: MemorySchemaProvider,
+    report_context: Option<ReportContext>,
     paths: Option<PathBuf>,
-    /// The session that this schema belongs to, as long as it lives.
+    /// The state of the schema's session, while it exists.
     session: Box<dyn Fn() -> Option<SessionState> + Send + Sync>,
 }
 
-impl Public {
+impl PublicSchema {
     pub(super) fn new(
         session: &SessionContext,
-        ground: Option<Ground>,
+        report_context: Option<ReportContext>,
         paths: Option<PathBuf>,
     ) -> Self {
-        // Weak: the session owns this schema.
+        // A weak reference, because the session owns this schema.
         let session = session.state_weak_ref();
         Self {
-            made: MemorySchemaProvider::new(),
-            ground,
+            registered: MemorySchemaProvider::new(),
+            report_context,
             paths,
             session: Box::new(move || session.upgrade().map(|state| state.read().clone())),
         }
     }
 
     fn sources(&self) -> &[Source] {
-        self.ground.as_ref().map_or(&[], |ground| &ground.project.sources)
+        self.report_context.as_ref().map_or(&[], |report_context| &report_context.project.sources)
     }
 
     async fn find(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        if let Some(made) = self.made.table(name).await? {
-            return Ok(Some(made));
+        if let Some(registered) = self.registered.table(name).await? {
+            return Ok(Some(registered));
         }
         let state = || {
-            let gone = || external(Error::internal("the session of this table is closed"));
-            (self.session)().ok_or_else(gone)
+            let closed = || external(Error::internal("the session of this table is closed"));
+            (self.session)().ok_or_else(closed)
         };
-        if let Some(ground) = &self.ground {
-            let root = &ground.project.root;
+        if let Some(report_context) = &self.report_context {
+            let root = &report_context.project.root;
             if let Some(source) = self.sources().iter().find(|source| source.name == name) {
                 let (state, wanted) = (state()?, columns(source));
                 let files = Files::open(&state, root, &source.files, &wanted).await;
-                let table = files.and_then(|files| of_source(&ground.project, source, files));
-                return Ok(Some(table.map_err(|error| named(error, name))?));
+                let table =
+                    files.and_then(|files| source_table(&report_context.project, source, files));
+                return Ok(Some(table.map_err(|error| with_source(error, name))?));
             }
-            if let Some(table) = dictionary::table(&ground.project, name).map_err(external)? {
+            if let Some(table) =
+                dictionary::table(&report_context.project, name).map_err(external)?
+            {
                 return Ok(Some(table));
             }
-            if let Some(view) = view(name, ground) {
+            if let Some(view) = view(name, report_context) {
                 return Ok(Some(view));
             }
             if name == activity::NAME {
-                let table = activity::table(&state()?, &ground.project).await;
+                let table = activity::table(&state()?, &report_context.project).await;
                 return Ok(Some(table.map_err(external)?));
             }
         }
@@ -91,9 +94,9 @@ impl Public {
     }
 }
 
-/// The table of a source. Times in text files are texts, which SQL reads in its own way, so these
-/// are files like any other.
-fn of_source(
+/// The table of a source. A source of text files is a plain table of its files, because times are
+/// texts there, which SQL parses differently from reports.
+fn source_table(
     project: &Arc<Project>,
     source: &Source,
     files: Files,
@@ -104,16 +107,16 @@ fn of_source(
     }
 }
 
-fn named(error: Error, source: &str) -> DataFusionError {
+fn with_source(error: Error, source: &str) -> DataFusionError {
     external(error.with("source", source))
 }
 
-/// Whether a name can only be meant as one of files.
+/// Whether a name can only be a path or glob.
 fn is_path(name: &str) -> bool {
     name.contains(['/', '*', '?']) || Format::of_path(name.as_ref()).is_some()
 }
 
-/// The columns that a source must have.
+/// The columns that a source's definition names.
 fn columns(source: &Source) -> Vec<String> {
     let mut columns = vec![source.time.clone(), source.user.clone()];
     columns.extend(source.scope.clone());
@@ -126,13 +129,13 @@ fn columns(source: &Source) -> Vec<String> {
     columns
 }
 
-impl SchemaProvider for Public {
+impl SchemaProvider for PublicSchema {
     fn table_names(&self) -> Vec<String> {
-        let mut names = self.made.table_names();
+        let mut names = self.registered.table_names();
         names.extend(self.sources().iter().map(|source| source.name.clone()));
-        if let Some(ground) = &self.ground {
+        if let Some(report_context) = &self.report_context {
             names.extend(dictionary::TABLES.into_iter().chain(views()).map(str::to_owned));
-            if activity::is_there(&ground.project) {
+            if activity::exists(&report_context.project) {
                 names.push(activity::NAME.to_owned());
             }
         }
@@ -141,7 +144,7 @@ impl SchemaProvider for Public {
         names
     }
 
-    fn table<'a, 'n, 'f>(&'a self, name: &'n str) -> Later<'f, Option<Arc<dyn TableProvider>>>
+    fn table<'a, 'n, 'f>(&'a self, name: &'n str) -> TableFuture<'f, Option<Arc<dyn TableProvider>>>
     where
         'a: 'f,
         'n: 'f,
@@ -149,16 +152,16 @@ impl SchemaProvider for Public {
         Box::pin(self.find(name))
     }
 
-    /// A list of tables opens no files.
-    fn table_type<'a, 'n, 'f>(&'a self, name: &'n str) -> Later<'f, Option<TableType>>
+    /// The type of a table, without opening its files.
+    fn table_type<'a, 'n, 'f>(&'a self, name: &'n str) -> TableFuture<'f, Option<TableType>>
     where
         'a: 'f,
         'n: 'f,
     {
         Box::pin(async move {
-            let made = self.made.table(name).await?.map(|table| table.table_type());
+            let registered = self.registered.table(name).await?.map(|table| table.table_type());
             let source = || self.sources().iter().any(|source| source.name == name);
-            Ok(made.or_else(|| {
+            Ok(registered.or_else(|| {
                 let is_view = views().any(|view| view == name) && !source();
                 let kind = if is_view { TableType::View } else { TableType::Base };
                 self.table_exist(name).then_some(kind)
@@ -171,11 +174,11 @@ impl SchemaProvider for Public {
         name: String,
         table: Arc<dyn TableProvider>,
     ) -> Result<Option<Arc<dyn TableProvider>>> {
-        self.made.register_table(name, table)
+        self.registered.register_table(name, table)
     }
 
     fn deregister_table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        self.made.deregister_table(name)
+        self.registered.deregister_table(name)
     }
 
     fn table_exist(&self, name: &str) -> bool {
@@ -183,28 +186,28 @@ impl SchemaProvider for Public {
     }
 }
 
-impl fmt::Debug for Public {
+impl fmt::Debug for PublicSchema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Public").field("tables", &self.table_names()).finish_non_exhaustive()
+        f.debug_struct("PublicSchema").field("tables", &self.table_names()).finish_non_exhaustive()
     }
 }
 
-/// The dictionary, where no source can stand before it.
+/// The schema of the dictionary's tables, whose names no source can hide.
 #[derive(Debug)]
-pub(super) struct Definitions(Arc<Project>);
+pub(super) struct DictionarySchema(Arc<Project>);
 
-impl Definitions {
+impl DictionarySchema {
     pub(super) fn new(project: &Arc<Project>) -> Self {
         Self(Arc::clone(project))
     }
 }
 
-impl SchemaProvider for Definitions {
+impl SchemaProvider for DictionarySchema {
     fn table_names(&self) -> Vec<String> {
         dictionary::TABLES.map(str::to_owned).to_vec()
     }
 
-    fn table<'a, 'n, 'f>(&'a self, name: &'n str) -> Later<'f, Option<Arc<dyn TableProvider>>>
+    fn table<'a, 'n, 'f>(&'a self, name: &'n str) -> TableFuture<'f, Option<Arc<dyn TableProvider>>>
     where
         'a: 'f,
         'n: 'f,
@@ -212,7 +215,7 @@ impl SchemaProvider for Definitions {
         Box::pin(std::future::ready(dictionary::table(&self.0, name).map_err(external)))
     }
 
-    fn table_type<'a, 'n, 'f>(&'a self, name: &'n str) -> Later<'f, Option<TableType>>
+    fn table_type<'a, 'n, 'f>(&'a self, name: &'n str) -> TableFuture<'f, Option<TableType>>
     where
         'a: 'f,
         'n: 'f,

@@ -1,4 +1,5 @@
-//! A source as a table that knows whose events it holds, for who can answer without reading them.
+//! A source as a table. It also gives access to the source's definition and its state in the store,
+//! for the roll-up rule.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -35,12 +36,12 @@ impl SourceTable {
         Ok(Self { project: Arc::clone(project), source: source.clone(), files, table })
     }
 
-    /// Which column is what.
+    /// The definition of the source.
     pub(super) fn source(&self) -> &Source {
         &self.source
     }
 
-    /// What the store has of these very files, if it has exactly their events.
+    /// The store's coverage of the source, if it refers to exactly these files.
     ///
     /// # Errors
     /// When the store is broken.
@@ -52,7 +53,7 @@ impl SourceTable {
                  false",
             )
         })?;
-        // Files may have come or gone since the table was opened.
+        // Files may have been added or removed since the table was opened.
         let ours: HashSet<&PathBuf> = self.files.paths().collect();
         let same = |kept: &StoreCoverage| {
             kept.known.iter().chain(&kept.new).collect::<HashSet<_>>() == ours

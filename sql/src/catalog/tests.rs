@@ -7,22 +7,23 @@ use arrow::util::display::array_value_to_string;
 use datafusion::prelude::SessionContext;
 use parquet::arrow::ArrowWriter;
 
-use super::{Contents, register};
-use crate::failure::of_statement;
+use super::{CatalogOptions, register};
+use crate::failure::statement_error;
 use crate::session::{Options, session};
 
 /// A session that reads files below a folder.
 fn reading(folder: &Path) -> SessionContext {
     let session = session(&Options::default()).unwrap();
-    let contents = Contents { paths: Some(folder.to_owned()), ..Contents::default() };
-    register(&session, &contents).unwrap();
+    let catalog_options =
+        CatalogOptions { paths: Some(folder.to_owned()), ..CatalogOptions::default() };
+    register(&session, &catalog_options).unwrap();
     session
 }
 
 /// The rows of a query, cells joined by a space; or its error.
 async fn ask(session: &SessionContext, sql: &str) -> Result<Vec<String>, String> {
-    let told = |cause| of_statement(cause, None).to_string();
-    let batches = session.sql(sql).await.map_err(told)?.collect().await.map_err(told)?;
+    let to_error = |cause| statement_error(cause, None).to_string();
+    let batches = session.sql(sql).await.map_err(to_error)?.collect().await.map_err(to_error)?;
     let row = |batch: &RecordBatch, row| -> String {
         let cells = batch.columns().iter().map(|c| array_value_to_string(c, row).unwrap());
         cells.collect::<Vec<_>>().join(" ")
@@ -81,7 +82,7 @@ async fn files_are_tables() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_table_is_told() {
+async fn invalid_tables_are_errors() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     parquet(&path("a.parquet"), vec![("id", ints(&[1]))]);
@@ -107,7 +108,7 @@ async fn what_cannot_be_a_table_is_told() {
     }
     // Where files may not be named they are not read.
     let closed = crate::session::session(&Options::default()).unwrap();
-    register(&closed, &Contents::default()).unwrap();
+    register(&closed, &CatalogOptions::default()).unwrap();
     let sql = format!("SELECT * FROM '{}'", path("a.parquet").display());
     assert!(ask(&closed, &sql).await.unwrap_err().contains("no table"));
 }

@@ -16,27 +16,27 @@ use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use engine::Error;
 use engine::events::{EventFile, read_text, text_columns};
 
-use super::files::Columns;
+use super::files::MergedColumns;
 use crate::failure::external;
 
-/// Batches that are read ahead of whoever takes them.
-const AHEAD: usize = 2;
+/// Batches that are read ahead.
+const BUFFERED_BATCHES: usize = 2;
 
-/// Text files with the columns of all of them.
+/// Text files with the union of their columns.
 #[derive(Debug)]
 pub(super) struct TextFiles {
     schema: SchemaRef,
-    /// Every file with the columns that it has.
+    /// Every file with its columns.
     files: Vec<(EventFile, Vec<String>)>,
 }
 
 impl TextFiles {
-    /// Looks which columns the files have.
+    /// Determines the columns of the files.
     ///
     /// # Errors
     /// When a file cannot be read.
     pub(super) fn open(files: Vec<EventFile>, wanted: &[String]) -> engine::Result<Self> {
-        let mut columns = Columns::default();
+        let mut columns = MergedColumns::default();
         let mut opened = Vec::with_capacity(files.len());
         for file in files {
             let names = text_columns(&file, wanted)?;
@@ -65,16 +65,17 @@ impl TextFiles {
             Some(places) => Arc::new(self.schema.project(places)?),
             None => Arc::clone(&self.schema),
         };
-        let partitions = state.config().target_partitions().clamp(1, self.files.len());
-        let mut shares = vec![Vec::new(); partitions];
+        let count = state.config().target_partitions().clamp(1, self.files.len());
+        let mut partitions = vec![Vec::new(); count];
         for (at, file) in self.files.iter().enumerate() {
-            shares[at % partitions].push(file.clone());
+            partitions[at % count].push(file.clone());
         }
-        let share = |files| Share { schema: Arc::clone(&schema), files };
-        let shares = shares.into_iter().map(|files| Arc::new(share(files)) as _).collect();
+        let partition = |files| FilePartition { schema: Arc::clone(&schema), files };
+        let partitions =
+            partitions.into_iter().map(|files| Arc::new(partition(files)) as _).collect();
         Ok(Arc::new(StreamingTableExec::try_new(
             Arc::clone(&schema),
-            shares,
+            partitions,
             None,
             None,
             false,
@@ -109,26 +110,27 @@ impl TableProvider for TextFiles {
     }
 }
 
-/// The files that one thread reads, one after the other.
+/// The files of one partition, which are read one after the other.
 #[derive(Debug)]
-struct Share {
+struct FilePartition {
     schema: SchemaRef,
     files: Vec<(EventFile, Vec<String>)>,
 }
 
-impl PartitionStream for Share {
+impl PartitionStream for FilePartition {
     fn schema(&self) -> &SchemaRef {
         &self.schema
     }
 
     fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let mut builder = RecordBatchReceiverStream::builder(Arc::clone(&self.schema), AHEAD);
+        let mut builder =
+            RecordBatchReceiverStream::builder(Arc::clone(&self.schema), BUFFERED_BATCHES);
         let (sender, schema, files) = (builder.tx(), Arc::clone(&self.schema), self.files.clone());
         builder.spawn_blocking(move || {
             for (file, names) in &files {
-                for batch in read_text(file, &read(&schema, names)).map_err(external)? {
-                    let batch = shaped(&schema, &batch.map_err(external)?)?;
-                    // Nobody is left who wants the rest.
+                for batch in read_text(file, &columns_to_read(&schema, names)).map_err(external)? {
+                    let batch = align_columns(&schema, &batch.map_err(external)?)?;
+                    // The receiver was dropped.
                     if sender.blocking_send(Ok(batch)).is_err() {
                         return Ok(());
                     }
@@ -140,15 +142,15 @@ impl PartitionStream for Share {
     }
 }
 
-/// The columns to read of a file: at least one, for the number of rows.
-fn read(schema: &Schema, names: &[String]) -> Vec<String> {
-    let asked = |name: &&String| schema.field_with_name(name).is_ok();
-    let read: Vec<String> = names.iter().filter(asked).cloned().collect();
-    if read.is_empty() { names[..1].to_vec() } else { read }
+/// The columns to read of a file; at least one, for the number of rows.
+fn columns_to_read(schema: &Schema, names: &[String]) -> Vec<String> {
+    let wanted = |name: &&String| schema.field_with_name(name).is_ok();
+    let columns_to_read: Vec<String> = names.iter().filter(wanted).cloned().collect();
+    if columns_to_read.is_empty() { names[..1].to_vec() } else { columns_to_read }
 }
 
-/// The columns in their order, with nulls for those that the file does not have.
-fn shaped(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
+/// The columns in the order of the schema; NULL where the file has no such column.
+fn align_columns(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
     let rows = batch.num_rows();
     let column = |field: &Arc<Field>| -> ArrayRef {
         let found = batch.column_by_name(field.name()).cloned();

@@ -19,7 +19,7 @@ use crate::question::tree;
 use crate::report::Format;
 use crate::results;
 use crate::server::Limits;
-use crate::server::running::seconds;
+use crate::server::execution::parse_duration;
 use crate::session::Options;
 
 /// Counts the active users of a product: exact and approximate monthly active users, overall (MAU)
@@ -162,7 +162,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// The question that the arguments ask.
+    /// The question of the arguments.
     pub(super) fn question(&self) -> Question {
         Question {
             window: self.window,
@@ -318,7 +318,7 @@ pub(super) struct Serve {
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(super) tls_key: Option<PathBuf>,
     /// Time limit of a statement, from its arrival to its last row: 30s, 5m
-    #[arg(long, default_value = "5m", value_name = "TIME", value_parser = seconds)]
+    #[arg(long, default_value = "5m", value_name = "TIME", value_parser = parse_duration)]
     pub(super) time_limit: Duration,
     /// Memory limit of all statements together
     #[arg(long, default_value = "4GiB", value_name = "SIZE", value_parser = bytes)]
@@ -333,10 +333,10 @@ pub(super) struct Serve {
     #[arg(long, default_value = "100", value_name = "N")]
     pub(super) connections: NonZeroUsize,
     /// Log statements that take longer than this as slow
-    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = seconds)]
+    #[arg(long, default_value = "5s", value_name = "TIME", value_parser = parse_duration)]
     pub(super) slow: Duration,
     /// How long running statements may continue after the server is asked to stop
-    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = seconds)]
+    #[arg(long, default_value = "10s", value_name = "TIME", value_parser = parse_duration)]
     pub(super) grace: Duration,
     /// Threads for queries [default: one per core]
     #[arg(long, value_name = "N")]

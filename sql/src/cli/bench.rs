@@ -1,4 +1,4 @@
-//! `headcount bench`: measurements on one's own data.
+//! `headcount bench`: measurements on the user's data.
 
 use std::io::{BufWriter, Write, stdout};
 use std::path::{Path, PathBuf};
@@ -13,21 +13,21 @@ use engine::{Error, Result};
 use super::args::precision;
 use super::output::{format, refuse_terminal, to_file};
 use super::progress::Progress;
-use super::{Outcome, colours, output_error, say, tell_rejects};
-use crate::accuracy::{Measured, Settings, of_invented, of_project};
+use super::{Outcome, output_error, print_message, print_rejects, use_colors};
+use crate::accuracy::{Measured, Settings, measure_project, measure_synthetic};
 use crate::report::{Format, Style};
 
-/// So many times the largest size are invented where nobody says how many.
-const INVENTED_PER_SIZE: u64 = 5;
+/// Synthetic users per user of the largest size, unless `--invented` is given.
+const SYNTHETIC_PER_SIZE: u64 = 5;
 
 #[derive(Debug, Args)]
 pub(super) struct Bench {
     #[command(subcommand)]
-    what: What,
+    what: BenchCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum BenchCommand {
     /// Compare exact and approximate counting: errors, bytes, times, and when each is better
     Accuracy(Accuracy),
 }
@@ -86,7 +86,7 @@ struct Accuracy {
 
 pub(super) fn run(project: Option<&Path>, options: &Bench) -> Result<Outcome> {
     match &options.what {
-        What::Accuracy(options) => accuracy(project, options),
+        BenchCommand::Accuracy(options) => accuracy(project, options),
     }
 }
 
@@ -103,16 +103,16 @@ fn accuracy(project: Option<&Path>, options: &Accuracy) -> Result<Outcome> {
             to_file(path, |out| crate::accuracy::write(&measured, format, out, &style))?;
         }
         None => {
-            let style = Style { color: colours(), ..Style::default() };
+            let style = Style { color: use_colors(), ..Style::default() };
             let mut out = BufWriter::new(stdout().lock());
             crate::accuracy::write(&measured, format, &mut out, &style)?;
             out.flush().map_err(output_error)?;
         }
     }
     for note in &measured.notes {
-        say(&format!("note: {note}"));
+        print_message(&format!("note: {note}"));
     }
-    Ok(tell_rejects(&measured.rejects))
+    Ok(print_rejects(&measured.rejects))
 }
 
 fn measure(project: Option<&Path>, options: &Accuracy) -> Result<Measured> {
@@ -136,7 +136,7 @@ fn measure(project: Option<&Path>, options: &Accuracy) -> Result<Measured> {
     };
     let largest = settings.sizes.last().copied().unwrap_or(1);
     if let Some(users) = options.invented {
-        return of_invented(users, &settings);
+        return measure_synthetic(users, &settings);
     }
     let found = match project {
         Some(root) => Some(root.to_owned()),
@@ -153,8 +153,8 @@ fn measure(project: Option<&Path>, options: &Accuracy) -> Result<Measured> {
                 levels: options.level.iter().copied().collect(),
                 ..Question::default()
             };
-            of_project(&root, &question, &settings)
+            measure_project(&root, &question, &settings)
         }
-        None => of_invented(largest.saturating_mul(INVENTED_PER_SIZE), &settings),
+        None => measure_synthetic(largest.saturating_mul(SYNTHETIC_PER_SIZE), &settings),
     }
 }

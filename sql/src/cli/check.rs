@@ -1,5 +1,5 @@
-//! `headcount check`: reports every problem of the project, the dictionary and the sources, with file,
-//! line and key, and the events that no metric uses.
+//! `headcount check`: reports every problem of the project, the dictionary and the sources, with
+//! file, line and key, and the events that no metric uses.
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write, stdout};
@@ -12,9 +12,9 @@ use engine::metric::{Dictionary, Problem, Severity, Uncounted};
 use engine::project::Project;
 
 use super::progress::Progress;
-use super::{Outcome, list_rejects, output_error};
+use super::{Outcome, output_error, print_reject_reasons};
 
-/// Longest list of left-over events; the rest is counted.
+/// Most unused events that are listed; the rest is counted.
 const MOST: usize = 20;
 
 pub(super) fn run(root: &Path) -> Result<Outcome> {
@@ -22,12 +22,12 @@ pub(super) fn run(root: &Path) -> Result<Outcome> {
     let (project, problems) = Project::read(root);
     let mut errors = list(&mut out, &problems)?;
     let Some(project) = project else {
-        return conclude(&mut out, errors);
+        return print_result(&mut out, errors);
     };
     let dictionary = match Dictionary::load(&project.dictionary) {
         Ok(dictionary) => {
             errors += list(&mut out, &dictionary.problems)?;
-            tell_dictionary(&mut out, &dictionary).map_err(output_error)?;
+            print_dictionary(&mut out, &dictionary).map_err(output_error)?;
             Some(dictionary)
         }
         Err(error) => {
@@ -38,7 +38,7 @@ pub(super) fn run(root: &Path) -> Result<Outcome> {
     };
     out.flush().map_err(output_error)?;
     let dictionary = dictionary.filter(|_| errors == 0);
-    // A source that is not described well may be misread; others are none the worse for it.
+    // Sources with errors are skipped; the others are checked.
     let is_sure = |source: &Source| {
         let is_own = |problem: &&Problem| problem.key.starts_with(&source.key);
         problems.iter().filter(is_own).all(|problem| problem.severity != Severity::Error)
@@ -50,10 +50,10 @@ pub(super) fn run(root: &Path) -> Result<Outcome> {
     };
     errors += list(&mut out, &found.problems)?;
     if let Some(survey) = &found.survey {
-        tell_survey(&mut out, survey).map_err(output_error)?;
+        print_survey(&mut out, survey).map_err(output_error)?;
     }
-    let outcome = conclude(&mut out, errors)?;
-    let rejected = list_rejects(&found.rejects);
+    let outcome = print_result(&mut out, errors)?;
+    let rejected = print_reject_reasons(&found.rejects);
     Ok(if outcome == Outcome::Done { rejected } else { outcome })
 }
 
@@ -65,7 +65,7 @@ fn list(out: &mut impl Write, problems: &[Problem]) -> Result<usize> {
     Ok(problems.iter().filter(|problem| problem.severity == Severity::Error).count())
 }
 
-fn conclude(out: &mut impl Write, errors: usize) -> Result<Outcome> {
+fn print_result(out: &mut impl Write, errors: usize) -> Result<Outcome> {
     let (text, outcome) = match errors {
         0 => ("no errors".to_owned(), Outcome::Done),
         1 => ("1 error".to_owned(), Outcome::Failed),
@@ -75,7 +75,7 @@ fn conclude(out: &mut impl Write, errors: usize) -> Result<Outcome> {
     Ok(outcome)
 }
 
-fn tell_dictionary(out: &mut impl Write, dictionary: &Dictionary) -> std::io::Result<()> {
+fn print_dictionary(out: &mut impl Write, dictionary: &Dictionary) -> std::io::Result<()> {
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
     let uncounted = dictionary.metrics.iter().filter_map(|metric| metric.counted().err());
     for reason in uncounted {
@@ -97,7 +97,7 @@ fn tell_dictionary(out: &mut impl Write, dictionary: &Dictionary) -> std::io::Re
     Ok(())
 }
 
-fn tell_survey(out: &mut impl Write, found: &Survey) -> std::io::Result<()> {
+fn print_survey(out: &mut impl Write, found: &Survey) -> std::io::Result<()> {
     let events: u64 = found.events.values().chain(found.unknown.values()).sum();
     writeln!(
         out,
@@ -111,17 +111,17 @@ fn tell_survey(out: &mut impl Write, found: &Survey) -> std::io::Result<()> {
         writeln!(out, "warning: {metric} matches no event in the data")?;
     }
     let unknown = found.unknown.iter().map(|(name, events)| (name.clone(), *events));
-    left_over(out, "not in the dictionary and not counted", unknown)?;
+    print_unused_events(out, "not in the dictionary and not counted", unknown)?;
     let unmapped = found.unmapped.iter().map(|((event, values), events)| {
         let values = found.dimensions.iter().zip(values).map(|(dimension, value)| {
             format!("{dimension}: {}", value.as_deref().unwrap_or("(none)"))
         });
         (format!("{event} {{{}}}", values.collect::<Vec<_>>().join(", ")), *events)
     });
-    left_over(out, "used by no metric and counted only in the total", unmapped)
+    print_unused_events(out, "used by no metric and counted only in the total", unmapped)
 }
 
-fn left_over(
+fn print_unused_events(
     out: &mut impl Write,
     what: &str,
     events: impl Iterator<Item = (String, u64)>,

@@ -1,4 +1,4 @@
-//! `headcount demo`: the main job on the real data set in this repository.
+//! `headcount demo`: a report on the real data set in this repository.
 
 use std::io::{BufWriter, Write, stdout};
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use engine::project::PROJECT_FILE;
 use engine::{Error, Result};
 
 use super::output::{format, to_file};
-use super::report::{ask, tell};
-use super::{Outcome, args, colours, output_error, say};
+use super::report::{answer_question, print_notes};
+use super::{Outcome, args, output_error, print_message, use_colors};
 use crate::report::{Format, Style, write};
 
 /// Months that the terminal shows; the HTML report has all of them.
@@ -23,7 +23,7 @@ pub(super) fn run(options: &args::Demo) -> Result<Outcome> {
     let root = project()?;
     let levels = [Level::Total, Level::Combined, Level::Section, Level::Stage];
     let question = Question { levels: levels.into(), ..Question::default() };
-    let mut answer = ask(&root, &question)?;
+    let mut answer = answer_question(&root, &question)?;
     let style = Style { title: TITLE.to_owned(), ..Style::default() };
     to_file(&options.output, |out| write(&answer.report, html, out, &style))?;
 
@@ -32,16 +32,16 @@ pub(super) fn run(options: &args::Demo) -> Result<Outcome> {
     let first = starts.iter().rev().nth(MONTHS - 1).copied();
     answer.report.rows.retain(|row| first.is_none_or(|first| row.period.start >= first));
     let mut out = BufWriter::new(stdout().lock());
-    let style = Style { color: colours(), ..style };
+    let style = Style { color: use_colors(), ..style };
     write(&answer.report, Format::Table, &mut out, &style)?;
     out.flush().map_err(output_error)?;
-    say(&format!(
+    print_message(&format!(
         "\nThe last {MONTHS} of {} months. The full report, with charts: {}",
         starts.len(),
         options.output.display()
     ));
-    say(&format!("The project: {} (try `headcount report` there)", root.display()));
-    Ok(tell(&answer))
+    print_message(&format!("The project: {} (try `headcount report` there)", root.display()));
+    Ok(print_notes(&answer))
 }
 
 /// The demo's project: in this checkout, or where the program was built.

@@ -1,4 +1,4 @@
-//! `headcount generate`: events with a known answer.
+//! `headcount generate`: synthetic events with known counts.
 
 use std::io::{Write, stdout};
 
@@ -6,7 +6,7 @@ use datasets::{Settings, generate};
 use engine::{Error, Result};
 
 use super::progress::Progress;
-use super::{Outcome, args, output_error, say};
+use super::{Outcome, args, output_error, print_message};
 
 pub(super) fn run(options: &args::Generate) -> Result<Outcome> {
     let mut settings = Settings::new(&options.output);
@@ -33,7 +33,7 @@ pub(super) fn run(options: &args::Generate) -> Result<Outcome> {
         let month = month.period_start.get(..7).unwrap_or(&month.period_start);
         writeln!(out, "{month:>8} {users:>12} {events:>14}").map_err(output_error)?;
     }
-    say(&format!(
+    print_message(&format!(
         "{} events in {} files, {:.1} MB: {}",
         summary.events,
         summary.files,

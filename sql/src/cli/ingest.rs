@@ -7,9 +7,9 @@ use engine::project::Project;
 use engine::rollup::{DEFAULT_MEMORY, IngestProgress, ingest};
 
 use super::progress::Progress;
-use super::{Outcome, args, say, tell_rejects};
+use super::{Outcome, args, print_message, print_rejects};
 
-/// Longest list of files; the rest is counted.
+/// Most files that are listed; the rest is counted.
 const MOST: usize = 10;
 
 pub(super) fn run(root: &Path, options: &args::Ingest) -> Result<Outcome> {
@@ -19,12 +19,12 @@ pub(super) fn run(root: &Path, options: &args::Ingest) -> Result<Outcome> {
         let progress = Progress::new("ingesting");
         let watch = IngestProgress {
             progress: &|done, total| progress.at(done, total),
-            waiting: &|| say("waiting for another process that is using the store"),
+            waiting: &|| print_message("waiting for another process that is using the store"),
         };
         ingest(&project, &options.files, memory, &watch)?
     };
     for note in &done.notes {
-        say(&format!("note: {note}"));
+        print_message(&format!("note: {note}"));
     }
     let known = done.known.iter().map(|(name, before)| match name == before {
         true => name.clone(),
@@ -45,19 +45,19 @@ pub(super) fn run(root: &Path, options: &args::Ingest) -> Result<Outcome> {
         0 => String::new(),
         people => format!(", {people} new user ids"),
     };
-    say(&format!(
+    print_message(&format!(
         "{} events of {} files{numbered}; the store is at version {}",
         total,
         done.added.len(),
         done.version
     ));
-    let outcome = tell_rejects(&done.rejects);
+    let outcome = print_rejects(&done.rejects);
     if done.changed.is_empty() {
         return Ok(outcome);
     }
     let count = done.changed.len();
     list("changed since they were ingested; none of them was ingested again", done.changed);
-    say(&format!(
+    print_message(&format!(
         "error: {count} files have changed; rename them if their events are new, or delete the \
          store and ingest again if they replace the earlier events"
     ));
@@ -68,11 +68,11 @@ fn list(what: &str, lines: Vec<String>) {
     if lines.is_empty() {
         return;
     }
-    say(&format!("{what}:"));
+    print_message(&format!("{what}:"));
     for line in lines.iter().take(MOST) {
-        say(&format!("  {line}"));
+        print_message(&format!("  {line}"));
     }
     if lines.len() > MOST {
-        say(&format!("  ... and {} more files", lines.len() - MOST));
+        print_message(&format!("  ... and {} more files", lines.len() - MOST));
     }
 }

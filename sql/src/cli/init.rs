@@ -1,4 +1,4 @@
-//! `headcount init`: a project that works as it stands.
+//! `headcount init`: creates a working starter project.
 
 use std::fs;
 use std::io::Write;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use engine::{Error, Result};
 
-use super::{Outcome, args, say};
+use super::{Outcome, args, print_message};
 
 /// Files of the starter project, by their place in it.
 const FILES: [(&str, &str); 5] = [
@@ -31,11 +31,11 @@ pub(super) fn run(options: &args::Init) -> Result<Outcome> {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).map_err(|cause| Error::io(parent, cause))?;
         }
-        // `create_new`: also a file that appeared just now is left alone.
+        // `create_new`, so that no existing file is overwritten.
         let mut file = fs::File::create_new(&path).map_err(|cause| Error::io(&path, cause))?;
         file.write_all(text.as_bytes()).map_err(|cause| Error::io(&path, cause))?;
     }
-    say(&format!(
+    print_message(&format!(
         "created {0}; next:\n  headcount check --project {0}\n  headcount report --project {0}",
         folder.display()
     ));

@@ -1,5 +1,5 @@
-//! The commands. Results go to stdout, everything else to stderr; the exit codes stand in one
-//! place, [`Outcome::code`].
+//! The commands. Results go to stdout, everything else to stderr; the exit codes are in
+//! [`Outcome::code`].
 
 mod args;
 mod bench;
@@ -33,9 +33,9 @@ use args::{Arguments, Command};
 enum Outcome {
     /// Everything was done.
     Done,
-    /// Done, but some input was rejected; how much and why stands on stderr.
+    /// Done, but some input was rejected, as listed on stderr.
     Rejected,
-    /// The command's own answer is no: `check` found errors.
+    /// The command found errors, such as `check`.
     Failed,
 }
 
@@ -59,10 +59,10 @@ pub fn main() -> ExitCode {
     engine::storage::use_variables(known);
     match run(arguments) {
         Ok(outcome) => ExitCode::from(outcome.code()),
-        // Whoever reads our output has seen enough: `headcount report | head`.
+        // The reader has closed the pipe, as in `headcount report | head`.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            say(&format!("error: {error}"));
+            print_message(&format!("error: {error}"));
             ExitCode::from(Outcome::Failed.code())
         }
     }
@@ -70,7 +70,7 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<Outcome> {
     if let Some(threads) = arguments.command.threads() {
-        // For what goes on beside the threads of a query, such as the writing of its rows.
+        // For work outside of a query's threads, such as writing its rows.
         let pool = ThreadPoolBuilder::new().num_threads(threads.get()).build_global();
         pool.map_err(|cause| Error::new(Kind::Io, format!("cannot start threads: {cause}")))?;
     }
@@ -105,35 +105,39 @@ fn root(named: Option<PathBuf>) -> Result<PathBuf> {
     }
 }
 
-/// Writes a line to stderr; it may have names and values from data in it. A closed stderr is ignored.
-fn say(line: &str) {
+/// Writes a line to stderr, with control characters escaped. Write errors are ignored.
+fn print_message(line: &str) {
     let _ = writeln!(stderr(), "{}", printable(line));
 }
 
-/// Tells of rejected rows by reason, and of sources that have no other rows.
-fn tell_rejects(rejects: &Rejects) -> Outcome {
-    let outcome = list_rejects(rejects);
+/// Prints rejected rows by reason, and sources with no accepted rows.
+fn print_rejects(rejects: &Rejects) -> Outcome {
+    let outcome = print_reject_reasons(rejects);
     for lost in rejects.fully_rejected() {
-        say(&format!("error: {lost}; {}", lost.reason.help()));
+        print_message(&format!("error: {lost}; {}", lost.reason.help()));
     }
     outcome
 }
 
-/// Tells of rejected rows by reason.
-fn list_rejects(rejects: &Rejects) -> Outcome {
+/// Prints rejected rows by reason.
+fn print_reject_reasons(rejects: &Rejects) -> Outcome {
     if rejects.total() == 0 {
         return Outcome::Done;
     }
     let rows = |rows: u64| if rows == 1 { "1 row".to_owned() } else { format!("{rows} rows") };
-    say(&format!("rejected {}, not counted:", rows(rejects.total())));
+    print_message(&format!("rejected {}, not counted:", rows(rejects.total())));
     for (source, reason, all) in rejects.iter() {
-        say(&format!("  {source}: {reason}: {}, the first in {}", rows(all.rows), all.first));
+        print_message(&format!(
+            "  {source}: {reason}: {}, the first in {}",
+            rows(all.rows),
+            all.first
+        ));
     }
     Outcome::Rejected
 }
 
-/// Whether to write colours: only to a terminal, and not against the user's wish.
-fn colours() -> bool {
+/// Whether to write colours: only to a terminal, and if `NO_COLOR` is not set.
+fn use_colors() -> bool {
     stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 

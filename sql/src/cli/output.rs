@@ -1,4 +1,4 @@
-//! Where a command writes its result, and in which format: what `-o` and `--format` mean.
+//! Destination and format of a command's result: the options `-o` and `--format`.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -11,8 +11,8 @@ use engine::{Error, Result};
 
 use super::args::Arguments;
 
-/// The format that was named, else that of the file's ending, else the default one. An ending that
-/// is not known ends the program as every wrong usage does, before any work is done.
+/// The named format, else that of the file's ending, else the default. An unknown ending is a usage
+/// error and exits the program.
 pub(super) fn format<F: Copy>(
     named: Option<F>,
     output: Option<&Path>,
@@ -21,7 +21,7 @@ pub(super) fn format<F: Copy>(
 ) -> F {
     match by_ending(named, output, endings) {
         Ok(format) => format.unwrap_or(default),
-        Err(told) => Arguments::command().error(ErrorKind::ValueValidation, told).exit(),
+        Err(message) => Arguments::command().error(ErrorKind::ValueValidation, message).exit(),
     }
 }
 
@@ -44,7 +44,7 @@ fn by_ending<F: Copy>(
     })
 }
 
-/// Refuses to write bytes that are not text to a terminal.
+/// Refuses to write binary output to a terminal.
 pub(super) fn refuse_terminal(is_binary: bool) -> Result<()> {
     if is_binary && stdout().is_terminal() {
         return Err(binary_to_terminal("use -o FILE"));
@@ -57,7 +57,7 @@ pub(super) fn binary_to_terminal(help: &'static str) -> Error {
     Error::input("refusing to write binary output to a terminal").with("help", help)
 }
 
-/// Writes a file whole or not at all: under another name first, then renamed. A pipe or a device is
+/// Writes a file atomically: to a temporary file that is then renamed. Pipes and devices are
 /// written directly.
 pub(super) fn to_file<T>(
     path: &Path,
@@ -82,7 +82,7 @@ pub(super) fn to_file<T>(
     match written {
         Ok(what) => std::fs::rename(&part, path).map(|()| what).map_err(failed),
         Err(error) => {
-            // The first error is the one to report; what is left behind is only a part.
+            // The first error is reported; a leftover temporary file is harmless.
             let _ = std::fs::remove_file(&part);
             Err(error)
         }
@@ -98,7 +98,7 @@ mod tests {
     const ENDINGS: [(&str, u8); 2] = [("csv", 1), ("md", 2)];
 
     #[test]
-    fn binary_output_is_refused_in_plain_words() {
+    fn the_error_for_binary_output_has_help() {
         assert_eq!(
             binary_to_terminal("use -o FILE").to_string(),
             "refusing to write binary output to a terminal; use -o FILE"

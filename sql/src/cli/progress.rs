@@ -1,4 +1,4 @@
-//! A progress bar on a terminal; silence in a pipe.
+//! A progress bar, shown on terminals only.
 
 use std::io::{IsTerminal, stderr};
 
@@ -6,14 +6,14 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// How many rows are done, of how many.
 const BAR: &str = "{msg} {wide_bar} {human_pos} of {human_len} rows, {eta} to go";
-/// How many rows are done, when nobody knows of how many.
+/// How many rows are done, if the total is unknown.
 const SPINNER: &str = "{spinner} {msg} {human_pos} rows, {elapsed}";
 
-/// Shows how many rows are done. Dropping it takes the bar away.
+/// Shows how many rows are done, until it is dropped.
 pub(super) struct Progress(ProgressBar);
 
 impl Progress {
-    /// A bar that says what is being done.
+    /// A bar with a message.
     pub(super) fn new(what: &'static str) -> Self {
         if !stderr().is_terminal() {
             return Self(ProgressBar::hidden());
@@ -23,19 +23,19 @@ impl Progress {
         Self(bar)
     }
 
-    /// Rows done so far, of all rows; 0 if nobody knows how many these are.
+    /// Sets the rows done so far, and their total (0 if unknown).
     pub(super) fn at(&self, done: u64, total: u64) {
-        self.of(total);
+        self.set_total(total);
         self.0.set_position(done);
     }
 
-    /// More rows done.
+    /// Adds rows that are done.
     pub(super) fn advance(&self, rows: u64, total: u64) {
-        self.of(total);
+        self.set_total(total);
         self.0.inc(rows);
     }
 
-    fn of(&self, total: u64) {
+    fn set_total(&self, total: u64) {
         if total > 0 && self.0.length() != Some(total) {
             self.0.set_length(total);
             self.0.set_style(style(BAR));
@@ -49,7 +49,7 @@ impl Drop for Progress {
     }
 }
 
-/// Both templates are constants; the default stands in for one that does not parse.
+/// The templates are constants; the default replaces one that does not parse.
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

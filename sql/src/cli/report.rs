@@ -1,4 +1,4 @@
-//! `headcount report`: asks the question and writes the answer.
+//! `headcount report`: computes a report and writes it.
 
 use std::io::{BufWriter, Write, stdout};
 use std::path::Path;
@@ -12,8 +12,8 @@ use engine::{Error, Kind, Result};
 
 use super::output::{format, refuse_terminal, to_file};
 use super::progress::Progress;
-use super::{Outcome, args, colours, output_error, say, tell_rejects};
-use crate::report::figures::figure;
+use super::{Outcome, args, output_error, print_message, print_rejects, use_colors};
+use crate::report::figures::format_number;
 use crate::report::{Format, Style, Writer};
 
 pub(super) fn run(root: &Path, options: &args::Report) -> Result<Outcome> {
@@ -23,32 +23,33 @@ pub(super) fn run(root: &Path, options: &args::Report) -> Result<Outcome> {
         refuse_terminal(format.is_binary())?;
     }
     let (question, use_store) = (options.question(), !options.no_store);
-    let watch = Watch::new(options.memory_limit);
+    let monitor = ReportMonitor::new(options.memory_limit);
     let report = |out: &mut dyn Write, style: &Style| {
-        let mut writer = Writer::new(format, out, style, &watch);
+        let mut writer = Writer::new(format, out, style, &monitor);
         let (project, dictionary) = load(root)?;
-        let answer = answer_into(&project, &dictionary, &question, &watch, use_store, &mut writer)?;
+        let answer =
+            answer_into(&project, &dictionary, &question, &monitor, use_store, &mut writer)?;
         writer.finish()?;
         Ok(answer)
     };
     let answer = match output {
         Some(path) => to_file(path, |out| report(out, &Style::default()))?,
         None => {
-            let style = Style { color: colours(), ..Style::default() };
+            let style = Style { color: use_colors(), ..Style::default() };
             let mut out = BufWriter::new(stdout().lock());
             let answer = report(&mut out, &style)?;
             out.flush().map_err(output_error)?;
             answer
         }
     };
-    drop(watch);
-    Ok(tell(&answer))
+    drop(monitor);
+    Ok(print_notes(&answer))
 }
 
 /// Answers a question about the project in a folder, from the store and new events.
-pub(super) fn ask(root: &Path, question: &Question) -> Result<Answer> {
+pub(super) fn answer_question(root: &Path, question: &Question) -> Result<Answer> {
     let (project, dictionary) = load(root)?;
-    answer(&project, &dictionary, question, &Watch::new(None))
+    answer(&project, &dictionary, question, &ReportMonitor::new(None))
 }
 
 fn load(root: &Path) -> Result<(Project, Dictionary)> {
@@ -57,20 +58,20 @@ fn load(root: &Path) -> Result<(Project, Dictionary)> {
     Ok((project, dictionary))
 }
 
-/// Shows how far a report is, and refuses memory above its limit.
-struct Watch {
+/// Shows the progress of a report, and enforces its memory limit.
+struct ReportMonitor {
     progress: Progress,
     limit: Option<usize>,
     taken: AtomicUsize,
 }
 
-impl Watch {
+impl ReportMonitor {
     fn new(limit: Option<usize>) -> Self {
         Self { progress: Progress::new("counting"), limit, taken: AtomicUsize::new(0) }
     }
 }
 
-impl ScanObserver for Watch {
+impl ScanObserver for ReportMonitor {
     fn progress(&self, done: u64, total: u64) -> Result<()> {
         self.progress.at(done, total);
         Ok(())
@@ -81,7 +82,7 @@ impl ScanObserver for Watch {
         match self.limit.filter(|limit| taken > *limit) {
             None => Ok(()),
             Some(limit) => {
-                let (taken, limit) = (figure(taken as u64), figure(limit as u64));
+                let (taken, limit) = (format_number(taken as u64), format_number(limit as u64));
                 let message = format!(
                     "the report needs more memory than its limit: {taken} bytes so far, of {limit}"
                 );
@@ -95,17 +96,17 @@ impl ScanObserver for Watch {
     }
 }
 
-/// Tells what a reader of the report should know besides.
-pub(super) fn tell(answer: &Answer) -> Outcome {
+/// Prints notes, unmapped events and rejected rows of an answer.
+pub(super) fn print_notes(answer: &Answer) -> Outcome {
     for note in &answer.notes {
-        say(&format!("note: {note}"));
+        print_message(&format!("note: {note}"));
     }
     if !answer.unmapped.is_empty() {
         let events: u64 = answer.unmapped.values().sum();
         let mut names: Vec<(&String, &u64)> = answer.unmapped.iter().collect();
         names.sort_by_key(|(name, events)| (std::cmp::Reverse(**events), *name));
         let first: Vec<&str> = names.iter().take(3).map(|(name, _)| name.as_str()).collect();
-        say(&format!(
+        print_message(&format!(
             "note: {events} events of {} names are not in the dictionary and were not counted \
              ({}{}); see `headcount check`",
             names.len(),
@@ -113,7 +114,7 @@ pub(super) fn tell(answer: &Answer) -> Outcome {
             if names.len() > 3 { ", ..." } else { "" },
         ));
     }
-    tell_rejects(&answer.summary.rejects)
+    print_rejects(&answer.summary.rejects)
 }
 
 /// Loads the dictionary; its errors end the command, its warnings are counted.
@@ -128,7 +129,7 @@ fn dictionary(project: &Project) -> Result<Dictionary> {
         .filter(|problem| problem.severity == engine::metric::Severity::Error)
         .collect();
     for problem in &errors {
-        say(&problem.to_string());
+        print_message(&problem.to_string());
     }
     Err(Error::new(Kind::Input, format!("the dictionary has {} errors", errors.len()))
         .with("help", "run `headcount check` to list them"))

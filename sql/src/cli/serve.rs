@@ -1,7 +1,7 @@
-//! `headcount serve`: the project for BI tools, columnar clients and browsers.
+//! `headcount serve`: the project over PostgreSQL's protocol, Arrow Flight SQL and HTTP.
 //!
-//! Connections have threads of their own, and so have queries: however busy these are, clients are
-//! accepted, cancelled and stopped in time.
+//! Connections and queries run on separate threads, so a busy server still accepts connections,
+//! cancels statements and stops in time.
 
 use std::fs::OpenOptions;
 use std::io::{BufRead, IsTerminal, Write, stderr, stdin};
@@ -15,12 +15,12 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::{Outcome, args, say};
-use crate::server::access::{Access, entry};
+use super::{Outcome, args, print_message};
+use crate::server::access::{Access, format_entry};
 use crate::server::depth::threads;
-use crate::server::{Protocol, Shared, Tls, flight, http, postgres};
+use crate::server::{Protocol, ServerContext, Tls, flight, http, postgres};
 
-/// Threads for connections: they only move bytes.
+/// Threads for connections, which do no work besides input and output.
 const CONNECTION_THREADS: usize = 2;
 
 pub(super) fn run(root: Option<PathBuf>, options: &args::Serve) -> Result<Outcome> {
@@ -46,19 +46,24 @@ pub(super) fn run(root: Option<PathBuf>, options: &args::Serve) -> Result<Outcom
     }
     log(options)?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let work = threads("query", options.threads.map_or(cores, usize::from))?;
-    let connections = threads("connection", CONNECTION_THREADS)?;
+    let query_runtime = threads("query", options.threads.map_or(cores, usize::from))?;
+    let connection_runtime = threads("connection", CONNECTION_THREADS)?;
     let session = options.options();
     let limits = options.limits();
-    let shared =
-        Shared::new(Some(Arc::new(project)), session, limits, access, work.handle().clone())?;
-    connections.block_on(serve(&shared, listeners, tls))?;
-    end(connections);
-    end(work);
+    let server = ServerContext::new(
+        Some(Arc::new(project)),
+        session,
+        limits,
+        access,
+        query_runtime.handle().clone(),
+    )?;
+    connection_runtime.block_on(serve(&server, listeners, tls))?;
+    shut_down(connection_runtime);
+    shut_down(query_runtime);
     Ok(Outcome::Done)
 }
 
-/// The addresses to listen on; PostgreSQL's own port on this machine if none is named.
+/// The addresses to listen on; 127.0.0.1:5432 for PostgreSQL if there are none.
 fn addresses(options: &args::Serve) -> Vec<(Protocol, SocketAddr)> {
     let named = [
         (Protocol::Postgres, options.postgres),
@@ -98,7 +103,7 @@ fn bind(protocol: Protocol, address: SocketAddr) -> Result<TcpListener> {
 }
 
 async fn serve(
-    shared: &Arc<Shared>,
+    server: &Arc<ServerContext>,
     listeners: Vec<(Protocol, TcpListener)>,
     tls: Option<Tls>,
 ) -> Result<()> {
@@ -107,14 +112,14 @@ async fn serve(
     for (protocol, listener) in listeners {
         let address = listener.local_addr().map_err(broken)?;
         let listener = tokio::net::TcpListener::from_std(listener).map_err(broken)?;
-        let (shared, tls) = (Arc::clone(shared), tls.clone());
+        let (server, tls) = (Arc::clone(server), tls.clone());
         let secure = if tls.is_some() { " (TLS)" } else { "" };
-        say(&format!("listening: {} on {address}{secure}", protocol.name()));
+        print_message(&format!("listening: {} on {address}{secure}", protocol.name()));
         servers.spawn(async move {
             match protocol {
-                Protocol::Postgres => postgres::serve(shared, listener, tls).await,
-                Protocol::Flight => flight::serve(shared, listener, tls).await,
-                Protocol::Http => http::serve(shared, listener, tls).await,
+                Protocol::Postgres => postgres::serve(server, listener, tls).await,
+                Protocol::Flight => flight::serve(server, listener, tls).await,
+                Protocol::Http => http::serve(server, listener, tls).await,
             }
         });
     }
@@ -125,8 +130,8 @@ async fn serve(
                 Err(Error::internal(format!("a server stopped unexpectedly: {cause}")))
             });
             if ended.is_err() {
-                // One that cannot go on takes the others with it: half a service hides a fault.
-                shared.stop();
+                // A failed server stops the others too, so that the failure is noticed.
+                server.stop();
                 result = ended;
             }
         }
@@ -135,19 +140,19 @@ async fn serve(
     tokio::pin!(all_ended);
     tokio::select! {
         ended = &mut all_ended => ended,
-        () = told_to_stop() => {
+        () = wait_for_stop_signal() => {
             tracing::info!("stopping: waiting for running statements");
-            shared.stop();
+            server.stop();
             tokio::select! {
                 ended = &mut all_ended => ended,
-                () = tokio::time::sleep(shared.limits.grace) => {
+                () = tokio::time::sleep(server.limits.grace) => {
                     tracing::warn!("stopping: cancelling running statements after the grace \
                          period");
-                    shared.kill();
+                    server.kill();
                     all_ended.await
                 }
-                () = told_to_stop() => {
-                    shared.kill();
+                () = wait_for_stop_signal() => {
+                    server.kill();
                     all_ended.await
                 }
             }
@@ -156,7 +161,7 @@ async fn serve(
 }
 
 /// Waits for Ctrl-C or SIGTERM.
-async fn told_to_stop() {
+async fn wait_for_stop_signal() {
     let terminated = async {
         #[cfg(unix)]
         if let Ok(mut signal) =
@@ -173,8 +178,8 @@ async fn told_to_stop() {
     }
 }
 
-/// What is still at work behind a cancelled statement is not waited for.
-fn end(runtime: Runtime) {
+/// Does not wait for work that a cancelled statement has left running.
+fn shut_down(runtime: Runtime) {
     runtime.shutdown_background();
 }
 
@@ -191,7 +196,7 @@ fn log(options: &args::Serve) -> Result<()> {
     Ok(())
 }
 
-/// Adds a line to the file of users, with the password from the terminal or from stdin.
+/// Adds a user to the users file, with the password from stdin.
 fn add_user(name: &str, users: Option<&Path>) -> Result<Outcome> {
     let path = users
         .ok_or_else(|| Error::input("no file of users").with("help", "name it with --users"))?;
@@ -201,12 +206,12 @@ fn add_user(name: &str, users: Option<&Path>) -> Result<Outcome> {
             .with("help", "delete its line to set a new password"));
     }
     if stdin().is_terminal() {
-        say(&format!("password for {name} (it is shown as you type):"));
+        print_message(&format!("password for {name} (it is shown as you type):"));
     }
     let mut password = String::new();
     let failed = |cause| Error::io(Path::new("standard input"), cause);
     stdin().lock().read_line(&mut password).map_err(failed)?;
-    let line = entry(name, password.trim_end_matches(['\n', '\r']))?;
+    let line = format_entry(name, password.trim_end_matches(['\n', '\r']))?;
     let failed = |cause| Error::io(path, cause);
     let mut options = OpenOptions::new();
     options.create(true).append(true);
@@ -214,6 +219,6 @@ fn add_user(name: &str, users: Option<&Path>) -> Result<Outcome> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path).map_err(failed)?;
     writeln!(file, "{line}").map_err(failed)?;
-    say(&format!("added {name} to {}", path.display()));
+    print_message(&format!("added {name} to {}", path.display()));
     Ok(Outcome::Done)
 }

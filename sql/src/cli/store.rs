@@ -1,4 +1,4 @@
-//! `headcount store`: what the store holds, whether it is sound, and how it gets smaller.
+//! `headcount store`: shows, verifies, compacts and exports the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufWriter, Write, stdout};
@@ -12,7 +12,7 @@ use engine::store::{DataReader, Fault, Lock, RowKeys, Store};
 use engine::{Error, Result};
 
 use super::progress::Progress;
-use super::{Outcome, args, output_error, say};
+use super::{Outcome, args, output_error, print_message};
 
 /// Longest list of faults; the rest is counted.
 const MOST: usize = 20;
@@ -29,7 +29,7 @@ pub(super) fn run(root: &Path, command: &args::Store) -> Result<Outcome> {
     };
     let _lock = match command {
         args::Store::Compact { .. } if project.store.may_exist() => {
-            let waiting = || say("waiting for another process that is using the store");
+            let waiting = || print_message("waiting for another process that is using the store");
             Some(Lock::take(&project.store, waiting)?)
         }
         _ => None,
@@ -73,11 +73,11 @@ fn info(store: &Store) -> Result<Outcome> {
         }
     }
     let mut out = BufWriter::new(stdout().lock());
-    tell(&mut out, store, &months).and_then(|()| out.flush()).map_err(output_error)?;
+    print_summary(&mut out, store, &months).and_then(|()| out.flush()).map_err(output_error)?;
     let unused = store.unused()?;
     if !unused.is_empty() {
         let bytes: u64 = unused.iter().map(|(_, item)| item.size).sum();
-        say(&format!(
+        print_message(&format!(
             "{} files ({bytes} bytes) belong to older versions or to interrupted ingests; \
              `headcount store compact --sweep` deletes them",
             unused.len()
@@ -86,7 +86,7 @@ fn info(store: &Store) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn tell(
+fn print_summary(
     out: &mut impl Write,
     store: &Store,
     months: &BTreeMap<(String, i32, u8), Month>,
@@ -163,21 +163,21 @@ fn compact(mut store: Store, sweep: bool) -> Result<Outcome> {
         store.compact(&|done, total| progress.at(done, total))?
     };
     match done {
-        true => say(&format!(
+        true => print_message(&format!(
             "compacted {before} bytes to {}; the store is at version {}",
             size(&store),
             store.version()
         )),
-        false => say("nothing to compact"),
+        false => print_message("nothing to compact"),
     }
     if sweep {
         let swept = store.vacuum(millis(SystemTime::now() - SAFE))?;
-        say(&format!(
+        print_message(&format!(
             "deleted {} files, {} bytes; older versions can no longer be read",
             swept.files, swept.bytes
         ));
         if swept.young > 0 {
-            say(&format!(
+            print_message(&format!(
                 "kept {} unneeded files: a running ingest may be using files younger than {} hours",
                 swept.young,
                 SAFE.as_secs() / 3600
@@ -194,6 +194,6 @@ fn millis(time: SystemTime) -> i64 {
 
 fn export(store: &Store, output: &Path) -> Result<Outcome> {
     let (files, bytes) = store.export(output)?;
-    say(&format!("{files} files, {bytes} bytes: {}", output.display()));
+    print_message(&format!("{files} files, {bytes} bytes: {}", output.display()));
     Ok(Outcome::Done)
 }

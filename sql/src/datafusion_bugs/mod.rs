@@ -1,7 +1,7 @@
 //! Workarounds for bugs of DataFusion 55 that give wrong rows, or an error for a statement that is
 //! right. Every session has all of them.
 //!
-//! Each file says what the bug is and where it is reported. It tests that a session is right, and
+//! Each file describes the bug and links its report. It tests that a session is right, and
 //! that plain DataFusion is still wrong: when that second test fails, delete the file.
 //!
 //! | file | plain DataFusion |
@@ -50,7 +50,7 @@ pub(crate) async fn plan(state: &SessionState, mut statement: Statement) -> Resu
     if unique == statement {
         return Err(refused);
     }
-    // The first error speaks of what was written.
+    // The first error refers to the statement as written.
     state.statement_to_plan(unique).await.map_err(|_| refused)
 }
 
@@ -70,7 +70,8 @@ fn visit(statement: &mut Statement, visitor: &mut dyn VisitorMut<Break = ()>) {
     }
 }
 
-/// Rules for a session. They come after every other rule that looks at filters, which these change.
+/// Rules for a session. They must run after all other rules that inspect filters, which these
+/// change.
 pub(crate) fn analyzer_rules() -> Vec<Arc<dyn AnalyzerRule + Send + Sync>> {
     vec![
         Arc::new(correlated::CorrelatedRule),

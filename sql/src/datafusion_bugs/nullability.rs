@@ -5,10 +5,10 @@
 //! ```
 //!
 //! The repeated part is computed once, as a column below the aggregate. `IS TRUE` is never NULL,
-//! which the logical plan knows; the physical expression `IS NOT DISTINCT FROM` says that it may be.
-//! Before it plans an aggregate, DataFusion compares the two schemas and ends with an internal error.
-//! The same happens to a repeated `CASE`. Nothing depends on the column being declared as never NULL,
-//! so the comparison is switched off.
+//! according to the logical plan; the physical expression `IS NOT DISTINCT FROM` is declared
+//! nullable. Before it plans an aggregate, DataFusion compares the two schemas and ends with an
+//! internal error. The same happens to a repeated `CASE`. Nothing depends on the column being
+//! declared as never NULL, so the comparison is switched off.
 //!
 //! <https://github.com/apache/datafusion/issues/24096>,
 //! <https://github.com/apache/datafusion/issues/25369>
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn truth_can_be_asked_for_several_times() {
+    async fn is_true_can_be_selected_several_times() {
         let session = session(&Options::default()).unwrap();
         session.sql(TABLE).await.unwrap();
         for (select, expected) in STATEMENTS {

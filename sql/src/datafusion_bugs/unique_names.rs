@@ -1,16 +1,17 @@
 //! Columns of one name, such as `SELECT 1, 1`, `SELECT count(*), count(*)` and `SELECT a, a::date`.
 //!
 //! DataFusion names a column after its expression, leaves casts out of the name, and refuses a list
-//! in which a name stands twice. It does so too where nobody sees the names: in
+//! in which a name occurs twice, also where names are invisible: in
 //! `GROUP BY a::int, a::bigint`, or in an aggregation for `count(DISTINCT id)` and
 //! `count(DISTINCT id::varchar)`.
 //!
-//! A statement that is refused, as it may be for such a name, is planned once more with these changes:
+//! A statement that is refused, as it may be for such a name, is planned once more with these
+//! changes:
 //!
 //! * In a SELECT list the second column called `a` is called `a:1`, the third `a:2`. So a file that
 //!   the result is written to has no two columns of one name.
-//! * A cast stands in `coalesce`, which with one argument is that argument, and is part of the name:
-//!   `coalesce(a::int)`. For the second type in the statement it stands there twice, and so on.
+//! * A cast is wrapped in `coalesce`, which with one argument is that argument, and is part of the name:
+//!   `coalesce(a::int)`. For the second type in the statement it is wrapped twice, and so on.
 //!
 //! Statements that can be planned as they are keep all their names, and the first error is told of
 //! those that cannot be planned either way.
@@ -100,7 +101,7 @@ impl VisitorMut for Names {
             let is_repeated = count(key) > 1;
             next.push(match item {
                 SelectItem::UnnamedExpr(expr) => {
-                    // A column stands in `*`, too.
+                    // A column is also part of `*`.
                     let column = column(&expr).map(named);
                     let in_wildcard = has_all && column.is_some();
                     if is_repeated || in_wildcard || self.renames(&expr) {
@@ -140,7 +141,7 @@ impl VisitorMut for Names {
 }
 
 impl Names {
-    /// Whether a cast in it will stand in `coalesce`.
+    /// Whether a cast in it will be wrapped in `coalesce`.
     fn renames(&self, expr: &Expr) -> bool {
         let mut casts = Casts::default();
         let _ = visit_mut(&mut expr.clone(), &mut casts);

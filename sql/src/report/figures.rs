@@ -1,16 +1,16 @@
-//! Periods, numbers and texts as people read them.
+//! Formats periods, numbers and texts for people.
 
 use std::cmp::Ordering;
 
 use engine::calendar::{Period, Window};
 
-/// Stands behind a period that is still going on, and behind every comparison with one.
+/// Marks incomplete periods and comparisons with them.
 pub(super) const INCOMPLETE: &str = " …";
 
 /// U+2212, as wide as the plus sign.
 const MINUS: char = '−';
 
-/// The shortest name of a period that its window leaves clear; `--from` reads it too.
+/// The shortest unambiguous name of a period of the window; `--from` accepts it too.
 pub(crate) fn period(window: Window, period: Period) -> String {
     let (year, month, _) = period.start.ymd();
     match window {
@@ -31,16 +31,16 @@ pub(crate) fn period(window: Window, period: Period) -> String {
 }
 
 /// `1,234,567`
-pub(crate) fn figure(number: u64) -> String {
+pub(crate) fn format_number(number: u64) -> String {
     let digits = number.to_string();
-    let mut figure = String::with_capacity(digits.len() * 4 / 3);
+    let mut format_number = String::with_capacity(digits.len() * 4 / 3);
     for (at, digit) in digits.chars().enumerate() {
         if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            figure.push(',');
+            format_number.push(',');
         }
-        figure.push(digit);
+        format_number.push(digit);
     }
-    figure
+    format_number
 }
 
 /// `+1,234`, `−56`, `0`
@@ -50,7 +50,7 @@ pub(super) fn difference(now: u64, before: u64) -> String {
         Ordering::Equal => "",
         Ordering::Less => "−",
     };
-    format!("{sign}{}", figure(now.abs_diff(before)))
+    format!("{sign}{}", format_number(now.abs_diff(before)))
 }
 
 /// Per cent with one decimal: `+4.2 %`, `−12.0 %`, `0.0 %`.
@@ -61,7 +61,7 @@ pub(super) fn change(pct: f64) -> String {
         _ if pct < 0.0 => MINUS.to_string(),
         _ => "+".to_owned(),
     };
-    format!("{sign}{}.{} %", figure(tenths / 10), tenths % 10)
+    format!("{sign}{}.{} %", format_number(tenths / 10), tenths % 10)
 }
 
 /// Adds the mark of an incomplete period.
@@ -69,7 +69,7 @@ pub(super) fn marked(text: String, complete: bool) -> String {
     if complete { text } else { text + INCOMPLETE }
 }
 
-/// A dimension's value; the row of all values and the empty text have words of their own.
+/// A dimension's value, with labels for all values and for an empty text.
 pub(super) fn value(by: Option<&str>) -> String {
     match by {
         None => "(all)".to_owned(),
@@ -78,7 +78,7 @@ pub(super) fn value(by: Option<&str>) -> String {
     }
 }
 
-/// Text on one line, without anything that would steer a terminal.
+/// Text on one line, without control characters.
 pub(super) fn plain(text: &str) -> String {
     text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -1,6 +1,6 @@
 //! JSON: an array of objects, one per line, so that both a parser and a line tool can read it.
 //!
-//! Every column stands in every object, null included. Dates are `"2026-01-31"`.
+//! Every object has every column, null included. Dates are `"2026-01-31"`.
 
 use arrow::error::ArrowError;
 use arrow::json::{Writer, WriterBuilder};
@@ -46,7 +46,7 @@ impl Body {
             return Ok(());
         }
         self.has_rows = true;
-        self.writer.write(batch).map_err(no_form)
+        self.writer.write(batch).map_err(unsupported_type)
     }
 
     /// Bytes that were written and not taken.
@@ -68,11 +68,11 @@ impl Body {
         if !self.has_rows {
             return Ok(b"[]\n".to_vec());
         }
-        self.writer.finish().map_err(no_form)?;
+        self.writer.finish().map_err(unsupported_type)?;
         Ok(self.writer.into_inner())
     }
 }
 
-fn no_form(cause: ArrowError) -> Error {
+fn unsupported_type(cause: ArrowError) -> Error {
     Error::new(Kind::Internal, "a column of the report has no JSON form").caused_by(cause)
 }

@@ -6,28 +6,28 @@ use engine::active::Report;
 
 use super::Style;
 use super::figures::plain;
-use super::reading::{Column, Reading};
+use super::view::{Column, ReportView};
 
 /// Characters that mean something to Markdown, HTML or the table.
 const SPECIAL: [char; 10] = ['\\', '|', '*', '_', '`', '~', '[', ']', '<', '>'];
 
 /// The report as Markdown text.
 pub(super) fn render(report: &Report, style: &Style) -> String {
-    let reading = Reading::new(report);
-    let mut text = format!("# {}\n\n", escape(&reading.title(style)));
-    for (label, fact) in reading.facts() {
+    let view = ReportView::new(report);
+    let mut text = format!("# {}\n\n", escape(&view.title(style)));
+    for (label, fact) in view.facts() {
         text.push_str(&format!("- {label}: {}\n", escape(&fact)));
     }
-    let columns = reading.columns();
+    let columns = view.columns();
     if !report.rows.is_empty() {
         text.push('\n');
-        text.push_str(&line(columns.iter().map(|column| escape(&reading.header(column)))));
+        text.push_str(&line(columns.iter().map(|column| escape(&view.header(column)))));
         text.push_str(&line(columns.iter().map(|column| rule(column).to_owned())));
-        for row in reading.tree() {
-            text.push_str(&line(columns.iter().map(|column| escape(&reading.cell(column, row)))));
+        for row in view.tree() {
+            text.push_str(&line(columns.iter().map(|column| escape(&view.cell(column, row)))));
         }
     }
-    for note in reading.notes() {
+    for note in view.notes() {
         text.push_str(&format!("\n{}\n", escape(&note)));
     }
     text

@@ -1,13 +1,14 @@
-//! Writes a report in every format that people and programs ask for.
+//! Writes reports in every format.
 //!
-//! Two roads, each with one source of truth:
+//! There are two representations:
 //!
 //! | for | goes through | formats |
 //! |---|---|---|
 //! | programs | [`record_batch`]: the columns of a report row, nothing rounded | CSV, TSV, JSON, Parquet |
-//! | people | `reading`: display names, thousands separators, the order of the tree | table, Markdown, HTML |
+//! | people | `view`: display names, thousands separators, the order of the tree | table, Markdown, HTML |
 //!
-//! No clock, no randomness and no terminal in here: the same report gives the same bytes.
+//! The output depends on the report only, not on clock, randomness or terminal: the same report
+//! gives the same bytes.
 
 mod columns;
 pub(crate) mod csv;
@@ -17,8 +18,8 @@ pub(crate) mod html;
 pub(crate) mod json;
 pub(crate) mod markdown;
 pub(crate) mod parquet;
-mod reading;
 mod table;
+mod view;
 mod writer;
 
 #[cfg(test)]
@@ -33,7 +34,7 @@ pub use columns::{record_batch, schema};
 pub use format::Format;
 pub use writer::Writer;
 
-/// What a report looks like where the format leaves room.
+/// Presentation options.
 #[derive(Clone, Debug, Default)]
 pub struct Style {
     /// Colours in the terminal table, as ANSI escape sequences.
@@ -49,12 +50,12 @@ pub struct Style {
 ///
 /// # Errors
 ///
-/// [`Kind::Io`](engine::Kind::Io) when `out` refuses; its source is the [`std::io::Error`], so that
-/// a closed pipe can be told from a full disk. [`Kind::Limit`](engine::Kind::Limit) when a number
-/// does not fit the column's type, or there are more rows than the format may have.
+/// [`Kind::Io`](engine::Kind::Io) when writing fails; its source is the [`std::io::Error`], so that
+/// callers can detect a closed pipe. [`Kind::Limit`](engine::Kind::Limit) when a number does not
+/// fit the column's type, or there are more rows than the format allows.
 pub fn write(report: &Report, format: Format, out: &mut dyn Write, style: &Style) -> Result<()> {
-    let nobody = |_: u64, _: u64| ();
-    let mut writer = Writer::new(format, out, style, &nobody);
+    let no_progress = |_: u64, _: u64| ();
+    let mut writer = Writer::new(format, out, style, &no_progress);
     writer.start(report)?;
     report.rows.iter().try_for_each(|row| writer.row(row.clone()))?;
     writer.finish()

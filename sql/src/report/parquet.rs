@@ -1,6 +1,6 @@
 //! A Parquet file with one row group, compressed with zstd.
 //!
-//! What a reader needs to trust the numbers stands in the file's key-value metadata under
+//! Time zone and range of the data are in the file's key-value metadata under
 //! `headcount.time_zone`, `headcount.first_day` and `headcount.last_day`.
 
 use arrow::datatypes::SchemaRef;
@@ -16,8 +16,8 @@ use parquet::file::properties::WriterProperties;
 /// The name of the writing program, without a version: an upgrade alone changes no bytes.
 const CREATED_BY: &str = "headcount";
 
-/// A report that is written batch by batch. Encoded columns are kept until the end, because the file
-/// has one row group.
+/// A report that is written batch by batch. Encoded columns are kept until the end, because the
+/// file has one row group.
 pub(super) struct File(ArrowWriter<Vec<u8>>);
 
 impl File {

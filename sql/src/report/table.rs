@@ -11,7 +11,7 @@ use comfy_table::{
 use engine::active::{Report, ReportRow};
 
 use super::Style;
-use super::reading::{Column, Reading, same_node};
+use super::view::{Column, ReportView, same_node};
 use crate::results::printable::width;
 
 const BOLD: &str = "\x1b[1m";
@@ -27,26 +27,26 @@ const PROSE_WIDTH: usize = 100;
 
 /// The report as text for a terminal `style.width` wide.
 pub(super) fn render(report: &Report, style: &Style) -> String {
-    let reading = Reading::new(report);
-    let title = reading.title(style);
+    let view = ReportView::new(report);
+    let title = view.title(style);
     let mut text =
         if style.color { format!("{BOLD}{title}{RESET}\n") } else { format!("{title}\n") };
-    let facts = reading.facts();
+    let facts = view.facts();
     let facts = facts.iter().map(|(label, fact)| format!("{label} {fact}"));
     text.push_str(&wrapped(facts, " · ", style));
     if !report.rows.is_empty() {
         text.push('\n');
-        text.push_str(&table(&reading, style));
+        text.push_str(&table(&view, style));
     }
-    for note in reading.notes() {
+    for note in view.notes() {
         text.push('\n');
         text.push_str(&wrapped(note.split(' ').map(str::to_owned), " ", style));
     }
     text
 }
 
-fn table(reading: &Reading<'_>, style: &Style) -> String {
-    let columns = reading.columns();
+fn table(view: &ReportView<'_>, style: &Style) -> String {
+    let columns = view.columns();
     let mut table = Table::new();
     table.load_preset(NOTHING);
     table.set_style(TableComponent::HeaderLines, '─');
@@ -65,17 +65,17 @@ fn table(reading: &Reading<'_>, style: &Style) -> String {
         }
     }
     table.set_header(columns.iter().map(|column| {
-        let cell = Cell::new(reading.header(column)).set_alignment(alignment(column));
+        let cell = Cell::new(view.header(column)).set_alignment(alignment(column));
         if style.color { cell.add_attribute(Attribute::Bold) } else { cell }
     }));
 
     let mut before: Option<&ReportRow> = None;
-    for row in reading.tree() {
+    for row in view.tree() {
         if before.is_some_and(|before| before.period != row.period) {
             table.add_row(vec![Cell::new(""); columns.len()]);
             before = None;
         }
-        table.add_row(columns.iter().map(|column| cell(reading, column, row, before, style)));
+        table.add_row(columns.iter().map(|column| cell(view, column, row, before, style)));
         before = Some(row);
     }
     for (at, column) in columns.iter().enumerate() {
@@ -93,9 +93,9 @@ fn table(reading: &Reading<'_>, style: &Style) -> String {
     text
 }
 
-/// One cell; what the row before says too is left out.
+/// One cell; empty if it repeats the row before.
 fn cell(
-    reading: &Reading<'_>,
+    view: &ReportView<'_>,
     column: &Column,
     row: &ReportRow,
     before: Option<&ReportRow>,
@@ -107,9 +107,9 @@ fn cell(
         Column::Name => same_node(before, row),
         _ => false,
     });
-    let mut text = if repeated { String::new() } else { reading.cell(column, row) };
+    let mut text = if repeated { String::new() } else { view.cell(column, row) };
     if *column == Column::Name && !repeated {
-        text.insert_str(0, &"  ".repeat(reading.depth(row)));
+        text.insert_str(0, &"  ".repeat(view.depth(row)));
     }
     let cell = Cell::new(text).set_alignment(alignment(column));
     if !style.color {

@@ -12,7 +12,7 @@ use engine::Kind;
 use engine::active::{Basis, Count, Level, Method, Report, ReportRow};
 use engine::calendar::{Day, Period, Window};
 
-use super::figures::{change, difference, figure, period};
+use super::figures::{change, difference, format_number, period};
 use super::{Format, Style, csv, json, parquet, record_batch, schema, write};
 use crate::results::printable::width;
 
@@ -148,7 +148,7 @@ fn shapes() -> Vec<(&'static str, Report)> {
 }
 
 #[test]
-fn csv_tells_null_from_empty() {
+fn csv_distinguishes_null_and_empty() {
     let expected = r#"window,period_start,period_end,complete,level,section,stage,group,metric,plan,method,basis,count,users,users_low,users_high,previous_users,change_pct
 month,2026-01-01,2026-01-31,true,total,,,,,,union,recorded,exact,1500000,1500000,1500000,1600000,-6.25
 month,2026-01-01,2026-01-31,true,combined,,,,,,sum,recorded,exact,1734567,1734567,1734567,,
@@ -278,7 +278,7 @@ fn the_page_shows_every_number_and_fetches_nothing() {
     for (shape, report) in shapes() {
         let page = text(&report, Format::Html);
         for row in &report.rows {
-            let users = figure(row.users);
+            let users = format_number(row.users);
             assert!(page.contains(&format!(">{users}<")), "{shape}: {users}");
         }
         let rows =
@@ -336,7 +336,7 @@ fn the_same_report_gives_the_same_bytes() {
 
 /// Writing in batches changes no byte.
 #[test]
-fn batches_are_not_seen() {
+fn batches_do_not_affect_the_output() {
     let mut long = report();
     let rows = long.rows.clone();
     let numbered = rows.iter().cycle().zip(0..30_000).map(|(row, at)| {
@@ -365,7 +365,7 @@ fn batches_are_not_seen() {
 }
 
 #[test]
-fn what_cannot_be_read_is_refused() {
+fn reports_that_are_too_long_are_refused() {
     let mut long = report();
     let row = long.rows[0].clone();
     long.rows = vec![row; 50_001];
@@ -394,7 +394,7 @@ fn what_cannot_be_read_is_refused() {
 }
 
 #[test]
-fn a_closed_pipe_can_be_told() {
+fn a_closed_pipe_can_be_detected() {
     struct Closed;
     impl io::Write for Closed {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
@@ -470,9 +470,9 @@ fn wide_names_are_aligned_in_the_table() {
 }
 
 #[test]
-fn figures_are_for_reading() {
-    assert_eq!([0, 999, 1_000, 1_234_567].map(figure), ["0", "999", "1,000", "1,234,567"]);
-    assert_eq!(figure(u64::MAX), "18,446,744,073,709,551,615");
+fn numbers_are_formatted() {
+    assert_eq!([0, 999, 1_000, 1_234_567].map(format_number), ["0", "999", "1,000", "1,234,567"]);
+    assert_eq!(format_number(u64::MAX), "18,446,744,073,709,551,615");
     assert_eq!(
         [4.24, -12.0, 0.04, -0.04, 1_234.56, 100.0].map(change),
         ["+4.2 %", "−12.0 %", "0.0 %", "0.0 %", "+1,234.6 %", "+100.0 %"]
@@ -484,7 +484,7 @@ fn figures_are_for_reading() {
 }
 
 #[test]
-fn periods_are_named_as_they_are_asked_for() {
+fn periods_are_named_as_in_arguments() {
     let check = |window: Window, at: &str, expected: &str| {
         assert_eq!(period(window, window.at(day(at))), expected);
     };

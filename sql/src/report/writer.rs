@@ -1,8 +1,7 @@
-//! Writes the rows of a report as they come.
+//! Writes the rows of a report as they are produced.
 //!
-//! The formats for programs are written in batches of rows, in little memory. Those for people show
-//! columns and names by what is in all of the rows, so these are kept, up to a limit for each
-//! format.
+//! The formats for programs are written batch by batch. Those for people choose columns and names
+//! based on all rows, so the rows are buffered, up to a limit for each format.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,7 +17,7 @@ use super::{Format, Style, html, markdown, parquet, table};
 use crate::report::json;
 use crate::results::Delimited;
 
-/// Rows that are written together.
+/// Rows per batch.
 const BATCH: usize = 8192;
 
 /// As [`BATCH`], for Parquet: where batches end decides where pages end, so a report of up to so
@@ -30,19 +29,20 @@ pub struct Writer<'a> {
     format: Format,
     style: &'a Style,
     out: &'a mut dyn Write,
-    /// What is known before the rows; empty until then.
+    /// The report without its rows; empty until `begin`.
     report: Option<Report>,
     rows: CollectedRows<'a>,
-    form: Form,
+    form: WriterState,
 }
 
-/// What a format has to remember between batches.
-enum Form {
+/// The state of a format between batches.
+enum WriterState {
     Delimited(Delimited),
     Json(json::Body),
     Parquet(Option<Box<parquet::File>>),
-    /// A format for people: rows are kept. The series so far, if their number has a limit.
-    Reading(BTreeSet<Series>),
+    /// A format for people, which buffers the rows; with the series so far, if their number is
+    /// limited.
+    ReportView(BTreeSet<Series>),
 }
 
 /// The node of the tree and the values of the dimensions that a row is about.
@@ -55,7 +55,7 @@ impl fmt::Debug for Writer<'_> {
 }
 
 impl<'a> Writer<'a> {
-    /// Writes to `out`; `observer` is told of the memory that kept rows take.
+    /// Writes to `out`; `observer` accounts for the memory of buffered rows.
     pub fn new(
         format: Format,
         out: &'a mut dyn Write,
@@ -63,17 +63,19 @@ impl<'a> Writer<'a> {
         observer: &'a dyn ScanObserver,
     ) -> Self {
         let form = match format {
-            Format::Csv => Form::Delimited(Delimited::new(',')),
-            Format::Tsv => Form::Delimited(Delimited::new('\t')),
-            Format::Json => Form::Json(json::Body::default()),
-            Format::Parquet => Form::Parquet(None),
-            Format::Table | Format::Markdown | Format::Html => Form::Reading(BTreeSet::new()),
+            Format::Csv => WriterState::Delimited(Delimited::new(',')),
+            Format::Tsv => WriterState::Delimited(Delimited::new('\t')),
+            Format::Json => WriterState::Json(json::Body::default()),
+            Format::Parquet => WriterState::Parquet(None),
+            Format::Table | Format::Markdown | Format::Html => {
+                WriterState::ReportView(BTreeSet::new())
+            }
         };
         let rows = CollectedRows::new(observer);
         Self { format, style, out, report: None, rows, form }
     }
 
-    /// Writes what is left and ends the report.
+    /// Writes the remaining rows and ends the report.
     ///
     /// # Errors
     /// As [`write`](super::write).
@@ -83,10 +85,12 @@ impl<'a> Writer<'a> {
             return Err(Error::internal("a report ended before it started"));
         };
         let rest = match self.form {
-            Form::Delimited(_) => Vec::new(),
-            Form::Json(body) => body.finish()?,
-            Form::Parquet(file) => file.map_or_else(|| Ok(Vec::new()), |file| file.finish())?,
-            Form::Reading(_) => {
+            WriterState::Delimited(_) => Vec::new(),
+            WriterState::Json(body) => body.finish()?,
+            WriterState::Parquet(file) => {
+                file.map_or_else(|| Ok(Vec::new()), |file| file.finish())?
+            }
+            WriterState::ReportView(_) => {
                 report.rows = std::mem::take(&mut self.rows.rows);
                 match self.format {
                     Format::Markdown => markdown::render(&report, self.style).into_bytes(),
@@ -99,10 +103,10 @@ impl<'a> Writer<'a> {
         self.out.flush().map_err(refused)
     }
 
-    /// Writes the rows that wait, unless the format keeps them.
+    /// Writes the pending rows, unless the format buffers all of them.
     fn flush(&mut self) -> Result<()> {
         let Some(report) = &mut self.report else { return Ok(()) };
-        if matches!(self.form, Form::Reading(_)) || self.rows.rows.is_empty() {
+        if matches!(self.form, WriterState::ReportView(_)) || self.rows.rows.is_empty() {
             return Ok(());
         }
         report.rows = std::mem::take(&mut self.rows.rows);
@@ -111,7 +115,7 @@ impl<'a> Writer<'a> {
         self.rows.rows = std::mem::take(&mut report.rows);
         let batch = batch?;
         match &mut self.form {
-            Form::Delimited(delimited) => {
+            WriterState::Delimited(delimited) => {
                 let mut text = String::new();
                 delimited.rows(&batch, &mut text).map_err(|cause| {
                     Error::new(Kind::Internal, "a column of the report has no text form")
@@ -119,12 +123,12 @@ impl<'a> Writer<'a> {
                 })?;
                 put(self.out, text.as_bytes())
             }
-            Form::Json(body) => {
+            WriterState::Json(body) => {
                 body.write(&batch)?;
                 put(self.out, &body.take())
             }
-            Form::Parquet(Some(file)) => file.write(&batch),
-            Form::Parquet(None) | Form::Reading(_) => Ok(()),
+            WriterState::Parquet(Some(file)) => file.write(&batch),
+            WriterState::Parquet(None) | WriterState::ReportView(_) => Ok(()),
         }
     }
 }
@@ -133,20 +137,22 @@ impl RowSink for Writer<'_> {
     fn start(&mut self, report: &Report) -> Result<()> {
         let columns: SchemaRef = schema(&report.by);
         match &mut self.form {
-            Form::Delimited(delimited) => {
+            WriterState::Delimited(delimited) => {
                 let mut head = String::new();
                 delimited.head(&columns, &mut head);
                 put(self.out, head.as_bytes())?;
             }
-            Form::Parquet(file) => *file = Some(Box::new(parquet::File::new(&columns, report)?)),
-            Form::Json(_) | Form::Reading(_) => {}
+            WriterState::Parquet(file) => {
+                *file = Some(Box::new(parquet::File::new(&columns, report)?))
+            }
+            WriterState::Json(_) | WriterState::ReportView(_) => {}
         }
         self.report = Some(report.without_rows());
         Ok(())
     }
 
     fn row(&mut self, row: ReportRow) -> Result<()> {
-        if let Form::Reading(series) = &mut self.form {
+        if let WriterState::ReportView(series) = &mut self.form {
             if self.format.most_series().is_some() {
                 let node = [&row.section, &row.stage, &row.group, &row.metric].map(Option::clone);
                 series.insert((row.level, node, row.by.clone()));
@@ -168,9 +174,9 @@ impl RowSink for Writer<'_> {
     }
 }
 
-/// Refuses a report that no one could read in this format.
+/// The error for a report that is too long for a format.
 fn too_long(format: Format, most: usize, what: &str) -> Error {
-    let most = super::figures::figure(most as u64);
+    let most = super::figures::format_number(most as u64);
     Error::limit(format!("the report has more than {most} {what}, the limit of format {format}"))
         .with(
             "help",

@@ -1,7 +1,7 @@
 //! JSON: an array of objects, one per line, so that both a parser and a line tool can read it; or
 //! the objects alone.
 //!
-//! Every column stands in every object, null included. Dates are `"2026-01-31"`.
+//! Every object has every column, null included. Dates are `"2026-01-31"`.
 
 use std::io::Write;
 

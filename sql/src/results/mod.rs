@@ -1,8 +1,8 @@
-//! Writes the result of a query in every format that people and programs ask for, batch by batch:
-//! a result of any size goes through in little memory.
+//! Writes query results in every format, batch by batch, so that results of any size need little
+//! memory.
 //!
-//! Nothing is rounded and no row is left out. Only the table shortens what is wider than the
-//! terminal, and says so.
+//! Numbers are not rounded and no rows are omitted. Only the table shortens values that are wider
+//! than the terminal, with a note.
 
 mod delimited;
 mod format;
@@ -32,9 +32,9 @@ pub(crate) use delimited::Delimited;
 pub type Out<'a> = &'a mut (dyn Write + Send);
 
 /// Writes one result.
-pub struct Writer<'a>(Form<'a>);
+pub struct Writer<'a>(WriterState<'a>);
 
-enum Form<'a> {
+enum WriterState<'a> {
     Table(table::Table, Out<'a>),
     Delimited(Delimited, Out<'a>),
     Json(json::Array<'a>),
@@ -48,7 +48,7 @@ impl<'a> Writer<'a> {
     /// cuts nothing.
     ///
     /// # Errors
-    /// When `out` refuses, or the format has no form for a column's type.
+    /// When writing fails, or the format does not support a column's type.
     pub fn new(
         format: Format,
         schema: &SchemaRef,
@@ -56,19 +56,19 @@ impl<'a> Writer<'a> {
         out: Out<'a>,
     ) -> Result<Self> {
         Ok(Self(match format {
-            Format::Table => Form::Table(table::Table::new(schema, width), out),
+            Format::Table => WriterState::Table(table::Table::new(schema, width), out),
             Format::Csv | Format::Tsv => {
                 let delimited = Delimited::new(if format == Format::Csv { ',' } else { '\t' });
                 let mut head = String::new();
                 delimited.head(schema, &mut head);
                 put(out, &head)?;
-                Form::Delimited(delimited, out)
+                WriterState::Delimited(delimited, out)
             }
-            Format::Json => Form::Json(json::array(out)),
-            Format::Ndjson => Form::Ndjson(json::lines(out)),
+            Format::Json => WriterState::Json(json::array(out)),
+            Format::Ndjson => WriterState::Ndjson(json::lines(out)),
             Format::Markdown => {
                 put(out, &markdown::head(schema))?;
-                Form::Markdown(out)
+                WriterState::Markdown(out)
             }
             Format::Parquet => {
                 let properties = WriterProperties::builder()
@@ -76,7 +76,7 @@ impl<'a> Writer<'a> {
                     .set_compression(Compression::ZSTD(ZstdLevel::default()))
                     .build();
                 let writer = ArrowWriter::try_new(out, SchemaRef::clone(schema), Some(properties));
-                Form::Parquet(Box::new(writer.map_err(parquet_error)?))
+                WriterState::Parquet(Box::new(writer.map_err(parquet_error)?))
             }
         }))
     }
@@ -87,8 +87,8 @@ impl<'a> Writer<'a> {
     /// As [`new`](Self::new).
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         match &mut self.0 {
-            Form::Table(table, out) => put(out, &table.rows(cells(batch, NULL)?)),
-            Form::Delimited(delimited, out) => {
+            WriterState::Table(table, out) => put(out, &table.rows(cells(batch, NULL)?)),
+            WriterState::Delimited(delimited, out) => {
                 let starts: Vec<usize> = (0..batch.num_rows()).step_by(AT_ONCE).collect();
                 let texts: Result<Vec<String>, ArrowError> = starts
                     .into_par_iter()
@@ -99,40 +99,40 @@ impl<'a> Writer<'a> {
                         Ok(text)
                     })
                     .collect();
-                texts.map_err(no_form)?.iter().try_for_each(|text| put(out, text))
+                texts.map_err(unsupported_type)?.iter().try_for_each(|text| put(out, text))
             }
-            Form::Json(writer) => writer.write(batch).map_err(no_form),
-            Form::Ndjson(writer) => writer.write(batch).map_err(no_form),
-            Form::Markdown(out) => put(out, &markdown::rows(&cells(batch, NULL)?)),
-            Form::Parquet(writer) => writer.write(batch).map_err(parquet_error),
+            WriterState::Json(writer) => writer.write(batch).map_err(unsupported_type),
+            WriterState::Ndjson(writer) => writer.write(batch).map_err(unsupported_type),
+            WriterState::Markdown(out) => put(out, &markdown::rows(&cells(batch, NULL)?)),
+            WriterState::Parquet(writer) => writer.write(batch).map_err(parquet_error),
         }
     }
 
-    /// Ends the result, and says what a reader should know of its form: what was cut.
+    /// Ends the result, and returns a note if something was cut.
     ///
     /// # Errors
     /// As [`new`](Self::new).
     pub fn finish(self) -> Result<Option<String>> {
         match self.0 {
-            Form::Table(mut table, out) => {
+            WriterState::Table(mut table, out) => {
                 put(out, &table.end())?;
                 return Ok(table.note());
             }
-            Form::Json(mut writer) => writer.finish().map_err(no_form)?,
-            Form::Ndjson(mut writer) => writer.finish().map_err(no_form)?,
-            Form::Parquet(writer) => {
+            WriterState::Json(mut writer) => writer.finish().map_err(unsupported_type)?,
+            WriterState::Ndjson(mut writer) => writer.finish().map_err(unsupported_type)?,
+            WriterState::Parquet(writer) => {
                 writer.close().map_err(parquet_error)?;
             }
-            Form::Delimited(..) | Form::Markdown(_) => {}
+            WriterState::Delimited(..) | WriterState::Markdown(_) => {}
         }
         Ok(None)
     }
 }
 
-/// Rows that a thread makes separated values of at once.
+/// Rows that a thread formats at once.
 const AT_ONCE: usize = 1024;
 
-/// How a missing value stands in the formats for people.
+/// NULL in the formats for people.
 const NULL: &str = "NULL";
 
 /// The values of a batch as texts, row by row.
@@ -143,16 +143,16 @@ fn cells(batch: &RecordBatch, null: &str) -> Result<Vec<Vec<String>>> {
         .iter()
         .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
         .collect::<Result<Vec<_>, _>>()
-        .map_err(no_form)?;
+        .map_err(unsupported_type)?;
     (0..batch.num_rows())
         .map(|row| {
             let cells = formatters.iter().map(|column| column.value(row).try_to_string());
-            cells.collect::<Result<Vec<_>, _>>().map_err(no_form)
+            cells.collect::<Result<Vec<_>, _>>().map_err(unsupported_type)
         })
         .collect()
 }
 
-/// Which columns hold numbers, and so stand to the right.
+/// Which columns are numeric, and so right-aligned.
 fn numbers(schema: &Schema) -> Vec<bool> {
     let number = |data_type: &DataType| data_type.is_numeric();
     schema.fields().iter().map(|field| number(field.data_type())).collect()
@@ -166,8 +166,8 @@ fn refused(cause: io::Error) -> Error {
     Error::new(Kind::Io, format!("cannot write the result: {cause}")).caused_by(cause)
 }
 
-/// Arrow wraps what the output says into its own error; a closed pipe must be told from the rest.
-fn no_form(cause: ArrowError) -> Error {
+/// Unwraps Arrow's error, so that callers can detect a closed pipe.
+fn unsupported_type(cause: ArrowError) -> Error {
     match cause {
         ArrowError::IoError(_, cause) => refused(cause),
         cause => Error::input(format!("cannot write the result in this format: {cause}"))

@@ -1,9 +1,8 @@
 //! The table for the terminal.
 //!
-//! The first rows decide how wide the columns are; the others follow as they come. On a terminal
-//! nothing is wider than it. What does not fit is left out with a note: first the columns with the
-//! same value in all rows, then the ends of long values, then columns from the end. In a file or a
-//! pipe nothing is left out.
+//! The first rows determine the widths of the columns. On a terminal the table fits its width; what
+//! does not fit is omitted with a note: first columns with the same value in all rows, then the
+//! ends of long values, then the last columns. In a file or a pipe nothing is omitted.
 
 use std::borrow::Cow;
 use std::iter::repeat_n;
@@ -13,13 +12,13 @@ use arrow::datatypes::Schema;
 use super::numbers;
 use super::printable::{printable, printable_line, shortened, width};
 
-/// Rows that are looked at before the first is written.
+/// Rows that are buffered to determine the layout.
 const FIRST_ROWS: usize = 10_000;
 
-/// Stands between two columns.
+/// Separates two columns.
 const GAP: &str = "  ";
 
-/// Texts are not cut below this width: then rather one column less.
+/// Texts are not cut below this width; a column is omitted instead.
 const NARROWEST: usize = 8;
 
 /// Columns are not padded beyond this width: the rows with longer values are out of line, instead
@@ -51,7 +50,7 @@ impl Table {
     pub(super) fn new(schema: &Schema, room: Option<usize>) -> Self {
         let names: Vec<String> =
             schema.fields().iter().map(|f| printable_line(f.name()).into_owned()).collect();
-        // A plan is a tree of long lines: cut ones would say nothing.
+        // The long lines of a plan are not cut.
         let plan = names == ["plan_type", "plan"];
         let fixed = |field: &arrow::datatypes::FieldRef| {
             let data_type = field.data_type();
@@ -70,7 +69,7 @@ impl Table {
         }
     }
 
-    /// Takes rows and returns what can be written already.
+    /// Adds rows and returns the lines that can be written.
     pub(super) fn rows(&mut self, mut rows: Vec<Vec<String>>) -> String {
         for cell in rows.iter_mut().flatten() {
             *cell = printable(cell.trim_end_matches('\n')).into_owned();
@@ -84,12 +83,12 @@ impl Table {
         text
     }
 
-    /// What is left to be written.
+    /// The remaining lines.
     pub(super) fn end(&mut self) -> String {
         if self.shown.is_none() { self.begin(true) } else { String::new() }
     }
 
-    /// Says what is not shown.
+    /// A note about what is not shown.
     pub(super) fn note(&self) -> Option<String> {
         let mut parts = Vec::new();
         if !self.same.is_empty() {
@@ -108,7 +107,8 @@ impl Table {
         Some(format!("{}; {everything}", parts.join("; ")))
     }
 
-    /// Decides what is shown, and writes the header and the waiting rows, which may be `all`.
+    /// Determines the layout, and formats the header and the buffered rows; `all` if they are all
+    /// rows.
     fn begin(&mut self, all: bool) -> String {
         let rows = std::mem::take(&mut self.waiting);
         let mut widest = vec![0; self.names.len()];

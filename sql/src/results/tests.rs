@@ -48,7 +48,7 @@ fn check(format: Format, expected: &str) {
 }
 
 #[test]
-fn every_format_has_its_form() {
+fn formats_are_as_expected() {
     check(
         Format::Csv,
         "name,note,users,share\nAda,\"a,b\",1,0.5\n\"\",\"say \"\"hi\"\"\",1000,12.0\n,\"two\nlines\",,-1.25\n",
@@ -102,7 +102,7 @@ fn rows_keep_their_order() {
 }
 
 #[test]
-fn nothing_is_a_result_too() {
+fn empty_results_are_written() {
     let none = people().slice(0, 0);
     for (format, expected) in [
         (Format::Csv, "name,note,users,share\n"),
@@ -150,7 +150,7 @@ fn a_terminal_is_never_too_narrow() {
 
 /// Columns of one value are left out first, with a note; numbers and dates are never cut.
 #[test]
-fn columns_of_one_value_give_way_first() {
+fn columns_with_one_value_are_omitted_first() {
     let texts = |values: Vec<&str>| -> ArrayRef { Arc::new(StringArray::from(values)) };
     let rows = batch(&[
         ("window", texts(vec!["month", "month"])),
@@ -174,7 +174,7 @@ a_long_name…  stage            users
 }
 
 #[test]
-fn later_rows_go_through_as_they_come() {
+fn later_rows_are_written_at_once() {
     let column = Int64Array::from_iter_values(0..15_000);
     let long = batch(&[("n", Arc::new(column))]);
     let (text, note) =
@@ -223,7 +223,7 @@ plain    4
 
 /// A value of any length is whole in a pipe, and does not widen all other rows to its own width.
 #[test]
-fn long_and_binary_values_are_whole_in_a_pipe() {
+fn long_and_binary_values_are_not_cut_in_a_pipe() {
     let long = "x".repeat(70_000);
     let bytes = vec![0xab; 40_000];
     let rows = batch(&[

@@ -1,8 +1,8 @@
-//! Who may come in: names and passwords, as salted hashes in a file.
+//! User names and passwords, as salted hashes in a file.
 //!
-//! A line of the file is one user, as [`entry`] makes it: `name:iterations:salt:hash`, salt and
-//! hash in hexadecimal. The hash is the salted password of SCRAM-SHA-256 (RFC 5802, `Hi`), which
-//! both PostgreSQL's handshake and a password in the clear can be checked against.
+//! A line of the file is one user, as [`format_entry`] writes it: `name:iterations:salt:hash`, salt
+//! and hash in hexadecimal. The hash is the salted password of SCRAM-SHA-256 (RFC 5802, `Hi`),
+//! which can verify both PostgreSQL's SCRAM handshake and a plain password.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,28 +11,28 @@ use std::path::Path;
 use engine::{Error, Result};
 use pgwire::api::auth::sasl::scram::gen_salted_password;
 
-/// Rounds of hashing, for all users: the handshake has one number.
+/// Hash iterations, the same for all users, because the handshake announces one number.
 pub const ITERATIONS: usize = 10_000;
 /// Bytes of salt.
-const SALT: usize = 16;
+const SALT_LENGTH: usize = 16;
 
-/// A password as it is kept.
+/// A salted password hash.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret {
-    /// What was put to the password before it was hashed.
+    /// The salt.
     pub salt: Vec<u8>,
     /// SCRAM's salted password.
     pub hash: Vec<u8>,
 }
 
-/// Nobody reads a secret in a log.
+/// Hides the hash in logs.
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret")
     }
 }
 
-/// The users of a server; everybody where none are named.
+/// The users of a server; without users everybody may connect.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
     users: Option<BTreeMap<String, Secret>>,
@@ -42,7 +42,7 @@ impl Access {
     /// Reads a file of users.
     ///
     /// # Errors
-    /// When it cannot be read, a line is no user, or there is none.
+    /// When it cannot be read, a line is invalid, or there are no users.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|cause| Error::io(path, cause))?;
         let mut users = BTreeMap::new();
@@ -51,10 +51,10 @@ impl Access {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let told = |error: Error| error.with("file", path.display()).with("line", at + 1);
-            let (name, secret) = user(line).map_err(told)?;
+            let located = |error: Error| error.with("file", path.display()).with("line", at + 1);
+            let (name, secret) = parse_entry(line).map_err(located)?;
             if users.insert(name.clone(), secret).is_some() {
-                return Err(told(Error::input(format!("the user `{name}` is listed twice"))));
+                return Err(located(Error::input(format!("the user `{name}` is listed twice"))));
             }
         }
         if users.is_empty() {
@@ -65,33 +65,33 @@ impl Access {
         Ok(Self { users: Some(users) })
     }
 
-    /// Whether a name and a password are asked for.
-    pub fn asks(&self) -> bool {
+    /// Whether clients must log in.
+    pub fn requires_login(&self) -> bool {
         self.users.is_some()
     }
 
-    /// What is kept of a user's password.
+    /// The password hash of a user.
     pub fn secret(&self, name: &str) -> Option<&Secret> {
         self.users.as_ref()?.get(name)
     }
 
-    /// Whether this is the user's password; it takes as long for users that are not there.
-    pub fn admits(&self, name: &str, password: &str) -> bool {
+    /// Verifies a password. It takes the same time for unknown users.
+    pub fn verify(&self, name: &str, password: &str) -> bool {
         let Some(users) = &self.users else { return true };
-        let nobody = Secret { salt: vec![0; SALT], hash: Vec::new() };
-        let secret = users.get(name).unwrap_or(&nobody);
+        let unknown = Secret { salt: vec![0; SALT_LENGTH], hash: Vec::new() };
+        let secret = users.get(name).unwrap_or(&unknown);
         let hash = gen_salted_password(password, &secret.salt, ITERATIONS);
-        // Every byte is looked at, whichever is the first wrong one.
+        // All bytes are compared, so that the time does not depend on the first difference.
         let differ = hash.iter().zip(&secret.hash).fold(0, |differ, (a, b)| differ | (a ^ b));
         differ == 0 && hash.len() == secret.hash.len()
     }
 
-    /// Refuses to open an address of a network to everybody.
+    /// Refuses network addresses if no login is required.
     ///
     /// # Errors
-    /// When the address is not loopback and nobody is asked for a password.
+    /// When the address is not loopback and clients need not log in.
     pub fn check(&self, address: SocketAddr) -> Result<()> {
-        if address.ip().is_loopback() || self.asks() {
+        if address.ip().is_loopback() || self.requires_login() {
             return Ok(());
         }
         Err(Error::input(format!(
@@ -102,11 +102,11 @@ impl Access {
     }
 }
 
-/// The line of a user for the file.
+/// The line for a user in the file.
 ///
 /// # Errors
-/// When the name cannot stand there, or the password is empty.
-pub fn entry(name: &str, password: &str) -> Result<String> {
+/// When the name is invalid or the password is empty.
+pub fn format_entry(name: &str, password: &str) -> Result<String> {
     if name.is_empty() || name.starts_with('#') || name.contains([':', '\n', '\r']) {
         return Err(Error::input(format!("`{name}` is not a valid user name"))
             .with("help", "`:` and a leading `#` are not allowed"));
@@ -114,7 +114,7 @@ pub fn entry(name: &str, password: &str) -> Result<String> {
     if password.is_empty() {
         return Err(Error::input("the password is empty"));
     }
-    let mut salt = [0; SALT];
+    let mut salt = [0; SALT_LENGTH];
     getrandom::fill(&mut salt).map_err(|cause| {
         Error::internal(format!(
             "cannot get random bytes from the system: \
@@ -122,10 +122,10 @@ pub fn entry(name: &str, password: &str) -> Result<String> {
         ))
     })?;
     let hash = gen_salted_password(password, &salt, ITERATIONS);
-    Ok(format!("{name}:{ITERATIONS}:{}:{}", hexadecimal(&salt), hexadecimal(&hash)))
+    Ok(format!("{name}:{ITERATIONS}:{}:{}", to_hex(&salt), to_hex(&hash)))
 }
 
-fn user(line: &str) -> Result<(String, Secret)> {
+fn parse_entry(line: &str) -> Result<(String, Secret)> {
     let wrong = || {
         Error::input("this line is not a user")
             .with("help", "add users with `headcount serve --add-user NAME --users FILE`")
@@ -136,15 +136,15 @@ fn user(line: &str) -> Result<(String, Secret)> {
     if parts.next().is_some() || iterations != ITERATIONS.to_string() {
         return Err(wrong());
     }
-    let bytes = |text| bytes(text).ok_or_else(wrong);
+    let bytes = |text| from_hex(text).ok_or_else(wrong);
     Ok((name.to_owned(), Secret { salt: bytes(salt)?, hash: bytes(hash)? }))
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn bytes(text: &str) -> Option<Vec<u8>> {
+fn from_hex(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     let pair = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     if rest.is_empty() { pairs.iter().map(pair).collect() } else { None }
@@ -152,7 +152,7 @@ fn bytes(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Access, entry};
+    use super::{Access, format_entry};
 
     fn read(text: &str) -> Result<Access, String> {
         let folder = tempfile::tempdir().unwrap();
@@ -162,15 +162,15 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_known_again_and_no_other_is() {
+    fn only_the_right_password_is_verified() {
         let text = format!(
             "# analysts\n{}\n\n{}\n",
-            entry("ada", "correct horse").unwrap(),
-            entry("bob", "pässword").unwrap()
+            format_entry("ada", "correct horse").unwrap(),
+            format_entry("bob", "pässword").unwrap()
         );
         assert!(!text.contains("horse"));
         let access = read(&text).unwrap();
-        assert!(access.asks() && access.secret("ada").is_some());
+        assert!(access.requires_login() && access.secret("ada").is_some());
         for (name, password, expected) in [
             ("ada", "correct horse", true),
             ("bob", "pässword", true),
@@ -179,14 +179,14 @@ mod tests {
             ("eve", "", false),
             ("eve", "correct horse", false),
         ] {
-            assert_eq!(access.admits(name, password), expected, "{name} {password}");
+            assert_eq!(access.verify(name, password), expected, "{name} {password}");
         }
-        assert!(Access::default().admits("anybody", ""));
+        assert!(Access::default().verify("anybody", ""));
     }
 
     #[test]
-    fn a_file_that_is_not_of_users_is_refused() {
-        let good = entry("ada", "secret").unwrap();
+    fn invalid_files_of_users_are_refused() {
+        let good = format_entry("ada", "secret").unwrap();
         for (text, part) in [
             ("", "no users"),
             ("ada:secret", "line: 1"),
@@ -198,12 +198,12 @@ mod tests {
             assert!(error.contains(part), "{error}");
         }
         for (name, password) in [("", "x"), ("a:b", "x"), ("ada", "")] {
-            assert!(entry(name, password).is_err());
+            assert!(format_entry(name, password).is_err());
         }
     }
 
     #[test]
-    fn the_network_is_not_served_without_passwords() {
+    fn network_addresses_require_users() {
         let address = |text: &str| text.parse().unwrap();
         let open = Access::default();
         assert!(open.check(address("127.0.0.1:5432")).is_ok());
@@ -211,7 +211,7 @@ mod tests {
         for outside in ["0.0.0.0:5432", "10.0.0.1:5432", "[::]:5432"] {
             let error = open.check(address(outside)).unwrap_err().to_string();
             assert!(error.contains("--users"), "{error}");
-            let closed = read(&entry("ada", "secret").unwrap()).unwrap();
+            let closed = read(&format_entry("ada", "secret").unwrap()).unwrap();
             assert!(closed.check(address(outside)).is_ok());
         }
     }

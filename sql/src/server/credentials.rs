@@ -1,4 +1,4 @@
-//! Names and passwords in the head of a request, for HTTP and for what goes over it.
+//! HTTP basic authentication, for the HTTP and Flight SQL servers.
 
 use std::sync::Arc;
 
@@ -6,29 +6,32 @@ use base64::Engine;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use super::Shared;
+use super::ServerContext;
 
-/// With padding, or without: the clients of Flight in Go leave it out.
+/// Padding is optional: Flight's Go client omits it.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
-/// Most bytes of a name with its password: more is not worth hashing.
-const LONGEST: usize = 1024;
+/// Most bytes of an encoded name and password.
+const MAX_ENCODED: usize = 1024;
 
-/// Whom the value of a header `Authorization: Basic ...` names, if the password is right.
-pub(super) async fn basic(shared: &Arc<Shared>, header: &str) -> Option<String> {
-    let (name, password) = parts(header)?;
-    let shared = Arc::clone(shared);
-    // Hashing takes milliseconds, which belong to no other connection.
-    let admitted =
-        tokio::task::spawn_blocking(move || shared.access.admits(&name, &password).then_some(name));
-    admitted.await.ok().flatten()
+/// The user of a header `Authorization: Basic ...`, if the password is right.
+pub(super) async fn authenticate_basic(
+    server: &Arc<ServerContext>,
+    header: &str,
+) -> Option<String> {
+    let (name, password) = parse_basic(header)?;
+    let server = Arc::clone(server);
+    // Hashing takes milliseconds and would block other connections on this thread.
+    let verified =
+        tokio::task::spawn_blocking(move || server.access.verify(&name, &password).then_some(name));
+    verified.await.ok().flatten()
 }
 
-fn parts(header: &str) -> Option<(String, String)> {
+fn parse_basic(header: &str) -> Option<(String, String)> {
     let (scheme, encoded) = header.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") || encoded.len() > LONGEST {
+    if !scheme.eq_ignore_ascii_case("basic") || encoded.len() > MAX_ENCODED {
         return None;
     }
     let text = String::from_utf8(BASE64.decode(encoded.trim()).ok()?).ok()?;
@@ -38,16 +41,16 @@ fn parts(header: &str) -> Option<(String, String)> {
 
 #[cfg(test)]
 mod tests {
-    use super::parts;
+    use super::parse_basic;
 
     #[test]
-    fn a_header_names_somebody_or_nobody() {
-        let found = parts("Basic YWRhOmNvcnJlY3Q6aG9yc2U=").unwrap();
+    fn basic_headers_are_parsed() {
+        let found = parse_basic("Basic YWRhOmNvcnJlY3Q6aG9yc2U=").unwrap();
         assert_eq!(found, ("ada".to_owned(), "correct:horse".to_owned()));
-        assert!(parts("basic YWRhOg==").is_some() && parts("Basic YWRhOg").is_some());
+        assert!(parse_basic("basic YWRhOg==").is_some() && parse_basic("Basic YWRhOg").is_some());
         for wrong in ["", "Basic", "Basic ", "Basic YWRh", "Basic %%%", "Bearer YWRhOg=="] {
-            assert!(parts(wrong).is_none(), "{wrong}");
+            assert!(parse_basic(wrong).is_none(), "{wrong}");
         }
-        assert!(parts(&format!("Basic {}", "YWRh".repeat(1000))).is_none());
+        assert!(parse_basic(&format!("Basic {}", "YWRh".repeat(1000))).is_none());
     }
 }

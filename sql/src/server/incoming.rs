@@ -1,8 +1,8 @@
-//! Connections as they come in, for protocols that are TCP or TLS from their first byte.
+//! Accepts connections, for protocols that are TCP or TLS from their first byte.
 //!
-//! A connection gets here once it has a place among those that may be open, has said something,
-//! and has shaken hands where there is a certificate. Whoever is silent, before or after, is sent
-//! away: an open connection that does nothing would keep others out.
+//! A connection is passed on once it has a slot, has sent a first byte, and has completed the TLS
+//! handshake if there is a certificate. Connections that send nothing are closed, before or after,
+//! because an idle connection would keep a slot.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,102 +19,106 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::shared::Connection;
-use super::{Protocol, Shared, Tls};
+use super::context::ConnectionSlot;
+use super::{Protocol, ServerContext, Tls};
 
-/// How long a client may take to say its first byte, to shake hands, or to send a head.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a client may leave what it is sent lying around.
-const STALLED: Duration = Duration::from_secs(60);
-/// Time after a failed accept: there are no descriptors left, or something like that.
-const AGAIN: Duration = Duration::from_millis(100);
+/// Most time for a client's first byte, for its TLS handshake, and for the head of a request.
+pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Most time for a client to read what is sent to it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Pause after a failed accept, for example when no file descriptors are left.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// What a protocol wants of its connections.
+/// How a protocol accepts connections.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Manner {
+pub(super) struct TransportConfig {
     pub(super) protocol: Protocol,
-    /// The protocol's name in the handshake of TLS.
+    /// The protocol's name in the TLS handshake.
     pub(super) alpn: &'static [u8],
-    /// What is said to those for whom there is no place, where there is no TLS.
-    pub(super) full: &'static [u8],
-    /// How long a client may say nothing, where the protocol makes it answer now and then.
-    pub(super) silence: Option<Duration>,
+    /// What is sent without TLS when all connections are in use.
+    pub(super) full_response: &'static [u8],
+    /// Most time between two reads; `None` where clients may be silent while they wait.
+    pub(super) read_timeout: Option<Duration>,
 }
 
-/// The connections of one address.
+/// The accepted connections of one address.
 #[derive(Debug)]
 pub(super) struct Incoming {
-    receiver: Receiver<Wire>,
+    receiver: Receiver<ClientStream>,
     _accepting: AbortOnDropHandle<()>,
 }
 
 impl Incoming {
     /// Accepts connections until the server stops.
     pub(super) fn new(
-        shared: Arc<Shared>,
+        server: Arc<ServerContext>,
         listener: TcpListener,
         tls: Option<Tls>,
-        manner: Manner,
+        transport: TransportConfig,
     ) -> Self {
         let tls = tls.map(|tls| {
             let mut config = rustls::ServerConfig::clone(&tls.config);
-            config.alpn_protocols = vec![manner.alpn.to_vec()];
+            config.alpn_protocols = vec![transport.alpn.to_vec()];
             TlsAcceptor::from(Arc::new(config))
         });
         let (sender, receiver) = channel(1);
         let accepting = tokio::spawn(async move {
             tokio::select! {
-                () = shared.stopping() => {}
-                () = accept(&shared, &listener, tls.as_ref(), manner, &sender) => {}
+                () = server.stopping() => {}
+                () = accept(&server, &listener, tls.as_ref(), transport, &sender) => {}
             }
         });
         Self { receiver, _accepting: AbortOnDropHandle::new(accepting) }
     }
 
     /// The next connection; `None` once the server stops.
-    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Wire>> {
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<ClientStream>> {
         self.receiver.poll_recv(context)
     }
 
     /// As [`poll`](Self::poll).
-    pub(super) async fn next(&mut self) -> Option<Wire> {
+    pub(super) async fn next(&mut self) -> Option<ClientStream> {
         self.receiver.recv().await
     }
 }
 
 async fn accept(
-    shared: &Arc<Shared>,
+    server: &Arc<ServerContext>,
     listener: &TcpListener,
     tls: Option<&TlsAcceptor>,
-    manner: Manner,
-    sender: &Sender<Wire>,
+    transport: TransportConfig,
+    sender: &Sender<ClientStream>,
 ) {
     loop {
         let (stream, from) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(cause) => {
-                tracing::warn!(protocol = manner.protocol.name(), %cause, "cannot accept \
+                tracing::warn!(protocol = transport.protocol.name(), %cause, "cannot accept \
                      connections");
-                sleep(AGAIN).await;
+                sleep(ACCEPT_BACKOFF).await;
                 continue;
             }
         };
-        let Ok(connection) = shared.connect(manner.protocol, from) else {
-            if tls.is_none() && !manner.full.is_empty() {
-                tokio::spawn(timeout(PATIENCE / 10, refuse(stream, manner.full)));
+        let Ok(slot) = server.connect(transport.protocol, from) else {
+            if tls.is_none() && !transport.full_response.is_empty() {
+                tokio::spawn(timeout(
+                    HANDSHAKE_TIMEOUT / 10,
+                    refuse(stream, transport.full_response),
+                ));
             }
             continue;
         };
         let (tls, sender) = (tls.cloned(), sender.clone());
-        // Each shakes hands on its own: a slow one keeps nobody waiting.
+        // In a task of its own, so that a slow handshake does not delay others.
         tokio::spawn(async move {
-            match timeout(PATIENCE, open(stream, tls)).await {
+            match timeout(HANDSHAKE_TIMEOUT, handshake(stream, tls)).await {
                 Ok(Ok(stream)) => {
-                    let silence = Patience::new(manner.silence);
-                    let stalled = Patience::new(Some(STALLED));
-                    let wire = Wire { stream, from, silence, stalled, _connection: connection };
-                    // Nobody waits for it once the server stops.
-                    let _ = sender.send(wire).await;
+                    let read_timeout = StallTimeout::new(transport.read_timeout);
+                    let write_timeout = StallTimeout::new(Some(WRITE_TIMEOUT));
+                    let stream =
+                        ClientStream { stream, from, read_timeout, write_timeout, _slot: slot };
+                    // The receiver is gone once the server stops.
+                    let _ = sender.send(stream).await;
                 }
                 Ok(Err(cause)) => tracing::debug!(%from, %cause, "handshake failed"),
                 Err(_) => tracing::debug!(%from, "handshake timed out"),
@@ -123,15 +127,15 @@ async fn accept(
     }
 }
 
-/// Says something, and waits until it was read: whoever hangs up first may not be heard.
-async fn refuse(mut stream: TcpStream, words: &[u8]) -> io::Result<()> {
-    stream.write_all(words).await?;
+/// Sends a response and waits until the client closes; closing first could discard the response.
+async fn refuse(mut stream: TcpStream, response: &[u8]) -> io::Result<()> {
+    stream.write_all(response).await?;
     stream.shutdown().await?;
     while stream.read(&mut [0; 1024]).await? > 0 {}
     Ok(())
 }
 
-async fn open(stream: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Stream> {
+async fn handshake(stream: TcpStream, tls: Option<TlsAcceptor>) -> io::Result<Stream> {
     stream.set_nodelay(true)?;
     if stream.peek(&mut [0]).await? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
@@ -148,44 +152,44 @@ enum Stream {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// A connection, counted as long as it lives.
+/// An accepted connection; it holds its slot until it is dropped.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct ClientStream {
     stream: Stream,
     /// The client's address.
     pub(super) from: SocketAddr,
-    silence: Patience,
-    stalled: Patience,
-    _connection: Connection,
+    read_timeout: StallTimeout,
+    write_timeout: StallTimeout,
+    _slot: ConnectionSlot,
 }
 
-/// Ends what makes no progress for so long.
+/// Fails reads or writes that make no progress for `limit`.
 #[derive(Debug)]
-struct Patience {
+struct StallTimeout {
     limit: Option<Duration>,
-    waiting: Option<Pin<Box<Sleep>>>,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Patience {
+impl StallTimeout {
     fn new(limit: Option<Duration>) -> Self {
-        Self { limit, waiting: None }
+        Self { limit, timer: None }
     }
 
-    fn with<T>(
+    fn check<T>(
         &mut self,
         context: &mut Context<'_>,
         progress: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         let (Poll::Pending, Some(limit)) = (&progress, self.limit) else {
-            self.waiting = None;
+            self.timer = None;
             return progress;
         };
-        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(limit)));
-        waiting.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        timer.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
-impl AsyncRead for Wire {
+impl AsyncRead for ClientStream {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -196,11 +200,11 @@ impl AsyncRead for Wire {
             Stream::Plain(stream) => Pin::new(stream).poll_read(context, into),
             Stream::Tls(stream) => Pin::new(stream).poll_read(context, into),
         };
-        this.silence.with(context, read)
+        this.read_timeout.check(context, read)
     }
 }
 
-impl AsyncWrite for Wire {
+impl AsyncWrite for ClientStream {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -211,7 +215,7 @@ impl AsyncWrite for Wire {
             Stream::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
         };
-        this.stalled.with(context, written)
+        this.write_timeout.check(context, written)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -220,7 +224,7 @@ impl AsyncWrite for Wire {
             Stream::Plain(stream) => Pin::new(stream).poll_flush(context),
             Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
         };
-        this.stalled.with(context, flushed)
+        this.write_timeout.check(context, flushed)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -229,6 +233,6 @@ impl AsyncWrite for Wire {
             Stream::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
         };
-        this.stalled.with(context, shut)
+        this.write_timeout.check(context, shut)
     }
 }

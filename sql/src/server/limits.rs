@@ -1,22 +1,21 @@
-//! What statements and connections may take.
+//! Limits of statements and connections.
 
 use std::time::Duration;
 
-/// Limits of a server; every one holds while a statement is planned, while it runs, and while its
-/// rows are on their way.
+/// Limits of a server. They apply while a statement is planned, runs, and sends its rows.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Time for a statement, from its arrival to its last row.
+    /// Most time for a statement, from its arrival to its last row.
     pub time: Duration,
-    /// Bytes that one statement may hold; above that it spills to disk or fails.
+    /// Most bytes of memory for one statement; above that it spills to disk or fails.
     pub memory: usize,
-    /// Rows of one result.
+    /// Most rows of one result.
     pub rows: u64,
-    /// Connections at a time, of all protocols together.
+    /// Most open connections, of all protocols together.
     pub connections: usize,
-    /// Statements that take longer are logged as slow.
+    /// Statements that take at least this long are logged as slow.
     pub slow: Duration,
-    /// How long running statements may go on after the server was told to stop.
+    /// How long running statements may continue after the server starts to stop.
     pub grace: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! A statement's own limit of memory, within what all statements have together.
+//! The memory limit of one statement, within that of all statements.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,28 +10,28 @@ use datafusion::execution::memory_pool::{
 
 use crate::failure::OF_ONE;
 
-/// Hands everything on to the pool of all statements, up to a limit of its own.
+/// Forwards to the pool of all statements, up to a limit of its own.
 #[derive(Debug)]
-pub struct Capped {
+pub struct CappedMemoryPool {
     all: Arc<dyn MemoryPool>,
     used: AtomicUsize,
     limit: usize,
 }
 
-impl Capped {
+impl CappedMemoryPool {
     /// At most `limit` bytes of `all`.
     pub fn new(all: Arc<dyn MemoryPool>, limit: usize) -> Self {
         Self { all, used: AtomicUsize::new(0), limit }
     }
 }
 
-impl std::fmt::Display for Capped {
+impl std::fmt::Display for CappedMemoryPool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({} of {} bytes used)", self.name(), self.reserved(), self.limit)
     }
 }
 
-impl MemoryPool for Capped {
+impl MemoryPool for CappedMemoryPool {
     fn name(&self) -> &'static str {
         "statement"
     }
@@ -83,12 +83,13 @@ mod tests {
 
     use datafusion::execution::memory_pool::{GreedyMemoryPool, MemoryConsumer, MemoryPool};
 
-    use super::Capped;
+    use super::CappedMemoryPool;
 
     #[test]
-    fn a_statement_has_its_own_limit_and_shares_that_of_all() {
+    fn a_statement_has_its_own_limit_within_the_shared_one() {
         let all: Arc<dyn MemoryPool> = Arc::new(GreedyMemoryPool::new(100));
-        let pool = |limit| Arc::new(Capped::new(Arc::clone(&all), limit)) as Arc<dyn MemoryPool>;
+        let pool =
+            |limit| Arc::new(CappedMemoryPool::new(Arc::clone(&all), limit)) as Arc<dyn MemoryPool>;
         let (one, two) = (pool(60), pool(60));
         let first = MemoryConsumer::new("first").register(&one);
         let second = MemoryConsumer::new("second").register(&two);

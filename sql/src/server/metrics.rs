@@ -1,4 +1,4 @@
-//! What a server counts of itself, for Prometheus.
+//! The server's metrics, for Prometheus.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -12,18 +12,18 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use super::running::{Ending, Protocol};
+use super::execution::{Outcome, Protocol};
 
-/// Which statements.
+/// Labels of a statement.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Labels {
+struct StatementLabels {
     protocol: &'static str,
     outcome: &'static str,
 }
 
-/// Over which protocol.
+/// The label of a protocol.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Over {
+struct ProtocolLabel {
     protocol: &'static str,
 }
 
@@ -31,11 +31,11 @@ struct Over {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    statements: Family<Labels, Counter>,
-    seconds: Family<Over, Histogram, fn() -> Histogram>,
-    rows: Family<Over, Counter>,
+    statements: Family<StatementLabels, Counter>,
+    seconds: Family<ProtocolLabel, Histogram, fn() -> Histogram>,
+    rows: Family<ProtocolLabel, Counter>,
     running: Gauge,
-    connections: Family<Over, Gauge>,
+    connections: Family<ProtocolLabel, Gauge>,
     refused: Counter,
     memory: Gauge<u64, AtomicU64>,
     store_version: Gauge,
@@ -84,34 +84,40 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    pub(super) fn began(&self) {
+    pub(super) fn statement_started(&self) {
         self.running.inc();
     }
 
-    pub(super) fn ended(&self, protocol: Protocol, ending: Ending, time: Duration, rows: u64) {
+    pub(super) fn statement_ended(
+        &self,
+        protocol: Protocol,
+        outcome: Outcome,
+        time: Duration,
+        rows: u64,
+    ) {
         let protocol = protocol.name();
         self.running.dec();
-        self.statements.get_or_create(&Labels { protocol, outcome: ending.name() }).inc();
-        self.seconds.get_or_create(&Over { protocol }).observe(time.as_secs_f64());
-        self.rows.get_or_create(&Over { protocol }).inc_by(rows);
+        self.statements.get_or_create(&StatementLabels { protocol, outcome: outcome.name() }).inc();
+        self.seconds.get_or_create(&ProtocolLabel { protocol }).observe(time.as_secs_f64());
+        self.rows.get_or_create(&ProtocolLabel { protocol }).inc_by(rows);
     }
 
     pub(super) fn connected(&self, protocol: Protocol) {
-        self.connections.get_or_create(&Over { protocol: protocol.name() }).inc();
+        self.connections.get_or_create(&ProtocolLabel { protocol: protocol.name() }).inc();
     }
 
     pub(super) fn disconnected(&self, protocol: Protocol) {
-        self.connections.get_or_create(&Over { protocol: protocol.name() }).dec();
+        self.connections.get_or_create(&ProtocolLabel { protocol: protocol.name() }).dec();
     }
 
     pub(super) fn refused(&self) {
         self.refused.inc();
     }
 
-    /// All of it in the text format of OpenMetrics, with these two as they are now.
+    /// All metrics in the OpenMetrics text format, with the given current values.
     ///
     /// # Errors
-    /// Never, as far as anybody knows.
+    /// When a metric cannot be encoded.
     pub fn text(&self, memory: usize, store_version: Option<u64>) -> Result<String> {
         self.memory.set(memory as u64);
         let version = store_version.and_then(|version| i64::try_from(version).ok());
@@ -128,16 +134,16 @@ mod tests {
     use std::time::Duration;
 
     use super::Metrics;
-    use crate::server::running::{Ending, Protocol};
+    use crate::server::execution::{Outcome, Protocol};
 
     #[test]
-    fn what_happened_is_told() {
+    fn metrics_are_rendered() {
         let metrics = Metrics::default();
         metrics.connected(Protocol::Postgres);
-        metrics.began();
-        metrics.ended(Protocol::Postgres, Ending::Done, Duration::from_millis(20), 7);
-        metrics.began();
-        metrics.ended(Protocol::Flight, Ending::OutOfTime, Duration::from_secs(3), 0);
+        metrics.statement_started();
+        metrics.statement_ended(Protocol::Postgres, Outcome::Done, Duration::from_millis(20), 7);
+        metrics.statement_started();
+        metrics.statement_ended(Protocol::Flight, Outcome::TimedOut, Duration::from_secs(3), 0);
         metrics.refused();
         let text = metrics.text(4096, Some(3)).unwrap();
         for line in [

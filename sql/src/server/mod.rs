@@ -1,22 +1,24 @@
 //! The servers: PostgreSQL's protocol, Arrow Flight SQL and HTTP, over one engine.
 //!
 //! ```text
-//! connection --> its own session --> one statement: Running --> Rows --> the protocol
-//!                                      |  time, memory, rows, cancelling, the log, the metrics
-//!                                   Shared: memory, threads for queries, users, limits
+//! connection --> session --> StatementExecution --> RowStream --> protocol
+//!                             |  limits of time, memory and rows; cancellation, log, metrics
+//!                           ServerContext: memory, query threads, users, limits
 //! ```
 //!
-//! What holds for every protocol is written once, here: who may come in ([`access`]), that
-//! statements only read ([`read_only`]), what a statement may take ([`limits`], [`running`]), what
-//! is counted and logged ([`metrics`]). A protocol only turns its messages into statements, and
-//! rows into its messages.
+//! The rules for all protocols are implemented here: users ([`access`]), read-only statements
+//! ([`read_only`]), limits ([`limits`], [`execution`]), metrics ([`metrics`]). A protocol module
+//! only converts messages to statements, and rows to messages.
 //!
-//! Connections live on threads of their own, apart from the threads that queries run on: a busy
-//! machine still accepts, cancels and stops in time.
+//! Connections and queries run on separate threads, so a busy server still accepts connections,
+//! cancels statements and stops in time.
 
 pub mod access;
+pub mod context;
+mod cooperative;
 mod credentials;
 pub mod depth;
+pub mod execution;
 pub mod flight;
 pub mod http;
 mod incoming;
@@ -25,14 +27,10 @@ pub mod memory;
 pub mod metrics;
 pub mod postgres;
 pub mod read_only;
-pub mod running;
-pub mod shared;
-mod stoppable;
 pub mod tls;
-mod yielding;
 
 pub use access::Access;
+pub use context::ServerContext;
+pub use execution::{Protocol, RowStream, StatementExecution, StatementInfo};
 pub use limits::Limits;
-pub use running::{About, Protocol, Rows, Running};
-pub use shared::Shared;
 pub use tls::Tls;

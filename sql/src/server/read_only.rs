@@ -1,25 +1,26 @@
-//! Statements over a wire read, and do nothing else.
+//! Servers only run statements that read.
 
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::{LogicalPlan, Statement};
 use engine::{Error, Result};
 
-use crate::failure::of_statement;
+use crate::failure::statement_error;
 
-/// Settings that a connection may change, for itself: by their whole name, or by its beginning.
-const SETTINGS: [&str; 3] = ["headcount.", "datafusion.explain.", "datafusion.execution.time_zone"];
+/// Name prefixes of the settings that a connection may change for itself.
+const ALLOWED_SETTINGS: [&str; 3] =
+    ["headcount.", "datafusion.explain.", "datafusion.execution.time_zone"];
 
-/// Refuses plans that change anything but the connection's own settings, or touch files.
+/// Refuses plans that write, access files, or change settings other than the connection's own.
 ///
 /// # Errors
-/// With what is refused.
+/// When the plan is refused.
 pub fn read_only(plan: &LogicalPlan) -> Result<()> {
     let mut refused = None;
     let visited = plan.apply_with_subqueries(|node| {
         refused = refusal(node);
         Ok(if refused.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     });
-    visited.map_err(|cause| of_statement(cause, None))?;
+    visited.map_err(|cause| statement_error(cause, None))?;
     match refused {
         None => Ok(()),
         Some((what, help)) => {
@@ -43,8 +44,8 @@ fn refusal(node: &LogicalPlan) -> Option<(String, &'static str)> {
 }
 
 fn setting(name: &str) -> Option<(String, &'static str)> {
-    let may = SETTINGS.iter().any(|known| name.to_lowercase().starts_with(known));
-    (!may).then(|| {
+    let allowed = ALLOWED_SETTINGS.iter().any(|known| name.to_lowercase().starts_with(known));
+    (!allowed).then(|| {
         let help = "a connection may set headcount.*, datafusion.explain.* and \
                     datafusion.execution.time_zone";
         (format!("SET {name}"), help)
@@ -57,7 +58,7 @@ mod tests {
     use crate::session::{Options, session};
 
     #[tokio::test]
-    async fn only_reading_is_let_through() {
+    async fn only_reading_plans_are_accepted() {
         let session = session(&Options::default()).unwrap();
         for sql in [
             "SELECT 1",

@@ -1,4 +1,4 @@
-//! The certificate of the servers.
+//! The TLS certificate of the servers.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// A certificate with its key, checked.
+/// A validated certificate with its key.
 #[derive(Clone, Debug)]
 pub struct Tls {
-    /// For servers on rustls.
+    /// The configuration for rustls.
     pub config: Arc<ServerConfig>,
     /// The chain of certificates, in PEM.
     pub certificates: Vec<u8>,
@@ -24,8 +24,7 @@ impl Tls {
     /// Reads a chain of certificates and the key of the first one.
     ///
     /// # Errors
-    /// When a file cannot be read, or they are not that: a server with a bad certificate does not
-    /// start.
+    /// When a file cannot be read or is invalid; the server then does not start.
     pub fn read(certificates: &Path, key: &Path) -> Result<Self> {
         let read = |path: &Path| std::fs::read(path).map_err(|cause| Error::io(path, cause));
         let (chain_pem, key_pem) = (read(certificates)?, read(key)?);

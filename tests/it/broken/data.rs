@@ -112,7 +112,7 @@ fn csv_files() {
     ]);
 }
 
-/// A quote that is wrong makes one row of many: whoever reads the file must hear of it.
+/// A wrong quote merges many rows into one, which must be an error.
 #[test]
 fn quotes_of_csv_files() {
     for command in ["report --format csv", "ingest", "sql -f source.sql", "sql -f file.sql"] {

@@ -16,7 +16,7 @@ struct Case {
     command: &'static str,
 }
 
-/// A case that asks for the plain report.
+/// A case with the plain report.
 fn case(name: &'static str) -> Case {
     Case { name, project: Project::good(), command: "report --format csv" }
 }
@@ -57,7 +57,7 @@ impl Case {
         self
     }
 
-    /// Asks something else.
+    /// Runs another command.
     fn run(mut self, command: &'static str) -> Self {
         self.command = command;
         self

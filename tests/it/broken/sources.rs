@@ -129,7 +129,7 @@ fn check_reads_on_after_a_broken_file() {
 
 /// A project file or a dictionary with faults hides those of the sources no more.
 #[test]
-fn check_looks_at_sources_whatever_else_is_wrong() {
+fn check_inspects_sources_despite_other_errors() {
     let project = Project::good();
     let yaml = GOOD[0].1.replace("[plan]", "[planet]").replace("UTC", "Utopia");
     project.write("headcount.yaml", format!("{yaml}dictionary: nowhere\n"));

@@ -14,41 +14,41 @@ const BY_MONTH: &str =
     "SELECT date_trunc('month', at), count(DISTINCT user_id) FROM visits GROUP BY 1";
 
 #[tokio::test]
-async fn the_plan_says_what_comes_from_where() {
+async fn the_plan_shows_what_it_reads() {
     let project = ingested(Keys::Texts);
     let session = open(&project);
-    let said = plan(&session, BY_MONTH).await;
+    let plan_text = plan(&session, BY_MONTH).await;
     for part in [
         "TableScan: visits (roll-up of 10 days, store version 1)",
         "RollupExec: source=visits, projection=[at, user_id], store version=1, \
          days=2026-01-01..2026-01-10, row_groups=",
         "rollup_distinct(visits.user_id)",
     ] {
-        assert!(said.contains(part), "{part}\n{said}");
+        assert!(plan_text.contains(part), "{part}\n{plan_text}");
     }
-    assert!(!said.contains("parquet"), "{said}");
+    assert!(!plan_text.contains("parquet"), "{plan_text}");
 
     // A filter on days reads these days.
     let filtered = "SELECT count(DISTINCT user_id) FROM visits WHERE at >= '2026-01-03' AND \
                     at < '2026-01-05' AND plan = 'paid'";
-    let said = plan(&session, filtered).await;
-    assert!(said.contains("roll-up of 2 days"), "{said}");
-    assert!(said.contains("days=2026-01-03..2026-01-04"), "{said}");
-    assert!(!said.contains("events of"), "{said}");
+    let plan_text = plan(&session, filtered).await;
+    assert!(plan_text.contains("roll-up of 2 days"), "{plan_text}");
+    assert!(plan_text.contains("days=2026-01-03..2026-01-04"), "{plan_text}");
+    assert!(!plan_text.contains("events of"), "{plan_text}");
 
     // What cuts a day is read from events, and new files are.
     let late = Event { second: START + 3 * DAY, user: 999, event: 0, plan: 1, seats: 1 };
     project.write("events/late.parquet", file(&[late], Keys::Texts, &micros(), false));
     let cut = "SELECT count(DISTINCT user_id) FROM visits WHERE at BETWEEN '2026-01-02T12:00:00' \
                AND '2026-01-05'";
-    let said = plan(&open(&project), cut).await;
+    let plan_text = plan(&open(&project), cut).await;
     for part in [
         "visits (roll-up of 2 days, store version 1)",
         "visits (events of cut days)",
         "visits (events of 1 new files)",
         "store_number(",
     ] {
-        assert!(said.contains(part), "{part}\n{said}");
+        assert!(plan_text.contains(part), "{part}\n{plan_text}");
     }
     assert!(same(&project, cut).await);
 
@@ -58,7 +58,7 @@ async fn the_plan_says_what_comes_from_where() {
 }
 
 #[tokio::test]
-async fn questions_that_a_roll_up_answers() {
+async fn queries_that_the_roll_up_answers() {
     let project = ingested(Keys::Far);
     for sql in [
         "SELECT count(DISTINCT user_id) FROM visits",
@@ -87,12 +87,13 @@ async fn questions_that_a_roll_up_answers() {
     // The same under a view.
     let session = open(&project);
     session.sql("CREATE VIEW w AS SELECT * FROM visits WHERE seats > 0").await.unwrap();
-    let said = plan(&session, "SELECT plan, count(DISTINCT user_id) FROM w GROUP BY plan").await;
-    assert!(said.contains("roll-up of"), "{said}");
+    let plan_text =
+        plan(&session, "SELECT plan, count(DISTINCT user_id) FROM w GROUP BY plan").await;
+    assert!(plan_text.contains("roll-up of"), "{plan_text}");
 }
 
 #[tokio::test]
-async fn questions_that_it_does_not_answer() {
+async fn queries_that_it_does_not_answer() {
     let project = ingested(Keys::Dense);
     for sql in [
         // An hour is less than a day.
@@ -124,10 +125,10 @@ async fn questions_that_it_does_not_answer() {
         assert!(!same(&project, sql).await, "{sql}");
     }
     // A filter that rows do not share.
-    let said =
+    let plan_text =
         plan(&open(&project), "SELECT count(DISTINCT user_id) FROM visits WHERE random() < 2")
             .await;
-    assert!(!said.contains("roll-up"), "{said}");
+    assert!(!plan_text.contains("roll-up"), "{plan_text}");
 }
 
 /// Whether the months come from the roll-up, after something was done to the project.
@@ -139,7 +140,7 @@ async fn after(done: impl FnOnce(&Project)) -> bool {
 }
 
 #[tokio::test]
-async fn a_store_that_says_something_else_is_passed_by() {
+async fn a_store_with_other_definitions_is_not_used() {
     let other = || file(&some_events()[..50], Keys::Dense, &micros(), false);
     assert!(!after(|p| std::fs::remove_dir_all(p.path("store")).unwrap()).await);
     assert!(!after(|p| p.write("events/0.parquet", other())).await, "changed");
@@ -227,7 +228,7 @@ async fn columns_that_do_not_come_back_as_they_were() {
 }
 
 #[tokio::test]
-async fn a_broken_store_is_told_with_the_way_past_it() {
+async fn a_broken_store_is_an_error_with_help() {
     let project = ingested(Keys::Dense);
     let folder = project.path("store/files");
     for entry in std::fs::read_dir(&folder).unwrap() {
@@ -244,22 +245,28 @@ async fn a_broken_store_is_told_with_the_way_past_it() {
 }
 
 #[tokio::test]
-async fn views_say_the_road_that_they_take() {
+async fn views_show_what_they_read() {
     let project = ingested(Keys::Dense);
     let sql = "SELECT * FROM mau";
-    let said = plan(&open(&project), sql).await;
-    assert!(said.contains("from the store at version 1 of [visits]"), "{said}");
+    let plan_text = plan(&open(&project), sql).await;
+    assert!(plan_text.contains("from the store at version 1 of [visits]"), "{plan_text}");
     let late = || file(&some_events()[..9], Keys::Dense, &micros(), false);
     project.write("events/late.parquet", late());
-    let said = plan(&open(&project), sql).await;
-    assert!(said.contains("from the store at version 1 and events of 1 new file of"), "{said}");
+    let plan_text = plan(&open(&project), sql).await;
+    assert!(
+        plan_text.contains("from the store at version 1 and events of 1 new file of"),
+        "{plan_text}"
+    );
     let with = sorted(&open(&project), sql).await;
     project.write("events/0.parquet", file(&some_events(), Keys::Dense, &micros(), true));
-    let said = plan(&open(&project), sql).await;
-    assert!(said.contains("events/0.parquet has changed since it was ingested"), "{said}");
+    let plan_text = plan(&open(&project), sql).await;
+    assert!(
+        plan_text.contains("events/0.parquet has changed since it was ingested"),
+        "{plan_text}"
+    );
     assert_eq!(sorted(&open(&project), sql).await, with);
     std::fs::remove_dir_all(project.path("store")).unwrap();
-    let said = plan(&open(&project), sql).await;
-    assert!(said.contains("from events of [visits]"), "{said}");
+    let plan_text = plan(&open(&project), sql).await;
+    assert!(plan_text.contains("from events of [visits]"), "{plan_text}");
     assert_eq!(sorted(&open(&project), sql).await, with);
 }

@@ -1,4 +1,5 @@
-//! `COUNT(DISTINCT user)` from the roll-up: the same rows as from the events, and the plan says so.
+//! `COUNT(DISTINCT user)` from the roll-up: the same rows as from the events, and the plan shows
+//! it.
 
 mod laws;
 mod limits;
@@ -12,7 +13,7 @@ use arrow::array::{
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::prelude::SessionContext;
-use headcount::catalog::{Contents, register};
+use headcount::catalog::{CatalogOptions, register};
 use headcount::session::{Options, session};
 
 use crate::answer::sorted;
@@ -161,12 +162,13 @@ fn ingested(keys: Keys) -> Project {
 fn open(project: &Project) -> SessionContext {
     let session = session(&Options { threads: Some(2), ..Options::default() }).unwrap();
     let project = engine::project::Project::load(project.root()).unwrap();
-    let contents = Contents { project: Some(Arc::new(project)), ..Contents::default() };
-    register(&session, &contents).unwrap();
+    let catalog_options =
+        CatalogOptions { project: Some(Arc::new(project)), ..CatalogOptions::default() };
+    register(&session, &catalog_options).unwrap();
     session
 }
 
-/// What `EXPLAIN` says.
+/// The output of `EXPLAIN`.
 async fn plan(session: &SessionContext, sql: &str) -> String {
     sorted(session, &format!("EXPLAIN FORMAT INDENT {sql}")).await.join("\n")
 }

@@ -1,7 +1,6 @@
-//! Statements that want to break something, for every protocol: they are refused or answered, and
-//! the server lives.
+//! Hostile statements, for all protocols: they are refused or answered, and the server survives.
 
-/// A statement that wants to break something.
+/// A hostile statement.
 pub(super) struct Hostile {
     pub(super) sql: String,
     /// Whether it must be refused; what is only slow or large may well be answered.

@@ -1,4 +1,4 @@
-//! HTTP, byte by byte.
+//! HTTP over raw sockets.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -8,11 +8,11 @@ use std::time::Duration;
 use headcount::server::Limits;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::inside::{Inside, Set, fixture};
+use super::in_process::{InProcessServer, ServerSetup, fixture};
 use crate::project::contributions;
 use crate::rows::far_apart;
 
-/// An answer, taken apart.
+/// A parsed response.
 #[derive(Debug)]
 struct Answer {
     status: u16,
@@ -38,11 +38,11 @@ impl Answer {
     }
 }
 
-/// Says something and hears what is answered until the end.
-fn say(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+/// Sends bytes and reads the response to its end.
+fn send(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    // Who is refused may be hung up on while it still speaks.
+    // The server may close the connection before everything is sent.
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
@@ -51,7 +51,7 @@ fn say(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 
 fn ask_with(address: SocketAddr, method: &str, path: &str, more: &str) -> Answer {
     let head = format!("{method} {path} HTTP/1.1\r\nhost: here\r\nconnection: close\r\n{more}\r\n");
-    Answer::of(&say(address, head.as_bytes()))
+    Answer::of(&send(address, head.as_bytes()))
 }
 
 fn get(address: SocketAddr, path: &str) -> Answer {
@@ -59,9 +59,9 @@ fn get(address: SocketAddr, path: &str) -> Answer {
 }
 
 #[test]
-fn it_tells_how_it_is() {
-    let (_project, inside) = Inside::good();
-    let alive = get(inside.http, "/healthz");
+fn health_and_metrics_are_served() {
+    let (_project, in_process) = InProcessServer::good();
+    let alive = get(in_process.http, "/healthz");
     alive.is(200, &["ok\n"]);
     for line in [
         "x-content-type-options: nosniff",
@@ -71,11 +71,11 @@ fn it_tells_how_it_is() {
         assert!(alive.head.contains(line), "no {line} in {}", alive.head);
     }
     assert!(!alive.head.contains("access-control"), "{}", alive.head);
-    let head = ask_with(inside.http, "HEAD", "/healthz", "");
+    let head = ask_with(in_process.http, "HEAD", "/healthz", "");
     assert_eq!((head.status, head.body.as_str()), (200, ""));
-    get(inside.http, "/api/report").is(200, &["\"users\":2"]);
-    get(inside.http, "/api/report?by=colour").is(400, &[]);
-    let metrics = get(inside.http, "/metrics");
+    get(in_process.http, "/api/report").is(200, &["\"users\":2"]);
+    get(in_process.http, "/api/report?by=colour").is(400, &[]);
+    let metrics = get(in_process.http, "/metrics");
     metrics.is(
         200,
         &[
@@ -93,11 +93,11 @@ fn it_tells_how_it_is() {
     assert!(metrics.head.contains("application/openmetrics-text"), "{}", metrics.head);
 }
 
-/// The same question gives the same bytes, whoever asks.
+/// The same question gives the same bytes.
 #[test]
 fn a_report_is_that_of_the_command() {
     let root = contributions();
-    let inside = Inside::new(&root, Set::default());
+    let in_process = InProcessServer::new(&root, ServerSetup::default());
     for (query, arguments) in [
         ("", &[][..]),
         (
@@ -128,7 +128,7 @@ fn a_report_is_that_of_the_command() {
         ("?approx=5&level=total", &["--approx", "5", "--level", "total"]),
         ("?from=1990&to=1990", &["--from", "1990", "--to", "1990"]),
     ] {
-        let answer = get(inside.http, &format!("/api/report{query}"));
+        let answer = get(in_process.http, &format!("/api/report{query}"));
         assert_eq!(answer.status, 200, "{query}: {answer:?}");
         assert!(answer.head.contains("content-type: application/json"), "{}", answer.head);
         let all = [&["report", "--format", "json"][..], arguments].concat();
@@ -139,18 +139,18 @@ fn a_report_is_that_of_the_command() {
         let line = answer.head.lines().find(|line| line.starts_with("etag: "));
         line.unwrap().trim_start_matches("etag: ").to_owned()
     };
-    let first = get(inside.http, "/api/report?level=total");
+    let first = get(in_process.http, "/api/report?level=total");
     let known = format!("if-none-match: \"other\", {}\r\n", tag(&first));
-    let again = ask_with(inside.http, "GET", "/api/report?level=total", &known);
+    let again = ask_with(in_process.http, "GET", "/api/report?level=total", &known);
     assert_eq!((again.status, again.body.as_str()), (304, ""));
-    ask_with(inside.http, "GET", "/api/report?level=stage", &known).is(200, &["stage"]);
-    let head = ask_with(inside.http, "HEAD", "/api/report?level=total", "");
+    ask_with(in_process.http, "GET", "/api/report?level=stage", &known).is(200, &["stage"]);
+    let head = ask_with(in_process.http, "HEAD", "/api/report?level=total", "");
     assert_eq!((head.status, head.body.as_str(), tag(&head)), (200, "", tag(&first)));
 }
 
 #[test]
-fn wrong_questions_are_told_as_json() {
-    let (_project, inside) = Inside::good();
+fn invalid_questions_are_json_errors() {
+    let (_project, in_process) = InProcessServer::good();
     for (path, status, parts) in [
         (
             "/api/report?window=monthly",
@@ -181,7 +181,7 @@ fn wrong_questions_are_told_as_json() {
         ("/api/../../etc/passwd", 404, &["not found"]),
         ("/%2e%2e/%2e%2e/etc/passwd", 404, &["not found"]),
     ] {
-        let answer = get(inside.http, path);
+        let answer = get(in_process.http, path);
         answer.is(status, parts);
         let kind = answer.head.contains("content-type: application/json");
         assert!(kind && answer.body.ends_with('\n'), "{answer:?}");
@@ -189,7 +189,7 @@ fn wrong_questions_are_told_as_json() {
     for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"] {
         let more = "content-length: 2\r\n";
         for path in ["/api/report", "/healthz", "/metrics"] {
-            let answer = ask_with(inside.http, method, path, more);
+            let answer = ask_with(in_process.http, method, path, more);
             answer.is(405, &["only reads", "GET or HEAD"]);
             assert!(answer.head.contains("allow: get,head"), "{answer:?}");
         }
@@ -197,28 +197,29 @@ fn wrong_questions_are_told_as_json() {
 }
 
 #[test]
-fn whoever_is_asked_for_a_name_must_give_the_right_one() {
-    let (_project, inside) = Inside::good_with(Set { asks: true, ..Set::default() });
-    get(inside.http, "/healthz").is(200, &["ok"]);
+fn login_is_required() {
+    let (_project, in_process) =
+        InProcessServer::good_with(ServerSetup { require_login: true, ..ServerSetup::default() });
+    get(in_process.http, "/healthz").is(200, &["ok"]);
     let right = "authorization: Basic YWRhOmNvcnJlY3QgaG9yc2U6IGJhdHRlcnk=\r\n";
     for path in ["/metrics", "/api/report"] {
-        let none = get(inside.http, path);
+        let none = get(in_process.http, path);
         none.is(401, &["name or password"]);
         assert!(none.head.contains("www-authenticate: basic realm=\"headcount\""), "{}", none.head);
         for wrong in ["Basic YWRhOndyb25n", "Basic", "Bearer YWRh", "Basic ????", "Basic YWRh"] {
             let more = format!("authorization: {wrong}\r\n");
-            ask_with(inside.http, "GET", path, &more).is(401, &[]);
+            ask_with(in_process.http, "GET", path, &more).is(401, &[]);
         }
-        ask_with(inside.http, "GET", path, right).is(200, &[]);
+        ask_with(in_process.http, "GET", path, right).is(200, &[]);
     }
-    // Who is not known learns nothing of what there is.
-    ask_with(inside.http, "GET", "/api/report?colour=red", "").is(401, &[]);
+    // Without a login nothing is revealed.
+    ask_with(in_process.http, "GET", "/api/report?colour=red", "").is(401, &[]);
 }
 
-/// Whatever is said, the answer is a refusal or the end of the connection, and others go on.
+/// The response is an error or a closed connection, and other clients are unaffected.
 #[test]
-fn broken_requests_harm_nobody() {
-    let (_project, inside) = Inside::good();
+fn malformed_requests_are_harmless() {
+    let (_project, in_process) = InProcessServer::good();
     let long = "a".repeat(70_000);
     let many: String = (0..200).map(|n| format!("x-{n}: y\r\n")).collect();
     let refused: [Vec<u8>; 20] = [
@@ -244,50 +245,52 @@ fn broken_requests_harm_nobody() {
         long.into_bytes(),
     ];
     for bytes in refused {
-        let answer = say(inside.http, &bytes);
+        let answer = send(in_process.http, &bytes);
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned();
         if !answer.is_empty() {
             let status = Answer::of(&answer).status;
             assert!((400..600).contains(&status), "{shown:?}: {status}");
         }
-        get(inside.http, "/healthz").is(200, &["ok"]);
+        get(in_process.http, "/healthz").is(200, &["ok"]);
     }
-    // Half a request, and gone.
+    // Half a request, then disconnected.
     for part in ["", "GET", "GET /api/report HTTP/1.1\r\nhost: "] {
-        let mut stream = TcpStream::connect(inside.http).unwrap();
+        let mut stream = TcpStream::connect(in_process.http).unwrap();
         stream.write_all(part.as_bytes()).unwrap();
         stream.shutdown(Shutdown::Both).unwrap();
     }
-    get(inside.http, "/api/report").is(200, &["users"]);
-    inside.wait_for("headcount_connections{protocol=\"http\"} 0", Duration::from_secs(30));
+    get(in_process.http, "/api/report").is(200, &["users"]);
+    in_process.wait_for("headcount_connections{protocol=\"http\"} 0", Duration::from_secs(30));
 }
 
 #[test]
-fn the_silent_and_the_slow_are_sent_away() {
-    let (_project, inside) = Inside::good();
-    let mut silent = TcpStream::connect(inside.http).unwrap();
-    let mut slow = TcpStream::connect(inside.http).unwrap();
-    let mut idle = TcpStream::connect(inside.http).unwrap();
+fn silent_and_slow_clients_are_disconnected() {
+    let (_project, in_process) = InProcessServer::good();
+    let mut silent = TcpStream::connect(in_process.http).unwrap();
+    let mut slow = TcpStream::connect(in_process.http).unwrap();
+    let mut idle = TcpStream::connect(in_process.http).unwrap();
     slow.write_all(b"GET /healthz HT").unwrap();
     idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
     for stream in [&mut silent, &mut slow, &mut idle] {
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-        let mut heard = Vec::new();
-        let _ = stream.read_to_end(&mut heard);
+        let mut response = Vec::new();
+        let _ = stream.read_to_end(&mut response);
     }
-    inside.wait_for("headcount_connections{protocol=\"http\"} 0", Duration::from_secs(30));
+    in_process.wait_for("headcount_connections{protocol=\"http\"} 0", Duration::from_secs(30));
 }
 
 #[test]
 fn limits_hold() {
     let limits = Limits { connections: 2, ..Limits::default() };
-    let (_project, inside) = Inside::good_with(Set { limits, ..Set::default() });
-    let open: Vec<TcpStream> = (0..2).map(|_| TcpStream::connect(inside.http).unwrap()).collect();
-    inside.wait_for("headcount_connections{protocol=\"http\"} 2", Duration::from_secs(30));
-    get(inside.http, "/healthz").is(503, &["all connections are in use"]);
+    let (_project, in_process) =
+        InProcessServer::good_with(ServerSetup { limits, ..ServerSetup::default() });
+    let open: Vec<TcpStream> =
+        (0..2).map(|_| TcpStream::connect(in_process.http).unwrap()).collect();
+    in_process.wait_for("headcount_connections{protocol=\"http\"} 2", Duration::from_secs(30));
+    get(in_process.http, "/healthz").is(503, &["all connections are in use"]);
     drop(open);
-    inside.wait_for("headcount_connections{protocol=\"http\"} 0", Duration::from_secs(30));
-    get(inside.http, "/healthz").is(200, &["ok"]);
+    in_process.wait_for("headcount_connections{protocol=\"http\"} 0", Duration::from_secs(30));
+    get(in_process.http, "/healthz").is(200, &["ok"]);
     for (limits, parts) in [
         (
             Limits { time: Duration::from_nanos(1), ..Limits::default() },
@@ -295,9 +298,10 @@ fn limits_hold() {
         ),
         (Limits { rows: 5, ..Limits::default() }, &["more than the limit of 5 rows"]),
     ] {
-        let (_project, inside) = Inside::good_with(Set { limits, ..Set::default() });
-        get(inside.http, "/api/report").is(503, parts);
-        get(inside.http, "/healthz").is(200, &["ok"]);
+        let (_project, in_process) =
+            InProcessServer::good_with(ServerSetup { limits, ..ServerSetup::default() });
+        get(in_process.http, "/api/report").is(503, parts);
+        get(in_process.http, "/healthz").is(200, &["ok"]);
     }
 }
 
@@ -306,35 +310,37 @@ fn limits_hold() {
 fn a_report_that_is_too_large_is_refused() {
     let limits = Limits { memory: 32 << 20, ..Limits::default() };
     let project = far_apart();
-    let inside = Inside::new(project.root(), Set { limits, ..Set::default() });
+    let in_process =
+        InProcessServer::new(project.root(), ServerSetup { limits, ..ServerSetup::default() });
     let path = "/api/report?window=day&level=action,stage,total&by=plan";
-    get(inside.http, path).is(503, &["needs more memory", "`top`", "help"]);
-    get(inside.http, "/api/report?window=day&level=action,stage,total&by=plan&to=1971")
+    get(in_process.http, path).is(503, &["needs more memory", "`top`", "help"]);
+    get(in_process.http, "/api/report?window=day&level=action,stage,total&by=plan&to=1971")
         .is(200, &["1971-12-31"]);
-    inside.wait_for("headcount_memory_bytes 0", Duration::from_secs(30));
+    in_process.wait_for("headcount_memory_bytes 0", Duration::from_secs(30));
 }
 
 #[test]
-fn it_stops_when_it_is_told_to() {
-    let (_project, mut inside) = Inside::good();
-    let mut idle = TcpStream::connect(inside.http).unwrap();
+fn it_stops_on_request() {
+    let (_project, mut in_process) = InProcessServer::good();
+    let mut idle = TcpStream::connect(in_process.http).unwrap();
     idle.write_all(b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n").unwrap();
-    let mut heard = [0; 12];
-    idle.read_exact(&mut heard).unwrap();
-    assert_eq!(&heard, b"HTTP/1.1 200");
-    inside.shared.stop();
-    inside.ended(Duration::from_secs(2));
+    let mut response = [0; 12];
+    idle.read_exact(&mut response).unwrap();
+    assert_eq!(&response, b"HTTP/1.1 200");
+    in_process.server.stop();
+    in_process.ended(Duration::from_secs(2));
     let mut rest = Vec::new();
     idle.read_to_end(&mut rest).unwrap();
-    assert!(TcpStream::connect(inside.http).is_err());
+    assert!(TcpStream::connect(in_process.http).is_err());
 }
 
 #[test]
-fn it_speaks_tls() {
+fn tls_is_supported() {
     use tokio_rustls::rustls::pki_types::pem::PemObject;
     use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
     use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring::default_provider};
-    let (_project, inside) = Inside::good_with(Set { tls: true, ..Set::default() });
+    let (_project, in_process) =
+        InProcessServer::good_with(ServerSetup { tls: true, ..ServerSetup::default() });
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_file(fixture("certificate.pem")).unwrap()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
@@ -343,8 +349,8 @@ fn it_speaks_tls() {
         .with_root_certificates(roots)
         .with_no_client_auth();
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    let answer = inside.runtime.block_on(async {
-        let stream = tokio::net::TcpStream::connect(inside.http).await.unwrap();
+    let answer = in_process.runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(in_process.http).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
         let mut stream = connector.connect(name, stream).await.unwrap();
         stream
@@ -356,7 +362,7 @@ fn it_speaks_tls() {
         answer
     });
     Answer::of(&answer).is(200, &["ok"]);
-    // Whoever does not know that hears nothing that could be taken for an answer.
-    let plain = say(inside.http, b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n");
+    // A plain HTTP request to the TLS port gets no response.
+    let plain = send(in_process.http, b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n");
     assert!(!plain.starts_with(b"HTTP"), "{plain:?}");
 }

@@ -1,17 +1,17 @@
-//! The servers, by the clients that people use.
+//! Tests of the servers, with real clients.
 //!
-//! | module | speaks |
+//! | module | content |
 //! |---|---|
-//! | `flight` | Flight SQL: the client of arrow-flight, ADBC, pyarrow, and nonsense |
-//! | `hostile` | statements that want to break something, by every protocol |
-//! | `http` | HTTP, byte by byte |
-//! | `inside` | servers inside of the test's own process |
-//! | `one_answer` | everything, and hears the same |
-//! | `postgres` | PostgreSQL's protocol: tokio-postgres, psql, Python's drivers, and nonsense |
+//! | `flight` | Flight SQL: the client of arrow-flight, ADBC, pyarrow, malformed messages |
+//! | `hostile` | hostile statements, for all protocols |
+//! | `http` | HTTP over raw sockets |
+//! | `in_process` | servers in the test's own process |
+//! | `one_answer` | the same question by all interfaces |
+//! | `postgres` | PostgreSQL's protocol: tokio-postgres, psql, Python's drivers, malformed messages |
 
 mod flight;
 mod hostile;
 mod http;
-mod inside;
+mod in_process;
 mod one_answer;
 mod postgres;

@@ -1,5 +1,5 @@
-//! One question asked in every way there is: the command, the view, the table function, plain SQL,
-//! PostgreSQL's protocol, Flight SQL and HTTP. From the events, and from the store.
+//! The same question by every interface: command, view, table function, plain SQL, PostgreSQL's
+//! protocol, Flight SQL and HTTP; from the events, and from the store.
 
 use datasets::{Ids, Settings, generate};
 
@@ -21,7 +21,7 @@ fn lines(text: &str) -> Answer {
     sorted(text.lines().map(|line| line.replace(',', "|")).collect())
 }
 
-/// How each level is asked for: in a view, and over the events.
+/// The query of each level: a view, and SQL over the events.
 const LEVELS: [(&str, &str, &str); 2] = [
     (
         "total",
@@ -37,7 +37,7 @@ const LEVELS: [(&str, &str, &str); 2] = [
 ];
 
 #[test]
-fn every_way_gives_the_same_answer() {
+fn all_interfaces_give_the_same_answer() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let mut settings = Settings::new(root);
@@ -98,7 +98,7 @@ fn every_way_gives_the_same_answer() {
             ] {
                 assert_eq!(answer, expected, "{level}, {way}, ingested: {ingested}");
             }
-            // So that the two rounds are not the same road twice.
+            // The second round must use the store.
             let plan = run_in(root, &["sql", "-c", &format!("EXPLAIN {events}")]).out;
             assert_eq!(plan.contains("RollupExec"), ingested, "{plan}");
         }

@@ -42,7 +42,7 @@ fn events() -> Vec<Event> {
     (0..120).map(event).collect()
 }
 
-/// What every form of the events is asked: all levels, by plan.
+/// The report for every form of the events: all levels, by plan.
 fn question() -> Question {
     Question {
         levels: BTreeSet::from_iter(Level::ALL.iter().copied()),

@@ -44,8 +44,8 @@ fn files_folders_and_globs() {
     assert_eq!(rows(&absolute), expected, "an absolute path");
 }
 
-/// A file is read once, whichever links and patterns lead to it, and links that lead back to a folder
-/// above end the search there.
+/// A file is read once, whichever links and patterns lead to it, and links that lead back to a
+/// folder above end the search there.
 #[cfg(unix)]
 #[test]
 fn links() {
@@ -179,7 +179,7 @@ at,user_id,event,installation
     let csv = || vec![("a.csv", text.as_bytes().to_vec())];
     assert_eq!(count(plain, &csv()), 2);
     assert_eq!(count(scoped, &csv()), 3);
-    // The same installations as integers: nobody becomes another person.
+    // The same installations as integers: the users are the same.
     let installations: ArrayRef = Arc::new(Int32Array::from(vec![1, 2, 1, 2]));
     let users: ArrayRef = Arc::new(Int32Array::from(vec![42, 42, 42, 7]));
     let mut columns = columns(&events()[..4]);
@@ -212,7 +212,7 @@ sources:
     assert_eq!(answer.report.rows[0].users, 2);
 }
 
-/// No number is made of a file that somebody writes to meanwhile.
+/// A file that changes while it is read is an error.
 #[test]
 fn files_that_change_while_they_are_read() {
     for (name, content) in [
@@ -229,9 +229,12 @@ fn files_that_change_while_they_are_read() {
             engine::active::answer(&project, &dictionary, &question, &|_: u64, _: u64| during())
         };
         let expected = ask(&|| ()).unwrap().report.rows;
-        let told = ask(&|| files.write(name, [content.as_slice(), b"\n"].concat())).unwrap_err();
-        let told = told.to_string();
-        assert!(told.contains("changed while it was being read") && told.contains(name), "{told}");
+        let error = ask(&|| files.write(name, [content.as_slice(), b"\n"].concat())).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("changed while it was being read") && error.contains(name),
+            "{error}"
+        );
         // What is gone was read before.
         files.write(name, &content);
         let answer = ask(&|| _ = std::fs::remove_file(files.path(name))).unwrap();

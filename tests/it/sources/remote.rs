@@ -1,4 +1,4 @@
-//! Events in an object store: they are found, read, ingested and asked in SQL as files are.
+//! Events in an object store: they are found, read, ingested and queried like files.
 
 use std::io::Write as _;
 
@@ -67,7 +67,7 @@ fn objects_folders_and_globs() {
         project.write("here/c.parquet", &c);
         assert_eq!(well(&bucket, &project, &REPORT), expected, "{files}");
     }
-    for (files, told) in [
+    for (files, parts) in [
         ("s3://bucket/logs/gone.csv", ["no event files found", "s3://bucket/logs/gone.csv"]),
         ("'s3://bucket/logs/*.parquet'", ["no event files found", "s3://bucket/logs/*.parquet"]),
         ("s3://bucket/logs/data/README.md", ["unknown file format", "README.md"]),
@@ -78,7 +78,7 @@ fn objects_folders_and_globs() {
     ] {
         let ran = run(&bucket, &project(files, FIELDS), &REPORT);
         assert_eq!(ran.code, 1, "{files}: {}", ran.out);
-        for part in told.into_iter().chain(["visits"]) {
+        for part in parts.into_iter().chain(["visits"]) {
             assert!(ran.err.contains(part), "{files}: no {part:?} in {}", ran.err);
         }
     }
@@ -176,12 +176,12 @@ fn the_store_takes_objects_exactly_once() {
     assert!(run(&bucket, &made, &["ingest"]).err.contains("0 events of 0 files"));
     let info = well(&bucket, &made, &["store", "info"]);
     assert!(info.contains("events:     20000, and 0 rejected\n"), "{info}");
-    for road in ["", "SET headcount.rollup = false; "] {
+    for setting in ["", "SET headcount.rollup = false; "] {
         let sql = format!(
-            "{road}SELECT count(*) AS n, count(DISTINCT user_id) > 2000 AS many FROM events"
+            "{setting}SELECT count(*) AS n, count(DISTINCT user_id) > 2000 AS many FROM events"
         );
-        let told = well(&bucket, &made, &["sql", "--format", "csv", "-c", &sql]);
-        assert!(told.ends_with("n,many\n20000,true\n"), "{road}: {told}");
+        let printed = well(&bucket, &made, &["sql", "--format", "csv", "-c", &sql]);
+        assert!(printed.ends_with("n,many\n20000,true\n"), "{setting}: {printed}");
     }
     // The same content under another name, and other content under the same name.
     bucket.write("raw events/copy.parquet", read(&late));
@@ -238,7 +238,7 @@ fn an_object_is_read_as_it_was_found_or_not_at_all() {
 }
 
 #[test]
-fn what_is_out_of_reach_is_told_with_what_to_do() {
+fn unreachable_storage_is_an_error_with_help() {
     let (bucket, project) = (Bucket::new(), project("s3://bucket/x.csv", FIELDS));
     bucket.write("x.csv", csv(&events(), ','));
     let expected = well(&bucket, &project, &REPORT);

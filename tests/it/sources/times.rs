@@ -1,4 +1,4 @@
-//! Every type that can tell a time.
+//! Every type of times.
 
 use std::sync::Arc;
 

@@ -137,7 +137,7 @@ fn one_person_has_one_key_in_all_files() {
     spread("UUIDs", &[("a.parquet", &binary), ("b.parquet", &uuid)]);
 }
 
-/// A JSON number is the same however it is written; a JSON text is what it says.
+/// A JSON number is the same however it is written; a JSON text is taken literally.
 #[test]
 fn json_numbers_have_many_forms() {
     let count = |users: &[&str]| {
@@ -157,7 +157,7 @@ fn json_numbers_have_many_forms() {
     assert_eq!(count(&["1000", "1e3", "1.0E+3"]), 1);
     assert_eq!(count(&["2.5", "2.50", "25e-1", "2", "3"]), 3);
     assert_eq!(count(&["2", "\"2.0\"", "\"02\""]), 3);
-    // Floating-point numbers could not tell these apart.
+    // As floating-point numbers these would be equal.
     assert_eq!(count(&["9007199254740992.0", "9007199254740993.0", "9007199254740993"]), 2);
 }
 

@@ -1,4 +1,4 @@
-//! What `ingest`, `store` and `report` say and do.
+//! The commands `ingest`, `store` and `report`.
 
 use super::take;
 use crate::project::{GOOD, Project};
@@ -45,7 +45,7 @@ fn a_file_is_known_by_its_content() {
 }
 
 #[test]
-fn a_changed_file_is_told_apart() {
+fn a_changed_file_is_detected() {
     let project = Project::good();
     project.run(&["ingest"]);
     let text = GOOD[4].1.replace(",3,searched", ",7,searched");
@@ -61,7 +61,7 @@ fn a_changed_file_is_told_apart() {
 }
 
 #[test]
-fn rejected_rows_are_told_once_by_ingest_and_always_by_report() {
+fn rejected_rows_are_reported_once_by_ingest_and_always_by_report() {
     let project = Project::good();
     let text = format!("{}2026-02-11T00:00:00Z,,page_viewed,free\nnever,1,searched,\n", GOOD[4].1);
     project.write("events.csv", text);
@@ -218,7 +218,7 @@ fn a_project_is_named_by_a_relative_path() {
     assert!(project.run(&["ingest"]).err.contains("nothing to do:\n  events.csv\n"));
 }
 
-/// Reports trust the time of a file; whoever reads its content does not.
+/// Reports trust the modification time of a file; commands that read its content do not.
 #[test]
 fn content_under_the_same_name_size_and_time_is_found_by_reading_it() {
     let project = Project::good();

@@ -10,7 +10,7 @@ use arrow::array::{ArrayRef, StringArray, TimestampMicrosecondArray};
 use engine::active::{Level, Question};
 use engine::calendar::Window;
 use engine::rollup::Counting;
-use headcount::catalog::{Contents, register};
+use headcount::catalog::{CatalogOptions, register};
 use headcount::session::{Options, session};
 use tokio::runtime::Runtime;
 
@@ -60,7 +60,7 @@ fn made(compact: bool) -> Project {
     project
 }
 
-/// What reports and SQL say of a project, each an answer or an error.
+/// The results of reports and SQL for a project, each an answer or an error.
 fn answers(project: &Project, runtime: &Runtime) -> Vec<Result<String, String>> {
     let levels: std::collections::BTreeSet<Level> =
         [Level::Total, Level::Stage, Level::Action].into();
@@ -93,7 +93,8 @@ fn answers(project: &Project, runtime: &Runtime) -> Vec<Result<String, String>> 
     std::fs::rename(&hidden, &there).unwrap();
     let session = session(&Options { threads: Some(2), ..Options::default() }).unwrap();
     let loaded = Arc::new(engine::project::Project::load(project.root()).unwrap());
-    register(&session, &Contents { project: Some(loaded), ..Contents::default() }).unwrap();
+    register(&session, &CatalogOptions { project: Some(loaded), ..CatalogOptions::default() })
+        .unwrap();
     for sql in SQL {
         let rows = runtime.block_on(async { session.sql(sql).await?.collect().await });
         answers.push(match rows {

@@ -115,8 +115,8 @@ fn a_full_disk_is_an_error_and_nothing_else() {
         let output = output.unwrap();
         if !output.status.success() {
             assert_eq!(output.status.code(), Some(1), "{blocks} blocks");
-            let told = String::from_utf8_lossy(&output.stderr).into_owned();
-            assert!(told.contains("error: "), "{told}");
+            let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(printed.contains("error: "), "{printed}");
         }
         let store = engine::store::Store::open(&local(root), None);
         if store.unwrap().is_some() {

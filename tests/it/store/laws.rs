@@ -1,5 +1,5 @@
 //! Random events in random files, ingested in random order with late ones, twice-given ones and
-//! compactions to either format of sets between: store, events and slow twin agree on every row.
+//! compactions to either format of sets between: store, events and reference agree on every row.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! The store: what it keeps is what the events say, whatever happens on the way.
+//! The store: its contents match the events, despite failures.
 
 mod broken;
 mod commands;

@@ -112,7 +112,7 @@ fn google_keeps_what_others_keep() {
     assert!(ran.err.contains("overwrote an object"), "{}", ran.err);
 }
 
-/// Whoever waits for one answer after the other waits for long.
+/// Sequential requests would take long.
 #[test]
 fn what_a_question_needs_is_fetched_at_the_same_time() {
     let made = Made::new(REMOTE);
@@ -249,16 +249,16 @@ fn of_two_writers_one_wins_and_the_other_completes_when_run_again() {
     let won = ended.iter().filter(|output| output.status.success()).count();
     assert_eq!(won, 1, "{ended:?}");
     let lost = ended.iter().find(|output| !output.status.success()).unwrap();
-    let told = String::from_utf8_lossy(&lost.stderr).into_owned();
-    assert!(told.contains("another process changed the store at the same time"), "{told}");
-    assert!(told.contains("s3://bucket/some where/store"), "{told}");
-    assert!(told.contains("run the command again"), "{told}");
+    let printed = String::from_utf8_lossy(&lost.stderr).into_owned();
+    assert!(printed.contains("another process changed the store at the same time"), "{printed}");
+    assert!(printed.contains("s3://bucket/some where/store"), "{printed}");
+    assert!(printed.contains("run the command again"), "{printed}");
     made.assert_right(&expected, "after both");
     made.well(&INGEST);
     made.assert_complete(&expected, "after one more");
 }
 
-/// Two processes that do the same: all of it is there once, whoever was first where they met.
+/// Two processes that do the same: everything is stored once, whichever commits first.
 #[test]
 fn the_same_done_twice_at_once_is_done_once() {
     // They make the store together, or commit together.
@@ -271,9 +271,9 @@ fn the_same_done_twice_at_once_is_done_once() {
         command.env("RAYON_NUM_THREADS", "1").args(["ingest"]).stderr(Stdio::piped());
         for child in [0, 1].map(|_| command.spawn().unwrap()) {
             let output = child.wait_with_output().unwrap();
-            let told = String::from_utf8_lossy(&output.stderr).into_owned();
-            let is_right = output.status.success() || told.contains("run the command again");
-            assert!(is_right, "{told}");
+            let printed = String::from_utf8_lossy(&output.stderr).into_owned();
+            let is_right = output.status.success() || printed.contains("run the command again");
+            assert!(is_right, "{printed}");
         }
         made.assert_complete(&expected, "after both");
         assert!(made.run(&["ingest"]).err.contains("0 events of 0 files"));
@@ -351,7 +351,7 @@ fn a_killed_process_leaves_a_bucket_that_counts_right() {
 }
 
 #[test]
-fn what_is_out_of_reach_is_told_with_what_to_do() {
+fn unreachable_storage_is_an_error_with_help() {
     let project = Project::good();
     let yaml = |store: &str| {
         project.write("headcount.yaml", format!("{}store: {store}\n", crate::project::GOOD[0].1));
@@ -386,7 +386,7 @@ fn what_is_out_of_reach_is_told_with_what_to_do() {
     assert!(ran.err.contains("overwrote an object"), "{}", ran.err);
     assert!(ran.err.contains("`If-None-Match`"), "{}", ran.err);
     assert_eq!(forgetful.keys().len(), 1);
-    // Nobody listens there.
+    // No server listens there.
     let ran =
         run(&["ingest"], &|command| _ = command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:9"));
     assert_eq!(ran.code, 1);

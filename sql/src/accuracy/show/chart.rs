@@ -13,7 +13,7 @@ use plotters::element::{Circle, DashedPathElement, PathElement, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, IntoFont};
 
-use crate::report::html::chart::{COLORS, FINE, GRID, TEXT};
+use crate::report::html::chart::{COLORS, GRID, PIXEL_SCALE, TEXT};
 use crate::report::html::markup::escape;
 
 /// Pixels shown.
@@ -65,8 +65,8 @@ impl Picture<'_> {
         let inside = inside.trim().trim_end_matches("</svg>");
         Ok(format!(
             "<svg viewBox=\"0 0 {} {}\" role=\"img\"><title>{}</title>{inside}{zones}</svg>\n",
-            WIDTH * FINE,
-            HEIGHT * FINE,
+            WIDTH * PIXEL_SCALE,
+            HEIGHT * PIXEL_SCALE,
             escape(self.title)
         ))
     }
@@ -76,21 +76,21 @@ impl Picture<'_> {
         svg: &mut String,
         zones: &mut String,
     ) -> std::result::Result<(), DrawingAreaErrorKind<io::Error>> {
-        let size = (WIDTH * FINE, HEIGHT * FINE);
+        let size = (WIDTH * PIXEL_SCALE, HEIGHT * PIXEL_SCALE);
         let root = SVGBackend::with_string(svg, size).into_drawing_area();
         let (x, y) = (&self.x, &self.y);
         let mut chart = ChartBuilder::on(&root)
-            .margin_top(10 * FINE)
-            .margin_right(14 * FINE)
-            .margin_bottom(24 * FINE)
-            .margin_left(58 * FINE)
+            .margin_top(10 * PIXEL_SCALE)
+            .margin_right(14 * PIXEL_SCALE)
+            .margin_bottom(24 * PIXEL_SCALE)
+            .margin_left(58 * PIXEL_SCALE)
             .build_cartesian_2d(x.from..x.to, y.from..y.to)?;
         // Plotters makes text of size 1.24 one pixel high.
-        let style = ("sans-serif", f64::from(12 * FINE) * 1.24).into_font().color(&TEXT);
-        let gap = 7 * FINE as i32;
+        let style = ("sans-serif", f64::from(12 * PIXEL_SCALE) * 1.24).into_font().color(&TEXT);
+        let gap = 7 * PIXEL_SCALE as i32;
         for (value, label) in &y.marks {
             let across = vec![(x.from, *value), (x.to, *value)];
-            chart.draw_series([PathElement::new(across, GRID.stroke_width(FINE))])?;
+            chart.draw_series([PathElement::new(across, GRID.stroke_width(PIXEL_SCALE))])?;
             let (left, at) = chart.backend_coord(&(x.from, *value));
             let style = style.clone().pos(Pos::new(HPos::Right, VPos::Center));
             root.draw(&Text::new(label.as_str(), (left - gap, at), style))?;
@@ -98,26 +98,28 @@ impl Picture<'_> {
         for (value, label) in &x.marks {
             let (at, bottom) = chart.backend_coord(&(*value, y.from));
             let tick = vec![(at, bottom), (at, bottom + gap / 2)];
-            root.draw(&PathElement::new(tick, GRID.stroke_width(FINE)))?;
+            root.draw(&PathElement::new(tick, GRID.stroke_width(PIXEL_SCALE)))?;
             let style = style.clone().pos(Pos::new(HPos::Center, VPos::Top));
             root.draw(&Text::new(label.as_str(), (at, bottom + gap), style))?;
         }
         let (color, points) = self.cloud;
         let color = COLORS[color % COLORS.len()];
-        let dot =
-            |point: &(f64, f64)| Circle::new(*point, 2 * FINE as i32, color.mix(0.5).filled());
+        let dot = |point: &(f64, f64)| {
+            Circle::new(*point, 2 * PIXEL_SCALE as i32, color.mix(0.5).filled())
+        };
         chart.draw_series(points.iter().map(dot))?;
         for curve in self.curves {
             let color = COLORS[curve.color % COLORS.len()];
-            let stroke = color.stroke_width(2 * FINE);
+            let stroke = color.stroke_width(2 * PIXEL_SCALE);
             if curve.dashed {
-                let dash = 5 * FINE as i32;
+                let dash = 5 * PIXEL_SCALE as i32;
                 let path = DashedPathElement::new(curve.points.clone(), dash, dash, stroke);
                 chart.draw_series([path])?;
                 continue;
             }
             chart.draw_series([PathElement::new(curve.points.clone(), stroke)])?;
-            let dot = |point: &(f64, f64)| Circle::new(*point, 3 * FINE as i32, color.filled());
+            let dot =
+                |point: &(f64, f64)| Circle::new(*point, 3 * PIXEL_SCALE as i32, color.filled());
             chart.draw_series(curve.points.iter().map(dot))?;
         }
         for (at, (place, words)) in self.words.iter().enumerate() {

@@ -21,7 +21,7 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
 use arrow::record_batch::RecordBatch;
 use engine::{Error, Kind, Result};
 
-use crate::accuracy::{Line, Measured, Part};
+use crate::accuracy::{Measured, Measurement, SetKind};
 
 /// One row for each line.
 ///
@@ -53,22 +53,22 @@ pub(super) fn record_batch(measured: &Measured) -> Result<RecordBatch> {
     .map_err(|cause| Error::new(Kind::Internal, "the columns are inconsistent").caused_by(cause))
 }
 
-fn level(line: &Line) -> Option<&str> {
+fn level(line: &Measurement) -> Option<&str> {
     match line.part {
-        Part::Level(level) => Some(level.as_str()),
-        Part::Size | Part::Report => None,
+        SetKind::Level(level) => Some(level.as_str()),
+        SetKind::Size | SetKind::Report => None,
     }
 }
 
-fn text(lines: &[Line], value: impl Fn(&Line) -> Option<&str>) -> ArrayRef {
+fn text(lines: &[Measurement], value: impl Fn(&Measurement) -> Option<&str>) -> ArrayRef {
     Arc::new(lines.iter().map(value).collect::<StringArray>())
 }
 
-fn whole(lines: &[Line], value: impl Fn(&Line) -> Option<u64>) -> ArrayRef {
+fn whole(lines: &[Measurement], value: impl Fn(&Measurement) -> Option<u64>) -> ArrayRef {
     let signed = |line| value(line).map(|number| number as i64); // counts of things in memory
     Arc::new(lines.iter().map(signed).collect::<Int64Array>())
 }
 
-fn real(lines: &[Line], value: impl Fn(&Line) -> Option<f64>) -> ArrayRef {
+fn real(lines: &[Measurement], value: impl Fn(&Measurement) -> Option<f64>) -> ArrayRef {
     Arc::new(lines.iter().map(value).collect::<Float64Array>())
 }

@@ -1,4 +1,4 @@
-//! Writes what was measured in every format that a report has.
+//! Writes the results in every format of reports.
 //!
 //! Programs get [`columns`], nothing rounded; people get the [`tables`], pictures ([`page`]), and
 //! at the end the advice.

@@ -1,4 +1,4 @@
-//! One HTML page that needs nothing else: the verdict, pictures, advice, all figures.
+//! A self-contained HTML page: the verdict, charts, advice, all numbers.
 
 use engine::Result;
 
@@ -21,8 +21,8 @@ svg [stroke=\"#808080\"] { stroke: var(--c7); }
 .legend { margin-top: 0.75rem; }
 ";
 
-/// What the names stand for.
-const WORDS: [(&str, &str); 7] = [
+/// The glossary.
+const GLOSSARY: [(&str, &str); 7] = [
     (
         "precision",
         "a sketch has 2^precision registers or hashes; a higher precision is more accurate and \
@@ -77,7 +77,7 @@ pub(super) fn render(measured: &Measured) -> Result<String> {
         page.push_str(&format!("<li>{}</li>\n", escape(sentence)));
     }
     page.push_str("</ul>\n</section>\n</main>\n<footer>\n<h2>How to read this</h2>\n<dl>\n");
-    for (word, meaning) in WORDS {
+    for (word, meaning) in GLOSSARY {
         page.push_str(&format!("<div><dt>{word}</dt><dd>{meaning}</dd></div>\n"));
     }
     let csv = csv::render(&columns::record_batch(measured)?)?;

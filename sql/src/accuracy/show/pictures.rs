@@ -1,20 +1,20 @@
-//! Which pictures the page has: for each precision one of every sort, side by side.
+//! The charts of the page: for each precision one of every sort, side by side.
 
 use engine::Result;
 
 use super::chart::{Axis, Curve, Picture};
 use crate::accuracy::advice::{bytes, percent, time};
-use crate::accuracy::{Counter, Kind, Line, Measured, Node, Part};
-use crate::report::figures::figure;
+use crate::accuracy::{Counter, Kind, Measured, Measurement, Node, SetKind};
+use crate::report::figures::format_number;
 use crate::report::html::markup::escape;
 use crate::report::html::scale::round_values;
 
-/// Points of a cloud; more cannot be told apart, and the page should stay small.
-const POINTS: usize = 1500;
-/// Grey, for the exact set and for promises.
+/// Most points of a scatter plot, to keep the page small.
+const MAX_POINTS: usize = 1500;
+/// Grey, for the exact set and for expected values.
 const GREY: usize = 7;
 /// Errors are drawn in hundredths of a per cent, so that round numbers are whole ones.
-const FINE_PERCENT: f64 = 10_000.0;
+const PERCENT_SCALE: f64 = 10_000.0;
 
 /// The place of a kind's colour.
 fn color(kind: Kind) -> usize {
@@ -32,7 +32,7 @@ fn color(kind: Kind) -> usize {
 struct Sort {
     title: &'static str,
     hint: &'static str,
-    value: fn(&Line) -> Option<f64>,
+    value: fn(&Measurement) -> Option<f64>,
     label: fn(f64) -> String,
     scale: Scale,
     exact: bool,
@@ -52,8 +52,8 @@ const SORTS: [Sort; 4] = [
     Sort {
         title: "Error",
         hint: "Mean error by size of the set. A sketch is exact while it is a list of hashes.",
-        value: |line| Some(line.errors.mean * FINE_PERCENT),
-        label: |value| percent(value / FINE_PERCENT),
+        value: |line| Some(line.errors.mean * PERCENT_SCALE),
+        label: |value| percent(value / PERCENT_SCALE),
         scale: Scale::Linear,
         exact: false,
     },
@@ -93,7 +93,8 @@ const SORTS: [Sort; 4] = [
 /// When one cannot be drawn.
 pub(super) fn pictures(measured: &Measured) -> Result<String> {
     let mut sections = String::new();
-    let sizes: Vec<&Line> = measured.lines.iter().filter(|line| line.part == Part::Size).collect();
+    let sizes: Vec<&Measurement> =
+        measured.lines.iter().filter(|line| line.part == SetKind::Size).collect();
     let mut precisions: Vec<u8> = sizes.iter().filter_map(|line| line.counter.precision).collect();
     precisions.sort_unstable();
     precisions.dedup();
@@ -143,7 +144,7 @@ fn section(title: &str, hint: &str, figures: &str, legend: &str) -> String {
     )
 }
 
-fn figured(precision: u8, more: &str, picture: &str) -> String {
+fn figure_html(precision: u8, more: &str, picture: &str) -> String {
     format!(
         "<figure><figcaption>Precision {precision} <b>{}</b></figcaption>{picture}</figure>\n",
         escape(more)
@@ -151,8 +152,8 @@ fn figured(precision: u8, more: &str, picture: &str) -> String {
 }
 
 /// One picture: a value by size, of all counters of a precision.
-fn by_size(sizes: &[&Line], precision: u8, sort: &Sort) -> Result<String> {
-    let place = |line: &Line| (line.users.max(1) as f64).log10();
+fn by_size(sizes: &[&Measurement], precision: u8, sort: &Sort) -> Result<String> {
+    let place = |line: &Measurement| (line.users.max(1) as f64).log10();
     let scaled = |value: f64| if sort.scale == Scale::Log { value.log10() } else { value };
     let mut curves = Vec::new();
     let mut words: Vec<(f64, String)> = Vec::new();
@@ -172,7 +173,7 @@ fn by_size(sizes: &[&Line], precision: u8, sort: &Sort) -> Result<String> {
             let word = format!("{} {}", kind.name(), (sort.label)(value));
             match words.iter_mut().find(|(place, _)| *place == at) {
                 Some((_, words)) => *words = format!("{words}, {word}"),
-                None => words.push((at, format!("{} users: {word}", figure(line.users)))),
+                None => words.push((at, format!("{} users: {word}", format_number(line.users)))),
             }
         }
         if !points.is_empty() {
@@ -186,7 +187,7 @@ fn by_size(sizes: &[&Line], precision: u8, sort: &Sort) -> Result<String> {
     let y = match sort.scale {
         Scale::Linear => {
             let marks = round_values(high);
-            let words = |value: &f64| format!("{} %", value / FINE_PERCENT * 100.0);
+            let words = |value: &f64| format!("{} %", value / PERCENT_SCALE * 100.0);
             let to = marks.last().copied().unwrap_or(1.0);
             Axis { from: 0.0, to, marks: marks.iter().map(|v| (*v, words(v))).collect() }
         }
@@ -208,7 +209,7 @@ fn by_size(sizes: &[&Line], precision: u8, sort: &Sort) -> Result<String> {
     };
     let title = format!("{} by size of the set, at precision {precision}", sort.title);
     let picture = Picture { title: &title, x, y, cloud: (0, &[]), curves: &curves, words: &words };
-    Ok(figured(precision, "", &picture.draw()?))
+    Ok(figure_html(precision, "", &picture.draw()?))
 }
 
 /// The errors of a project's nodes by their users.
@@ -216,18 +217,18 @@ fn cloud(counter: Counter, nodes: &[Node]) -> Result<String> {
     let precision = counter.precision.unwrap_or_default();
     let mut nodes = nodes.to_vec();
     nodes.sort_unstable_by_key(|node| node.users);
-    let step = nodes.len().div_ceil(POINTS).max(1);
+    let step = nodes.len().div_ceil(MAX_POINTS).max(1);
     let points: Vec<(f64, f64)> = nodes
         .iter()
         .step_by(step)
-        .map(|node| ((node.users.max(1) as f64).log10(), node.error * FINE_PERCENT))
+        .map(|node| ((node.users.max(1) as f64).log10(), node.error * PERCENT_SCALE))
         .collect();
     let stated = 1.96 * 1.04 / 2_f64.powi(i32::from(precision)).sqrt();
     let off = nodes.iter().map(|node| node.error.abs()).fold(stated, f64::max);
     let x = users_axis(nodes.iter().map(|node| node.users));
-    let marks = round_values(off * FINE_PERCENT);
+    let marks = round_values(off * PERCENT_SCALE);
     let top = marks.last().copied().unwrap_or(1.0);
-    let words = |value: f64| (value, format!("{} %", value / FINE_PERCENT * 100.0));
+    let words = |value: f64| (value, format!("{} %", value / PERCENT_SCALE * 100.0));
     let below = marks.iter().skip(1).map(|mark| words(-mark));
     let y = Axis {
         from: -top,
@@ -239,11 +240,11 @@ fn cloud(counter: Counter, nodes: &[Node]) -> Result<String> {
         points: vec![(x.from, error), (x.to, error)],
         dashed: true,
     };
-    let curves = [promise(stated * FINE_PERCENT), promise(-stated * FINE_PERCENT)];
+    let curves = [promise(stated * PERCENT_SCALE), promise(-stated * PERCENT_SCALE)];
     let title = format!("Errors of the report's sets, at precision {precision}");
     let picture = Picture { title: &title, x, y, cloud: (0, &points), curves: &curves, words: &[] };
-    let sets = format!("{} sets", figure(nodes.len() as u64));
-    Ok(figured(precision, &sets, &picture.draw()?))
+    let sets = format!("{} sets", format_number(nodes.len() as u64));
+    Ok(figure_html(precision, &sets, &picture.draw()?))
 }
 
 /// Numbers of users in powers of ten, with some room at the ends.

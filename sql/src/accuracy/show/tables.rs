@@ -4,9 +4,9 @@ use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, TableComponent};
 
 use crate::accuracy::advice::{bytes, percent, time};
-use crate::accuracy::{Line, Measured, Part};
+use crate::accuracy::{Measured, Measurement, SetKind};
 use crate::report::Style;
-use crate::report::figures::figure;
+use crate::report::figures::format_number;
 use crate::report::markdown::{escape, line};
 
 /// Columns of the sentences around the tables.
@@ -21,7 +21,7 @@ pub(super) struct Grid {
     pub(super) groups: Vec<Vec<Vec<String>>>,
 }
 
-type Column = (&'static str, bool, fn(&Line) -> String);
+type Column = (&'static str, bool, fn(&Measurement) -> String);
 
 const COUNTER: Column = ("counter", false, |line| line.counter.to_string());
 const ERRORS: [Column; 4] = [
@@ -44,26 +44,26 @@ pub(super) fn title(measured: &Measured) -> String {
 /// What was measured, in words.
 pub(super) fn facts(measured: &Measured) -> Vec<(&'static str, String)> {
     vec![
-        ("users", figure(measured.users)),
-        ("sets of each size", figure(measured.trials.into())),
+        ("users", format_number(measured.users)),
+        ("sets of each size", format_number(measured.trials.into())),
         ("seed", measured.seed.to_string()),
     ]
 }
 
 /// All tables that there are lines for.
 pub(super) fn grids(measured: &Measured) -> Vec<Grid> {
-    let size: Column = ("users", true, |line| figure(line.users));
+    let size: Column = ("users", true, |line| format_number(line.users));
     let sizes = [&[size, COUNTER][..], &ERRORS, &[MERGED, MEMORY, STORED, FILL, MERGE]].concat();
     let level: Column = ("level", false, |line| match line.part {
-        Part::Level(level) => level.to_string(),
-        Part::Size | Part::Report => String::new(),
+        SetKind::Level(level) => level.to_string(),
+        SetKind::Size | SetKind::Report => String::new(),
     });
-    let sets: Column = ("sets", true, |line| figure(line.sets));
-    let mean: Column = ("mean users", true, |line| figure(line.users));
-    let largest: Column = ("largest", true, |line| figure(line.largest));
+    let sets: Column = ("sets", true, |line| format_number(line.sets));
+    let mean: Column = ("mean users", true, |line| format_number(line.users));
+    let largest: Column = ("largest", true, |line| format_number(line.largest));
     let of_level = [level, sets, mean, largest, COUNTER];
     let levels = [&of_level[..], &ERRORS, &[MEMORY, STORED, FILL]].concat();
-    let rows: Column = ("rows", true, |line| figure(line.sets));
+    let rows: Column = ("rows", true, |line| format_number(line.sets));
     let answer: Column = ("time", true, |line| time(line.fill));
     let reports = [&[COUNTER, rows][..], &ERRORS, &[MEMORY, answer]].concat();
     [
@@ -74,21 +74,21 @@ pub(super) fn grids(measured: &Measured) -> Vec<Grid> {
              percentage of sets inside the stated 95 % interval; `merged` is the mean error of \
              the union of two such sets. Bytes are for one set, times are medians for one set.",
             sizes,
-            |line| line.part == Part::Size,
+            |line| line.part == SetKind::Size,
         ),
         grid(
             measured,
             "By level",
             "The project's nodes in all periods; each set is counted from its users.",
             levels,
-            |line| matches!(line.part, Part::Level(_)),
+            |line| matches!(line.part, SetKind::Level(_)),
         ),
         grid(
             measured,
             "Whole reports",
             "Runs of `headcount report`: bytes of all sets or sketches, median time to the result.",
             reports,
-            |line| line.part == Part::Report,
+            |line| line.part == SetKind::Report,
         ),
     ]
     .into_iter()
@@ -101,12 +101,13 @@ fn grid(
     title: &'static str,
     hint: &'static str,
     columns: Vec<Column>,
-    wanted: impl Fn(&Line) -> bool,
+    wanted: impl Fn(&Measurement) -> bool,
 ) -> Grid {
-    let lines: Vec<&Line> = measured.lines.iter().filter(|line| wanted(line)).collect();
-    let together =
-        |a: &&Line, b: &&Line| a.part == b.part && (a.part != Part::Size || a.users == b.users);
-    let row = |line: &&Line| columns.iter().map(|(.., cell)| cell(line)).collect();
+    let lines: Vec<&Measurement> = measured.lines.iter().filter(|line| wanted(line)).collect();
+    let together = |a: &&Measurement, b: &&Measurement| {
+        a.part == b.part && (a.part != SetKind::Size || a.users == b.users)
+    };
+    let row = |line: &&Measurement| columns.iter().map(|(.., cell)| cell(line)).collect();
     let groups = lines.chunk_by(together).map(|lines| lines.iter().map(row).collect()).collect();
     let columns = columns.iter().map(|(name, number, _)| (*name, *number)).collect();
     Grid { title, hint, columns, groups }

@@ -1,7 +1,7 @@
 //! Named arguments of table functions: `active_users(level => 'stage')`.
 //!
-//! DataFusion hands table functions a list without names, so the names are turned into places
-//! before it plans the call; a place without an argument is NULL.
+//! DataFusion passes a list without names to table functions, so named arguments are converted to
+//! positional ones before the call is planned; missing arguments are NULL.
 
 use datafusion::common::plan_err;
 use datafusion::error::Result;
@@ -15,7 +15,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::function::NAME;
 use crate::question::PARAMETERS;
 
-/// Puts named arguments into their places.
+/// Converts named arguments to positional ones.
 #[derive(Debug)]
 pub(in crate::catalog) struct NamedArguments;
 
@@ -28,13 +28,13 @@ impl RelationPlanner for NamedArguments {
         if let TableFactor::Table { name, args: Some(call), .. } = &mut relation
             && name.to_string().eq_ignore_ascii_case(NAME)
         {
-            call.args = placed(std::mem::take(&mut call.args))?;
+            call.args = positional(std::mem::take(&mut call.args))?;
         }
         Ok(RelationPlanning::Original(Box::new(relation)))
     }
 }
 
-fn placed(arguments: Vec<FunctionArg>) -> Result<Vec<FunctionArg>> {
+fn positional(arguments: Vec<FunctionArg>) -> Result<Vec<FunctionArg>> {
     let mut places: Vec<Option<FunctionArg>> = vec![None; PARAMETERS.len()];
     let mut named = false;
     for (at, argument) in arguments.into_iter().enumerate() {

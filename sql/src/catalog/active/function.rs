@@ -14,14 +14,14 @@ use datafusion::logical_expr::{DocSection, Documentation, Expr};
 use engine::Error;
 use engine::active::Question;
 
-use super::{Asked, Ground};
+use super::{ReportContext, ReportTable};
 use crate::failure::external;
 use crate::question::{PARAMETERS, set};
 
 /// The name of the function.
 pub(in crate::catalog) const NAME: &str = "active_users";
 
-/// What the function says about itself.
+/// The function's documentation.
 pub(in crate::catalog) static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     let mut documentation = Documentation::builder(
         DocSection { include: true, label: "Counting users", description: None },
@@ -41,14 +41,14 @@ pub(in crate::catalog) static DOCUMENTATION: LazyLock<Documentation> = LazyLock:
     documentation.build()
 });
 
-/// The table function, on the ground of a project.
+/// The table function.
 #[derive(Debug)]
-pub(in crate::catalog) struct ActiveUsers(pub(in crate::catalog) Ground);
+pub(in crate::catalog) struct ActiveUsers(pub(in crate::catalog) ReportContext);
 
 impl TableFunctionImpl for ActiveUsers {
     fn call_with_args(&self, args: TableFunctionArgs<'_, '_>) -> Result<Arc<dyn TableProvider>> {
         let question = question(args.exprs(), args.session())?;
-        Ok(Arc::new(Asked::new(question, &self.0)))
+        Ok(Arc::new(ReportTable::new(question, &self.0)))
     }
 }
 

@@ -1,7 +1,7 @@
-//! Questions about active users as tables: the views, and the function `active_users`.
+//! Reports of active users as tables: the views, and the function `active_users`.
 //!
-//! Such a table has the columns of a report. Its rows come from the engine's own answer, which is
-//! the one that `headcount report` writes; a filter on `period_start` narrows what is read.
+//! Such a table has the columns and rows of `headcount report`. A filter on `period_start` reduces
+//! what is read.
 
 mod arguments;
 mod function;
@@ -28,7 +28,7 @@ pub(super) use arguments::NamedArguments;
 pub(super) use function::{ActiveUsers, DOCUMENTATION, NAME};
 use plan::ActiveUsersExec;
 
-/// The views with their levels; all are calendar months, counted exactly, by union.
+/// The views with their levels; all use calendar months, exact counts and the union method.
 const VIEWS: [(&str, &[Level]); 5] = [
     ("mau", &[Level::Total]),
     ("smau", &[Level::Stage]),
@@ -37,32 +37,32 @@ const VIEWS: [(&str, &[Level]); 5] = [
     ("xmau", Level::ALL),
 ];
 
-/// Hears of the answers behind tables, from the threads that work on them.
-pub trait Listener: fmt::Debug + Send + Sync {
-    /// Rows of events read so far and in all; 0 if text files do not tell.
+/// Receives progress and results of reports, from the threads that compute them.
+pub trait ReportListener: fmt::Debug + Send + Sync {
+    /// Rows of events read so far, and in total; 0 if the total is unknown.
     fn progress(&self, done: u64, total: u64);
 
-    /// An answer is there, with its notes and with the rows that were rejected.
+    /// A report is complete, with its notes and rejected rows.
     fn answered(&self, answer: Answer);
 }
 
-/// Answers that a session works on at a time. Each has as many threads as a statement may; two, so
-/// that one reads its definitions while the other counts.
-const AT_ONCE: usize = 2;
+/// Most reports that a session computes concurrently. Each uses all threads of a statement; with
+/// two, one can load its definitions while the other counts.
+const CONCURRENT_ANSWERS: usize = 2;
 
-/// What an answer needs besides its question.
+/// What a report needs besides its question.
 #[derive(Clone, Debug)]
-pub(super) struct Ground {
+pub(super) struct ReportContext {
     pub(super) project: Arc<Project>,
-    pub(super) listener: Option<Arc<dyn Listener>>,
-    /// The session's answers take turns: a join of dozens of views would else work on all of them
-    /// together, and take the memory of all of them.
-    turns: Arc<Semaphore>,
+    pub(super) listener: Option<Arc<dyn ReportListener>>,
+    /// Limits concurrent reports: a join of dozens of views would otherwise compute all of them at
+    /// once, with the memory of all of them.
+    permits: Arc<Semaphore>,
 }
 
-impl Ground {
-    pub(super) fn new(project: Arc<Project>, listener: Option<Arc<dyn Listener>>) -> Self {
-        Self { project, listener, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+impl ReportContext {
+    pub(super) fn new(project: Arc<Project>, listener: Option<Arc<dyn ReportListener>>) -> Self {
+        Self { project, listener, permits: Arc::new(Semaphore::new(CONCURRENT_ANSWERS)) }
     }
 }
 
@@ -72,39 +72,42 @@ pub(super) fn views() -> impl Iterator<Item = &'static str> {
 }
 
 /// The view of that name.
-pub(super) fn view(name: &str, ground: &Ground) -> Option<Arc<dyn TableProvider>> {
+pub(super) fn view(name: &str, report_context: &ReportContext) -> Option<Arc<dyn TableProvider>> {
     let (_, levels) = VIEWS.iter().find(|(view, _)| *view == name)?;
     let levels = BTreeSet::from_iter(levels.iter().copied());
-    Some(asked(Question { levels, ..Question::default() }, ground))
+    Some(report_table(Question { levels, ..Question::default() }, report_context))
 }
 
 /// The table that answers a question.
-pub(super) fn asked(question: Question, ground: &Ground) -> Arc<dyn TableProvider> {
-    Arc::new(Asked::new(question, ground))
+pub(super) fn report_table(
+    question: Question,
+    report_context: &ReportContext,
+) -> Arc<dyn TableProvider> {
+    Arc::new(ReportTable::new(question, report_context))
 }
 
-/// The table of one question.
+/// The table of one report.
 #[derive(Debug)]
-struct Asked {
+struct ReportTable {
     question: Question,
-    ground: Ground,
+    report_context: ReportContext,
     schema: SchemaRef,
 }
 
-impl Asked {
-    fn new(question: Question, ground: &Ground) -> Self {
+impl ReportTable {
+    fn new(question: Question, report_context: &ReportContext) -> Self {
         let schema = schema(&question.by);
-        Self { question, ground: ground.clone(), schema }
+        Self { question, report_context: report_context.clone(), schema }
     }
 
-    /// What a filter says about the periods that are needed. Nothing, if values are ranked: by the
-    /// newest of all periods, whichever of them a filter lets through.
+    /// The periods that a filter selects, if it constrains them. `None` for ranked values, because
+    /// the ranking uses the newest period, whether or not a filter selects it.
     fn bound(&self, filter: &Expr) -> Option<range::Starts> {
         range::of(filter).filter(|_| self.question.top.is_none())
     }
 }
 
-impl TableProvider for Asked {
+impl TableProvider for ReportTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
@@ -113,7 +116,7 @@ impl TableProvider for Asked {
         TableType::View
     }
 
-    /// What is read becomes less; the filter itself stays where it is.
+    /// Filters reduce what is read and are still applied above.
     fn supports_filters_pushdown(
         &self,
         filters: &[&Expr],
@@ -142,7 +145,7 @@ impl TableProvider for Asked {
         for starts in filters.iter().filter_map(|filter| self.bound(filter)) {
             range::narrow(&mut question, starts);
         }
-        let plan = ActiveUsersExec::new(question, &self.ground, &self.schema, projection);
+        let plan = ActiveUsersExec::new(question, &self.report_context, &self.schema, projection);
         Box::pin(std::future::ready(plan.map(|plan| Arc::new(plan) as _)))
     }
 }

@@ -1,4 +1,4 @@
-//! The part of a physical plan that answers a question.
+//! The plan node that computes a report.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -24,27 +24,27 @@ use engine::{Error, Kind};
 use rayon::ThreadPoolBuilder;
 use tokio::sync::mpsc::Sender;
 
-use super::{Ground, Listener};
+use super::{ReportContext, ReportListener};
+use crate::cancellation::is_cancelled;
 use crate::catalog::dictionary;
 use crate::failure::external;
-use crate::given_up::is_given_up;
 use crate::report::record_batch;
 
-/// Answers one question when it is executed.
+/// Computes one report when it is executed.
 #[derive(Debug)]
 pub(super) struct ActiveUsersExec {
     question: Question,
-    ground: Ground,
+    report_context: ReportContext,
     projection: Option<Vec<usize>>,
     properties: Arc<PlanProperties>,
-    /// What the answer will come from, once somebody has asked.
-    road: OnceLock<String>,
+    /// Describes what the report reads; computed on first use.
+    source_description: OnceLock<String>,
 }
 
 impl ActiveUsersExec {
     pub(super) fn new(
         question: Question,
-        ground: &Ground,
+        report_context: &ReportContext,
         schema: &SchemaRef,
         projection: Option<&Vec<usize>>,
     ) -> Result<Self> {
@@ -60,31 +60,31 @@ impl ActiveUsersExec {
         );
         Ok(Self {
             question,
-            ground: ground.clone(),
+            report_context: report_context.clone(),
             projection: projection.cloned(),
             properties: Arc::new(properties),
-            road: OnceLock::new(),
+            source_description: OnceLock::new(),
         })
     }
 
-    /// Whether the range is empty: filters can leave nothing, which is no mistake.
+    /// Whether filters have left an empty range, which is no error.
     fn is_empty(&self) -> bool {
         matches!((self.question.from, self.question.to), (Some(from), Some(to)) if from > to)
     }
 }
 
 impl ActiveUsersExec {
-    /// What the answer will come from. Nobody but a reader of the plan asks for it, so the look at
-    /// store and files is taken here: once, although EXPLAIN writes the plan after every rule.
-    fn road(&self) -> &str {
-        if is_given_up() {
+    /// Describes what the report reads, for EXPLAIN. It inspects the store and the files on first
+    /// use only, because EXPLAIN prints the plan after every rule.
+    fn source_description(&self) -> &str {
+        if is_cancelled() {
             return "cancelled";
         }
-        self.road.get_or_init(|| self.find_road())
+        self.source_description.get_or_init(|| self.describe_source())
     }
 
-    fn find_road(&self) -> String {
-        let project = &self.ground.project;
+    fn describe_source(&self) -> String {
+        let project = &self.report_context.project;
         let road = dictionary::load(project)
             .and_then(|dictionary| source_plan_for(project, &dictionary, &self.question));
         match road {
@@ -132,10 +132,10 @@ impl DisplayAs for ActiveUsersExec {
                 write!(f, "{separator}{name}={day}")?;
             }
         }
-        let project = &self.ground.project;
+        let project = &self.report_context.project;
         let sources: Vec<&str> =
             project.sources.iter().map(|source| source.name.as_str()).collect();
-        write!(f, "{separator}from {} of [{}]", self.road(), sources.join(", "))
+        write!(f, "{separator}from {} of [{}]", self.source_description(), sources.join(", "))
     }
 }
 
@@ -186,16 +186,17 @@ impl ExecutionPlan for ActiveUsersExec {
         if self.is_empty() {
             return Ok(builder.build());
         }
-        let (sender, question, ground) = (builder.tx(), self.question.clone(), self.ground.clone());
+        let (sender, question, report_context) =
+            (builder.tx(), self.question.clone(), self.report_context.clone());
         let projection = self.projection.clone();
         let memory = MemoryConsumer::new("ActiveUsersExec").register(context.memory_pool());
         let threads = context.session_config().target_partitions();
         builder.spawn(async move {
-            let turn = Arc::clone(&ground.turns).acquire_owned().await;
-            let turn = turn.map_err(|cause| DataFusionError::External(cause.into()))?;
+            let permit = Arc::clone(&report_context.permits).acquire_owned().await;
+            let permit = permit.map_err(|cause| DataFusionError::External(cause.into()))?;
             let answered = SpawnedTask::spawn_blocking(move || {
-                let _turn = turn;
-                send(&ground, &question, projection.as_deref(), threads, memory, &sender)
+                let _turn = permit;
+                send(&report_context, &question, projection.as_deref(), threads, memory, &sender)
             });
             answered.join_unwind().await.map_err(|cause| DataFusionError::External(cause.into()))?
         });
@@ -203,21 +204,21 @@ impl ExecutionPlan for ActiveUsersExec {
     }
 }
 
-/// Sends the rows that answer a question, if they are still wanted.
+/// Computes a report and sends its rows, unless the receiver was dropped.
 fn send(
-    ground: &Ground,
+    report_context: &ReportContext,
     question: &Question,
     projection: Option<&[usize]>,
     threads: usize,
     memory: MemoryReservation,
     sender: &Sender<Result<RecordBatch>>,
 ) -> Result<()> {
-    let dictionary = dictionary::load(&ground.project).map_err(external)?;
+    let dictionary = dictionary::load(&report_context.project).map_err(external)?;
     if sender.is_closed() {
         return Ok(());
     }
-    // Threads of its own: in a pool that all statements share, one that waits for its parts
-    // would take up whole others meanwhile, and be the last to end.
+    // A pool of its own: in a shared pool, a thread that waits for subtasks would execute tasks of
+    // other statements meanwhile.
     let pool = ThreadPoolBuilder::new()
         .num_threads(threads)
         .thread_name(|_| "answer".to_owned())
@@ -226,33 +227,35 @@ fn send(
             external(Error::new(Kind::Io, format!("cannot start threads: {cause}")))
         })?;
     let wanted = || !sender.is_closed();
-    let statement = Statement { listener: ground.listener.as_deref(), memory, wanted: &wanted };
-    let answered = pool.install(|| answer(&ground.project, &dictionary, question, &statement));
+    let monitor =
+        StatementMonitor { listener: report_context.listener.as_deref(), memory, wanted: &wanted };
+    let answered =
+        pool.install(|| answer(&report_context.project, &dictionary, question, &monitor));
     let answer = answered.map_err(external)?;
     let batch = record_batch(&answer.report).map_err(external)?;
-    statement.reserve(batch.get_array_memory_size()).map_err(external)?;
+    monitor.reserve(batch.get_array_memory_size()).map_err(external)?;
     let batch = match projection {
         Some(places) => batch.project(places)?,
         None => batch,
     };
-    if let Some(listener) = &ground.listener {
+    if let Some(listener) = &report_context.listener {
         listener.answered(answer);
     }
-    // One batch: several would be dealt out to threads, and the rows would lose their order.
-    // A statement that no longer waits wants nothing.
+    // One batch: several would be distributed to partitions, and the rows would lose their order.
+    // The receiver may have been dropped.
     let _ = sender.blocking_send(Ok(batch));
     Ok(())
 }
 
-/// Oversees an answer for the statement that waits for it.
-struct Statement<'a> {
-    listener: Option<&'a dyn Listener>,
+/// Reports progress, cancellation and memory of a statement's report.
+struct StatementMonitor<'a> {
+    listener: Option<&'a dyn ReportListener>,
     memory: MemoryReservation,
-    /// Whether anybody still waits.
+    /// Whether the receiver still exists.
     wanted: &'a (dyn Fn() -> bool + Sync),
 }
 
-impl ScanObserver for Statement<'_> {
+impl ScanObserver for StatementMonitor<'_> {
     fn progress(&self, done: u64, total: u64) -> engine::Result<()> {
         if let Some(listener) = self.listener {
             listener.progress(done, total);

@@ -1,4 +1,4 @@
-//! From a filter on `period_start` to the days that a question asks for.
+//! Converts filters on `period_start` to a question's range of days.
 
 use datafusion::common::Column;
 use datafusion::logical_expr::expr::Between;
@@ -7,7 +7,7 @@ use datafusion::scalar::ScalarValue;
 use engine::active::Question;
 use engine::calendar::{Day, Window};
 
-/// The column whose filters are understood.
+/// The column whose filters are converted.
 const COLUMN: &str = "period_start";
 
 /// First days of periods, both bounds inclusive; `None` is no bound.
@@ -17,7 +17,7 @@ pub(super) struct Starts {
     to: Option<Day>,
 }
 
-/// The first days that a filter lets through at most; `None` if it says nothing about them.
+/// The period starts that a filter selects at most; `None` if it does not constrain them.
 pub(super) fn of(filter: &Expr) -> Option<Starts> {
     match filter {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (&**left, &**right) {
@@ -57,11 +57,11 @@ fn day(value: &Expr) -> Option<Day> {
     }
 }
 
-/// Asks for no more days than it takes to give every row whose period starts there. Rows of other
-/// periods may come too; those that come are the same as without.
+/// Narrows a question to the days needed for all periods that start in the range. Other periods may
+/// also be in the result; their rows are unaffected.
 pub(super) fn narrow(question: &mut Question, starts: Starts) {
-    // A rolling window is found by the day on which somebody would ask for it, days after its
-    // first; a calendar period by each of its own days.
+    // A rolling window is selected by its reporting day, which is days after its first day; a
+    // calendar period by any of its days.
     let later = match question.window {
         Window::Trailing(days) => i32::from(days) - 1,
         Window::Iso4w => 27,
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_bounds_the_start_is_understood() {
+    fn only_bounds_of_the_start_are_converted() {
         let day = Day::new(20_000);
         let start = || col("period_start");
         for filter in [
@@ -114,8 +114,7 @@ mod tests {
         }
     }
 
-    /// Every period that a filter lets through is among those of the narrowed range, whatever the
-    /// window and wherever the bounds lie in it.
+    /// Every period that a filter selects is in the narrowed range, for all windows and bounds.
     #[test]
     fn no_period_is_lost() {
         let first = Day::from_ymd(2024, 1, 1).unwrap();

@@ -1,4 +1,4 @@
-//! What the columns of a query over a source are to a roll-up by day.
+//! The roles of a query's columns, and which expressions a roll-up by day can evaluate.
 
 use std::sync::Arc;
 
@@ -15,30 +15,30 @@ use engine::operators::stored_users_type;
 
 use super::range::{self, DAY};
 
-/// Units of `date_trunc` and `date_part` that no shorter time than a day has a part in.
+/// Units of `date_trunc` and `date_part` that depend only on the day.
 const UNITS: [&str; 8] = ["day", "week", "month", "quarter", "year", "dow", "doy", "isodow"];
 
-/// What a column is.
+/// The role of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     /// The instant of the event.
     Time,
     /// The user's key; [people](stored_users_type) after the rewriting.
     User,
-    /// Anything that the roll-up knows: the same for all events of a row.
+    /// A value that is the same for all events of a roll-up row.
     Known,
-    /// What it does not know.
+    /// A value that the roll-up does not have.
     Other,
 }
 
-/// The columns that come out of a node of a plan, with their roles.
-pub(super) struct Columns {
+/// The output columns of a plan node, with their roles.
+pub(super) struct ColumnRoles {
     schema: DFSchemaRef,
     roles: Vec<Role>,
     config: Arc<ConfigOptions>,
 }
 
-impl Columns {
+impl ColumnRoles {
     pub(super) fn new(schema: &DFSchemaRef, roles: Vec<Role>, config: &Arc<ConfigOptions>) -> Self {
         Self { schema: Arc::clone(schema), roles, config: Arc::clone(config) }
     }
@@ -48,13 +48,13 @@ impl Columns {
         Self { schema: Arc::clone(schema), ..self }
     }
 
-    /// The columns that expressions make of these.
+    /// The columns after a projection.
     pub(super) fn projected(&self, expressions: &[Expr], schema: &DFSchemaRef) -> Result<Self> {
         let roles = expressions.iter().map(|expr| self.role(expr)).collect::<Result<_>>()?;
         Ok(Self::new(schema, roles, &self.config))
     }
 
-    /// What an expression gives.
+    /// The role of an expression.
     pub(super) fn role(&self, expr: &Expr) -> Result<Role> {
         Ok(match expr {
             Expr::Column(column) => self.of(column),
@@ -65,9 +65,9 @@ impl Columns {
         })
     }
 
-    /// Whether all events of a day, an event and dimensions have the same value.
+    /// Whether the value is the same for all events of a day, event and dimensions.
     pub(super) fn is_known(&self, expr: &Expr) -> Result<bool> {
-        // Literals in their final form.
+        // Simplified, so that literals have their final types.
         let simple = match expr {
             Expr::GroupingSet(_) => expr.clone(),
             _ => self.simplified(expr.clone())?,
@@ -75,7 +75,7 @@ impl Columns {
         Ok(!simple.is_volatile() && self.knows(&simple))
     }
 
-    /// An expression with its constants worked out.
+    /// An expression with its constants folded.
     pub(super) fn simplified(&self, expr: Expr) -> Result<Expr> {
         let context = SimplifyContext::builder()
             .with_schema(Arc::clone(&self.schema))
@@ -83,8 +83,8 @@ impl Columns {
         ExprSimplifier::new(context.build()).simplify(expr)
     }
 
-    /// The expression with people in the place of users, if users are what it gives: the column,
-    /// or that of the rows for which conditions hold.
+    /// The expression with people instead of users, if it returns users: the column itself, or a
+    /// CASE of it with known conditions.
     pub(super) fn people(&self, expr: &Expr) -> Result<Option<Expr>> {
         Ok(match expr {
             Expr::Column(column) => (self.of(column) == Role::User).then(|| expr.clone()),
@@ -104,13 +104,13 @@ impl Columns {
                 return Ok(None);
             }
         }
-        let answers = chosen.when_then_expr.iter_mut().map(|(_, then)| then);
+        let results = chosen.when_then_expr.iter_mut().map(|(_, then)| then);
         let mut some = false;
-        for answer in answers.chain(&mut chosen.else_expr) {
-            **answer = if is_null(answer) {
+        for result in results.chain(&mut chosen.else_expr) {
+            **result = if is_null(result) {
                 Expr::Literal(ScalarValue::try_new_null(&stored_users_type())?, None)
             } else {
-                let Some(people) = self.people(answer)? else { return Ok(None) };
+                let Some(people) = self.people(result)? else { return Ok(None) };
                 some = true;
                 people
             };
@@ -118,11 +118,11 @@ impl Columns {
         Ok(some.then_some(Expr::Case(chosen)))
     }
 
-    /// Whether an expression is the instant of the event.
+    /// Whether an expression is the time of the event.
     pub(super) fn is_time(&self, expr: &Expr) -> bool {
         match expr {
             Expr::Column(column) => self.of(column) == Role::Time,
-            // Between timestamps of UTC; what gets shorter stays in its day.
+            // Casts between UTC timestamps; truncation stays within the day.
             Expr::Cast(Cast { expr, field }) => {
                 range::is_utc(field.data_type()) && self.is_time(expr)
             }
@@ -180,7 +180,7 @@ impl Columns {
     }
 }
 
-/// Whether a comparison of the time with a literal cannot tell the instants of a day apart.
+/// Whether comparing the time with a literal has the same result for all instants of a day.
 fn is_midnight(op: Operator, literal: &Expr) -> bool {
     let instant = range::instant(literal).filter(|instant| instant % DAY == 0);
     instant.is_some() && matches!(op, Operator::GtEq | Operator::Lt)

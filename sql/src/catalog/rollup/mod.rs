@@ -1,18 +1,19 @@
 //! `COUNT(DISTINCT user)` over a source, answered from the roll-up.
 //!
-//! A rule looks for aggregations that count nothing but users of a source, and that cannot tell
-//! the events of a day apart. It puts rows of the roll-up in the place of the source's: the same
-//! columns, the time being the beginning of the day, with [people](engine::operators::stored_users_type)
-//! instead of users. Everything between, and every other expression, stays as it is.
+//! A rule finds aggregations that only count distinct users of a source, and whose other
+//! expressions have one value for all events of a day, event and dimensions. It replaces the scan
+//! of the source by a scan of the roll-up: the same columns, with the start of the day as the time
+//! and [people](engine::operators::stored_users_type) instead of users. The nodes between scan and
+//! aggregation stay.
 //!
-//! What the roll-up does not have comes as rows of events beside it: new files, and the parts of
-//! days at either end of a range of instants.
+//! Events that the roll-up lacks are added by a union: new files, and partial days at the ends of a
+//! time range.
 //!
 //! | file | |
 //! |---|---|
-//! | `columns` | what expressions are to a roll-up by day |
-//! | `range` | the instants that are asked for |
-//! | `table` | the rows of the roll-up |
+//! | `columns` | which expressions a roll-up by day can evaluate |
+//! | `range` | the queried time range |
+//! | `table` | scans of the roll-up |
 
 mod columns;
 mod range;
@@ -40,14 +41,14 @@ use datafusion::optimizer::AnalyzerRule;
 use engine::operators::{Planning, rollup_distinct, store_number};
 use engine::rollup::{StoreCoverage, StoredColumn, may_be_empty};
 
-use self::columns::{Columns, Role};
+use self::columns::{ColumnRoles, Role};
 use self::range::Range;
 use self::table::RollupTable;
 use super::source::SourceTable;
 use crate::failure::external;
 
-/// Answers from the roll-up what it can answer. It must come before the rule that turns
-/// `COUNT(DISTINCT x)` into something else.
+/// Rewrites aggregations to the roll-up. It must run before the rule that replaces
+/// `COUNT(DISTINCT x)`.
 #[derive(Debug)]
 pub struct RollupRule {
     count: Arc<AggregateUDF>,
@@ -70,8 +71,8 @@ impl AnalyzerRule for RollupRule {
         }
         let plan = plan.transform_up_with_subqueries(|plan| {
             let LogicalPlan::Aggregate(aggregate) = &plan else { return Ok(Transformed::no(plan)) };
-            Ok(match self.answered(aggregate, &plan, config)? {
-                Some(answered) => Transformed::yes(answered),
+            Ok(match self.rewrite(aggregate, &plan, config)? {
+                Some(rewrite) => Transformed::yes(rewrite),
                 None => Transformed::no(plan),
             })
         })?;
@@ -80,8 +81,8 @@ impl AnalyzerRule for RollupRule {
 }
 
 impl RollupRule {
-    /// The aggregation over rows of the roll-up, if these can answer it.
-    fn answered(
+    /// The aggregation over the roll-up, if the result is the same.
+    fn rewrite(
         &self,
         aggregate: &Aggregate,
         plan: &LogicalPlan,
@@ -90,21 +91,21 @@ impl RollupRule {
         if aggregate.aggr_expr.is_empty() || !aggregate.aggr_expr.iter().all(counts_distinct) {
             return Ok(None);
         }
-        let Some((steps, scan)) = way(&aggregate.input) else { return Ok(None) };
+        let Some((steps, scan)) = linear_input(&aggregate.input) else { return Ok(None) };
         let provider = source_as_provider(&scan.source)?;
         let Some(table) = provider.downcast_ref::<SourceTable>() else { return Ok(None) };
         let Some(kept) = table.kept().map_err(external)? else { return Ok(None) };
-        let mut question = Question::new(table, scan, kept, plan, &steps)?;
+        let mut query = RollupQuery::new(table, scan, kept, plan, &steps)?;
 
-        // Upwards: what each step makes of the columns.
+        // From the scan upwards, track the roles of the columns.
         let config = Arc::new(config.clone());
-        let mut columns = question.columns(scan, &config);
+        let mut columns = query.columns(scan, &config);
         let mut rewritten = Vec::new();
         for step in steps.iter().rev() {
             match step {
                 LogicalPlan::Filter(filter) => {
-                    let Some(left) = question.narrow(filter, &columns)? else { return Ok(None) };
-                    rewritten.push(Step::Filter(left));
+                    let Some(left) = query.narrow(filter, &columns)? else { return Ok(None) };
+                    rewritten.push(RewriteStep::Filter(left));
                 }
                 LogicalPlan::Projection(projection) => {
                     let mut expressions = Vec::new();
@@ -115,11 +116,11 @@ impl RollupRule {
                             Role::Time | Role::Known => expressions.push(expr.clone()),
                         }
                     }
-                    rewritten.push(Step::Projection(expressions));
+                    rewritten.push(RewriteStep::Projection(expressions));
                     columns = columns.projected(&projection.expr, &projection.schema)?;
                 }
                 LogicalPlan::SubqueryAlias(alias) => {
-                    rewritten.push(Step::Alias(alias));
+                    rewritten.push(RewriteStep::Alias(alias));
                     columns = columns.renamed(&alias.schema);
                 }
                 _ => return Ok(None),
@@ -136,7 +137,7 @@ impl RollupRule {
             let Some(count) = self.count(expr, &columns)? else { return Ok(None) };
             counts.push(names.save(expr).restore(count));
         }
-        let Some(mut input) = question.rows()? else { return Ok(None) };
+        let Some(mut input) = query.rows()? else { return Ok(None) };
         for step in rewritten {
             input = step.over(input)?;
         }
@@ -144,8 +145,8 @@ impl RollupRule {
         Ok(Some(LogicalPlan::Aggregate(aggregate)))
     }
 
-    /// A count of users as one of people.
-    fn count(&self, expr: &Expr, columns: &Columns) -> Result<Option<Expr>> {
+    /// Converts a count of users to a count of people.
+    fn count(&self, expr: &Expr, columns: &ColumnRoles) -> Result<Option<Expr>> {
         let Some(call) = call(expr) else { return Ok(None) };
         if let Some(filter) = &call.params.filter
             && !columns.is_known(filter)?
@@ -185,8 +186,8 @@ fn is_text(data_type: &DataType) -> bool {
         || matches!(data_type, DataType::Dictionary(_, values) if values.is_string())
 }
 
-/// The steps from an aggregation down to a scan of a whole table.
-fn way(mut plan: &LogicalPlan) -> Option<(Vec<&LogicalPlan>, &TableScan)> {
+/// The nodes from an aggregation's input down to a scan of a whole table.
+fn linear_input(mut plan: &LogicalPlan) -> Option<(Vec<&LogicalPlan>, &TableScan)> {
     let mut steps = Vec::new();
     loop {
         let below = match plan {
@@ -204,14 +205,14 @@ fn way(mut plan: &LogicalPlan) -> Option<(Vec<&LogicalPlan>, &TableScan)> {
     }
 }
 
-/// A step of the new plan.
-enum Step<'a> {
+/// A node of the rewritten plan.
+enum RewriteStep<'a> {
     Filter(Vec<Expr>),
     Projection(Vec<Expr>),
     Alias(&'a SubqueryAlias),
 }
 
-impl Step<'_> {
+impl RewriteStep<'_> {
     fn over(self, input: LogicalPlan) -> Result<LogicalPlan> {
         let below = Arc::new(input);
         Ok(match self {
@@ -229,17 +230,17 @@ impl Step<'_> {
     }
 }
 
-/// What is asked of a source.
-struct Question<'a> {
+/// A query of a source, which the roll-up may answer.
+struct RollupQuery<'a> {
     table: &'a SourceTable,
     scan: &'a TableScan,
     kept: Arc<StoreCoverage>,
-    /// The columns of the scan: what the roll-up has for each, if anything.
+    /// The roll-up's part for each column of the scan, if it has one.
     parts: Vec<Option<StoredColumn>>,
     range: Range,
 }
 
-impl<'a> Question<'a> {
+impl<'a> RollupQuery<'a> {
     fn new(
         table: &'a SourceTable,
         scan: &'a TableScan,
@@ -259,7 +260,7 @@ impl<'a> Question<'a> {
             let (name, data_type) = (field.name(), field.data_type());
             let mut part = StoredColumn::of(source, &kept.store, name, data_type)
                 .filter(|_| used.contains(name));
-            // Neither events without a name nor users without a key are in the store.
+            // The store has neither events without a name nor users without a key.
             if let Some(StoredColumn::Text(stored)) = &part
                 && stored != "event"
                 && is_text(data_type)
@@ -272,7 +273,7 @@ impl<'a> Question<'a> {
         Ok(Self { table, scan, kept: Arc::new(kept), parts, range: Range::ALL })
     }
 
-    fn columns(&self, scan: &TableScan, config: &Arc<ConfigOptions>) -> Columns {
+    fn columns(&self, scan: &TableScan, config: &Arc<ConfigOptions>) -> ColumnRoles {
         let fields = scan.projected_schema.fields().iter();
         let roles = self.parts.iter().zip(fields).map(|(part, field)| match part {
             None => Role::Other,
@@ -281,11 +282,12 @@ impl<'a> Question<'a> {
             Some(StoredColumn::Users) => Role::User,
             Some(StoredColumn::Text(_)) => Role::Known,
         });
-        Columns::new(&scan.projected_schema, roles.collect(), config)
+        ColumnRoles::new(&scan.projected_schema, roles.collect(), config)
     }
 
-    /// Narrows the range by a filter; what is left of its conditions, if the roll-up can tell.
-    fn narrow(&mut self, filter: &Filter, columns: &Columns) -> Result<Option<Vec<Expr>>> {
+    /// Intersects the range with a filter and returns the remaining conditions; `None` if the
+    /// roll-up cannot evaluate one of them.
+    fn narrow(&mut self, filter: &Filter, columns: &ColumnRoles) -> Result<Option<Vec<Expr>>> {
         let mut left = Vec::new();
         for condition in split_conjunction_owned(columns.simplified(filter.predicate.clone())?) {
             let time = |expr: &Expr| matches!(expr, Expr::Column(_)) && columns.is_time(expr);
@@ -300,11 +302,11 @@ impl<'a> Question<'a> {
         Ok(Some(left))
     }
 
-    /// The rows: of the roll-up, of days that are cut, of new files. `None` if the roll-up has no
-    /// whole day of it.
+    /// The rows of the roll-up, of partial days and of new files. `None` if the roll-up has no
+    /// whole day of the range.
     fn rows(&self) -> Result<Option<LogicalPlan>> {
-        let had = Range::of_days(self.kept.days);
-        let Some((days, cut)) = self.range.and(had).days() else { return Ok(None) };
+        let stored = Range::of_days(self.kept.days);
+        let Some((days, cut)) = self.range.and(stored).days() else { return Ok(None) };
         let name = &self.table.source().name;
         let count = days.1.number() - days.0.number() + 1;
         let version = self.kept.store.version();
@@ -340,7 +342,7 @@ impl<'a> Question<'a> {
         Ok(Some(LogicalPlan::SubqueryAlias(alias)))
     }
 
-    /// Rows of events in these ranges, with people instead of users.
+    /// Events in the given ranges, with people instead of users.
     fn events(
         &self,
         title: String,

@@ -1,4 +1,4 @@
-//! The stretch of time that a query asks for: its whole days, and what of it cuts a day.
+//! The time range of a query: its whole days, and the partial days at its ends.
 
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::{Column, ScalarValue};
@@ -8,7 +8,7 @@ use engine::calendar::Day;
 /// Nanoseconds of a day.
 pub(super) const DAY: i128 = 86_400_000_000_000;
 
-/// Instants in nanoseconds since 1970, from `start` up to and without `end`.
+/// Instants in nanoseconds since 1970, from `start` (inclusive) to `end` (exclusive).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Range {
     pub(super) start: i128,
@@ -19,8 +19,8 @@ impl Range {
     /// All time.
     pub(super) const ALL: Self = Self { start: i128::MIN, end: i128::MAX };
 
-    /// The instants that a comparison lets through, if it compares what `is_time` with a literal
-    /// instant.
+    /// The instants that a comparison selects, if it compares an `is_time` expression with a
+    /// literal.
     pub(super) fn of(expr: &Expr, is_time: impl Fn(&Expr) -> bool) -> Option<Self> {
         let Expr::BinaryExpr(BinaryExpr { left, op, right }) = expr else { return None };
         let (op, instant) = if is_time(left) {
@@ -41,7 +41,7 @@ impl Range {
         Some(Self { start, end })
     }
 
-    /// What is in both.
+    /// The intersection.
     pub(super) fn and(self, other: Self) -> Self {
         Self { start: self.start.max(other.start), end: self.end.min(other.end) }
     }
@@ -56,7 +56,7 @@ impl Range {
         Self { start: start(first.number()), end: start(last.number() + 1) }
     }
 
-    /// The whole days in a bounded range, both inclusive, and what is left before and after them.
+    /// The whole days in a bounded range, both inclusive, and the rest before and after them.
     pub(super) fn days(self) -> Option<((Day, Day), [Self; 2])> {
         let start = self.start.div_euclid(DAY) + i128::from(self.start.rem_euclid(DAY) != 0);
         let end = self.end.div_euclid(DAY);
@@ -66,7 +66,7 @@ impl Range {
         (start < end).then_some((days, cut))
     }
 
-    /// The days that have any part in a bounded range, both inclusive.
+    /// The days that overlap a bounded range, both inclusive.
     pub(super) fn around(self) -> Option<(Day, Day)> {
         let day = |instant: i128| i32::try_from(instant.div_euclid(DAY)).ok().map(Day::new);
         if self.is_empty() { None } else { Some((day(self.start)?, day(self.end - 1)?)) }
@@ -76,7 +76,7 @@ impl Range {
     pub(super) fn condition(self, column: &Column, data_type: &DataType) -> Option<Expr> {
         let DataType::Timestamp(unit, zone) = data_type else { return None };
         let nanos = nanoseconds(*unit);
-        // The first instant that such a column can tell, not before the bound.
+        // The first instant at the column's resolution that is not before the bound.
         let bound = |instant: i128| {
             let count = instant.div_euclid(nanos) + i128::from(instant.rem_euclid(nanos) != 0);
             let count = count.clamp(i128::from(i64::MIN), i128::from(i64::MAX)) as i64;
@@ -98,7 +98,7 @@ impl Range {
     }
 }
 
-/// A literal instant, or the beginning of a literal day, on the clocks of UTC.
+/// A literal timestamp in UTC, or the start of a literal day.
 pub(super) fn instant(expr: &Expr) -> Option<i128> {
     let Expr::Literal(value, _) = expr else { return None };
     if let ScalarValue::Date32(day) = value {
@@ -117,7 +117,7 @@ pub(super) fn instant(expr: &Expr) -> Option<i128> {
     count.map(|count| i128::from(count) * nanoseconds(unit))
 }
 
-/// Whether this is the type of timestamps that show the clocks of UTC.
+/// Whether this is a timestamp type without a zone or in UTC.
 pub(super) fn is_utc(data_type: &DataType) -> bool {
     match data_type {
         DataType::Timestamp(_, None) => true,
@@ -142,7 +142,7 @@ mod tests {
     use super::{DAY, Range};
 
     #[test]
-    fn whole_days_and_what_cuts_a_day_make_the_range() {
+    fn ranges_split_into_whole_and_partial_days() {
         let day = Day::new;
         let range = |start, end| Range { start, end };
         for (start, end, days) in [

@@ -1,4 +1,4 @@
-//! The roll-up of a source as a table, and the part of a physical plan that reads it.
+//! The roll-up of a source as a table, and the plan node that reads it.
 
 use std::fmt;
 use std::pin::Pin;
@@ -22,10 +22,10 @@ use engine::rollup::{RowGroupRef, StoreCoverage, StoredColumn, StoredRows, row_s
 use super::range::Range;
 use crate::failure::external;
 
-/// Batches that are read ahead of whoever takes them.
-const AHEAD: usize = 2;
+/// Batches that are read ahead.
+const BUFFERED_BATCHES: usize = 2;
 
-/// The rows of a source in the roll-up, of some days.
+/// The roll-up rows of a source, for a range of days.
 #[derive(Debug)]
 pub(super) struct RollupTable {
     kept: Arc<StoreCoverage>,
@@ -46,7 +46,7 @@ impl RollupTable {
         Self { kept: Arc::clone(kept), source: source.to_owned(), columns, days, schema }
     }
 
-    /// The instants that a filter lets through, if it is about nothing but the time.
+    /// The instants that a filter selects, if it only compares the time.
     fn range(&self, filter: &Expr) -> Option<Range> {
         let time = self.columns.iter().find(|(part, _)| *part == StoredColumn::Day)?;
         Range::of(filter, |expr| matches!(expr, Expr::Column(c) if c.name() == time.1.name()))
@@ -62,9 +62,9 @@ impl RollupTable {
         let places = projection.unwrap_or(&all);
         let columns: Vec<_> = places.iter().map(|place| self.columns[*place].clone()).collect();
         let ranges = filters.iter().filter_map(|filter| self.range(filter));
-        let asked = ranges.fold(Range::of_days(self.days), Range::and);
-        // A filter that looks at no more than days cuts none: the rest stays where it is.
-        let (first, last) = match asked.around() {
+        let range = ranges.fold(Range::of_days(self.days), Range::and);
+        // Whole days that overlap the range; the filter itself is still applied above.
+        let (first, last) = match range.around() {
             Some(days) => days,
             None => (self.days.1.plus(1), self.days.1),
         };
@@ -85,7 +85,7 @@ impl TableProvider for RollupTable {
         TableType::Base
     }
 
-    /// What is read becomes less; the filter itself stays where it is.
+    /// Filters reduce what is read and are still applied above.
     fn supports_filters_pushdown(
         &self,
         filters: &[&Expr],
@@ -121,8 +121,8 @@ struct RollupExec {
     rows: Arc<StoredRows>,
     source: String,
     version: u64,
-    /// For each partition its row groups: those of a shard are neighbours.
-    shares: Vec<Vec<RowGroupRef>>,
+    /// The row groups of each partition; those of a shard are adjacent.
+    partitions: Vec<Vec<RowGroupRef>>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
@@ -130,21 +130,21 @@ struct RollupExec {
 impl RollupExec {
     fn new(rows: Arc<StoredRows>, source: &str, version: u64, threads: usize) -> Self {
         let units = rows.row_groups();
-        let share = units.len().div_ceil(threads.max(1)).max(1);
-        let mut shares: Vec<Vec<RowGroupRef>> =
-            units.chunks(share).map(<[RowGroupRef]>::to_vec).collect();
-        if shares.is_empty() {
-            shares.push(Vec::new());
+        let per_partition = units.len().div_ceil(threads.max(1)).max(1);
+        let mut partitions: Vec<Vec<RowGroupRef>> =
+            units.chunks(per_partition).map(<[RowGroupRef]>::to_vec).collect();
+        if partitions.is_empty() {
+            partitions.push(Vec::new());
         }
         let properties = PlanProperties::new(
             EquivalenceProperties::new(Arc::clone(rows.schema())),
-            Partitioning::UnknownPartitioning(shares.len()),
+            Partitioning::UnknownPartitioning(partitions.len()),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
         let metrics = ExecutionPlanMetricsSet::new();
         let properties = Arc::new(properties);
-        Self { rows, source: source.to_owned(), version, shares, properties, metrics }
+        Self { rows, source: source.to_owned(), version, partitions, properties, metrics }
     }
 }
 
@@ -160,7 +160,7 @@ impl DisplayAs for RollupExec {
         let names: Vec<&str> =
             self.rows.schema().fields().iter().map(|field| field.name().as_str()).collect();
         let days = self.rows.days();
-        let groups: usize = self.shares.iter().map(Vec::len).sum();
+        let groups: usize = self.partitions.iter().map(Vec::len).sum();
         write!(f, "source={}{separator}projection=[{}]", self.source, names.join(", "))?;
         write!(f, "{separator}store version={}", self.version)?;
         write!(f, "{separator}days={}..{}", days.start(), days.end())?;
@@ -200,20 +200,20 @@ impl ExecutionPlan for RollupExec {
         partition: usize,
         context: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream> {
-        let Some(share) = self.shares.get(partition).cloned() else {
-            return internal_err!("this plan has {} partitions", self.shares.len());
+        let Some(units) = self.partitions.get(partition).cloned() else {
+            return internal_err!("this plan has {} partitions", self.partitions.len());
         };
-        let mut builder = RecordBatchReceiverStream::builder(self.schema(), AHEAD);
+        let mut builder = RecordBatchReceiverStream::builder(self.schema(), BUFFERED_BATCHES);
         let (sender, rows) = (builder.tx(), Arc::clone(&self.rows));
         let baseline = BaselineMetrics::new(&self.metrics, partition);
-        let most = context.session_config().batch_size();
+        let batch_size = context.session_config().batch_size();
         builder.spawn_blocking(move || {
-            for unit in share {
+            for unit in units {
                 let batch = rows.read(unit).map_err(external)?;
                 baseline.record_output(batch.num_rows());
-                for from in (0..batch.num_rows()).step_by(most) {
-                    let part = batch.slice(from, most.min(batch.num_rows() - from));
-                    // Nobody is left who wants the rest.
+                for from in (0..batch.num_rows()).step_by(batch_size) {
+                    let part = batch.slice(from, batch_size.min(batch.num_rows() - from));
+                    // The receiver was dropped.
                     if sender.blocking_send(Ok(part)).is_err() {
                         return Ok(());
                     }

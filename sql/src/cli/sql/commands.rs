@@ -1,10 +1,10 @@
-//! The commands of the prompt: a line that begins with a backslash.
+//! The prompt's backslash commands.
 
 use engine::{Error, Result};
 
 use crate::results::Format;
 
-/// What `\?` says.
+/// The text of `\?`.
 pub(super) const HELP: &str = "\
 \\d [TABLE]         list the tables, or the columns of one
 \\h [FUNCTION]      list the functions, or describe one; \\h * writes docs/functions.md
@@ -19,7 +19,7 @@ Tab completes. Files, folders and globs in single quotes are tables.
 /// The commands by name, for completion.
 pub(super) const NAMES: [&str; 6] = ["\\d", "\\h", "\\format", "\\timing", "\\q", "\\?"];
 
-/// A command that was understood.
+/// A parsed command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Tables,
@@ -34,10 +34,10 @@ pub(super) enum Command {
 }
 
 impl Command {
-    /// Reads a command, such as `\d visits`. A semicolon behind it is forgiven.
+    /// Parses a command, such as `\d visits`. A trailing semicolon is ignored.
     ///
     /// # Errors
-    /// When there is no such command, or its argument makes no sense.
+    /// When the command or its argument is invalid.
     pub(super) fn of(text: &str) -> Result<Self> {
         let text = text.trim_end_matches(|c: char| c.is_whitespace() || c == ';');
         let (name, argument) = match text.split_once(char::is_whitespace) {

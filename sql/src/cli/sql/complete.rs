@@ -1,4 +1,4 @@
-//! Helps while a statement is typed: knows when it is complete, and completes words.
+//! Editing support at the prompt: completion of words, and detection of complete statements.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,11 +13,11 @@ use rustyline::{Context, Helper};
 use tokio::runtime::Handle;
 
 use super::commands::NAMES;
-use super::prompt::leave;
+use super::prompt::is_quit;
 use crate::functions::functions;
 use crate::script::is_complete;
 
-/// Words of the language that are worth completing.
+/// Keywords that are completed.
 const KEYWORDS: [&str; 75] = [
     "ALL",
     "AND",
@@ -96,25 +96,25 @@ const KEYWORDS: [&str; 75] = [
     "WHERE",
 ];
 
-/// What the prompt knows while somebody types.
-pub(super) struct Assistant {
+/// The prompt's editing helper.
+pub(super) struct EditorHelper {
     session: SessionContext,
     runtime: Handle,
-    /// Columns of tables that were looked at since the last statement.
+    /// Columns of tables, cached until the next statement.
     columns: RefCell<BTreeMap<String, Vec<String>>>,
 }
 
-impl Assistant {
+impl EditorHelper {
     pub(super) fn new(session: SessionContext, runtime: Handle) -> Self {
         Self { session, runtime, columns: RefCell::default() }
     }
 
     /// A statement may have changed the tables.
-    pub(super) fn forget(&mut self) {
+    pub(super) fn clear_columns(&mut self) {
         self.columns.get_mut().clear();
     }
 
-    /// The tables by the name that a statement would use.
+    /// The tables, by their names in statements.
     fn tables(&self) -> Vec<String> {
         let state = self.session.state();
         let default = &state.config_options().catalog;
@@ -136,7 +136,7 @@ impl Assistant {
         tables
     }
 
-    /// The columns of a table or of files; none if there is no such thing.
+    /// The columns of a table or of files; none if it does not exist.
     fn columns(&self, table: &str) -> Vec<String> {
         if let Some(known) = self.columns.borrow().get(table) {
             return known.clone();
@@ -185,7 +185,7 @@ impl Assistant {
     }
 }
 
-impl Completer for Assistant {
+impl Completer for EditorHelper {
     type Candidate = String;
 
     fn complete(
@@ -202,7 +202,7 @@ impl Completer for Assistant {
                 Some((name, start)) => (pos - start.len(), self.arguments(name.trim(), start)),
             });
         }
-        // Behind an odd number of quotes the cursor is inside of a text.
+        // After an odd number of quotes the cursor is in a string literal.
         if let Some(open) = before.rfind('\'').filter(|_| before.matches('\'').count() % 2 == 1) {
             return Ok((open + 1, paths(&before[open + 1..])));
         }
@@ -212,8 +212,8 @@ impl Completer for Assistant {
     }
 }
 
-impl Assistant {
-    /// What can stand behind a command.
+impl EditorHelper {
+    /// The completions of a command's argument.
     fn arguments(&self, command: &str, start: &str) -> Vec<String> {
         match command {
             "d" => matching(start, self.tables()),
@@ -228,21 +228,21 @@ impl Assistant {
     }
 }
 
-impl Validator for Assistant {
+impl Validator for EditorHelper {
     fn validate(&self, context: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
         let text = context.input();
-        let complete = is_complete(text) || leave(text);
+        let complete = is_complete(text) || is_quit(text);
         Ok(if complete { ValidationResult::Valid(None) } else { ValidationResult::Incomplete })
     }
 }
 
-impl Highlighter for Assistant {}
+impl Highlighter for EditorHelper {}
 
-impl Hinter for Assistant {
+impl Hinter for EditorHelper {
     type Hint = String;
 }
 
-impl Helper for Assistant {}
+impl Helper for EditorHelper {}
 
 fn is_word(character: char) -> bool {
     character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '"')
@@ -262,7 +262,7 @@ fn matching(start: &str, words: impl IntoIterator<Item = String>) -> Vec<String>
     found
 }
 
-/// A name as a statement must write it: others than small letters want quotes.
+/// A name, quoted if it has characters other than lower-case letters, digits and `_`.
 fn quoted(name: &str) -> String {
     let small = |c: char| c.is_ascii_lowercase() || c == '_';
     let bare = name.starts_with(small) && name.chars().all(|c| small(c) || c.is_ascii_digit());
@@ -301,12 +301,12 @@ mod tests {
     use rustyline::history::DefaultHistory;
     use tokio::runtime::Runtime;
 
-    use super::Assistant;
-    use crate::catalog::{Contents, register};
+    use super::EditorHelper;
+    use crate::catalog::{CatalogOptions, register};
     use crate::session::{Options, session};
 
     /// An assistant in a project with one source of events.
-    fn with<T>(check: impl FnOnce(&Assistant) -> T) -> T {
+    fn with_helper<T>(check: impl FnOnce(&EditorHelper) -> T) -> T {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text);
         let yaml =
@@ -315,23 +315,24 @@ mod tests {
         write("e.csv", "at,user_id,event,Plan B\n").unwrap();
         let project = Project::load(folder.path()).unwrap();
         let session = session(&Options::default()).unwrap();
-        let contents = Contents { project: Some(Arc::new(project)), ..Contents::default() };
-        register(&session, &contents).unwrap();
+        let catalog_options =
+            CatalogOptions { project: Some(Arc::new(project)), ..CatalogOptions::default() };
+        register(&session, &catalog_options).unwrap();
         let runtime = Runtime::new().unwrap();
-        check(&Assistant::new(session, runtime.handle().clone()))
+        check(&EditorHelper::new(session, runtime.handle().clone()))
     }
 
-    /// What can stand where the bar is, and where that begins.
-    fn candidates(assistant: &Assistant, line: &str) -> (usize, Vec<String>) {
+    /// The completions at the bar, and the position where they begin.
+    fn candidates(helper: &EditorHelper, line: &str) -> (usize, Vec<String>) {
         let at = line.find('|').unwrap();
         let history = DefaultHistory::new();
         let line = line.replace('|', "");
-        assistant.complete(&line, at, &Context::new(&history)).unwrap()
+        helper.complete(&line, at, &Context::new(&history)).unwrap()
     }
 
     #[test]
-    fn words_are_completed_where_they_belong() {
-        with(|assistant| {
+    fn words_are_completed() {
+        with_helper(|helper| {
             for (line, start, expected) in [
                 ("SELECT * FROM vis|", 14, "visits"),
                 ("SELECT user| FROM visits", 7, "user_id"),
@@ -347,12 +348,12 @@ mod tests {
                 ("\\h approx_c|", 3, "approx_count_distinct"),
                 ("\\format nd|", 8, "ndjson"),
             ] {
-                let (at, found) = candidates(assistant, line);
+                let (at, found) = candidates(helper, line);
                 assert_eq!(at, start, "{line}");
                 assert!(found.iter().any(|word| word == expected), "{line}: {found:?}");
             }
             // A column of a table that the statement does not name is no candidate.
-            assert_eq!(candidates(assistant, "SELECT user_i|").1, Vec::<String>::new());
+            assert_eq!(candidates(helper, "SELECT user_i|").1, Vec::<String>::new());
         });
     }
 
@@ -362,9 +363,9 @@ mod tests {
         std::fs::create_dir(folder.path().join("events")).unwrap();
         std::fs::write(folder.path().join("events/a.parquet"), "").unwrap();
         let base = folder.path().display();
-        with(|assistant| {
+        with_helper(|helper| {
             for (typed, expected) in [("ev", "events/"), ("events/", "events/a.parquet")] {
-                let (at, found) = candidates(assistant, &format!("SELECT * FROM '{base}/{typed}|"));
+                let (at, found) = candidates(helper, &format!("SELECT * FROM '{base}/{typed}|"));
                 assert_eq!((at, found), (15, vec![format!("{base}/{expected}")]));
             }
         });

@@ -1,11 +1,11 @@
 //! `headcount sql`: statements from the command line, from files, from stdin, or from a prompt.
 
+mod answers;
 mod commands;
 mod complete;
-mod heard;
+mod progress;
 mod prompt;
 mod shell;
-mod watch;
 
 use std::io::{BufWriter, IsTerminal, Read, Write, stdin, stdout};
 use std::path::{Path, PathBuf};
@@ -24,8 +24,8 @@ pub(super) fn run(project: Option<PathBuf>, options: &args::Sql) -> Result<Outco
     let project = project_of(project)?;
     let root = project.as_ref().map(|project| project.root.clone());
     let mut shell = Shell::new(project, &options.options(), format)?;
-    let asked = !options.file.is_empty() || !options.command.is_empty();
-    if !asked && output.is_none() && stdin().is_terminal() && stdout().is_terminal() {
+    let has_texts = !options.file.is_empty() || !options.command.is_empty();
+    if !has_texts && output.is_none() && stdin().is_terminal() && stdout().is_terminal() {
         prompt::run(&mut shell, root.as_deref())?;
         return Ok(Outcome::Done);
     }
@@ -34,7 +34,7 @@ pub(super) fn run(project: Option<PathBuf>, options: &args::Sql) -> Result<Outco
         texts.push((Origin::File(file.clone()), read(file)?));
     }
     texts.extend(options.command.iter().map(|text| (Origin::Argument, text.clone())));
-    if !asked {
+    if !has_texts {
         let file = PathBuf::from("-");
         let text = read(&file)?;
         texts.push((Origin::File(file), text));
@@ -46,7 +46,7 @@ pub(super) fn run(project: Option<PathBuf>, options: &args::Sql) -> Result<Outco
             shell.fit_terminal();
             let mut out = BufWriter::new(stdout());
             let done = run_all(&mut shell, &texts, &mut out);
-            // What was answered before an error stands.
+            // Results before an error are written.
             out.flush().map_err(output_error)?;
             done?;
         }
@@ -54,7 +54,7 @@ pub(super) fn run(project: Option<PathBuf>, options: &args::Sql) -> Result<Outco
     Ok(shell.outcome())
 }
 
-/// Runs all texts in one session; the first error ends it, and `\q`.
+/// Runs all texts in one session, until the first error or `\q`.
 fn run_all(shell: &mut Shell, texts: &[(Origin, String)], out: Out<'_>) -> Result<()> {
     for (origin, text) in texts {
         if shell.run_all(origin, text, out)?.is_break() {
@@ -64,7 +64,7 @@ fn run_all(shell: &mut Shell, texts: &[(Origin, String)], out: Out<'_>) -> Resul
     Ok(())
 }
 
-/// The project that was named, or the nearest one upwards; without one SQL still has files.
+/// The named project, else the nearest one in a parent folder; `None` if there is none.
 fn project_of(named: Option<PathBuf>) -> Result<Option<Project>> {
     let here = Path::new(".");
     match named.or_else(|| Project::find(here).ok()) {

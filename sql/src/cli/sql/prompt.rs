@@ -1,4 +1,4 @@
-//! The prompt: lines in, answers out, and a history that lasts.
+//! The interactive prompt, with a persistent history.
 
 use std::io::{BufWriter, Write, stdout};
 use std::path::{Path, PathBuf};
@@ -8,14 +8,14 @@ use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{CompletionType, Config, Editor};
 
-use super::super::{output_error, say};
-use super::complete::Assistant;
+use super::super::{output_error, print_message};
+use super::complete::EditorHelper;
 use super::shell::{Origin, Shell};
 
 /// Statements that the history keeps.
 const HISTORY: usize = 10_000;
 
-/// Asks for statements until there is an end.
+/// Reads and runs statements until the input ends.
 pub(super) fn run(shell: &mut Shell, project: Option<&Path>) -> Result<()> {
     shell.be_interactive();
     let config = Config::builder()
@@ -24,28 +24,31 @@ pub(super) fn run(shell: &mut Shell, project: Option<&Path>) -> Result<()> {
         .completion_type(CompletionType::List)
         .auto_add_history(true)
         .build();
-    let mut editor: Editor<Assistant, FileHistory> =
+    let mut editor: Editor<EditorHelper, FileHistory> =
         Editor::with_config(config).map_err(|cause| broken(&cause))?;
     let (session, runtime) = shell.session()?;
-    editor.set_helper(Some(Assistant::new(session, runtime)));
+    editor.set_helper(Some(EditorHelper::new(session, runtime)));
     let history = history_file();
     if let Some(file) = &history {
-        // The first time there is none; one that cannot be read is no reason to refuse service.
+        // The file does not exist at first; one that cannot be read is ignored.
         let _ = editor.load_history(file);
     }
     let place = project.map_or("no project".to_owned(), |root| root.display().to_string());
-    say(&format!("headcount {} ({place}); \\? for help, \\q to quit", env!("CARGO_PKG_VERSION")));
+    print_message(&format!(
+        "headcount {} ({place}); \\? for help, \\q to quit",
+        env!("CARGO_PKG_VERSION")
+    ));
     loop {
         match editor.readline("headcount> ") {
             Ok(text) => {
                 if let Some(file) = &history {
                     let _ = editor.append_history(file);
                 }
-                if leave(&text) || !answer(shell, &text)? {
+                if is_quit(&text) || !answer(shell, &text)? {
                     return Ok(());
                 }
                 if let Some(helper) = editor.helper_mut() {
-                    helper.forget();
+                    helper.clear_columns();
                 }
             }
             Err(ReadlineError::Interrupted) => {}
@@ -55,9 +58,9 @@ pub(super) fn run(shell: &mut Shell, project: Option<&Path>) -> Result<()> {
     }
 }
 
-/// Answers a text; an error is told, and is not the end. `false` if it was asked to leave.
+/// Runs a text and prints its error, if any. `false` on `\q`.
 fn answer(shell: &mut Shell, text: &str) -> Result<bool> {
-    // The window may have another size by now.
+    // The window may have been resized.
     shell.fit_terminal();
     shell.begin_text();
     let mut out = BufWriter::new(stdout());
@@ -65,18 +68,18 @@ fn answer(shell: &mut Shell, text: &str) -> Result<bool> {
     out.flush().map_err(output_error)?;
     match done {
         Ok(flow) => return Ok(flow.is_continue()),
-        Err(error) => say(&format!("error: {error}")),
+        Err(error) => print_message(&format!("error: {error}")),
     }
     Ok(true)
 }
 
-/// Words that are meant as `\q`.
-pub(super) fn leave(text: &str) -> bool {
+/// Whether a text means `\q`.
+pub(super) fn is_quit(text: &str) -> bool {
     let word = text.trim().trim_end_matches(';').trim_end();
     word.eq_ignore_ascii_case("quit") || word.eq_ignore_ascii_case("exit")
 }
 
-/// Where the history lies: the user's folder for such things. `None` if nobody knows it.
+/// The history file in the user's state folder; `None` if there is no such folder.
 fn history_file() -> Option<PathBuf> {
     let of = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let state = of("XDG_STATE_HOME")

@@ -1,4 +1,4 @@
-//! Runs statements one after the other in one session, and writes what they answer.
+//! Runs statements in one session and writes their results.
 
 use std::io::{IsTerminal, Write, stdout};
 use std::ops::ControlFlow;
@@ -17,21 +17,21 @@ use engine::{Error, Result};
 use tokio::runtime::{Builder, Runtime};
 
 use super::super::output::binary_to_terminal;
-use super::super::report::tell;
-use super::super::{Outcome, output_error, say};
+use super::super::report::print_notes;
+use super::super::{Outcome, output_error, print_message};
+use super::answers::AnswerCollector;
 use super::commands::{Command, HELP};
-use super::heard::Heard;
-use super::watch::Watch;
+use super::progress::StatementProgress;
 use crate::bounded::{bound, plan_of};
-use crate::catalog::{Contents, register};
-use crate::failure::of_statement;
-use crate::functions::{Function, functions, page, told};
+use crate::catalog::{CatalogOptions, register};
+use crate::failure::statement_error;
+use crate::file_consistency;
+use crate::functions::{Function, describe, functions, page};
 use crate::results::{Format, Out, Writer};
 use crate::script::{Statement, statements};
 use crate::session::{self, Options, session};
-use crate::unchanged;
 
-/// Where a text of statements comes from.
+/// The origin of a script.
 #[derive(Clone, Debug)]
 pub(super) enum Origin {
     /// `-c`, or a line at the prompt.
@@ -43,7 +43,7 @@ pub(super) enum Origin {
 /// Whether to go on.
 pub(super) type Flow = ControlFlow<()>;
 
-/// A session with what is set around it.
+/// A session with its output settings.
 pub(super) struct Shell {
     /// Always there until the end; see [`Drop`].
     runtime: Option<Runtime>,
@@ -52,13 +52,13 @@ pub(super) struct Shell {
     format: Format,
     /// Width of the terminal that results go to.
     width: Option<usize>,
-    /// Results written since the last text was begun.
+    /// Results written for the current text.
     results: usize,
-    /// Whether somebody sits before it: then Ctrl-C ends a statement and not the program.
+    /// Whether it is interactive: then Ctrl-C cancels a statement instead of the program.
     interactive: bool,
     timing: bool,
-    heard: Arc<Heard>,
-    /// Whether some answer left rows out that could not be counted.
+    answers: Arc<AnswerCollector>,
+    /// Whether some report rejected rows.
     outcome: Outcome,
 }
 
@@ -73,16 +73,16 @@ impl Shell {
         }
         let session = session(options)?;
         if let Some(memory) = options.memory_limit {
-            bound(&session, memory).map_err(|cause| of_statement(cause, None))?;
+            bound(&session, memory).map_err(|cause| statement_error(cause, None))?;
         }
-        let heard = Arc::new(Heard::default());
-        let listener = Arc::clone(&heard) as _;
-        let contents = Contents {
+        let answers = Arc::new(AnswerCollector::default());
+        let listener = Arc::clone(&answers) as _;
+        let catalog_options = CatalogOptions {
             project: project.map(Arc::new),
             paths: Some(here),
             listener: Some(listener),
         };
-        register(&session, &contents)?;
+        register(&session, &catalog_options)?;
         Ok(Self {
             runtime: Some(runtime.enable_all().build().map_err(failed)?),
             session,
@@ -92,12 +92,12 @@ impl Shell {
             results: 0,
             interactive: false,
             timing: false,
-            heard,
+            answers,
             outcome: Outcome::Done,
         })
     }
 
-    /// How it went so far.
+    /// The outcome so far.
     pub(super) fn outcome(&self) -> Outcome {
         self.outcome
     }
@@ -106,17 +106,17 @@ impl Shell {
         self.runtime.as_ref().ok_or_else(|| Error::internal("the shell is closed"))
     }
 
-    /// Lets tables be no wider than the terminal, if results go to one.
+    /// Limits tables to the width of the terminal, if stdout is one.
     pub(super) fn fit_terminal(&mut self) {
         self.width = Table::new().width().map(usize::from).filter(|_| stdout().is_terminal());
     }
 
-    /// What is answered from now on belongs together.
+    /// Begins a new text.
     pub(super) fn begin_text(&mut self) {
         self.results = 0;
     }
 
-    /// Somebody sits before it.
+    /// Makes the shell interactive.
     pub(super) fn be_interactive(&mut self) {
         self.interactive = true;
     }
@@ -126,7 +126,7 @@ impl Shell {
         Ok((self.session.clone(), self.runtime()?.handle().clone()))
     }
 
-    /// Runs all statements of a text; the first error ends it.
+    /// Runs all statements of a text, until the first error.
     pub(super) fn run_all(&mut self, origin: &Origin, text: &str, out: Out<'_>) -> Result<Flow> {
         let placed = |error: Error| match origin {
             Origin::Argument => error,
@@ -153,7 +153,7 @@ impl Shell {
             return self.command(&Command::of(statement.text)?, out);
         }
         let begun = Instant::now();
-        let rows = self.query(&statement.in_place(), out)?;
+        let rows = self.query(&statement.padded(), out)?;
         if self.interactive {
             out.flush().map_err(output_error)?;
             let rows =
@@ -161,10 +161,10 @@ impl Shell {
             let time = self.timing.then(|| format!("{:.3} s", begun.elapsed().as_secs_f64()));
             let facts: Vec<String> = rows.into_iter().chain(time).collect();
             if !facts.is_empty() {
-                say(&format!("({})", facts.join(", ")));
+                print_message(&format!("({})", facts.join(", ")));
             }
         } else if self.timing {
-            say(&format!("{:.3} s", begun.elapsed().as_secs_f64()));
+            print_message(&format!("{:.3} s", begun.elapsed().as_secs_f64()));
         }
         Ok(Flow::Continue(()))
     }
@@ -177,8 +177,8 @@ impl Shell {
                 done = self.answer(sql, out) => done,
             }
         });
-        for answer in self.heard.take() {
-            if tell(&answer) != Outcome::Done {
+        for answer in self.answers.take() {
+            if print_notes(&answer) != Outcome::Done {
                 self.outcome = Outcome::Rejected;
             }
         }
@@ -190,23 +190,23 @@ impl Shell {
     }
 
     async fn answer(&self, sql: &str, out: Out<'_>) -> Result<Option<u64>> {
-        let told = |cause| of_statement(cause, self.memory);
-        let mut watch = Watch::begin(&self.heard);
-        let frame = session::sql(&self.session, sql).await.map_err(told)?;
+        let to_error = |cause| statement_error(cause, self.memory);
+        let mut progress = StatementProgress::begin(&self.answers);
+        let frame = session::sql(&self.session, sql).await.map_err(to_error)?;
         let (plan, context) = match self.memory {
-            Some(memory) => plan_of(frame, memory).await.map_err(told)?,
+            Some(memory) => plan_of(frame, memory).await.map_err(to_error)?,
             None => {
                 let context = Arc::new(frame.task_ctx());
-                (frame.create_physical_plan().await.map_err(told)?, context)
+                (frame.create_physical_plan().await.map_err(to_error)?, context)
             }
         };
-        watch.plan(&plan);
+        progress.plan(&plan);
         let schema = plan.schema();
-        let mut stream = unchanged::rows(plan, context).map_err(told)?;
-        let mut batch = next(&mut stream).await.transpose().map_err(told)?;
+        let mut stream = file_consistency::execute(plan, context).map_err(to_error)?;
+        let mut batch = next(&mut stream).await.transpose().map_err(to_error)?;
         if schema.fields().is_empty() {
             while batch.is_some() {
-                batch = next(&mut stream).await.transpose().map_err(told)?;
+                batch = next(&mut stream).await.transpose().map_err(to_error)?;
             }
             return Ok(None);
         }
@@ -216,22 +216,22 @@ impl Shell {
         while let Some(found) = batch {
             rows += found.num_rows() as u64;
             if self.width.is_some() {
-                // What is written now stands on the same terminal.
-                watch.stop();
+                // The output goes to the same terminal.
+                progress.stop();
             }
             writer.write(&found)?;
-            batch = next(&mut stream).await.transpose().map_err(told)?;
+            batch = next(&mut stream).await.transpose().map_err(to_error)?;
         }
-        watch.stop();
+        progress.stop();
         if let Some(note) = writer.finish()? {
             // Behind the table that it is about.
             out.flush().map_err(output_error)?;
-            say(&format!("note: {note}"));
+            print_message(&format!("note: {note}"));
         }
         Ok(Some(rows))
     }
 
-    /// Writes what stands between two results, so that both people and programs see where one
+    /// Writes the separator of two results, so that both people and programs see where one
     /// ends.
     fn begin_result(&self, out: &mut dyn Write) -> Result<()> {
         match self.format {
@@ -263,7 +263,7 @@ impl Shell {
                     return Err(Error::input(format!("unknown function `{name}`"))
                         .with("help", "`\\h` lists the functions"));
                 }
-                let texts: Vec<String> = found.into_iter().map(told).collect();
+                let texts: Vec<String> = found.into_iter().map(describe).collect();
                 write(out, &texts.join("\n"))?;
             }
             Command::Format(None) => write(out, &format!("{}\n", self.format))?,
@@ -275,7 +275,7 @@ impl Shell {
             }
             Command::Timing(wanted) => {
                 self.timing = wanted.unwrap_or(!self.timing);
-                say(if self.timing { "timing is on" } else { "timing is off" });
+                print_message(if self.timing { "timing is on" } else { "timing is off" });
             }
         }
         if self.interactive {
@@ -293,7 +293,7 @@ impl Shell {
         if let Some(note) = writer.finish()? {
             // Behind the table that it is about.
             out.flush().map_err(output_error)?;
-            say(&format!("note: {note}"));
+            print_message(&format!("note: {note}"));
         }
         Ok(())
     }
@@ -305,7 +305,7 @@ impl Shell {
         let provider = self
             .runtime()?
             .block_on(self.session.table_provider(name))
-            .map_err(|cause| of_statement(cause, None).with("help", "`\\d` lists the tables"))?;
+            .map_err(|cause| statement_error(cause, None).with("help", "`\\d` lists the tables"))?;
         let schema = provider.schema();
         let fields = schema.fields().iter();
         let names: StringArray = fields.clone().map(|field| Some(field.name().clone())).collect();
@@ -320,7 +320,7 @@ impl Shell {
     }
 }
 
-/// A statement that was cancelled may still be at work behind: nobody waits for it.
+/// Does not wait for work of a cancelled statement.
 impl Drop for Shell {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {

@@ -1,8 +1,8 @@
-//! Pictures as inline SVG: a line, and stacked columns or areas.
+//! Charts as inline SVG: lines, and stacked columns or areas.
 //!
-//! The colours in here are names rather than looks: the page's style sheet finds them by attribute
-//! and gives each a shade for light, dark and paper. Plotters puts everything on whole pixels, so
-//! a picture is drawn [`FINE`] times as large as it is shown.
+//! The colours are identifiers: the page's style sheet matches them by attribute and sets the
+//! colours for light and dark mode and print. Plotters rounds to whole pixels, so a chart is drawn
+//! [`PIXEL_SCALE`] times as large as it is shown.
 
 use std::io;
 
@@ -17,10 +17,10 @@ use plotters::element::{Circle, DashedPathElement, PathElement, Polygon, Rectang
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, IntoFont, RGBColor, ShapeStyle};
 
-use super::board::{Board, Series};
+use super::chart_data::{ChartData, Series};
 use super::markup::escape;
 use super::scale::{marks, round_values, short};
-use crate::report::figures::{INCOMPLETE, figure};
+use crate::report::figures::{INCOMPLETE, format_number};
 
 /// Colour-blind safe (after Okabe and Ito 2008); the last one is for "all others".
 pub(crate) const COLORS: [RGBColor; 8] = [
@@ -36,19 +36,19 @@ pub(crate) const COLORS: [RGBColor; 8] = [
 
 pub(crate) const TEXT: RGBColor = RGBColor(0x00, 0x00, 0x00);
 pub(crate) const GRID: RGBColor = RGBColor(0xDD, 0xDD, 0xDD);
-const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
+const BACKGROUND: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
 
 /// Pixels drawn for each pixel shown.
-pub(crate) const FINE: u32 = 2;
+pub(crate) const PIXEL_SCALE: u32 = 2;
 
-/// Up to so many periods each has a dot, or a column of its own.
-const FEW: usize = 48;
+/// Most periods with dots or columns of their own.
+const MAX_MARKED_PERIODS: usize = 48;
 
-/// Up to so many periods each shows its numbers under the pointer.
-const POINTED: usize = 400;
+/// Most periods with tooltips.
+const MAX_TOOLTIPS: usize = 400;
 
-/// Lines and areas have at most about so many points: more than pixels cannot be seen.
-const POINTS: usize = 1000;
+/// Approximate maximum of points of a line or area; more than pixels are not visible.
+const MAX_POINTS: usize = 1000;
 
 /// How large a picture is shown at its natural size, in pixels.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ type Drawn = std::result::Result<(), DrawingAreaErrorKind<io::Error>>;
 ///
 /// [`Kind::Internal`] when the picture cannot be drawn.
 pub(super) fn line(
-    board: &Board<'_>,
+    data: &ChartData<'_>,
     series: &Series<'_>,
     color: usize,
     size: Size,
@@ -83,12 +83,12 @@ pub(super) fn line(
         let interval = match row.count {
             Count::Exact => String::new(),
             Count::Approx => {
-                format!(" ({} to {})", figure(row.users_low), figure(row.users_high))
+                format!(" ({} to {})", format_number(row.users_low), format_number(row.users_high))
             }
         };
-        Some(format!("{} users{interval}", figure(row.users)))
+        Some(format!("{} users{interval}", format_number(row.users)))
     };
-    picture(board, size, highest as f64, "", title, words, |chart| {
+    picture(data, size, highest as f64, "", title, words, |chart| {
         for run in runs(&series.rows) {
             let run = thinned(&run, |(_, row)| row.users);
             band(chart, &run, color)?;
@@ -96,19 +96,19 @@ pub(super) fn line(
             chart.draw_series([PathElement::new(points(done), stroke(color))])?;
             if !open.is_empty() {
                 let tail: Vec<_> = done.last().into_iter().chain(open).copied().collect();
-                let dash = (5 * FINE) as i32;
+                let dash = (5 * PIXEL_SCALE) as i32;
                 let path = DashedPathElement::new(points(&tail), dash, dash, stroke(color));
                 chart.draw_series([path])?;
             }
         }
-        let few = series.rows.len() <= FEW;
+        let few = series.rows.len() <= MAX_MARKED_PERIODS;
         for (at, row) in series.rows.iter().enumerate() {
             let Some(row) = row.filter(|row| few || !row.complete) else { continue };
             let point = (at as f64, row.users as f64);
-            let radius = if size == Size::Wide { 4 } else { 3 } * FINE as i32;
+            let radius = if size == Size::Wide { 4 } else { 3 } * PIXEL_SCALE as i32;
             chart.draw_series([Circle::new(point, radius, color.filled())])?;
             if !row.complete {
-                let inside = Circle::new(point, radius - FINE as i32, PAPER.filled());
+                let inside = Circle::new(point, radius - PIXEL_SCALE as i32, BACKGROUND.filled());
                 chart.draw_series([inside])?;
             }
         }
@@ -123,11 +123,11 @@ pub(super) fn line(
 ///
 /// [`Kind::Internal`] when the picture cannot be drawn.
 pub(super) fn stack(
-    board: &Board<'_>,
+    data: &ChartData<'_>,
     layers: &[(String, Vec<u64>)],
     title: &str,
 ) -> Result<String> {
-    let count = board.spans.len();
+    let count = data.spans.len();
     let layer = |at: usize, period: usize| -> u64 {
         layers.get(at).and_then(|(_, users)| users.get(period)).copied().unwrap_or(0)
     };
@@ -143,27 +143,27 @@ pub(super) fn stack(
             .iter()
             .enumerate()
             .rev()
-            .map(|(at, (name, _))| format!("{name} {}", figure(layer(at, period))));
+            .map(|(at, (name, _))| format!("{name} {}", format_number(layer(at, period))));
         Some(parts.collect::<Vec<_>>().join(", "))
     };
-    picture(board, Size::Wide, highest as f64, "stack", title, words, |chart| {
+    picture(data, Size::Wide, highest as f64, "stack", title, words, |chart| {
         for at in 0..layers.len() {
             let (low, high) = (&sums[at], &sums[at + 1]);
             let color = COLORS[at % COLORS.len()];
-            if count <= FEW {
+            if count <= MAX_MARKED_PERIODS {
                 let half = if count < 6 { 0.25 } else { 0.4 };
                 chart.draw_series((0..count).map(|period| {
                     let x = period as f64;
-                    let opacity = if board.spans[period].complete { 1.0 } else { 0.45 };
+                    let opacity = if data.spans[period].complete { 1.0 } else { 0.45 };
                     let corners = [(x - half, high[period] as f64), (x + half, low[period] as f64)];
                     Rectangle::new(corners, color.mix(opacity).filled())
                 }))?;
                 continue;
             }
-            let step = count.div_ceil(POINTS);
-            let mut shown: Vec<usize> = (0..=board.latest).step_by(step).collect();
-            if shown.last() != Some(&board.latest) {
-                shown.push(board.latest);
+            let step = count.div_ceil(MAX_POINTS);
+            let mut shown: Vec<usize> = (0..=data.latest).step_by(step).collect();
+            if shown.last() != Some(&data.latest) {
+                shown.push(data.latest);
             }
             let upper = shown.iter().map(|period| (*period as f64, high[*period] as f64));
             let lower = shown.iter().rev().map(|period| (*period as f64, low[*period] as f64));
@@ -174,9 +174,9 @@ pub(super) fn stack(
     })
 }
 
-/// The frame that all pictures share: axes, the drawing, and what shows under the pointer.
+/// The frame of all charts: axes, content and tooltips.
 fn picture(
-    board: &Board<'_>,
+    data: &ChartData<'_>,
     size: Size,
     highest: f64,
     class: &str,
@@ -188,31 +188,31 @@ fn picture(
         Size::Wide => (920, 300, 56, 12, 10),
         Size::Small => (300, 150, 46, 11, 3),
     };
-    let (width, height) = (width * FINE, height * FINE);
-    let days: Vec<_> = board.spans.iter().map(|span| span.mark.clone()).collect();
+    let (width, height) = (width * PIXEL_SCALE, height * PIXEL_SCALE);
+    let days: Vec<_> = data.spans.iter().map(|span| span.mark.clone()).collect();
     let mut values = round_values(highest);
     let top = values.last().copied().unwrap_or(1.0);
     if size == Size::Small && values.len() > 4 {
         values = values.into_iter().step_by(2).collect();
     }
-    let end = board.spans.len() as f64 - 0.5;
+    let end = data.spans.len() as f64 - 0.5;
     let mut svg = String::new();
     let mut zones = String::new();
     let drawing = || -> Drawn {
         let root = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
         let mut chart = ChartBuilder::on(&root)
-            .margin_top(10 * FINE)
-            .margin_right(26 * FINE)
-            .margin_bottom(24 * FINE)
-            .margin_left(left * FINE)
+            .margin_top(10 * PIXEL_SCALE)
+            .margin_right(26 * PIXEL_SCALE)
+            .margin_bottom(24 * PIXEL_SCALE)
+            .margin_left(left * PIXEL_SCALE)
             .build_cartesian_2d(-0.5..end, 0.0..top)?;
         // Plotters makes text of size 1.24 one pixel high.
-        let style = ("sans-serif", f64::from(font * FINE) * 1.24).into_font().color(&TEXT);
-        let gap = 7 * FINE as i32;
+        let style = ("sans-serif", f64::from(font * PIXEL_SCALE) * 1.24).into_font().color(&TEXT);
+        let gap = 7 * PIXEL_SCALE as i32;
         for value in values {
             chart.draw_series([PathElement::new(
                 vec![(-0.5, value), (end, value)],
-                GRID.stroke_width(FINE),
+                GRID.stroke_width(PIXEL_SCALE),
             )])?;
             let (x, y) = chart.backend_coord(&(-0.5, value));
             let style = style.clone().pos(Pos::new(HPos::Right, VPos::Center));
@@ -221,13 +221,13 @@ fn picture(
         for (at, label) in marks(&days, most) {
             let (x, y) = chart.backend_coord(&(at as f64, 0.0));
             let tick = vec![(x, y), (x, y + gap / 2)];
-            root.draw(&PathElement::new(tick, GRID.stroke_width(FINE)))?;
+            root.draw(&PathElement::new(tick, GRID.stroke_width(PIXEL_SCALE)))?;
             let style = style.clone().pos(Pos::new(HPos::Center, VPos::Top));
             root.draw(&Text::new(label, (x, y + gap), style))?;
         }
         draw(&mut chart)?;
-        if board.spans.len() <= POINTED {
-            zones = pointed(board, &chart, top, &words);
+        if data.spans.len() <= MAX_TOOLTIPS {
+            zones = tooltips(data, &chart, top, &words);
         }
         root.present()
     };
@@ -244,15 +244,15 @@ fn picture(
     ))
 }
 
-/// Invisible zones, one for each period, that show its numbers under the pointer.
-fn pointed(
-    board: &Board<'_>,
+/// Invisible zones, one for each period, with tooltips of its numbers.
+fn tooltips(
+    data: &ChartData<'_>,
     chart: &Chart<'_, '_>,
     top: f64,
     words: &impl Fn(usize) -> Option<String>,
 ) -> String {
     let mut zones = String::new();
-    for (at, span) in board.spans.iter().enumerate() {
+    for (at, span) in data.spans.iter().enumerate() {
         let Some(words) = words(at) else { continue };
         let (x0, y0) = chart.backend_coord(&(at as f64 - 0.5, top));
         let (x1, y1) = chart.backend_coord(&(at as f64 + 0.5, 0.0));
@@ -286,7 +286,7 @@ fn points(run: &[(usize, &ReportRow)]) -> Vec<(f64, f64)> {
 }
 
 fn stroke(color: RGBColor) -> ShapeStyle {
-    color.stroke_width(2 * FINE)
+    color.stroke_width(2 * PIXEL_SCALE)
 }
 
 /// Stretches of periods without a gap.
@@ -305,11 +305,11 @@ fn runs<'a>(rows: &[Option<&'a ReportRow>]) -> Vec<Vec<(usize, &'a ReportRow)>> 
 
 /// The lowest and the highest point of each short stretch, so that no peak is lost.
 fn thinned<T: Copy>(run: &[T], height: impl Fn(T) -> u64) -> Vec<T> {
-    if run.len() <= POINTS {
+    if run.len() <= MAX_POINTS {
         return run.to_vec();
     }
-    let mut thin = Vec::with_capacity(POINTS);
-    for stretch in run.chunks((2 * run.len()).div_ceil(POINTS)) {
+    let mut thin = Vec::with_capacity(MAX_POINTS);
+    for stretch in run.chunks((2 * run.len()).div_ceil(MAX_POINTS)) {
         let place = |at: &usize| height(stretch[*at]);
         let low = (0..stretch.len()).min_by_key(place).unwrap_or(0);
         let high = (0..stretch.len()).max_by_key(place).unwrap_or(0);

@@ -1,34 +1,34 @@
-//! The figures at the top of the page, and what changed in the latest complete period.
+//! The key numbers at the top of the page, and the changes in the latest complete period.
 
 use engine::active::{Count, Level, ReportRow};
 
-use super::board::Board;
+use super::chart_data::ChartData;
 use super::markup::escape;
-use crate::report::figures::{change, difference, figure, marked};
-use crate::report::reading::{Reading, branch};
+use crate::report::figures::{change, difference, format_number, marked};
+use crate::report::view::{ReportView, branch};
 
-/// The figures that a reader looks for first, for the latest complete period.
-pub(super) fn cards(reading: &Reading<'_>, board: &Board<'_>) -> String {
+/// The key numbers of the latest complete period.
+pub(super) fn cards(view: &ReportView<'_>, data: &ChartData<'_>) -> String {
     let mut cards = String::new();
-    for (level, label) in [(Level::Total, reading.subject()), (Level::Combined, "Sum of stages")] {
-        let series = board.level(level);
-        if let Some(row) = series.first().and_then(|series| board.now(series)) {
+    for (level, label) in [(Level::Total, view.subject()), (Level::Combined, "Sum of stages")] {
+        let series = data.level(level);
+        if let Some(row) = series.first().and_then(|series| data.now(series)) {
             let interval = match row.count {
                 Count::Exact => String::new(),
                 Count::Approx => format!(
                     "<p class=\"small\">95 % interval {} to {}</p>",
-                    figure(row.users_low),
-                    figure(row.users_high)
+                    format_number(row.users_low),
+                    format_number(row.users_high)
                 ),
             };
             let more = format!("{}{interval}", compared(row));
-            cards.push_str(&card(label, &figure(row.users), &more));
+            cards.push_str(&card(label, &format_number(row.users), &more));
         }
     }
     // Stages, or in a report without them the finest level that has a picture of its own.
-    let (parts, what) = parts(board);
+    let (parts, what) = parts(data);
     if let Some((name, row)) = parts.iter().max_by_key(|(_, row)| row.users) {
-        let more = format!("<p>{} users</p>{}", figure(row.users), compared(row));
+        let more = format!("<p>{} users</p>{}", format_number(row.users), compared(row));
         cards.push_str(&card(&format!("Largest {what}"), name, &more));
     }
     let moved = |up: bool| {
@@ -52,11 +52,11 @@ pub(super) fn cards(reading: &Reading<'_>, board: &Board<'_>) -> String {
 }
 
 /// The latest complete period against the one before, for every node down to the groups.
-pub(super) fn changes(reading: &Reading<'_>, board: &Board<'_>) -> String {
+pub(super) fn changes(view: &ReportView<'_>, data: &ChartData<'_>) -> String {
     let levels = [Level::Total, Level::Combined, Level::Section, Level::Stage, Level::Group];
     let mut rows: Vec<&ReportRow> = Vec::new();
     for level in levels {
-        rows.extend(board.level(level).iter().filter_map(|series| board.now(series)));
+        rows.extend(data.level(level).iter().filter_map(|series| data.now(series)));
     }
     rows.retain(|row| row.previous_users.is_some());
     if rows.is_empty() {
@@ -87,15 +87,15 @@ pub(super) fn changes(reading: &Reading<'_>, board: &Board<'_>) -> String {
              <td class=\"n {class}\">{difference}</td><td class=\"n {class}\">{pct}</td>\
              <td class=\"bar {class}\" aria-hidden=\"true\"><span>{bar}</span></td></tr>\n",
             level = row.level,
-            depth = reading.depth(row),
-            name = escape(&reading.name(row)),
-            users = figure(row.users),
+            depth = view.depth(row),
+            name = escape(&view.name(row)),
+            users = format_number(row.users),
             difference = difference(row.users, before),
-            before = figure(before),
+            before = format_number(before),
         ));
     }
-    let now = escape(&board.spans[board.latest].name);
-    let before = escape(&board.before());
+    let now = escape(&data.spans[data.latest].name);
+    let before = escape(&data.before());
     format!(
         "<section>\n<h2>What changed: {now} against {before}</h2>\n<div class=\"wide\">\
          <table class=\"changes\">\n<thead><tr><th scope=\"col\">Name</th><th scope=\"col\">Level</th>\
@@ -116,7 +116,7 @@ pub(super) fn direction(now: u64, before: u64) -> &'static str {
 }
 
 /// The nodes that are compared with each other: stages, else sections, groups or metrics.
-fn parts<'a>(board: &Board<'a>) -> (Vec<(String, &'a ReportRow)>, &'static str) {
+fn parts<'a>(data: &ChartData<'a>) -> (Vec<(String, &'a ReportRow)>, &'static str) {
     let levels = [
         (Level::Stage, "stage"),
         (Level::Section, "section"),
@@ -124,10 +124,10 @@ fn parts<'a>(board: &Board<'a>) -> (Vec<(String, &'a ReportRow)>, &'static str) 
         (Level::Action, "metric"),
     ];
     for (level, what) in levels {
-        let series = board.largest(level);
+        let series = data.largest(level);
         if !series.is_empty() {
             let rows = series.into_iter();
-            let rows = rows.filter_map(|series| Some((board.now(&series)?, series.name)));
+            let rows = rows.filter_map(|series| Some((data.now(&series)?, series.name)));
             return (rows.map(|(row, name)| (name, row)).collect(), what);
         }
     }
@@ -160,6 +160,6 @@ fn compared(row: &ReportRow) -> String {
         "<p class=\"{}\">{arrow}{}</p><p class=\"small\">from {}</p>",
         direction(row.users, before),
         marked(change(pct), row.complete),
-        figure(before)
+        format_number(before)
     )
 }

@@ -1,4 +1,4 @@
-//! Text made safe for HTML, and bytes made safe for a link.
+//! Escaping of text for HTML, and Base64.
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_in_a_text_is_markup() {
+    fn text_is_escaped() {
         assert_eq!(
             escape("<a b=\"1\" c='2'>&\u{1b}ü"),
             "&lt;a b=&quot;1&quot; c=&#39;2&#39;&gt;&amp; ü"

@@ -1,11 +1,11 @@
-//! One HTML page that needs nothing else: no network, no scripts, no fonts.
+//! A self-contained HTML page, without scripts or external resources.
 //!
-//! From the top: what was counted, the figures of the latest complete period, pictures over time,
-//! what changed, all numbers, and how to read them. Pictures are over all values of every
-//! dimension; the rows of single values are in the tables.
+//! Its sections: facts, the numbers of the latest complete period, charts over time, changes, all
+//! numbers, and a glossary. Charts show totals over all values of every dimension; the tables have
+//! the rows of single values.
 
-mod board;
 pub(crate) mod chart;
+mod chart_data;
 mod headlines;
 pub(crate) mod markup;
 mod numbers;
@@ -15,11 +15,11 @@ pub(crate) mod scale;
 use engine::Result;
 use engine::active::{Level, Report};
 
-use self::board::Board;
+use self::chart_data::ChartData;
 pub(super) use self::markup::base64;
 use self::markup::escape;
 use super::figures::period;
-use super::reading::Reading;
+use super::view::ReportView;
 use super::{Style, columns, csv};
 
 const CSS: &str = include_str!("style.css");
@@ -30,26 +30,26 @@ const CSS: &str = include_str!("style.css");
 ///
 /// Those of [`columns::record_batch`]; [`engine::Kind::Internal`] when a picture cannot be drawn.
 pub(super) fn render(report: &Report, style: &Style) -> Result<String> {
-    let reading = Reading::new(report);
-    let title = escape(&reading.title(style));
-    let board = Board::new(&reading);
+    let view = ReportView::new(report);
+    let title = escape(&view.title(style));
+    let data = ChartData::new(&view);
 
     let mut page = head(&title, "");
-    page.push_str(&header(&reading, board.as_ref(), &title));
+    page.push_str(&header(&view, data.as_ref(), &title));
     page.push_str("<main>\n");
-    if let Some(board) = &board {
-        page.push_str(&headlines::cards(&reading, board));
-        page.push_str(&pictures::pictures(&reading, board)?);
-        page.push_str(&headlines::changes(&reading, board));
+    if let Some(data) = &data {
+        page.push_str(&headlines::cards(&view, data));
+        page.push_str(&pictures::pictures(&view, data)?);
+        page.push_str(&headlines::changes(&view, data));
     }
-    page.push_str(&numbers::numbers(&reading));
+    page.push_str(&numbers::numbers(&view));
     page.push_str("</main>\n");
-    page.push_str(&footer(&reading)?);
+    page.push_str(&footer(&view)?);
     page.push_str("</body>\n</html>\n");
     Ok(page)
 }
 
-/// The beginning of a page, up to its body. The title is escaped; `more` is style of its own.
+/// The start of a page, up to its body. The title must be escaped; `more` is additional CSS.
 pub(crate) fn head(title: &str, more: &str) -> String {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -59,22 +59,22 @@ pub(crate) fn head(title: &str, more: &str) -> String {
     )
 }
 
-fn header(reading: &Reading<'_>, board: Option<&Board<'_>>, title: &str) -> String {
+fn header(view: &ReportView<'_>, data: Option<&ChartData<'_>>, title: &str) -> String {
     let mut lead = String::new();
-    if let Some(board) = board {
-        let latest = &board.spans[board.latest];
+    if let Some(data) = data {
+        let latest = &data.spans[data.latest];
         let which = if latest.complete { "the latest complete period" } else { "still incomplete" };
         lead = format!("Figures are for {}, {which}.", latest.name);
-        if title != reading.subject() {
-            lead.insert_str(0, &format!("{}. ", reading.subject()));
+        if title != view.subject() {
+            lead.insert_str(0, &format!("{}. ", view.subject()));
         }
     }
     let mut facts = String::new();
-    for (label, fact) in reading.facts() {
+    for (label, fact) in view.facts() {
         facts.push_str(&format!("<div><dt>{label}</dt><dd>{}</dd></div>\n", escape(&fact)));
     }
     let mut notes = String::new();
-    for note in reading.notes() {
+    for note in view.notes() {
         notes.push_str(&format!("<p class=\"note\">{}</p>\n", escape(&note)));
     }
     format!(
@@ -83,9 +83,9 @@ fn header(reading: &Reading<'_>, board: Option<&Board<'_>>, title: &str) -> Stri
     )
 }
 
-/// The words that the page uses, for those that its report has, and the numbers to take along.
-fn footer(reading: &Reading<'_>) -> Result<String> {
-    let report = reading.report;
+/// The glossary of the terms in the report, and the CSV download.
+fn footer(view: &ReportView<'_>) -> Result<String> {
+    let report = view.report;
     let words = [
         (Level::Total, "total", "users of all counted events, each user once"),
         (

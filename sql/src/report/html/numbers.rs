@@ -4,23 +4,23 @@ use engine::active::{Level, ReportRow};
 
 use super::headlines::direction;
 use super::markup::escape;
-use crate::report::figures::figure;
-use crate::report::reading::{Column, Reading};
+use crate::report::figures::format_number;
+use crate::report::view::{Column, ReportView};
 
-/// Above so many rows the tables are folded up, one for each section.
-const OPEN: usize = 500;
+/// Above this number of rows the tables are collapsed, one for each section.
+const MAX_EXPANDED_ROWS: usize = 500;
 
 /// Every row of the report, once.
-pub(super) fn numbers(reading: &Reading<'_>) -> String {
-    let rows = reading.tree();
+pub(super) fn numbers(view: &ReportView<'_>) -> String {
+    let rows = view.tree();
     if rows.is_empty() {
         return String::new();
     }
-    let count = figure(rows.len() as u64);
+    let count = format_number(rows.len() as u64);
     let mut section =
         format!("<section>\n<h2>All numbers</h2>\n<p class=\"hint\">{count} rows.</p>\n");
-    if rows.len() <= OPEN {
-        section.push_str(&table(reading, &rows));
+    if rows.len() <= MAX_EXPANDED_ROWS {
+        section.push_str(&table(view, &rows));
     } else {
         let mut keys: Vec<Option<&str>> = rows.iter().map(|row| row.section.as_deref()).collect();
         keys.sort_unstable();
@@ -29,14 +29,14 @@ pub(super) fn numbers(reading: &Reading<'_>) -> String {
             let part: Vec<&ReportRow> =
                 rows.iter().copied().filter(|row| row.section.as_deref() == key).collect();
             let name = match key {
-                Some(key) => reading.section(key),
+                Some(key) => view.section(key),
                 None => "Everything".to_owned(),
             };
             section.push_str(&format!(
                 "<details>\n<summary>{} <span class=\"small\">{} rows</span></summary>\n{}</details>\n",
                 escape(&name),
-                figure(part.len() as u64),
-                table(reading, &part)
+                format_number(part.len() as u64),
+                table(view, &part)
             ));
         }
     }
@@ -44,12 +44,12 @@ pub(super) fn numbers(reading: &Reading<'_>) -> String {
     section
 }
 
-fn table(reading: &Reading<'_>, rows: &[&ReportRow]) -> String {
-    let columns = reading.columns();
+fn table(view: &ReportView<'_>, rows: &[&ReportRow]) -> String {
+    let columns = view.columns();
     let mut table = String::from("<div class=\"wide\"><table class=\"numbers\">\n<thead><tr>");
     for column in &columns {
         let class = if column.is_number() { " class=\"n\"" } else { "" };
-        let header = escape(&reading.header(column));
+        let header = escape(&view.header(column));
         table.push_str(&format!("<th scope=\"col\"{class}>{header}</th>"));
     }
     table.push_str("</tr></thead>\n<tbody>\n");
@@ -59,12 +59,12 @@ fn table(reading: &Reading<'_>, rows: &[&ReportRow]) -> String {
         before = Some(row.period);
         table.push_str(if first { "<tr class=\"first\">" } else { "<tr>" });
         for column in &columns {
-            let text = escape(&reading.cell(column, row));
+            let text = escape(&view.cell(column, row));
             table.push_str(&match column {
                 Column::Name => format!(
                     "<th scope=\"row\"{}><span class=\"in{}\">{text}</span></th>",
                     key(row),
-                    reading.depth(row)
+                    view.depth(row)
                 ),
                 Column::Change => {
                     let class = direction(row.users, row.previous_users.unwrap_or(row.users));

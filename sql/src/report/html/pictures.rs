@@ -1,75 +1,76 @@
-//! The sections of the page that hold pictures.
+//! The chart sections of the page.
 
 use engine::Result;
 use engine::active::{Level, ReportRow};
 
-use super::board::{Board, Series};
 use super::chart::{COLORS, Size, line, stack};
+use super::chart_data::{ChartData, Series};
 use super::markup::escape;
-use crate::report::figures::{figure, plain};
-use crate::report::reading::Reading;
+use crate::report::figures::{format_number, plain};
+use crate::report::view::ReportView;
 
-/// Dimension values that have a picture of their own.
-const MOST_VALUES: usize = 12;
+/// Most dimension values with a chart of their own.
+const MAX_CHARTED_VALUES: usize = 12;
 
-/// All pictures that the report has rows for: over time, or for a single period as bars.
+/// All charts of the report: over time, or as bars for a single period.
 ///
 /// # Errors
 ///
 /// Those of [`line`] and [`stack`].
-pub(super) fn pictures(reading: &Reading<'_>, board: &Board<'_>) -> Result<String> {
+pub(super) fn pictures(view: &ReportView<'_>, data: &ChartData<'_>) -> Result<String> {
     let mut page = String::new();
-    let over_time = board.spans.len() > 1;
-    if let Some(whole) = board.whole().filter(|_| over_time) {
-        let title = match board.level(Level::Total).is_empty() {
+    let over_time = data.spans.len() > 1;
+    if let Some(whole) = data.whole().filter(|_| over_time) {
+        let title = match data.level(Level::Total).is_empty() {
             true => format!("{} over time", whole.name),
-            false => format!("{} over time", reading.subject()),
+            false => format!("{} over time", view.subject()),
         };
-        let picture = line(board, &whole, 0, Size::Wide, &described(board, &whole, &title))?;
+        let picture = line(data, &whole, 0, Size::Wide, &chart_description(data, &whole, &title))?;
         page.push_str(&format!(
             "<section>\n<h2>{}</h2>\n<figure class=\"wide\">{picture}</figure>\n{}</section>\n",
             escape(&title),
             legend_of_line(&whole)
         ));
     }
-    let stages = board.largest(Level::Stage);
+    let stages = data.largest(Level::Stage);
     if stages.len() > 1 && over_time {
-        page.push_str(&composition(board, &stages)?);
+        page.push_str(&composition(data, &stages)?);
     }
     let mut parts = vec![
-        ("Each section".to_owned(), String::new(), board.largest(Level::Section)),
+        ("Each section".to_owned(), String::new(), data.largest(Level::Section)),
         ("Each stage".to_owned(), String::new(), stages),
     ];
-    for (at, dimension) in reading.report.by.iter().enumerate() {
-        let mut values = board.values(at);
+    for (at, dimension) in view.report.by.iter().enumerate() {
+        let mut values = data.values(at);
         let mut hint = String::new();
-        if values.len() > MOST_VALUES {
-            let rest = values.len() - MOST_VALUES;
-            hint =
-                format!("The {MOST_VALUES} largest values; {rest} more are in the table below. ");
-            values.truncate(MOST_VALUES);
+        if values.len() > MAX_CHARTED_VALUES {
+            let rest = values.len() - MAX_CHARTED_VALUES;
+            hint = format!(
+                "The {MAX_CHARTED_VALUES} largest values; {rest} more are in the table below. "
+            );
+            values.truncate(MAX_CHARTED_VALUES);
         }
         parts.push((format!("By {}", plain(dimension)), hint, values));
     }
     for (title, hint, series) in parts.iter().filter(|(.., series)| !series.is_empty()) {
         page.push_str(&match over_time {
-            true => small_multiples(board, title, hint, series)?,
-            false => bars(board, title, hint, series),
+            true => small_multiples(data, title, hint, series)?,
+            false => bars(data, title, hint, series),
         });
     }
     Ok(page)
 }
 
-fn composition(board: &Board<'_>, stages: &[Series<'_>]) -> Result<String> {
+fn composition(data: &ChartData<'_>, stages: &[Series<'_>]) -> Result<String> {
     // The last colour is for all the others together.
     let own = if stages.len() <= COLORS.len() { stages.len() } else { COLORS.len() - 1 };
     let mut layers: Vec<(String, Vec<u64>)> =
-        stages[..own].iter().map(|stage| (stage.name.clone(), users(board, &[stage]))).collect();
+        stages[..own].iter().map(|stage| (stage.name.clone(), users(data, &[stage]))).collect();
     let others: Vec<&Series<'_>> = stages[own..].iter().collect();
     if !others.is_empty() {
-        layers.push((format!("{} other stages", others.len()), users(board, &others)));
+        layers.push((format!("{} other stages", others.len()), users(data, &others)));
     }
-    let now = |layer: &[u64]| layer.get(board.latest).copied().unwrap_or(0);
+    let now = |layer: &[u64]| layer.get(data.latest).copied().unwrap_or(0);
     let sum: u64 = layers.iter().map(|(_, users)| now(users)).sum();
     let mut legend = String::new();
     for (at, (name, users)) in layers.iter().enumerate() {
@@ -80,26 +81,26 @@ fn composition(board: &Board<'_>, stages: &[Series<'_>]) -> Result<String> {
         ));
     }
     let title = "Users of the stages, stacked";
-    let picture = stack(board, &layers, &format!("{title}. {}", extent(board)))?;
+    let picture = stack(data, &layers, &format!("{title}. {}", extent(data)))?;
     Ok(format!(
         "<section>\n<h2>Sum of the stages</h2>\n<p class=\"hint\">The height is the sum of the \
          stages: a user of three stages counts three times, so it is not the number of unique \
          users. Percentages are of this sum in {}.</p>\n<figure \
          class=\"wide\">{picture}</figure>\n<ul class=\"legend\">{legend}</ul>\n</section>\n",
-        escape(&board.spans[board.latest].name)
+        escape(&data.spans[data.latest].name)
     ))
 }
 
 fn small_multiples(
-    board: &Board<'_>,
+    data: &ChartData<'_>,
     title: &str,
     hint: &str,
     series: &[Series<'_>],
 ) -> Result<String> {
     let mut figures = String::new();
     for one in series {
-        let picture = line(board, one, 0, Size::Small, &described(board, one, &one.name))?;
-        let now = board.now(one).map(|row| figure(row.users)).unwrap_or_default();
+        let picture = line(data, one, 0, Size::Small, &chart_description(data, one, &one.name))?;
+        let now = data.now(one).map(|row| format_number(row.users)).unwrap_or_default();
         figures.push_str(&format!(
             "<figure><figcaption>{} <b>{now}</b></figcaption>{picture}</figure>\n",
             escape(&one.name)
@@ -111,13 +112,13 @@ fn small_multiples(
          class=\"many\">\n{figures}</div>\n</section>\n",
         escape(title),
         escape(hint),
-        escape(&board.spans[board.latest].name)
+        escape(&data.spans[data.latest].name)
     ))
 }
 
-/// One period has no course: the numbers as bars on one scale.
-fn bars(board: &Board<'_>, title: &str, hint: &str, series: &[Series<'_>]) -> String {
-    let rows = || series.iter().filter_map(|one| Some((one, board.now(one)?)));
+/// Bars on one scale, for a report of a single period.
+fn bars(data: &ChartData<'_>, title: &str, hint: &str, series: &[Series<'_>]) -> String {
+    let rows = || series.iter().filter_map(|one| Some((one, data.now(one)?)));
     let widest = rows().map(|(_, row)| row.users).max().unwrap_or(0).max(1) as f64;
     let mut body = String::new();
     for (one, row) in rows() {
@@ -125,7 +126,7 @@ fn bars(board: &Board<'_>, title: &str, hint: &str, series: &[Series<'_>]) -> St
             "<tr><th scope=\"row\">{}</th><td class=\"n\">{}</td><td class=\"length\" \
              aria-hidden=\"true\"><i style=\"width:{:.1}%\"></i></td></tr>\n",
             escape(&one.name),
-            figure(row.users),
+            format_number(row.users),
             row.users as f64 / widest * 100.0
         ));
     }
@@ -134,11 +135,11 @@ fn bars(board: &Board<'_>, title: &str, hint: &str, series: &[Series<'_>]) -> St
          <tbody>\n{body}</tbody>\n</table>\n</section>\n",
         escape(title),
         escape(hint),
-        escape(&board.spans[board.latest].name)
+        escape(&data.spans[data.latest].name)
     )
 }
 
-/// What the marks of a line mean, where it has any that need words.
+/// The legend of a line's special marks, if it has any.
 fn legend_of_line(series: &Series<'_>) -> String {
     let any = |test: fn(&ReportRow) -> bool| series.rows.iter().flatten().any(|row| test(row));
     let mut words = Vec::new();
@@ -155,20 +156,24 @@ fn legend_of_line(series: &Series<'_>) -> String {
     }
 }
 
-/// The picture in words, for those who cannot see it.
-fn described(board: &Board<'_>, series: &Series<'_>, title: &str) -> String {
+/// The text alternative of a chart.
+fn chart_description(data: &ChartData<'_>, series: &Series<'_>, title: &str) -> String {
     let rows = || series.rows.iter().flatten().filter(|row| row.complete).map(|row| row.users);
     let range = match (rows().min(), rows().max()) {
         (Some(low), Some(high)) => {
-            format!(" Between {} and {} users in complete periods.", figure(low), figure(high))
+            format!(
+                " Between {} and {} users in complete periods.",
+                format_number(low),
+                format_number(high)
+            )
         }
         _ => String::new(),
     };
-    format!("{title}. {}{range}", extent(board))
+    format!("{title}. {}{range}", extent(data))
 }
 
-fn extent(board: &Board<'_>) -> String {
-    match board.spans.as_slice() {
+fn extent(data: &ChartData<'_>) -> String {
+    match data.spans.as_slice() {
         [first, .., last] => format!("{} to {}.", first.name, last.name),
         [only] => format!("{}.", only.name),
         [] => String::new(),
@@ -176,10 +181,10 @@ fn extent(board: &Board<'_>) -> String {
 }
 
 /// The users of some series together, period by period.
-fn users(board: &Board<'_>, series: &[&Series<'_>]) -> Vec<u64> {
+fn users(data: &ChartData<'_>, series: &[&Series<'_>]) -> Vec<u64> {
     let of = |at: usize| {
         let rows = series.iter().filter_map(|series| series.rows.get(at).copied().flatten());
         rows.map(|row| row.users).sum()
     };
-    (0..board.spans.len()).map(of).collect()
+    (0..data.spans.len()).map(of).collect()
 }

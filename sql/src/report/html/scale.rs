@@ -1,4 +1,4 @@
-//! Where the axes have their marks, and what stands there.
+//! Tick marks and labels of the axes.
 
 use engine::calendar::{Day, Window};
 
@@ -63,7 +63,7 @@ impl Step {
 
 /// The marks of the time axis: which of the periods, and the words there; at most `most`, by the
 /// finest step that allows it, else the first and the last period. `periods` are in order, each
-/// with a day that stands for it and its name.
+/// with its day on the axis and its name.
 pub(super) fn marks(periods: &[(Day, String)], most: usize) -> Vec<(usize, String)> {
     let [(first, first_name), .., (last, last_name)] = periods else {
         return periods.iter().map(|(_, name)| (0, name.clone())).collect();

@@ -1,13 +1,13 @@
-//! Running statements by the numbers in their tickets, so that they can be cancelled.
+//! Running statements by the ids of their tickets, for cancellation.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-/// The statements that run now.
+/// The running statements.
 #[derive(Debug, Default)]
-pub(super) struct Cancels(Mutex<Table>);
+pub(super) struct CancelRegistry(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
@@ -15,27 +15,27 @@ struct Table {
     running: BTreeMap<u64, (Vec<u8>, CancellationToken)>,
 }
 
-/// The place of a running statement, which is given up when this is dropped.
+/// The entry of a running statement, which is removed on drop.
 #[derive(Debug)]
-pub(super) struct Place {
-    cancels: Arc<Cancels>,
+pub(super) struct Registration {
+    cancels: Arc<CancelRegistry>,
     number: u64,
-    /// Ends the statement.
+    /// Cancels the statement.
     pub(super) cancel: CancellationToken,
 }
 
-impl Cancels {
-    /// Enters a statement under the number of its ticket; a ticket may run several times.
-    pub(super) fn enter(self: &Arc<Self>, ticket: &[u8]) -> Place {
+impl CancelRegistry {
+    /// Registers a statement under the id of its ticket; a ticket may be executed several times.
+    pub(super) fn register(self: &Arc<Self>, ticket: &[u8]) -> Registration {
         let cancel = CancellationToken::new();
         let mut table = self.table();
         let number = table.next;
         table.next += 1;
         table.running.insert(number, (ticket.to_vec(), cancel.clone()));
-        Place { cancels: Arc::clone(self), number, cancel }
+        Registration { cancels: Arc::clone(self), number, cancel }
     }
 
-    /// Ends all statements of a ticket; whether there were any.
+    /// Cancels all statements of a ticket; whether there were any.
     pub(super) fn cancel(&self, ticket: &[u8]) -> bool {
         let table = self.table();
         let mut found = table.running.values().filter(|(of, _)| of == ticket).peekable();
@@ -44,13 +44,13 @@ impl Cancels {
         any
     }
 
-    /// Nothing that is done under this lock can leave it half done.
+    /// Poisoning is ignored: no code under this lock leaves an inconsistent state.
     fn table(&self) -> MutexGuard<'_, Table> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Place {
+impl Drop for Registration {
     fn drop(&mut self) {
         self.cancels.table().running.remove(&self.number);
     }
@@ -60,12 +60,13 @@ impl Drop for Place {
 mod tests {
     use std::sync::Arc;
 
-    use super::Cancels;
+    use super::CancelRegistry;
 
     #[test]
-    fn only_what_runs_under_a_ticket_is_cancelled() {
-        let cancels = Arc::new(Cancels::default());
-        let (one, again, other) = (cancels.enter(b"a"), cancels.enter(b"a"), cancels.enter(b"b"));
+    fn only_statements_of_the_ticket_are_cancelled() {
+        let cancels = Arc::new(CancelRegistry::default());
+        let (one, again, other) =
+            (cancels.register(b"a"), cancels.register(b"a"), cancels.register(b"b"));
         assert!(cancels.cancel(b"a"));
         assert!(one.cancel.is_cancelled() && again.cancel.is_cancelled());
         assert!(!other.cancel.is_cancelled());

@@ -1,6 +1,6 @@
-//! A statement on its way from one call to the next, as the bytes of a ticket or of a handle.
+//! Tickets and handles: the serialized statement, which clients pass from one call to the next.
 //!
-//! A client could make one itself: then it asks what it could have asked anyway.
+//! A client that forges one only sends a statement that it could send anyway.
 
 use std::io::Cursor;
 
@@ -22,33 +22,33 @@ use engine::{Error, Result};
 use futures::TryStreamExt;
 use prost::Message;
 
-use crate::failure::of_statement;
-use crate::server::Running;
+use crate::failure::statement_error;
+use crate::server::StatementExecution;
 
 /// A statement with the values of its parameters.
 #[derive(Clone, PartialEq, Message)]
-pub(super) struct Handle {
+pub(super) struct StatementHandle {
     /// The text.
     #[prost(string, tag = "1")]
     pub(super) sql: String,
-    /// One row of values, as a stream of Arrow's; empty if none are given.
+    /// One row of values, as an Arrow IPC stream; empty if there are none.
     #[prost(bytes = "vec", tag = "2")]
     pub(super) values: Vec<u8>,
-    /// By which it can be cancelled; empty in handles, random in tickets.
+    /// Identifies a ticket for cancellation; random in tickets, empty in handles.
     #[prost(bytes = "vec", tag = "3")]
-    pub(super) number: Vec<u8>,
+    pub(super) ticket_id: Vec<u8>,
 }
 
-impl Handle {
+impl StatementHandle {
     /// A statement without values.
     pub(super) fn new(sql: String) -> Self {
-        Self { sql, values: Vec::new(), number: Vec::new() }
+        Self { sql, values: Vec::new(), ticket_id: Vec::new() }
     }
 
     /// The statement of a ticket or a handle.
     ///
     /// # Errors
-    /// When it is none of ours.
+    /// When the bytes are invalid.
     pub(super) fn read(bytes: &[u8]) -> Result<Self> {
         Self::decode(bytes).map_err(|_| {
             Error::input("unknown statement handle")
@@ -56,50 +56,50 @@ impl Handle {
         })
     }
 
-    /// Where the rows are to be had: here, for a ticket.
+    /// An endpoint of this server, with a new ticket.
     ///
     /// # Errors
-    /// When the system gives no random bytes.
+    /// When the system provides no random bytes.
     pub(super) fn endpoint(mut self) -> Result<FlightEndpoint> {
-        let mut number = vec![0; 16];
-        getrandom::fill(&mut number).map_err(|cause| {
+        let mut ticket_id = vec![0; 16];
+        getrandom::fill(&mut ticket_id).map_err(|cause| {
             Error::internal(format!("cannot get random bytes from the system: {cause}"))
         })?;
-        self.number = number;
+        self.ticket_id = ticket_id;
         let ticket = TicketStatementQuery { statement_handle: self.encode_to_vec().into() };
         let ticket = Ticket::new(ticket.as_any().encode_to_vec());
         Ok(FlightEndpoint::new().with_ticket(ticket))
     }
 
-    /// The plan, with its values; it only reads.
+    /// The read-only plan, with its values.
     ///
     /// # Errors
-    /// When the statement is none, or the values do not fit.
+    /// When the statement cannot be planned, or the values do not fit.
     pub(super) async fn plan(
         &self,
-        running: &mut Running,
+        execution: &mut StatementExecution,
         session: &SessionContext,
     ) -> Result<LogicalPlan> {
-        let plan = self.open_plan(running, session).await?;
+        let plan = self.unbound_plan(execution, session).await?;
         let values = self.values.clone();
-        running.work(async move { bound(plan, &values) }).await
+        execution.run(async move { bind(plan, &values) }).await
     }
 
-    /// The plan as it is prepared: its parameters have no values yet.
+    /// The plan with parameters that have no values yet.
     ///
     /// # Errors
-    /// When the statement is none.
-    pub(super) async fn open_plan(
+    /// When the statement cannot be planned.
+    pub(super) async fn unbound_plan(
         &self,
-        running: &mut Running,
+        execution: &mut StatementExecution,
         session: &SessionContext,
     ) -> Result<LogicalPlan> {
-        running.plan(session, &numbered(&self.sql)).await
+        execution.plan(session, &number_placeholders(&self.sql)).await
     }
 }
 
-/// The text with a number for each `?`, from the left: DataFusion knows only `$1`.
-fn numbered(sql: &str) -> String {
+/// Replaces each `?` by `$1`, `$2` ..., because DataFusion supports only numbered placeholders.
+fn number_placeholders(sql: &str) -> String {
     let tokens = Tokenizer::new(&GenericDialect {}, sql).with_unescape(false).tokenize();
     let open = |token: &Token| matches!(token, Token::Placeholder(mark) if mark == "?");
     match tokens {
@@ -110,19 +110,19 @@ fn numbered(sql: &str) -> String {
             }
             tokens.iter().map(ToString::to_string).collect()
         }
-        // The parser tells better what is wrong.
+        // The parser has better error messages.
         _ => sql.to_owned(),
     }
 }
 
-/// The parameters with their types as far as they are known, in the order of their numbers.
+/// The parameters with their types, ordered by number; Null for unknown types.
 ///
 /// # Errors
-/// When one has two types.
+/// When a parameter has conflicting types.
 pub(super) fn parameters(plan: &LogicalPlan) -> Result<Schema> {
-    let types = plan.get_parameter_types().map_err(|cause| of_statement(cause, None))?;
+    let types = plan.get_parameter_types().map_err(|cause| statement_error(cause, None))?;
     let mut types: Vec<(String, Option<DataType>)> = types.into_iter().collect();
-    types.sort_by_key(|(name, _)| (place(name).unwrap_or(usize::MAX), name.clone()));
+    types.sort_by_key(|(name, _)| (parameter_number(name).unwrap_or(usize::MAX), name.clone()));
     let field = |(name, kind): (String, Option<DataType>)| {
         Field::new(name, kind.unwrap_or(DataType::Null), true)
     };
@@ -130,22 +130,22 @@ pub(super) fn parameters(plan: &LogicalPlan) -> Result<Schema> {
 }
 
 /// The number of `$1`, from 1; `None` for a name.
-fn place(name: &str) -> Option<usize> {
+fn parameter_number(name: &str) -> Option<usize> {
     name.strip_prefix('$')?.parse().ok()
 }
 
-/// Puts values into a plan.
-fn bound(plan: LogicalPlan, values: &[u8]) -> Result<LogicalPlan> {
-    let told = |cause| of_statement(cause, None);
-    let names = plan.get_parameter_names().map_err(told)?;
+/// Replaces the parameters of a plan by values.
+fn bind(plan: LogicalPlan, values: &[u8]) -> Result<LogicalPlan> {
+    let to_error = |cause| statement_error(cause, None);
+    let names = plan.get_parameter_names().map_err(to_error)?;
     let row = match values {
         [] => None,
         bytes => Some(row(bytes)?),
     };
     let given = row.as_ref().map_or(0, RecordBatch::num_columns);
     // `$3` alone needs three values; names need one each.
-    let places: Option<Vec<usize>> = names.iter().map(|name| place(name)).collect();
-    let needed = places.as_ref().map_or(names.len(), |all| all.iter().copied().max().unwrap_or(0));
+    let numbers: Option<Vec<usize>> = names.iter().map(|name| parameter_number(name)).collect();
+    let needed = numbers.as_ref().map_or(names.len(), |all| all.iter().copied().max().unwrap_or(0));
     if given != needed {
         return Err(Error::input(format!(
             "the statement has {needed} parameters, but {given} values were supplied"
@@ -155,9 +155,9 @@ fn bound(plan: LogicalPlan, values: &[u8]) -> Result<LogicalPlan> {
     let values: Vec<ScalarValue> = row
         .columns()
         .iter()
-        .map(|column| ScalarValue::try_from_array(column, 0).map_err(told))
+        .map(|column| ScalarValue::try_from_array(column, 0).map_err(to_error))
         .collect::<Result<_>>()?;
-    let values = match places {
+    let values = match numbers {
         Some(_) => ParamValues::from(values),
         None => {
             let schema = row.schema();
@@ -165,32 +165,32 @@ fn bound(plan: LogicalPlan, values: &[u8]) -> Result<LogicalPlan> {
             ParamValues::from(names.map(str::to_owned).zip(values).collect::<Vec<_>>())
         }
     };
-    plan.with_param_values(values).map_err(told)
+    plan.with_param_values(values).map_err(to_error)
 }
 
 fn row(bytes: &[u8]) -> Result<RecordBatch> {
     let unreadable = |cause| Error::input("the values cannot be read").caused_by(cause);
     let mut batches = StreamReader::try_new(Cursor::new(bytes), None).map_err(unreadable)?;
     match batches.next() {
-        Some(batch) => batch.map_err(unreadable).and_then(one),
-        None => Err(rows_of_values(0)),
+        Some(batch) => batch.map_err(unreadable).and_then(single_row),
+        None => Err(wrong_row_count(0)),
     }
 }
 
-fn one(batch: RecordBatch) -> Result<RecordBatch> {
-    if batch.num_rows() == 1 { Ok(batch) } else { Err(rows_of_values(batch.num_rows())) }
+fn single_row(batch: RecordBatch) -> Result<RecordBatch> {
+    if batch.num_rows() == 1 { Ok(batch) } else { Err(wrong_row_count(batch.num_rows())) }
 }
 
-fn rows_of_values(rows: usize) -> Error {
+fn wrong_row_count(rows: usize) -> Error {
     Error::input(format!("{rows} rows of values were supplied"))
         .with("help", "a query takes one row of values")
 }
 
-/// Reads the one row of values that a client sends, and writes it down for a handle.
+/// Reads the row of values that a client sends, serialized for a handle; empty if it sends none.
 ///
 /// # Errors
-/// When it is not one row, or no row at all.
-pub(super) async fn received(stream: PeekableFlightDataStream) -> Result<Vec<u8>> {
+/// When the client sends several rows.
+pub(super) async fn read_values(stream: PeekableFlightDataStream) -> Result<Vec<u8>> {
     let unreadable = |cause| Error::input(format!("the values cannot be read: {cause}"));
     let mut batches = FlightRecordBatchStream::new_from_flight_data(stream.map_err(Into::into));
     let mut found: Option<RecordBatch> = None;
@@ -199,9 +199,9 @@ pub(super) async fn received(stream: PeekableFlightDataStream) -> Result<Vec<u8>
             continue;
         }
         if let Some(before) = &found {
-            return Err(rows_of_values(before.num_rows() + batch.num_rows()));
+            return Err(wrong_row_count(before.num_rows() + batch.num_rows()));
         }
-        found = Some(one(batch)?);
+        found = Some(single_row(batch)?);
     }
     let Some(batch) = found else { return Ok(Vec::new()) };
     let broken = |cause| Error::internal("the values cannot be encoded").caused_by(cause);

@@ -1,4 +1,4 @@
-//! What there is: catalogs, schemas, tables, and keys, of which there are none.
+//! Listings of catalogs, schemas, tables and keys (there are no keys).
 
 use std::sync::Arc;
 
@@ -13,76 +13,80 @@ use datafusion::logical_expr::TableType;
 use datafusion::prelude::SessionContext;
 use engine::{Error, Result};
 
-use super::types::plain;
-use crate::failure::of_statement;
+use super::types::client_schema;
+use crate::failure::statement_error;
 
 /// The names of catalogs.
 ///
 /// # Errors
-/// Never, as far as anybody knows.
+/// When they cannot be encoded.
 pub(super) fn catalogs(session: &SessionContext, of: CommandGetCatalogs) -> Result<RecordBatch> {
     let mut catalogs = of.into_builder();
     session.catalog_names().into_iter().for_each(|name| catalogs.append(name));
-    catalogs.build().map_err(|cause| unlisted(&cause))
+    catalogs.build().map_err(|cause| metadata_error(&cause))
 }
 
 /// The names of schemas.
 ///
 /// # Errors
-/// When a pattern is none.
+/// When a pattern is invalid.
 pub(super) fn schemas(session: &SessionContext, of: CommandGetDbSchemas) -> Result<RecordBatch> {
     let mut schemas = of.into_builder();
-    for (catalog, schema, _) in all(session) {
+    for (catalog, schema, _) in all_schemas(session) {
         schemas.append(catalog, schema);
     }
-    schemas.build().map_err(|cause| unlisted(&cause))
+    schemas.build().map_err(|cause| metadata_error(&cause))
 }
 
-/// The names of tables, with their columns where these are asked for: then, and only then, are
-/// files opened, and only those of tables that pass the filters.
+/// The names of tables, with their columns if requested. Only then are files opened, and only those
+/// of tables that pass the filters.
 ///
 /// # Errors
-/// When a pattern is none, or a table whose columns are asked for is broken.
+/// When a pattern is invalid, or a table whose columns are requested cannot be opened.
 pub(super) async fn tables(session: SessionContext, of: CommandGetTables) -> Result<RecordBatch> {
-    let told = |cause| of_statement(cause, None);
+    let to_error = |cause| statement_error(cause, None);
     let mut names = CommandGetTables { include_schema: false, ..of.clone() }.into_builder();
-    for (catalog, name, schema) in all(&session) {
+    for (catalog, name, schema) in all_schemas(&session) {
         for table in schema.table_names() {
-            let Some(kind) = schema.table_type(&table).await.map_err(told)? else { continue };
+            let Some(kind) = schema.table_type(&table).await.map_err(to_error)? else { continue };
             names
-                .append(&catalog, &name, &table, word(kind), &Schema::empty())
-                .map_err(|e| unlisted(&e))?;
+                .append(&catalog, &name, &table, table_type_name(kind), &Schema::empty())
+                .map_err(|e| metadata_error(&e))?;
         }
     }
-    let names = names.build().map_err(|cause| unlisted(&cause))?;
+    let names = names.build().map_err(|cause| metadata_error(&cause))?;
     if !of.include_schema {
         return Ok(names);
     }
-    let mut whole = of.into_builder();
+    let mut with_columns = of.into_builder();
     let text = |column: usize, row| names.column(column).as_string::<i32>().value(row);
     for row in 0..names.num_rows() {
         let (catalog, schema, table) = (text(0, row), text(1, row), text(2, row));
         let provider = session.catalog(catalog).and_then(|catalog| catalog.schema(schema));
         let Some(provider) = provider else { continue };
-        let Some(found) = provider.table(table).await.map_err(told)? else { continue };
-        let columns = plain(&found.schema());
-        whole.append(catalog, schema, table, text(3, row), &columns).map_err(|e| unlisted(&e))?;
+        let Some(found) = provider.table(table).await.map_err(to_error)? else { continue };
+        let columns = client_schema(&found.schema());
+        with_columns
+            .append(catalog, schema, table, text(3, row), &columns)
+            .map_err(|e| metadata_error(&e))?;
     }
-    whole.build().map_err(|cause| unlisted(&cause))
+    with_columns.build().map_err(|cause| metadata_error(&cause))
 }
 
-/// The kinds of tables.
+/// The types of tables.
 ///
 /// # Errors
-/// Never, as far as anybody knows.
+/// When they cannot be encoded.
 pub(super) fn table_types() -> Result<RecordBatch> {
     let mut kinds = CommandGetTableTypes {}.into_builder();
-    [TableType::Base, TableType::View].into_iter().for_each(|kind| kinds.append(word(kind)));
-    kinds.build().map_err(|cause| unlisted(&cause))
+    [TableType::Base, TableType::View]
+        .into_iter()
+        .for_each(|kind| kinds.append(table_type_name(kind)));
+    kinds.build().map_err(|cause| metadata_error(&cause))
 }
 
-/// As JDBC names them.
-fn word(kind: TableType) -> &'static str {
+/// The name of a table type in JDBC.
+fn table_type_name(kind: TableType) -> &'static str {
     match kind {
         TableType::Base => "TABLE",
         TableType::View => "VIEW",
@@ -91,7 +95,7 @@ fn word(kind: TableType) -> &'static str {
 }
 
 /// All schemas, with their catalogs.
-fn all(session: &SessionContext) -> Vec<(String, String, Arc<dyn SchemaProvider>)> {
+fn all_schemas(session: &SessionContext) -> Vec<(String, String, Arc<dyn SchemaProvider>)> {
     let mut all = Vec::new();
     for catalog in session.catalog_names() {
         let Some(provider) = session.catalog(&catalog) else { continue };
@@ -103,7 +107,7 @@ fn all(session: &SessionContext) -> Vec<(String, String, Arc<dyn SchemaProvider>
     all
 }
 
-fn unlisted(cause: &FlightError) -> Error {
+fn metadata_error(cause: &FlightError) -> Error {
     Error::input(format!("cannot list the metadata: {cause}"))
 }
 
@@ -119,7 +123,7 @@ pub(super) fn primary_keys() -> SchemaRef {
     ])
 }
 
-/// The columns of keys that name rows of other tables.
+/// The columns of foreign keys.
 pub(super) fn foreign_keys() -> SchemaRef {
     columns(&[
         ("pk_catalog_name", DataType::Utf8, true),

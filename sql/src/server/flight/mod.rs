@@ -5,17 +5,16 @@
 //! CreatePreparedStatement --> a handle --> DoPut(row of values) --> a handle with values --> as above
 //! ```
 //!
-//! The server remembers no statements: tickets and handles carry the text and the values
-//! ([`handle`]), so nothing is left behind by clients that do not close, and any number of them may
-//! be open. What it does remember is bounded: tokens ([`tokens`]), the sessions of open connections
-//! ([`gate`]), and running statements that can be cancelled ([`cancels`]).
+//! The server stores no statements: tickets and handles contain the text and the values
+//! ([`handle`]), so clients need not close them. Its state is bounded: tokens ([`tokens`]), the
+//! sessions of open connections ([`auth`]), and running statements ([`cancels`]).
 
-mod about;
+mod auth;
 mod cancels;
-mod door;
-mod gate;
+mod get_schema;
 mod handle;
 mod metadata;
+mod server_info;
 mod service;
 mod statements;
 mod tokens;
@@ -31,68 +30,72 @@ use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::{Code, Status};
 
-use super::incoming::{Incoming, Manner};
-use super::{Protocol, Shared, Tls};
-use door::Door;
-use gate::Gate;
-use statements::Flights;
+use super::incoming::{Incoming, TransportConfig};
+use super::{Protocol, ServerContext, Tls};
+use auth::AuthService;
+use get_schema::GetSchemaService;
+use statements::FlightServer;
 use tokens::Tokens;
 
-/// Most bytes of one message from a client: a statement, or a row of values with its bitmaps.
-const MESSAGE: usize = 64 << 20;
-/// Most bytes of a request's head.
-const HEAD: u32 = 16 << 10;
-/// Calls at a time on one connection.
-const CALLS: u32 = 64;
-/// How often a client is asked whether it is there, and how long it may think about it.
-const ALIVE: Duration = Duration::from_secs(20);
-/// Time for what is being sent when everything is ended.
-const LAST_WORDS: Duration = Duration::from_secs(1);
-/// Most bytes of an error's message: it travels in a head, which clients bound.
-const WORDS: usize = 2000;
+/// Most bytes of a client's message: a statement, or a row of values such as bitmaps.
+const MAX_MESSAGE_BYTES: usize = 64 << 20;
+/// Most bytes of a request's header list.
+const MAX_HEADER_BYTES: u32 = 16 << 10;
+/// Most concurrent calls on one connection.
+const MAX_CALLS: u32 = 64;
+/// Interval and timeout of keepalive pings.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+/// Time to finish sending after all statements were cancelled.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
+/// Most bytes of an error message, because clients limit the size of headers.
+const MAX_ERROR_BYTES: usize = 2000;
 
-const MANNER: Manner = Manner {
+const TRANSPORT: TransportConfig = TransportConfig {
     protocol: Protocol::Flight,
     alpn: b"h2",
-    full: b"",
-    silence: Some(Duration::from_secs(60)),
+    full_response: b"",
+    read_timeout: Some(Duration::from_secs(60)),
 };
 
-/// Serves until the server stops and the last answer is given.
+/// Serves until the server stops and all connections are closed.
 ///
 /// # Errors
-/// When nobody can connect.
-pub async fn serve(shared: Arc<Shared>, listener: TcpListener, tls: Option<Tls>) -> Result<()> {
-    let mut incoming = Incoming::new(Arc::clone(&shared), listener, tls, MANNER);
+/// When the transport fails.
+pub async fn serve(
+    server: Arc<ServerContext>,
+    listener: TcpListener,
+    tls: Option<Tls>,
+) -> Result<()> {
+    let mut incoming = Incoming::new(Arc::clone(&server), listener, tls, TRANSPORT);
     let connections = futures::stream::poll_fn(move |context| {
-        incoming.poll(context).map(|wire| wire.map(Ok::<_, io::Error>))
+        incoming.poll(context).map(|stream| stream.map(Ok::<_, io::Error>))
     });
     let tokens = Arc::new(Tokens::default());
-    let flights = Flights::new(Arc::clone(&shared), Arc::clone(&tokens));
-    let flights = FlightServiceServer::new(Door(flights))
-        .max_decoding_message_size(MESSAGE)
+    let flights = FlightServer::new(Arc::clone(&server), Arc::clone(&tokens));
+    let flights = FlightServiceServer::new(GetSchemaService(flights))
+        .max_decoding_message_size(MAX_MESSAGE_BYTES)
         .max_encoding_message_size(usize::MAX);
     let served = Server::builder()
-        .http2_keepalive_interval(Some(ALIVE))
-        .http2_keepalive_timeout(Some(ALIVE))
-        .http2_max_header_list_size(HEAD)
-        .max_concurrent_streams(CALLS)
-        .add_service(Gate::new(flights, Arc::clone(&shared), tokens))
-        .serve_with_incoming_shutdown(connections, shared.stopping());
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
+        .http2_max_header_list_size(MAX_HEADER_BYTES)
+        .max_concurrent_streams(MAX_CALLS)
+        .add_service(AuthService::new(flights, Arc::clone(&server), tokens))
+        .serve_with_incoming_shutdown(connections, server.stopping());
     let killed = async {
-        shared.killed().await;
-        tokio::time::sleep(LAST_WORDS).await;
+        server.killed().await;
+        tokio::time::sleep(SHUTDOWN_GRACE).await;
     };
     tokio::select! {
         served = served => served.map_err(|cause| {
             Error::new(Kind::Io, "the Flight SQL server failed").caused_by(cause)
         }),
-        // Whoever does not read what it asked for is not waited for any longer.
+        // Connections of clients that do not read are dropped.
         () = killed => Ok(()),
     }
 }
 
-/// An error in Flight's words.
+/// Converts an error to a gRPC status.
 fn status(error: &Error) -> Status {
     let code = match error.kind() {
         Kind::Input => Code::InvalidArgument,
@@ -100,10 +103,10 @@ fn status(error: &Error) -> Status {
         Kind::Io => Code::FailedPrecondition,
         _ => Code::Internal,
     };
-    let mut words = error.to_string();
-    if words.len() > WORDS {
-        words.truncate(words.floor_char_boundary(WORDS));
-        words.push_str(" ...");
+    let mut message = error.to_string();
+    if message.len() > MAX_ERROR_BYTES {
+        message.truncate(message.floor_char_boundary(MAX_ERROR_BYTES));
+        message.push_str(" ...");
     }
-    Status::new(code, words)
+    Status::new(code, message)
 }

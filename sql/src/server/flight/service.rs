@@ -1,4 +1,4 @@
-//! The calls of Flight SQL, one by one.
+//! The calls of Flight SQL.
 
 use std::pin::Pin;
 use std::time::Instant;
@@ -25,23 +25,23 @@ use futures::Stream;
 use prost::Message;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::gate::Caller;
-use super::handle::{Handle, received};
-use super::statements::{Data, Flights, listed};
-use super::{about, metadata, status};
+use super::auth::Caller;
+use super::handle::{StatementHandle, read_values};
+use super::statements::{FlightServer, FlightStream, listing_info};
+use super::{metadata, server_info, status};
 
-/// The action that cancels, which Flight knows and Flight SQL only under its older name.
+/// Flight's action for cancellation; Flight SQL has an older one as well.
 const CANCEL: &str = "CancelFlightInfo";
 
 type Info = Result<Response<FlightInfo>, Status>;
-type Get = Result<Response<Data>, Status>;
+type Get = Result<Response<FlightStream>, Status>;
 
-fn answer<T>(result: Result<T>) -> Result<Response<T>, Status> {
+fn respond<T>(result: Result<T>) -> Result<Response<T>, Status> {
     result.map(Response::new).map_err(|error| status(&error))
 }
 
-/// A transaction would promise what nobody keeps.
-fn alone(transaction: Option<impl AsRef<[u8]>>) -> Result<(), Status> {
+/// Refuses statements in a transaction, because there are none.
+fn refuse_transaction(transaction: Option<impl AsRef<[u8]>>) -> Result<(), Status> {
     match transaction {
         Some(number) if !number.as_ref().is_empty() => Err(no_transactions()),
         _ => Ok(()),
@@ -52,7 +52,7 @@ fn no_transactions() -> Status {
     Status::unimplemented("there are no transactions: this server only reads")
 }
 
-impl Flights {
+impl FlightServer {
     fn cancelled(&self, info: &FlightInfo) -> Result<CancelStatus, Status> {
         match self.cancel(info).map_err(|error| status(&error))? {
             true => Ok(CancelStatus::Cancelled),
@@ -62,10 +62,10 @@ impl Flights {
 }
 
 #[tonic::async_trait]
-impl FlightSqlService for Flights {
+impl FlightSqlService for FlightServer {
     type FlightService = Self;
 
-    /// Whoever passed the gate by name and password gets a token.
+    /// Returns a token to an authenticated user.
     async fn do_handshake(
         &self,
         request: Request<Streaming<HandshakeRequest>>,
@@ -74,13 +74,13 @@ impl FlightSqlService for Flights {
         Status,
     > {
         let caller = Caller::of(&request)?;
-        let token = self.tokens.give(&caller.user, Instant::now()).map_err(|e| status(&e))?;
+        let token = self.tokens.issue(&caller.user, Instant::now()).map_err(|e| status(&e))?;
         let header = format!("Bearer {token}")
             .parse()
             .map_err(|_| Status::internal("a token cannot be sent in a header"))?;
-        let answer = HandshakeResponse { protocol_version: 0, payload: token.into() };
+        let respond = HandshakeResponse { protocol_version: 0, payload: token.into() };
         let answers: Pin<Box<dyn Stream<Item = _> + Send>> =
-            Box::pin(futures::stream::iter([Ok(answer)]));
+            Box::pin(futures::stream::iter([Ok(respond)]));
         let mut response = Response::new(answers);
         response.metadata_mut().insert("authorization", header);
         Ok(response)
@@ -91,9 +91,9 @@ impl FlightSqlService for Flights {
         query: CommandStatementQuery,
         request: Request<FlightDescriptor>,
     ) -> Info {
-        alone(query.transaction_id)?;
+        refuse_transaction(query.transaction_id)?;
         let caller = Caller::of(&request)?;
-        answer(self.info(&caller, Handle::new(query.query), request.into_inner()).await)
+        respond(self.info(&caller, StatementHandle::new(query.query), request.into_inner()).await)
     }
 
     async fn do_get_statement(
@@ -101,8 +101,8 @@ impl FlightSqlService for Flights {
         ticket: TicketStatementQuery,
         request: Request<Ticket>,
     ) -> Get {
-        let handle = Handle::read(&ticket.statement_handle).map_err(|e| status(&e))?;
-        answer(self.rows(&Caller::of(&request)?, &handle).await)
+        let handle = StatementHandle::read(&ticket.statement_handle).map_err(|e| status(&e))?;
+        respond(self.rows(&Caller::of(&request)?, &handle).await)
     }
 
     async fn do_action_create_prepared_statement(
@@ -110,18 +110,18 @@ impl FlightSqlService for Flights {
         query: ActionCreatePreparedStatementRequest,
         request: Request<Action>,
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
-        alone(query.transaction_id)?;
-        let prepared = self.prepared(&Caller::of(&request)?, query.query).await;
+        refuse_transaction(query.transaction_id)?;
+        let prepared = self.prepare(&Caller::of(&request)?, query.query).await;
         prepared.map_err(|error| status(&error))
     }
 
-    /// There is nothing to be closed.
+    /// Does nothing: handles hold no server state.
     async fn do_action_close_prepared_statement(
         &self,
         query: ActionClosePreparedStatementRequest,
         _request: Request<Action>,
     ) -> Result<(), Status> {
-        let handle = Handle::read(&query.prepared_statement_handle);
+        let handle = StatementHandle::read(&query.prepared_statement_handle);
         handle.map(|_| ()).map_err(|error| status(&error))
     }
 
@@ -130,10 +130,10 @@ impl FlightSqlService for Flights {
         query: CommandPreparedStatementQuery,
         request: Request<PeekableFlightDataStream>,
     ) -> Result<DoPutPreparedStatementResult, Status> {
-        let told = |error| status(&error);
-        let handle = Handle::read(&query.prepared_statement_handle).map_err(told)?;
-        let values = received(request.into_inner()).await.map_err(told)?;
-        let handle = Handle { values, ..handle }.encode_to_vec();
+        let to_status = |error| status(&error);
+        let handle = StatementHandle::read(&query.prepared_statement_handle).map_err(to_status)?;
+        let values = read_values(request.into_inner()).await.map_err(to_status)?;
+        let handle = StatementHandle { values, ..handle }.encode_to_vec();
         Ok(DoPutPreparedStatementResult { prepared_statement_handle: Some(handle.into()) })
     }
 
@@ -142,19 +142,21 @@ impl FlightSqlService for Flights {
         query: CommandPreparedStatementQuery,
         request: Request<FlightDescriptor>,
     ) -> Info {
-        let handle = Handle::read(&query.prepared_statement_handle).map_err(|e| status(&e))?;
+        let handle =
+            StatementHandle::read(&query.prepared_statement_handle).map_err(|e| status(&e))?;
         let caller = Caller::of(&request)?;
-        answer(self.info(&caller, handle, request.into_inner()).await)
+        respond(self.info(&caller, handle, request.into_inner()).await)
     }
 
-    /// For clients that take their command for a ticket.
+    /// For clients that use the command as a ticket.
     async fn do_get_prepared_statement(
         &self,
         query: CommandPreparedStatementQuery,
         request: Request<Ticket>,
     ) -> Get {
-        let handle = Handle::read(&query.prepared_statement_handle).map_err(|e| status(&e))?;
-        answer(self.rows(&Caller::of(&request)?, &handle).await)
+        let handle =
+            StatementHandle::read(&query.prepared_statement_handle).map_err(|e| status(&e))?;
+        respond(self.rows(&Caller::of(&request)?, &handle).await)
     }
 
     async fn do_put_statement_update(
@@ -162,8 +164,8 @@ impl FlightSqlService for Flights {
         update: CommandStatementUpdate,
         request: Request<PeekableFlightDataStream>,
     ) -> Result<i64, Status> {
-        alone(update.transaction_id)?;
-        let done = self.update(&Caller::of(&request)?, &Handle::new(update.query)).await;
+        refuse_transaction(update.transaction_id)?;
+        let done = self.update(&Caller::of(&request)?, &StatementHandle::new(update.query)).await;
         done.map_err(|error| status(&error))
     }
 
@@ -172,7 +174,8 @@ impl FlightSqlService for Flights {
         update: CommandPreparedStatementUpdate,
         request: Request<PeekableFlightDataStream>,
     ) -> Result<i64, Status> {
-        let handle = Handle::read(&update.prepared_statement_handle).map_err(|e| status(&e))?;
+        let handle =
+            StatementHandle::read(&update.prepared_statement_handle).map_err(|e| status(&e))?;
         let done = self.update(&Caller::of(&request)?, &handle).await;
         done.map_err(|error| status(&error))
     }
@@ -210,7 +213,7 @@ impl FlightSqlService for Flights {
     ) -> Result<ActionCancelQueryResult, Status> {
         let info = FlightInfo::decode(query.info)
             .map_err(|_| Status::invalid_argument("not a valid FlightInfo"))?;
-        // The numbers are those of the newer action.
+        // Both actions use the same numbers.
         let result = self.cancelled(&info)?.into();
         Ok(ActionCancelQueryResult { result })
     }
@@ -223,8 +226,9 @@ impl FlightSqlService for Flights {
         if action.r#type != CANCEL {
             return Err(Status::unimplemented(format!("unknown action {:?}", action.r#type)));
         }
-        let asked = CancelFlightInfoRequest::decode(action.body).ok().and_then(|asked| asked.info);
-        let info = asked.ok_or_else(|| Status::invalid_argument("no query to cancel"))?;
+        let request = CancelFlightInfoRequest::decode(action.body).ok();
+        let info = request.and_then(|request| request.info);
+        let info = info.ok_or_else(|| Status::invalid_argument("no query to cancel"))?;
         let body = CancelFlightInfoResult::new(self.cancelled(&info)?).encode_to_vec();
         let answers = futures::stream::iter([Ok(arrow_flight::Result::new(body))]);
         Ok(Response::new(Box::pin(answers)))
@@ -243,12 +247,12 @@ impl FlightSqlService for Flights {
         of: CommandGetCatalogs,
         request: Request<FlightDescriptor>,
     ) -> Info {
-        answer(listed(&of, &of.into_builder().schema(), request.into_inner()))
+        respond(listing_info(&of, &of.into_builder().schema(), request.into_inner()))
     }
 
     async fn do_get_catalogs(&self, of: CommandGetCatalogs, request: Request<Ticket>) -> Get {
         let list = |session| async move { metadata::catalogs(&session, of) };
-        answer(self.list(&Caller::of(&request)?, "GetCatalogs", list).await)
+        respond(self.list(&Caller::of(&request)?, "GetCatalogs", list).await)
     }
 
     async fn get_flight_info_schemas(
@@ -256,12 +260,12 @@ impl FlightSqlService for Flights {
         of: CommandGetDbSchemas,
         request: Request<FlightDescriptor>,
     ) -> Info {
-        answer(listed(&of, &of.clone().into_builder().schema(), request.into_inner()))
+        respond(listing_info(&of, &of.clone().into_builder().schema(), request.into_inner()))
     }
 
     async fn do_get_schemas(&self, of: CommandGetDbSchemas, request: Request<Ticket>) -> Get {
         let list = |session| async move { metadata::schemas(&session, of) };
-        answer(self.list(&Caller::of(&request)?, "GetDbSchemas", list).await)
+        respond(self.list(&Caller::of(&request)?, "GetDbSchemas", list).await)
     }
 
     async fn get_flight_info_tables(
@@ -269,12 +273,12 @@ impl FlightSqlService for Flights {
         of: CommandGetTables,
         request: Request<FlightDescriptor>,
     ) -> Info {
-        answer(listed(&of, &of.clone().into_builder().schema(), request.into_inner()))
+        respond(listing_info(&of, &of.clone().into_builder().schema(), request.into_inner()))
     }
 
     async fn do_get_tables(&self, of: CommandGetTables, request: Request<Ticket>) -> Get {
         let list = |session| metadata::tables(session, of);
-        answer(self.list(&Caller::of(&request)?, "GetTables", list).await)
+        respond(self.list(&Caller::of(&request)?, "GetTables", list).await)
     }
 
     async fn get_flight_info_table_types(
@@ -282,12 +286,12 @@ impl FlightSqlService for Flights {
         of: CommandGetTableTypes,
         request: Request<FlightDescriptor>,
     ) -> Info {
-        answer(listed(&of, &of.into_builder().schema(), request.into_inner()))
+        respond(listing_info(&of, &of.into_builder().schema(), request.into_inner()))
     }
 
     async fn do_get_table_types(&self, _: CommandGetTableTypes, request: Request<Ticket>) -> Get {
         let list = |_| async { metadata::table_types() };
-        answer(self.list(&Caller::of(&request)?, "GetTableTypes", list).await)
+        respond(self.list(&Caller::of(&request)?, "GetTableTypes", list).await)
     }
 
     async fn get_flight_info_sql_info(
@@ -295,13 +299,13 @@ impl FlightSqlService for Flights {
         of: CommandGetSqlInfo,
         request: Request<FlightDescriptor>,
     ) -> Info {
-        let infos = about::infos(of.clone()).map_err(|error| status(&error))?;
-        answer(listed(&of, &infos.schema(), request.into_inner()))
+        let sql_info = server_info::sql_info(of.clone()).map_err(|error| status(&error))?;
+        respond(listing_info(&of, &sql_info.schema(), request.into_inner()))
     }
 
     async fn do_get_sql_info(&self, of: CommandGetSqlInfo, request: Request<Ticket>) -> Get {
-        let list = |_| async { about::infos(of) };
-        answer(self.list(&Caller::of(&request)?, "GetSqlInfo", list).await)
+        let list = |_| async { server_info::sql_info(of) };
+        respond(self.list(&Caller::of(&request)?, "GetSqlInfo", list).await)
     }
 
     async fn get_flight_info_xdbc_type_info(
@@ -309,8 +313,8 @@ impl FlightSqlService for Flights {
         of: CommandGetXdbcTypeInfo,
         request: Request<FlightDescriptor>,
     ) -> Info {
-        let types = about::types(of).map_err(|error| status(&error))?;
-        answer(listed(&of, &types.schema(), request.into_inner()))
+        let types = server_info::type_info(of).map_err(|error| status(&error))?;
+        respond(listing_info(&of, &types.schema(), request.into_inner()))
     }
 
     async fn do_get_xdbc_type_info(
@@ -318,8 +322,8 @@ impl FlightSqlService for Flights {
         of: CommandGetXdbcTypeInfo,
         request: Request<Ticket>,
     ) -> Get {
-        let list = |_| async move { about::types(of) };
-        answer(self.list(&Caller::of(&request)?, "GetXdbcTypeInfo", list).await)
+        let list = |_| async move { server_info::type_info(of) };
+        respond(self.list(&Caller::of(&request)?, "GetXdbcTypeInfo", list).await)
     }
 
     async fn get_flight_info_primary_keys(
@@ -327,12 +331,12 @@ impl FlightSqlService for Flights {
         of: CommandGetPrimaryKeys,
         request: Request<FlightDescriptor>,
     ) -> Info {
-        answer(listed(&of, &metadata::primary_keys(), request.into_inner()))
+        respond(listing_info(&of, &metadata::primary_keys(), request.into_inner()))
     }
 
     async fn do_get_primary_keys(&self, _: CommandGetPrimaryKeys, request: Request<Ticket>) -> Get {
         let list = |_| async { Ok(RecordBatch::new_empty(metadata::primary_keys())) };
-        answer(self.list(&Caller::of(&request)?, "GetPrimaryKeys", list).await)
+        respond(self.list(&Caller::of(&request)?, "GetPrimaryKeys", list).await)
     }
 
     async fn get_flight_info_exported_keys(
@@ -340,7 +344,7 @@ impl FlightSqlService for Flights {
         of: CommandGetExportedKeys,
         request: Request<FlightDescriptor>,
     ) -> Info {
-        answer(listed(&of, &metadata::foreign_keys(), request.into_inner()))
+        respond(listing_info(&of, &metadata::foreign_keys(), request.into_inner()))
     }
 
     async fn do_get_exported_keys(
@@ -349,7 +353,7 @@ impl FlightSqlService for Flights {
         request: Request<Ticket>,
     ) -> Get {
         let list = |_| async { Ok(RecordBatch::new_empty(metadata::foreign_keys())) };
-        answer(self.list(&Caller::of(&request)?, "GetExportedKeys", list).await)
+        respond(self.list(&Caller::of(&request)?, "GetExportedKeys", list).await)
     }
 
     async fn get_flight_info_imported_keys(
@@ -357,7 +361,7 @@ impl FlightSqlService for Flights {
         of: CommandGetImportedKeys,
         request: Request<FlightDescriptor>,
     ) -> Info {
-        answer(listed(&of, &metadata::foreign_keys(), request.into_inner()))
+        respond(listing_info(&of, &metadata::foreign_keys(), request.into_inner()))
     }
 
     async fn do_get_imported_keys(
@@ -366,7 +370,7 @@ impl FlightSqlService for Flights {
         request: Request<Ticket>,
     ) -> Get {
         let list = |_| async { Ok(RecordBatch::new_empty(metadata::foreign_keys())) };
-        answer(self.list(&Caller::of(&request)?, "GetImportedKeys", list).await)
+        respond(self.list(&Caller::of(&request)?, "GetImportedKeys", list).await)
     }
 
     async fn get_flight_info_cross_reference(
@@ -374,7 +378,7 @@ impl FlightSqlService for Flights {
         of: CommandGetCrossReference,
         request: Request<FlightDescriptor>,
     ) -> Info {
-        answer(listed(&of, &metadata::foreign_keys(), request.into_inner()))
+        respond(listing_info(&of, &metadata::foreign_keys(), request.into_inner()))
     }
 
     async fn do_get_cross_reference(
@@ -383,9 +387,9 @@ impl FlightSqlService for Flights {
         request: Request<Ticket>,
     ) -> Get {
         let list = |_| async { Ok(RecordBatch::new_empty(metadata::foreign_keys())) };
-        answer(self.list(&Caller::of(&request)?, "GetCrossReference", list).await)
+        respond(self.list(&Caller::of(&request)?, "GetCrossReference", list).await)
     }
 
-    /// What the server tells of itself is fixed.
+    /// Server metadata is fixed.
     async fn register_sql_info(&self, _id: i32, _result: &SqlInfo) {}
 }

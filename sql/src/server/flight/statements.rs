@@ -1,4 +1,4 @@
-//! Statements: planned, prepared, run, cancelled.
+//! Plans, prepares, executes and cancels statements.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -24,93 +24,103 @@ use prost::bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use super::cancels::Cancels;
-use super::gate::Caller;
-use super::handle::{self, Handle};
+use super::auth::Caller;
+use super::cancels::CancelRegistry;
+use super::handle::{self, StatementHandle};
 use super::tokens::Tokens;
 use super::{status, types};
-use crate::failure::of_statement;
-use crate::server::{About, Protocol, Running, Shared};
+use crate::failure::statement_error;
+use crate::server::{Protocol, ServerContext, StatementExecution, StatementInfo};
 
-/// Rows on their way.
-pub(super) type Data = Pin<Box<dyn Stream<Item = Result<FlightData, Status>> + Send>>;
+/// Encoded rows.
+pub(super) type FlightStream = Pin<Box<dyn Stream<Item = Result<FlightData, Status>> + Send>>;
 
-/// The server, as its calls see it.
+/// The Flight SQL server.
 #[derive(Clone, Debug)]
-pub(super) struct Flights {
-    shared: Arc<Shared>,
-    /// The tokens that were given out.
+pub(super) struct FlightServer {
+    server: Arc<ServerContext>,
+    /// The issued tokens.
     pub(super) tokens: Arc<Tokens>,
-    cancels: Arc<Cancels>,
+    cancels: Arc<CancelRegistry>,
 }
 
-impl Flights {
-    pub(super) fn new(shared: Arc<Shared>, tokens: Arc<Tokens>) -> Self {
-        Self { shared, tokens, cancels: Arc::default() }
+impl FlightServer {
+    pub(super) fn new(server: Arc<ServerContext>, tokens: Arc<Tokens>) -> Self {
+        Self { server, tokens, cancels: Arc::default() }
     }
 
-    fn begin(&self, caller: &Caller, text: &str, cancel: CancellationToken) -> Running {
+    fn begin_statement(
+        &self,
+        caller: &Caller,
+        text: &str,
+        cancel: CancellationToken,
+    ) -> StatementExecution {
         let (user, text) = (caller.user.clone(), text.to_owned());
-        self.shared.begin(About { protocol: Protocol::Flight, user, text }, cancel)
+        self.server
+            .begin_statement(StatementInfo { protocol: Protocol::Flight, user, text }, cancel)
     }
 
     /// The columns of a statement, and a ticket for its rows.
     pub(super) async fn info(
         &self,
         caller: &Caller,
-        handle: Handle,
+        handle: StatementHandle,
         descriptor: FlightDescriptor,
     ) -> Result<FlightInfo> {
-        let session = caller.session(&self.shared)?;
-        let mut running = self.begin(caller, &handle.sql, CancellationToken::new());
-        let plan = handle.plan(&mut running, &session).await?;
-        running.planned();
-        info(&types::plain(plan.schema().as_arrow()), handle.endpoint()?, descriptor)
+        let session = caller.session(&self.server)?;
+        let mut execution = self.begin_statement(caller, &handle.sql, CancellationToken::new());
+        let plan = handle.plan(&mut execution, &session).await?;
+        execution.finish_planned();
+        info(&types::client_schema(plan.schema().as_arrow()), handle.endpoint()?, descriptor)
     }
 
-    /// The rows of a statement. Dropping them ends it.
-    pub(super) async fn rows(&self, caller: &Caller, handle: &Handle) -> Result<Data> {
-        let session = caller.session(&self.shared)?;
-        let place = self.cancels.enter(&handle.number);
-        let mut running = self.begin(caller, &handle.sql, place.cancel.clone());
-        let plan = handle.plan(&mut running, &session).await?;
-        // Said by the plan as the info says it: what runs may know more, such as that no value is
-        // null, and drivers want to see the same twice.
-        let schema = types::plain(plan.schema().as_arrow());
-        let rows = running.rows(&session, plan).await?;
-        Ok(sent(rows.inspect(move |_| _ = &place), schema))
+    /// The rows of a statement. Dropping them cancels it.
+    pub(super) async fn rows(
+        &self,
+        caller: &Caller,
+        handle: &StatementHandle,
+    ) -> Result<FlightStream> {
+        let session = caller.session(&self.server)?;
+        let registration = self.cancels.register(&handle.ticket_id);
+        let mut execution = self.begin_statement(caller, &handle.sql, registration.cancel.clone());
+        let plan = handle.plan(&mut execution, &session).await?;
+        // The logical plan's schema, as in the info: the physical one can be more precise, for
+        // example in nullability, and drivers compare the two.
+        let schema = types::client_schema(plan.schema().as_arrow());
+        let rows = execution.execute(&session, plan).await?;
+        Ok(encode_stream(rows.inspect(move |_| _ = &registration), schema))
     }
 
-    /// A statement to be run later, with what is known of its columns and parameters.
-    pub(super) async fn prepared(
+    /// Prepares a statement: a handle, its columns and its parameters.
+    pub(super) async fn prepare(
         &self,
         caller: &Caller,
         sql: String,
     ) -> Result<ActionCreatePreparedStatementResult> {
-        let session = caller.session(&self.shared)?;
-        let mut running = self.begin(caller, &sql, CancellationToken::new());
-        let handle = Handle::new(sql);
-        let plan = handle.open_plan(&mut running, &session).await?;
-        let parameters = running.work({
+        let session = caller.session(&self.server)?;
+        let mut execution = self.begin_statement(caller, &sql, CancellationToken::new());
+        let handle = StatementHandle::new(sql);
+        let plan = handle.unbound_plan(&mut execution, &session).await?;
+        let parameters = execution.run({
             let plan = plan.clone();
             async move { handle::parameters(&plan) }
         });
         let parameters = parameters.await?;
-        running.planned();
+        execution.finish_planned();
         Ok(ActionCreatePreparedStatementResult {
             prepared_statement_handle: handle.encode_to_vec().into(),
-            dataset_schema: bytes_of(&types::plain(plan.schema().as_arrow()))?,
+            dataset_schema: bytes_of(&types::client_schema(plan.schema().as_arrow()))?,
             parameter_schema: bytes_of(&parameters)?,
         })
     }
 
-    /// Runs a statement that has no rows; of those that only read these are the settings of the
-    /// connection. None changes a row.
-    pub(super) async fn update(&self, caller: &Caller, handle: &Handle) -> Result<i64> {
-        let session = caller.session(&self.shared)?;
-        let mut running = self.begin(caller, &handle.sql, CancellationToken::new());
-        let plan = handle.plan(&mut running, &session).await?;
-        let plan = running.work(async move {
+    /// Runs a statement without rows. On a read-only server these are settings of the connection,
+    /// so no rows are changed.
+    pub(super) async fn update(&self, caller: &Caller, handle: &StatementHandle) -> Result<i64> {
+        let session = caller.session(&self.server)?;
+        let mut execution = self.begin_statement(caller, &handle.sql, CancellationToken::new());
+        let plan = handle.plan(&mut execution, &session).await?;
+        let plan = execution.run(async move {
             match plan {
                 LogicalPlan::Statement(_) => Ok(plan),
                 _ => Err(Error::input("this statement returns rows and changes nothing")
@@ -118,48 +128,48 @@ impl Flights {
             }
         });
         let plan = plan.await?;
-        running.rows(&session, plan).await?.try_collect::<Vec<_>>().await?;
+        execution.execute(&session, plan).await?.try_collect::<Vec<_>>().await?;
         Ok(0)
     }
 
-    /// Ends the statements of an info; whether any ran.
+    /// Cancels the statements of an info; whether any was running.
     ///
     /// # Errors
-    /// When it is no info of this server.
+    /// When the info is not from this server.
     pub(super) fn cancel(&self, info: &FlightInfo) -> Result<bool> {
         let ticket = info.endpoint.first().and_then(|endpoint| endpoint.ticket.as_ref());
-        let number = ticket.and_then(|ticket| {
+        let ticket_id = ticket.and_then(|ticket| {
             let any = Any::decode(&*ticket.ticket).ok()?;
             let ticket: TicketStatementQuery = any.unpack().ok()??;
-            Some(Handle::read(&ticket.statement_handle).ok()?.number)
+            Some(StatementHandle::read(&ticket.statement_handle).ok()?.ticket_id)
         });
-        let number = number.filter(|number| !number.is_empty());
-        let number = number.ok_or_else(|| Error::input("unknown statement handle"))?;
-        Ok(self.cancels.cancel(&number))
+        let ticket_id = ticket_id.filter(|ticket_id| !ticket_id.is_empty());
+        let ticket_id = ticket_id.ok_or_else(|| Error::input("unknown statement handle"))?;
+        Ok(self.cancels.cancel(&ticket_id))
     }
 
-    /// What is listed instead of asked for in SQL, under the same limits.
+    /// The rows of a metadata listing, under the limits of a statement.
     pub(super) async fn list<L>(
         &self,
         caller: &Caller,
         text: &str,
         listing: impl FnOnce(SessionContext) -> L,
-    ) -> Result<Data>
+    ) -> Result<FlightStream>
     where
         L: Future<Output = Result<RecordBatch>> + Send + 'static,
     {
-        let session = caller.session(&self.shared)?;
-        let mut running = self.begin(caller, text, CancellationToken::new());
-        let batch = running.work(listing(session)).await?;
+        let session = caller.session(&self.server)?;
+        let mut execution = self.begin_statement(caller, text, CancellationToken::new());
+        let batch = execution.run(listing(session)).await?;
         let schema = batch.schema();
         let rows = MemoryStream::try_new(vec![batch], Arc::clone(&schema), None);
-        let rows = rows.map_err(|cause| of_statement(cause, None))?;
-        Ok(sent(running.send(Box::pin(rows)), schema))
+        let rows = rows.map_err(|cause| statement_error(cause, None))?;
+        Ok(encode_stream(execution.stream(Box::pin(rows)), schema))
     }
 }
 
-/// The info of a listing: its ticket is the command itself.
-pub(super) fn listed(
+/// The info of a metadata listing; its ticket is the command itself.
+pub(super) fn listing_info(
     command: &impl ProstMessageExt,
     schema: &Schema,
     descriptor: FlightDescriptor,
@@ -183,11 +193,14 @@ fn bytes_of(schema: &Schema) -> Result<Bytes> {
     Ok(bytes)
 }
 
-/// Rows as Flight's messages.
-fn sent(rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static, schema: SchemaRef) -> Data {
-    let as_seen = Arc::clone(&schema);
+/// Encodes rows as Flight messages.
+fn encode_stream(
+    rows: impl Stream<Item = Result<RecordBatch>> + Send + 'static,
+    schema: SchemaRef,
+) -> FlightStream {
+    let client_schema = Arc::clone(&schema);
     let batches = rows.map(move |batch| {
-        let batch = batch.and_then(|batch| types::batch(&batch, &as_seen));
+        let batch = batch.and_then(|batch| types::to_client_batch(&batch, &client_schema));
         batch.map_err(|error| FlightError::Tonic(Box::new(status(&error))))
     });
     Box::pin(FlightDataEncoderBuilder::new().with_schema(schema).build(batches).map_err(Into::into))

@@ -1,7 +1,7 @@
-//! The types of columns as they go over the wire: those that every client can read.
+//! The column types that are sent: those that every client can read.
 //!
-//! Dictionaries and views are ways to store a text; some drivers know neither. Both become plain
-//! texts and bytes here, also inside of lists, structs and maps.
+//! Some drivers support neither dictionaries nor view types, so both are converted to plain texts
+//! and bytes, also inside of lists, structs and maps.
 
 use std::sync::Arc;
 
@@ -11,41 +11,41 @@ use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatchOptions;
 use engine::{Error, Result};
 
-/// The schema as clients see it.
-pub(super) fn plain(schema: &Schema) -> SchemaRef {
-    let fields: Vec<FieldRef> = schema.fields().iter().map(plain_field).collect();
+/// The schema as it is sent.
+pub(super) fn client_schema(schema: &Schema) -> SchemaRef {
+    let fields: Vec<FieldRef> = schema.fields().iter().map(client_field).collect();
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 
-fn plain_field(field: &FieldRef) -> FieldRef {
-    let (before, after) = (field.data_type(), plain_type(field.data_type()));
+fn client_field(field: &FieldRef) -> FieldRef {
+    let (before, after) = (field.data_type(), client_type(field.data_type()));
     match *before == after {
         true => Arc::clone(field),
         false => Arc::new(Field::clone(field).with_data_type(after)),
     }
 }
 
-fn plain_type(kind: &DataType) -> DataType {
+fn client_type(kind: &DataType) -> DataType {
     match kind {
-        DataType::Dictionary(_, values) => plain_type(values),
+        DataType::Dictionary(_, values) => client_type(values),
         DataType::Utf8View => DataType::Utf8,
         DataType::BinaryView => DataType::Binary,
-        DataType::List(field) | DataType::ListView(field) => DataType::List(plain_field(field)),
+        DataType::List(field) | DataType::ListView(field) => DataType::List(client_field(field)),
         DataType::LargeList(field) | DataType::LargeListView(field) => {
-            DataType::LargeList(plain_field(field))
+            DataType::LargeList(client_field(field))
         }
-        DataType::FixedSizeList(field, size) => DataType::FixedSizeList(plain_field(field), *size),
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(plain_field).collect()),
-        DataType::Map(field, sorted) => DataType::Map(plain_field(field), *sorted),
+        DataType::FixedSizeList(field, size) => DataType::FixedSizeList(client_field(field), *size),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(client_field).collect()),
+        DataType::Map(field, sorted) => DataType::Map(client_field(field), *sorted),
         other => other.clone(),
     }
 }
 
-/// Rows in the types of a plain schema.
+/// Converts rows to a client schema.
 ///
 /// # Errors
-/// When the texts of a column are too many for one batch of plain ones.
-pub(super) fn batch(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+/// When the texts of a column exceed the 2 GiB of a plain text column.
+pub(super) fn to_client_batch(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     let columns = rows.columns().iter().zip(schema.fields()).map(|(column, field)| {
         match column.data_type() == field.data_type() {
             true => Ok(Arc::clone(column)),
@@ -67,10 +67,10 @@ mod tests {
     use arrow::datatypes::{DataType, Field, Int32Type};
     use arrow::record_batch::RecordBatch;
 
-    use super::{batch, plain};
+    use super::{client_schema, to_client_batch};
 
     #[test]
-    fn every_text_becomes_a_plain_one() {
+    fn dictionaries_and_views_become_plain() {
         let words: ArrayRef = Arc::new(StringViewArray::from(vec![Some("a"), None, Some("b")]));
         let kind = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8View));
         let coded = cast(
@@ -78,7 +78,7 @@ mod tests {
             &DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
         )
         .unwrap();
-        assert_eq!(super::plain_type(&kind), DataType::Utf8);
+        assert_eq!(super::client_type(&kind), DataType::Utf8);
         let item = Arc::new(Field::new_list_field(DataType::Utf8View, true));
         let lists =
             ListArray::new(item, OffsetBuffer::from_lengths([2, 0, 1]), Arc::clone(&words), None);
@@ -91,8 +91,8 @@ mod tests {
             ("parts", Arc::new(parts)),
         ])
         .unwrap();
-        let schema = plain(&rows.schema());
-        let sent = batch(&rows, &schema).unwrap();
+        let schema = client_schema(&rows.schema());
+        let sent = to_client_batch(&rows, &schema).unwrap();
         let expected = StringArray::from(vec![Some("a"), None, Some("b")]);
         assert_eq!(sent.column(0).as_string::<i32>(), &expected);
         assert_eq!(sent.column(1).as_string::<i32>(), &expected);

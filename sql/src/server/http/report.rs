@@ -16,25 +16,25 @@ use futures::TryStreamExt;
 use tokio_util::sync::CancellationToken;
 
 use super::User;
-use super::answers::Refusal;
+use super::responses::ErrorResponse;
 use crate::question::set;
 use crate::report::json;
-use crate::server::{About, Protocol, Shared};
+use crate::server::{Protocol, ServerContext, StatementInfo};
 
-/// Answers the question of the parameters; whoever hangs up ends it.
+/// Answers the question of the parameters. A disconnected client cancels it.
 pub(super) async fn report(
-    State(shared): State<Arc<Shared>>,
+    State(server): State<Arc<ServerContext>>,
     Extension(User(user)): Extension<User>,
     uri: Uri,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ErrorResponse> {
     let question = question(&uri)?;
-    let about = About { protocol: Protocol::Http, user, text: uri.to_string() };
-    let session = shared.session()?;
-    let plan = shared.answering(&session, question)?;
-    let running = shared.begin(about, CancellationToken::new());
-    let mut rows = running.rows(&session, plan).await?;
-    // The tag is that of all bytes, so all of them are kept: within the statement's memory.
+    let info = StatementInfo { protocol: Protocol::Http, user, text: uri.to_string() };
+    let session = server.session()?;
+    let plan = server.report_plan(&session, question)?;
+    let execution = server.begin_statement(info, CancellationToken::new());
+    let mut rows = execution.execute(&session, plan).await?;
+    // The ETag hashes the whole body, so it is buffered within the statement's memory limit.
     let pool = &session.runtime_env().memory_pool;
     let memory = MemoryConsumer::new("the JSON of the report").register(pool);
     let mut json = json::Body::default();
@@ -64,22 +64,22 @@ fn too_large(cause: DataFusionError) -> Error {
     )
 }
 
-/// A parameter that is there several times is a list.
+/// Parses the parameters; a repeated parameter is a list.
 fn question(uri: &Uri) -> Result<Question> {
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
         .map_err(|cause| Error::input(format!("invalid parameters: {cause}")))?;
-    let mut words: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, word) in pairs {
-        words.entry(name).or_default().push(word);
+    let mut parameters: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in pairs {
+        parameters.entry(name).or_default().push(value);
     }
     let mut question = Question::default();
-    for (name, words) in &words {
-        set(&mut question, name, words).map_err(|error| error.with("parameter", name))?;
+    for (name, values) in &parameters {
+        set(&mut question, name, values).map_err(|error| error.with("parameter", name))?;
     }
     Ok(question)
 }
 
-/// Changes whenever a byte of the answer does.
+/// The ETag of a body: a hash of its bytes.
 fn tag(body: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     hasher.write(body);

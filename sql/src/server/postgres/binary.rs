@@ -1,4 +1,4 @@
-//! Values of clients in PostgreSQL's binary forms.
+//! Decodes parameter values in PostgreSQL's binary format.
 
 use arrow::datatypes::{DataType, IntervalMonthDayNanoType};
 use bytes::{Buf, Bytes};
@@ -7,11 +7,11 @@ use pgwire::api::Type;
 
 use super::parameters::arrow_type;
 
-/// Days from 1970 to 2000, where PostgreSQL's time begins.
-const DAYS: i32 = 10_957;
-const MICROS: i64 = 86_400_000_000 * DAYS as i64;
+/// Days from 1970-01-01 to PostgreSQL's epoch, 2000-01-01.
+const EPOCH_DAYS: i32 = 10_957;
+const EPOCH_MICROS: i64 = 86_400_000_000 * EPOCH_DAYS as i64;
 /// Most digits of a NUMERIC.
-const DIGITS: u32 = 38;
+const MAX_DIGITS: u32 = 38;
 
 /// The value; `None` if the bytes are not one.
 pub(super) fn value(kind: &Type, bytes: &Bytes) -> Option<ScalarValue> {
@@ -40,7 +40,7 @@ fn read(kind: &Type, bytes: &mut Bytes) -> Option<ScalarValue> {
         Type::NUMERIC => numeric(bytes)?,
         Type::BYTEA => ScalarValue::Binary(Some(rest(bytes).to_vec())),
         Type::UUID => uuid(bytes)?,
-        Type::DATE => ScalarValue::Date32(Some(bytes.try_get_i32().ok()?.checked_add(DAYS)?)),
+        Type::DATE => ScalarValue::Date32(Some(bytes.try_get_i32().ok()?.checked_add(EPOCH_DAYS)?)),
         Type::TIME => ScalarValue::Time64Microsecond(Some(bytes.try_get_i64().ok()?)),
         Type::TIMESTAMP => ScalarValue::TimestampMicrosecond(Some(micros(bytes)?), None),
         Type::TIMESTAMPTZ => {
@@ -61,40 +61,40 @@ fn rest(bytes: &mut Bytes) -> Bytes {
 }
 
 fn micros(bytes: &mut Bytes) -> Option<i64> {
-    bytes.try_get_i64().ok()?.checked_add(MICROS)
+    bytes.try_get_i64().ok()?.checked_add(EPOCH_MICROS)
 }
 
-/// Digits of 10000: their number, the power of the first one, the sign, the digits shown after the
-/// point, and the digits.
+/// Base-10000 digits: their count, the weight of the first one, the sign, the display scale, and
+/// the digits.
 fn numeric(bytes: &mut Bytes) -> Option<ScalarValue> {
     let (count, weight) = (bytes.try_get_u16().ok()?, bytes.try_get_i16().ok()?);
     let (sign, scale) = (bytes.try_get_u16().ok()?, bytes.try_get_u16().ok()?);
     let negative = match sign {
         0 => false,
         0x4000 => true,
-        // No number, or an endless one.
+        // NaN and infinity.
         _ => return None,
     };
     let scale = u32::from(scale);
     let mut value: i128 = 0;
     for at in 0..i32::from(count) {
         let digit = bytes.try_get_u16().ok().filter(|digit| *digit < 10_000).map(i128::from)?;
-        // How many decimal places to the left of the last one that is shown.
+        // The digit's decimal exponent relative to the last displayed place.
         let places = (i32::from(weight) - at) * 4 + i32::try_from(scale).ok()?;
         value = value.checked_add(match u32::try_from(places) {
             Ok(places) => digit.checked_mul(10_i128.checked_pow(places)?)?,
             Err(_) => {
                 let hidden = 10_i128.checked_pow(places.unsigned_abs())?;
-                // More digits than are shown would be lost.
+                // Digits beyond the display scale would be lost.
                 (digit % hidden == 0).then_some(digit / hidden)?
             }
         })?;
     }
-    if value.unsigned_abs() >= 10_u128.pow(DIGITS) || scale > DIGITS {
+    if value.unsigned_abs() >= 10_u128.pow(MAX_DIGITS) || scale > MAX_DIGITS {
         return None;
     }
     let value = if negative { -value } else { value };
-    Some(ScalarValue::Decimal128(Some(value), DIGITS as u8, i8::try_from(scale).ok()?))
+    Some(ScalarValue::Decimal128(Some(value), MAX_DIGITS as u8, i8::try_from(scale).ok()?))
 }
 
 fn uuid(bytes: &mut Bytes) -> Option<ScalarValue> {
@@ -104,15 +104,15 @@ fn uuid(bytes: &mut Bytes) -> Option<ScalarValue> {
     Some(ScalarValue::Utf8(Some(parts.join("-"))))
 }
 
-/// The number of dimensions, whether there are nulls, the type, and for the only dimension its
-/// length and where it begins.
+/// The number of dimensions, a null flag, the element type, and for each dimension its length and
+/// lower bound.
 fn list(item: &DataType, bytes: &mut Bytes) -> Option<ScalarValue> {
     let (dimensions, _nulls) = (bytes.try_get_i32().ok()?, bytes.try_get_i32().ok()?);
     let kind = Type::from_oid(bytes.try_get_u32().ok()?)?;
     let mut values = Vec::new();
     if dimensions > 0 {
         let (length, _begin) = (bytes.try_get_i32().ok()?, bytes.try_get_i32().ok()?);
-        // Several dimensions are no list, and a length beyond the bytes is none.
+        // Multidimensional arrays are not supported, and the length must fit the bytes.
         if dimensions > 1 || usize::try_from(length).ok()? > bytes.len() {
             return None;
         }
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_what_their_bytes_say() {
+    fn bytes_are_decoded() {
         for (kind, bytes, expected) in [
             (Type::BOOL, &b"\x01"[..], "true"),
             (Type::INT2, b"\xff\xfe", "-2"),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_value_are_none() {
+    fn invalid_bytes_are_none() {
         for (kind, bytes) in [
             (Type::BOOL, &b"\x02"[..]),
             (Type::INT4, b"\0\0\0"),

@@ -1,4 +1,5 @@
-//! Cancelling from another connection, by the key that each connection was given.
+//! Cancel requests: a client cancels a connection's statement from another connection, with the key
+//! that the server sent at startup.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -8,21 +9,21 @@ use pgwire::messages::cancel::CancelRequest;
 use pgwire::messages::startup::SecretKey;
 use tokio_util::sync::CancellationToken;
 
-/// What each connection is doing, by its number.
+/// The cancellation tokens of running statements, by the connections' process ids.
 #[derive(Debug, Default)]
-pub(super) struct Cancels {
+pub(super) struct CancelRegistry {
     last: AtomicI32,
     running: Mutex<HashMap<i32, (SecretKey, CancellationToken)>>,
 }
 
-impl Cancels {
+impl CancelRegistry {
     fn running(&self) -> std::sync::MutexGuard<'_, HashMap<i32, (SecretKey, CancellationToken)>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Cancels {
-    /// Ends what a connection is doing, if the key is right.
+impl CancelRegistry {
+    /// Cancels a connection's statement, if the key is right.
     pub(super) fn cancel(&self, request: &CancelRequest) {
         if let Some((key, token)) = self.running().get(&request.pid)
             && key.eq_value(&request.secret_key)
@@ -32,40 +33,40 @@ impl Cancels {
     }
 }
 
-/// A connection's number and key.
+/// A connection's process id and secret key.
 #[derive(Debug)]
-pub(super) struct Cancel {
-    cancels: Arc<Cancels>,
+pub(super) struct CancelKey {
+    registry: Arc<CancelRegistry>,
     pub(super) number: i32,
     pub(super) key: SecretKey,
 }
 
-impl Cancel {
-    /// A new number, with a key that nobody guesses.
-    pub(super) fn new(cancels: Arc<Cancels>) -> Self {
-        let number = cancels.last.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+impl CancelKey {
+    /// A new process id with a random key.
+    pub(super) fn new(registry: Arc<CancelRegistry>) -> Self {
+        let number = registry.last.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let mut bytes = [0; 4];
-        // Without random bytes nothing can be cancelled: the key is never given out.
+        // Without random bytes the key could be guessed, so nothing is registered.
         let random = getrandom::fill(&mut bytes).is_ok();
         let key = SecretKey::I32(i32::from_be_bytes(bytes));
         if random {
-            cancels.running().insert(number, (key.clone(), CancellationToken::new()));
+            registry.running().insert(number, (key.clone(), CancellationToken::new()));
         }
-        Self { cancels, number, key }
+        Self { registry, number, key }
     }
 
-    /// The token that ends the next statement.
-    pub(super) fn next(&self) -> CancellationToken {
+    /// Registers and returns the token of the next statement.
+    pub(super) fn next_token(&self) -> CancellationToken {
         let token = CancellationToken::new();
-        if let Some(running) = self.cancels.running().get_mut(&self.number) {
+        if let Some(running) = self.registry.running().get_mut(&self.number) {
             running.1 = token.clone();
         }
         token
     }
 }
 
-impl Drop for Cancel {
+impl Drop for CancelKey {
     fn drop(&mut self) {
-        self.cancels.running().remove(&self.number);
+        self.registry.running().remove(&self.number);
     }
 }

@@ -1,4 +1,4 @@
-//! What PostgreSQL's clients look for besides tables: `pg_catalog`, and its functions.
+//! `pg_catalog` and its functions, for a session.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,38 +11,38 @@ use datafusion_postgres::datafusion_pg_catalog::setup_pg_catalog;
 use engine::{Error, Result};
 
 use super::functions::functions;
-use super::listing::Listing;
-use super::relations::{Relations, SCHEMA};
+use super::relations::{PgCatalogSchema, SCHEMA};
 use super::settings::Settings;
-use crate::failure::of_statement;
+use super::weak_catalogs::WeakCatalogs;
+use crate::failure::statement_error;
 use crate::session::CATALOG;
 
 /// The tables that are the same for all sessions.
 ///
 /// # Errors
-/// When they cannot be read, which would be a mistake of the crate.
+/// When the crate's embedded tables cannot be read.
 pub(super) fn tables() -> Result<Arc<PgCatalogStaticTables>> {
-    PgCatalogStaticTables::try_new().map(Arc::new).map_err(|cause| of_statement(cause, None))
+    PgCatalogStaticTables::try_new().map(Arc::new).map_err(|cause| statement_error(cause, None))
 }
 
-/// Adds them to a session of a user.
+/// Registers `pg_catalog` and its functions in a session of a user.
 ///
 /// # Errors
 /// When the session has no catalog.
-pub(super) fn add(
+pub(super) fn register(
     session: &SessionContext,
     tables: &Arc<PgCatalogStaticTables>,
     user: &str,
     settings: &Arc<Mutex<Settings>>,
 ) -> Result<()> {
-    let told = |cause| of_statement(cause, None);
-    setup_pg_catalog(session, CATALOG, EmptyContextProvider).map_err(|cause| told(*cause))?;
-    let listing = Listing::new(session.state().catalog_list());
-    let given = PgCatalogSchemaProvider::try_new(listing, Arc::clone(tables), EmptyContextProvider);
-    let relations = Relations::new(Arc::new(given.map_err(told)?), Arc::clone(settings));
+    let to_error = |cause| statement_error(cause, None);
+    setup_pg_catalog(session, CATALOG, EmptyContextProvider).map_err(|cause| to_error(*cause))?;
+    let catalogs = WeakCatalogs::new(session.state().catalog_list());
+    let base = PgCatalogSchemaProvider::try_new(catalogs, Arc::clone(tables), EmptyContextProvider);
+    let schema = PgCatalogSchema::new(Arc::new(base.map_err(to_error)?), Arc::clone(settings));
     let none = || Error::internal("the session has no catalog");
     let catalog = session.catalog(CATALOG).ok_or_else(none)?;
-    catalog.register_schema(SCHEMA, Arc::new(relations)).map_err(told)?;
+    catalog.register_schema(SCHEMA, Arc::new(schema)).map_err(to_error)?;
     for function in functions(user, settings) {
         session.register_udf(function);
     }
@@ -53,13 +53,13 @@ pub(super) fn add(
 mod tests {
     use std::sync::Arc;
 
-    use super::{add, tables};
+    use super::{register, tables};
     use crate::session::{Options, session};
 
     #[test]
-    fn a_session_that_ends_leaves_nothing_behind() {
+    fn a_dropped_session_is_freed() {
         let session = session(&Options::default()).unwrap();
-        add(&session, &tables().unwrap(), "ada", &Arc::default()).unwrap();
+        register(&session, &tables().unwrap(), "ada", &Arc::default()).unwrap();
         let catalogs = Arc::downgrade(session.state().catalog_list());
         drop(session);
         assert!(catalogs.upgrade().is_none());

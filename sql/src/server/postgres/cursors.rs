@@ -1,4 +1,4 @@
-//! Cursors: results that a client takes a part at a time, by name.
+//! Cursors: named results that a client fetches in parts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,22 +15,22 @@ use pgwire::messages::PgWireBackendMessage as Out;
 use pgwire::messages::data::RowDescription;
 use pgwire::messages::response::TransactionStatus;
 
-use super::prepare::prepare_now;
+use super::prepare::prepare_in;
 use super::session::Session;
 use super::{Socket, errors, parameters, rows};
-use crate::server::Rows;
+use crate::server::RowStream;
 
-/// Most cursors of a connection: each holds a statement.
-const MOST: usize = 16;
+/// Most open cursors of a connection; each holds a running statement.
+const MAX_CURSORS: usize = 16;
 
-/// A result that is not taken yet.
+/// A result that is not fully fetched.
 struct Cursor {
-    /// Whether it outlives its transaction.
+    /// Whether it outlives its transaction (WITH HOLD).
     hold: bool,
     schema: DFSchemaRef,
-    rows: Rows,
-    /// What was not taken of the last batch.
-    rest: Option<RecordBatch>,
+    rows: RowStream,
+    /// The unsent rows of the last batch.
+    remainder: Option<RecordBatch>,
 }
 
 /// The cursors of a connection.
@@ -40,10 +40,11 @@ pub(super) struct Cursors {
 }
 
 impl Cursors {
-    /// Begins a statement under a name.
+    /// Declares a cursor and starts its statement.
     ///
     /// # Errors
-    /// When the name is taken, there are too many, or it would end at once.
+    /// When the name is in use, there are too many cursors, or one without HOLD is declared outside
+    /// of a transaction.
     pub(super) async fn declare(
         &mut self,
         session: &Session,
@@ -52,35 +53,35 @@ impl Cursors {
         statement: Statement,
     ) -> PgWireResult<()> {
         if !hold && matches!(status, TransactionStatus::Idle) {
-            let told = "DECLARE CURSOR can only be used in transaction blocks";
-            return Err(errors::error("25P01", told));
+            let message = "DECLARE CURSOR can only be used in transaction blocks";
+            return Err(errors::error("25P01", message));
         }
         if self.open.contains_key(name) {
             return Err(errors::error("42P03", format!("cursor \"{name}\" already exists")));
         }
-        if self.open.len() >= MOST {
-            let told = format!("a connection can have at most {MOST} cursors");
-            return Err(errors::error("53400", told));
+        if self.open.len() >= MAX_CURSORS {
+            let message = format!("a connection can have at most {MAX_CURSORS} cursors");
+            return Err(errors::error("53400", message));
         }
-        let told = |error| errors::of(&error);
-        let mut running = session.begin(&statement.to_string()).map_err(told)?;
-        let query = prepare_now(session, &mut running, statement).await.map_err(told)?;
-        let schema = parameters::typed(&query.plan, &[]).map_err(told)?;
-        let context = session.context().map_err(told)?;
-        let rows = running.rows(context, query.plan).await.map_err(told)?;
-        self.open.insert(name.to_owned(), Cursor { hold, schema, rows, rest: None });
+        let to_error = |error| errors::from_error(&error);
+        let mut execution = session.begin_statement(&statement.to_string()).map_err(to_error)?;
+        let query = prepare_in(session, &mut execution, statement).await.map_err(to_error)?;
+        let schema = parameters::coerced_schema(&query.plan, &[]).map_err(to_error)?;
+        let context = session.context().map_err(to_error)?;
+        let rows = execution.execute(context, query.plan).await.map_err(to_error)?;
+        self.open.insert(name.to_owned(), Cursor { hold, schema, rows, remainder: None });
         Ok(())
     }
 
-    /// Sends the next rows, all of them without a number.
+    /// Sends the next rows; all remaining ones if `max_rows` is `None`.
     ///
     /// # Errors
-    /// Those of the statement, and when there is no such cursor.
+    /// Those of the statement, and when the cursor does not exist.
     pub(super) async fn fetch(
         &mut self,
         socket: &mut Socket,
         session: &Session,
-        (name, most): (&str, Option<usize>),
+        (name, max_rows): (&str, Option<usize>),
         (format, describe): (&Format, bool),
     ) -> PgWireResult<()> {
         let fields = Arc::new(self.fields(session, name, format)?);
@@ -92,25 +93,25 @@ impl Cursors {
         }
         let mut sent = 0;
         loop {
-            let left = most.map_or(usize::MAX, |most| most - sent);
+            let left = max_rows.map_or(usize::MAX, |max_rows| max_rows - sent);
             if left == 0 {
                 break;
             }
-            session.begins();
-            let batch = match cursor.rest.take() {
-                Some(rest) => rest,
+            session.record_activity();
+            let batch = match cursor.remainder.take() {
+                Some(remainder) => remainder,
                 None => match cursor.rows.next().await.transpose() {
                     Ok(Some(batch)) => batch,
                     Ok(None) => break,
-                    Err(error) => return Err(errors::of(&error)),
+                    Err(error) => return Err(errors::from_error(&error)),
                 },
             };
             let now = left.min(batch.num_rows());
             if now < batch.num_rows() {
-                cursor.rest = Some(batch.slice(now, batch.num_rows() - now));
+                cursor.remainder = Some(batch.slice(now, batch.num_rows() - now));
             }
-            let rows = rows::encoded(&batch.slice(0, now), &fields, &zone);
-            for row in rows.map_err(|error| errors::of(&error))? {
+            let rows = rows::encode(&batch.slice(0, now), &fields, &zone);
+            for row in rows.map_err(|error| errors::from_error(&error))? {
                 socket.feed(Out::DataRow(row?)).await?;
             }
             sent += now;
@@ -121,7 +122,7 @@ impl Cursors {
     /// The columns of a cursor.
     ///
     /// # Errors
-    /// When there is none of this name.
+    /// When the cursor does not exist.
     pub(super) fn fields(
         &self,
         session: &Session,
@@ -132,10 +133,10 @@ impl Cursors {
         rows::fields(cursor.schema.as_arrow(), format, session.settings().format())
     }
 
-    /// Ends one, or all.
+    /// Closes a cursor; all of them if `name` is `None`.
     ///
     /// # Errors
-    /// When there is none of this name.
+    /// When the cursor does not exist.
     pub(super) fn close(&mut self, name: Option<&str>) -> PgWireResult<()> {
         match name {
             None => self.open.clear(),
@@ -146,8 +147,8 @@ impl Cursors {
         Ok(())
     }
 
-    /// Ends those that do not outlive a transaction.
-    pub(super) fn transaction_ended(&mut self) {
+    /// Closes the cursors without HOLD.
+    pub(super) fn end_transaction(&mut self) {
         self.open.retain(|_, cursor| cursor.hold);
     }
 }

@@ -1,4 +1,4 @@
-//! Errors in PostgreSQL's words: a code that programs know, the message, and our help as a hint.
+//! Converts errors to PostgreSQL's: SQLSTATE code, message, and our help as the hint.
 
 use std::error::Error as StdError;
 
@@ -8,8 +8,8 @@ use datafusion::error::DataFusionError;
 use engine::{Error, Kind};
 use pgwire::error::{ErrorInfo, PgWireError};
 
-/// Codes of limits and refusals, by what their messages say.
-const BY_MESSAGE: [(&str, &str); 13] = [
+/// Codes of errors that have no cause to derive one from, by a part of the message.
+const CODE_BY_MESSAGE: [(&str, &str); 13] = [
     ("took longer than the limit", "57014"),
     ("cancelled", "57014"),
     ("the server is stopping", "57P01"),
@@ -25,8 +25,8 @@ const BY_MESSAGE: [(&str, &str); 13] = [
     ("unrecognized configuration parameter", "42704"),
 ];
 
-/// The error of a statement.
-pub(super) fn of(error: &Error) -> PgWireError {
+/// Converts the error of a statement.
+pub(super) fn from_error(error: &Error) -> PgWireError {
     let text = error.to_string();
     let (message, hint) = match error.context("help") {
         Some(help) => (text.strip_suffix(&format!("; {help}")).unwrap_or(&text), Some(help)),
@@ -37,12 +37,12 @@ pub(super) fn of(error: &Error) -> PgWireError {
     PgWireError::UserError(Box::new(info))
 }
 
-/// An error that only this protocol has.
+/// An error of the protocol itself.
 pub(super) fn error(code: &str, message: impl Into<String>) -> PgWireError {
     PgWireError::UserError(Box::new(info(code, message)))
 }
 
-/// Goodbye.
+/// The error that closes connections when the server stops.
 pub(super) fn stopping() -> ErrorInfo {
     info("57P01", "the server is stopping")
 }
@@ -52,14 +52,14 @@ fn info(code: &str, message: impl Into<String>) -> ErrorInfo {
 }
 
 fn code(error: &Error, message: &str) -> &'static str {
-    if let Some((_, code)) = BY_MESSAGE.iter().find(|(part, _)| message.contains(part)) {
+    if let Some((_, code)) = CODE_BY_MESSAGE.iter().find(|(part, _)| message.contains(part)) {
         return code;
     }
     if let Some(code) = of_cause(error) {
         return code;
     }
     match error.kind() {
-        // Ours, about values: what is wrong with a statement has a cause.
+        // Without a cause it is an invalid value, not an invalid statement.
         Kind::Input if error.source().is_none() => "22000",
         Kind::Input => "42000",
         Kind::Limit => "53000",
@@ -94,17 +94,17 @@ mod tests {
     use engine::Error;
     use pgwire::error::ErrorInfo;
 
-    use super::of;
+    use super::from_error;
 
     #[test]
     fn help_is_a_hint_and_the_rest_a_message() {
         let error = Error::limit("the statement took longer than the limit of 3 s")
             .with("help", "query less");
-        let info = ErrorInfo::from(of(&error));
+        let info = ErrorInfo::from(from_error(&error));
         assert_eq!(info.code, "57014");
         assert_eq!(info.message, "the statement took longer than the limit of 3 s");
         assert_eq!(info.hint.as_deref(), Some("query less"));
-        let info = ErrorInfo::from(of(&Error::input("what").with("line", 3)));
+        let info = ErrorInfo::from(from_error(&Error::input("what").with("line", 3)));
         assert_eq!((info.code.as_str(), info.message.as_str()), ("22000", "what (line: 3)"));
     }
 }

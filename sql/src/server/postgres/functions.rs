@@ -1,4 +1,4 @@
-//! Functions that PostgreSQL's tools call, and that its catalog here lacks.
+//! PostgreSQL functions that tools call and that datafusion-pg-catalog lacks.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -17,12 +17,11 @@ use super::procedures::{self, Procedure, procedure};
 use super::settings::Settings;
 use super::startup::VERSION;
 
-/// Functions with the same result for all arguments: nothing has an owner's comment, everything can
-/// be seen.
+/// Functions with a constant result.
 fn constants() -> [(&'static str, ScalarValue); 29] {
     let null = ScalarValue::Utf8(None);
     let (yes, no) = (ScalarValue::from(true), ScalarValue::from(false));
-    let (nothing, unknown) = (ScalarValue::Int32(Some(0)), ScalarValue::Int64(None));
+    let (zero, unknown) = (ScalarValue::Int32(Some(0)), ScalarValue::Int64(None));
     [
         ("pg_database_size", unknown.clone()),
         ("pg_relation_size", unknown.clone()),
@@ -51,18 +50,18 @@ fn constants() -> [(&'static str, ScalarValue); 29] {
         ("pg_has_role", no.clone()),
         ("pg_is_in_recovery", no.clone()),
         ("pg_is_other_temp_schema", no),
-        ("pg_my_temp_schema", nothing.clone()),
-        ("inet_server_port", nothing),
+        ("pg_my_temp_schema", zero.clone()),
+        ("inet_server_port", zero),
     ]
 }
 
-/// All of them, for a user and the settings of the connection.
+/// All functions, for a connection's user and settings.
 pub(super) fn functions(user: &str, settings: &Arc<Mutex<Settings>>) -> Vec<ScalarUDF> {
     let named = [
         ("session_user", ScalarValue::from(user)),
         ("version", ScalarValue::from(format!("PostgreSQL {VERSION}"))),
     ];
-    let constant = |(name, value): (&'static str, ScalarValue)| Function {
+    let constant = |(name, value): (&'static str, ScalarValue)| FunctionSpec {
         name,
         arguments: TypeSignature::OneOf(vec![TypeSignature::VariadicAny, TypeSignature::Nullary]),
         returns: value.data_type(),
@@ -75,70 +74,77 @@ pub(super) fn functions(user: &str, settings: &Arc<Mutex<Settings>>) -> Vec<Scal
         types.push(DataType::Boolean);
         TypeSignature::Exact(types)
     };
-    let (shown, changed) = (Arc::clone(settings), Arc::clone(settings));
-    let own = [
-        Function {
+    let (read_settings, write_settings) = (Arc::clone(settings), Arc::clone(settings));
+    let computed = [
+        FunctionSpec {
             name: "current_setting",
             arguments: TypeSignature::OneOf(vec![texts(1), with_flag(1)]),
             returns: DataType::Utf8,
             volatility: Volatility::Volatile,
-            value: Arc::new(move |words: &[Option<String>]| {
-                let Some(Some(name)) = words.first() else { return Ok(ScalarValue::Utf8(None)) };
-                let lenient = matches!(words.get(1), Some(Some(flag)) if flag == "true");
-                match shown.lock().unwrap_or_else(PoisonError::into_inner).show(name) {
+            value: Arc::new(move |args: &[Option<String>]| {
+                let Some(Some(name)) = args.first() else { return Ok(ScalarValue::Utf8(None)) };
+                let lenient = matches!(args.get(1), Some(Some(flag)) if flag == "true");
+                match read_settings.lock().unwrap_or_else(PoisonError::into_inner).show(name) {
                     Ok(value) => Ok(ScalarValue::from(value)),
                     Err(_) if lenient => Ok(ScalarValue::Utf8(None)),
-                    Err(error) => Err(told(error)),
+                    Err(error) => Err(to_configuration_error(error)),
                 }
             }),
         },
-        Function {
+        FunctionSpec {
             name: "set_config",
             arguments: with_flag(2),
             returns: DataType::Utf8,
             volatility: Volatility::Volatile,
-            value: Arc::new(move |words: &[Option<String>]| {
-                let [Some(name), Some(value), Some(local)] = words else {
+            value: Arc::new(move |args: &[Option<String>]| {
+                let [Some(name), Some(value), Some(local)] = args else {
                     return Ok(ScalarValue::Utf8(None));
                 };
-                let mut settings = changed.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut settings = write_settings.lock().unwrap_or_else(PoisonError::into_inner);
                 let set = match local.as_str() {
                     "true" => settings.set_local(name, Some(value)),
                     _ => settings.set(name, Some(value)),
                 };
-                set.and_then(|()| settings.show(name)).map(ScalarValue::from).map_err(told)
+                set.and_then(|()| settings.show(name))
+                    .map(ScalarValue::from)
+                    .map_err(to_configuration_error)
             }),
         },
-        Function {
+        FunctionSpec {
             name: "like_escape",
             arguments: texts(2),
             returns: DataType::Utf8,
             volatility: Volatility::Immutable,
-            value: Arc::new(|words: &[Option<String>]| {
-                let [Some(pattern), Some(escape)] = words else {
+            value: Arc::new(|args: &[Option<String>]| {
+                let [Some(pattern), Some(escape)] = args else {
                     return Ok(ScalarValue::Utf8(None));
                 };
                 like_escape(pattern, escape).map(ScalarValue::from)
             }),
         },
-        Function {
+        FunctionSpec {
             name: "to_regtype",
             arguments: texts(1),
             returns: DataType::Int32,
             volatility: Volatility::Stable,
-            value: Arc::new(|words: &[Option<String>]| {
-                let name = words.first().cloned().flatten().unwrap_or_default().to_lowercase();
+            value: Arc::new(|args: &[Option<String>]| {
+                let name = args.first().cloned().flatten().unwrap_or_default().to_lowercase();
                 let found = TYPES.iter().find(|(names, _)| names.contains(&name.as_str()));
                 Ok(ScalarValue::Int32(found.map(|(_, oid)| *oid)))
             }),
         },
     ];
-    let all = constants().into_iter().chain(named).map(constant).chain(own).chain(described());
+    let all = constants()
+        .into_iter()
+        .chain(named)
+        .map(constant)
+        .chain(computed)
+        .chain(procedure_functions());
     all.map(ScalarUDF::from).collect()
 }
 
-/// Functions about the rows of `pg_proc`, by their numbers; only these have comments.
-fn described() -> impl Iterator<Item = Function> {
+/// Functions that describe the rows of `pg_proc`, by oid.
+fn procedure_functions() -> impl Iterator<Item = FunctionSpec> {
     type Part = fn(&'static Procedure) -> &'static str;
     let parts: [(&'static str, Part); 4] = [
         ("pg_get_function_arguments", |procedure| &procedure.arguments),
@@ -146,57 +152,56 @@ fn described() -> impl Iterator<Item = Function> {
         ("pg_get_function_result", |procedure| &procedure.result),
         ("obj_description", |procedure| &procedure.description),
     ];
-    parts.into_iter().map(|(name, part)| Function {
+    parts.into_iter().map(|(name, part)| FunctionSpec {
         name,
         arguments: TypeSignature::OneOf(vec![TypeSignature::Any(1), TypeSignature::Any(2)]),
         returns: DataType::Utf8,
         volatility: Volatility::Stable,
-        value: Arc::new(move |words: &[Option<String>]| {
-            let oid = words.first().and_then(|oid| oid.as_ref()?.parse().ok());
+        value: Arc::new(move |args: &[Option<String>]| {
+            let oid = args.first().and_then(|oid| oid.as_ref()?.parse().ok());
             let of_functions =
-                !matches!(words.get(1), Some(class) if class.as_deref() != Some(procedures::TABLE));
+                !matches!(args.get(1), Some(class) if class.as_deref() != Some(procedures::TABLE));
             let found = oid.filter(|_| of_functions).and_then(procedure);
             Ok(ScalarValue::Utf8(found.map(|procedure| part(procedure).to_owned())))
         }),
     })
 }
 
-fn told(error: PgWireError) -> DataFusionError {
+fn to_configuration_error(error: PgWireError) -> DataFusionError {
     DataFusionError::Configuration(ErrorInfo::from(error).message)
 }
 
-/// A pattern whose special characters are marked by `escape`, or by none if that is empty, with
-/// backslashes as marks.
+/// Converts a LIKE pattern with the given escape character (none if empty) to one with backslashes.
 fn like_escape(pattern: &str, escape: &str) -> Result<String> {
     let mut letters = escape.chars();
     let (escape, more) = (letters.next(), letters.next());
     if more.is_some() {
-        let told = "the escape string of LIKE must be empty or one character".to_owned();
-        return Err(DataFusionError::Execution(told));
+        let message = "the escape string of LIKE must be empty or one character".to_owned();
+        return Err(DataFusionError::Execution(message));
     }
-    let mut made = String::with_capacity(pattern.len());
-    let mut marked = false;
+    let mut converted = String::with_capacity(pattern.len());
+    let mut escaped = false;
     for letter in pattern.chars() {
-        if !marked && Some(letter) == escape {
-            marked = true;
+        if !escaped && Some(letter) == escape {
+            escaped = true;
             continue;
         }
-        if marked || letter == '\\' {
-            made.push('\\');
+        if escaped || letter == '\\' {
+            converted.push('\\');
         }
-        made.push(letter);
-        marked = false;
+        converted.push(letter);
+        escaped = false;
     }
-    match marked {
+    match escaped {
         true => {
-            let told = "a LIKE pattern must not end with its escape character".to_owned();
-            Err(DataFusionError::Execution(told))
+            let message = "a LIKE pattern must not end with its escape character".to_owned();
+            Err(DataFusionError::Execution(message))
         }
-        false => Ok(made),
+        false => Ok(converted),
     }
 }
 
-/// Types that there are, by all their names.
+/// Type names and their oids.
 const TYPES: [(&[&str], i32); 15] = [
     (&["bool", "boolean"], 16),
     (&["bytea"], 17),
@@ -215,52 +220,52 @@ const TYPES: [(&[&str], i32); 15] = [
     (&["numeric", "decimal"], 1700),
 ];
 
-/// What a function answers for its arguments as texts.
-type Value = Arc<dyn Fn(&[Option<String>]) -> Result<ScalarValue> + Send + Sync>;
+/// Computes a function's value from its arguments as texts.
+type Compute = Arc<dyn Fn(&[Option<String>]) -> Result<ScalarValue> + Send + Sync>;
 
-struct Function {
+struct FunctionSpec {
     name: &'static str,
     arguments: TypeSignature,
     returns: DataType,
     volatility: Volatility,
-    value: Value,
+    value: Compute,
 }
 
-impl From<Function> for ScalarUDF {
-    fn from(function: Function) -> Self {
+impl From<FunctionSpec> for ScalarUDF {
+    fn from(function: FunctionSpec) -> Self {
         let signature = Signature::new(function.arguments.clone(), function.volatility);
-        Self::new_from_impl(Told { function, signature })
+        Self::new_from_impl(PgFunction { function, signature })
     }
 }
 
-/// A function as DataFusion sees it.
-struct Told {
-    function: Function,
+/// A [`FunctionSpec`] as a DataFusion function.
+struct PgFunction {
+    function: FunctionSpec,
     signature: Signature,
 }
 
-impl fmt::Debug for Told {
+impl fmt::Debug for PgFunction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Told").field("name", &self.function.name).finish_non_exhaustive()
+        f.debug_struct("PgFunction").field("name", &self.function.name).finish_non_exhaustive()
     }
 }
 
-// A name says everything about a function.
-impl PartialEq for Told {
+// Functions are identified by their names.
+impl PartialEq for PgFunction {
     fn eq(&self, other: &Self) -> bool {
         self.function.name == other.function.name
     }
 }
 
-impl Eq for Told {}
+impl Eq for PgFunction {}
 
-impl Hash for Told {
+impl Hash for PgFunction {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.function.name.hash(state);
     }
 }
 
-impl ScalarUDFImpl for Told {
+impl ScalarUDFImpl for PgFunction {
     fn name(&self) -> &str {
         self.function.name
     }
@@ -274,29 +279,29 @@ impl ScalarUDFImpl for Told {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let word = |value: &ScalarValue| (!value.is_null()).then(|| value.to_string());
+        let text = |value: &ScalarValue| (!value.is_null()).then(|| value.to_string());
         let all_one = arguments.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
         if all_one || self.is_constant() {
-            let words = arguments.args.iter().map(|value| match value {
-                ColumnarValue::Scalar(value) => word(value),
+            let texts = arguments.args.iter().map(|value| match value {
+                ColumnarValue::Scalar(value) => text(value),
                 ColumnarValue::Array(_) => None,
             });
-            let value = (self.function.value)(&words.collect::<Vec<_>>())?;
+            let value = (self.function.value)(&texts.collect::<Vec<_>>())?;
             return Ok(ColumnarValue::Scalar(value));
         }
         let columns = ColumnarValue::values_to_arrays(&arguments.args)?;
         let rows = (0..arguments.number_rows).map(|row| {
-            let words =
-                columns.iter().map(|column| Ok(word(&ScalarValue::try_from_array(column, row)?)));
-            (self.function.value)(&words.collect::<Result<Vec<_>>>()?)
+            let texts =
+                columns.iter().map(|column| Ok(text(&ScalarValue::try_from_array(column, row)?)));
+            (self.function.value)(&texts.collect::<Result<Vec<_>>>()?)
         });
         let rows = rows.collect::<Result<Vec<_>>>()?;
         Ok(ColumnarValue::Array(ScalarValue::iter_to_array(rows)?))
     }
 }
 
-impl Told {
-    /// Whether the arguments do not matter.
+impl PgFunction {
+    /// Whether the result does not depend on the arguments.
     fn is_constant(&self) -> bool {
         match &self.function.arguments {
             TypeSignature::OneOf(ways) => ways.contains(&TypeSignature::VariadicAny),
@@ -328,7 +333,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tools_get_their_answers() {
+    async fn functions_return_expected_values() {
         for (sql, expected) in [
             ("SELECT current_setting('server_encoding')", "UTF8"),
             ("SELECT current_setting('unknown', true)", ""),

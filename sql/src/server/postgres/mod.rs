@@ -1,42 +1,42 @@
 //! PostgreSQL's protocol: for psql, drivers and BI tools.
 //!
 //! ```text
-//! bytes --> Guard: whole messages --> Talk: startup, simple and prepared statements --> Running
-//!                                       |  SET, SHOW, transactions, cursors: answered by itself
-//!                                     Session: one connection's DataFusion session and settings
+//! bytes --> FrameValidator --> Connection: startup, simple and prepared statements --> execution
+//!                                |  SET, SHOW, transactions, cursors: handled by the connection
+//!                              Session: DataFusion session and settings of the connection
 //! ```
 //!
-//! What clients ask of `pg_catalog` is answered by a crate for that ([`catalog`]), whose rules also
-//! rewrite what DataFusion does not understand ([`rules`]). Its tables are made those of this server
-//! ([`relations`]); queries in the place of values are joined ([`single`]), and what is asked of
-//! tables without rows is made plain ([`rowless`]). Transactions are accepted and mean nothing: every
-//! statement reads the store as it is.
+//! `pg_catalog` comes from a crate ([`catalog`]), whose rules also rewrite syntax that DataFusion
+//! does not support ([`rules`]). Its tables are adapted to this server ([`relations`]), correlated
+//! scalar subqueries on them are made aggregates ([`scalar_subquery`]), and queries of its empty
+//! tables are simplified ([`empty_relations`]). Transactions are accepted and have no effect: every
+//! statement reads the current version of the store.
 
+mod ast_rewrite;
 mod binary;
 mod cancels;
 mod catalog;
+mod connection;
 mod cursors;
+mod empty_relations;
 mod errors;
+mod frame_validator;
 mod functions;
-mod guard;
-mod listing;
 mod parameters;
 mod prepare;
 mod procedures;
 mod relations;
-mod rewritten;
-mod rowless;
 mod rows;
 mod rules;
+mod scalar_subquery;
 mod session;
+mod session_commands;
 mod settings;
-mod single;
 mod startup;
 mod statement;
-mod talk;
 mod text;
-mod words;
-mod written;
+mod text_encoding;
+mod weak_catalogs;
 
 use std::io;
 use std::net::SocketAddr;
@@ -58,72 +58,78 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::codec::{Framed, FramedParts};
 use tokio_util::task::TaskTracker;
 
-use super::incoming::PATIENCE;
-use super::{Shared, Tls};
-use cancels::Cancels;
-use guard::Guard;
+use super::incoming::HANDSHAKE_TIMEOUT;
+use super::{ServerContext, Tls};
+use cancels::CancelRegistry;
+use connection::Connection;
+use frame_validator::FrameValidator;
 use rules::Rules;
 use session::Session;
-use startup::Unknown;
+use startup::FakePasswords;
 use statement::Prepared;
-use talk::Talk;
 
-/// Connections that have not said yet who they are.
-const STRANGERS: usize = 64;
-/// How often it is looked whether somebody who waits for an answer is still there.
-const GLANCE: Duration = Duration::from_millis(250);
-/// Time after a failed accept: there are no descriptors left, or something like that.
-const AGAIN: Duration = Duration::from_millis(100);
+/// Most connections that are not authenticated yet.
+const MAX_UNAUTHENTICATED: usize = 64;
+/// How often a waiting client's connection is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// Pause after a failed accept, for example when no file descriptors are left.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// What the connections of one address share.
-struct Ground {
-    shared: Arc<Shared>,
+/// The state that all PostgreSQL connections share.
+struct PgServer {
+    server: Arc<ServerContext>,
     rules: Rules,
     tables: Arc<PgCatalogStaticTables>,
-    cancels: Arc<Cancels>,
-    unknown: Unknown,
-    /// What connections are encrypted with; then they have to be.
+    cancels: Arc<CancelRegistry>,
+    fake_passwords: FakePasswords,
+    /// The TLS certificate; if there is one, connections must be encrypted.
     certificate: Option<Vec<u8>>,
 }
 
-/// Serves until the server stops and the last answer is given.
+/// Serves until the server stops and all connections are closed.
 ///
 /// # Errors
-/// When the system gives no random bytes, or the tables of `pg_catalog` cannot be read.
-pub async fn serve(shared: Arc<Shared>, listener: TcpListener, tls: Option<Tls>) -> Result<()> {
+/// When the system provides no random bytes, or the tables of `pg_catalog` cannot be read.
+pub async fn serve(
+    server: Arc<ServerContext>,
+    listener: TcpListener,
+    tls: Option<Tls>,
+) -> Result<()> {
     let certificate = tls.as_ref().map(|tls| tls.certificates.clone());
     let acceptor = tls.map(|tls| {
         let mut config = rustls::ServerConfig::clone(&tls.config);
         config.alpn_protocols = vec![b"postgresql".to_vec()];
         TlsAcceptor::from(Arc::new(config))
     });
-    let ground = Arc::new(Ground {
-        shared: Arc::clone(&shared),
+    let pg_server = Arc::new(PgServer {
+        server: Arc::clone(&server),
         rules: Rules::new(),
         tables: catalog::tables()?,
         cancels: Arc::default(),
-        unknown: Unknown::new()?,
+        fake_passwords: FakePasswords::new()?,
         certificate,
     });
-    let strangers = Arc::new(Semaphore::new(STRANGERS));
+    let unauthenticated = Arc::new(Semaphore::new(MAX_UNAUTHENTICATED));
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
-            () = shared.stopping() => break,
-            accepted = accept(&listener, &strangers) => accepted,
+            () = server.stopping() => break,
+            accepted = accept(&listener, &unauthenticated) => accepted,
         };
         match accepted {
-            Ok((stream, from, stranger)) => {
-                let (ground, acceptor) = (Arc::clone(&ground), acceptor.clone());
+            Ok((stream, from, permit)) => {
+                let (pg_server, acceptor) = (Arc::clone(&pg_server), acceptor.clone());
                 connections.spawn(async move {
-                    if let Err(cause) = converse(ground, stream, from, acceptor, stranger).await {
+                    if let Err(cause) =
+                        serve_connection(pg_server, stream, from, acceptor, permit).await
+                    {
                         tracing::debug!(%from, %cause, "connection ended");
                     }
                 });
             }
             Err(cause) => {
                 tracing::warn!(protocol = "postgres", %cause, "cannot accept connections");
-                sleep(AGAIN).await;
+                sleep(ACCEPT_BACKOFF).await;
             }
         }
     }
@@ -134,47 +140,47 @@ pub async fn serve(shared: Arc<Shared>, listener: TcpListener, tls: Option<Tls>)
 
 async fn accept(
     listener: &TcpListener,
-    strangers: &Arc<Semaphore>,
+    unauthenticated: &Arc<Semaphore>,
 ) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let stranger = Arc::clone(strangers).acquire_owned().await.map_err(io::Error::other)?;
+    let permit = Arc::clone(unauthenticated).acquire_owned().await.map_err(io::Error::other)?;
     let (stream, from) = listener.accept().await?;
-    Ok((stream, from, stranger))
+    Ok((stream, from, permit))
 }
 
 type Codec = PgWireMessageServerCodec<Arc<Prepared>>;
-type Socket = Framed<Guard<MaybeTls>, Codec>;
+type Socket = Framed<FrameValidator<MaybeTls>, Codec>;
 
-/// Answers one client until it leaves, breaks the protocol, or the server stops.
-async fn converse(
-    ground: Arc<Ground>,
+/// Serves one connection until it closes, violates the protocol, or the server stops.
+async fn serve_connection(
+    pg_server: Arc<PgServer>,
     stream: TcpStream,
     from: SocketAddr,
     acceptor: Option<TlsAcceptor>,
-    stranger: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 ) -> io::Result<()> {
-    let (stream, twin) = twins(stream)?;
-    let Some(socket) = timeout(PATIENCE, negotiate_tls(stream, acceptor)).await?? else {
+    let (stream, probe) = with_probe(stream)?;
+    let Some(socket) = timeout(HANDSHAKE_TIMEOUT, negotiate_tls(stream, acceptor)).await?? else {
         return Ok(());
     };
-    let mut socket = guarded(socket)?;
-    let shared = Arc::clone(&ground.shared);
-    let cancels = Arc::clone(&ground.cancels);
-    let session = Arc::new(Session::new(ground, from));
-    let mut talk = Talk::new(Arc::clone(&session), socket.is_secure());
-    let mut stranger = Some(stranger);
-    let introduced = sleep(PATIENCE);
-    tokio::pin!(introduced);
+    let mut socket = validated(socket)?;
+    let server = Arc::clone(&pg_server.server);
+    let cancels = Arc::clone(&pg_server.cancels);
+    let session = Arc::new(Session::new(pg_server, from));
+    let mut connection = Connection::new(Arc::clone(&session), socket.is_secure());
+    let mut permit = Some(permit);
+    let startup_timeout = sleep(HANDSHAKE_TIMEOUT);
+    tokio::pin!(startup_timeout);
     loop {
         let starting = is_starting(&socket);
         if !starting {
-            // Whoever has said who it is has a place of its own.
-            drop(stranger.take());
-            socket.get_mut().trust();
+            // An authenticated connection has a connection slot instead.
+            drop(permit.take());
+            socket.get_mut().allow_large_messages();
         }
         let message = tokio::select! {
             message = socket.next() => message,
-            () = &mut introduced, if starting => return Err(io::ErrorKind::TimedOut.into()),
-            () = shared.stopping() => return farewell(&mut socket, errors::stopping()).await,
+            () = &mut startup_timeout, if starting => return Err(io::ErrorKind::TimedOut.into()),
+            () = server.stopping() => return send_fatal(&mut socket, errors::stopping()).await,
         };
         let message = match message {
             None | Some(Ok(PgWireFrontendMessage::Terminate(_))) => return Ok(()),
@@ -182,67 +188,67 @@ async fn converse(
             Some(Err(PgWireError::IoError(cause))) => {
                 return match cause.kind() {
                     io::ErrorKind::InvalidData => {
-                        let told = errors::error("08P01", cause.to_string());
-                        farewell(&mut socket, told.into()).await
+                        let error = errors::error("08P01", cause.to_string());
+                        send_fatal(&mut socket, error.into()).await
                     }
                     _ => Err(cause),
                 };
             }
-            Some(Err(error)) => return farewell(&mut socket, error.into()).await,
+            Some(Err(error)) => return send_fatal(&mut socket, error.into()).await,
         };
         if let PgWireFrontendMessage::CancelRequest(request) = &message {
             cancels.cancel(request);
             return socket.close().await;
         }
         let extended = message.is_extended_query();
-        session.begins();
-        let heard = tokio::select! {
-            heard = talk.hear(&mut socket, message) => heard,
-            () = session.stuck() => return Err(io::ErrorKind::TimedOut.into()),
-            // Nobody works for those who have hung up.
-            () = gone(&twin) => return Err(io::ErrorKind::ConnectionAborted.into()),
+        session.record_activity();
+        let handled = tokio::select! {
+            handled = connection.handle(&mut socket, message) => handled,
+            () = session.wait_until_stalled() => return Err(io::ErrorKind::TimedOut.into()),
+            // A disconnected client's statement is cancelled.
+            () = wait_for_disconnect(&probe) => return Err(io::ErrorKind::ConnectionAborted.into()),
         };
-        if let Err(error) = heard {
+        if let Err(error) = handled {
             if matches!(error, PgWireError::IoError(_)) {
                 return Err(io::Error::other(error));
             }
             let info = ErrorInfo::from(error);
-            // Nobody gets in by an error.
+            // An error during startup closes the connection.
             if starting || info.is_fatal() {
-                return farewell(&mut socket, info).await;
+                return send_fatal(&mut socket, info).await;
             }
             process_error(&mut socket, PgWireError::UserError(Box::new(info)), extended).await?;
         }
     }
 }
 
-/// A second hold on a connection, which only looks at it.
-fn twins(stream: TcpStream) -> io::Result<(TcpStream, TcpStream)> {
+/// The stream, and a second handle to its socket that is only polled for readiness.
+fn with_probe(stream: TcpStream) -> io::Result<(TcpStream, TcpStream)> {
     let stream = stream.into_std()?;
-    let twin = stream.try_clone()?;
-    Ok((TcpStream::from_std(stream)?, TcpStream::from_std(twin)?))
+    let probe = stream.try_clone()?;
+    Ok((TcpStream::from_std(stream)?, TcpStream::from_std(probe)?))
 }
 
-/// Waits until a client has hung up, whatever it has said before that nobody has read yet.
-async fn gone(twin: &TcpStream) {
-    while let Ok(ready) = twin.ready(Interest::READABLE).await {
+/// Waits until the client has closed the connection, even if there is unread input.
+async fn wait_for_disconnect(probe: &TcpStream) {
+    while let Ok(ready) = probe.ready(Interest::READABLE).await {
         if ready.is_read_closed() {
             return;
         }
-        sleep(GLANCE).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
-/// Puts a guard before the reader of messages.
-fn guarded(socket: Framed<MaybeTls, Codec>) -> io::Result<Socket> {
+/// Adds a [`FrameValidator`] in front of the decoder.
+fn validated(socket: Framed<MaybeTls, Codec>) -> io::Result<Socket> {
     let secure = socket.is_secure();
     let FramedParts { io, codec, read_buf, write_buf, .. } = socket.into_parts();
     if secure && !read_buf.is_empty() {
-        // Somebody in between may have said it.
-        let told = "received unencrypted data before the TLS handshake";
-        return Err(io::Error::new(io::ErrorKind::InvalidData, told));
+        // A man in the middle may have injected it.
+        let message = "received unencrypted data before the TLS handshake";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
     }
-    let mut parts = FramedParts::new(Guard::new(io, read_buf), codec);
+    let mut parts = FramedParts::new(FrameValidator::new(io, read_buf), codec);
     parts.write_buf = write_buf;
     Ok(Framed::from_parts(parts))
 }
@@ -252,12 +258,12 @@ fn is_starting(socket: &Socket) -> bool {
     matches!(socket.state(), AwaitingSslRequest | AwaitingStartup | AuthenticationInProgress)
 }
 
-/// Says why, and hangs up.
-async fn farewell(socket: &mut Socket, mut info: ErrorInfo) -> io::Result<()> {
+/// Sends a fatal error and closes the connection.
+async fn send_fatal(socket: &mut Socket, mut info: ErrorInfo) -> io::Result<()> {
     "FATAL".clone_into(&mut info.severity);
-    let said = async {
+    let sent = async {
         socket.send(PgWireBackendMessage::ErrorResponse(info.into())).await?;
         socket.close().await
     };
-    timeout(PATIENCE / 10, said).await?
+    timeout(HANDSHAKE_TIMEOUT / 10, sent).await?
 }

@@ -1,4 +1,4 @@
-//! Parameters of prepared statements: their types, and their values.
+//! Types and values of parameters of prepared statements.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,26 +21,26 @@ use pgwire::error::PgWireResult;
 
 use super::rows::check;
 use super::{binary, errors, text};
-use crate::failure::of_statement;
+use crate::failure::statement_error;
 
-/// Most parameters of a statement: the protocol counts them in 16 bits.
-const MOST: usize = 65_535;
+/// Most parameters of a statement; the protocol counts them in 16 bits.
+const MAX_PARAMETERS: usize = 65_535;
 
-/// What is known of one parameter.
+/// The type of one parameter, as far as it is known.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Parameter {
-    /// In the plan; `None` if it can be anything.
-    data: Option<DataType>,
-    /// On the wire, where that is not what `data` says.
+    /// In the plan; `None` if it is unknown.
+    data_type: Option<DataType>,
+    /// On the wire, if it is not derived from `data_type`.
     alias: Option<Type>,
 }
 
 impl Parameter {
-    /// The type that clients are told; what can be anything is a text.
-    pub(super) fn wire(&self) -> PgWireResult<Type> {
-        match (&self.alias, &self.data) {
+    /// The type that is reported to clients; text if it is unknown.
+    pub(super) fn wire_type(&self) -> PgWireResult<Type> {
+        match (&self.alias, &self.data_type) {
             (Some(alias), _) => Ok(alias.clone()),
-            // No client has unsigned numbers.
+            // PostgreSQL has no unsigned integers.
             (None, Some(DataType::UInt8)) => Ok(Type::INT2),
             (None, Some(DataType::UInt64)) => Ok(Type::INT8),
             (None, Some(DataType::Null) | None) => Ok(Type::TEXT),
@@ -52,15 +52,15 @@ impl Parameter {
 /// The parameters of a plan, `$1` first.
 ///
 /// # Errors
-/// When one is not a number, or beyond what the protocol can count.
+/// When a parameter's name is not a number from 1 to [`MAX_PARAMETERS`].
 pub(super) fn of_plan(plan: &LogicalPlan) -> Result<Vec<Parameter>> {
     let mut found: BTreeMap<usize, Parameter> = BTreeMap::new();
     let mut wrong = None;
-    let told = |cause| of_statement(cause, None);
-    for (name, data) in plan.get_parameter_types().map_err(told)? {
+    let to_error = |cause| statement_error(cause, None);
+    for (name, data_type) in plan.get_parameter_types().map_err(to_error)? {
         match number(&name) {
             Some(at) => {
-                found.entry(at).or_default().data = data;
+                found.entry(at).or_default().data_type = data_type;
             }
             None => wrong = Some(name),
         }
@@ -73,19 +73,19 @@ pub(super) fn of_plan(plan: &LogicalPlan) -> Result<Vec<Parameter>> {
     plan.apply_with_subqueries(|node| {
         for expression in node.expressions() {
             expression.apply(|expression| {
-                note(expression, &mut found);
+                record_type(expression, &mut found);
                 Ok(TreeNodeRecursion::Continue)
             })?;
         }
         Ok(TreeNodeRecursion::Continue)
     })
-    .map_err(told)?;
+    .map_err(to_error)?;
     let last = found.keys().next_back().copied().unwrap_or(0);
     Ok((1..=last).map(|at| found.remove(&at).unwrap_or_default()).collect())
 }
 
-/// Learns from a cast, and from a catalog's columns, which have types of their own.
-fn note(expression: &Expr, found: &mut BTreeMap<usize, Parameter>) {
+/// Records the type that a cast or a catalog column implies for a parameter.
+fn record_type(expression: &Expr, found: &mut BTreeMap<usize, Parameter>) {
     let (placeholder, cast) = match expression {
         Expr::Placeholder(placeholder) => (placeholder, None),
         Expr::Cast(cast) => match &*cast.expr {
@@ -96,8 +96,8 @@ fn note(expression: &Expr, found: &mut BTreeMap<usize, Parameter>) {
     };
     let Some(at) = number(&placeholder.id) else { return };
     let parameter = found.entry(at).or_default();
-    if parameter.data.is_none() {
-        parameter.data = cast;
+    if parameter.data_type.is_none() {
+        parameter.data_type = cast;
     }
     if let Some(alias) = placeholder.field.as_deref().and_then(alias) {
         parameter.alias = Some(alias);
@@ -109,33 +109,31 @@ fn alias(field: &Field) -> Option<Type> {
     (*field.data_type() == DataType::Int32).then(|| pg_type_for_alias_kind(kind)).flatten()
 }
 
-/// The columns of a plan as they come out: types are only sure once they were made to agree.
-/// Parameters that have no values yet are of these types.
+/// The schema of a plan after type coercion. Parameters without values have the given types.
 ///
 /// # Errors
-/// When they cannot be.
-pub(super) fn typed(plan: &LogicalPlan, types: &[Type]) -> Result<DFSchemaRef> {
+/// When the types cannot be coerced.
+pub(super) fn coerced_schema(plan: &LogicalPlan, types: &[Type]) -> Result<DFSchemaRef> {
     let mut plan = plan.clone();
     if !types.is_empty() {
         let nulls = types.iter().map(null).collect::<Option<Vec<_>>>();
         let nulls = nulls.ok_or_else(|| Error::internal("a parameter without a type"))?;
-        let open = plan.replace_params_with_values(&ParamValues::from(nulls));
-        plan = open.map_err(|cause| of_statement(cause, None))?;
+        let bound = plan.replace_params_with_values(&ParamValues::from(nulls));
+        plan = bound.map_err(|cause| statement_error(cause, None))?;
     }
-    let agreed = TypeCoercion::new().analyze(plan, &ConfigOptions::default());
-    let agreed = agreed.map_err(|cause| of_statement(cause, None))?;
-    Ok(Arc::clone(agreed.schema()))
+    let coerced = TypeCoercion::new().analyze(plan, &ConfigOptions::default());
+    let coerced = coerced.map_err(|cause| statement_error(cause, None))?;
+    Ok(Arc::clone(coerced.schema()))
 }
 
 fn number(name: &str) -> Option<usize> {
-    name.strip_prefix('$')?.parse().ok().filter(|at| (1..=MOST).contains(at))
+    name.strip_prefix('$')?.parse().ok().filter(|at| (1..=MAX_PARAMETERS).contains(at))
 }
 
-/// The values that were bound, in the types that the client says they have: DataFusion knows how a
-/// NUMERIC compares with an integer.
+/// The bound values, in the types that the client declared. DataFusion coerces them where needed.
 ///
 /// # Errors
-/// When there are too few or too many, or one is not of its type.
+/// When the number of values is wrong, or one is not of its type.
 pub(super) fn values<S: Clone>(
     portal: &Portal<S>,
     parameters: &[Parameter],
@@ -152,38 +150,38 @@ pub(super) fn values<S: Clone>(
     let values = types.iter().zip(&portal.parameters).enumerate();
     let values = values.map(|(at, (kind, bytes))| {
         let Some(bytes) = bytes else {
-            let told = || errors::error("0A000", format!("invalid NULL {}", kind.name()));
-            return null(kind).ok_or_else(told);
+            let no_null = || errors::error("0A000", format!("invalid NULL {}", kind.name()));
+            return null(kind).ok_or_else(no_null);
         };
         let (binary, number, name) = (portal.parameter_format.is_binary(at), at + 1, kind.name());
         match binary {
             true => binary::value(kind, bytes).ok_or_else(|| {
-                let told = format!("incorrect binary data format in bind parameter {number}");
-                errors::error("22P03", told)
+                let message = format!("incorrect binary data format in bind parameter {number}");
+                errors::error("22P03", message)
             }),
             false => text::value(kind, bytes).ok_or_else(|| {
-                let told =
+                let message =
                     format!("invalid input syntax for type {name} in bind parameter {number}");
-                errors::error("22P02", told)
+                errors::error("22P02", message)
             }),
         }
     });
     Ok(ParamValues::from(values.collect::<PgWireResult<Vec<_>>>()?))
 }
 
-/// The types that values come in: those that the client names, or else is told.
+/// The parameter types: those that the client declared, else the reported ones.
 ///
 /// # Errors
-/// When values of one cannot be taken.
+/// When a type is not supported for parameters.
 pub(super) fn types(parameters: &[Parameter], given: &[Option<Type>]) -> PgWireResult<Vec<Type>> {
     let one = |(at, parameter): (usize, &Parameter)| {
         let named = given.get(at).cloned().flatten().filter(|kind| *kind != Type::UNKNOWN);
-        let kind = named.map_or_else(|| parameter.wire(), Ok)?;
+        let kind = named.map_or_else(|| parameter.wire_type(), Ok)?;
         match arrow_type(&kind) {
             Some(_) => Ok(kind),
             None => {
-                let told = format!("parameter ${} cannot be of type {}", at + 1, kind.name());
-                Err(errors::error("0A000", told))
+                let message = format!("parameter ${} cannot be of type {}", at + 1, kind.name());
+                Err(errors::error("0A000", message))
             }
         }
     };
@@ -194,7 +192,7 @@ fn null(kind: &Type) -> Option<ScalarValue> {
     ScalarValue::try_from(&arrow_type(kind)?).ok()
 }
 
-/// The type that a value of PostgreSQL's is taken as; `None` if it cannot be taken.
+/// The Arrow type for values of a PostgreSQL type; `None` if it is not supported.
 pub(super) fn arrow_type(kind: &Type) -> Option<DataType> {
     let list = |item: &Type| {
         Some(DataType::List(Arc::new(Field::new_list_field(arrow_type(item)?, true))))
@@ -202,7 +200,7 @@ pub(super) fn arrow_type(kind: &Type) -> Option<DataType> {
     Some(match *kind {
         Type::BOOL => DataType::Boolean,
         Type::INT2 => DataType::Int16,
-        // Numbers of objects are as the catalog has them.
+        // Object ids are Int32 columns in the catalog.
         Type::INT4 | Type::OID | Type::REGCLASS | Type::REGTYPE | Type::REGPROC => DataType::Int32,
         Type::INT8 => DataType::Int64,
         Type::FLOAT4 => DataType::Float32,

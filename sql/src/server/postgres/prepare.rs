@@ -1,8 +1,8 @@
-//! From a text to statements that can be run.
+//! Parses and plans statements.
 //!
-//! Most texts are read as they are. What asks for PostgreSQL's catalog is rewritten by the rules of
-//! datafusion-postgres first, and so is what cannot be planned otherwise: they also change what
-//! some statements mean.
+//! Most statements are planned as written. The rewrite rules of datafusion-postgres can change the
+//! meaning of a statement, so they are applied only to statements that use PostgreSQL's catalog and
+//! to those that cannot be planned otherwise.
 
 use std::sync::Arc;
 
@@ -17,97 +17,97 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use engine::{Error, Kind, Result};
 use pgwire::error::PgWireResult;
 
-use super::rowless::rowless;
+use super::empty_relations::simplify_empty;
+use super::scalar_subquery::rewrite_scalar_subqueries;
 use super::session::Session;
-use super::single::single;
-use super::statement::{Prepared, Query, tag, word};
-use super::{Ground, errors, parameters, rewritten};
-use crate::failure::of_statement;
+use super::statement::{Prepared, Query, session_command, tag};
+use super::{PgServer, ast_rewrite, errors, parameters};
+use crate::failure::statement_error;
 use crate::server::read_only::read_only;
-use crate::server::{Running, depth};
+use crate::server::{StatementExecution, depth};
 use crate::session;
 
-/// Types that are numbers of objects.
-const OF_OBJECTS: [&str; 6] =
+/// Types whose values are object ids.
+const OBJECT_ID_TYPES: [&str; 6] =
     ["regclass", "regtype", "regproc", "regprocedure", "regnamespace", "regrole"];
-/// Most bytes of a text: what is longer is nested too deeply for a thread, sooner or later.
-const LONGEST: usize = 1 << 20;
+/// Most bytes of a text; longer ones could nest too deeply for a thread's stack.
+const MAX_TEXT: usize = 1 << 20;
 
 /// The statements of a text.
 ///
 /// # Errors
 /// When it is not SQL.
 pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec<Statement>> {
-    if sql.len() > LONGEST {
-        let told = format!("the text is longer than {LONGEST} bytes");
-        return Err(errors::error("54000", told));
+    if sql.len() > MAX_TEXT {
+        let message = format!("the text is longer than {MAX_TEXT} bytes");
+        return Err(errors::error("54000", message));
     }
-    let (ground, sql) = (session.ground_owned(), sql.to_owned());
-    let parsed = session.ground().shared.within_time(async move {
+    let (pg_server, sql) = (session.pg_server_arc(), sql.to_owned());
+    let parsed = session.pg_server().server.with_time_limit(async move {
         depth::check(&sql)?;
-        let catalog = asks_catalog(&sql);
-        let mut parsed = Parser::parse_sql(&PostgreSqlDialect {}, &sql).map_err(no_sql)?;
+        let catalog = uses_pg_catalog(&sql);
+        let mut parsed = Parser::parse_sql(&PostgreSqlDialect {}, &sql).map_err(parse_error)?;
         if catalog {
-            parsed.iter_mut().for_each(rewritten::functions);
-            parsed = parsed.into_iter().map(|statement| ground.rules.apply(statement)).collect();
+            parsed.iter_mut().for_each(ast_rewrite::rewrite_regproc);
+            parsed = parsed.into_iter().map(|statement| pg_server.rules.apply(statement)).collect();
         }
         for statement in &mut parsed {
-            rewritten::words(statement);
+            ast_rewrite::rewrite_like_and_arrays(statement);
             if catalog {
-                rewritten::lists(statement);
-                rewritten::visible(statement).map_err(no_sql)?;
+                ast_rewrite::rewrite_array_subqueries(statement);
+                ast_rewrite::rewrite_table_visibility(statement).map_err(parse_error)?;
             }
         }
         Ok(parsed)
     });
-    parsed.await.map_err(|error| errors::of(&error))
+    parsed.await.map_err(|error| errors::from_error(&error))
 }
 
-/// Plans a statement that is run later.
+/// Prepares a statement to be executed later.
 ///
 /// # Errors
-/// When it cannot be planned, or does not only read.
+/// When it cannot be planned, or writes.
 pub(super) async fn prepare(session: &Session, statement: Statement) -> PgWireResult<Prepared> {
-    if let Some(word) = word(&statement)? {
-        return Ok(Prepared::Word(word));
+    if let Some(command) = session_command(&statement)? {
+        return Ok(Prepared::Command(command));
     }
-    session.apply().map_err(|error| errors::of(&error))?;
-    let context = session.context().map_err(|error| errors::of(&error))?.clone();
-    let ground = session.ground_owned();
-    let planned = session.ground().shared.within_time(query(ground, context, statement));
-    planned.await.map(Prepared::Query).map_err(|error| errors::of(&error))
+    session.apply_time_zone().map_err(|error| errors::from_error(&error))?;
+    let context = session.context().map_err(|error| errors::from_error(&error))?.clone();
+    let pg_server = session.pg_server_arc();
+    let planned = session.pg_server().server.with_time_limit(query(pg_server, context, statement));
+    planned.await.map(Prepared::Query).map_err(|error| errors::from_error(&error))
 }
 
-/// As [`prepare`], as a part of a statement that runs.
+/// Plans a statement as a part of its execution.
 ///
 /// # Errors
-/// The same.
-pub(super) async fn prepare_now(
+/// As [`prepare`].
+pub(super) async fn prepare_in(
     session: &Session,
-    running: &mut Running,
+    execution: &mut StatementExecution,
     statement: Statement,
 ) -> Result<Query> {
     let context = session.context()?.clone();
-    running.work(query(session.ground_owned(), context, statement)).await
+    execution.run(query(session.pg_server_arc(), context, statement)).await
 }
 
 async fn query(
-    ground: Arc<Ground>,
+    pg_server: Arc<PgServer>,
     context: SessionContext,
     statement: Statement,
 ) -> Result<Query> {
     let (text, tag) = (statement.to_string(), tag(&statement));
-    let plain = {
+    let simplified = {
         let state = context.state_ref();
         let state = state.read();
-        rowless(&statement, |name| state.aggregate_functions().contains_key(name))
+        simplify_empty(&statement, |name| state.aggregate_functions().contains_key(name))
     };
-    let plan = match plain {
-        Some(plain) => plan(&context, plain).await?,
+    let plan = match simplified {
+        Some(simplified) => plan(&context, simplified).await?,
         None => match plan(&context, statement.clone()).await {
             Err(error) if error.kind() == Kind::Input => {
-                let again = plan(&context, ground.rules.apply(statement)).await;
-                // The first error speaks of what was written.
+                let again = plan(&context, pg_server.rules.apply(statement)).await;
+                // The first error refers to the statement as written.
                 again.map_err(|_| error)?
             }
             planned => planned?,
@@ -121,20 +121,20 @@ async fn query(
 async fn plan(context: &SessionContext, statement: Statement) -> Result<LogicalPlan> {
     let statement = Parsed::Statement(Box::new(statement));
     let planned = session::plan(&context.state(), statement).await;
-    planned.and_then(single).map_err(|cause| of_statement(cause, None))
+    planned.and_then(rewrite_scalar_subqueries).map_err(|cause| statement_error(cause, None))
 }
 
-fn no_sql(cause: ParserError) -> Error {
-    of_statement(DataFusionError::SQL(Box::new(cause), None), None)
+fn parse_error(cause: ParserError) -> Error {
+    statement_error(DataFusionError::SQL(Box::new(cause), None), None)
 }
 
-/// Whether a text uses names that only PostgreSQL has; what stands in quotes is none.
-fn asks_catalog(sql: &str) -> bool {
+/// Whether a text uses names of PostgreSQL's catalog, outside of quotes and comments.
+fn uses_pg_catalog(sql: &str) -> bool {
     let Ok(tokens) = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize() else { return false };
     tokens.iter().any(|token| match token {
         Token::Word(word) => {
             let name = word.value.to_ascii_lowercase();
-            name.starts_with("pg_") || OF_OBJECTS.contains(&name.as_str())
+            name.starts_with("pg_") || OBJECT_ID_TYPES.contains(&name.as_str())
         }
         _ => false,
     })
@@ -142,13 +142,13 @@ fn asks_catalog(sql: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::asks_catalog;
+    use super::uses_pg_catalog;
 
     #[test]
-    fn only_what_asks_for_the_catalog_is_rewritten() {
-        assert!(asks_catalog("SELECT * FROM PG_CLASS"));
-        assert!(asks_catalog("select 'events'::regclass"));
-        assert!(!asks_catalog("SELECT region FROM users"));
-        assert!(!asks_catalog("SELECT (SELECT users FROM mau) WHERE plan = 'pg_x' -- pg_class"));
+    fn only_catalog_queries_are_rewritten() {
+        assert!(uses_pg_catalog("SELECT * FROM PG_CLASS"));
+        assert!(uses_pg_catalog("select 'events'::regclass"));
+        assert!(!uses_pg_catalog("SELECT region FROM users"));
+        assert!(!uses_pg_catalog("SELECT (SELECT users FROM mau) WHERE plan = 'pg_x' -- pg_class"));
     }
 }

@@ -1,8 +1,8 @@
-//! Our functions as PostgreSQL's tools list them: `pg_proc`, and the functions that describe its
-//! rows. DataFusion's own functions are not in it, as `\df` does not list PostgreSQL's own either.
+//! The table `pg_proc` with our functions. DataFusion's functions are not listed, as `\df` does not
+//! list PostgreSQL's built-in ones.
 //!
-//! A function has a row for every number of arguments. The types are found by asking the function
-//! which types it takes.
+//! A function has a row for every number of arguments. The argument types are found by trying which
+//! types it accepts.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
@@ -25,16 +25,16 @@ use crate::catalog::table_functions;
 /// The name of the table.
 pub(super) const TABLE: &str = "pg_proc";
 
-/// The number of the first function: below those that a session gives to tables.
+/// The oid of the first function, below the oids of a session's tables.
 const FIRST_OID: i32 = 15_000;
 
-/// Table functions of PostgreSQL too, which lists them among its own.
+/// Table functions that PostgreSQL also has as built-ins.
 const STANDARD: [&str; 2] = ["generate_series", "range"];
 
 /// Any type at all, as PostgreSQL calls it.
 const ANY: &str = "\"any\"";
 
-/// A function with some number of arguments.
+/// A function with a fixed number of arguments.
 #[derive(Debug)]
 pub(super) struct Procedure {
     oid: i32,
@@ -48,7 +48,7 @@ pub(super) struct Procedure {
     pub(super) description: String,
 }
 
-/// The function of that number.
+/// The function with that oid.
 pub(super) fn procedure(oid: i32) -> Option<&'static Procedure> {
     PROCEDURES.get(usize::try_from(oid.checked_sub(FIRST_OID)?).ok()?)
 }
@@ -140,8 +140,8 @@ fn declared(name: &str, data_type: &str) -> String {
     }
 }
 
-/// The numbers of arguments that a function takes, and whether the last one can be repeated. One
-/// that says nothing of them takes a set, a dimension and values of it.
+/// The numbers of arguments of a function, and whether the last one is variadic. A user-defined
+/// signature stands for a set, a dimension and its values.
 fn arities(signature: &TypeSignature) -> (Vec<usize>, bool) {
     match signature {
         TypeSignature::Any(count) => (vec![*count], false),
@@ -152,8 +152,8 @@ fn arities(signature: &TypeSignature) -> (Vec<usize>, bool) {
     }
 }
 
-/// The type of the result and those of the arguments: a type alone where a function takes no other,
-/// else the name for all.
+/// The types of the result and of the arguments; a pseudo-type if an argument accepts several
+/// types.
 fn types(
     arity: usize,
     returns: impl Fn(&[ScalarValue]) -> Result<DataType>,
@@ -170,22 +170,22 @@ fn types(
         list(&texts)?,
     ];
     let mut result = None;
-    let mut taken = vec![BTreeSet::new(); arity];
+    let mut accepted = vec![BTreeSet::new(); arity];
     for call in 0..candidates.len().pow(u32::try_from(arity).ok()?) {
         let of = |at: usize| call / candidates.len().pow(at as u32) % candidates.len();
         let values: Vec<ScalarValue> = (0..arity).map(|at| candidates[of(at)].clone()).collect();
         let Ok(data_type) = returns(&values) else { continue };
         result.get_or_insert_with(|| name_of(&data_type));
-        taken.iter_mut().enumerate().for_each(|(at, taken)| {
-            taken.insert(of(at));
+        accepted.iter_mut().enumerate().for_each(|(at, accepted)| {
+            accepted.insert(of(at));
         });
     }
-    let name = |taken: &BTreeSet<usize>| match taken.first() {
-        Some(one) if taken.len() == 1 => name_of(&candidates[*one].data_type()),
+    let name = |accepted: &BTreeSet<usize>| match accepted.first() {
+        Some(one) if accepted.len() == 1 => name_of(&candidates[*one].data_type()),
         Some(3..) => "anyarray".to_owned(),
         _ => ANY.to_owned(),
     };
-    Some((result?, taken.iter().map(name).collect()))
+    Some((result?, accepted.iter().map(name).collect()))
 }
 
 fn aggregate_type(function: &AggregateUDF, values: &[ScalarValue]) -> Result<DataType> {
@@ -235,8 +235,8 @@ fn oid_of(name: &str) -> i32 {
     }
 }
 
-/// `pg_proc` with these columns. Our functions are found without their schema, as tables in `public`
-/// are: its number is that of the session.
+/// `pg_proc` with these columns. Our functions are found without their schema, as tables in
+/// `public` are: its number is that of the session.
 pub(super) fn table(
     schema: &SchemaRef,
     namespaces: Arc<dyn TableProvider>,

@@ -1,8 +1,8 @@
 //! The tables of `pg_catalog`.
 //!
-//! datafusion-pg-catalog derives tables and columns from the session, and brings the rest as it
-//! was found in a PostgreSQL server: its constraints, its indexes, its functions. Here there are no
-//! constraints and no indexes, so that such tables have no rows, and the functions are ours.
+//! datafusion-pg-catalog derives tables and columns from the session; its other tables are a copy
+//! of a PostgreSQL server's, with constraints, indexes and functions. This server has no
+//! constraints and indexes, so those tables are empty here, and `pg_proc` lists our functions.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,11 +22,11 @@ use super::procedures;
 use super::settings::Settings;
 use crate::session::CATALOG;
 
-/// The schema they are in.
+/// The schema of the tables.
 pub(super) const SCHEMA: &str = "pg_catalog";
 
-/// Tables about what there is not on a server that only reads.
-pub(super) const EMPTY: [&str; 50] = [
+/// Tables that are always empty on this server.
+pub(super) const EMPTY_TABLES: [&str; 50] = [
     "pg_aggregate",
     "pg_amop",
     "pg_amproc",
@@ -79,59 +79,62 @@ pub(super) const EMPTY: [&str; 50] = [
     "pg_user_mappings",
 ];
 
-/// What would be in a column that is never set.
+/// The type of a column that is always NULL.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Unset {
+pub(super) enum UnsetType {
     Id,
     Text,
     Texts,
 }
 
-/// Columns that datafusion-pg-catalog leaves out, or has texts in where lists of them belong. Nobody
-/// sets them here.
-pub(super) const UNSET: [(&str, &str, Unset); 23] = [
-    ("pg_attribute", "attacl", Unset::Texts),
-    ("pg_attribute", "attoptions", Unset::Texts),
-    ("pg_cast", "tableoid", Unset::Id),
-    ("pg_class", "relacl", Unset::Texts),
-    ("pg_class", "reloptions", Unset::Texts),
-    ("pg_class", "tableoid", Unset::Id),
-    ("pg_collation", "colliculocale", Unset::Text),
-    ("pg_constraint", "tableoid", Unset::Id),
-    ("pg_conversion", "tableoid", Unset::Id),
-    ("pg_foreign_data_wrapper", "tableoid", Unset::Id),
-    ("pg_foreign_server", "tableoid", Unset::Id),
-    ("pg_language", "tableoid", Unset::Id),
-    ("pg_namespace", "nspacl", Unset::Texts),
-    ("pg_opclass", "tableoid", Unset::Id),
-    ("pg_opfamily", "tableoid", Unset::Id),
-    ("pg_proc", "proacl", Unset::Texts),
-    ("pg_rewrite", "tableoid", Unset::Id),
-    ("pg_settings", "boot_val", Unset::Text),
-    ("pg_tablespace", "spcacl", Unset::Texts),
-    ("pg_tablespace", "spcoptions", Unset::Texts),
-    ("pg_trigger", "tableoid", Unset::Id),
-    ("pg_type", "tableoid", Unset::Id),
-    ("pg_type", "typacl", Unset::Texts),
+/// Columns that datafusion-pg-catalog lacks, or has as text instead of arrays. They are always
+/// NULL.
+pub(super) const UNSET_COLUMNS: [(&str, &str, UnsetType); 23] = [
+    ("pg_attribute", "attacl", UnsetType::Texts),
+    ("pg_attribute", "attoptions", UnsetType::Texts),
+    ("pg_cast", "tableoid", UnsetType::Id),
+    ("pg_class", "relacl", UnsetType::Texts),
+    ("pg_class", "reloptions", UnsetType::Texts),
+    ("pg_class", "tableoid", UnsetType::Id),
+    ("pg_collation", "colliculocale", UnsetType::Text),
+    ("pg_constraint", "tableoid", UnsetType::Id),
+    ("pg_conversion", "tableoid", UnsetType::Id),
+    ("pg_foreign_data_wrapper", "tableoid", UnsetType::Id),
+    ("pg_foreign_server", "tableoid", UnsetType::Id),
+    ("pg_language", "tableoid", UnsetType::Id),
+    ("pg_namespace", "nspacl", UnsetType::Texts),
+    ("pg_opclass", "tableoid", UnsetType::Id),
+    ("pg_opfamily", "tableoid", UnsetType::Id),
+    ("pg_proc", "proacl", UnsetType::Texts),
+    ("pg_rewrite", "tableoid", UnsetType::Id),
+    ("pg_settings", "boot_val", UnsetType::Text),
+    ("pg_tablespace", "spcacl", UnsetType::Texts),
+    ("pg_tablespace", "spcoptions", UnsetType::Texts),
+    ("pg_trigger", "tableoid", UnsetType::Id),
+    ("pg_type", "tableoid", UnsetType::Id),
+    ("pg_type", "typacl", UnsetType::Texts),
 ];
 
-/// Tables of the [`EMPTY`] ones that it lacks, with their columns.
-const LACKING: [(&str, &[(&str, Unset)]); 2] = [
-    ("pg_parameter_acl", &[("oid", Unset::Id), ("parname", Unset::Text), ("paracl", Unset::Texts)]),
+/// Empty tables that datafusion-pg-catalog lacks, with their columns.
+const MISSING_TABLES: [(&str, &[(&str, UnsetType)]); 2] = [
+    (
+        "pg_parameter_acl",
+        &[("oid", UnsetType::Id), ("parname", UnsetType::Text), ("paracl", UnsetType::Texts)],
+    ),
     (
         "pg_user_mappings",
         &[
-            ("umid", Unset::Id),
-            ("srvid", Unset::Id),
-            ("srvname", Unset::Text),
-            ("umuser", Unset::Id),
-            ("usename", Unset::Text),
-            ("umoptions", Unset::Texts),
+            ("umid", UnsetType::Id),
+            ("srvid", UnsetType::Id),
+            ("srvname", UnsetType::Text),
+            ("umuser", UnsetType::Id),
+            ("usename", UnsetType::Text),
+            ("umoptions", UnsetType::Texts),
         ],
     ),
 ];
 
-impl Unset {
+impl UnsetType {
     fn data_type(self) -> DataType {
         match self {
             Self::Id => DataType::Int32,
@@ -141,19 +144,19 @@ impl Unset {
     }
 }
 
-/// All of them, for one connection.
-pub(super) struct Relations {
-    given: Arc<dyn SchemaProvider>,
+/// The schema `pg_catalog`, for one connection.
+pub(super) struct PgCatalogSchema {
+    base: Arc<dyn SchemaProvider>,
     settings: Arc<Mutex<Settings>>,
 }
 
-impl Relations {
-    pub(super) fn new(given: Arc<dyn SchemaProvider>, settings: Arc<Mutex<Settings>>) -> Self {
-        Self { given, settings }
+impl PgCatalogSchema {
+    pub(super) fn new(base: Arc<dyn SchemaProvider>, settings: Arc<Mutex<Settings>>) -> Self {
+        Self { base, settings }
     }
 
-    fn settings(&self, given: &dyn TableProvider) -> Result<MemTable> {
-        let schema = given.schema();
+    fn settings(&self, base: &dyn TableProvider) -> Result<MemTable> {
+        let schema = base.schema();
         let shown = self.settings.lock().unwrap_or_else(PoisonError::into_inner).all();
         let column = |values: Vec<String>| Arc::new(StringArray::from(values)) as ArrayRef;
         let (names, values): (Vec<_>, Vec<_>) = shown.into_iter().unzip();
@@ -170,21 +173,21 @@ impl Relations {
 }
 
 /// The databases: without `postgres`, which datafusion-pg-catalog adds.
-fn databases(given: Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>> {
+fn databases(base: Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>> {
     let table = TableReference::partial(SCHEMA, "pg_database");
-    let plan = LogicalPlanBuilder::scan(table, provider_as_source(given), None)?
+    let plan = LogicalPlanBuilder::scan(table, provider_as_source(base), None)?
         .filter(col("datname").eq(lit(CATALOG)))?
         .build()?;
     Ok(Arc::new(ViewTable::new(plan, None)))
 }
 
-/// With the columns that are never set.
-fn widened(name: &str, given: Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>> {
-    let unset: Vec<_> = UNSET.iter().filter(|(table, ..)| *table == name).collect();
+/// Adds the unset columns to a table.
+fn with_unset_columns(name: &str, base: Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>> {
+    let unset: Vec<_> = UNSET_COLUMNS.iter().filter(|(table, ..)| *table == name).collect();
     if unset.is_empty() {
-        return Ok(given);
+        return Ok(base);
     }
-    let schema = given.schema();
+    let schema = base.schema();
     let is_set = |column: &&str| !unset.iter().any(|(_, name, _)| name == column);
     let names = schema.fields().iter().map(|field| field.name().as_str());
     let mut columns: Vec<_> = names.filter(is_set).map(col).collect();
@@ -194,51 +197,51 @@ fn widened(name: &str, given: Arc<dyn TableProvider>) -> Result<Arc<dyn TablePro
         }),
     );
     let table = TableReference::partial(SCHEMA, name);
-    let plan = LogicalPlanBuilder::scan(table, provider_as_source(given), None)?
+    let plan = LogicalPlanBuilder::scan(table, provider_as_source(base), None)?
         .project(columns)?
         .build()?;
     Ok(Arc::new(ViewTable::new(plan, None)))
 }
 
-/// A table that is lacking.
-fn lacking(name: &str) -> Option<EmptyTable> {
-    let (_, columns) = LACKING.iter().find(|(table, _)| *table == name)?;
+/// The table of this name among [`MISSING_TABLES`].
+fn missing_table(name: &str) -> Option<EmptyTable> {
+    let (_, columns) = MISSING_TABLES.iter().find(|(table, _)| *table == name)?;
     let fields = columns.iter().map(|(name, unset)| Field::new(*name, unset.data_type(), true));
     Some(EmptyTable::new(Arc::new(Schema::new(fields.collect::<Vec<_>>()))))
 }
 
-impl fmt::Debug for Relations {
+impl fmt::Debug for PgCatalogSchema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Relations").finish_non_exhaustive()
+        f.debug_struct("PgCatalogSchema").finish_non_exhaustive()
     }
 }
 
 #[async_trait]
-impl SchemaProvider for Relations {
+impl SchemaProvider for PgCatalogSchema {
     fn table_names(&self) -> Vec<String> {
-        let mut names = self.given.table_names();
-        names.extend(LACKING.iter().map(|(name, _)| (*name).to_owned()));
+        let mut names = self.base.table_names();
+        names.extend(MISSING_TABLES.iter().map(|(name, _)| (*name).to_owned()));
         names
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        if let Some(lacking) = lacking(name) {
-            return Ok(Some(Arc::new(lacking)));
+        if let Some(missing_table) = missing_table(name) {
+            return Ok(Some(Arc::new(missing_table)));
         }
-        let Some(given) = self.given.table(name).await? else { return Ok(None) };
-        let given = match name {
-            "pg_database" => databases(given)?,
-            "pg_settings" => Arc::new(self.settings(given.as_ref())?),
-            procedures::TABLE => match self.given.table("pg_namespace").await? {
-                Some(namespaces) => procedures::table(&given.schema(), namespaces)?,
-                None => given,
+        let Some(base) = self.base.table(name).await? else { return Ok(None) };
+        let base = match name {
+            "pg_database" => databases(base)?,
+            "pg_settings" => Arc::new(self.settings(base.as_ref())?),
+            procedures::TABLE => match self.base.table("pg_namespace").await? {
+                Some(namespaces) => procedures::table(&base.schema(), namespaces)?,
+                None => base,
             },
-            _ => given,
+            _ => base,
         };
-        let widened = widened(name, given)?;
-        Ok(Some(match EMPTY.contains(&name) {
-            true => Arc::new(EmptyTable::new(widened.schema())),
-            false => widened,
+        let with_unset_columns = with_unset_columns(name, base)?;
+        Ok(Some(match EMPTY_TABLES.contains(&name) {
+            true => Arc::new(EmptyTable::new(with_unset_columns.schema())),
+            false => with_unset_columns,
         }))
     }
 
@@ -247,7 +250,7 @@ impl SchemaProvider for Relations {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        lacking(name).is_some() || self.given.table_exist(name)
+        missing_table(name).is_some() || self.base.table_exist(name)
     }
 }
 
@@ -257,17 +260,17 @@ mod tests {
 
     use datafusion_postgres::datafusion_pg_catalog::pg_catalog::PG_CATALOG_TABLES;
 
-    use super::{EMPTY, LACKING, UNSET};
+    use super::{EMPTY_TABLES, MISSING_TABLES, UNSET_COLUMNS};
 
     #[test]
-    fn every_table_is_known_and_named_once() {
+    fn table_names_are_valid_and_unique() {
         let known: BTreeSet<&str> = PG_CATALOG_TABLES.iter().copied().collect();
-        let empty = BTreeSet::from(EMPTY);
-        assert_eq!(empty.len(), EMPTY.len());
-        let lacking = LACKING.map(|(name, _)| name);
-        for name in UNSET.iter().map(|(table, ..)| *table).chain(EMPTY) {
-            assert!(known.contains(name) != lacking.contains(&name), "{name}");
+        let empty = BTreeSet::from(EMPTY_TABLES);
+        assert_eq!(empty.len(), EMPTY_TABLES.len());
+        let missing_table = MISSING_TABLES.map(|(name, _)| name);
+        for name in UNSET_COLUMNS.iter().map(|(table, ..)| *table).chain(EMPTY_TABLES) {
+            assert!(known.contains(name) != missing_table.contains(&name), "{name}");
         }
-        assert!(lacking.iter().all(|name| empty.contains(name)));
+        assert!(missing_table.iter().all(|name| empty.contains(name)));
     }
 }

@@ -1,4 +1,4 @@
-//! Rows as PostgreSQL's messages.
+//! Encodes rows as PostgreSQL messages.
 
 use std::sync::Arc;
 
@@ -18,54 +18,54 @@ use pgwire::messages::data::DataRow;
 use pgwire::types::format::FormatOptions;
 
 use super::errors;
-use super::written::written;
-use crate::server::Rows;
+use super::text_encoding::encode_text_columns;
+use crate::server::RowStream;
 
-/// The columns of a result, in the formats that the client wants.
+/// The columns of a result, in the requested formats.
 pub(super) fn fields(
     schema: &Schema,
     format: &Format,
     options: FormatOptions,
 ) -> PgWireResult<Vec<FieldInfo>> {
     check(format, schema.fields().len(), "result")?;
-    arrow_schema_to_pg_fields(schema, format, Some(Arc::new(options))).map_err(unsendable)
+    arrow_schema_to_pg_fields(schema, format, Some(Arc::new(options))).map_err(unsupported_type)
 }
 
-/// Refuses formats that are not for so many columns or parameters.
-pub(super) fn check(format: &Format, of: usize, what: &str) -> PgWireResult<()> {
+/// Checks that the number of formats fits the number of columns or parameters.
+pub(super) fn check(format: &Format, count: usize, what: &str) -> PgWireResult<()> {
     match format {
-        Format::Individual(codes) if codes.len() != of => Err(errors::error(
+        Format::Individual(codes) if codes.len() != count => Err(errors::error(
             "08P01",
-            format!("there are {} {what} formats for {of}", codes.len()),
+            format!("there are {} {what} formats for {count}", codes.len()),
         )),
         _ => Ok(()),
     }
 }
 
-/// The answer of a statement, with instants in `zone`.
+/// The response of a statement, with timestamps in `zone`.
 ///
 /// # Errors
-/// When the columns are not of the types that were told.
+/// When the column types differ from the described ones.
 pub(super) fn response(
-    rows: Rows,
+    rows: RowStream,
     fields: Vec<FieldInfo>,
     zone: String,
     tag: &str,
 ) -> PgWireResult<Response> {
     let schema = rows.schema();
-    let come = schema.fields().iter().map(field_into_pg_type);
-    let come = come.collect::<PgWireResult<Vec<_>>>().map_err(unsendable)?;
-    if come.len() != fields.len()
-        || come.iter().zip(&fields).any(|(kind, told)| kind.oid() != told.datatype().oid())
+    let types = schema.fields().iter().map(field_into_pg_type);
+    let types = types.collect::<PgWireResult<Vec<_>>>().map_err(unsupported_type)?;
+    if types.len() != fields.len()
+        || types.iter().zip(&fields).any(|(kind, field)| kind.oid() != field.datatype().oid())
     {
         return Err(errors::error("0A000", "cached plan must not change result type"));
     }
     let fields = Arc::new(fields);
     let columns = Arc::clone(&fields);
     let rows = rows.flat_map(move |batch| -> BoxStream<'static, PgWireResult<DataRow>> {
-        match batch.and_then(|batch| encoded(&batch, &columns, &zone)) {
+        match batch.and_then(|batch| encode(&batch, &columns, &zone)) {
             Ok(rows) => stream::iter(rows).boxed(),
-            Err(error) => stream::iter([Err(errors::of(&error))]).boxed(),
+            Err(error) => stream::iter([Err(errors::from_error(&error))]).boxed(),
         }
     });
     let mut response = QueryResponse::new(fields, rows);
@@ -73,34 +73,34 @@ pub(super) fn response(
     Ok(Response::Query(response))
 }
 
-/// Rows as messages, with instants in `zone`.
+/// Encodes rows as messages, with timestamps in `zone`.
 ///
 /// # Errors
-/// When a value cannot be written.
-pub(super) fn encoded(
+/// When a value cannot be encoded.
+pub(super) fn encode(
     batch: &RecordBatch,
     fields: &Arc<Vec<FieldInfo>>,
     zone: &str,
 ) -> Result<impl Iterator<Item = PgWireResult<DataRow>> + use<>> {
     let is_text =
         |at: usize| fields.get(at).is_some_and(|field| field.format() == FieldFormat::Text);
-    Ok(encode_recordbatch(Arc::clone(fields), written(batch, is_text, zone)?))
+    Ok(encode_recordbatch(Arc::clone(fields), encode_text_columns(batch, is_text, zone)?))
 }
 
-/// A type that PostgreSQL has nothing for.
-fn unsendable(error: PgWireError) -> PgWireError {
-    let told = ErrorInfo::from(error);
-    let mut told = ErrorInfo::new("ERROR".to_owned(), "0A000".to_owned(), told.message);
-    told.hint = Some("cast it to text".to_owned());
-    PgWireError::UserError(Box::new(told))
+/// The error for a type without an equivalent in PostgreSQL.
+fn unsupported_type(error: PgWireError) -> PgWireError {
+    let info = ErrorInfo::from(error);
+    let mut info = ErrorInfo::new("ERROR".to_owned(), "0A000".to_owned(), info.message);
+    info.hint = Some("cast it to text".to_owned());
+    PgWireError::UserError(Box::new(info))
 }
 
-/// The column of a setting's value.
+/// The column of a setting's result.
 pub(super) fn setting_field(name: &str, format: &Format) -> Vec<FieldInfo> {
     vec![FieldInfo::new(name.to_owned(), None, None, Type::TEXT, format.format_for(0))]
 }
 
-/// A setting's value as a result.
+/// The result of SHOW.
 pub(super) fn setting(name: &str, value: &str, format: &Format) -> PgWireResult<Response> {
     check(format, 1, "result")?;
     let fields = Arc::new(setting_field(name, format));

@@ -1,5 +1,5 @@
-//! What datafusion-postgres rewrites in a statement, but for one rule: that one puts NULL, or one
-//! row of several, in the place of a query that stands for a value.
+//! The rewrite rules of datafusion-postgres, except the one that replaces a scalar subquery by NULL
+//! or by one of several rows.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! One connection: its DataFusion session, its settings, and the statement it is at.
+//! The state of one connection: its DataFusion session, its settings and its cancellation key.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -12,61 +12,61 @@ use pgwire::messages::startup::SecretKey;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::cancels::Cancel;
+use super::cancels::CancelKey;
 use super::settings::Settings;
-use super::{Ground, catalog, errors};
-use crate::failure::of_statement;
-use crate::server::shared::Connection;
-use crate::server::{About, Protocol, Running};
+use super::{PgServer, catalog, errors};
+use crate::failure::statement_error;
+use crate::server::context::ConnectionSlot;
+use crate::server::{Protocol, StatementExecution, StatementInfo};
 
-/// How long a client may leave what it is sent lying around.
-const STALLED: Duration = Duration::from_secs(60);
-/// Time for what is being sent when everything is ended.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Most time for a client to read what is sent to it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time to finish sending after all statements were cancelled.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
 
-/// A connection, from its first byte on.
+/// A connection, from its first byte.
 pub(super) struct Session {
-    ground: Arc<Ground>,
+    pg_server: Arc<PgServer>,
     from: SocketAddr,
-    cancel: Cancel,
+    cancel: CancelKey,
     settings: Arc<Mutex<Settings>>,
-    begun: Mutex<Instant>,
-    inside: OnceLock<Inside>,
+    last_activity: Mutex<Instant>,
+    authenticated: OnceLock<Authenticated>,
 }
 
-/// What there is once the client is let in.
-struct Inside {
+/// The state after authentication.
+struct Authenticated {
     user: String,
     context: SessionContext,
-    _connection: Connection,
+    _slot: ConnectionSlot,
 }
 
 impl Session {
-    pub(super) fn new(ground: Arc<Ground>, from: SocketAddr) -> Self {
-        let cancel = Cancel::new(Arc::clone(&ground.cancels));
+    pub(super) fn new(pg_server: Arc<PgServer>, from: SocketAddr) -> Self {
+        let cancel = CancelKey::new(Arc::clone(&pg_server.cancels));
         Self {
-            ground,
+            pg_server,
             from,
             cancel,
             settings: Arc::default(),
-            begun: Mutex::new(Instant::now()),
-            inside: OnceLock::new(),
+            last_activity: Mutex::new(Instant::now()),
+            authenticated: OnceLock::new(),
         }
     }
 
-    pub(super) fn ground(&self) -> &Ground {
-        &self.ground
+    pub(super) fn pg_server(&self) -> &PgServer {
+        &self.pg_server
     }
 
-    pub(super) fn ground_owned(&self) -> Arc<Ground> {
-        Arc::clone(&self.ground)
+    pub(super) fn pg_server_arc(&self) -> Arc<PgServer> {
+        Arc::clone(&self.pg_server)
     }
 
-    /// Lets the time zone hold for what DataFusion reads and computes, from the next statement on.
+    /// Applies the time zone setting to the DataFusion session, before the next statement.
     ///
     /// # Errors
-    /// When a function cannot be made for it.
-    pub(super) fn apply(&self) -> Result<()> {
+    /// When a function cannot be registered.
+    pub(super) fn apply_time_zone(&self) -> Result<()> {
         let zone = Some(self.settings().zone());
         let state = self.context()?.state_ref();
         if state.read().config().options().execution.time_zone == zone {
@@ -74,18 +74,19 @@ impl Session {
         }
         let mut state = state.write();
         state.config_mut().options_mut().execution.time_zone = zone;
-        // now() and others were made for the zone that was.
+        // now() and other functions hold the previous zone.
         let options = state.config().options();
         let functions = state.scalar_functions().values();
-        let made = functions.filter_map(|function| function.inner().with_updated_config(options));
-        for function in made.collect::<Vec<_>>() {
-            let told = |cause| of_statement(cause, None);
-            state.register_udf(Arc::new(function)).map_err(told)?;
+        let updated =
+            functions.filter_map(|function| function.inner().with_updated_config(options));
+        for function in updated.collect::<Vec<_>>() {
+            let to_error = |cause| statement_error(cause, None);
+            state.register_udf(Arc::new(function)).map_err(to_error)?;
         }
         Ok(())
     }
 
-    /// The number and the key that cancel this connection's statement.
+    /// The process id and secret key for cancel requests.
     pub(super) fn key(&self) -> (i32, SecretKey) {
         (self.cancel.number, self.cancel.key.clone())
     }
@@ -94,78 +95,80 @@ impl Session {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a client in, if there is room.
+    /// Reserves a connection slot and creates the DataFusion session.
     ///
     /// # Errors
-    /// When all connections are taken.
-    pub(super) async fn enter(&self, user: &str) -> PgWireResult<()> {
-        let shared = &self.ground.shared;
-        let connection = shared.connect(Protocol::Postgres, self.from);
-        let connection = connection.map_err(|error| errors::of(&error))?;
-        let (making, settings) = (Arc::clone(shared), Arc::clone(&self.settings));
-        let tables = Arc::clone(&self.ground.tables);
+    /// When all connections are in use, or the session cannot be created.
+    pub(super) async fn open(&self, user: &str) -> PgWireResult<()> {
+        let server = &self.pg_server.server;
+        let slot = server.connect(Protocol::Postgres, self.from);
+        let slot = slot.map_err(|error| errors::from_error(&error))?;
+        let (owned, settings) = (Arc::clone(server), Arc::clone(&self.settings));
+        let tables = Arc::clone(&self.pg_server.tables);
         let name = user.to_owned();
-        let made = shared.work.spawn(async move {
-            let context = making.session()?;
-            catalog::add(&context, &tables, &name, &settings)?;
+        let created = server.query_runtime.spawn(async move {
+            let context = owned.session()?;
+            catalog::register(&context, &tables, &name, &settings)?;
             Ok::<_, Error>(context)
         });
-        let made = AbortOnDropHandle::new(made).await;
-        let context = made.unwrap_or_else(|cause| Err(Error::internal(cause.to_string())));
-        let context = context.map_err(|error| errors::of(&error))?;
-        let user = if shared.access.asks() { user } else { "" };
-        let inside = Inside { user: user.to_owned(), context, _connection: connection };
-        let told = |_| errors::error("08P01", "the connection has already started");
-        self.inside.set(inside).map_err(told)
+        let created = AbortOnDropHandle::new(created).await;
+        let context = created.unwrap_or_else(|cause| Err(Error::internal(cause.to_string())));
+        let context = context.map_err(|error| errors::from_error(&error))?;
+        let user = if server.access.requires_login() { user } else { "" };
+        let authenticated = Authenticated { user: user.to_owned(), context, _slot: slot };
+        let already_started = |_| errors::error("08P01", "the connection has already started");
+        self.authenticated.set(authenticated).map_err(already_started)
     }
 
-    fn inside(&self) -> Result<&Inside> {
-        self.inside.get().ok_or_else(|| Error::internal("the connection is not authenticated"))
+    fn authenticated(&self) -> Result<&Authenticated> {
+        self.authenticated
+            .get()
+            .ok_or_else(|| Error::internal("the connection is not authenticated"))
     }
 
     pub(super) fn context(&self) -> Result<&SessionContext> {
-        Ok(&self.inside()?.context)
+        Ok(&self.authenticated()?.context)
     }
 
     /// Begins a statement.
     ///
     /// # Errors
-    /// Before the client was let in.
-    pub(super) fn begin(&self, text: &str) -> Result<Running> {
-        self.begins();
-        self.apply()?;
-        let user = self.inside()?.user.clone();
-        let about = About { protocol: Protocol::Postgres, user, text: text.to_owned() };
-        let running = self.ground.shared.begin(about, self.cancel.next());
+    /// Before authentication.
+    pub(super) fn begin_statement(&self, text: &str) -> Result<StatementExecution> {
+        self.record_activity();
+        self.apply_time_zone()?;
+        let user = self.authenticated()?.user.clone();
+        let info = StatementInfo { protocol: Protocol::Postgres, user, text: text.to_owned() };
+        let statement = self.pg_server.server.begin_statement(info, self.cancel.next_token());
         Ok(match self.settings().timeout() {
-            Some(time) => running.within(time),
-            None => running,
+            Some(time) => statement.with_time_limit(time),
+            None => statement,
         })
     }
 
-    /// Notes that something was asked.
-    pub(super) fn begins(&self) {
-        *self.begun.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    /// Restarts the timeout of [`wait_until_stalled`](Self::wait_until_stalled).
+    pub(super) fn record_activity(&self) {
+        *self.last_activity.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Waits until a client does not read what it asked for. While a statement runs its own limits
-    /// hold; this is for what is ready and not taken.
-    pub(super) async fn stuck(&self) {
-        let shared = &self.ground.shared;
-        let most = shared.limits.time + STALLED;
-        let begun = || *self.begun.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Waits until the client has stopped reading for too long, or all statements were cancelled.
+    /// A running statement has limits of its own; this covers rows that are ready and not read.
+    pub(super) async fn wait_until_stalled(&self) {
+        let server = &self.pg_server.server;
+        let timeout = server.limits.time + WRITE_TIMEOUT;
+        let last_activity = || *self.last_activity.lock().unwrap_or_else(PoisonError::into_inner);
         let stalled = async {
             loop {
-                let seen = begun();
-                sleep_until(seen + most).await;
-                if begun() == seen {
+                let seen = last_activity();
+                sleep_until(seen + timeout).await;
+                if last_activity() == seen {
                     return;
                 }
             }
         };
         let killed = async {
-            shared.killed().await;
-            sleep(LAST_WORDS).await;
+            server.killed().await;
+            sleep(SHUTDOWN_GRACE).await;
         };
         tokio::select! {
             () = stalled => {}

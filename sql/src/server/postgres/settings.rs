@@ -1,7 +1,7 @@
 //! A connection's settings under PostgreSQL's names.
 //!
-//! What changes how values are written, or how long statements may take, is obeyed. What cannot
-//! matter to a server that only reads is remembered and shown. Everything else is unknown.
+//! Settings for the format of values and the statement timeout take effect. Settings without
+//! meaning for a read-only server are stored and shown. All others are unknown.
 
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -13,10 +13,10 @@ use pgwire::error::PgWireResult;
 use pgwire::types::format::FormatOptions;
 
 use super::errors;
-use crate::server::running::seconds;
+use crate::server::execution::parse_duration;
 
-/// Name, and value where none was set.
-const KNOWN: [(&str, &str); 34] = [
+/// Names and default values.
+const DEFAULTS: [(&str, &str); 34] = [
     ("application_name", ""),
     ("bytea_output", "hex"),
     ("client_encoding", "UTF8"),
@@ -53,7 +53,7 @@ const KNOWN: [(&str, &str); 34] = [
     ("transaction_read_only", "on"),
 ];
 
-/// Those that tell and cannot be told.
+/// Settings that cannot be changed.
 const FIXED: [&str; 8] = [
     "integer_datetimes",
     "is_superuser",
@@ -69,149 +69,150 @@ const FIXED: [&str; 8] = [
 #[derive(Debug, Default)]
 pub(super) struct Settings {
     values: HashMap<String, String>,
-    /// As they were when the transaction began.
-    before: Option<HashMap<String, String>>,
-    /// Those that were set for the transaction only, with what they were.
+    /// The values when the transaction began.
+    at_begin: Option<HashMap<String, String>>,
+    /// Settings made with SET LOCAL, with their previous values.
     local: HashMap<String, Option<String>>,
 }
 
 impl Settings {
-    /// Sets one, or gives it its first value again.
+    /// Sets a value; `None` resets it to the default.
     ///
     /// # Errors
-    /// As PostgreSQL: 42704 for what nobody knows, 22023 for a wrong value, 55P02 for what is fixed.
+    /// As PostgreSQL: 42704 for an unknown setting, 22023 for an invalid value, 55P02 for a fixed
+    /// one.
     pub(super) fn set(&mut self, name: &str, value: Option<&str>) -> PgWireResult<()> {
         let name = name.to_ascii_lowercase();
-        known(&name)?;
+        default_value(&name)?;
         let Some(value) = value else {
             self.values.remove(&name);
             return Ok(());
         };
-        let wrong = || {
+        let invalid = || {
             errors::error("22023", format!("invalid value for parameter \"{name}\": \"{value}\""))
         };
         match name.as_str() {
             fixed if FIXED.contains(&fixed) => {
-                let told = format!("parameter \"{name}\" cannot be changed");
-                return Err(errors::error("55P02", told));
+                let message = format!("parameter \"{name}\" cannot be changed");
+                return Err(errors::error("55P02", message));
             }
             "client_encoding" => {
                 let plain = value.replace(['-', '_'], "").to_ascii_lowercase();
                 if !["utf8", "unicode", "sqlascii"].contains(&plain.as_str()) {
-                    return Err(wrong());
+                    return Err(invalid());
                 }
             }
-            "standard_conforming_strings" if !is_on(value) => return Err(wrong()),
+            "standard_conforming_strings" if !is_on(value) => return Err(invalid()),
             "statement_timeout" => {
-                timeout(value).ok_or_else(wrong)?;
+                timeout(value).ok_or_else(invalid)?;
             }
             "timezone" => {
-                zone(value).ok_or_else(wrong)?;
+                zone(value).ok_or_else(invalid)?;
             }
             "extra_float_digits" => {
-                value.parse::<i8>().map_err(|_| wrong())?;
+                value.parse::<i8>().map_err(|_| invalid())?;
             }
             _ => {}
         }
         let value = match name.as_str() {
-            "statement_timeout" => in_words(timeout(value).flatten()),
-            "timezone" => zone(value).ok_or_else(wrong)?,
+            "statement_timeout" => format_duration(timeout(value).flatten()),
+            "timezone" => zone(value).ok_or_else(invalid)?,
             _ => value.to_owned(),
         };
         self.values.insert(name, value);
         Ok(())
     }
 
-    /// Sets one until the transaction ends; where there is none, that is at once.
+    /// Sets a value until the transaction ends; without a transaction it has no effect.
     ///
     /// # Errors
     /// As [`set`](Self::set).
     pub(super) fn set_local(&mut self, name: &str, value: Option<&str>) -> PgWireResult<()> {
         let name = name.to_ascii_lowercase();
-        let was = self.values.get(&name).cloned();
+        let previous = self.values.get(&name).cloned();
         self.set(&name, value)?;
-        if self.before.is_some() {
-            self.local.entry(name).or_insert(was);
+        if self.at_begin.is_some() {
+            self.local.entry(name).or_insert(previous);
         } else {
-            self.put(name, was);
+            self.restore(name, previous);
         }
         Ok(())
     }
 
-    fn put(&mut self, name: String, value: Option<String>) {
+    fn restore(&mut self, name: String, value: Option<String>) {
         match value {
             Some(value) => self.values.insert(name, value),
             None => self.values.remove(&name),
         };
     }
 
-    /// A transaction begins.
+    /// Begins a transaction.
     pub(super) fn begin(&mut self) {
-        if self.before.is_none() {
-            self.before = Some(self.values.clone());
+        if self.at_begin.is_none() {
+            self.at_begin = Some(self.values.clone());
         }
     }
 
-    /// A transaction ends: what was set in it stays, or does not.
+    /// Ends a transaction; a rollback restores the values from its begin.
     pub(super) fn end(&mut self, committed: bool) {
-        let before = self.before.take();
-        for (name, was) in std::mem::take(&mut self.local) {
-            self.put(name, was);
+        let at_begin = self.at_begin.take();
+        for (name, previous) in std::mem::take(&mut self.local) {
+            self.restore(name, previous);
         }
-        if let Some(before) = before.filter(|_| !committed) {
-            self.values = before;
+        if let Some(at_begin) = at_begin.filter(|_| !committed) {
+            self.values = at_begin;
         }
     }
 
-    /// Gives all their first values again.
+    /// Resets all settings to their defaults.
     pub(super) fn reset(&mut self) {
         self.values.clear();
     }
 
-    /// What is set.
+    /// The value of a setting.
     ///
     /// # Errors
-    /// 42704 for what nobody knows.
+    /// 42704 for an unknown setting.
     pub(super) fn show(&self, name: &str) -> PgWireResult<String> {
         let name = name.to_ascii_lowercase();
-        let first = known(&name)?;
-        Ok(self.values.get(&name).map_or(first, String::as_str).to_owned())
+        let default = default_value(&name)?;
+        Ok(self.values.get(&name).map_or(default, String::as_str).to_owned())
     }
 
-    /// All of them, by name.
+    /// All settings, by name.
     pub(super) fn all(&self) -> Vec<(String, String)> {
-        let shown = |(name, first): &(&str, &str)| {
-            let value = self.values.get(*name).map_or(*first, String::as_str);
+        let shown = |(name, default): &(&str, &str)| {
+            let value = self.values.get(*name).map_or(*default, String::as_str);
             ((*name).to_owned(), value.to_owned())
         };
-        KNOWN.iter().map(shown).collect()
+        DEFAULTS.iter().map(shown).collect()
     }
 
-    /// Time for a statement, if there is a limit of the client's own.
+    /// The client's statement timeout, if it has set one.
     pub(super) fn timeout(&self) -> Option<Duration> {
         self.values.get("statement_timeout").and_then(|value| timeout(value)).flatten()
     }
 
-    /// The time zone that instants are read and written in.
+    /// The time zone of timestamps.
     pub(super) fn zone(&self) -> String {
         self.values.get("timezone").map_or("UTC", String::as_str).to_owned()
     }
 
-    /// How values are written.
+    /// The format of values.
     pub(super) fn format(&self) -> FormatOptions {
         FormatOptions::from_client_metadata(&self.values)
     }
 }
 
-fn known(name: &str) -> PgWireResult<&'static str> {
-    let found = KNOWN.iter().find(|(known, _)| *known == name);
-    found.map(|(_, first)| *first).ok_or_else(|| {
-        let told = format!("unrecognized configuration parameter \"{name}\"");
-        errors::error("42704", told)
+fn default_value(name: &str) -> PgWireResult<&'static str> {
+    let found = DEFAULTS.iter().find(|(known, _)| *known == name);
+    found.map(|(_, default)| *default).ok_or_else(|| {
+        let message = format!("unrecognized configuration parameter \"{name}\"");
+        errors::error("42704", message)
     })
 }
 
-/// A time zone in its usual spelling, or an offset; `None` if there is no such zone.
+/// The canonical name of a time zone, or an offset; `None` if it is unknown.
 fn zone(value: &str) -> Option<String> {
     let name = Zone::get(value).map_or_else(|_| value.to_owned(), |zone| zone.name().to_owned());
     Tz::from_str(&name).is_ok().then_some(name)
@@ -221,8 +222,8 @@ fn is_on(value: &str) -> bool {
     ["on", "true", "yes", "1"].contains(&value.to_ascii_lowercase().as_str())
 }
 
-/// A time in the largest unit that it is a whole number of, as PostgreSQL shows it.
-fn in_words(time: Option<Duration>) -> String {
+/// A duration in the largest unit of which it is a multiple, as PostgreSQL shows it.
+fn format_duration(time: Option<Duration>) -> String {
     let Some(time) = time else { return "0".to_owned() };
     let milliseconds = time.as_millis();
     for (unit, factor) in [("h", 3_600_000), ("min", 60_000), ("s", 1000)] {
@@ -233,12 +234,13 @@ fn in_words(time: Option<Duration>) -> String {
     format!("{milliseconds}ms")
 }
 
-/// `None`: it is no time; inside, `None` is no limit. A bare number is milliseconds.
+/// Parses a timeout: `None` if it is invalid, `Some(None)` for no limit. A bare number is
+/// milliseconds.
 fn timeout(value: &str) -> Option<Option<Duration>> {
     match value.trim().parse::<u64>() {
         Ok(0) => Some(None),
         Ok(milliseconds) => Some(Some(Duration::from_millis(milliseconds))),
-        Err(_) => seconds(value.trim()).ok().map(Some),
+        Err(_) => parse_duration(value.trim()).ok().map(Some),
     }
 }
 
@@ -248,14 +250,14 @@ mod tests {
 
     use pgwire::error::{ErrorInfo, PgWireError};
 
-    use super::{KNOWN, Settings};
+    use super::{DEFAULTS, Settings};
 
     fn code(error: PgWireError) -> String {
         ErrorInfo::from(error).code
     }
 
     #[test]
-    fn settings_are_remembered_and_given_back() {
+    fn settings_are_stored_and_reset() {
         let mut settings = Settings::default();
         settings.set("Application_Name", Some("psql")).unwrap();
         assert_eq!(settings.show("application_name").unwrap(), "psql");
@@ -266,11 +268,11 @@ mod tests {
         assert_eq!(settings.show("timezone").unwrap(), "Europe/Berlin");
         settings.reset();
         assert_eq!(settings.show("timezone").unwrap(), "UTC");
-        assert!(KNOWN.is_sorted());
+        assert!(DEFAULTS.is_sorted());
     }
 
     #[test]
-    fn what_is_wrong_is_refused_with_the_code_of_postgresql() {
+    fn invalid_settings_have_postgresqls_codes() {
         let mut settings = Settings::default();
         for (name, value, expected) in [
             ("nonsense", "1", "42704"),
@@ -301,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn transactions_undo_what_was_set_in_them() {
+    fn rollback_restores_settings() {
         let mut settings = Settings::default();
         let name = "application_name";
         let shown = |settings: &Settings| settings.show(name).unwrap();

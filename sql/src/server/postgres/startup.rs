@@ -1,4 +1,4 @@
-//! How a connection begins: who it is, whether there is room, what it wants set.
+//! Authentication and the parameters that are reported at startup.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,13 +18,13 @@ use pgwire::messages::startup::SecretKey;
 use super::session::Session;
 use crate::server::access::ITERATIONS;
 
-/// The PostgreSQL whose catalogs and grammar clients may expect.
+/// The PostgreSQL version whose catalogs and grammar clients may expect.
 pub(super) const VERSION: &str = concat!("16.6 (Headcount ", env!("CARGO_PKG_VERSION"), ")");
-/// Bytes of salt, as in the file of users.
+/// Bytes of salt, as in the users file.
 const SALT: usize = 16;
 
-/// Settings that clients are told of, as they spell them.
-const TOLD: [(&str, &str); 7] = [
+/// Settings that are reported to clients, with the names of the protocol.
+const REPORTED_SETTINGS: [(&str, &str); 7] = [
     ("application_name", "application_name"),
     ("client_encoding", "client_encoding"),
     ("datestyle", "DateStyle"),
@@ -34,87 +34,92 @@ const TOLD: [(&str, &str); 7] = [
     ("timezone", "TimeZone"),
 ];
 
-/// What clients are told at the beginning.
-pub(super) struct Told(pub(super) Arc<Session>);
+/// The parameters that are reported at startup.
+pub(super) struct ServerParameters(pub(super) Arc<Session>);
 
-impl Told {
-    /// The name under which clients are told of a setting, if they are.
-    pub(super) fn name(setting: &str) -> Option<&'static str> {
-        TOLD.iter().find(|(name, _)| name.eq_ignore_ascii_case(setting)).map(|(_, told)| *told)
+impl ServerParameters {
+    /// The name under which a setting is reported to clients, if it is.
+    pub(super) fn reported_name(setting: &str) -> Option<&'static str> {
+        let mut reported = REPORTED_SETTINGS.iter();
+        let found = reported.find(|(name, _)| name.eq_ignore_ascii_case(setting));
+        found.map(|(_, shown)| *shown)
     }
 }
 
-impl ServerParameterProvider for Told {
+impl ServerParameterProvider for ServerParameters {
     fn server_parameters<C: ClientInfo>(&self, client: &C) -> Option<HashMap<String, String>> {
-        let mut told = DefaultServerParameterProvider::default();
-        VERSION.clone_into(&mut told.server_version);
-        told.is_superuser = false;
-        told.default_transaction_read_only = true;
-        told.scram_iterations = ITERATIONS;
-        let mut told = told.server_parameters(client)?;
+        let mut provider = DefaultServerParameterProvider::default();
+        VERSION.clone_into(&mut provider.server_version);
+        provider.is_superuser = false;
+        provider.default_transaction_read_only = true;
+        provider.scram_iterations = ITERATIONS;
+        let mut parameters = provider.server_parameters(client)?;
         let settings = self.0.settings();
-        for (name, shown) in TOLD {
+        for (name, shown) in REPORTED_SETTINGS {
             if let Ok(value) = settings.show(name) {
-                told.insert(shown.to_owned(), value);
+                parameters.insert(shown.to_owned(), value);
             }
         }
-        Some(told)
+        Some(parameters)
     }
 }
 
-/// PostgreSQL's handshake with name and password.
-pub(super) fn handshake(session: &Arc<Session>, secure: bool) -> SASLAuthStartupHandler<Told> {
-    let mut scram = ScramAuth::new(Arc::new(Users(Arc::clone(session))));
+/// SCRAM authentication with user name and password.
+pub(super) fn handshake(
+    session: &Arc<Session>,
+    secure: bool,
+) -> SASLAuthStartupHandler<ServerParameters> {
+    let mut scram = ScramAuth::new(Arc::new(PasswordSource(Arc::clone(session))));
     scram.set_iterations(ITERATIONS);
-    if let Some(certificate) = session.ground().certificate.as_ref().filter(|_| secure)
+    if let Some(certificate) = session.pg_server().certificate.as_ref().filter(|_| secure)
         && let Err(cause) = scram.configure_certificate(certificate)
     {
-        // Then the password is not bound to it, which only those notice who insist.
+        // Without channel binding only clients that require it fail.
         tracing::debug!(%cause, "no password can be bound to this kind of certificate");
     }
-    SASLAuthStartupHandler::new(Arc::new(Told(Arc::clone(session))))
+    SASLAuthStartupHandler::new(Arc::new(ServerParameters(Arc::clone(session))))
         .with_scram(scram)
-        .with_pid_secret_key_generator(Arc::new(Key(session.key())))
+        .with_pid_secret_key_generator(Arc::new(FixedKey(session.key())))
 }
 
-/// Gives a connection the number and key that it has already.
-struct Key((i32, SecretKey));
+/// Returns the process id and key that the connection already has.
+struct FixedKey((i32, SecretKey));
 
-impl PidSecretKeyGenerator for Key {
+impl PidSecretKeyGenerator for FixedKey {
     fn generate(&self, _: &dyn ClientInfo) -> (i32, SecretKey) {
         self.0.clone()
     }
 }
 
-/// The users of the server, and everybody else.
-struct Users(Arc<Session>);
+/// Password hashes of the server's users, and fake ones for other names.
+struct PasswordSource(Arc<Session>);
 
-impl fmt::Debug for Users {
+impl fmt::Debug for PasswordSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Users")
+        f.write_str("PasswordSource")
     }
 }
 
 #[async_trait]
-impl AuthSource for Users {
+impl AuthSource for PasswordSource {
     async fn get_password(&self, login: &LoginInfo) -> PgWireResult<Password> {
         let name = login.user().unwrap_or_default();
-        let ground = self.0.ground();
-        Ok(match ground.shared.access.secret(name) {
+        let pg_server = self.0.pg_server();
+        Ok(match pg_server.server.access.secret(name) {
             Some(secret) => Password::new(Some(secret.salt.clone()), secret.hash.clone()),
-            None => ground.unknown.password(name),
+            None => pg_server.fake_passwords.password(name),
         })
     }
 }
 
-/// Makes up passwords for users that are not there, the same each time: nobody learns from the
-/// handshake who is.
-pub(super) struct Unknown {
+/// Derives a fixed fake password hash for every unknown user, so that the handshake does not reveal
+/// which users exist.
+pub(super) struct FakePasswords {
     salt: [u8; SALT],
     hash: [u8; SALT],
 }
 
-impl Unknown {
+impl FakePasswords {
     pub(super) fn new() -> Result<Self> {
         let mut random = Self { salt: [0; SALT], hash: [0; SALT] };
         for bytes in [&mut random.salt, &mut random.hash] {
@@ -134,11 +139,11 @@ impl Unknown {
 
 #[cfg(test)]
 mod tests {
-    use super::Unknown;
+    use super::FakePasswords;
 
     #[test]
-    fn users_that_are_not_there_look_as_if_they_were() {
-        let (one, other) = (Unknown::new().unwrap(), Unknown::new().unwrap());
+    fn unknown_users_cannot_be_recognised() {
+        let (one, other) = (FakePasswords::new().unwrap(), FakePasswords::new().unwrap());
         let first = one.password("eve");
         assert_eq!(first.salt(), one.password("eve").salt());
         assert_eq!(first.salt().map(<[u8]>::len), Some(16));

@@ -1,4 +1,4 @@
-//! Statements: those that are planned, and those about the connection itself.
+//! Statements: queries, and commands that the connection handles itself.
 
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{
@@ -10,91 +10,91 @@ use pgwire::error::PgWireResult;
 use super::errors;
 use super::parameters::Parameter;
 
-/// Settings with these beginnings belong to the session, as in the command.
-const OF_THE_SESSION: [&str; 2] = ["datafusion.", "headcount."];
+/// Prefixes of settings that belong to the DataFusion session.
+const DATAFUSION_PREFIXES: [&str; 2] = ["datafusion.", "headcount."];
 
 /// A statement that can be run.
 pub(super) enum Prepared {
-    /// It has rows.
+    /// A planned query.
     Query(Query),
-    /// It is about the connection.
-    Word(Word),
+    /// A command for the connection.
+    Command(SessionCommand),
 }
 
-/// A plan with what clients want to know of it.
+/// A plan with what clients can ask about it.
 pub(super) struct Query {
-    /// As it came, for the log.
+    /// The text, for the log.
     pub(super) text: String,
     pub(super) plan: LogicalPlan,
     pub(super) parameters: Vec<Parameter>,
-    /// What its end is called.
+    /// The command tag.
     pub(super) tag: &'static str,
 }
 
-/// What is said about the connection, in one of several grammars.
+/// A command that the connection handles itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Word {
-    /// `None` is the first value.
+pub(super) enum SessionCommand {
+    /// `None` resets to the default.
     Set(String, Option<String>),
-    /// Until the end of the transaction.
+    /// As `Set`, until the end of the transaction.
     SetLocal(String, Option<String>),
     ResetAll,
     Show(String),
     Begin,
     Commit,
     Rollback,
-    /// Back to a point within a transaction.
+    /// Back to a savepoint.
     RollbackTo,
-    /// A cursor; with `hold` it outlives its transaction.
+    /// Declares a cursor; with `hold` it outlives its transaction.
     Declare {
         name: String,
         hold: bool,
         statement: Box<Statement>,
     },
-    /// The next rows of a cursor; `None` is all of them.
+    /// The next rows of a cursor; `None` for all remaining rows.
     Fetch {
         name: String,
-        most: Option<usize>,
+        max_rows: Option<usize>,
     },
-    /// `None` is all of them.
+    /// `None` for all.
     CloseCursor(Option<String>),
-    /// `None` is all of them.
+    /// `None` for all.
     Deallocate(Option<String>),
     /// Accepted, without an effect.
-    Nothing(&'static str),
+    NoOp(&'static str),
 }
 
-/// Whether a statement is about the connection; `None` if it has to be planned.
+/// The session command of a statement; `None` if it must be planned.
 ///
 /// # Errors
-/// When it would change something, with the code for that.
-pub(super) fn word(statement: &Statement) -> PgWireResult<Option<Word>> {
+/// When it is not supported or would write.
+pub(super) fn session_command(statement: &Statement) -> PgWireResult<Option<SessionCommand>> {
     Ok(Some(match statement {
-        Statement::StartTransaction { .. } => Word::Begin,
-        Statement::Commit { .. } => Word::Commit,
-        Statement::Rollback { savepoint: None, .. } => Word::Rollback,
-        Statement::Rollback { .. } => Word::RollbackTo,
-        Statement::Savepoint { .. } => Word::Nothing("SAVEPOINT"),
-        Statement::ReleaseSavepoint { .. } => Word::Nothing("RELEASE"),
-        Statement::Discard { .. } => Word::ResetAll,
+        Statement::StartTransaction { .. } => SessionCommand::Begin,
+        Statement::Commit { .. } => SessionCommand::Commit,
+        Statement::Rollback { savepoint: None, .. } => SessionCommand::Rollback,
+        Statement::Rollback { .. } => SessionCommand::RollbackTo,
+        Statement::Savepoint { .. } => SessionCommand::NoOp("SAVEPOINT"),
+        Statement::ReleaseSavepoint { .. } => SessionCommand::NoOp("RELEASE"),
+        Statement::Discard { .. } => SessionCommand::ResetAll,
         Statement::Deallocate { name, .. } => {
             let all = name.quote_style.is_none() && name.value.eq_ignore_ascii_case("all");
-            Word::Deallocate((!all).then(|| name.value.clone()))
+            SessionCommand::Deallocate((!all).then(|| name.value.clone()))
         }
         Statement::Declare { stmts } => return declare(stmts).map(Some),
         Statement::Fetch { name, direction, .. } => {
-            Word::Fetch { name: name.value.clone(), most: most(direction)? }
+            SessionCommand::Fetch { name: name.value.clone(), max_rows: fetch_count(direction)? }
         }
-        Statement::Close { cursor: CloseCursor::All } => Word::CloseCursor(None),
+        Statement::Close { cursor: CloseCursor::All } => SessionCommand::CloseCursor(None),
         Statement::Close { cursor: CloseCursor::Specific { name } } => {
-            Word::CloseCursor(Some(name.value.clone()))
+            SessionCommand::CloseCursor(Some(name.value.clone()))
         }
-        Statement::Set(set) => return of_set(set),
+        Statement::Set(set) => return set_command(set),
         Statement::Reset(reset) => match &reset.reset {
-            Reset::ALL => Word::ResetAll,
-            Reset::ConfigurationParameter(name) => match plain(name) {
-                name if is_of_the_session(&name) => return Ok(None),
-                name => Word::Set(name, None),
+            Reset::ALL => SessionCommand::ResetAll,
+            Reset::ConfigurationParameter(name) => match normalized(name) {
+                name if is_datafusion_setting(&name) => return Ok(None),
+                name => SessionCommand::Set(name, None),
             },
         },
         Statement::ShowVariable { variable } => {
@@ -102,13 +102,15 @@ pub(super) fn word(statement: &Statement) -> PgWireResult<Option<Word>> {
                 variable.iter().map(|word| word.value.to_ascii_lowercase()).collect();
             let name = words.join(".");
             match name.as_str() {
-                "time.zone" => Word::Show("timezone".to_owned()),
-                "transaction.isolation.level" => Word::Show("transaction_isolation".to_owned()),
+                "time.zone" => SessionCommand::Show("timezone".to_owned()),
+                "transaction.isolation.level" => {
+                    SessionCommand::Show("transaction_isolation".to_owned())
+                }
                 "all" => return Ok(None),
-                name => Word::Show(name.to_owned()),
+                name => SessionCommand::Show(name.to_owned()),
             }
         }
-        Statement::Explain { statement, .. } => match word(statement)? {
+        Statement::Explain { statement, .. } => match session_command(statement)? {
             None => return Ok(None),
             Some(_) => return Err(errors::error("42601", "EXPLAIN supports only queries")),
         },
@@ -120,25 +122,25 @@ pub(super) fn word(statement: &Statement) -> PgWireResult<Option<Word>> {
         other => {
             let text = other.to_string();
             let words: Vec<&str> = text.split_whitespace().take(2).collect();
-            let told = format!("{} is refused: this server only reads", words.join(" "));
-            return Err(errors::error("25006", told));
+            let message = format!("{} is refused: this server only reads", words.join(" "));
+            return Err(errors::error("25006", message));
         }
     }))
 }
 
-fn declare(declared: &[Declare]) -> PgWireResult<Word> {
+fn declare(declared: &[Declare]) -> PgWireResult<SessionCommand> {
     match declared {
         [Declare { names, hold, for_query: Some(query), .. }] if names.len() == 1 => {
             let statement = Box::new(Statement::Query(query.clone()));
             let hold = hold.unwrap_or(false);
-            Ok(Word::Declare { name: names[0].value.clone(), hold, statement })
+            Ok(SessionCommand::Declare { name: names[0].value.clone(), hold, statement })
         }
         _ => Err(errors::error("42601", "DECLARE CURSOR takes one query")),
     }
 }
 
-/// How many rows; a cursor only goes forward.
-fn most(direction: &FetchDirection) -> PgWireResult<Option<usize>> {
+/// The number of rows to fetch; `None` for all. Cursors only go forward.
+fn fetch_count(direction: &FetchDirection) -> PgWireResult<Option<usize>> {
     let number = |limit: &ValueWithSpan| {
         let number = limit.to_string().parse();
         number.map(Some).map_err(|_| errors::error("55000", "cursor can only scan forward"))
@@ -153,32 +155,34 @@ fn most(direction: &FetchDirection) -> PgWireResult<Option<usize>> {
     }
 }
 
-fn of_set(set: &Set) -> PgWireResult<Option<Word>> {
+fn set_command(set: &Set) -> PgWireResult<Option<SessionCommand>> {
     Ok(Some(match set {
-        Set::SingleAssignment { scope, variable, values, .. } => match plain(variable) {
-            name if is_of_the_session(&name) => return Ok(None),
-            name if *scope == Some(ContextModifier::Local) => Word::SetLocal(name, value(values)),
-            name => Word::Set(name, value(values)),
+        Set::SingleAssignment { scope, variable, values, .. } => match normalized(variable) {
+            name if is_datafusion_setting(&name) => return Ok(None),
+            name if *scope == Some(ContextModifier::Local) => {
+                SessionCommand::SetLocal(name, value(values))
+            }
+            name => SessionCommand::Set(name, value(values)),
         },
         Set::SetTimeZone { value: zone, .. } => {
-            Word::Set("timezone".to_owned(), value(std::slice::from_ref(zone)))
+            SessionCommand::Set("timezone".to_owned(), value(std::slice::from_ref(zone)))
         }
         Set::SetNames { charset_name, .. } => {
-            Word::Set("client_encoding".to_owned(), Some(charset_name.value.clone()))
+            SessionCommand::Set("client_encoding".to_owned(), Some(charset_name.value.clone()))
         }
-        Set::SetTransaction { .. } => Word::Nothing("SET"),
+        Set::SetTransaction { .. } => SessionCommand::NoOp("SET"),
         other => {
-            let told = format!("{other} is not supported");
-            return Err(errors::error("0A000", told));
+            let message = format!("{other} is not supported");
+            return Err(errors::error("0A000", message));
         }
     }))
 }
 
-pub(super) fn is_of_the_session(name: &str) -> bool {
-    OF_THE_SESSION.iter().any(|beginning| name.starts_with(beginning))
+pub(super) fn is_datafusion_setting(name: &str) -> bool {
+    DATAFUSION_PREFIXES.iter().any(|beginning| name.starts_with(beginning))
 }
 
-fn plain(name: &ObjectName) -> String {
+fn normalized(name: &ObjectName) -> String {
     name.to_string().replace('"', "").to_ascii_lowercase()
 }
 
@@ -196,7 +200,7 @@ fn value(values: &[Expr]) -> Option<String> {
     (!text.eq_ignore_ascii_case("default")).then_some(text)
 }
 
-/// What the end of a planned statement is called.
+/// The command tag of a planned statement.
 pub(super) fn tag(statement: &Statement) -> &'static str {
     match statement {
         Statement::Explain { .. } | Statement::ExplainTable { .. } => "EXPLAIN",
@@ -213,17 +217,17 @@ mod tests {
     use datafusion::sql::sqlparser::parser::Parser;
     use pgwire::error::ErrorInfo;
 
-    use super::{Word, word};
+    use super::{SessionCommand, session_command};
 
-    fn of(sql: &str) -> Result<Option<Word>, String> {
+    fn of(sql: &str) -> Result<Option<SessionCommand>, String> {
         let statement = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().remove(0);
-        word(&statement).map_err(|error| ErrorInfo::from(error).code)
+        session_command(&statement).map_err(|error| ErrorInfo::from(error).code)
     }
 
     #[test]
-    fn words_about_the_connection_are_known() {
+    fn session_commands_are_recognised() {
         let set = |name: &str, value: Option<&str>| {
-            Ok(Some(Word::Set(name.to_owned(), value.map(str::to_owned))))
+            Ok(Some(SessionCommand::Set(name.to_owned(), value.map(str::to_owned))))
         };
         assert_eq!(of("SET application_name = 'psql'"), set("application_name", Some("psql")));
         assert_eq!(of("SET statement_timeout TO 250"), set("statement_timeout", Some("250")));
@@ -231,16 +235,16 @@ mod tests {
         assert_eq!(of("SET TIME ZONE 'UTC'"), set("timezone", Some("UTC")));
         assert_eq!(of("SET datestyle TO DEFAULT"), set("datestyle", None));
         assert_eq!(of("RESET datestyle"), set("datestyle", None));
-        let local = Word::SetLocal("jit".to_owned(), Some("off".to_owned()));
+        let local = SessionCommand::SetLocal("jit".to_owned(), Some("off".to_owned()));
         assert_eq!(of("SET LOCAL jit = off"), Ok(Some(local)));
-        assert_eq!(of("SHOW TIME ZONE"), Ok(Some(Word::Show("timezone".to_owned()))));
-        assert_eq!(of("BEGIN READ ONLY"), Ok(Some(Word::Begin)));
-        assert_eq!(of("ROLLBACK TO SAVEPOINT a"), Ok(Some(Word::RollbackTo)));
-        assert_eq!(of("DEALLOCATE ALL"), Ok(Some(Word::Deallocate(None))));
+        assert_eq!(of("SHOW TIME ZONE"), Ok(Some(SessionCommand::Show("timezone".to_owned()))));
+        assert_eq!(of("BEGIN READ ONLY"), Ok(Some(SessionCommand::Begin)));
+        assert_eq!(of("ROLLBACK TO SAVEPOINT a"), Ok(Some(SessionCommand::RollbackTo)));
+        assert_eq!(of("DEALLOCATE ALL"), Ok(Some(SessionCommand::Deallocate(None))));
     }
 
     #[test]
-    fn what_reads_is_planned_and_what_changes_is_refused() {
+    fn queries_are_planned_and_writes_are_refused() {
         for sql in [
             "SELECT 1",
             "EXPLAIN SELECT 1",

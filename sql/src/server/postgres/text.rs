@@ -1,4 +1,4 @@
-//! Values of clients in PostgreSQL's text forms.
+//! Decodes parameter values in PostgreSQL's text format.
 
 use arrow::datatypes::DataType;
 use bytes::Bytes;
@@ -45,7 +45,7 @@ fn bytea(text: &str) -> Option<Vec<u8>> {
     if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
 }
 
-/// A date, or a date and a time: a zone after it says nothing, as in PostgreSQL.
+/// Removes the time zone of a date or timestamp, which PostgreSQL ignores.
 fn without_zone(text: &str) -> &str {
     let text = text.trim();
     let date = "2026-02-28".len();
@@ -53,7 +53,7 @@ fn without_zone(text: &str) -> &str {
     zone.map_or(text, |at| &text[..date + at])
 }
 
-/// With as many places after the point as are written.
+/// A decimal with the scale that is written.
 fn numeric(text: &str) -> Option<ScalarValue> {
     let places = text.split_once('.').map_or(0, |(_, after)| after.len());
     let scale = i8::try_from(places).ok().filter(|scale| *scale <= 38)?;
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_what_their_texts_say() {
+    fn texts_are_decoded() {
         for (kind, text, expected) in [
             (Type::BOOL, "TRUE", "true"),
             (Type::INT4, " -7 ", "-7"),

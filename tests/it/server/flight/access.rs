@@ -1,4 +1,4 @@
-//! Who comes in, and what they may do there.
+//! Authentication and access.
 
 use arrow::array::AsArray;
 use arrow_flight::flight_service_client::FlightServiceClient;
@@ -7,17 +7,18 @@ use tonic::Code;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig};
 
 use super::{Client, ask, client, csv, fails};
-use crate::server::inside::{Inside, Set, USER, fixture};
+use crate::server::in_process::{InProcessServer, ServerSetup, USER, fixture};
 
 #[test]
-fn whoever_is_asked_for_a_name_must_give_the_right_one() {
-    let (_project, inside) = Inside::good_with(Set { asks: true, ..Set::default() });
+fn login_is_required() {
+    let (_project, in_process) =
+        InProcessServer::good_with(ServerSetup { require_login: true, ..ServerSetup::default() });
     let with = |header: Option<&str>| {
-        let mut client = client(&inside);
+        let mut client = client(&in_process);
         if let Some(header) = header {
             client.set_header("authorization", header);
         }
-        inside.runtime.block_on(ask(&mut client, "SELECT 1 AS n")).map(|rows| csv(&rows))
+        in_process.runtime.block_on(ask(&mut client, "SELECT 1 AS n")).map(|rows| csv(&rows))
     };
     fails(with(None), "valid authentication", &["requires a name and a password"]);
     for wrong in ["Basic YWRhOndyb25n", "Bearer 00", "Basic", "nonsense", "Bearer "] {
@@ -25,16 +26,16 @@ fn whoever_is_asked_for_a_name_must_give_the_right_one() {
     }
     let right = with(Some("Basic YWRhOmNvcnJlY3QgaG9yc2U6IGJhdHRlcnk="));
     assert_eq!(right.unwrap(), "n\n1\n");
-    let mut client = client(&inside);
-    let shaken = inside.runtime.block_on(client.handshake(USER.0, "wrong"));
+    let mut client = client(&in_process);
+    let shaken = in_process.runtime.block_on(client.handshake(USER.0, "wrong"));
     fails(shaken, "valid authentication", &["password"]);
-    let token = inside.runtime.block_on(client.handshake(USER.0, USER.1)).unwrap();
+    let token = in_process.runtime.block_on(client.handshake(USER.0, USER.1)).unwrap();
     assert_eq!(client.token().unwrap().as_bytes(), &token[..]);
-    let rows = inside.runtime.block_on(ask(&mut client, "SELECT 1 AS n")).unwrap();
+    let rows = in_process.runtime.block_on(ask(&mut client, "SELECT 1 AS n")).unwrap();
     assert_eq!(csv(&rows), "n\n1\n");
-    // Nothing at all is told to others, not even which actions there are.
-    let channel = Channel::from_shared(format!("http://{}", inside.flight)).unwrap();
-    inside.runtime.block_on(async {
+    // Without a login no call is answered, not even the list of actions.
+    let channel = Channel::from_shared(format!("http://{}", in_process.flight)).unwrap();
+    in_process.runtime.block_on(async {
         let channel = channel.connect().await.unwrap();
         let mut raw = FlightServiceClient::new(channel);
         let codes = [
@@ -54,10 +55,10 @@ fn whoever_is_asked_for_a_name_must_give_the_right_one() {
 
 #[test]
 fn it_only_reads() {
-    let (project, inside) = Inside::good();
+    let (project, in_process) = InProcessServer::good();
     let out = project.path("out.csv").display().to_string();
     let file = project.path("events.csv").display().to_string();
-    let mut client = client(&inside);
+    let mut client = client(&in_process);
     for sql in [
         "CREATE TABLE t AS SELECT 1".to_owned(),
         "CREATE VIEW v AS SELECT 1".to_owned(),
@@ -82,55 +83,63 @@ fn it_only_reads() {
         "SELECT 1; SELECT 2".to_owned(),
         String::new(),
     ] {
-        fails(inside.runtime.block_on(ask(&mut client, &sql)), "argument", &[]);
-        let prepared = inside.runtime.block_on(client.prepare(sql.clone(), None)).map(|_| ());
+        fails(in_process.runtime.block_on(ask(&mut client, &sql)), "argument", &[]);
+        let prepared = in_process.runtime.block_on(client.prepare(sql.clone(), None)).map(|_| ());
         fails(prepared, "argument", &[]);
-        let update = inside.runtime.block_on(client.execute_update(sql.clone(), None));
+        let update = in_process.runtime.block_on(client.execute_update(sql.clone(), None));
         fails(update, "argument", &[]);
     }
     assert!(!project.path("out.csv").exists());
-    let refused = inside.runtime.block_on(client.execute_update("DELETE FROM visits".into(), None));
+    let refused =
+        in_process.runtime.block_on(client.execute_update("DELETE FROM visits".into(), None));
     fails(refused, "argument", &["this server only reads"]);
-    let query = inside.runtime.block_on(client.execute_update("SELECT 1".into(), None));
+    let query = in_process.runtime.block_on(client.execute_update("SELECT 1".into(), None));
     fails(query, "argument", &["returns rows", "run it as a query"]);
-    fails(inside.runtime.block_on(client.begin_transaction()), "", &["no transactions"]);
-    let rows = inside.runtime.block_on(ask(&mut client, "SELECT count(*) AS n FROM visits"));
+    fails(in_process.runtime.block_on(client.begin_transaction()), "", &["no transactions"]);
+    let rows = in_process.runtime.block_on(ask(&mut client, "SELECT count(*) AS n FROM visits"));
     assert_eq!(csv(&rows.unwrap()), "n\n7\n");
 }
 
 #[test]
-fn settings_stay_with_their_connection() {
-    let (_project, inside) = Inside::good();
-    let (mut one, mut other) = (client(&inside), client(&inside));
+fn settings_belong_to_their_connection() {
+    let (_project, in_process) = InProcessServer::good();
+    let (mut one, mut other) = (client(&in_process), client(&in_process));
     let show = |client: &mut Client| {
-        let rows =
-            inside.runtime.block_on(ask(client, "SHOW datafusion.execution.time_zone")).unwrap();
+        let rows = in_process
+            .runtime
+            .block_on(ask(client, "SHOW datafusion.execution.time_zone"))
+            .unwrap();
         rows.column(1).as_string::<i32>().value(0).to_owned()
     };
     let (before, set) = (show(&mut one), "SET datafusion.execution.time_zone = '+02:00'");
     assert_ne!(before, "+02:00");
-    assert_eq!(inside.runtime.block_on(ask(&mut one, set)).unwrap().num_rows(), 0);
+    assert_eq!(in_process.runtime.block_on(ask(&mut one, set)).unwrap().num_rows(), 0);
     assert_eq!((show(&mut one), show(&mut other)), ("+02:00".to_owned(), before));
-    assert_eq!(inside.runtime.block_on(other.execute_update(set.into(), None)).unwrap(), 0);
+    assert_eq!(in_process.runtime.block_on(other.execute_update(set.into(), None)).unwrap(), 0);
     assert_eq!(show(&mut other), "+02:00");
 }
 
 #[test]
-fn it_speaks_tls() {
-    let (_project, inside) = Inside::good_with(Set { tls: true, asks: true, ..Set::default() });
+fn tls_is_supported() {
+    let (_project, in_process) = InProcessServer::good_with(ServerSetup {
+        tls: true,
+        require_login: true,
+        ..ServerSetup::default()
+    });
     let pem = std::fs::read(fixture("certificate.pem")).unwrap();
     let tls =
         ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)).domain_name("localhost");
-    let endpoint = Channel::from_shared(format!("https://{}", inside.flight)).unwrap();
-    let mut client =
-        Client::new(inside.runtime.block_on(endpoint.tls_config(tls).unwrap().connect()).unwrap());
-    inside.runtime.block_on(client.handshake(USER.0, USER.1)).unwrap();
-    let rows = inside.runtime.block_on(ask(&mut client, "SELECT 1 AS n")).unwrap();
+    let endpoint = Channel::from_shared(format!("https://{}", in_process.flight)).unwrap();
+    let mut client = Client::new(
+        in_process.runtime.block_on(endpoint.tls_config(tls).unwrap().connect()).unwrap(),
+    );
+    in_process.runtime.block_on(client.handshake(USER.0, USER.1)).unwrap();
+    let rows = in_process.runtime.block_on(ask(&mut client, "SELECT 1 AS n")).unwrap();
     assert_eq!(csv(&rows), "n\n1\n");
     let mut plain = {
-        let channel = Channel::from_shared(format!("http://{}", inside.flight)).unwrap();
-        let _entered = inside.runtime.enter();
+        let channel = Channel::from_shared(format!("http://{}", in_process.flight)).unwrap();
+        let _entered = in_process.runtime.enter();
         Client::new(channel.connect_lazy())
     };
-    assert!(inside.runtime.block_on(ask(&mut plain, "SELECT 1")).is_err());
+    assert!(in_process.runtime.block_on(ask(&mut plain, "SELECT 1")).is_err());
 }

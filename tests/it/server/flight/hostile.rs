@@ -1,4 +1,4 @@
-//! Statements and messages that want to break something.
+//! Hostile statements and messages.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -16,31 +16,32 @@ use tonic::{Code, Status};
 
 use super::{ask, client, csv};
 use crate::server::hostile::statements;
-use crate::server::inside::{Inside, Set};
+use crate::server::in_process::{InProcessServer, ServerSetup};
 
 #[test]
 fn hostile_statements_are_answered() {
     let limits = Limits { time: Duration::from_secs(3), memory: 64 << 20, ..Limits::default() };
-    let (_project, inside) = Inside::good_with(Set { limits, ..Set::default() });
-    let mut client = client(&inside);
+    let (_project, in_process) =
+        InProcessServer::good_with(ServerSetup { limits, ..ServerSetup::default() });
+    let mut client = client(&in_process);
     for hostile in statements() {
         let shown = hostile.shown();
-        match inside.runtime.block_on(ask(&mut client, &hostile.sql)) {
+        match in_process.runtime.block_on(ask(&mut client, &hostile.sql)) {
             Ok(_) => assert!(!hostile.refused, "{shown} was answered"),
             Err(error) => {
                 assert!(error.to_string().len() < 5_000, "{shown}");
                 println!("{shown}: {error}");
             }
         }
-        let next = inside.runtime.block_on(ask(&mut client, "SELECT 1 AS n"));
+        let next = in_process.runtime.block_on(ask(&mut client, "SELECT 1 AS n"));
         assert_eq!(csv(&next.unwrap_or_else(|e| panic!("after {shown}: {e}"))), "n\n1\n");
     }
 }
 
 #[test]
-fn broken_messages_harm_nobody() {
-    let (_project, inside) = Inside::good();
-    let mut client = client(&inside);
+fn malformed_messages_are_harmless() {
+    let (_project, in_process) = InProcessServer::good();
+    let mut client = client(&in_process);
     let any = |url: &str, value: &[u8]| Any { type_url: url.into(), value: value.to_vec().into() };
     let handle = |bytes: &[u8]| TicketStatementQuery { statement_handle: bytes.to_vec().into() };
     let prepared = |bytes: &[u8]| CommandPreparedStatementQuery {
@@ -66,30 +67,35 @@ fn broken_messages_harm_nobody() {
             .as_any()
             .encode_to_vec(),
     ];
-    inside.runtime.block_on(async {
+    in_process.runtime.block_on(async {
         let raw = client.inner_mut();
-        let told = |status: Status| {
-            let told = matches!(
+        let check_status = |status: Status| {
+            let expected = matches!(
                 status.code(),
                 Code::InvalidArgument | Code::Unimplemented | Code::Internal
             );
-            assert!(told && !status.message().contains("ended unexpectedly"), "{status:?}");
+            assert!(expected && !status.message().contains("ended unexpectedly"), "{status:?}");
         };
         for ticket in &tickets {
             if let Err(status) = raw.do_get(Ticket::new(ticket.clone())).await {
-                told(status);
+                check_status(status);
             } else {
                 panic!("rows for {ticket:?}");
             }
-            let _ =
-                raw.get_flight_info(FlightDescriptor::new_cmd(ticket.clone())).await.map_err(told);
-            let _ = raw.get_schema(FlightDescriptor::new_cmd(ticket.clone())).await.map_err(told);
+            let _ = raw
+                .get_flight_info(FlightDescriptor::new_cmd(ticket.clone()))
+                .await
+                .map_err(check_status);
+            let _ = raw
+                .get_schema(FlightDescriptor::new_cmd(ticket.clone()))
+                .await
+                .map_err(check_status);
             let mut data =
                 FlightData::new().with_descriptor(FlightDescriptor::new_cmd(ticket.clone()));
             data.data_header = vec![0xff; 40].into();
             data.data_body = vec![0xff; 40].into();
             if let Ok(answers) = raw.do_put(futures::stream::iter([data])).await {
-                let _ = answers.into_inner().try_collect::<Vec<_>>().await.map_err(told);
+                let _ = answers.into_inner().try_collect::<Vec<_>>().await.map_err(check_status);
             }
             for action in [
                 "CreatePreparedStatement",
@@ -101,13 +107,16 @@ fn broken_messages_harm_nobody() {
                 "",
                 "\u{0}",
             ] {
-                let _ = raw.do_action(Action::new(action, ticket.clone())).await.map_err(told);
+                let _ =
+                    raw.do_action(Action::new(action, ticket.clone())).await.map_err(check_status);
             }
         }
-        let _ = raw.do_put(futures::stream::iter(Vec::<FlightData>::new())).await.map_err(told);
-        let _ = raw.do_put(futures::stream::iter([FlightData::default()])).await.map_err(told);
+        let _ =
+            raw.do_put(futures::stream::iter(Vec::<FlightData>::new())).await.map_err(check_status);
+        let _ =
+            raw.do_put(futures::stream::iter([FlightData::default()])).await.map_err(check_status);
     });
-    // What is no HTTP/2 at all.
+    // Not HTTP/2.
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     for bytes in [
         b"GET / HTTP/1.1\r\nhost: a\r\n\r\n".to_vec(),
@@ -119,15 +128,15 @@ fn broken_messages_harm_nobody() {
         [preface, b"\x00\x00\x06\x04\x00\x00\x00\x00\x01\x00\x05\xff\xff\xff\xff".to_vec()]
             .concat(),
     ] {
-        let mut stream = TcpStream::connect(inside.flight).unwrap();
+        let mut stream = TcpStream::connect(in_process.flight).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
         let _ = stream.write_all(&bytes);
         let _ = stream.read(&mut [0; 1000]);
         drop(stream);
-        let next = inside.runtime.block_on(ask(&mut client, "SELECT 1 AS n")).unwrap();
+        let next = in_process.runtime.block_on(ask(&mut client, "SELECT 1 AS n")).unwrap();
         assert_eq!(csv(&next), "n\n1\n");
     }
     drop(client);
-    inside.wait_for("headcount_running_statements 0", Duration::from_secs(2));
-    inside.wait_for("headcount_connections{protocol=\"flight\"} 0", Duration::from_secs(5));
+    in_process.wait_for("headcount_running_statements 0", Duration::from_secs(2));
+    in_process.wait_for("headcount_connections{protocol=\"flight\"} 0", Duration::from_secs(5));
 }

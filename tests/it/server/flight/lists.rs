@@ -1,18 +1,18 @@
-//! What there is, as drivers list it.
+//! Metadata listings.
 
 use arrow::array::AsArray;
 use arrow::datatypes::Schema;
 use arrow_flight::sql::{CommandGetDbSchemas, CommandGetTables, SqlInfo};
 
 use super::{client, csv, rows_of};
-use crate::server::inside::Inside;
+use crate::server::in_process::InProcessServer;
 
 #[test]
-fn there_is_a_list_of_everything() {
-    let (_project, inside) = Inside::good();
-    let mut client = client(&inside);
+fn metadata_can_be_listed() {
+    let (_project, in_process) = InProcessServer::good();
+    let mut client = client(&in_process);
     let client = &mut client;
-    inside.runtime.block_on(async {
+    in_process.runtime.block_on(async {
         let info = client.get_catalogs().await.unwrap();
         assert_eq!(csv(&rows_of(client, info).await.unwrap()), "catalog_name\nheadcount\n");
         let schemas = |pattern: Option<&str>| CommandGetDbSchemas {

@@ -1,4 +1,4 @@
-//! Flight SQL by the client of arrow-flight: the same rows as everywhere, and nobody's harm.
+//! Flight SQL, with the client of arrow-flight and Python's drivers.
 
 mod access;
 mod hostile;
@@ -14,13 +14,13 @@ use arrow_flight::sql::client::FlightSqlServiceClient;
 use futures::TryStreamExt;
 use tonic::transport::Channel;
 
-use super::inside::Inside;
+use super::in_process::InProcessServer;
 
 type Client = FlightSqlServiceClient<Channel>;
 
-fn client(inside: &Inside) -> Client {
-    let channel = Channel::from_shared(format!("http://{}", inside.flight)).unwrap();
-    Client::new(inside.runtime.block_on(channel.connect()).unwrap())
+fn client(in_process: &InProcessServer) -> Client {
+    let channel = Channel::from_shared(format!("http://{}", in_process.flight)).unwrap();
+    Client::new(in_process.runtime.block_on(channel.connect()).unwrap())
 }
 
 /// The rows of an info, whose schema must be the one that it promised.

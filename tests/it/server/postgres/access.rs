@@ -1,4 +1,4 @@
-//! Who is let in, and over what: passwords, certificates, addresses.
+//! Authentication, TLS and addresses.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::psql::psql;
 use super::server::{Server, client, fails, refused, run};
 use crate::project::Project;
-use crate::server::inside::fixture;
+use crate::server::in_process::fixture;
 
 const PASSWORD: &str = "correct horse: battery ä";
 
@@ -34,7 +34,7 @@ fn add(folder: &Project, name: &str, password: &str) {
 }
 
 #[test]
-fn a_file_of_users_is_for_its_owner_and_without_passwords() {
+fn the_users_file_is_private_and_has_hashes() {
     let (_project, users) = with_users();
     let text = std::fs::read_to_string(users.path("users")).unwrap();
     assert_eq!(text.lines().count(), 2);
@@ -48,7 +48,7 @@ fn a_file_of_users_is_for_its_owner_and_without_passwords() {
 }
 
 #[test]
-fn only_the_right_password_is_let_in() {
+fn only_the_right_password_is_accepted() {
     let (project, users) = with_users();
     let file = users.path("users").display().to_string();
     let server = Server::start(project.root(), &["--users", &file]);
@@ -65,34 +65,35 @@ fn only_the_right_password_is_let_in() {
             let refused = client(&with(user, password)).await;
             fails(refused.map(|_| ()), "28P01", &[]);
         }
-        let mut silent = server.config();
-        silent.user("ada");
-        assert!(client(&silent).await.is_err(), "without a password");
+        let mut unauthenticated = server.config();
+        unauthenticated.user("ada");
+        assert!(client(&unauthenticated).await.is_err(), "without a password");
     });
     let uri = format!("postgresql://grace:other@{}/headcount", server.postgres);
     assert_eq!(psql(&uri, &["-Atc", "SELECT count(*) FROM visits"]).out, "7\n");
     let wrong =
         psql(&format!("postgresql://grace:x@{}/headcount", server.postgres), &["-c", "\\l"]);
     assert!(wrong.err.contains("password authentication failed"), "{}", wrong.err);
-    for line in server.said() {
+    for line in server.log_lines() {
         assert!(!line.contains("horse") && !line.contains("other"), "{line}");
     }
 }
 
-/// Whoever is not there is asked in the same way: salt, rounds, and the same salt again.
+/// The handshake is the same for unknown users: salt, iterations, and the same salt again.
 #[test]
-fn nobody_learns_who_is_there() {
+fn the_handshake_does_not_reveal_users() {
     let (project, users) = with_users();
     let file = users.path("users").display().to_string();
     let server = Server::start(project.root(), &["--users", &file]);
     let first = |user: &str| {
-        let mut wire = super::wire::Wire::silent(server.postgres);
-        wire.bytes(&super::wire::startup(&[("user", user)]));
-        assert_eq!(wire.hear().unwrap().0, 'R');
+        let mut raw_connection =
+            super::raw_connection::RawConnection::unauthenticated(server.postgres);
+        raw_connection.bytes(&super::raw_connection::startup(&[("user", user)]));
+        assert_eq!(raw_connection.receive().unwrap().0, 'R');
         let begin = b"n,,n=,r=fyko+d2lbbFgONRv9qkxdawL";
         let length = u32::try_from(begin.len()).unwrap().to_be_bytes();
-        wire.say('p', &[b"SCRAM-SHA-256\0", &length[..], begin].concat());
-        let (kind, body) = wire.hear().unwrap();
+        raw_connection.send('p', &[b"SCRAM-SHA-256\0", &length[..], begin].concat());
+        let (kind, body) = raw_connection.receive().unwrap();
         assert_eq!(kind, 'R', "{body:?}");
         let text = String::from_utf8(body[4..].to_vec()).unwrap();
         let parts: Vec<String> = text.split(',').map(str::to_owned).collect();
@@ -108,7 +109,7 @@ fn nobody_learns_who_is_there() {
 }
 
 #[test]
-fn certificates_encrypt_and_bad_ones_are_a_refusal_to_start() {
+fn certificates_encrypt_and_invalid_ones_prevent_the_start() {
     let (project, users) = with_users();
     let folder = Project::empty();
     let (certificate, key) = certificate(&folder, "good");
@@ -123,15 +124,15 @@ fn certificates_encrypt_and_bad_ones_are_a_refusal_to_start() {
              password=other sslmode={mode} sslrootcert={certificate}"
         )
     };
-    let asked = "SELECT count(*) FROM visits";
+    let sql = "SELECT count(*) FROM visits";
     for mode in ["prefer", "require", "verify-full"] {
-        let ran = psql(&uri(mode), &["-Atc", asked]);
+        let ran = psql(&uri(mode), &["-Atc", sql]);
         assert_eq!(ran.out, "7\n", "{mode}: {}", ran.err);
     }
     // The password is bound to the certificate.
-    let bound = psql(&format!("{} channel_binding=require", uri("require")), &["-Atc", asked]);
+    let bound = psql(&format!("{} channel_binding=require", uri("require")), &["-Atc", sql]);
     assert_eq!(bound.out, "7\n", "{}", bound.err);
-    let plain = psql(&uri("disable"), &["-Atc", asked]);
+    let plain = psql(&uri("disable"), &["-Atc", sql]);
     assert!(plain.err.contains("encrypted"), "{}", plain.err);
     drop(server);
     folder.write("nothing.pem", "nothing");
@@ -162,7 +163,7 @@ fn certificate(folder: &Project, name: &str) -> (String, String) {
 }
 
 #[test]
-fn the_network_is_not_served_without_passwords() {
+fn network_addresses_require_users() {
     let project = Project::good();
     let error = refused(project.root(), &["--postgres", "0.0.0.0:0"]);
     for part in ["0.0.0.0", "--users"] {
@@ -171,7 +172,7 @@ fn the_network_is_not_served_without_passwords() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_told_with_what_to_do() {
+fn a_port_in_use_is_an_error_with_help() {
     let project = Project::good();
     let server = Server::start(project.root(), &[]);
     let address = server.postgres.to_string();
@@ -184,21 +185,22 @@ fn a_port_that_is_taken_is_told_with_what_to_do() {
 }
 
 #[test]
-fn idle_strangers_are_sent_away() {
+fn idle_unauthenticated_connections_are_closed() {
     let project = Project::good();
     let server = Server::start(project.root(), &["--connections", "2"]);
-    let mut strangers: Vec<_> =
-        (0..2).map(|_| super::wire::Wire::silent(server.postgres)).collect();
+    let mut strangers: Vec<_> = (0..2)
+        .map(|_| super::raw_connection::RawConnection::unauthenticated(server.postgres))
+        .collect();
     std::thread::sleep(Duration::from_millis(300));
-    // They take the places for a while, and are gone after it.
+    // They hold slots until the timeout.
     for stranger in &mut strangers {
-        assert!(stranger.hear().is_none());
+        assert!(stranger.receive().is_none());
     }
     server.is_well();
 }
 
 #[test]
-fn nobody_is_served_in_the_clear_where_there_is_a_certificate() {
+fn unencrypted_connections_are_refused_with_a_certificate() {
     let project = Project::good();
     let path = |name: &str| fixture(name).display().to_string();
     let (certificate, key) = (path("certificate.pem"), path("key.pem"));

@@ -1,4 +1,4 @@
-//! What drivers ask the catalog, in their own words.
+//! Catalog queries of drivers and tools.
 
 use super::server::{Server, run};
 use super::texts::rows;
@@ -63,7 +63,7 @@ const JDBC_KEYS: [&str; 2] = [
 ];
 
 #[test]
-fn the_jdbc_driver_hears_that_there_are_no_keys() {
+fn the_jdbc_driver_finds_no_keys() {
     let project = Project::good();
     let server = Server::start(project.root(), &[]);
     run(async {
@@ -110,7 +110,7 @@ fn the_jdbc_driver_finds_tables_and_columns() {
 }
 
 #[test]
-fn tools_hear_what_they_ask_first() {
+fn the_first_queries_of_tools_are_answered() {
     let project = Project::good();
     let server = Server::start(project.root(), &[]);
     run(async {

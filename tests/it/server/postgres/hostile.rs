@@ -1,12 +1,12 @@
-//! Statements and messages that want to break something: refused or answered, and the server lives.
+//! Hostile statements and messages: they are refused or answered, and the server survives.
 
 use std::io::Read;
 
 use tokio_postgres::Client;
 
+use super::raw_connection::{self, RawConnection, bind, execute, message, parse, startup, sync};
 use super::server::{Server, run};
 use super::texts::rows;
-use super::wire::{self, Wire, bind, execute, message, parse, startup, sync};
 use crate::project::Project;
 use crate::server::hostile::{Hostile, many, statements};
 
@@ -69,7 +69,7 @@ async fn alive(client: &Client) -> bool {
 }
 
 #[test]
-fn broken_messages_harm_nobody() {
+fn malformed_messages_are_harmless() {
     let project = Project::good();
     let server = small(&project);
     let openings: [Vec<u8>; 12] = [
@@ -87,11 +87,11 @@ fn broken_messages_harm_nobody() {
         b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03".to_vec(),
     ];
     for opening in openings {
-        let mut wire = Wire::silent(server.postgres);
-        wire.bytes(&opening);
-        let _ = wire.0.shutdown(std::net::Shutdown::Write);
+        let mut raw_connection = RawConnection::unauthenticated(server.postgres);
+        raw_connection.bytes(&opening);
+        let _ = raw_connection.0.shutdown(std::net::Shutdown::Write);
         let mut answer = Vec::new();
-        let _ = wire.0.read_to_end(&mut answer);
+        let _ = raw_connection.0.read_to_end(&mut answer);
         assert!(answer.len() < 10_000, "{opening:?}");
     }
     let steps: [Vec<u8>; 24] = [
@@ -121,21 +121,21 @@ fn broken_messages_harm_nobody() {
         startup(&[("user", "ada")]),
     ];
     for step in steps {
-        let mut wire = Wire::open(server.postgres);
-        wire.bytes(&step);
-        wire.bytes(&sync());
-        let _ = wire.0.shutdown(std::net::Shutdown::Write);
-        let heard = wire.until_ready();
-        assert!(heard.len() < 10, "{step:?}: {heard:?}");
+        let mut raw_connection = RawConnection::open(server.postgres);
+        raw_connection.bytes(&step);
+        raw_connection.bytes(&sync());
+        let _ = raw_connection.0.shutdown(std::net::Shutdown::Write);
+        let received = raw_connection.until_ready();
+        assert!(received.len() < 10, "{step:?}: {received:?}");
     }
     server.is_well();
 }
 
 #[test]
-fn formats_and_numbers_of_rows_are_looked_at() {
+fn formats_and_row_counts_are_validated() {
     let project = Project::good();
     let server = small(&project);
-    let mut wire = Wire::open(server.postgres);
+    let mut raw_connection = RawConnection::open(server.postgres);
     let three = "SELECT 1, 2, 3 FROM generate_series(1, 3)";
     let with_formats = |formats: &[u16]| {
         let codes: Vec<u8> = formats.iter().flat_map(|code| code.to_be_bytes()).collect();
@@ -149,8 +149,9 @@ fn formats_and_numbers_of_rows_are_looked_at() {
         (&[0, 1], "12EZ"),
         (&[1, 1, 1, 1], "12EZ"),
     ] {
-        wire.bytes(&[parse(three), with_formats(formats), execute("", 0), sync()].concat());
-        assert_eq!(wire::kinds(&wire.until_ready()), expected, "{formats:?}");
+        raw_connection
+            .bytes(&[parse(three), with_formats(formats), execute("", 0), sync()].concat());
+        assert_eq!(raw_connection::kinds(&raw_connection.until_ready()), expected, "{formats:?}");
     }
     // Any number of rows, and more than there are.
     for (most, expected) in [
@@ -161,32 +162,32 @@ fn formats_and_numbers_of_rows_are_looked_at() {
         (-1, "12DDDCZ"),
         (i32::MIN, "12DDDCZ"),
     ] {
-        wire.bytes(&[parse(three), bind(""), execute("", most), sync()].concat());
-        assert_eq!(wire::kinds(&wire.until_ready()), expected, "{most}");
+        raw_connection.bytes(&[parse(three), bind(""), execute("", most), sync()].concat());
+        assert_eq!(raw_connection::kinds(&raw_connection.until_ready()), expected, "{most}");
     }
-    // Bit by bit in a transaction; a portal does not outlive it.
-    assert_eq!(wire.ask("BEGIN"), "CZ");
-    wire.bytes(&[parse(three), bind("p"), execute("p", 2), sync()].concat());
-    assert_eq!(wire::kinds(&wire.until_ready()), "12DDsZ");
-    wire.bytes(&[execute("p", 2), sync()].concat());
-    assert_eq!(wire::kinds(&wire.until_ready()), "DCZ");
-    assert_eq!(wire.ask("COMMIT"), "CZ");
-    wire.bytes(&[execute("p", 2), sync()].concat());
-    assert_eq!(wire::kinds(&wire.until_ready()), "EZ");
-    // After a mistake nothing is done until the next Sync.
-    wire.bytes(
+    // In parts, in a transaction; a portal does not outlive it.
+    assert_eq!(raw_connection.ask("BEGIN"), "CZ");
+    raw_connection.bytes(&[parse(three), bind("p"), execute("p", 2), sync()].concat());
+    assert_eq!(raw_connection::kinds(&raw_connection.until_ready()), "12DDsZ");
+    raw_connection.bytes(&[execute("p", 2), sync()].concat());
+    assert_eq!(raw_connection::kinds(&raw_connection.until_ready()), "DCZ");
+    assert_eq!(raw_connection.ask("COMMIT"), "CZ");
+    raw_connection.bytes(&[execute("p", 2), sync()].concat());
+    assert_eq!(raw_connection::kinds(&raw_connection.until_ready()), "EZ");
+    // After an error, messages are skipped until the next Sync.
+    raw_connection.bytes(
         &[parse("SELECT nothing"), bind(""), execute("", 0), parse("SELECT 1"), sync()].concat(),
     );
-    assert_eq!(wire::kinds(&wire.until_ready()), "EZ");
+    assert_eq!(raw_connection::kinds(&raw_connection.until_ready()), "EZ");
     // A statement's text may be empty.
-    wire.bytes(&[parse(" -- nothing"), bind(""), execute("", 0), sync()].concat());
-    assert_eq!(wire::kinds(&wire.until_ready()), "12IZ");
+    raw_connection.bytes(&[parse(" -- nothing"), bind(""), execute("", 0), sync()].concat());
+    assert_eq!(raw_connection::kinds(&raw_connection.until_ready()), "12IZ");
     server.is_well();
 }
 
 /// A thousand of everything, and then no more.
 #[test]
-fn what_is_left_open_is_bounded() {
+fn open_statements_and_portals_are_limited() {
     let project = Project::good();
     let server = small(&project);
     run(async {

@@ -1,16 +1,16 @@
-//! Time, memory, rows, connections; cancelling.
+//! Limits of time, memory, rows and connections; cancellation.
 
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt, TryStreamExt};
 use tokio_postgres::NoTls;
 
+use super::raw_connection::{self, RawConnection};
 use super::server::{Server, client, fails, run};
 use super::texts::rows;
-use super::wire::{self, Wire};
 use crate::project::{Project, contributions};
 
-/// Work that does not end by itself, and has no row before its end.
+/// Endless work without rows.
 const ENDLESS: [&str; 3] = [
     "SELECT count(*) FROM generate_series(1, 100000000000)",
     "SELECT count(*) FROM generate_series(1, 3000000) a CROSS JOIN generate_series(1, 3000000) b \
@@ -18,12 +18,12 @@ const ENDLESS: [&str; 3] = [
     "SELECT count(DISTINCT a.value * b.value % 1000) FROM generate_series(1, 3000000) a \
      CROSS JOIN generate_series(1, 3000000) b",
 ];
-/// Rows that do not end.
+/// Endless rows.
 const FLOOD: &str = "SELECT value, value * 2 AS twice FROM generate_series(1, 100000000000)";
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
-fn whatever_takes_too_long_ends_while_others_are_answered() {
+fn slow_statements_end_while_others_run() {
     let project = Project::good();
     let server = Server::start(project.root(), &["--time-limit", "2s"]);
     run(async {
@@ -32,7 +32,6 @@ fn whatever_takes_too_long_ends_while_others_are_answered() {
             let slow = server.client().await;
             let slow = tokio::spawn(async move { slow.simple_query(sql).await.map(|_| ()) });
             tokio::time::sleep(Duration::from_millis(500)).await;
-            // It has the same limit of time.
             assert_eq!(rows(&other, "SELECT count(*) FROM visits").await, ["7"]);
             fails(slow.await.unwrap(), "57014", &["limit of 2 s", "--time-limit"]);
         }
@@ -123,60 +122,60 @@ fn a_cancelled_statement_stops() {
 }
 
 #[test]
-fn only_who_knows_the_key_cancels() {
+fn cancelling_requires_the_key() {
     let project = Project::good();
     let server = Server::start(project.root(), &["--time-limit", "2s"]);
-    let mut victim = Wire::silent(server.postgres);
-    victim.bytes(&wire::startup(&[("user", "ada")]));
-    let heard = victim.until_ready();
-    let (_, key) = heard.iter().find(|(kind, _)| *kind == 'K').unwrap();
-    victim.say('Q', &[FLOOD.as_bytes(), b"\0"].concat());
+    let mut victim = RawConnection::unauthenticated(server.postgres);
+    victim.bytes(&raw_connection::startup(&[("user", "ada")]));
+    let received = victim.until_ready();
+    let (_, key) = received.iter().find(|(kind, _)| *kind == 'K').unwrap();
+    victim.send('Q', &[FLOOD.as_bytes(), b"\0"].concat());
     let request = |key: &[u8]| {
         let length = u32::try_from(key.len() + 8).unwrap().to_be_bytes();
-        let mut other = Wire::silent(server.postgres);
+        let mut other = RawConnection::unauthenticated(server.postgres);
         other.bytes(&[&length[..], &80_877_102_u32.to_be_bytes(), key].concat());
-        // An answer would be that this is no key.
-        while other.hear().is_some() {}
+        // The server does not respond to cancel requests.
+        while other.receive().is_some() {}
     };
     let mut wrong = key.clone();
     wrong[7] ^= 1;
     for key in [&wrong[..], &key[..4], &[0; 300]] {
         request(key);
     }
-    let heard = victim.until_ready();
-    assert!(wire::error(&heard).iter().any(|field| field.contains("limit of 2 s")));
+    let received = victim.until_ready();
+    assert!(raw_connection::error(&received).iter().any(|field| field.contains("limit of 2 s")));
     server.is_well();
 }
 
-/// Whoever hangs up, or does not read, keeps nobody else from anything.
+/// Clients that disconnect or do not read do not affect others.
 #[test]
-fn nobody_works_for_those_who_are_gone() {
+fn statements_of_disconnected_clients_are_cancelled() {
     let project = Project::good();
     let server = Server::start(
         project.root(),
         &["--http", "127.0.0.1:0", "--time-limit", "60s", "--connections", "3"],
     );
     for sql in [ENDLESS[0], FLOOD] {
-        let mut gone = Wire::open(server.postgres);
-        gone.say('Q', &[sql.as_bytes(), b"\0"].concat());
+        let mut gone = RawConnection::open(server.postgres);
+        gone.send('Q', &[sql.as_bytes(), b"\0"].concat());
         std::thread::sleep(Duration::from_millis(300));
         drop(gone);
     }
-    let cancelled = || server.said().iter().filter(|line| line.contains("cancelled")).count();
-    // What is logged is heard a moment later.
+    let cancelled = || server.log_lines().iter().filter(|line| line.contains("cancelled")).count();
+    // The log is read asynchronously.
     let until_cancelled = |statements: usize| {
         let begun = Instant::now();
         while cancelled() < statements {
-            assert!(begun.elapsed() < 10 * SECOND, "{:#?}", server.said());
+            assert!(begun.elapsed() < 10 * SECOND, "{:#?}", server.log_lines());
             std::thread::sleep(SECOND / 20);
         }
     };
     until_cancelled(2);
-    // Their places are free a moment after their statements have ended.
+    // Their slots are released a moment after their statements have ended.
     std::thread::sleep(SECOND / 4);
     run(async {
         let clients = [server.client().await, server.client().await, server.client().await];
-        // All places are taken: whoever comes is told so, and may still cancel.
+        // All slots are in use: new connections are refused, and can still cancel.
         fails(client(&server.config()).await.map(|_| ()), "53300", &["3", "--connections"]);
         let cancel = clients[0].cancel_token();
         let [one, ..] = clients;

@@ -1,5 +1,5 @@
-//! PostgreSQL's protocol over the real program: by tokio-postgres, by psql, by Python's drivers, and
-//! byte by byte.
+//! PostgreSQL's protocol of the real program: with tokio-postgres, psql, Python's drivers, and raw
+//! connections.
 
 mod access;
 mod catalog;
@@ -8,7 +8,7 @@ mod limits;
 mod prepared;
 pub(super) mod psql;
 mod python;
+mod raw_connection;
 pub(super) mod server;
 mod stops;
 mod texts;
-mod wire;

@@ -1,4 +1,4 @@
-//! Prepared statements: parameters and values in their binary forms.
+//! Prepared statements: parameters and values in binary format.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ use super::server::{Server, fails, run};
 use crate::project::Project;
 
 #[test]
-fn values_come_in_the_types_that_are_told() {
+fn values_have_the_described_types() {
     let project = Project::good();
     let server = Server::start(project.root(), &[]);
     run(async {
@@ -46,7 +46,7 @@ fn values_come_in_the_types_that_are_told() {
         assert_eq!(row.columns()[10].type_(), &Type::INT8_ARRAY);
         let statement = client.prepare("SELECT now(), to_timestamp(0)").await.unwrap();
         assert!(statement.columns().iter().all(|column| column.type_() == &Type::TIMESTAMPTZ));
-        // Told before it runs, and so when it runs.
+        // The described types are those of the rows.
         let mixed = "SELECT CASE WHEN value = 1 THEN 1 ELSE 2.5 END FROM generate_series(1, 2)";
         let rows = client.query(mixed, &[]).await.unwrap();
         let sum: f64 = rows.iter().map(|row| row.get::<_, f64>(0)).sum();
@@ -56,7 +56,7 @@ fn values_come_in_the_types_that_are_told() {
 }
 
 #[test]
-fn parameters_mean_what_they_say() {
+fn parameters_are_bound() {
     let project = Project::good();
     let server = Server::start(project.root(), &[]);
     run(async {
@@ -106,11 +106,11 @@ fn parameters_mean_what_they_say() {
 
 /// A NUMERIC beside an integer is compared as it is.
 #[test]
-fn no_value_loses_anything_on_the_way() {
-    use super::wire::{self, Wire, execute, message, sync};
+fn values_are_transferred_exactly() {
+    use super::raw_connection::{self, RawConnection, execute, message, sync};
     let project = Project::good();
     let server = Server::start(project.root(), &[]);
-    let mut wire = Wire::open(server.postgres);
+    let mut raw_connection = RawConnection::open(server.postgres);
     let mut counts = |oid: u32, condition: &str, format: u16, value: &[u8]| {
         let sql = format!(
             "SELECT count(*) FROM (SELECT user_id::BIGINT AS user_id, plan, \
@@ -120,11 +120,14 @@ fn no_value_loses_anything_on_the_way() {
         let length = u32::try_from(value.len()).unwrap().to_be_bytes();
         let bind = [b"\0\0\0\x01", &format.to_be_bytes()[..], b"\0\x01", &length, value, b"\0\0"];
         let bind = message('B', &bind.concat());
-        wire.bytes(&[parse, bind, execute("", 0), sync()].concat());
-        let heard = wire.until_ready();
-        match heard.iter().find(|(kind, _)| *kind == 'D') {
+        raw_connection.bytes(&[parse, bind, execute("", 0), sync()].concat());
+        let received = raw_connection.until_ready();
+        match received.iter().find(|(kind, _)| *kind == 'D') {
             Some((_, body)) => String::from_utf8(body[6..].to_vec()).unwrap(),
-            None => wire::error(&heard).into_iter().find(|field| field.starts_with('C')).unwrap(),
+            None => raw_connection::error(&received)
+                .into_iter()
+                .find(|field| field.starts_with('C'))
+                .unwrap(),
         }
     };
     for (oid, condition, format, value, expected) in [

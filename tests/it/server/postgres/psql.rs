@@ -1,4 +1,4 @@
-//! psql, as people call it.
+//! psql.
 
 use std::process::Command;
 
@@ -27,14 +27,14 @@ pub(crate) fn psql(uri: &str, arguments: &[&str]) -> Ran {
     Ran { code, out: text(&output.stdout), err: text(&output.stderr) }
 }
 
-fn on(server: &Server, arguments: &[&str]) -> Ran {
+fn psql_on(server: &Server, arguments: &[&str]) -> Ran {
     psql(&format!("postgresql://ada@{}/headcount", server.postgres), arguments)
 }
 
-/// psql says this, and complains of nothing.
+/// psql prints all parts, and nothing on stderr.
 #[track_caller]
-fn says(server: &Server, command: &str, parts: &[&str]) -> String {
-    let ran = on(server, &["-c", command]);
+fn prints(server: &Server, command: &str, parts: &[&str]) -> String {
+    let ran = psql_on(server, &["-c", command]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{command}: {}", ran.out);
     for part in parts {
         assert!(ran.out.contains(part), "{command}: no {part:?} in\n{}", ran.out);
@@ -43,7 +43,7 @@ fn says(server: &Server, command: &str, parts: &[&str]) -> String {
 }
 
 #[test]
-fn psql_shows_what_there_is() {
+fn psql_lists_the_catalog() {
     let project = Project::good();
     let server = Server::start(project.root(), &[]);
     for (command, parts) in [
@@ -78,27 +78,27 @@ fn psql_shows_what_there_is() {
         ("\\timing on", &["Timing is on"]),
         ("BEGIN; SELECT 1; COMMIT", &["1"]),
     ] {
-        says(&server, command, parts);
+        prints(&server, command, parts);
     }
-    // What there is not: an empty list, with details too.
+    // Kinds of objects that do not exist: empty lists, with details too.
     let lists = [
         "Ac", "Af", "Ao", "Ap", "c", "d", "D", "dp", "E", "es", "et", "eu", "ew", "F", "i", "L",
         "m", "o", "O", "rds", "Rp", "Rs", "s", "X", "y",
     ];
     let commands: Vec<String> =
         lists.iter().flat_map(|list| [format!("\\d{list}"), format!("\\d{list}+")]).collect();
-    // psql itself takes some empty lists for failures, and goes on only if it is told to.
+    // psql treats some empty lists as failures, and continues only if configured so.
     let mut arguments = vec!["-v", "ON_ERROR_STOP=0"];
     arguments.extend(commands.iter().flat_map(|command| ["-c", command]));
     arguments.extend(["-c", "SELECT 'the end'"]);
-    let ran = on(&server, &arguments);
+    let ran = psql_on(&server, &arguments);
     assert!(ran.out.contains("the end") && !ran.err.contains("ERROR"), "{}", ran.err);
-    says(&server, "\\dconfig+ *", &["application_name"]);
-    let tables = says(&server, "\\dt", &[]);
+    prints(&server, "\\dconfig+ *", &["application_name"]);
+    let tables = prints(&server, "\\dt", &[]);
     assert!(!tables.contains("smau"), "views are no tables:\n{tables}");
-    let ran = on(&server, &["-Atc", "SELECT DATE '2026-01-31', true, NULL, 1.50"]);
+    let ran = psql_on(&server, &["-Atc", "SELECT DATE '2026-01-31', true, NULL, 1.50"]);
     assert_eq!(ran.out, "2026-01-31|t||1.5\n", "{}", ran.err);
-    let wrong = on(&server, &["-c", "SELECT * FROM nowhere"]);
+    let wrong = psql_on(&server, &["-c", "SELECT * FROM nowhere"]);
     assert!(
         wrong.err.contains("no table `nowhere`") && wrong.err.contains("HINT"),
         "{}",
@@ -110,11 +110,11 @@ fn psql_shows_what_there_is() {
         &["-Atc", "SELECT current_database()"],
     );
     assert_eq!(ran.out, "headcount\n", "{}", ran.err);
-    // Many rows, bit by bit.
+    // Many rows, in parts.
     let sql = "SELECT value FROM generate_series(1, 5000)";
-    let ran = on(&server, &["-At", "-v", "FETCH_COUNT=1000", "-c", sql]);
+    let ran = psql_on(&server, &["-At", "-v", "FETCH_COUNT=1000", "-c", sql]);
     assert_eq!(ran.out.lines().count(), 5000, "{}", ran.err);
-    let copied = on(&server, &["-c", "\\copy (SELECT 1) TO '/dev/null'"]);
+    let copied = psql_on(&server, &["-c", "\\copy (SELECT 1) TO '/dev/null'"]);
     assert!(copied.err.contains("only reads"), "{}", copied.err);
     server.is_well();
 }

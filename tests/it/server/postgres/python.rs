@@ -10,7 +10,7 @@ fn ask(server: &Server, test: &str, more: &[&str]) {
 }
 
 #[test]
-fn psycopg_reads_what_the_report_says() {
+fn psycopg_reads_the_rows_of_the_report() {
     let root = contributions();
     let server = Server::start(&root, &[]);
     let report = run_in(&root, &["report", "--format", "csv", "--level", "total,stage"]);
@@ -21,7 +21,7 @@ fn psycopg_reads_what_the_report_says() {
 }
 
 #[test]
-fn psycopg_binds_and_is_refused() {
+fn psycopg_binds_and_gets_errors() {
     let project = Project::good();
     let server = Server::start(project.root(), &[]);
     ask(&server, "psycopg", &[]);
@@ -29,7 +29,7 @@ fn psycopg_binds_and_is_refused() {
 }
 
 #[test]
-fn sqlalchemy_finds_tables_and_asks() {
+fn sqlalchemy_finds_tables_and_queries() {
     let project = Project::good();
     let server = Server::start(project.root(), &[]);
     ask(&server, "sqlalchemy", &[]);

@@ -1,4 +1,4 @@
-//! The real program, serving on free ports, with what it says on stderr.
+//! The real program, serving on free ports, with its log.
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -11,13 +11,13 @@ use tokio_postgres::{Client, Config, NoTls};
 
 use crate::project::program;
 
-/// How long it may take to start, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Most time to start, on a busy machine.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A running server; dropping it ends it.
+/// A running server, killed on drop.
 pub(crate) struct Server {
     child: Child,
-    said: Arc<Mutex<Vec<String>>>,
+    log_lines: Arc<Mutex<Vec<String>>>,
     pub(crate) postgres: SocketAddr,
 }
 
@@ -28,47 +28,47 @@ impl Server {
         command.args(["serve", "--postgres", "127.0.0.1:0", "--threads", "2"]).args(more);
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        let said = Arc::new(Mutex::new(Vec::new()));
-        let lines = Arc::clone(&said);
+        let log_lines = Arc::new(Mutex::new(Vec::new()));
+        let lines = Arc::clone(&log_lines);
         std::thread::spawn(move || {
             for line in stderr.lines().map_while(Result::ok) {
                 lines.lock().unwrap().push(line);
             }
         });
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut server = Self { child, said, postgres: nowhere };
+        let mut server = Self { child, log_lines, postgres: nowhere };
         server.postgres = server.address("postgres").parse().unwrap();
         server
     }
 
-    /// Where it serves a protocol.
+    /// The address of a protocol.
     #[track_caller]
     pub(crate) fn address(&mut self, protocol: &str) -> String {
-        let line = self.hears(&format!("listening: {protocol} on "));
+        let line = self.wait_for_line(&format!("listening: {protocol} on "));
         line.split(' ').nth(3).unwrap_or_else(|| panic!("{line}")).to_owned()
     }
 
     /// Waits for a line that contains this.
     #[track_caller]
-    pub(crate) fn hears(&mut self, part: &str) -> String {
+    pub(crate) fn wait_for_line(&mut self, part: &str) -> String {
         let begun = Instant::now();
         loop {
-            if let Some(line) = self.said().into_iter().find(|line| line.contains(part)) {
+            if let Some(line) = self.log_lines().into_iter().find(|line| line.contains(part)) {
                 return line;
             }
             let ended = self.child.try_wait().unwrap();
             assert!(
-                begun.elapsed() < PATIENCE && ended.is_none(),
+                begun.elapsed() < START_TIMEOUT && ended.is_none(),
                 "no {part:?} ({ended:?}) in {:#?}",
-                self.said()
+                self.log_lines()
             );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// What it has said.
-    pub(crate) fn said(&self) -> Vec<String> {
-        self.said.lock().unwrap().clone()
+    /// The lines of its log so far.
+    pub(crate) fn log_lines(&self) -> Vec<String> {
+        self.log_lines.lock().unwrap().clone()
     }
 
     /// Sends a signal by its name.
@@ -85,12 +85,12 @@ impl Server {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(begun.elapsed() < within, "it goes on: {:#?}", self.said());
+            assert!(begun.elapsed() < within, "it goes on: {:#?}", self.log_lines());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
 
-    /// How tokio-postgres reaches it.
+    /// The configuration for tokio-postgres.
     pub(crate) fn config(&self) -> Config {
         let mut config = Config::new();
         config.host(self.postgres.ip().to_string()).port(self.postgres.port());
@@ -103,7 +103,7 @@ impl Server {
         client(&self.config()).await.unwrap()
     }
 
-    /// The most bytes of memory it has had, where the system tells.
+    /// Its peak memory in bytes, where the system reports it.
     pub(crate) fn peak(&self) -> Option<usize> {
         let path = format!("/proc/{}/status", self.child.id());
         let status = std::fs::read_to_string(path).ok()?;
@@ -111,7 +111,7 @@ impl Server {
         peak.trim().strip_suffix(" kB")?.parse::<usize>().ok().map(|kilobytes| kilobytes << 10)
     }
 
-    /// It answers, and nothing broke on the way.
+    /// It answers, and nothing has panicked.
     #[track_caller]
     pub(crate) fn is_well(&self) {
         let one = run(async {
@@ -119,7 +119,7 @@ impl Server {
             row.get::<_, i64>(0)
         });
         assert_eq!(one, 1);
-        for line in self.said() {
+        for line in self.log_lines() {
             assert!(!line.contains("panick"), "{line}");
         }
     }
@@ -147,13 +147,13 @@ pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
 
 /// The code, message and hint of an error.
 #[track_caller]
-pub(crate) fn told<T: std::fmt::Debug>(
+pub(crate) fn error_fields<T: std::fmt::Debug>(
     result: Result<T, tokio_postgres::Error>,
 ) -> (String, String, String) {
     let error = result.unwrap_err();
-    let Some(told) = error.as_db_error() else { panic!("{error:?}") };
-    let hint = told.hint().unwrap_or_default().to_owned();
-    (told.code().code().to_owned(), told.message().to_owned(), hint)
+    let Some(fields) = error.as_db_error() else { panic!("{error:?}") };
+    let hint = fields.hint().unwrap_or_default().to_owned();
+    (fields.code().code().to_owned(), fields.message().to_owned(), hint)
 }
 
 /// It fails with this code; message and hint contain these.
@@ -163,7 +163,7 @@ pub(crate) fn fails<T: std::fmt::Debug>(
     code: &str,
     parts: &[&str],
 ) {
-    let (found, message, hint) = told(result);
+    let (found, message, hint) = error_fields(result);
     assert_eq!(found, code, "{message}");
     let all = format!("{message}\n{hint}");
     for part in parts {
@@ -171,7 +171,7 @@ pub(crate) fn fails<T: std::fmt::Debug>(
     }
 }
 
-/// Serving does not even begin; what is said about it.
+/// Expects that the server does not start, and returns its stderr.
 #[track_caller]
 pub(crate) fn refused(root: &Path, more: &[&str]) -> String {
     let mut all = vec!["serve"];

@@ -1,31 +1,31 @@
-//! Signals, the log, and what is written down of slow statements.
+//! Signals, the log, and the logging of slow statements.
 
 use std::time::Duration;
 
+use super::raw_connection::{self, RawConnection};
 use super::server::{Server, fails, run};
 use super::texts::rows;
-use super::wire::{self, Wire};
 use crate::project::Project;
 
 const LONG: &str = "SELECT count(*) FROM generate_series(1, 100000000000)";
 
 #[test]
-fn it_stops_when_it_is_told_to() {
+fn it_stops_on_request() {
     let project = Project::good();
     for signal in ["TERM", "INT"] {
         let mut server = Server::start(project.root(), &["--grace", "20s"]);
-        let mut idle = Wire::open(server.postgres);
+        let mut idle = RawConnection::open(server.postgres);
         server.signal(signal);
-        // Nobody waits for those who do nothing; they are told.
-        let heard = idle.until_ready();
-        let told = wire::error(&heard);
-        assert!(told.iter().any(|field| field == "C57P01"), "{told:?}");
+        // Idle connections are closed with an error.
+        let received = idle.until_ready();
+        let fields = raw_connection::error(&received);
+        assert!(fields.iter().any(|field| field == "C57P01"), "{fields:?}");
         assert!(server.ended(Duration::from_secs(5)).success());
     }
 }
 
 #[test]
-fn running_statements_may_end_within_the_grace() {
+fn running_statements_may_end_within_the_grace_period() {
     let project = Project::good();
     let mut server = Server::start(project.root(), &["--grace", "20s"]);
     run(async {
@@ -42,7 +42,7 @@ fn running_statements_may_end_within_the_grace() {
 }
 
 #[test]
-fn what_runs_beyond_the_grace_is_ended() {
+fn statements_are_cancelled_after_the_grace_period() {
     let project = Project::good();
     let mut server = Server::start(project.root(), &["--grace", "1s"]);
     run(async {
@@ -66,10 +66,10 @@ fn the_log_has_an_object_a_line_and_names_slow_statements() {
         let _ = client.simple_query(LONG).await;
         let _ = client.simple_query("SELECT nothing FROM visits").await;
     });
-    server.hears("slow statement");
-    server.hears("nothing FROM visits");
-    let said = server.said();
-    let lines: Vec<serde_json::Value> = said
+    server.wait_for_line("slow statement");
+    server.wait_for_line("nothing FROM visits");
+    let log_lines = server.log_lines();
+    let lines: Vec<serde_json::Value> = log_lines
         .iter()
         .filter(|line| !line.starts_with("listening"))
         .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))

@@ -1,4 +1,4 @@
-//! Statements as texts: what is answered, how values are written, settings, transactions, cursors.
+//! The simple query protocol: results, text encoding, settings, transactions, cursors.
 
 use tokio_postgres::{Client, SimpleQueryMessage};
 
@@ -97,7 +97,7 @@ fn a_message_may_have_several_statements_or_none() {
 }
 
 #[test]
-fn mistakes_have_their_codes_and_hints() {
+fn errors_have_codes_and_hints() {
     let project = Project::good();
     let server = Server::start(project.root(), &[]);
     run(async {
@@ -138,7 +138,8 @@ fn mistakes_have_their_codes_and_hints() {
             println!("{sql}");
             fails(result, code, parts);
         }
-        let hint = super::server::told(client.simple_query("SELECT * FROM nowhere").await).2;
+        let hint =
+            super::server::error_fields(client.simple_query("SELECT * FROM nowhere").await).2;
         assert!(!hint.is_empty());
     });
     server.is_well();
@@ -190,12 +191,12 @@ fn settings_are_those_of_one_connection() {
 fn transactions_look_like_transactions() {
     let project = Project::good();
     let server = Server::start(project.root(), &[]);
-    let mut wire = super::wire::Wire::open(server.postgres);
+    let mut raw_connection = super::raw_connection::RawConnection::open(server.postgres);
     let mut status = |sql: &str| {
-        wire.say('Q', &[sql.as_bytes(), b"\0"].concat());
-        let heard = wire.until_ready();
-        let (_, body) = heard.last().unwrap();
-        (super::wire::kinds(&heard), char::from(body[0]))
+        raw_connection.send('Q', &[sql.as_bytes(), b"\0"].concat());
+        let received = raw_connection.until_ready();
+        let (_, body) = received.last().unwrap();
+        (super::raw_connection::kinds(&received), char::from(body[0]))
     };
     let is = |found: (String, char), kinds: &str, status: char| {
         assert_eq!(found, (kinds.to_owned(), status));
@@ -223,7 +224,7 @@ fn transactions_look_like_transactions() {
 }
 
 #[test]
-fn cursors_give_their_rows_bit_by_bit() {
+fn cursors_return_rows_in_parts() {
     let project = Project::good();
     let server = Server::start(project.root(), &[]);
     run(async {

@@ -1,7 +1,6 @@
-//! What a client says, before anybody reads it: only whole messages get through, and only those
-//! that are what they say.
+//! Validates messages before they are decoded: only complete, well-formed messages pass.
 //!
-//! The readers behind this trust lengths and numbers of elements.
+//! The decoder trusts lengths and element counts.
 
 use std::io;
 use std::pin::Pin;
@@ -10,83 +9,89 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Most bytes of a message before the client is known, as PostgreSQL has it.
-const SMALL: usize = 10_000;
-/// Most bytes of a message: a statement, or its values with their bitmaps.
-const LARGE: usize = 64 << 20;
-/// Bytes that are read at once.
+/// Most bytes of a message before authentication, as in PostgreSQL.
+const MAX_STARTUP_MESSAGE: usize = 10_000;
+/// Most bytes of a message after authentication: a statement, or parameter values such as bitmaps.
+const MAX_MESSAGE: usize = 64 << 20;
+/// Bytes per read.
 const CHUNK: usize = 8 << 10;
 
-/// A socket that lets only whole messages through.
+/// A socket whose reads return only validated messages.
 #[derive(Debug)]
-pub(super) struct Guard<S> {
+pub(super) struct FrameValidator<S> {
     socket: S,
-    /// What was heard and not looked at yet.
-    heard: BytesMut,
-    /// Bytes of it that may be read.
-    whole: usize,
-    /// Whether the message that begins a connection is still to come; it has no kind.
-    begins: bool,
-    most: usize,
+    /// Bytes that were received and not yet read by the decoder.
+    buffer: BytesMut,
+    /// Bytes at the start of `buffer` that are validated.
+    complete: usize,
+    /// Whether the startup message is still to come; it has no type byte.
+    awaiting_startup: bool,
+    max_length: usize,
 }
 
-impl<S> Guard<S> {
-    /// Guards a socket of which some bytes have been read already.
-    pub(super) fn new(socket: S, heard: BytesMut) -> Self {
-        Self { socket, heard, whole: 0, begins: true, most: SMALL }
+impl<S> FrameValidator<S> {
+    /// Wraps a socket of which `buffer` has been read already.
+    pub(super) fn new(socket: S, buffer: BytesMut) -> Self {
+        Self {
+            socket,
+            buffer,
+            complete: 0,
+            awaiting_startup: true,
+            max_length: MAX_STARTUP_MESSAGE,
+        }
     }
 
-    /// The client is known: its messages may be large.
-    pub(super) fn trust(&mut self) {
-        self.most = LARGE;
+    /// Raises the limit of message lengths, after authentication.
+    pub(super) fn allow_large_messages(&mut self) {
+        self.max_length = MAX_MESSAGE;
     }
 
-    /// Looks at what was heard.
+    /// Validates the messages that are completely received.
     ///
     /// # Errors
-    /// When it is no message.
-    fn look(&mut self) -> io::Result<()> {
+    /// When one is malformed.
+    fn validate(&mut self) -> io::Result<()> {
         while let Some(length) = self.next_length()? {
-            let message = &self.heard[self.whole..self.whole + length];
-            let fine = match self.begins {
-                true => begins_well(message),
-                false => is_sound(message[0], &message[5..]),
+            let message = &self.buffer[self.complete..self.complete + length];
+            let valid = match self.awaiting_startup {
+                true => is_valid_startup(message),
+                false => is_valid_message(message[0], &message[5..]),
             };
-            if !fine {
-                return Err(broken("malformed message"));
+            if !valid {
+                return Err(invalid_data("malformed message"));
             }
-            self.begins = false;
-            self.whole += length;
+            self.awaiting_startup = false;
+            self.complete += length;
         }
         Ok(())
     }
 
-    /// The length of the next message with its head, if all of it is there.
+    /// The length of the next message with its header, if it is completely received.
     fn next_length(&self) -> io::Result<Option<usize>> {
-        let kind = usize::from(!self.begins);
-        let rest = &self.heard[self.whole..];
+        let kind = usize::from(!self.awaiting_startup);
+        let rest = &self.buffer[self.complete..];
         let Some(head) = rest.get(kind..kind + 4) else { return Ok(None) };
         let length = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;
-        if length < 4 || length > self.most {
-            return Err(broken(&format!(
+        if length < 4 || length > self.max_length {
+            return Err(invalid_data(&format!(
                 "a message of {length} bytes exceeds the limit of {}",
-                self.most
+                self.max_length
             )));
         }
         Ok((rest.len() >= kind + length).then_some(kind + length))
     }
 }
 
-fn broken(text: &str) -> io::Error {
+fn invalid_data(text: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
-/// A version, or a request, with texts up to an empty one.
-fn begins_well(message: &[u8]) -> bool {
+/// Whether this is a startup message with parameters, or a request such as SSLRequest.
+fn is_valid_startup(message: &[u8]) -> bool {
     const CANCEL: u32 = 80_877_102;
     let mut body = Body(&message[4..]);
     match body.u32() {
-        // The connection's number, and its key.
+        // Process id and secret key.
         Some(CANCEL) => (8..=260).contains(&body.0.len()),
         Some(version) if version >> 16 == 3 => loop {
             match body.text() {
@@ -95,20 +100,20 @@ fn begins_well(message: &[u8]) -> bool {
                 _ => return false,
             }
         },
-        // Other requests have nothing behind them.
+        // Other requests have no body.
         Some(_) => body.0.is_empty(),
         None => false,
     }
 }
 
-/// Whether a message of this kind can be read as such.
-fn is_sound(kind: u8, body: &[u8]) -> bool {
+/// Whether the body fits the message type.
+fn is_valid_message(kind: u8, body: &[u8]) -> bool {
     let mut body = Body(body);
     let read = match kind {
         b'Q' => body.text().map(|_| ()),
-        b'P' => body.text().and_then(|_| body.text()).and_then(|_| body.several(Body::u32)),
+        b'P' => body.text().and_then(|_| body.text()).and_then(|_| body.repeated(Body::u32)),
         b'B' => body.bind(),
-        b'D' | b'C' => body.named(),
+        b'D' | b'C' => body.target(),
         b'E' => body.text().and_then(|_| body.u32()).map(|_| ()),
         b'H' | b'S' | b'X' | b'c' => Some(()),
         b'p' | b'd' => {
@@ -121,7 +126,7 @@ fn is_sound(kind: u8, body: &[u8]) -> bool {
     read.is_some() && body.0.is_empty()
 }
 
-/// What is left of a message; whatever it does not have is `None`.
+/// The unparsed rest of a message; reads past its end are `None`.
 struct Body<'a>(&'a [u8]);
 
 impl<'a> Body<'a> {
@@ -146,8 +151,8 @@ impl<'a> Body<'a> {
         std::str::from_utf8(text).is_ok().then_some(text)
     }
 
-    /// As many as a number says.
-    fn several<T>(&mut self, one: impl Fn(&mut Self) -> Option<T>) -> Option<()> {
+    /// A count and that many elements.
+    fn repeated<T>(&mut self, one: impl Fn(&mut Self) -> Option<T>) -> Option<()> {
         (0..self.u16()?).try_for_each(|_| one(self).map(|_| ()))
     }
 
@@ -161,18 +166,18 @@ impl<'a> Body<'a> {
 
     fn bind(&mut self) -> Option<()> {
         self.text().and_then(|_| self.text())?;
-        self.several(Self::u16)?;
-        self.several(Self::value)?;
-        self.several(Self::u16)
+        self.repeated(Self::u16)?;
+        self.repeated(Self::value)?;
+        self.repeated(Self::u16)
     }
 
-    fn named(&mut self) -> Option<()> {
+    fn target(&mut self) -> Option<()> {
         matches!(self.take(1)?, b"S" | b"P").then_some(())?;
         self.text().map(|_| ())
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for FrameValidator<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -180,27 +185,27 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         loop {
-            this.look()?;
-            if this.whole > 0 {
-                let count = this.whole.min(into.remaining());
-                into.put_slice(&this.heard[..count]);
-                this.heard.advance(count);
-                this.whole -= count;
+            this.validate()?;
+            if this.complete > 0 {
+                let count = this.complete.min(into.remaining());
+                into.put_slice(&this.buffer[..count]);
+                this.buffer.advance(count);
+                this.complete -= count;
                 return Poll::Ready(Ok(()));
             }
             let mut chunk = [0; CHUNK];
             let mut read = ReadBuf::new(&mut chunk);
             ready!(Pin::new(&mut this.socket).poll_read(context, &mut read))?;
             if read.filled().is_empty() {
-                // A part of a message is none.
+                // End of input; an incomplete message is dropped.
                 return Poll::Ready(Ok(()));
             }
-            this.heard.extend_from_slice(read.filled());
+            this.buffer.extend_from_slice(read.filled());
         }
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Guard<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for FrameValidator<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -223,10 +228,10 @@ mod tests {
     use bytes::BytesMut;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    use super::{Guard, begins_well, is_sound};
+    use super::{FrameValidator, is_valid_message, is_valid_startup};
 
     #[test]
-    fn only_sound_messages_are_sound() {
+    fn only_well_formed_messages_are_valid() {
         for (kind, body) in [
             (b'Q', &b"SELECT 1\0"[..]),
             (b'P', b"a\0b\0\0\x01\0\0\0\x17"),
@@ -236,7 +241,7 @@ mod tests {
             (b'E', b"\0\xff\xff\xff\xff"),
             (b'S', b""),
         ] {
-            assert!(is_sound(kind, body), "{}", char::from(kind));
+            assert!(is_valid_message(kind, body), "{}", char::from(kind));
         }
         for (kind, body) in [
             (b'Q', &b"SELECT 1"[..]),
@@ -254,18 +259,18 @@ mod tests {
             (b'F', b""),
             (0, b""),
         ] {
-            assert!(!is_sound(kind, body), "{kind} {body:?}");
+            assert!(!is_valid_message(kind, body), "{kind} {body:?}");
         }
     }
 
     #[test]
-    fn a_connection_begins_with_who_it_is() {
+    fn startup_messages_are_validated() {
         for good in [
             &b"\0\0\0\0\0\x03\0\0user\0ada\0\0"[..],
             b"\0\0\0\0\x04\xd2\x16\x2e\0\0\0\x07keyy",
             b"\0\0\0\0\x04\xd2\x16\x2f",
         ] {
-            assert!(begins_well(good), "{good:?}");
+            assert!(is_valid_startup(good), "{good:?}");
         }
         for wrong in [
             &b"\0\0\0\0"[..],
@@ -275,22 +280,22 @@ mod tests {
             b"\0\0\0\0\x04\xd2\x16\x2e\0\0\0\x07",
             b"\0\0\0\0GET / HTTP",
         ] {
-            assert!(!begins_well(wrong), "{wrong:?}");
+            assert!(!is_valid_startup(wrong), "{wrong:?}");
         }
     }
 
     #[tokio::test]
-    async fn parts_wait_for_the_rest_and_nonsense_ends_it() {
+    async fn incomplete_messages_wait_and_malformed_ones_fail() {
         let begin = b"\0\0\0\x12\0\x03\0\0user\0ada\0\0";
         let (mut client, server) = tokio::io::duplex(64);
-        let mut guard = Guard::new(server, BytesMut::from(&begin[..6]));
+        let mut validator = FrameValidator::new(server, BytesMut::from(&begin[..6]));
         client.write_all(&begin[6..]).await.unwrap();
         let mut first = vec![0; begin.len()];
-        guard.read_exact(&mut first).await.unwrap();
+        validator.read_exact(&mut first).await.unwrap();
         assert_eq!(first, begin);
         client.write_all(b"S\0\0\0\x04Q\0\0\0\x03").await.unwrap();
-        let read = guard.read(&mut [0; 64]).await;
-        // The sound message before it is lost with the nonsense.
+        let read = validator.read(&mut [0; 64]).await;
+        // The valid message before the malformed one is lost with it.
         assert_eq!(read.unwrap_err().kind(), std::io::ErrorKind::InvalidData);
     }
 }

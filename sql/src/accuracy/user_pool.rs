@@ -1,48 +1,48 @@
 //! Users to draw sets from.
 
-use counters::Draw;
+use counters::Sample;
 use engine::rollup::CountedUser;
 use engine::users::hash_int;
 use engine::{Error, Result};
 
-/// Everybody, in an order that every draw changes.
-pub(super) struct People {
-    people: Vec<CountedUser>,
+/// All users, in an order that every draw changes.
+pub(super) struct UserPool {
+    users: Vec<CountedUser>,
 }
 
-impl People {
-    /// Users with the keys 0, 1, 2 ..., which are their own numbers.
-    pub(super) fn invented(users: u64) -> Result<Self> {
-        let users = u32::try_from(users).map_err(|_| {
+impl UserPool {
+    /// Users with the keys 0, 1, 2 ..., which are also their ids.
+    pub(super) fn synthetic(count: u64) -> Result<Self> {
+        let count = u32::try_from(count).map_err(|_| {
             Error::limit("the number of synthetic users must be at most 4,294,967,295")
         })?;
         let person = |number: u32| CountedUser { number, hash: hash_int(number.into()) };
-        Ok(Self { people: (0..users).map(person).collect() })
+        Ok(Self { users: (0..count).map(person).collect() })
     }
 
     /// The users of a project.
-    pub(super) fn real(everybody: &[CountedUser]) -> Self {
-        Self { people: everybody.to_vec() }
+    pub(super) fn from_users(users: &[CountedUser]) -> Self {
+        Self { users: users.to_vec() }
     }
 
     /// How many users there are.
     pub(super) fn len(&self) -> u64 {
-        self.people.len() as u64
+        self.users.len() as u64
     }
 
-    /// So many different users (at most all of them), each set of them equally likely.
-    pub(super) fn draw(&mut self, size: u64, random: &mut Random) -> Draw {
+    /// Draws `size` distinct users (at most all of them), every set with equal probability.
+    pub(super) fn sample(&mut self, size: u64, random: &mut Random) -> Sample {
         let size = size.min(self.len()) as usize;
         for at in 0..size {
-            let rest = (self.people.len() - at) as u64;
+            let rest = (self.users.len() - at) as u64;
             let other = at + random.below(rest) as usize;
-            self.people.swap(at, other);
+            self.users.swap(at, other);
         }
-        Draw::of(&self.people[..size])
+        Sample::of(&self.users[..size])
     }
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014): seeded, and unlike the hash of any key.
+/// SplitMix64 (Steele, Lea, Flood 2014): seeded, and unrelated to the hash of the keys.
 pub(super) struct Random(u64);
 
 impl Random {

@@ -1,9 +1,8 @@
-//! Queries of tables that hold no rows.
+//! Simplifies queries of catalog tables that are always empty.
 //!
-//! Clients take apart keys and indexes with functions over lists and composite values, which
-//! DataFusion does not have. There are no keys and no indexes, so that such a `SELECT` keeps the
-//! names of its columns, and their types where they are columns of tables or casts, and has no
-//! rows.
+//! Clients inspect keys and indexes with functions of arrays and composite values that DataFusion
+//! does not have. There are no keys and indexes, so such a `SELECT` is replaced by one without rows
+//! that keeps the column names, and the types of plain columns and casts.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -17,61 +16,64 @@ use datafusion::sql::sqlparser::ast::{
 
 use crate::ast::{for_each_expr, visit, visit_mut};
 
-use super::relations::{EMPTY, SCHEMA};
+use super::relations::{EMPTY_TABLES, SCHEMA};
 
-/// The statement with such queries made plain; `None` if there is none in it. `is_aggregate` tells
-/// functions that have a value of no rows, too.
-pub(super) fn rowless(
+/// Simplifies such queries in a statement; `None` if it has none. `is_aggregate` identifies
+/// aggregate functions, which return a row for empty input.
+pub(super) fn simplify_empty(
     statement: &Statement,
     is_aggregate: impl Fn(&str) -> bool,
 ) -> Option<Statement> {
     let mut statement = statement.clone();
-    let mut plain = Plain { is_aggregate, found: false };
-    let _ = visit_mut(&mut statement, &mut plain);
-    plain.found.then_some(statement)
+    let mut rewrite = EmptyRewrite { is_aggregate, found: false };
+    let _ = visit_mut(&mut statement, &mut rewrite);
+    rewrite.found.then_some(statement)
 }
 
-struct Plain<F> {
+struct EmptyRewrite<F> {
     is_aggregate: F,
     found: bool,
 }
 
-impl<F: Fn(&str) -> bool> VisitorMut for Plain<F> {
+impl<F: Fn(&str) -> bool> VisitorMut for EmptyRewrite<F> {
     type Break = ();
 
-    // After the queries within it, which can be what it reads.
+    // Subqueries in FROM are simplified first.
     fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
-        let never = never(&*query);
-        self.set(&mut query.body, &never);
-        if is_rowless(query) {
+        let condition = false_condition(&*query);
+        self.set(&mut query.body, &condition);
+        if is_empty_query(query) {
             query.order_by = None;
         }
         ControlFlow::Continue(())
     }
 }
 
-impl<F: Fn(&str) -> bool> Plain<F> {
-    fn set(&mut self, body: &mut SetExpr, never: &Expr) {
+impl<F: Fn(&str) -> bool> EmptyRewrite<F> {
+    fn set(&mut self, body: &mut SetExpr, condition: &Expr) {
         match body {
-            SetExpr::Select(select) => self.select(select, never),
+            SetExpr::Select(select) => self.select(select, condition),
             SetExpr::SetOperation { left, right, .. } => {
-                self.set(left, never);
-                self.set(right, never);
+                self.set(left, condition);
+                self.set(right, condition);
             }
             _ => {}
         }
     }
 
-    fn select(&mut self, select: &mut Select, never: &Expr) {
-        if is_grouped(select) || !select.from.iter().any(reads_nothing) || self.aggregates(select) {
+    fn select(&mut self, select: &mut Select, condition: &Expr) {
+        if is_grouped(select) || !select.from.iter().any(is_empty_from) || self.aggregates(select) {
             return;
         }
         self.found = true;
         let items = std::mem::take(&mut select.projection);
         let mut used = BTreeSet::new();
-        select.projection =
-            items.into_iter().enumerate().map(|(at, item)| plain(at, item, &mut used)).collect();
-        select.selection = Some(never.clone());
+        select.projection = items
+            .into_iter()
+            .enumerate()
+            .map(|(at, item)| plannable_item(at, item, &mut used))
+            .collect();
+        select.selection = Some(condition.clone());
         select.distinct = None;
         select.having = None;
     }
@@ -82,7 +84,7 @@ impl<F: Fn(&str) -> bool> Plain<F> {
     }
 }
 
-/// Breaks at an aggregate, but for those of queries within.
+/// Breaks at an aggregate function outside of subqueries.
 struct Aggregates<'a, F> {
     is_aggregate: &'a F,
     depth: usize,
@@ -115,35 +117,35 @@ impl<F: Fn(&str) -> bool> Visitor for Aggregates<'_, F> {
     }
 }
 
-/// Whether one part of FROM has no rows, whatever it is joined by.
-pub(super) fn reads_nothing(from: &TableWithJoins) -> bool {
+/// Whether an item of FROM has no rows, considering its joins.
+pub(super) fn is_empty_from(from: &TableWithJoins) -> bool {
     from.joins.iter().fold(
-        is_nothing(&from.relation),
+        is_empty_table(&from.relation),
         |nothing, Join { relation, join_operator, .. }| match join_operator {
             JoinOperator::Join(_) | JoinOperator::Inner(_) | JoinOperator::CrossJoin(_) => {
-                nothing || is_nothing(relation)
+                nothing || is_empty_table(relation)
             }
             JoinOperator::Left(_) | JoinOperator::LeftOuter(_) => nothing,
-            _ => nothing && is_nothing(relation),
+            _ => nothing && is_empty_table(relation),
         },
     )
 }
 
-fn is_nothing(table: &TableFactor) -> bool {
+fn is_empty_table(table: &TableFactor) -> bool {
     match table {
         TableFactor::Table { name, args: None, .. } => {
             let name = name.to_string().to_lowercase();
             let name = name.strip_prefix(SCHEMA).and_then(|name| name.strip_prefix('.'));
-            name.is_some_and(|name| EMPTY.contains(&name))
+            name.is_some_and(|name| EMPTY_TABLES.contains(&name))
         }
-        TableFactor::Derived { subquery, .. } => is_rowless(subquery),
-        TableFactor::NestedJoin { table_with_joins, .. } => reads_nothing(table_with_joins),
+        TableFactor::Derived { subquery, .. } => is_empty_query(subquery),
+        TableFactor::NestedJoin { table_with_joins, .. } => is_empty_from(table_with_joins),
         _ => false,
     }
 }
 
-/// Whether it has no rows because it was made so here.
-fn is_rowless(query: &Query) -> bool {
+/// Whether a query was simplified here.
+fn is_empty_query(query: &Query) -> bool {
     let SetExpr::Select(select) = &*query.body else { return false };
     let no = match &select.selection {
         Some(Expr::BinaryOp { left, op: BinaryOperator::And, .. }) => left,
@@ -152,18 +154,18 @@ fn is_rowless(query: &Query) -> bool {
     };
     *no == Expr::value(Value::Boolean(false))
         && !is_grouped(select)
-        && select.from.iter().any(reads_nothing)
+        && select.from.iter().any(is_empty_from)
 }
 
 fn is_grouped(select: &Select) -> bool {
     !matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty())
 }
 
-/// A column that DataFusion can plan, of a name that no other has.
-fn plain(at: usize, item: SelectItem, used: &mut BTreeSet<Ident>) -> SelectItem {
+/// A select item that DataFusion can plan, with a unique name.
+fn plannable_item(at: usize, item: SelectItem, used: &mut BTreeSet<Ident>) -> SelectItem {
     let (expression, alias) = match item {
         SelectItem::UnnamedExpr(expression) => {
-            let alias = name(&expression)
+            let alias = column_name(&expression)
                 .filter(|name| used.insert(name.clone()))
                 .unwrap_or_else(|| Ident::with_quote('"', format!("?column?{at}")));
             (expression, alias)
@@ -172,7 +174,7 @@ fn plain(at: usize, item: SelectItem, used: &mut BTreeSet<Ident>) -> SelectItem 
         other => return other,
     };
     let expr = match expression {
-        // As the value of nothing it is NULL, which columns of the catalog never are.
+        // A CASE without ELSE is nullable, which columns of the catalog are not.
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) => Expr::Case {
             case_token: AttachedToken::empty(),
             end_token: AttachedToken::empty(),
@@ -189,12 +191,12 @@ fn plain(at: usize, item: SelectItem, used: &mut BTreeSet<Ident>) -> SelectItem 
     SelectItem::ExprWithAlias { expr, alias }
 }
 
-/// What PostgreSQL calls a column without a name.
-fn name(expression: &Expr) -> Option<Ident> {
+/// PostgreSQL's name for a column without an alias.
+fn column_name(expression: &Expr) -> Option<Ident> {
     match expression {
         Expr::Identifier(name) => Some(name.clone()),
         Expr::CompoundIdentifier(names) => names.last().cloned(),
-        Expr::Cast { expr, .. } => name(expr),
+        Expr::Cast { expr, .. } => column_name(expr),
         Expr::Function(function) => function.name.0.last()?.as_ident().cloned(),
         _ => None,
     }
@@ -210,9 +212,8 @@ fn null(data_type: DataType) -> Expr {
     }
 }
 
-/// A condition that never holds, with the parameters of the query: clients give values for them
-/// even where nothing depends on these.
-fn never(query: &Query) -> Expr {
+/// A false condition that mentions the query's parameters, because clients send values for them.
+fn false_condition(query: &Query) -> Expr {
     let mut used = BTreeSet::new();
     for_each_expr(query, |expression| {
         if let Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) = expression {
@@ -224,9 +225,9 @@ fn never(query: &Query) -> Expr {
         op: BinaryOperator::And,
         right: Box::new(right),
     };
-    let unset = |name| Expr::IsNull(Box::new(Expr::value(Value::Placeholder(name))));
-    let mut parts: Vec<Expr> = used.into_iter().map(unset).collect();
-    // In pairs, and pairs of pairs: a chain of thousands is nested too deeply.
+    let is_null = |name| Expr::IsNull(Box::new(Expr::value(Value::Placeholder(name))));
+    let mut parts: Vec<Expr> = used.into_iter().map(is_null).collect();
+    // A balanced tree: a chain of thousands would nest too deeply.
     while parts.len() > 1 {
         let mut rest = parts.into_iter();
         parts = Vec::new();
@@ -249,15 +250,15 @@ mod tests {
     use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
     use datafusion::sql::sqlparser::parser::Parser;
 
-    use super::rowless;
+    use super::simplify_empty;
 
     fn after(sql: &str) -> Option<String> {
         let statement = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().remove(0);
-        rowless(&statement, |name| name == "count").map(|statement| statement.to_string())
+        simplify_empty(&statement, |name| name == "count").map(|statement| statement.to_string())
     }
 
     #[test]
-    fn names_stay_and_rows_go() {
+    fn queries_of_empty_tables_keep_their_names() {
         for (sql, expected) in [
             (
                 "SELECT i.indrelid, unnest(i.indkey) AS n, 1, (i.k).x::INT FROM \
@@ -294,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_rows_is_left_alone() {
+    fn other_queries_are_unchanged() {
         for sql in [
             "SELECT a FROM t WHERE false",
             "SELECT a + 1 FROM (SELECT a FROM t WHERE false) AS q",

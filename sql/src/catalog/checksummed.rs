@@ -1,5 +1,5 @@
-//! The data files of a store as DataFusion reads them: every part that a query uses is compared with
-//! its checksum. Files that have none are handed on as they are.
+//! Object store wrapper that verifies the checksums of the parts of the store's data files that a
+//! query reads. Files without checksums are passed through.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,22 +19,22 @@ use engine::store::{Checksums, footer_length};
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
 
-/// What stands before the scheme of an address whose files are checked.
+/// Scheme prefix of URLs whose files are verified.
 pub(crate) const SCHEME: &str = "store+";
-/// Bytes at the end of a file that are fetched at first: most footers are shorter.
-const FOOTER: u64 = 64 << 10;
-/// Files whose checksums are remembered at most.
-const MOST: usize = 4096;
+/// Bytes of the first read at the end of a file; most footers are shorter.
+const FOOTER_BYTES: u64 = 64 << 10;
+/// Most files whose checksums are cached.
+const MAX_CACHED: usize = 4096;
 
-/// An object store, read only, with a look at the checksums of data files.
+/// A read-only object store that verifies the checksums of data files.
 #[derive(Debug)]
-pub(super) struct Checked {
+pub(super) struct ChecksummedStore {
     inner: Arc<dyn ObjectStore>,
-    /// Sizes and checksums. What has a name never changes, unless it breaks.
+    /// Sizes and checksums by path; data files are never modified.
     known: Mutex<HashMap<Path, (u64, Arc<Checksums>)>>,
 }
 
-impl Checked {
+impl ChecksummedStore {
     pub(super) fn new(inner: Arc<dyn ObjectStore>) -> Self {
         Self { inner, known: Mutex::default() }
     }
@@ -50,7 +50,7 @@ impl Checked {
             return Ok(Some(known.clone()));
         }
         let size = self.inner.head(path).await?.size;
-        let mut end = self.inner.get_range(path, size.saturating_sub(FOOTER)..size).await?;
+        let mut end = self.inner.get_range(path, size.saturating_sub(FOOTER_BYTES)..size).await?;
         let cut_off = || broken(path, "it is truncated");
         let length = footer_length(&end).filter(|length| *length as u64 <= size);
         let length = length.ok_or_else(cut_off)?;
@@ -61,7 +61,7 @@ impl Checked {
         let checksums = Checksums::read(name, size, &footer);
         let checksums = Arc::new(checksums.map_err(|cause| broken(path, &cause.to_string()))?);
         let mut known = known();
-        if known.len() >= MOST {
+        if known.len() >= MAX_CACHED {
             known.clear();
         }
         known.insert(path.clone(), (size, Arc::clone(&checksums)));
@@ -87,7 +87,7 @@ fn broken(path: &Path, what: &str) -> object_store::Error {
 }
 
 #[async_trait]
-impl ObjectStore for Checked {
+impl ObjectStore for ChecksummedStore {
     async fn get_opts(&self, path: &Path, options: GetOptions) -> Result<GetResult> {
         if options.head {
             return self.inner.get_opts(path, options).await;
@@ -117,8 +117,8 @@ impl ObjectStore for Checked {
         let parts = around.iter().zip(&found).zip(ranges);
         parts
             .map(|((around, bytes), range)| {
-                let checked = checksums.check(around.start, bytes);
-                checked.map_err(|cause| broken(path, &cause.to_string()))?;
+                let checksummed = checksums.check(around.start, bytes);
+                checksummed.map_err(|cause| broken(path, &cause.to_string()))?;
                 cut(path, around.start, bytes, range)
             })
             .collect()
@@ -163,7 +163,7 @@ fn read_only(operation: &str) -> object_store::Error {
     }
 }
 
-impl fmt::Display for Checked {
+impl fmt::Display for ChecksummedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} with checksums", self.inner)
     }

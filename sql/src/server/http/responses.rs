@@ -1,12 +1,12 @@
-//! What all answers have in common: errors as JSON, and the headers that browsers heed.
+//! Common parts of all responses: errors as JSON, and security headers.
 
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use engine::{Error, Kind};
 use serde_json::json;
 
-/// Numbers of one customer are nobody else's, and a page has no business to be made of them.
-const HEADERS: [(HeaderName, &str); 5] = [
+/// Keeps responses out of shared caches and other sites' pages.
+const SECURITY_HEADERS: [(HeaderName, &str); 5] = [
     (header::CACHE_CONTROL, "private, no-cache"),
     (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
     (header::REFERRER_POLICY, "no-referrer"),
@@ -14,19 +14,19 @@ const HEADERS: [(HeaderName, &str); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Sets the headers that the answer does not set itself.
-pub(super) async fn guarded(mut response: Response) -> Response {
-    for (name, value) in HEADERS {
+/// Adds the security headers that a response does not set itself.
+pub(super) async fn add_security_headers(mut response: Response) -> Response {
+    for (name, value) in SECURITY_HEADERS {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
 }
 
-/// An error with the status that tells who has to act.
+/// An error with its HTTP status.
 #[derive(Debug)]
-pub(super) struct Refusal(pub(super) StatusCode, pub(super) Error);
+pub(super) struct ErrorResponse(pub(super) StatusCode, pub(super) Error);
 
-impl From<Error> for Refusal {
+impl From<Error> for ErrorResponse {
     fn from(error: Error) -> Self {
         let status = match error.kind() {
             Kind::Input => StatusCode::BAD_REQUEST,
@@ -37,7 +37,7 @@ impl From<Error> for Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ErrorResponse {
     fn into_response(self) -> Response {
         let Self(status, error) = self;
         let (text, help) = (error.to_string(), error.context("help"));
@@ -52,10 +52,10 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// Asks for a name and a password.
-pub(super) fn who_are_you() -> Response {
+/// The response to a missing or wrong login.
+pub(super) fn unauthorized() -> Response {
     let error = Error::input("missing or wrong name or password");
-    let refusal = Refusal(StatusCode::UNAUTHORIZED, error);
+    let response = ErrorResponse(StatusCode::UNAUTHORIZED, error);
     let scheme = "Basic realm=\"headcount\", charset=\"UTF-8\"";
-    ([(header::WWW_AUTHENTICATE, scheme)], refusal).into_response()
+    ([(header::WWW_AUTHENTICATE, scheme)], response).into_response()
 }

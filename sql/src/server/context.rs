@@ -1,4 +1,4 @@
-//! What all servers of a process share.
+//! The state that all servers of a process share.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,37 +17,37 @@ use tokio::task::block_in_place;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::memory::Capped;
+use super::cooperative::make_planning_cancellable;
+use super::execution::{Protocol, StatementExecution, StatementInfo, join_error};
+use super::memory::CappedMemoryPool;
 use super::metrics::Metrics;
-use super::running::{About, Protocol, Running, broken};
-use super::stoppable::stoppable;
 use super::{Access, Limits};
 use crate::bounded::bound;
-use crate::catalog::{Contents, Listener, register};
-use crate::failure::of_statement;
-use crate::given_up::until;
-use crate::session::{Options, runtime, session_on};
+use crate::cancellation::scope;
+use crate::catalog::{CatalogOptions, ReportListener, register};
+use crate::failure::statement_error;
+use crate::session::{Options, runtime, session_with_runtime};
 
-/// The ground that all connections stand on.
-pub struct Shared {
+/// Project, options, limits and metrics of a process's servers.
+pub struct ServerContext {
     project: Option<Arc<Project>>,
     options: Options,
     runtime: Arc<RuntimeEnv>,
     /// The threads that queries run on.
-    pub(super) work: tokio::runtime::Handle,
-    /// What statements and connections may take.
+    pub(super) query_runtime: Handle,
+    /// Limits of statements and connections.
     pub limits: Limits,
-    /// Who may come in.
+    /// The users who may connect.
     pub access: Access,
-    /// What is counted.
+    /// Counters for Prometheus.
     pub metrics: Metrics,
     connections: Arc<Semaphore>,
     stop: CancellationToken,
     kill: CancellationToken,
 }
 
-impl Shared {
-    /// A ground without connections; `work` runs the queries.
+impl ServerContext {
+    /// A context without connections; `query_runtime` runs the queries.
     ///
     /// # Errors
     /// When the options are impossible.
@@ -56,14 +56,14 @@ impl Shared {
         options: Options,
         limits: Limits,
         access: Access,
-        work: tokio::runtime::Handle,
+        query_runtime: Handle,
     ) -> Result<Arc<Self>> {
         let runtime = runtime(&options)?;
-        let shared = Self {
+        let server = Self {
             project,
             options,
             runtime,
-            work,
+            query_runtime,
             connections: Arc::new(Semaphore::new(limits.connections)),
             limits,
             access,
@@ -71,9 +71,9 @@ impl Shared {
             stop: CancellationToken::new(),
             kill: CancellationToken::new(),
         };
-        // What no session can be made with is told now, not to the first client.
-        shared.session()?;
-        Ok(Arc::new(shared))
+        // Invalid options fail here, not at the first connection.
+        server.session()?;
+        Ok(Arc::new(server))
     }
 
     /// The project, if there is one.
@@ -81,63 +81,67 @@ impl Shared {
         self.project.as_ref()
     }
 
-    /// Bytes that all statements may hold together.
-    pub(super) fn memory(&self) -> Option<usize> {
+    /// Most bytes that all statements together may use.
+    pub(super) fn memory_limit(&self) -> Option<usize> {
         self.options.memory_limit
     }
 
-    /// A session for one connection: settings and a limit of memory of its own, and no files but
-    /// those of the project.
+    /// A session for one connection, with its own settings and memory limit. It reads no files
+    /// except those of the project.
     ///
     /// # Errors
     /// When the options are impossible.
     pub fn session(&self) -> Result<SessionContext> {
-        let pool = Capped::new(Arc::clone(&self.runtime.memory_pool), self.limits.memory);
-        let own = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
+        let pool = CappedMemoryPool::new(Arc::clone(&self.runtime.memory_pool), self.limits.memory);
+        let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
             .with_memory_pool(Arc::new(pool))
             .build_arc()
             .map_err(|cause| Error::internal(cause.to_string()))?;
-        let session = session_on(&self.options, own)?;
-        register(&session, &self.contents())?;
-        bound(&session, self.limits.memory).map_err(|cause| of_statement(cause, None))?;
-        stoppable(&session);
+        let session = session_with_runtime(&self.options, runtime)?;
+        register(&session, &self.catalog_options())?;
+        bound(&session, self.limits.memory).map_err(|cause| statement_error(cause, None))?;
+        make_planning_cancellable(&session);
         Ok(session)
     }
 
-    /// What every session sees.
-    fn contents(&self) -> Contents {
-        let listener: Arc<dyn Listener> = Arc::new(Logged);
-        Contents { project: self.project.clone(), paths: None, listener: Some(listener) }
+    /// The tables that every session has.
+    fn catalog_options(&self) -> CatalogOptions {
+        let listener: Arc<dyn ReportListener> = Arc::new(LoggingListener);
+        CatalogOptions { project: self.project.clone(), paths: None, listener: Some(listener) }
     }
 
-    /// The plan that answers a question, in the columns of a report.
+    /// The plan that answers a question, with the columns of a report.
     ///
     /// # Errors
-    /// When there is no project to ask about.
-    pub fn answering(&self, session: &SessionContext, question: Question) -> Result<LogicalPlan> {
-        let table = self.contents().answering(question).ok_or_else(|| {
+    /// When the server has no project.
+    pub fn report_plan(&self, session: &SessionContext, question: Question) -> Result<LogicalPlan> {
+        let table = self.catalog_options().report_table(question).ok_or_else(|| {
             Error::input("this server has no project")
                 .with("help", "start it in the folder of a project, or with --project DIR")
         })?;
-        let frame = session.read_table(table).map_err(|cause| of_statement(cause, None))?;
+        let frame = session.read_table(table).map_err(|cause| statement_error(cause, None))?;
         Ok(frame.into_unoptimized_plan())
     }
 
-    /// Begins a statement; `cancel` ends it.
-    pub fn begin(self: &Arc<Self>, about: About, cancel: CancellationToken) -> Running {
-        Running::new(self, about, cancel)
+    /// Begins a statement; `cancel` cancels it.
+    pub fn begin_statement(
+        self: &Arc<Self>,
+        info: StatementInfo,
+        cancel: CancellationToken,
+    ) -> StatementExecution {
+        StatementExecution::new(self, info, cancel)
     }
 
-    /// Does something before a statement begins, such as planning it for later, on the threads for
-    /// queries.
+    /// Runs something outside of a statement's execution, such as preparing it, on the query
+    /// threads and within the time limit of a statement.
     ///
     /// # Errors
-    /// Its own, and the end of the time that a statement has.
-    pub async fn within_time<T: Send + 'static>(
+    /// Those of the future, and when it exceeds the time limit.
+    pub async fn with_time_limit<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        match tokio::time::timeout(self.limits.time, self.alone(work)).await {
+        match tokio::time::timeout(self.limits.time, self.run_blocking(work)).await {
             Ok(done) => done,
             Err(_) => Err(Error::limit(format!(
                 "the statement took longer than the limit of {} s to be planned",
@@ -146,58 +150,61 @@ impl Shared {
         }
     }
 
-    /// Does something on the threads for queries; dropping this gives it up. Planning may compute for
-    /// long without a pause, and then ends at its [next step](super::stoppable): meanwhile it has a
-    /// thread to itself, and others go on.
-    pub(super) async fn alone<T: Send + 'static>(
+    /// Runs a future on a query thread of its own; dropping this cancels it. Planning computes
+    /// without awaiting and stops at its [next rule](super::cooperative).
+    pub(super) async fn run_blocking<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let given_up = CancellationToken::new();
-        let _gives_up = given_up.clone().drop_guard();
-        let task = AbortOnDropHandle::new(self.work.spawn(async move {
-            block_in_place(|| Handle::current().block_on(until(given_up, work)))
+        let token = CancellationToken::new();
+        let _cancel_on_drop = token.clone().drop_guard();
+        let task = AbortOnDropHandle::new(self.query_runtime.spawn(async move {
+            block_in_place(|| Handle::current().block_on(scope(token, work)))
         }));
-        task.await.unwrap_or_else(|cause| Err(broken(&cause)))
+        task.await.unwrap_or_else(|cause| Err(join_error(&cause)))
     }
 
-    /// Lets a connection in, as long as what is returned lives.
+    /// Reserves a slot for a connection until the returned value is dropped.
     ///
     /// # Errors
-    /// When there are as many as there may be, or the server is stopping.
-    pub fn connect(self: &Arc<Self>, protocol: Protocol, from: SocketAddr) -> Result<Connection> {
+    /// When all slots are in use, or the server is stopping.
+    pub fn connect(
+        self: &Arc<Self>,
+        protocol: Protocol,
+        from: SocketAddr,
+    ) -> Result<ConnectionSlot> {
         if self.is_stopping() {
             return Err(Error::limit("the server is stopping"));
         }
         let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() else {
             self.metrics.refused();
-            let most = self.limits.connections;
-            tracing::warn!(protocol = protocol.name(), %from, most, "connection refused");
-            return Err(Error::limit(format!("all {most} connections are in use"))
+            let limit = self.limits.connections;
+            tracing::warn!(protocol = protocol.name(), %from, most = limit, "connection refused");
+            return Err(Error::limit(format!("all {limit} connections are in use"))
                 .with("help", "close some, or raise `--connections`"));
         };
         self.metrics.connected(protocol);
         tracing::debug!(protocol = protocol.name(), %from, "connected");
-        Ok(Connection { shared: Arc::clone(self), protocol, _permit: permit })
+        Ok(ConnectionSlot { server: Arc::clone(self), protocol, _permit: permit })
     }
 
-    /// Tells everybody that no new connections and statements are taken.
+    /// Stops accepting connections and statements.
     pub fn stop(&self) {
         self.stop.cancel();
     }
 
-    /// Ends all statements.
+    /// Cancels all running statements.
     pub fn kill(&self) {
         self.stop.cancel();
         self.kill.cancel();
     }
 
-    /// Waits until the server is told to stop.
+    /// Waits until [`stop`](Self::stop) is called.
     pub fn stopping(&self) -> WaitForCancellationFuture<'_> {
         self.stop.cancelled()
     }
 
-    /// Whether the server was told to stop.
+    /// Whether [`stop`](Self::stop) was called.
     pub fn is_stopping(&self) -> bool {
         self.stop.is_cancelled()
     }
@@ -210,10 +217,10 @@ impl Shared {
         self.kill.is_cancelled()
     }
 
-    /// The metrics as they are now.
+    /// The current metrics.
     ///
     /// # Errors
-    /// When the store is broken.
+    /// When the store cannot be opened.
     pub fn metrics_text(&self) -> Result<String> {
         let store = match &self.project {
             Some(project) => Store::open(&project.store, None)?.map(|store| store.version()),
@@ -223,31 +230,31 @@ impl Shared {
     }
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for ServerContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("ServerContext").field("limits", &self.limits).finish_non_exhaustive()
     }
 }
 
-/// An open connection; dropping it makes room for another.
+/// The slot of an open connection, released on drop.
 #[derive(Debug)]
-pub struct Connection {
-    shared: Arc<Shared>,
+pub struct ConnectionSlot {
+    server: Arc<ServerContext>,
     protocol: Protocol,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Drop for Connection {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
-        self.shared.metrics.disconnected(self.protocol);
+        self.server.metrics.disconnected(self.protocol);
     }
 }
 
-/// Writes what answers say besides their rows into the log.
+/// Logs the notes and rejected rows of answers.
 #[derive(Debug)]
-struct Logged;
+struct LoggingListener;
 
-impl Listener for Logged {
+impl ReportListener for LoggingListener {
     fn progress(&self, _: u64, _: u64) {}
 
     fn answered(&self, answer: Answer) {

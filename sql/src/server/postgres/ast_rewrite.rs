@@ -1,4 +1,4 @@
-//! What PostgreSQL has words for and DataFusion has not, in DataFusion's words.
+//! Rewrites PostgreSQL syntax that DataFusion does not support.
 
 use datafusion::sql::sqlparser::ast::{
     Array, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
@@ -12,18 +12,19 @@ use pgwire::types::format::FormatOptions;
 
 use crate::ast::{call, for_each_expr_mut};
 
-use super::relations::UNSET;
-use super::rowless::reads_nothing;
+use super::empty_relations::is_empty_from;
+use super::relations::UNSET_COLUMNS;
 
-/// `LIKE ... ESCAPE` with another character than the backslash, and lists that are written as texts.
-pub(super) fn words(statement: &mut Statement) {
+/// Rewrites `LIKE ... ESCAPE` with a character other than the backslash, and casts of texts to
+/// arrays.
+pub(super) fn rewrite_like_and_arrays(statement: &mut Statement) {
     for_each_expr_mut(statement, |expression| {
         if let Expr::Cast { expr, data_type: DataType::Array(_), .. } = expression
             && let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) =
                 expr.as_ref()
-            && let Some(elements) = elements(text)
+            && let Some(array_elements) = array_elements(text)
         {
-            **expr = Expr::Array(Array { elem: elements, named: true });
+            **expr = Expr::Array(Array { elem: array_elements, named: true });
         }
         if let Expr::Like { pattern, escape_char, .. } | Expr::ILike { pattern, escape_char, .. } =
             expression
@@ -38,9 +39,9 @@ pub(super) fn words(statement: &mut Statement) {
     });
 }
 
-/// `array(SELECT ...)` as the catalog is asked for it: its lists are in no order, and one of
-/// nothing is NULL.
-pub(super) fn lists(statement: &mut Statement) {
+/// Rewrites `array(SELECT ...)` to an aggregate, for catalog queries: the order is lost, and an
+/// empty array becomes NULL.
+pub(super) fn rewrite_array_subqueries(statement: &mut Statement) {
     for_each_expr_mut(statement, |expression| {
         let Expr::Function(function) = expression else { return };
         let FunctionArguments::Subquery(query) = &function.args else { return };
@@ -63,13 +64,13 @@ pub(super) fn lists(statement: &mut Statement) {
         else {
             return;
         };
-        if select.from.iter().any(reads_nothing) {
+        if select.from.iter().any(is_empty_from) {
             *expression = call("make_array", []);
             return;
         }
         let from = select.from.iter().map(ToString::to_string).collect::<String>().to_lowercase();
         if from.contains("unnest(") {
-            if UNSET.iter().any(|(_, column, _)| from.contains(&format!(".{column})"))) {
+            if UNSET_COLUMNS.iter().any(|(_, column, _)| from.contains(&format!(".{column})"))) {
                 *expression = call("make_array", []);
             }
             return;
@@ -80,8 +81,8 @@ pub(super) fn lists(statement: &mut Statement) {
     });
 }
 
-/// The elements of a list such as `{a,"b c",NULL}`, but for an empty one.
-fn elements(text: &str) -> Option<Vec<Expr>> {
+/// The elements of an array literal such as `{a,"b c",NULL}`; `None` for an empty one.
+fn array_elements(text: &str) -> Option<Vec<Expr>> {
     let format = FormatOptions::default();
     let texts =
         Vec::<Option<String>>::from_sql_text(&Type::TEXT_ARRAY, text.as_bytes(), &format).ok()?;
@@ -90,9 +91,9 @@ fn elements(text: &str) -> Option<Vec<Expr>> {
     (!texts.is_empty()).then(|| texts.into_iter().map(element).collect())
 }
 
-/// Functions by their names, `'pg_catalog.array_in'::regproc`: the catalog has the names, too, and
-/// none of the functions.
-pub(super) fn functions(statement: &mut Statement) {
+/// Replaces `'pg_catalog.array_in'::regproc` by the name: the catalog's columns hold names, and the
+/// functions themselves do not exist.
+pub(super) fn rewrite_regproc(statement: &mut Statement) {
     for_each_expr_mut(statement, |expression| {
         if let Expr::Cast { expr, data_type, .. } = expression
             && data_type.to_string().to_lowercase().trim_start_matches("pg_catalog.") == "regproc"
@@ -105,11 +106,11 @@ pub(super) fn functions(statement: &mut Statement) {
     });
 }
 
-/// `pg_table_is_visible`: whether a relation is found without its schema.
+/// Rewrites `pg_table_is_visible` to a subquery for relations that are found without a schema.
 ///
 /// # Errors
-/// Never: the query that it becomes is one.
-pub(super) fn visible(statement: &mut Statement) -> Result<(), ParserError> {
+/// When the constant subquery cannot be parsed.
+pub(super) fn rewrite_table_visibility(statement: &mut Statement) -> Result<(), ParserError> {
     const VISIBLE: &str = "SELECT r.oid FROM pg_catalog.pg_class AS r JOIN pg_catalog.pg_namespace \
         AS s ON s.oid = r.relnamespace WHERE s.nspname IN ('public', 'pg_catalog')";
     let subquery = Parser::new(&PostgreSqlDialect {}).try_with_sql(VISIBLE)?.parse_query()?;
@@ -135,7 +136,10 @@ mod tests {
     use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
     use datafusion::sql::sqlparser::parser::Parser;
 
-    use super::{functions, lists, visible, words};
+    use super::{
+        rewrite_array_subqueries, rewrite_like_and_arrays, rewrite_regproc,
+        rewrite_table_visibility,
+    };
 
     fn after(sql: &str, change: fn(&mut Statement)) -> String {
         let mut statement = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().remove(0);
@@ -144,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_not_understood_is_written_anew() {
+    fn only_unsupported_syntax_is_rewritten() {
         for (sql, expected) in [
             (
                 "SELECT a NOT LIKE $1 || '%' ESCAPE '/'",
@@ -156,7 +160,7 @@ mod tests {
             ("SELECT '{1,NULL}'::INT[]", "SELECT ARRAY['1', NULL]::INT[]"),
             ("SELECT '{}'::INT[]", "SELECT '{}'::INT[]"),
         ] {
-            assert_eq!(after(sql, words), expected);
+            assert_eq!(after(sql, rewrite_like_and_arrays), expected);
         }
         for (sql, expected) in [
             (
@@ -177,16 +181,16 @@ mod tests {
             ("SELECT array(SELECT 1 UNION SELECT 2)", "SELECT array(SELECT 1 UNION SELECT 2)"),
             ("SELECT array[1]", "SELECT ARRAY[1]"),
         ] {
-            assert_eq!(after(sql, lists), expected);
+            assert_eq!(after(sql, rewrite_array_subqueries), expected);
         }
         for (sql, expected) in [
             ("SELECT 'pg_catalog.array_in'::regproc = a", "SELECT 'array_in' = a"),
             ("SELECT a::regproc, 'a'::regclass", "SELECT a::regproc, 'a'::REGCLASS"),
         ] {
-            assert_eq!(after(sql, functions), expected);
+            assert_eq!(after(sql, rewrite_regproc), expected);
         }
         let sql = "SELECT 1 FROM t WHERE pg_table_is_visible(t.oid) AND pg_type_is_visible(1)";
-        let found = after(sql, |statement| visible(statement).unwrap());
+        let found = after(sql, |statement| rewrite_table_visibility(statement).unwrap());
         assert!(found.starts_with("SELECT 1 FROM t WHERE t.oid IN (SELECT r.oid FROM"), "{found}");
         assert!(found.ends_with(") AND pg_type_is_visible(1)"), "{found}");
     }

@@ -1,34 +1,34 @@
-//! What the answers behind views and table functions say besides their rows.
+//! Collects notes, rejected rows and progress of the reports behind views and table functions.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use engine::active::Answer;
 
-use crate::catalog::Listener;
+use crate::catalog::ReportListener;
 
-/// Collects answers while a statement runs, and how far they are.
+/// Collects answers and progress while a statement runs.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(super) struct AnswerCollector {
     answers: Mutex<Vec<Answer>>,
     done: AtomicU64,
     total: AtomicU64,
 }
 
-impl Heard {
-    /// Rows of events that the answer at work has read, and all of them; 0 if nobody knows.
+impl AnswerCollector {
+    /// Rows of events that the current report has read, and their total; 0 if it is unknown.
     pub(super) fn rows(&self) -> (u64, u64) {
         (self.done.load(Ordering::Relaxed), self.total.load(Ordering::Relaxed))
     }
 
-    /// What came in since the last time.
+    /// The answers since the last call.
     pub(super) fn take(&self) -> Vec<Answer> {
         self.progress(0, 0);
         std::mem::take(&mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Listener for Heard {
+impl ReportListener for AnswerCollector {
     fn progress(&self, done: u64, total: u64) {
         self.done.store(done, Ordering::Relaxed);
         self.total.store(total, Ordering::Relaxed);

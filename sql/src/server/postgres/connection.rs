@@ -1,4 +1,4 @@
-//! Answers to messages, one after the other.
+//! The message loop's handlers: one protocol message in, its responses out.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,54 +28,54 @@ use pgwire::messages::startup::Startup;
 use pgwire::messages::{PgWireBackendMessage as Out, PgWireFrontendMessage as In};
 
 use super::cursors::Cursors;
-use super::prepare::{prepare, prepare_now, statements};
+use super::prepare::{prepare, prepare_in, statements};
 use super::session::Session;
-use super::startup::{Told, handshake};
-use super::statement::{Prepared, Query, Word, word};
+use super::startup::{ServerParameters, handshake};
+use super::statement::{Prepared, Query, SessionCommand, session_command};
 use super::{Socket, errors, parameters, rows};
 
-/// Prepared statements and portals that a connection may keep.
-const KEPT: usize = 1000;
+/// Most prepared statements, and most portals, of a connection.
+const MAX_PREPARED: usize = 1000;
 
-/// One side of the conversation: ours.
-pub(super) struct Talk {
+/// The protocol state of one connection.
+pub(super) struct Connection {
     pub(super) session: Arc<Session>,
     pub(super) cursors: Cursors,
-    handshake: SASLAuthStartupHandler<Told>,
-    passwords: usize,
-    pub(super) names: BTreeSet<String>,
-    portals: BTreeSet<String>,
+    handshake: SASLAuthStartupHandler<ServerParameters>,
+    password_messages: usize,
+    pub(super) prepared_names: BTreeSet<String>,
+    portal_names: BTreeSet<String>,
 }
 
-impl Talk {
+impl Connection {
     pub(super) fn new(session: Arc<Session>, secure: bool) -> Self {
         let handshake = handshake(&session, secure);
         Self {
             session,
             cursors: Cursors::default(),
             handshake,
-            passwords: 0,
-            names: BTreeSet::new(),
-            portals: BTreeSet::new(),
+            password_messages: 0,
+            prepared_names: BTreeSet::new(),
+            portal_names: BTreeSet::new(),
         }
     }
 
-    /// Answers a message.
+    /// Handles a message.
     ///
     /// # Errors
-    /// What the client has to be told.
-    pub(super) async fn hear(&mut self, socket: &mut Socket, message: In) -> PgWireResult<()> {
+    /// The error to send to the client.
+    pub(super) async fn handle(&mut self, socket: &mut Socket, message: In) -> PgWireResult<()> {
         use PgWireConnectionState::{
             AuthenticationInProgress, AwaitingSslRequest, AwaitingStartup, AwaitingSync,
         };
         match (socket.state(), message) {
             (AwaitingSslRequest | AwaitingStartup | AuthenticationInProgress, message) => {
-                self.introduce(socket, message).await
+                self.startup(socket, message).await
             }
             (_, In::Sync(_)) => self.sync(socket).await,
             // After an error everything up to the next Sync is skipped.
             (AwaitingSync, _) => Ok(()),
-            (_, In::Query(query)) => self.query(socket, &query.query).await,
+            (_, In::Query(query)) => self.simple_query(socket, &query.query).await,
             (_, In::Parse(parse)) => self.parse(socket, parse).await,
             (_, In::Bind(bind)) => self.bind(socket, &bind).await,
             (_, In::Describe(describe)) => self.describe(socket, &describe).await,
@@ -86,30 +86,31 @@ impl Talk {
         }
     }
 
-    async fn introduce(&mut self, socket: &mut Socket, message: In) -> PgWireResult<()> {
+    async fn startup(&mut self, socket: &mut Socket, message: In) -> PgWireResult<()> {
         if let In::Startup(startup) = &message {
-            if self.session.ground().certificate.is_some() && !socket.is_secure() {
-                let told = "only encrypted connections are accepted: connect with sslmode=require";
-                return Err(errors::error("28000", told));
+            if self.session.pg_server().certificate.is_some() && !socket.is_secure() {
+                let message =
+                    "only encrypted connections are accepted: connect with sslmode=require";
+                return Err(errors::error("28000", message));
             }
-            self.wishes(startup)?;
+            self.apply_startup_parameters(startup)?;
         }
         let user = |socket: &Socket| socket.metadata().get("user").cloned().unwrap_or_default();
-        if self.session.ground().shared.access.asks() {
+        if self.session.pg_server().server.access.requires_login() {
             if matches!(message, In::PasswordMessageFamily(_)) {
-                self.passwords += 1;
+                self.password_messages += 1;
             }
-            // The second one has the proof: whoever has none is sent away in the same moment.
-            if self.passwords == 2 {
-                self.session.enter(&user(socket)).await?;
+            // The second message has the proof; if it is wrong, the connection ends right after.
+            if self.password_messages == 2 {
+                self.session.open(&user(socket)).await?;
             }
-            let shaken = self.handshake.on_startup(socket, message).await;
-            // The handshake knows another name, which clients leave empty.
-            return shaken.map_err(|error| match error {
+            let authenticated = self.handshake.on_startup(socket, message).await;
+            // The SCRAM message has a user name of its own, which clients leave empty.
+            return authenticated.map_err(|error| match error {
                 PgWireError::InvalidPassword(_) => {
                     let user = user(socket);
-                    let told = format!("password authentication failed for user \"{user}\"");
-                    errors::error("28P01", told)
+                    let message = format!("password authentication failed for user \"{user}\"");
+                    errors::error("28P01", message)
                 }
                 error => error,
             });
@@ -117,21 +118,21 @@ impl Talk {
         if let In::Startup(startup) = &message {
             protocol_negotiation(socket, startup).await?;
             save_startup_parameters_to_metadata(socket, startup);
-            self.session.enter(&user(socket)).await?;
+            self.session.open(&user(socket)).await?;
             let (number, key) = self.session.key();
             socket.set_pid_and_secret_key(number, key);
-            finish_authentication(socket, &Told(Arc::clone(&self.session))).await?;
+            finish_authentication(socket, &ServerParameters(Arc::clone(&self.session))).await?;
         }
         Ok(())
     }
 
-    /// Settings that a client brings with it: by name, and as `-c name=value`.
-    fn wishes(&self, startup: &Startup) -> PgWireResult<()> {
+    /// Applies the settings of a startup message: by name, and as `-c name=value` in `options`.
+    fn apply_startup_parameters(&self, startup: &Startup) -> PgWireResult<()> {
         let mut settings = self.session.settings();
         for (name, value) in &startup.parameters {
             match name.as_str() {
                 "user" | "database" | "replication" => {}
-                // Extensions of the protocol; unknown ones are none of ours.
+                // Protocol extensions, which are ignored.
                 name if name.starts_with("_pq_.") => {}
                 "options" => {
                     let words = value.replace("--", "-c ");
@@ -153,57 +154,57 @@ impl Talk {
         self.ready(socket).await
     }
 
-    /// Portals end with their transaction; outside of one, that is now.
-    fn clear_portals(&mut self, socket: &Socket) {
+    /// Closes all portals outside of transactions; portals end with their transaction.
+    fn close_portals(&mut self, socket: &Socket) {
         if matches!(socket.transaction_status(), TransactionStatus::Idle) {
             socket.portal_store().clear_portals();
-            self.portals.clear();
+            self.portal_names.clear();
         }
     }
 
     async fn ready(&mut self, socket: &mut Socket) -> PgWireResult<()> {
-        self.clear_portals(socket);
+        self.close_portals(socket);
         socket.set_state(PgWireConnectionState::ReadyForQuery);
         let ready = ReadyForQuery::new(socket.transaction_status());
         Ok(socket.send(Out::ReadyForQuery(ready)).await?)
     }
 
-    /// Statements as text: each is answered before the next is looked at.
-    async fn query(&mut self, socket: &mut Socket, sql: &str) -> PgWireResult<()> {
+    /// The simple query protocol: runs the statements of a text one after the other.
+    async fn simple_query(&mut self, socket: &mut Socket, sql: &str) -> PgWireResult<()> {
         let statements = statements(&self.session, sql).await?;
         if statements.is_empty() {
             socket.feed(Out::EmptyQueryResponse(EmptyQueryResponse::new())).await?;
         }
         for statement in statements {
-            let response = match word(&statement)? {
-                Some(Word::Fetch { name, most }) => {
-                    self.refuse_in_failed(socket)?;
-                    let manner = (&Format::UnifiedText, true);
-                    let wanted = (name.as_str(), most);
-                    self.cursors.fetch(socket, &self.session, wanted, manner).await?;
+            let response = match session_command(&statement)? {
+                Some(SessionCommand::Fetch { name, max_rows }) => {
+                    self.check_not_aborted(socket)?;
+                    let encoding = (&Format::UnifiedText, true);
+                    let cursor = (name.as_str(), max_rows);
+                    self.cursors.fetch(socket, &self.session, cursor, encoding).await?;
                     continue;
                 }
-                Some(word) => self.word(socket, &word, &Format::UnifiedText).await?,
+                Some(command) => self.run_command(socket, &command, &Format::UnifiedText).await?,
                 None => {
-                    self.refuse_in_failed(socket)?;
-                    let begun = self.session.begin(&statement.to_string());
-                    let mut running = begun.map_err(|error| errors::of(&error))?;
-                    let planned = prepare_now(&self.session, &mut running, statement).await;
-                    let query = planned.map_err(|error| errors::of(&error))?;
-                    self.run(running, &query, query.plan.clone(), &Format::UnifiedText).await?
+                    self.check_not_aborted(socket)?;
+                    let begun = self.session.begin_statement(&statement.to_string());
+                    let mut execution = begun.map_err(|error| errors::from_error(&error))?;
+                    let planned = prepare_in(&self.session, &mut execution, statement).await;
+                    let query = planned.map_err(|error| errors::from_error(&error))?;
+                    self.run(execution, &query, query.plan.clone(), &Format::UnifiedText).await?
                 }
             };
-            self.answer(socket, response).await?;
+            self.respond(socket, response).await?;
         }
         self.ready(socket).await
     }
 
-    async fn answer(&mut self, socket: &mut Socket, response: Response) -> PgWireResult<()> {
+    async fn respond(&mut self, socket: &mut Socket, response: Response) -> PgWireResult<()> {
         let status = socket.transaction_status();
         match response {
-            // Nothing comes, and nothing is described: a setting was made.
+            // A statement without columns, such as SET, has no row description.
             Response::Query(response) if response.row_schema().is_empty() => {
-                self.execution(socket, response).await
+                self.drain(socket, response).await
             }
             Response::Query(response) => send_query_response(socket, response, true).await,
             Response::Execution(tag) => send_execution_response(socket, tag).await,
@@ -213,15 +214,15 @@ impl Talk {
             }
             Response::TransactionEnd(tag) => {
                 socket.set_transaction_status(status.to_idle_state());
-                self.cursors.transaction_ended();
-                self.clear_portals(socket);
+                self.cursors.end_transaction();
+                self.close_portals(socket);
                 send_execution_response(socket, tag).await
             }
             _ => Err(errors::error("XX000", "unknown response")),
         }
     }
 
-    async fn execution(
+    async fn drain(
         &self,
         socket: &mut Socket,
         mut response: pgwire::api::results::QueryResponse,
@@ -234,42 +235,43 @@ impl Talk {
 
     async fn parse(&mut self, socket: &mut Socket, parse: Parse) -> PgWireResult<()> {
         let name = parse.name.clone().unwrap_or_else(|| DEFAULT_NAME.to_owned());
-        if self.names.len() >= KEPT && !self.names.contains(&name) {
-            let told = format!("a connection can have at most {KEPT} prepared statements");
-            return Err(errors::error("53400", told));
+        if self.prepared_names.len() >= MAX_PREPARED && !self.prepared_names.contains(&name) {
+            let message =
+                format!("a connection can have at most {MAX_PREPARED} prepared statements");
+            return Err(errors::error("53400", message));
         }
-        let mut found = statements(&self.session, &parse.query).await?;
+        let mut parsed = statements(&self.session, &parse.query).await?;
         let store = socket.portal_store();
-        match found.len() {
+        match parsed.len() {
             0 => store.put_empty_statement(&name),
             1 => {
-                let mut prepared = prepare(&self.session, found.remove(0)).await?;
+                let mut prepared = prepare(&self.session, parsed.remove(0)).await?;
                 let types: Vec<_> =
                     parse.type_oids.iter().map(|oid| Type::from_oid(*oid)).collect();
                 if let Prepared::Query(query) = &mut prepared
                     && query.parameters.len() < types.len()
                 {
-                    // Those that are named and not used have values as well.
+                    // Declared parameters that the query does not use also receive values.
                     query.parameters.resize(types.len(), parameters::Parameter::default());
                 }
                 let stored = StoredStatement::new(name.clone(), Arc::new(prepared), types);
                 store.put_statement(Arc::new(stored));
             }
             _ => {
-                let told = "cannot insert multiple commands into a prepared statement";
-                return Err(errors::error("42601", told));
+                let message = "cannot insert multiple commands into a prepared statement";
+                return Err(errors::error("42601", message));
             }
         }
-        self.names.insert(name);
+        self.prepared_names.insert(name);
         Ok(socket.feed(Out::ParseComplete(ParseComplete::new())).await?)
     }
 
     async fn bind(&mut self, socket: &mut Socket, bind: &Bind) -> PgWireResult<()> {
         let name = bind.statement_name.as_deref().unwrap_or(DEFAULT_NAME);
         let portal = bind.portal_name.as_deref().unwrap_or(DEFAULT_NAME);
-        if self.portals.len() >= KEPT && !self.portals.contains(portal) {
-            let told = format!("a connection can have at most {KEPT} portals");
-            return Err(errors::error("53400", told));
+        if self.portal_names.len() >= MAX_PREPARED && !self.portal_names.contains(portal) {
+            let message = format!("a connection can have at most {MAX_PREPARED} portals");
+            return Err(errors::error("53400", message));
         }
         let store = socket.portal_store();
         match store.get_statement(name) {
@@ -279,7 +281,7 @@ impl Talk {
             Some(Entry::Empty) => store.put_empty_portal(portal),
             None => return Err(PgWireError::StatementNotFound(name.to_owned())),
         }
-        self.portals.insert(portal.to_owned());
+        self.portal_names.insert(portal.to_owned());
         Ok(socket.feed(Out::BindComplete(BindComplete::new())).await?)
     }
 
@@ -302,17 +304,17 @@ impl Talk {
                 Some(Entry::Value(portal)) => {
                     let fields = match &*portal.statement.statement {
                         Prepared::Query(query) => {
-                            let plan = bound(query, &portal)?;
+                            let plan = bind_parameters(query, &portal)?;
                             self.fields(&plan, &[], &portal.result_column_format)?
                         }
-                        Prepared::Word(word) => {
-                            self.word_fields(word, &portal.result_column_format)?
+                        Prepared::Command(command) => {
+                            self.command_fields(command, &portal.result_column_format)?
                         }
                     };
                     send_describe_response(socket, &DescribePortalResponse::new(fields)).await
                 }
                 Some(Entry::Empty) => Ok(socket.feed(Out::NoData(NoData::new())).await?),
-                // A cursor is a portal too; psycopg asks what it will give.
+                // A cursor is also a portal; psycopg describes it.
                 None => match self.cursors.fields(&self.session, name, &Format::UnifiedText) {
                     Ok(fields) => {
                         send_describe_response(socket, &DescribePortalResponse::new(fields)).await
@@ -334,7 +336,9 @@ impl Talk {
                 let fields = self.fields(&query.plan, &types, &Format::UnifiedText)?;
                 Ok((types, fields))
             }
-            Prepared::Word(word) => Ok((Vec::new(), self.word_fields(word, &Format::UnifiedText)?)),
+            Prepared::Command(command) => {
+                Ok((Vec::new(), self.command_fields(command, &Format::UnifiedText)?))
+            }
         }
     }
 
@@ -344,7 +348,8 @@ impl Talk {
         types: &[Type],
         format: &Format,
     ) -> PgWireResult<Vec<FieldInfo>> {
-        let schema = parameters::typed(plan, types).map_err(|error| errors::of(&error))?;
+        let schema =
+            parameters::coerced_schema(plan, types).map_err(|error| errors::from_error(&error))?;
         rows::fields(schema.as_arrow(), format, self.session.settings().format())
     }
 
@@ -359,10 +364,12 @@ impl Talk {
         };
         let state = portal.state();
         let mut state = state.lock().await;
-        if let Prepared::Word(Word::Fetch { name, most }) = &*portal.statement.statement {
-            self.refuse_in_failed(socket)?;
-            let manner = (&portal.result_column_format, false);
-            return self.cursors.fetch(socket, &self.session, (name, *most), manner).await;
+        if let Prepared::Command(SessionCommand::Fetch { name, max_rows }) =
+            &*portal.statement.statement
+        {
+            self.check_not_aborted(socket)?;
+            let encoding = (&portal.result_column_format, false);
+            return self.cursors.fetch(socket, &self.session, (name, *max_rows), encoding).await;
         }
         if matches!(*state, PortalExecutionState::Initial) {
             match self.start(socket, &portal).await? {
@@ -371,17 +378,17 @@ impl Talk {
                 }
                 other => {
                     *state = PortalExecutionState::Finished;
-                    return self.answer(socket, other).await;
+                    return self.respond(socket, other).await;
                 }
             }
         }
         let PortalExecutionState::Suspended(response) = &mut *state else {
             return send_execution_response(socket, Tag::new("SELECT").with_rows(0)).await;
         };
-        let most = usize::try_from(execute.max_rows).unwrap_or(0);
+        let max_rows = usize::try_from(execute.max_rows).unwrap_or(0);
         let mut sent = 0;
-        while most == 0 || sent < most {
-            self.session.begins();
+        while max_rows == 0 || sent < max_rows {
+            self.session.record_activity();
             let Some(row) = response.data_rows().next().await else {
                 let tag = Tag::new(response.command_tag()).with_rows(sent);
                 *state = PortalExecutionState::Finished;
@@ -399,27 +406,31 @@ impl Talk {
         portal: &Portal<Arc<Prepared>>,
     ) -> PgWireResult<Response> {
         let query = match &*portal.statement.statement {
-            Prepared::Word(word) => {
-                return self.word(socket, word, &portal.result_column_format).await;
+            Prepared::Command(command) => {
+                return self.run_command(socket, command, &portal.result_column_format).await;
             }
             Prepared::Query(query) => query,
         };
-        self.refuse_in_failed(socket)?;
-        let plan = bound(query, portal)?;
-        let running = self.session.begin(&query.text).map_err(|error| errors::of(&error))?;
-        self.run(running, query, plan, &portal.result_column_format).await
+        self.check_not_aborted(socket)?;
+        let plan = bind_parameters(query, portal)?;
+        let execution = self
+            .session
+            .begin_statement(&query.text)
+            .map_err(|error| errors::from_error(&error))?;
+        self.run(execution, query, plan, &portal.result_column_format).await
     }
 
     async fn run(
         &self,
-        running: crate::server::Running,
+        execution: crate::server::StatementExecution,
         query: &Query,
         plan: datafusion::logical_expr::LogicalPlan,
         format: &Format,
     ) -> PgWireResult<Response> {
         let fields = self.fields(&plan, &[], format)?;
-        let context = self.session.context().map_err(|error| errors::of(&error))?;
-        let rows = running.rows(context, plan).await.map_err(|error| errors::of(&error))?;
+        let context = self.session.context().map_err(|error| errors::from_error(&error))?;
+        let rows =
+            execution.execute(context, plan).await.map_err(|error| errors::from_error(&error))?;
         let zone = self.session.settings().zone();
         rows::response(rows, fields, zone, query.tag)
     }
@@ -427,9 +438,9 @@ impl Talk {
     async fn close(&mut self, socket: &mut Socket, close: &Close) -> PgWireResult<()> {
         let name = close.name.as_deref().unwrap_or(DEFAULT_NAME);
         match close.target_type {
-            TARGET_TYPE_BYTE_STATEMENT => self.forget(socket, name),
+            TARGET_TYPE_BYTE_STATEMENT => self.deallocate(socket, name),
             TARGET_TYPE_BYTE_PORTAL => {
-                self.portals.remove(name);
+                self.portal_names.remove(name);
                 socket.portal_store().rm_portal(name);
             }
             other => return Err(PgWireError::InvalidTargetType(other)),
@@ -437,12 +448,12 @@ impl Talk {
         Ok(socket.feed(Out::CloseComplete(CloseComplete::new())).await?)
     }
 
-    pub(super) fn forget(&mut self, socket: &Socket, name: &str) {
-        self.names.remove(name);
+    pub(super) fn deallocate(&mut self, socket: &Socket, name: &str) {
+        self.prepared_names.remove(name);
         socket.portal_store().rm_statement(name);
     }
 
-    pub(super) fn refuse_in_failed(&self, socket: &Socket) -> PgWireResult<()> {
+    pub(super) fn check_not_aborted(&self, socket: &Socket) -> PgWireResult<()> {
         match socket.transaction_status() {
             TransactionStatus::Error => Err(errors::error(
                 "25P02",
@@ -453,8 +464,8 @@ impl Talk {
     }
 }
 
-/// A query with its values in their places.
-fn bound(
+/// A query's plan with its parameter values.
+fn bind_parameters(
     query: &Query,
     portal: &Portal<Arc<Prepared>>,
 ) -> PgWireResult<datafusion::logical_expr::LogicalPlan> {
@@ -464,5 +475,5 @@ fn bound(
         return Ok(plan);
     }
     let plan = plan.replace_params_with_values(&values);
-    plan.map_err(|cause| errors::of(&crate::failure::of_statement(cause, None)))
+    plan.map_err(|cause| errors::from_error(&crate::failure::statement_error(cause, None)))
 }

@@ -11,12 +11,12 @@ use engine::users::int_of_hash;
 pub(crate) const BATCH: usize = 8192;
 
 /// A set of users in the forms in which counters take them, each user once.
-pub struct Draw {
+pub struct Sample {
     numbers: Vec<u32>,
     batches: Vec<ArrayRef>,
 }
 
-impl Draw {
+impl Sample {
     /// These users, in this order.
     pub fn of(people: &[CountedUser]) -> Self {
         let batch = |people: &[CountedUser]| -> ArrayRef {

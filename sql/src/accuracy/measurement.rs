@@ -1,11 +1,11 @@
-//! The figures: one line for each counter and size, level or report.
+//! The measurements: one for each counter and size, level or report.
 
 use counters::Counter;
 use engine::active::Level;
 
-/// What the sets of a line are.
+/// The kind of sets of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum SetKind {
     /// Sets of one size, drawn at random.
     Size,
     /// The sets of a level: its nodes in all periods.
@@ -14,8 +14,8 @@ pub enum Part {
     Report,
 }
 
-impl Part {
-    /// The word in the output's first column.
+impl SetKind {
+    /// The value of the output's first column.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Size => "size",
@@ -25,34 +25,34 @@ impl Part {
     }
 }
 
-/// How far estimates are off, as shares of the exact count: 0.01 is one per cent.
+/// Relative errors of estimates: 0.01 is one per cent.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Errors {
-    /// Mean, without regard to the sign.
+    /// Mean of the absolute errors.
     pub mean: f64,
-    /// 95 of 100 sets are off by no more.
+    /// 95th percentile of the absolute errors.
     pub p95: f64,
-    /// The largest.
+    /// The largest absolute error.
     pub worst: f64,
-    /// Share of the sets whose exact count lies within the stated 95 % interval; `None` where
-    /// none is stated.
+    /// Share of the sets whose exact count is in the 95 % interval; `None` for counters without
+    /// intervals.
     pub inside: Option<f64>,
 }
 
-/// What was measured of one counter on some sets.
+/// The results of one counter on some sets.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Line {
-    /// What the sets are.
-    pub part: Part,
-    /// Who counted.
+pub struct Measurement {
+    /// The kind of sets.
+    pub part: SetKind,
+    /// The counter.
     pub counter: Counter,
-    /// How many sets; those without users are left out.
+    /// Number of sets with users.
     pub sets: u64,
     /// Users in a set: the size, or the mean.
     pub users: u64,
     /// Users in the largest set.
     pub largest: u64,
-    /// How far off the estimates are.
+    /// Errors of the estimates.
     pub errors: Errors,
     /// The mean error for the union of two such sets; `None` if there was none.
     pub merged: Option<f64>,

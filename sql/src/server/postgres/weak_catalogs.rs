@@ -1,7 +1,7 @@
-//! What a session holds, as `pg_catalog` lists it.
+//! Access of `pg_catalog` to the catalogs of its session.
 //!
-//! `pg_catalog` is a part of the session, too: held by a strong reference, it would keep every
-//! session that ever was.
+//! `pg_catalog` is a part of the session, so a strong reference would be a cycle and leak every
+//! session.
 
 use std::sync::{Arc, Weak};
 
@@ -12,23 +12,23 @@ use datafusion::datasource::TableType;
 use datafusion::error::{DataFusionError, Result};
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::catalog_info::CatalogInfo;
 
-/// The catalogs of a session that may be gone.
+/// A weak reference to the catalogs of a session.
 #[derive(Clone, Debug)]
-pub(super) struct Listing(Weak<dyn CatalogProviderList>);
+pub(super) struct WeakCatalogs(Weak<dyn CatalogProviderList>);
 
-impl Listing {
+impl WeakCatalogs {
     pub(super) fn new(catalogs: &Arc<dyn CatalogProviderList>) -> Self {
         Self(Arc::downgrade(catalogs))
     }
 
     fn catalogs(&self) -> Result<Arc<dyn CatalogProviderList>> {
-        let gone = || DataFusionError::Execution("the session is closed".to_owned());
-        self.0.upgrade().ok_or_else(gone)
+        let closed = || DataFusionError::Execution("the session is closed".to_owned());
+        self.0.upgrade().ok_or_else(closed)
     }
 }
 
 #[async_trait]
-impl CatalogInfo for Listing {
+impl CatalogInfo for WeakCatalogs {
     async fn catalog_names(&self) -> Result<Vec<String>> {
         CatalogInfo::catalog_names(&self.catalogs()?).await
     }

@@ -1,44 +1,44 @@
-//! A client that says exactly what a test wants it to say.
+//! A client that sends raw bytes and messages.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// A message of the server: its kind and its body.
-pub(super) type Heard = (char, Vec<u8>);
+pub(super) type Message = (char, Vec<u8>);
 
-/// A connection, byte by byte.
-pub(super) struct Wire(pub(super) TcpStream);
+/// A raw connection.
+pub(super) struct RawConnection(pub(super) TcpStream);
 
-impl Wire {
-    /// A connection that has said nothing yet.
-    pub(super) fn silent(address: SocketAddr) -> Self {
+impl RawConnection {
+    /// A connection before the startup message.
+    pub(super) fn unauthenticated(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         Self(stream)
     }
 
-    /// A connection that may ask.
+    /// An authenticated connection.
     pub(super) fn open(address: SocketAddr) -> Self {
-        let mut wire = Self::silent(address);
-        wire.bytes(&startup(&[("user", "ada")]));
-        let heard = wire.until_ready();
-        assert!(heard.iter().any(|(kind, _)| *kind == 'K'), "{heard:?}");
-        wire
+        let mut raw_connection = Self::unauthenticated(address);
+        raw_connection.bytes(&startup(&[("user", "ada")]));
+        let received = raw_connection.until_ready();
+        assert!(received.iter().any(|(kind, _)| *kind == 'K'), "{received:?}");
+        raw_connection
     }
 
-    /// Says bytes; whoever is refused may have hung up.
+    /// Sends bytes; errors are ignored, since the server may have closed the connection.
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
         let _ = self.0.write_all(bytes);
     }
 
-    /// Says a message.
-    pub(super) fn say(&mut self, kind: char, body: &[u8]) {
+    /// Sends a message.
+    pub(super) fn send(&mut self, kind: char, body: &[u8]) {
         self.bytes(&message(kind, body));
     }
 
-    /// Hears a message; `None` if the server has hung up.
-    pub(super) fn hear(&mut self) -> Option<Heard> {
+    /// Receives a message; `None` if the server has closed the connection.
+    pub(super) fn receive(&mut self) -> Option<Message> {
         let mut head = [0; 5];
         self.0.read_exact(&mut head).ok()?;
         let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]) as usize;
@@ -47,11 +47,11 @@ impl Wire {
         Some((char::from(head[0]), body))
     }
 
-    /// Hears messages up to the one that says that the server is ready, or to the end.
-    pub(super) fn until_ready(&mut self) -> Vec<Heard> {
+    /// Receives messages up to ReadyForQuery, or to the end.
+    pub(super) fn until_ready(&mut self) -> Vec<Message> {
         let mut all = Vec::new();
-        while let Some(heard) = self.hear() {
-            all.push(heard);
+        while let Some(received) = self.receive() {
+            all.push(received);
             if all.last().is_some_and(|(kind, _)| *kind == 'Z') {
                 break;
             }
@@ -59,23 +59,23 @@ impl Wire {
         all
     }
 
-    /// Asks by a text, and gives the kinds of the answers' messages.
+    /// Runs a simple query, and returns the types of the response's messages.
     pub(super) fn ask(&mut self, sql: &str) -> String {
-        self.say('Q', &[sql.as_bytes(), b"\0"].concat());
+        self.send('Q', &[sql.as_bytes(), b"\0"].concat());
         kinds(&self.until_ready())
     }
 }
 
-/// The kinds of messages, without what may come at any time.
-pub(super) fn kinds(heard: &[Heard]) -> String {
-    heard.iter().map(|(kind, _)| *kind).filter(|kind| !matches!(kind, 'S' | 'N')).collect()
+/// The types of messages, without asynchronous ones.
+pub(super) fn kinds(received: &[Message]) -> String {
+    received.iter().map(|(kind, _)| *kind).filter(|kind| !matches!(kind, 'S' | 'N')).collect()
 }
 
 /// The fields of the first error among messages, as `SFATAL`, `C57P01` ...
 #[track_caller]
-pub(super) fn error(heard: &[Heard]) -> Vec<String> {
-    let Some((_, body)) = heard.iter().find(|(kind, _)| *kind == 'E') else {
-        panic!("no error in {heard:?}")
+pub(super) fn error(received: &[Message]) -> Vec<String> {
+    let Some((_, body)) = received.iter().find(|(kind, _)| *kind == 'E') else {
+        panic!("no error in {received:?}")
     };
     let fields = body.split(|byte| *byte == 0).filter(|field| !field.is_empty());
     fields.map(|field| String::from_utf8_lossy(field).into_owned()).collect()
@@ -86,7 +86,7 @@ pub(super) fn message(kind: char, body: &[u8]) -> Vec<u8> {
     [&[kind as u8][..], &length.to_be_bytes(), body].concat()
 }
 
-/// A message that begins a connection.
+/// A startup message.
 pub(super) fn startup(parameters: &[(&str, &str)]) -> Vec<u8> {
     let mut body = 196_608_u32.to_be_bytes().to_vec();
     for (name, value) in parameters {
@@ -97,22 +97,22 @@ pub(super) fn startup(parameters: &[(&str, &str)]) -> Vec<u8> {
     [&length.to_be_bytes()[..], &body].concat()
 }
 
-/// Asks for the unnamed statement to be made of a text.
+/// Parse: a text as the unnamed statement.
 pub(super) fn parse(sql: &str) -> Vec<u8> {
     message('P', &[b"\0", sql.as_bytes(), b"\0\0\0"].concat())
 }
 
-/// Makes a portal of the unnamed statement, without values, and with results as texts.
+/// Bind: a portal of the unnamed statement, without values, with text results.
 pub(super) fn bind(portal: &str) -> Vec<u8> {
     message('B', &[portal.as_bytes(), b"\0\0\0\0\0\0\0\0"].concat())
 }
 
-/// Asks for at most so many rows of a portal.
+/// Execute: at most `rows` rows of a portal.
 pub(super) fn execute(portal: &str, rows: i32) -> Vec<u8> {
     message('E', &[portal.as_bytes(), b"\0", &rows.to_be_bytes()].concat())
 }
 
-/// Ends a series of messages.
+/// Sync.
 pub(super) fn sync() -> Vec<u8> {
     message('S', b"")
 }

@@ -1,5 +1,5 @@
-//! Rows of files that are what they were. A Parquet file is read in pieces: if another one takes its
-//! place meanwhile, what comes is no answer, and whoever waits for the last row hears so.
+//! Detects Parquet files that change while a plan reads them. A file is read in pieces, so rows of
+//! a file that is replaced meanwhile are wrong; the stream then ends with an error.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,17 +21,17 @@ use futures::{StreamExt, TryStreamExt, stream};
 use crate::catalog::SCHEME;
 use crate::failure::external;
 
-/// Files that are looked at together.
-const AT_ONCE: usize = 32;
+/// Files that are checked concurrently.
+const CONCURRENT_CHECKS: usize = 32;
 
-/// The Parquet files of a plan, as they were found.
+/// The Parquet files of a plan, with their metadata at planning time.
 type Files = HashMap<(ObjectStoreUrl, Path), ObjectMeta>;
 
-/// The rows of a plan; behind them an error if a Parquet file was changed since the plan was made.
+/// Executes a plan; the stream ends with an error if a Parquet file changed after planning.
 ///
 /// # Errors
 /// When the plan cannot be run.
-pub(crate) fn rows(
+pub(crate) fn execute(
     plan: Arc<dyn ExecutionPlan>,
     context: Arc<TaskContext>,
 ) -> Result<SendableRecordBatchStream> {
@@ -54,8 +54,8 @@ fn files(plan: &Arc<dyn ExecutionPlan>) -> Result<Files> {
             scan.and_then(DataSourceExec::downcast_to_file_source::<ParquetSource>)
         {
             for file in config.file_groups.iter().flat_map(|group| group.iter()) {
-                let found = file.object_meta.clone();
-                files.insert((config.object_store_url.clone(), found.location.clone()), found);
+                let planned = file.object_meta.clone();
+                files.insert((config.object_store_url.clone(), planned.location.clone()), planned);
             }
         }
         Ok(TreeNodeRecursion::Continue)
@@ -63,36 +63,36 @@ fn files(plan: &Arc<dyn ExecutionPlan>) -> Result<Files> {
     Ok(files)
 }
 
-/// Makes sure that all files are still what was found, or gone.
+/// Fails if a file differs from its metadata at planning time. A deleted file is no error.
 async fn check(runtime: Arc<RuntimeEnv>, files: Files) -> Result<()> {
-    let checked = files.into_iter().map(|((place, path), found)| {
+    let checked = files.into_iter().map(|((url, path), planned)| {
         let runtime = Arc::clone(&runtime);
         async move {
-            match runtime.object_store(&place)?.head(&path).await {
-                Ok(now) if is_same(&found, &now) => Ok(()),
-                Ok(_) => Err(changed(&place, &path)),
+            match runtime.object_store(&url)?.head(&path).await {
+                Ok(now) if is_same(&planned, &now) => Ok(()),
+                Ok(_) => Err(changed(&url, &path)),
                 Err(object_store::Error::NotFound { .. }) => Ok(()),
                 Err(cause) => Err(DataFusionError::ObjectStore(Box::new(cause))),
             }
         }
     });
-    stream::iter(checked).buffer_unordered(AT_ONCE).try_collect().await
+    stream::iter(checked).buffer_unordered(CONCURRENT_CHECKS).try_collect().await
 }
 
-fn is_same(found: &ObjectMeta, now: &ObjectMeta) -> bool {
-    found.size == now.size
-        && match (&found.e_tag, &now.e_tag) {
-            (Some(found), Some(now)) => found.trim_matches('"') == now.trim_matches('"'),
-            _ => found.last_modified == now.last_modified,
+fn is_same(planned: &ObjectMeta, now: &ObjectMeta) -> bool {
+    planned.size == now.size
+        && match (&planned.e_tag, &now.e_tag) {
+            (Some(planned), Some(now)) => planned.trim_matches('"') == now.trim_matches('"'),
+            _ => planned.last_modified == now.last_modified,
         }
 }
 
-fn changed(place: &ObjectStoreUrl, path: &Path) -> DataFusionError {
-    let place = place.as_str();
-    let place = place.strip_prefix(SCHEME).unwrap_or(place).trim_start_matches("file://");
+fn changed(url: &ObjectStoreUrl, path: &Path) -> DataFusionError {
+    let url = url.as_str();
+    let url = url.strip_prefix(SCHEME).unwrap_or(url).trim_start_matches("file://");
     external(
         Error::input("the file changed while it was being read")
-            .with("file", format!("{place}{path}"))
+            .with("file", format!("{url}{path}"))
             .with("help", "retry when the file is not being written"),
     )
 }
@@ -107,15 +107,15 @@ mod tests {
     use futures::StreamExt;
     use parquet::arrow::ArrowWriter;
 
-    use super::rows;
-    use crate::catalog::{Contents, register};
-    use crate::failure::of_statement;
+    use super::execute;
+    use crate::catalog::{CatalogOptions, register};
+    use crate::failure::statement_error;
     use crate::session::{Options, session};
 
     fn write(path: &Path, values: std::ops::Range<i64>) {
         let column: ArrayRef = Arc::new(Int64Array::from_iter_values(values));
         let batch = RecordBatch::try_from_iter([("n", column)]).unwrap();
-        // In its place, as whoever replaces a file does it.
+        // Replaced by a rename, so that readers of the old file go on.
         let part = path.with_extension("part");
         let file = std::fs::File::create(&part).unwrap();
         let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
@@ -124,41 +124,42 @@ mod tests {
         std::fs::rename(part, path).unwrap();
     }
 
-    /// The rows of a query, during which something happens to a file of 100,000 rows.
-    async fn ask(sql: &str, during: impl Fn(&Path)) -> Result<usize, String> {
-        let told = |cause| of_statement(cause, None).to_string();
+    /// The number of rows of a query on a file of 100,000 rows; `during` runs after each batch.
+    async fn count_rows(sql: &str, during: impl Fn(&Path)) -> Result<usize, String> {
+        let to_error = |cause| statement_error(cause, None).to_string();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.parquet");
         write(&path, 0..100_000);
         let session = session(&Options::default()).unwrap();
-        let contents = Contents { paths: Some(folder.path().to_owned()), ..Contents::default() };
-        register(&session, &contents).unwrap();
-        let frame = session.sql(sql).await.map_err(told)?;
-        let plan = frame.create_physical_plan().await.map_err(told)?;
-        let mut rows = rows(plan, session.task_ctx()).map_err(told)?;
+        let catalog_options =
+            CatalogOptions { paths: Some(folder.path().to_owned()), ..CatalogOptions::default() };
+        register(&session, &catalog_options).unwrap();
+        let frame = session.sql(sql).await.map_err(to_error)?;
+        let plan = frame.create_physical_plan().await.map_err(to_error)?;
+        let mut rows = execute(plan, session.task_ctx()).map_err(to_error)?;
         let mut count = 0;
         while let Some(batch) = rows.next().await {
-            count += batch.map_err(told)?.num_rows();
+            count += batch.map_err(to_error)?.num_rows();
             during(&path);
         }
         Ok(count)
     }
 
     #[tokio::test]
-    async fn a_file_that_is_replaced_gives_no_answer() {
+    async fn replacing_a_file_during_a_query_is_an_error() {
         let all = "SELECT n FROM 'a.parquet'";
         let count = "SELECT count(DISTINCT n) FROM 'a.parquet'";
         let joined = "SELECT a.n FROM 'a.parquet' a JOIN 'a.parquet' b ON a.n = b.n + 1";
         for (sql, expected) in [(all, 100_000), (count, 1), (joined, 99_999)] {
-            assert_eq!(ask(sql, |_| ()).await, Ok(expected), "{sql}");
-            let told = ask(sql, |path| write(path, 1..100_001)).await.unwrap_err();
-            assert!(told.contains("changed while it was being read (file: /"), "{sql}: {told}");
-            assert!(told.contains("/a.parquet"), "{sql}: {told}");
+            assert_eq!(count_rows(sql, |_| ()).await, Ok(expected), "{sql}");
+            let error = count_rows(sql, |path| write(path, 1..100_001)).await.unwrap_err();
+            assert!(error.contains("changed while it was being read (file: /"), "{sql}: {error}");
+            assert!(error.contains("/a.parquet"), "{sql}: {error}");
         }
-        // What is gone was read before.
-        let gone = |path: &Path| _ = std::fs::remove_file(path);
-        assert_eq!(ask(count, gone).await, Ok(1));
+        // A deleted file was read before.
+        let delete = |path: &Path| _ = std::fs::remove_file(path);
+        assert_eq!(count_rows(count, delete).await, Ok(1));
         // No file is read.
-        assert_eq!(ask("SELECT 1", |path| write(path, 1..2)).await, Ok(1));
+        assert_eq!(count_rows("SELECT 1", |path| write(path, 1..2)).await, Ok(1));
     }
 }

@@ -1,5 +1,5 @@
-//! A report as people read it: names instead of keys, the columns that say something, and the order
-//! of the tree. The table, Markdown and HTML formats show what is said here.
+//! The presentation of a report for people: display names instead of keys, only informative
+//! columns, and the order of the tree. Used by the table, Markdown and HTML formats.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -8,18 +8,18 @@ use engine::active::{Count, Level, Method, OTHER_LABEL, Report, ReportRow};
 use engine::calendar::Window;
 
 use super::Style;
-use super::figures::{change, figure, marked, period, plain, value};
+use super::figures::{change, format_number, marked, period, plain, value};
 
-/// One column of the table for people.
+/// A column of the presentation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Column {
     /// The period, marked when incomplete.
     Period,
-    /// The level's word.
+    /// The name of the level.
     Level,
-    /// The display name of what the row is a row of.
+    /// The display name of the node.
     Name,
-    /// The value of the dimension at this place in [`Report::by`].
+    /// The value of the dimension at this index in [`Report::by`].
     By(usize),
     /// The roll-up, when the report has several.
     Method,
@@ -34,47 +34,47 @@ pub(super) enum Column {
 }
 
 impl Column {
-    /// Whether its cells are numbers, which line up on the right.
+    /// Whether its cells are numbers, which are right-aligned.
     pub(super) fn is_number(&self) -> bool {
         matches!(self, Self::Users | Self::Interval | Self::Previous | Self::Change)
     }
 }
 
-/// A report with what is needed to name its rows.
-pub(super) struct Reading<'a> {
+/// A report with the data for naming its rows.
+pub(super) struct ReportView<'a> {
     pub(super) report: &'a Report,
-    /// Descriptions that several metrics of the report share: they do not tell them apart.
-    shared: BTreeSet<&'a str>,
-    /// The levels of the tree that the report has, from the whole to the part.
+    /// Descriptions that several metrics of the report share, so they are ambiguous.
+    ambiguous: BTreeSet<&'a str>,
+    /// The levels in the report, from the root down.
     levels: BTreeSet<Level>,
-    /// The methods of all rows but the combined ones, which are sums by definition.
+    /// The methods of all rows except combined ones, which are always sums.
     methods: BTreeSet<Method>,
     /// Exact, approximate, or both.
     counts: BTreeSet<Count>,
 }
 
-impl<'a> Reading<'a> {
+impl<'a> ReportView<'a> {
     pub(super) fn new(report: &'a Report) -> Self {
-        let mut reading = Self {
+        let mut view = Self {
             report,
-            shared: BTreeSet::new(),
+            ambiguous: BTreeSet::new(),
             levels: report.rows.iter().map(|row| row.level).collect(),
             methods: BTreeSet::new(),
             counts: report.rows.iter().map(|row| row.count).collect(),
         };
         let not_combined = report.rows.iter().filter(|row| row.level != Level::Combined);
-        reading.methods = not_combined.map(|row| row.method).collect();
+        view.methods = not_combined.map(|row| row.method).collect();
 
         let metrics: BTreeSet<&str> =
             report.rows.iter().filter_map(|row| row.metric.as_deref()).collect();
         let descriptions: Vec<&str> =
-            metrics.into_iter().filter_map(|key| reading.given(Level::Action, key)).collect();
+            metrics.into_iter().filter_map(|key| view.display_name(Level::Action, key)).collect();
         let mut seen = BTreeSet::new();
-        reading.shared = descriptions.into_iter().filter(|name| !seen.insert(*name)).collect();
-        reading
+        view.ambiguous = descriptions.into_iter().filter(|name| !seen.insert(*name)).collect();
+        view
     }
 
-    /// The heading: the style's title, or what the window is called.
+    /// The heading: the style's title, or one for the window.
     pub(super) fn title(&self, style: &Style) -> String {
         if style.title.is_empty() { self.subject().to_owned() } else { plain(&style.title) }
     }
@@ -91,7 +91,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// What a reader needs to trust the numbers, as label and text.
+    /// How the numbers were computed, as label and text.
     pub(super) fn facts(&self) -> Vec<(&'static str, String)> {
         let report = self.report;
         let mut facts = vec![
@@ -123,7 +123,7 @@ impl<'a> Reading<'a> {
                 _ => "none".to_owned(),
             },
         ));
-        facts.push(("events", figure(report.events)));
+        facts.push(("events", format_number(report.events)));
         if let Some(top) = report.top {
             let by = joined(report.by.iter().map(|by| plain(by)));
             let users = "users of all other values, each user once";
@@ -132,7 +132,7 @@ impl<'a> Reading<'a> {
         facts
     }
 
-    /// Sentences that belong below the numbers.
+    /// Notes below the numbers.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if self.report.rows.is_empty() {
@@ -151,7 +151,7 @@ impl<'a> Reading<'a> {
         notes
     }
 
-    /// The columns that say something in this report.
+    /// The informative columns of this report.
     pub(super) fn columns(&self) -> Vec<Column> {
         let any = |test: fn(&ReportRow) -> bool| self.report.rows.iter().any(test);
         let mut columns = vec![Column::Period, Column::Level, Column::Name];
@@ -190,10 +190,12 @@ impl<'a> Reading<'a> {
             Column::Name => self.name(row),
             Column::By(at) => row.by.get(*at).map(|by| value(by.as_deref())).unwrap_or_default(),
             Column::Method => row.method.to_string(),
-            Column::Users => figure(row.users),
+            Column::Users => format_number(row.users),
             Column::Interval if row.count == Count::Exact => String::new(),
-            Column::Interval => format!("{}–{}", figure(row.users_low), figure(row.users_high)),
-            Column::Previous => row.previous_users.map(figure).unwrap_or_default(),
+            Column::Interval => {
+                format!("{}–{}", format_number(row.users_low), format_number(row.users_high))
+            }
+            Column::Previous => row.previous_users.map(format_number).unwrap_or_default(),
             Column::Change => match row.change_pct {
                 Some(pct) => marked(change(pct), row.complete),
                 None => String::new(),
@@ -201,7 +203,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// The display name of what the row is a row of.
+    /// The display name of the row's node.
     pub(super) fn name(&self, row: &ReportRow) -> String {
         let (level, key) = match row.level {
             Level::Total => return "Unique users".to_owned(),
@@ -212,8 +214,8 @@ impl<'a> Reading<'a> {
             Level::Action => (row.level, &row.metric),
         };
         let Some(key) = key else { return "(none)".to_owned() };
-        match self.given(level, key) {
-            Some(name) if self.shared.contains(name) => plain(&format!("{name} ({key})")),
+        match self.display_name(level, key) {
+            Some(name) if self.ambiguous.contains(name) => plain(&format!("{name} ({key})")),
             Some(name) => plain(name),
             None => plain(key),
         }
@@ -221,10 +223,10 @@ impl<'a> Reading<'a> {
 
     /// The display name of a section.
     pub(super) fn section(&self, key: &str) -> String {
-        plain(self.given(Level::Section, key).unwrap_or(key))
+        plain(self.display_name(Level::Section, key).unwrap_or(key))
     }
 
-    /// How many levels of the tree that the report has lie above the row's.
+    /// The number of levels in the report above the row's level.
     pub(super) fn depth(&self, row: &ReportRow) -> usize {
         self.levels.iter().filter(|level| **level > Level::Combined && **level < row.level).count()
     }
@@ -237,13 +239,13 @@ impl<'a> Reading<'a> {
         rows
     }
 
-    fn given(&self, level: Level, key: &str) -> Option<&'a str> {
+    fn display_name(&self, level: Level, key: &str) -> Option<&'a str> {
         let name = self.report.names.get(&(level, key.to_owned()))?;
         Some(name.trim()).filter(|name| !name.is_empty())
     }
 }
 
-/// Whether both are rows of the same node of the tree, of whatever period and dimension values.
+/// Whether both rows belong to the same node, for any period and dimension values.
 pub(super) fn same_node(a: &ReportRow, b: &ReportRow) -> bool {
     node(a) == node(b)
 }
@@ -263,7 +265,7 @@ fn node(row: &ReportRow) -> ([Option<&str>; 4], Level) {
     (keys.map(Option::as_deref), row.level)
 }
 
-/// What the window's days are, in words.
+/// A description of the window's days.
 fn meaning(window: Window) -> String {
     match window {
         Window::Day => "single days".to_owned(),

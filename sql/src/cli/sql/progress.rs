@@ -1,4 +1,4 @@
-//! Shows on a terminal that a long statement is still at work, and how many rows it has read.
+//! Shows on a terminal how many rows a long statement has read.
 
 use std::io::{IsTerminal, stderr};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -9,37 +9,37 @@ use std::time::Duration;
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::super::progress::Progress;
-use super::heard::Heard;
+use super::answers::AnswerCollector;
 
-/// Statements that are done sooner show nothing.
-const PATIENCE: u32 = 3;
-/// How often the number of rows is brought up to date.
-const BEAT: Duration = Duration::from_millis(200);
+/// Ticks before anything is shown.
+const HIDDEN_TICKS: u32 = 3;
+/// How often the number of rows is updated.
+const REFRESH_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Watches one statement until it is stopped or dropped.
-pub(super) struct Watch {
+/// Shows the progress of one statement until it is stopped or dropped.
+pub(super) struct StatementProgress {
     plan: Arc<Mutex<Option<Arc<dyn ExecutionPlan>>>>,
     thread: Option<(Sender<()>, JoinHandle<()>)>,
 }
 
-impl Watch {
-    /// Begins to watch, if there is a terminal to tell it on.
-    pub(super) fn begin(heard: &Arc<Heard>) -> Self {
+impl StatementProgress {
+    /// Starts a thread that shows the progress, if stderr is a terminal.
+    pub(super) fn begin(answers: &Arc<AnswerCollector>) -> Self {
         let plan: Arc<Mutex<Option<Arc<dyn ExecutionPlan>>>> = Arc::default();
         if !stderr().is_terminal() {
             return Self { plan, thread: None };
         }
         let (sender, receiver) = channel();
-        let (watched, heard) = (Arc::clone(&plan), Arc::clone(heard));
+        let (watched, answers) = (Arc::clone(&plan), Arc::clone(answers));
         let thread = std::thread::spawn(move || {
-            let (mut beats, mut progress) = (0, None);
-            while receiver.recv_timeout(BEAT) == Err(RecvTimeoutError::Timeout) {
-                beats += 1;
-                if beats < PATIENCE {
+            let (mut ticks, mut progress) = (0, None);
+            while receiver.recv_timeout(REFRESH_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                ticks += 1;
+                if ticks < HIDDEN_TICKS {
                     continue;
                 }
                 let plan = watched.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                let (done, total) = match heard.rows() {
+                let (done, total) = match answers.rows() {
                     (0, _) => (plan.map_or(0, |plan| read(&plan)), 0),
                     rows => rows,
                 };
@@ -49,28 +49,28 @@ impl Watch {
         Self { plan, thread: Some((sender, thread)) }
     }
 
-    /// The plan whose rows are counted.
+    /// Sets the plan whose rows are counted.
     pub(super) fn plan(&self, plan: &Arc<dyn ExecutionPlan>) {
         *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(plan));
     }
 
-    /// Takes the line away, before something else is written.
+    /// Removes the line, before something else is written.
     pub(super) fn stop(&mut self) {
         if let Some((sender, thread)) = self.thread.take() {
             drop(sender);
-            // It only draws; what becomes of that changes no result.
+            // A panic of the display thread does not affect the statement.
             let _ = thread.join();
         }
     }
 }
 
-impl Drop for Watch {
+impl Drop for StatementProgress {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-/// Rows that the leaves of a plan have given so far.
+/// Rows that the leaves of a plan have produced so far.
 fn read(plan: &Arc<dyn ExecutionPlan>) -> u64 {
     let children = plan.children();
     if children.is_empty() {

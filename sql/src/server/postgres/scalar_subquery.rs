@@ -1,9 +1,9 @@
-//! A query that stands for a value, and looks at the row it stands in: `(SELECT typname FROM
-//! pg_type t WHERE t.oid = a.atttypid)`.
+//! Correlated scalar subqueries on the catalog, such as `(SELECT typname FROM pg_type t WHERE t.oid
+//! = a.atttypid)`.
 //!
-//! DataFusion joins such a query if it is an aggregate, so that there is one row at most, and
-//! refuses it otherwise. Here its rows are made a list, which must not have a second element. That
-//! is for queries of the catalog only: who asks for events hears what DataFusion says.
+//! DataFusion supports a correlated scalar subquery only if it is an aggregate, which has at most
+//! one row. Here the rows are collected into a list, which must not have more than one element.
+//! This is done for catalog queries only; other queries get DataFusion's error.
 
 use std::sync::Arc;
 
@@ -21,18 +21,18 @@ use datafusion::logical_expr::{
 
 use super::relations::SCHEMA;
 
-/// The plan in which every such query is an aggregate.
+/// Rewrites such subqueries of a plan to aggregates.
 ///
 /// # Errors
-/// When a plan cannot be made, which would be a mistake here.
-pub(super) fn single(plan: LogicalPlan) -> Result<LogicalPlan> {
+/// When a rewritten plan is invalid.
+pub(super) fn rewrite_scalar_subqueries(plan: LogicalPlan) -> Result<LogicalPlan> {
     let plan = plan.transform_up_with_subqueries(|node| {
         let names = NamePreserver::new(&node);
         let node = node.map_expressions(|expression| {
             let name = names.save(&expression);
             let changed = expression.transform_up(|expression| match expression {
-                Expr::ScalarSubquery(query) if is_open(&query)? => {
-                    Ok(Transformed::yes(of_list(&query)?))
+                Expr::ScalarSubquery(query) if needs_rewrite(&query)? => {
+                    Ok(Transformed::yes(single_element(&query)?))
                 }
                 other => Ok(Transformed::no(other)),
             })?;
@@ -43,8 +43,8 @@ pub(super) fn single(plan: LogicalPlan) -> Result<LogicalPlan> {
     plan.map(|changed| changed.data)
 }
 
-/// Whether a query of the catalog looks outside, and might have several rows.
-fn is_open(query: &Subquery) -> Result<bool> {
+/// Whether this is a correlated subquery on the catalog that may return several rows.
+fn needs_rewrite(query: &Subquery) -> Result<bool> {
     if query.outer_ref_columns.is_empty() || query.subquery.max_rows() == Some(1) {
         return Ok(false);
     }
@@ -58,7 +58,7 @@ fn is_open(query: &Subquery) -> Result<bool> {
     Ok(of_catalog)
 }
 
-fn of_list(query: &Subquery) -> Result<Expr> {
+fn single_element(query: &Subquery) -> Result<Expr> {
     let columns = query.subquery.schema().columns();
     let values = columns.into_iter().map(|column| array_agg(Expr::Column(column)));
     let list = LogicalPlanBuilder::from(Arc::clone(&query.subquery))
@@ -66,16 +66,16 @@ fn of_list(query: &Subquery) -> Result<Expr> {
         .build()?;
     let list = Expr::ScalarSubquery(query.with_plan(Arc::new(list)));
     let signature = Signature::any(1, Volatility::Immutable);
-    Ok(ScalarUDF::new_from_impl(Single { signature }).call(vec![list]))
+    Ok(ScalarUDF::new_from_impl(SingleElement { signature }).call(vec![list]))
 }
 
-/// The one element of a list; NULL if there is none.
+/// A scalar function that returns the only element of a list; NULL for an empty list.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Single {
+struct SingleElement {
     signature: Signature,
 }
 
-impl ScalarUDFImpl for Single {
+impl ScalarUDFImpl for SingleElement {
     fn name(&self) -> &str {
         "single"
     }
@@ -100,8 +100,8 @@ impl ScalarUDFImpl for Single {
                 0 => Ok(None),
                 1 => Ok(u64::try_from(lists.value_offsets()[row]).ok()),
                 _ => {
-                    let told = "more than one row returned by a subquery used as an expression";
-                    Err(DataFusionError::Execution(told.to_owned()))
+                    let message = "more than one row returned by a subquery used as an expression";
+                    Err(DataFusionError::Execution(message.to_owned()))
                 }
             },
         });

@@ -1,4 +1,4 @@
-//! The way in: every call passes here, and takes along who calls and the session of its connection.
+//! Authenticates calls, and attaches the user and the connection's session to each request.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -14,37 +14,38 @@ use tonic::transport::server::Connected;
 use tonic::{Request, Status};
 
 use super::tokens::Tokens;
-use crate::server::incoming::Wire;
-use crate::server::{Shared, credentials};
+use crate::server::incoming::ClientStream;
+use crate::server::{ServerContext, credentials};
 
-/// The session of one connection, made when it is first needed: settings stay with the connection.
+/// The DataFusion session of one connection, created on first use. Its settings last as long as the
+/// connection.
 #[derive(Clone, Default)]
-pub(in crate::server) struct Own(Arc<Mutex<Option<SessionContext>>>);
+pub(in crate::server) struct ConnectionSession(Arc<Mutex<Option<SessionContext>>>);
 
-impl fmt::Debug for Own {
+impl fmt::Debug for ConnectionSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Own")
+        f.write_str("ConnectionSession")
     }
 }
 
-impl Connected for Wire {
-    type ConnectInfo = Own;
+impl Connected for ClientStream {
+    type ConnectInfo = ConnectionSession;
 
-    fn connect_info(&self) -> Own {
-        Own::default()
+    fn connect_info(&self) -> ConnectionSession {
+        ConnectionSession::default()
     }
 }
 
-/// Who calls, over which connection.
+/// The user of a call and its connection.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
-    /// Empty where nobody is asked for a name.
+    /// Empty if the server requires no login.
     pub(super) user: String,
-    own: Own,
+    session: ConnectionSession,
 }
 
 impl Caller {
-    /// The caller of a request that passed the gate.
+    /// The caller of an authenticated request.
     pub(super) fn of<T>(request: &Request<T>) -> Result<Self, Status> {
         let caller = request.extensions().get::<Self>().cloned();
         caller.ok_or_else(|| Status::unauthenticated("this call has no caller"))
@@ -53,35 +54,35 @@ impl Caller {
     /// The connection's session.
     ///
     /// # Errors
-    /// When there can be none.
-    pub(super) fn session(&self, shared: &Shared) -> Result<SessionContext> {
-        let mut own = self.own.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(session) = &*own {
+    /// When it cannot be created.
+    pub(super) fn session(&self, server: &ServerContext) -> Result<SessionContext> {
+        let mut slot = self.session.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(session) = &*slot {
             return Ok(session.clone());
         }
-        Ok(own.insert(shared.session()?).clone())
+        Ok(slot.insert(server.session()?).clone())
     }
 }
 
-/// Lets calls through whose callers are known.
+/// Passes on calls of authenticated users only.
 #[derive(Clone, Debug)]
-pub(super) struct Gate<S> {
+pub(super) struct AuthService<S> {
     inner: S,
-    shared: Arc<Shared>,
+    server: Arc<ServerContext>,
     tokens: Arc<Tokens>,
 }
 
-impl<S> Gate<S> {
-    pub(super) fn new(inner: S, shared: Arc<Shared>, tokens: Arc<Tokens>) -> Self {
-        Self { inner, shared, tokens }
+impl<S> AuthService<S> {
+    pub(super) fn new(inner: S, server: Arc<ServerContext>, tokens: Arc<Tokens>) -> Self {
+        Self { inner, server, tokens }
     }
 }
 
-impl<S: NamedService> NamedService for Gate<S> {
+impl<S: NamedService> NamedService for AuthService<S> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S> Service<http::Request<Body>> for Gate<S>
+impl<S> Service<http::Request<Body>> for AuthService<S>
 where
     S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
     S: Clone + Send + 'static,
@@ -96,37 +97,42 @@ where
     }
 
     fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
-        // The one that is ready goes with the call.
+        // The service that was polled ready must handle the call.
         let ready = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, ready);
-        let (shared, tokens) = (Arc::clone(&self.shared), Arc::clone(&self.tokens));
+        let (server, tokens) = (Arc::clone(&self.server), Arc::clone(&self.tokens));
         Box::pin(async move {
             let header = request.headers().get(http::header::AUTHORIZATION);
             let header =
                 header.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-            let Some(user) = user(&shared, &tokens, &header).await else {
-                let words = match header.is_empty() {
+            let Some(user) = authenticate(&server, &tokens, &header).await else {
+                let message = match header.is_empty() {
                     true => "this server requires a name and a password",
                     false => "wrong name, password or token, or the token has expired",
                 };
-                return Ok(Status::unauthenticated(words).into_http());
+                return Ok(Status::unauthenticated(message).into_http());
             };
-            let own = request.extensions().get::<Own>().cloned().unwrap_or_default();
-            request.extensions_mut().insert(Caller { user, own });
+            let session =
+                request.extensions().get::<ConnectionSession>().cloned().unwrap_or_default();
+            request.extensions_mut().insert(Caller { user, session });
             inner.call(request).await
         })
     }
 }
 
-/// Whom a header `Authorization` names; everybody is nobody where no names are asked for.
-async fn user(shared: &Arc<Shared>, tokens: &Tokens, header: &str) -> Option<String> {
-    if !shared.access.asks() {
+/// The user of a header `Authorization`; an empty name if the server requires no login.
+async fn authenticate(
+    server: &Arc<ServerContext>,
+    tokens: &Tokens,
+    header: &str,
+) -> Option<String> {
+    if !server.access.requires_login() {
         return Some(String::new());
     }
     match header.split_once(' ') {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
             tokens.user(token.trim(), Instant::now())
         }
-        _ => credentials::basic(shared, header).await,
+        _ => credentials::authenticate_basic(server, header).await,
     }
 }

@@ -1,4 +1,4 @@
-//! Servers inside of the test's own process: every limit can be set, and the ground looked at.
+//! Servers in the test's own process: every limit can be set, and the server's state inspected.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use engine::project::Project as EngineProject;
 use headcount::server::depth::threads;
-use headcount::server::{Access, Limits, Shared, Tls, access, flight, http};
+use headcount::server::{Access, Limits, ServerContext, Tls, access, flight, http};
 use headcount::session::Options;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
@@ -15,21 +15,21 @@ use tokio::task::JoinHandle;
 
 use crate::project::Project;
 
-/// A user whom the servers know, if they ask.
+/// The user of servers that require a login.
 pub(crate) const USER: (&str, &str) = ("ada", "correct horse: battery");
 
-/// What is not as usual.
+/// Settings of the servers.
 #[derive(Default)]
-pub(crate) struct Set {
+pub(crate) struct ServerSetup {
     pub(crate) limits: Limits,
-    /// Whether a name and a password are asked for.
-    pub(crate) asks: bool,
+    /// Whether clients must log in.
+    pub(crate) require_login: bool,
     pub(crate) tls: bool,
 }
 
 /// HTTP and Flight SQL over one project.
-pub(crate) struct Inside {
-    pub(crate) shared: Arc<Shared>,
+pub(crate) struct InProcessServer {
+    pub(crate) server: Arc<ServerContext>,
     pub(crate) http: SocketAddr,
     pub(crate) flight: SocketAddr,
     serving: Vec<JoinHandle<engine::Result<()>>>,
@@ -38,15 +38,15 @@ pub(crate) struct Inside {
     _work: Runtime,
 }
 
-impl Inside {
-    pub(crate) fn new(root: &Path, set: Set) -> Self {
+impl InProcessServer {
+    pub(crate) fn new(root: &Path, set: ServerSetup) -> Self {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let work = threads("query", 2).unwrap();
         let project = Arc::new(EngineProject::load(root).unwrap());
         let users = Project::empty();
-        let access = match set.asks {
+        let access = match set.require_login {
             true => {
-                users.write("users", access::entry(USER.0, USER.1).unwrap());
+                users.write("users", access::format_entry(USER.0, USER.1).unwrap());
                 Access::read(&users.path("users")).unwrap()
             }
             false => Access::default(),
@@ -55,34 +55,35 @@ impl Inside {
             set.tls.then(|| Tls::read(&fixture("certificate.pem"), &fixture("key.pem")).unwrap());
         let options = Options { threads: Some(2), ..Options::default() };
         let work_on = work.handle().clone();
-        let shared = Shared::new(Some(project), options, set.limits, access, work_on).unwrap();
+        let server =
+            ServerContext::new(Some(project), options, set.limits, access, work_on).unwrap();
         let bind = || runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let (for_http, for_flight) = (bind(), bind());
         let (http, flight) = (for_http.local_addr().unwrap(), for_flight.local_addr().unwrap());
         let serving = vec![
-            runtime.spawn(http::serve(Arc::clone(&shared), for_http, tls.clone())),
-            runtime.spawn(flight::serve(Arc::clone(&shared), for_flight, tls)),
+            runtime.spawn(http::serve(Arc::clone(&server), for_http, tls.clone())),
+            runtime.spawn(flight::serve(Arc::clone(&server), for_flight, tls)),
         ];
-        Self { shared, http, flight, serving, runtime, _work: work }
+        Self { server, http, flight, serving, runtime, _work: work }
     }
 
-    /// The good project, as usual.
+    /// Serves the good project with default settings.
     pub(crate) fn good() -> (Project, Self) {
-        Self::good_with(Set::default())
+        Self::good_with(ServerSetup::default())
     }
 
-    pub(crate) fn good_with(set: Set) -> (Project, Self) {
+    pub(crate) fn good_with(set: ServerSetup) -> (Project, Self) {
         let project = Project::good();
-        let inside = Self::new(project.root(), set);
-        (project, inside)
+        let in_process = Self::new(project.root(), set);
+        (project, in_process)
     }
 
-    /// Waits until a line of the metrics is there.
+    /// Waits for a line of the metrics.
     #[track_caller]
     pub(crate) fn wait_for(&self, line: &str, within: Duration) {
         let begun = Instant::now();
         loop {
-            let text = self.shared.metrics_text().unwrap();
+            let text = self.server.metrics_text().unwrap();
             if text.lines().any(|found| found == line) {
                 return;
             }
@@ -102,9 +103,9 @@ impl Inside {
     }
 }
 
-impl Drop for Inside {
+impl Drop for InProcessServer {
     fn drop(&mut self) {
-        self.shared.kill();
+        self.server.kill();
     }
 }
 

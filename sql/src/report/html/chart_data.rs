@@ -1,4 +1,4 @@
-//! The report as series: for each node of the tree its row in every period.
+//! The report as time series: the rows of each node by period.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -7,39 +7,39 @@ use engine::active::{Level, Method, ReportRow};
 use engine::calendar::{Day, Period, Window};
 
 use crate::report::figures::{period, value};
-use crate::report::reading::Reading;
+use crate::report::view::ReportView;
 
 /// One period of the report.
 pub(super) struct Span {
     /// The name of the period.
     pub(super) name: String,
-    /// The day that stands for it on the time axis, and what is written there.
+    /// Its day on the time axis, and the label.
     pub(super) mark: (Day, String),
     pub(super) complete: bool,
 }
 
-/// A node with its row in each of the board's periods.
+/// A node with its row in each period.
 pub(super) struct Series<'a> {
     pub(super) name: String,
     pub(super) rows: Vec<Option<&'a ReportRow>>,
 }
 
-/// What tells one series from another.
+/// Identifies a series.
 type Node<'a> = (Level, [Option<&'a str>; 4], Method, &'a [Option<String>]);
 
 /// All series of a report over the same periods.
-pub(super) struct Board<'a> {
-    reading: &'a Reading<'a>,
+pub(super) struct ChartData<'a> {
+    view: &'a ReportView<'a>,
     pub(super) spans: Vec<Span>,
-    /// The place of the latest complete period, or of the latest if none is complete.
+    /// The index of the latest complete period, or of the latest if none is complete.
     pub(super) latest: usize,
     series: BTreeMap<Node<'a>, Vec<Option<&'a ReportRow>>>,
 }
 
-impl<'a> Board<'a> {
+impl<'a> ChartData<'a> {
     /// `None` for a report without rows.
-    pub(super) fn new(reading: &'a Reading<'a>) -> Option<Self> {
-        let report = reading.report;
+    pub(super) fn new(view: &'a ReportView<'a>) -> Option<Self> {
+        let report = view.report;
         let mut complete: BTreeMap<Period, bool> = BTreeMap::new();
         for row in &report.rows {
             *complete.entry(row.period).or_insert(true) &= row.complete;
@@ -64,7 +64,7 @@ impl<'a> Board<'a> {
             .collect();
         let latest = spans.iter().rposition(|span| span.complete);
         let latest = latest.or(spans.len().checked_sub(1))?;
-        Some(Self { reading, spans, latest, series })
+        Some(Self { view, spans, latest, series })
     }
 
     /// The series of a level, over all values of every dimension, in the order of the tree.
@@ -72,7 +72,7 @@ impl<'a> Board<'a> {
         self.pick(|node| node.0 == level && node.3.iter().all(Option::is_none))
     }
 
-    /// As [`Board::level`], the most users in the latest complete period first.
+    /// As [`ChartData::level`], the most users in the latest complete period first.
     pub(super) fn largest(&self, level: Level) -> Vec<Series<'a>> {
         self.by_size(self.level(level))
     }
@@ -107,7 +107,7 @@ impl<'a> Board<'a> {
     /// The period before the latest complete one.
     pub(super) fn before(&self) -> String {
         let row = self.series.values().find_map(|rows| rows.get(self.latest).copied().flatten());
-        let window = self.reading.report.window;
+        let window = self.view.report.window;
         row.map(|row| period(window, window.previous(row.period))).unwrap_or_default()
     }
 
@@ -116,7 +116,7 @@ impl<'a> Board<'a> {
         picked
             .map(|(_, rows)| {
                 let first = rows.iter().flatten().next();
-                let name = first.map(|row| self.reading.name(row)).unwrap_or_default();
+                let name = first.map(|row| self.view.name(row)).unwrap_or_default();
                 Series { name, rows: rows.clone() }
             })
             .collect()
@@ -128,7 +128,7 @@ impl<'a> Board<'a> {
     }
 }
 
-/// Calendar periods stand at their first day, windows that look back at their last.
+/// Calendar periods are placed at their first day, trailing windows at their last.
 fn mark(window: Window, days: Period) -> (Day, String) {
     match window {
         Window::Day | Window::Week | Window::Month | Window::Quarter | Window::Year => {

@@ -1,5 +1,5 @@
-//! Values as PostgreSQL writes them, where arrow-pg does not: instants without idle zeros and in the
-//! zone of the connection, and infinity by its full name.
+//! Text encoding of values as PostgreSQL writes them, where arrow-pg differs: timestamps without
+//! trailing zeros and in the connection's time zone, and `Infinity`.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -10,18 +10,18 @@ use arrow::datatypes::{DataType, Field, Float64Type, Schema, TimeUnit, Timestamp
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use engine::{Error, Result};
 
-/// The rows with the columns that are sent as texts written out where it matters, and with all
-/// instants in `zone`. `is_text` tells the columns that are sent as texts.
+/// Encodes timestamps and floats of the columns that are sent as text, and converts all timestamps
+/// to `zone`. `is_text` returns whether a column is sent as text.
 ///
 /// # Errors
-/// When a value cannot be written.
-pub(super) fn written(
+/// When a value cannot be encoded.
+pub(super) fn encode_text_columns(
     rows: &RecordBatch,
     is_text: impl Fn(usize) -> bool,
     zone: &str,
 ) -> Result<RecordBatch> {
     let schema = rows.schema();
-    if !schema.fields().iter().any(|field| matters(field.data_type())) {
+    if !schema.fields().iter().any(|field| needs_encoding(field.data_type())) {
         return Ok(rows.clone());
     }
     let mut fields = Vec::with_capacity(schema.fields().len());
@@ -34,7 +34,7 @@ pub(super) fn written(
             }
             _ => Arc::clone(column),
         };
-        let column = match is_text(at) && matters(field.data_type()) {
+        let column = match is_text(at) && needs_encoding(field.data_type()) {
             true => texts(&column)?,
             false => column,
         };
@@ -44,24 +44,24 @@ pub(super) fn written(
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(Error::from)
 }
 
-fn matters(kind: &DataType) -> bool {
+fn needs_encoding(kind: &DataType) -> bool {
     matches!(kind, DataType::Timestamp(..) | DataType::Float32 | DataType::Float64)
 }
 
 fn texts(column: &ArrayRef) -> Result<ArrayRef> {
     match column.data_type() {
-        DataType::Timestamp(_, zone) => instants(column, zone.is_some()),
+        DataType::Timestamp(_, zone) => timestamps(column, zone.is_some()),
         _ => numbers(column),
     }
 }
 
 /// `2026-02-28 12:00:00.25`, and with a zone `2026-02-28 13:00:00.25+01`.
-fn instants(column: &ArrayRef, zoned: bool) -> Result<ArrayRef> {
+fn timestamps(column: &ArrayRef, zoned: bool) -> Result<ArrayRef> {
     let zone = match column.data_type() {
         DataType::Timestamp(_, zone) => zone.clone(),
         _ => None,
     };
-    // PostgreSQL knows no less than a microsecond.
+    // PostgreSQL's resolution is a microsecond.
     let kind = DataType::Timestamp(TimeUnit::Microsecond, zone);
     let column = cast(column, &kind).map_err(Error::from)?;
     let format = if zoned { "%Y-%m-%d %H:%M:%S%.6f%:z" } else { "%Y-%m-%d %H:%M:%S%.6f" };
@@ -78,14 +78,14 @@ fn instants(column: &ArrayRef, zoned: bool) -> Result<ArrayRef> {
         text.clear();
         let broken = |_| Error::input("timestamp out of range");
         write!(text, "{}", shown.value(row)).map_err(broken)?;
-        Ok(Some(trimmed(&text)))
+        Ok(Some(trim_zeros(&text)))
     });
     let rows = rows.collect::<Result<StringArray>>()?;
     Ok(Arc::new(rows))
 }
 
-/// Without the zeros behind the seconds, and behind the hours of the zone.
-fn trimmed(text: &str) -> String {
+/// Removes trailing zeros of the seconds, and a `:00` of the offset.
+fn trim_zeros(text: &str) -> String {
     let (instant, offset) = match text.char_indices().skip(19).find(|(_, c)| matches!(c, '+' | '-'))
     {
         Some((at, _)) => text.split_at(at),
@@ -121,10 +121,10 @@ mod tests {
 
     use arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch, TimestampNanosecondArray};
 
-    use super::written;
+    use super::encode_text_columns;
 
     #[test]
-    fn instants_have_no_idle_zeros_and_the_zone_of_the_connection() {
+    fn timestamps_have_no_trailing_zeros_and_the_connections_zone() {
         let at = vec![Some(1_772_280_000_250_000_000), None, Some(1_772_280_000_000_000_000)];
         let bare: ArrayRef = Arc::new(TimestampNanosecondArray::from(at.clone()));
         let zoned: ArrayRef =
@@ -135,7 +135,7 @@ mod tests {
             rows.into_iter().map(|(name, column)| (name, column, true)),
         )
         .unwrap();
-        let sent = written(&rows, |_| true, "Europe/Berlin").unwrap();
+        let sent = encode_text_columns(&rows, |_| true, "Europe/Berlin").unwrap();
         let texts = |at: usize| {
             let column = sent.column(at).as_string::<i32>().iter();
             column.map(|text| text.unwrap_or("-").to_owned()).collect::<Vec<_>>()
@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(texts(0), ["2026-02-28 12:00:00.25", "-", "2026-02-28 12:00:00"]);
         assert_eq!(texts(1), ["2026-02-28 13:00:00.25+01", "-", "2026-02-28 13:00:00+01"]);
         assert_eq!(texts(2), ["1.5", "Infinity", "NaN"]);
-        let binary = written(&rows, |_| false, "UTC").unwrap();
+        let binary = encode_text_columns(&rows, |_| false, "UTC").unwrap();
         assert_eq!(binary.column(0).data_type(), rows.column(0).data_type());
     }
 }

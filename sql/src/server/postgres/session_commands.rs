@@ -1,4 +1,4 @@
-//! What a connection answers itself: settings, transactions, cursors.
+//! Commands that the connection handles itself: settings, transactions, cursors.
 
 use datafusion::sql::sqlparser::ast::Statement;
 use futures::SinkExt;
@@ -11,69 +11,72 @@ use pgwire::messages::PgWireBackendMessage as Out;
 use pgwire::messages::response::TransactionStatus;
 use pgwire::messages::startup::ParameterStatus;
 
-use super::startup::Told;
-use super::statement::{Word, is_of_the_session};
-use super::talk::Talk;
+use super::connection::Connection;
+use super::startup::ServerParameters;
+use super::statement::{SessionCommand, is_datafusion_setting};
 use super::{Socket, errors, rows};
 
-impl Talk {
-    /// Does what is said about the connection.
-    pub(super) async fn word(
+impl Connection {
+    /// Runs a session command.
+    pub(super) async fn run_command(
         &mut self,
         socket: &mut Socket,
-        word: &Word,
+        command: &SessionCommand,
         format: &Format,
     ) -> PgWireResult<Response> {
-        if !matches!(word, Word::Commit | Word::Rollback | Word::RollbackTo) {
-            self.refuse_in_failed(socket)?;
+        if !matches!(
+            command,
+            SessionCommand::Commit | SessionCommand::Rollback | SessionCommand::RollbackTo
+        ) {
+            self.check_not_aborted(socket)?;
         }
         let failed = matches!(socket.transaction_status(), TransactionStatus::Error);
-        Ok(match word {
-            Word::Begin => {
+        Ok(match command {
+            SessionCommand::Begin => {
                 self.session.settings().begin();
                 Response::TransactionStart(Tag::new("BEGIN"))
             }
-            Word::Commit if failed => self.end(false),
-            Word::Commit => self.end(true),
-            Word::Rollback => self.end(false),
-            Word::RollbackTo => Response::TransactionStart(Tag::new("ROLLBACK")),
-            Word::Nothing(tag) => Response::Execution(Tag::new(tag)),
-            Word::Show(name) => rows::setting(name, &self.shown(name)?, format)?,
-            Word::SetLocal(name, value) => {
+            SessionCommand::Commit if failed => self.end(false),
+            SessionCommand::Commit => self.end(true),
+            SessionCommand::Rollback => self.end(false),
+            SessionCommand::RollbackTo => Response::TransactionStart(Tag::new("ROLLBACK")),
+            SessionCommand::NoOp(tag) => Response::Execution(Tag::new(tag)),
+            SessionCommand::Show(name) => rows::setting(name, &self.setting(name)?, format)?,
+            SessionCommand::SetLocal(name, value) => {
                 self.session.settings().set_local(name, value.as_deref())?;
                 Response::Execution(Tag::new("SET"))
             }
-            Word::Set(name, value) => {
+            SessionCommand::Set(name, value) => {
                 self.session.settings().set(name, value.as_deref())?;
-                if let Some(shown) = Told::name(name) {
+                if let Some(shown) = ServerParameters::reported_name(name) {
                     let value = self.session.settings().show(name)?;
                     let status = ParameterStatus::new(shown.to_owned(), value);
                     socket.feed(Out::ParameterStatus(status)).await?;
                 }
                 Response::Execution(Tag::new("SET"))
             }
-            Word::Declare { name, hold, statement } => {
+            SessionCommand::Declare { name, hold, statement } => {
                 let (named, statement) = ((name.as_str(), *hold), Statement::clone(statement));
                 let status = socket.transaction_status();
                 self.cursors.declare(&self.session, status, named, statement).await?;
                 Response::Execution(Tag::new("DECLARE CURSOR"))
             }
-            // Its rows are sent by whoever knows how it was asked for.
-            Word::Fetch { .. } => Response::EmptyQuery,
-            Word::CloseCursor(name) => {
+            // Its rows are sent by the caller, which knows the protocol.
+            SessionCommand::Fetch { .. } => Response::EmptyQuery,
+            SessionCommand::CloseCursor(name) => {
                 self.cursors.close(name.as_deref())?;
                 Response::Execution(Tag::new("CLOSE CURSOR"))
             }
-            Word::ResetAll => {
+            SessionCommand::ResetAll => {
                 self.session.settings().reset();
                 Response::Execution(Tag::new("RESET"))
             }
-            Word::Deallocate(Some(name)) => {
-                self.forget(socket, name);
+            SessionCommand::Deallocate(Some(name)) => {
+                self.deallocate(socket, name);
                 Response::Execution(Tag::new("DEALLOCATE"))
             }
-            Word::Deallocate(None) => {
-                for name in std::mem::take(&mut self.names) {
+            SessionCommand::Deallocate(None) => {
+                for name in std::mem::take(&mut self.prepared_names) {
                     socket.portal_store().rm_statement(&name);
                 }
                 Response::Execution(Tag::new("DEALLOCATE ALL"))
@@ -86,28 +89,32 @@ impl Talk {
         Response::TransactionEnd(Tag::new(if committed { "COMMIT" } else { "ROLLBACK" }))
     }
 
-    /// A setting of the protocol, or of the session.
-    fn shown(&self, name: &str) -> PgWireResult<String> {
-        if !is_of_the_session(name) {
+    /// The value of a PostgreSQL or DataFusion setting.
+    fn setting(&self, name: &str) -> PgWireResult<String> {
+        if !is_datafusion_setting(name) {
             return self.session.settings().show(name);
         }
-        let state = self.session.context().map_err(|error| errors::of(&error))?.state();
+        let state = self.session.context().map_err(|error| errors::from_error(&error))?.state();
         let found = state.config_options().entries().into_iter().find(|entry| entry.key == name);
         let value = found.map(|entry| entry.value.unwrap_or_default());
         value.ok_or_else(|| {
-            let told = format!("unrecognized configuration parameter \"{name}\"");
-            errors::error("42704", told)
+            let message = format!("unrecognized configuration parameter \"{name}\"");
+            errors::error("42704", message)
         })
     }
 
-    /// The columns of such an answer.
+    /// The columns of a command's result.
     ///
     /// # Errors
-    /// When a cursor is not there.
-    pub(super) fn word_fields(&self, word: &Word, format: &Format) -> PgWireResult<Vec<FieldInfo>> {
-        match word {
-            Word::Show(name) => Ok(rows::setting_field(name, format)),
-            Word::Fetch { name, .. } => self.cursors.fields(&self.session, name, format),
+    /// When a cursor does not exist.
+    pub(super) fn command_fields(
+        &self,
+        command: &SessionCommand,
+        format: &Format,
+    ) -> PgWireResult<Vec<FieldInfo>> {
+        match command {
+            SessionCommand::Show(name) => Ok(rows::setting_field(name, format)),
+            SessionCommand::Fetch { name, .. } => self.cursors.fields(&self.session, name, format),
             _ => Ok(Vec::new()),
         }
     }

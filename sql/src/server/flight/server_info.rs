@@ -1,4 +1,4 @@
-//! What the server tells of itself: its abilities, and the types of its columns.
+//! Server metadata: its capabilities (`GetSqlInfo`) and its types (`GetXdbcTypeInfo`).
 
 use arrow::array::RecordBatch;
 use arrow_flight::error::FlightError;
@@ -11,7 +11,7 @@ use arrow_flight::sql::{
 };
 use engine::{Error, Result};
 
-/// The types: name, number in ODBC, digits or bytes, whether it is written in quotes.
+/// The types: name, ODBC type, precision, whether literals are quoted.
 const TYPES: [(&str, XdbcDataType, Option<i32>, bool); 17] = [
     ("BOOLEAN", XdbcDataType::XdbcBit, Some(1), false),
     ("TINYINT", XdbcDataType::XdbcTinyint, Some(3), false),
@@ -32,15 +32,15 @@ const TYPES: [(&str, XdbcDataType, Option<i32>, bool); 17] = [
     ("INTERVAL", XdbcDataType::XdbcInterval, None, true),
 ];
 
-/// The abilities that are asked for.
+/// The requested capabilities.
 ///
 /// # Errors
-/// Never, as far as anybody knows.
-pub(super) fn infos(of: CommandGetSqlInfo) -> Result<RecordBatch> {
-    abilities().and_then(|all| of.into_builder(&all).build()).map_err(|cause| broken(&cause))
+/// When they cannot be encoded.
+pub(super) fn sql_info(of: CommandGetSqlInfo) -> Result<RecordBatch> {
+    capabilities().and_then(|all| of.into_builder(&all).build()).map_err(|cause| broken(&cause))
 }
 
-fn abilities() -> Result<SqlInfoData, FlightError> {
+fn capabilities() -> Result<SqlInfoData, FlightError> {
     let mut all = SqlInfoDataBuilder::new();
     all.append(SqlInfo::FlightSqlServerName, "headcount");
     all.append(SqlInfo::FlightSqlServerVersion, env!("CARGO_PKG_VERSION"));
@@ -51,7 +51,7 @@ fn abilities() -> Result<SqlInfoData, FlightError> {
     all.append(SqlInfo::FlightSqlServerTransaction, SqlSupportedTransaction::None as i32);
     all.append(SqlInfo::FlightSqlServerCancel, true);
     all.append(SqlInfo::FlightSqlServerBulkIngestion, false);
-    // Handles carry their statements, and never get too old.
+    // Handles contain their statements and never expire.
     all.append(SqlInfo::FlightSqlServerStatementTimeout, 0_i32);
     all.append(SqlInfo::FlightSqlServerTransactionTimeout, 0_i32);
     for ddl in [SqlInfo::SqlDdlCatalog, SqlInfo::SqlDdlSchema, SqlInfo::SqlDdlTable] {
@@ -60,20 +60,20 @@ fn abilities() -> Result<SqlInfoData, FlightError> {
     let lower = SqlSupportedCaseSensitivity::SqlCaseSensitivityLowercase as i32;
     all.append(SqlInfo::SqlIdentifierCase, lower);
     all.append(SqlInfo::SqlIdentifierQuoteChar, "\"");
-    let as_written = SqlSupportedCaseSensitivity::SqlCaseSensitivityCaseInsensitive as i32;
-    all.append(SqlInfo::SqlQuotedIdentifierCase, as_written);
+    let insensitive = SqlSupportedCaseSensitivity::SqlCaseSensitivityCaseInsensitive as i32;
+    all.append(SqlInfo::SqlQuotedIdentifierCase, insensitive);
     all.build()
 }
 
-/// The types that are asked for.
+/// The requested types.
 ///
 /// # Errors
-/// Never, as far as anybody knows.
-pub(super) fn types(of: CommandGetXdbcTypeInfo) -> Result<RecordBatch> {
-    all_types().and_then(|all| of.into_builder(&all).build()).map_err(|cause| broken(&cause))
+/// When they cannot be encoded.
+pub(super) fn type_info(of: CommandGetXdbcTypeInfo) -> Result<RecordBatch> {
+    types().and_then(|all| of.into_builder(&all).build()).map_err(|cause| broken(&cause))
 }
 
-fn all_types() -> Result<XdbcTypeInfoData, FlightError> {
+fn types() -> Result<XdbcTypeInfoData, FlightError> {
     let mut all = XdbcTypeInfoDataBuilder::new();
     for (name, kind, size, quoted) in TYPES {
         let is_number = size.is_some() && !quoted && kind != XdbcDataType::XdbcBit;
@@ -106,14 +106,14 @@ fn broken(cause: &FlightError) -> Error {
 mod tests {
     use arrow_flight::sql::{CommandGetSqlInfo, CommandGetXdbcTypeInfo};
 
-    use super::{TYPES, infos, types};
+    use super::{TYPES, sql_info, type_info};
 
     #[test]
-    fn it_tells_all_or_what_is_asked_for() {
-        let count = |info: Vec<u32>| infos(CommandGetSqlInfo { info }).unwrap().num_rows();
+    fn requested_or_all_entries_are_returned() {
+        let count = |info: Vec<u32>| sql_info(CommandGetSqlInfo { info }).unwrap().num_rows();
         assert_eq!((count(vec![0, 3]), count(vec![9999])), (2, 0));
         assert!(count(Vec::new()) > 10);
-        let count = |data_type| types(CommandGetXdbcTypeInfo { data_type }).unwrap().num_rows();
+        let count = |data_type| type_info(CommandGetXdbcTypeInfo { data_type }).unwrap().num_rows();
         assert_eq!((count(None), count(Some(12)), count(Some(-5))), (TYPES.len(), 1, 2));
     }
 }
