@@ -169,7 +169,7 @@ mod tests {
     use arrow::datatypes::Int64Type;
     use datafusion::prelude::SessionContext;
 
-    use crate::failure::of_statement;
+    use crate::failure::statement_error;
     use crate::session::{Options, session};
 
     const TABLES: [&str; 4] = [
@@ -249,7 +249,7 @@ mod tests {
         let session = prepared(session(&Options::default()).unwrap()).await;
         for text in ["x NOT IN (SELECT k FROM u)", "p OR EXISTS (SELECT k FROM u WHERE k = x)"] {
             let frame = session.sql(&format!("SELECT {text} FROM t")).await.unwrap();
-            let error = of_statement(frame.collect().await.unwrap_err(), None).to_string();
+            let error = statement_error(frame.collect().await.unwrap_err(), None).to_string();
             assert!(error.contains("must stand in WHERE"), "{error}");
         }
     }
