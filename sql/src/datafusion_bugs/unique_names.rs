@@ -13,8 +13,8 @@
 //! * A cast is wrapped in `coalesce`, which with one argument is that argument, and is part of the name:
 //!   `coalesce(a::int)`. For the second type in the statement it is wrapped twice, and so on.
 //!
-//! Statements that can be planned as they are keep all their names, and the first error is told of
-//! those that cannot be planned either way.
+//! Statements that can be planned as they are keep all their names. If a statement cannot be planned
+//! either way, the first error is returned.
 //!
 //! <https://github.com/apache/datafusion/issues/6543>,
 //! <https://github.com/apache/datafusion/issues/4478>

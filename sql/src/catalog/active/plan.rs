@@ -85,9 +85,9 @@ impl ActiveUsersExec {
 
     fn describe_source(&self) -> String {
         let project = &self.report_context.project;
-        let road = dictionary::load(project)
+        let plan = dictionary::load(project)
             .and_then(|dictionary| source_plan_for(project, &dictionary, &self.question));
-        match road {
+        match plan {
             Ok(SourcePlan::Store { store, new }) => {
                 let version = store.version();
                 match new.len() {
