@@ -250,7 +250,7 @@ mod tests {
             ("0e9", "0"),
             ("-0.5", "-0.5"),
             ("100", "100"),
-            // Beyond what a floating-point number can tell apart.
+            // Beyond the precision of a floating-point number.
             ("9007199254740993.0", "9007199254740993"),
             ("9007199254740992.0", "9007199254740992"),
             ("9.007199254740993e15", "9007199254740993"),
