@@ -14,7 +14,8 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
-use engine::operators::{CountDistinctRule, Planning, physical_rules};
+use engine::distinct::{CountDistinctRule, physical_rules};
+use engine::operators::Planning;
 use engine::{Error, Kind, Result};
 
 use crate::catalog::RollupRule;

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use super::survey::{Survey, survey};
 use crate::calendar::Window;
+use arrow::record_batch::RecordBatch;
+
 use crate::events::{
-    Batch, ColumnProblem, EventFile, Rejects, Request, Scan, ScanObserver, Sink, Source, TimeGrain,
+    ColumnProblem, EventFile, Rejects, Request, Scan, ScanObserver, Sink, Source, TimeGrain,
     column_problems,
 };
 use crate::metric::{Dictionary, Problem, Severity};
@@ -139,7 +141,7 @@ fn read<'a>(
     for (source, file) in files {
         let own = std::slice::from_ref(source);
         let scan = Scan::of_files(own, vec![(0, file)], &crate::store::dimensions_of(own));
-        match scan.and_then(|scan| scan.run(&request, || NullSink)) {
+        match scan.and_then(|scan| scan.run(&request, || Ok(NullSink))) {
             Ok((_, summary)) => rejects.merge(&summary.rejects),
             Err(error) => problems.push(project.problem(source, "files", error.to_string())),
         }
@@ -154,6 +156,7 @@ pub(super) fn request<'a>(project: &'a Project, observer: &'a dyn ScanObserver) 
         grain: TimeGrain::Calendar(Window::Year),
         range: i64::MIN..i64::MAX,
         bound: project.no_events_after.map(|day| project.zone.end_of(day)),
+        counted: None,
         observer,
     }
 }
@@ -162,7 +165,7 @@ pub(super) fn request<'a>(project: &'a Project, observer: &'a dyn ScanObserver) 
 struct NullSink;
 
 impl Sink for NullSink {
-    fn take(&mut self, _: &Batch) -> Result<()> {
+    fn take(&mut self, _: &RecordBatch) -> Result<()> {
         Ok(())
     }
 }

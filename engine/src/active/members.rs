@@ -22,14 +22,14 @@ pub fn members(
     each: &mut dyn FnMut(&ReportRow, &[CountedUser]) -> Result<()>,
 ) -> Result<Vec<CountedUser>> {
     let counted = count(project, dictionary, question, observer, false, &mut Vec::new())?;
-    let (CellUsers::Exact(exact), Some(scan)) = (&counted.rollup.users, &counted.scan) else {
+    let CellUsers::Exact(exact) = &counted.rollup.users else {
         return Err(Error::input("sketches cannot list their users")
             .with("help", "count exactly, without sketches"));
     };
-    let directory = UserDirectory::of(exact, scan)?;
+    let cells = 0..counted.rollup.cells.len() as u32;
+    let directory = UserDirectory::of(exact, cells.end)?;
     for (row, expr) in sets(project, dictionary, question, observer, &counted)? {
         each(&row, &directory.members(&expr)?)?;
     }
-    let cells = (0..counted.rollup.cells.len() as u32).collect();
-    directory.members(&vec![vec![cells]])
+    directory.members(&vec![vec![cells.collect()]])
 }

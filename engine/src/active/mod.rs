@@ -99,10 +99,8 @@ impl Default for Question {
 pub struct Answer {
     /// The rows and what a reader needs to trust them.
     pub report: Report,
-    /// Range of the data and rejected rows.
+    /// Range of the data, rejected rows, and events that are not in the dictionary.
     pub summary: ScanSummary,
-    /// Events by name that are not in the dictionary.
-    pub unmapped: std::collections::BTreeMap<String, u64>,
     /// Messages for the user.
     pub notes: Vec<String>,
     /// Heap bytes of all sets or sketches that the rows were counted from.
@@ -165,8 +163,8 @@ pub fn answer_into(
     let mut notes = Vec::new();
     let counted = count(project, dictionary, question, observer, use_store, &mut notes)?;
     let report = rows::report(project, dictionary, question, observer, &counted, out)?;
-    let Rollup { users, unmapped, summary, .. } = counted.rollup;
-    Ok(Answer { report, summary, unmapped, notes, bytes: users.size() })
+    let Rollup { users, summary, .. } = counted.rollup;
+    Ok(Answer { report, summary, notes, bytes: users.size() })
 }
 
 /// Whether [`answer`] would read the store or the events, without reading them.
@@ -184,8 +182,6 @@ pub fn source_plan_for(
 
 /// The cells that a question needs.
 struct Counted {
-    /// The events that were scanned for it, if the store could not serve it.
-    scan: Option<Scan>,
     dimensions: Vec<String>,
     rollup: Rollup,
 }
@@ -201,28 +197,28 @@ fn count(
 ) -> Result<Counted> {
     check(project, dictionary, question)?;
     let dimensions = dimensions(project, dictionary, &question.by, notes);
+    let counted = counted_events(dictionary);
     let request = Request {
         zone: &project.zone,
         grain: TimeGrain::of(question.window),
         range: periods::range(question, &project.zone),
         bound: project.no_events_after.map(|day| project.zone.end_of(day)),
+        counted: Some(&counted),
         observer,
     };
-    let counted = counted_events(dictionary);
     let from_store = match use_store {
-        true => Rollup::from_store(project, &dimensions, &request, &counted, question.counting)?,
+        true => Rollup::from_store(project, &dimensions, &request, question.counting)?,
         false => FromStore::Unavailable(None),
     };
-    let (scan, rollup) = match from_store {
-        FromStore::Rollup(rollup) => (None, *rollup),
+    let rollup = match from_store {
+        FromStore::Rollup(rollup) => *rollup,
         FromStore::Unavailable(reason) => {
             notes.extend(reason.map(|reason| format!("the store was not used: {reason}")));
             let scan = Scan::open(&project.root, &project.sources, &dimensions)?;
-            let rollup = Rollup::build(&scan, &request, &counted, question.counting)?;
-            (Some(scan), rollup)
+            Rollup::build(&scan, &request, question.counting)?
         }
     };
-    Ok(Counted { scan, dimensions, rollup })
+    Ok(Counted { dimensions, rollup })
 }
 
 /// Names of the events that make the total: those defined, and those that metrics name.

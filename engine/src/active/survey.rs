@@ -6,7 +6,7 @@ use super::inspect::request;
 use super::nodes::selections;
 use super::{ScanSummary, counted_events};
 use crate::Result;
-use crate::events::{Scan, ScanObserver};
+use crate::events::{Request, Scan, ScanObserver};
 use crate::metric::Dictionary;
 use crate::project::Project;
 use crate::rollup::{Counting, Rollup};
@@ -44,10 +44,10 @@ pub(super) fn survey(
     let mut notes = Vec::new();
     let dimensions = super::dimensions(project, dictionary, &[], &mut notes);
     let scan = Scan::open(&project.root, &project.sources, &dimensions)?;
-    let request = request(project, observer);
+    let counted = counted_events(dictionary);
+    let request = Request { counted: Some(&counted), ..request(project, observer) };
     // The counts are not used, so the smallest sketches will do.
-    let counting = Counting::Approx(*PRECISIONS.start());
-    let rollup = Rollup::build(&scan, &request, &counted_events(dictionary), counting)?;
+    let rollup = Rollup::build(&scan, &request, Counting::Approx(*PRECISIONS.start()))?;
     let selections = selections(dictionary, &dimensions, &rollup.cells);
     let selected: BTreeSet<u32> = selections.iter().flatten().flatten().copied().collect();
     let mut events: BTreeMap<String, u64> = BTreeMap::new();
@@ -66,6 +66,7 @@ pub(super) fn survey(
         })
         .map(|(metric, _)| metric.key_path.clone())
         .collect();
-    let (unknown, summary) = (rollup.unmapped, rollup.summary);
+    let summary = rollup.summary;
+    let unknown = summary.unmapped.clone();
     Ok(Survey { dimensions, events, unknown, unmapped, empty, summary, notes })
 }

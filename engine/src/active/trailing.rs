@@ -5,19 +5,19 @@
 //! today are those whose last day is not older than n - 1 days: a running sum. A union of n daily
 //! sets per day would touch every user-day n times.
 
-use crate::rollup::{ExactSets, SHARDS};
+use crate::rollup::ExactSets;
 
 /// Active users of `length` days ending on each day. `days[i]` holds the cells of the i-th of
 /// consecutive days.
 pub(super) fn trailing(sets: &ExactSets, days: &[Vec<u32>], length: usize) -> Vec<u64> {
     let mut counts = vec![0u64; days.len()];
-    for shard in 0..SHARDS {
+    {
         // For each user the last active day plus one; 0 is never.
         let mut last_seen: Vec<u32> = Vec::new();
         let mut users_last_seen = vec![0u64; days.len()];
         let mut active = 0;
         for (today, cells) in days.iter().enumerate() {
-            for set in cells.iter().filter_map(|cell| sets.of(shard, *cell)) {
+            for set in cells.iter().filter_map(|cell| sets.of(*cell)) {
                 for user in set.iter() {
                     let user = user as usize;
                     if user >= last_seen.len() {

@@ -13,7 +13,7 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
 use super::files::EventFile;
-use super::{Source, UserKeys};
+use super::Source;
 use crate::calendar::{TimeUnit, Zone};
 use crate::storage::{column_ranges, footer};
 use crate::{Error, Result};
@@ -35,8 +35,6 @@ pub(super) struct RowGroup {
     pub(super) rows: u64,
     /// Oldest and newest instant in microseconds, both inclusive; known only if no row is null.
     pub(super) times: Option<(i64, i64)>,
-    /// Smallest and largest user, for integers; known only if no row is null.
-    pub(super) users: Option<(i64, i64)>,
 }
 
 impl ParquetFile {
@@ -157,12 +155,7 @@ fn row_group(group: &RowGroupMetaData, schema: &Schema, source: &Source) -> RowG
         }
         _ => None,
     };
-    let users = type_of(&source.user)
-        .filter(|data_type| {
-            data_type.is_signed_integer() && UserKeys::form(data_type) == Some(DataType::Int64)
-        })
-        .and_then(|_| bounds(&source.user));
-    RowGroup { rows: u64::try_from(group.num_rows()).unwrap_or(0), times, users }
+    RowGroup { rows: u64::try_from(group.num_rows()).unwrap_or(0), times }
 }
 
 /// Batches of a reader, with the file named in every error.

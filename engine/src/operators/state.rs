@@ -10,7 +10,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::StateFieldsArgs;
 use datafusion::logical_expr::utils::format_state_name;
 
-use super::column::for_each_key;
+use crate::events::for_each_key;
 use super::external;
 use crate::events::UserKeys;
 use crate::users::Key;

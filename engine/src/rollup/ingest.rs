@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-use super::CellInterner;
 use super::file_status::{FileStatus, SourceFile, SourceSettings, check_settings, find_files};
-use super::ingest_sink::{CellList, IngestContext, IngestSink, activity_rows};
+use super::ingest_sink::{CellList, IngestContext, IngestSink, UserList, activity_rows};
+use crate::distinct::Aggregates;
 use crate::calendar::Window;
 use crate::events::{Rejects, Request, Scan, ScanObserver, ScanSummary, TimeGrain};
 use crate::project::Project;
@@ -98,7 +98,8 @@ pub fn ingest(
             FileStatus::New => new.push(file),
         }
     }
-    let mut ids = if new.is_empty() { StoredIds::default() } else { store.stored_ids()? };
+    let ids = if new.is_empty() { StoredIds::default() } else { store.stored_ids()? };
+    let mut ids = Arc::new(ids);
     let before = ids.len();
     let open_files = open(project, &store, new)?;
     let total = known_rows(&open_files);
@@ -121,7 +122,8 @@ pub fn ingest(
             entries.push(entry(project, &store, file, &summary, events)?);
             report.rejects.merge(&summary.rejects);
         }
-        store.commit(written, &mut ids, entries.clone())?;
+        let ids = Arc::get_mut(&mut ids).ok_or_else(|| Error::internal("ids are still in use"))?;
+        store.commit(written, ids, entries.clone())?;
         report.added.append(&mut entries);
     }
     report.new_ids = ids.len() - before;
@@ -137,7 +139,7 @@ pub fn ingest(
 pub(super) fn overlay(
     project: &Project,
     store: &Store,
-    ids: &StoredIds,
+    ids: &Arc<StoredIds>,
     new: Vec<SourceFile>,
     observer: &dyn ScanObserver,
 ) -> Result<([DataReader; 2], Vec<Entry>)> {
@@ -279,11 +281,16 @@ struct IngestOutput {
 }
 
 impl IngestJob<'_> {
-    fn all(&self, files: &OpenFiles, ids: &StoredIds) -> Result<IngestOutput> {
+    fn all(&self, files: &OpenFiles, ids: &Arc<StoredIds>) -> Result<IngestOutput> {
         let threads = rayon::current_num_threads().max(1) as u64;
         let context = IngestContext {
             store: self.store,
-            ids,
+            aggregates: Arc::new(Aggregates::of_events(
+                self.store.dimensions(),
+                Some(UserList::default()),
+                None,
+            )?),
+            ids: Arc::new(vec![Arc::clone(ids)]),
             max_thread_bytes: usize::try_from(self.memory / 2 / threads).unwrap_or(usize::MAX),
             max_id_bytes: usize::try_from(self.memory / 2).unwrap_or(usize::MAX),
             observer: self.observer,
@@ -315,12 +322,11 @@ impl IngestJob<'_> {
             grain: TimeGrain::Calendar(Window::Day),
             range: i64::MIN..i64::MAX,
             bound: self.project.no_events_after.map(|day| zone.end_of(day)),
+            counted: None,
             observer: &observer,
         };
-        let interner = CellInterner::new(None);
         let source = &self.project.sources[file.source].name;
-        let (sinks, summary) =
-            scan.run(&request, || IngestSink::new(context, source, scan, &interner))?;
+        let (sinks, summary) = scan.run(&request, || IngestSink::new(context, source))?;
         let mut lists = Vec::new();
         let mut events = 0;
         for sink in sinks {

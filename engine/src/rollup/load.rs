@@ -7,8 +7,8 @@ use arrow::array::{AsArray, DictionaryArray};
 use arrow::datatypes::Int32Type;
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
-use super::cell::{Cell, NO_CELL};
-use super::stored_sets::{StoredGroup, StoredSets};
+use super::cell::Cell;
+use super::stored_sets::{NO_CELL, StoredGroup, StoredSets};
 use crate::Result;
 use crate::calendar::{Day, Window, Zone};
 use crate::events::{Request, TimeGrain};
@@ -30,7 +30,6 @@ pub(super) fn load(
     [readers, months]: [Vec<DataReader>; 2],
     dimensions: &[String],
     request: &Request<'_>,
-    counted: &BTreeSet<String>,
 ) -> Result<Loaded> {
     let tasks: Vec<(usize, usize)> = readers
         .iter()
@@ -68,7 +67,7 @@ pub(super) fn load(
             .into_iter()
             .zip(&row_group.events)
             .map(|(cell, events)| {
-                if !counted.contains(&cell.event) {
+                if request.counted.is_some_and(|counted| !counted.contains(&cell.event)) {
                     incomplete.insert(cell.bucket);
                     *loaded.unmapped.entry(cell.event).or_default() += events;
                     return NO_CELL;

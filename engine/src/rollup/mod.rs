@@ -5,9 +5,8 @@
 //! [`Rollup::from_store`] reads cells from there, together with the files that are not in the store
 //! yet.
 //!
-//! Users are distributed over [`SHARDS`] shards by their key. A shard has its own ids and sets, so
-//! threads seldom wait for each other, the data of a shard stays in the cache while it is filled,
-//! and the counts of the shards add up: no user is in two of them.
+//! Events are grouped and users counted by the [operator](crate::distinct) that also runs SQL
+//! aggregations; the users of a cell are a set per group.
 
 mod approx;
 mod cell;
@@ -16,7 +15,6 @@ mod file_status;
 mod from_store;
 mod ingest;
 mod ingest_sink;
-mod key_queue;
 mod load;
 mod merge_small_sets;
 mod sets_by_cell;
@@ -26,15 +24,17 @@ mod stored_sets;
 mod trailing;
 mod user_directory;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use self::cell::{CellSink, cells};
 use crate::Result;
+use crate::distinct::{Aggregates, ExactSet, GroupedUsers, QueryIds};
 use crate::events::{Request, Scan, ScanSummary};
-use crate::users::{Estimate, UserSet};
+use crate::users::{Estimate, Sketch, UserSet};
 
 pub use approx::Sketches;
-pub use cell::{Cell, CellInterner};
-pub use exact::{ExactSets, SHARDS};
+pub use cell::Cell;
+pub use exact::ExactSets;
 pub use file_status::{FileStatus, SourceFile, changed_files, check_settings, find_files, missing};
 pub use from_store::FromStore;
 pub use ingest::{DEFAULT_MEMORY, IngestProgress, IngestReport, MIN_MEMORY, ingest};
@@ -114,8 +114,6 @@ pub struct Rollup {
     pub cells: Vec<Cell>,
     /// Events in each cell.
     pub events: Vec<u64>,
-    /// Events by name that are not in the dictionary, and were not counted.
-    pub unmapped: BTreeMap<String, u64>,
     /// The users of each cell.
     pub users: CellUsers,
     /// What the scan saw besides.
@@ -123,23 +121,37 @@ pub struct Rollup {
 }
 
 impl Rollup {
-    /// Scans all events into cells. Only events named in `counted` are; the others are tallied.
+    /// Scans all events into cells.
     ///
     /// # Errors
-    /// Errors of the scan, and more than 2^31 cells.
-    pub fn build(
-        scan: &Scan,
-        request: &Request<'_>,
-        counted: &BTreeSet<String>,
-        counting: Counting,
-    ) -> Result<Self> {
-        let interner = CellInterner::new(Some(counted));
-        let (users, tallies, summary) = match counting {
-            Counting::Exact => exact::build(scan, request, &interner)?,
-            Counting::Approx(precision) => approx::build(scan, request, &interner, precision)?,
+    /// Errors of the scan.
+    pub fn build(scan: &Scan, request: &Request<'_>, counting: Counting) -> Result<Self> {
+        let (exact, approximate) = match counting {
+            Counting::Exact => (Some(ExactSet::default()), None),
+            Counting::Approx(precision) => (None, Some(Sketch::new(precision)?)),
         };
-        let (cells, events, unmapped) = interner.finish(scan, &tallies);
-        Ok(Self { cells, events, unmapped, users, summary })
+        let empty = approximate.clone();
+        let aggregates = Arc::new(Aggregates::of_events(&scan.dimensions, exact, approximate)?);
+        let ids = Arc::new(vec![QueryIds::new(scan.has_integer_keys())]);
+        let threads = rayon::current_num_threads();
+        let id_bytes = || ids.iter().map(QueryIds::size).sum::<usize>() / threads;
+        let sink = || CellSink::new(&aggregates, &ids, &id_bytes, request.observer);
+        let (sinks, summary) = scan.run(request, sink)?;
+        let groups = CellSink::merged(sinks)?;
+        let (cells, events, exact, sketches) = match groups {
+            None => Default::default(),
+            Some(GroupedUsers { columns, exact, approximate, events }) => {
+                (cells(&columns)?, events, exact, approximate)
+            }
+        };
+        let users = match empty {
+            None => CellUsers::Exact(ExactSets::new(exact, ids)?),
+            Some(empty) => {
+                let sketches = sketches.into_iter().map(Some).collect();
+                CellUsers::Approx(Sketches::new(empty, sketches))
+            }
+        };
+        Ok(Self { cells, events, users, summary })
     }
 
     /// Counts the users of an expression.

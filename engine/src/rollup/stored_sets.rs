@@ -10,7 +10,6 @@ use std::ops::Range;
 use arrow::array::BinaryViewArray;
 use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-use super::cell::NO_CELL;
 use super::sets_by_cell::{SetsByCell, each_page};
 use super::trailing::{MAX_DAYS, trailing};
 use super::{CountRequest, UserExpr};
@@ -20,7 +19,7 @@ use crate::store::{
     DataReader, FIRST_ASSIGNED_SHARD, MonthRow, ShardBitset, StoredIds, months as month_rows,
     numbers, users,
 };
-use crate::users::{Sketch, hash_int};
+use crate::users::{ID_SHARDS, Sketch, hash_int};
 use crate::{Error, Result};
 
 /// Stored sets of users, by cell.
@@ -37,6 +36,9 @@ pub struct StoredSets {
     pub(super) complete_buckets: BTreeMap<Day, usize>,
     pub(super) grain: TimeGrain,
 }
+
+/// Stands for the cell of a row that is not counted.
+pub(super) const NO_CELL: u32 = u32::MAX;
 
 /// A row group that holds users of cells.
 #[derive(Debug)]
@@ -215,8 +217,8 @@ impl StoredSets {
     /// # Errors
     /// When a set is broken.
     pub(super) fn sketches(&self, empty: &Sketch, ids: &StoredIds) -> Result<Vec<Option<Sketch>>> {
-        let parts = (0..crate::store::PARTS).into_par_iter();
-        let hashes: Vec<Vec<u64>> = parts.map(|part| ids.hashes(part)).collect::<Result<_>>()?;
+        let shards = (0..ID_SHARDS).into_par_iter();
+        let hashes: Vec<Vec<u64>> = shards.map(|shard| ids.keys().hashes(shard)).collect::<Result<_>>()?;
         let parts: Result<Vec<HashMap<u32, Sketch>>> = self
             .groups
             .par_iter()
@@ -232,8 +234,8 @@ impl StoredSets {
                             let hash = if *shard < FIRST_ASSIGNED_SHARD {
                                 Some(hash_int(i64::from(number)))
                             } else {
-                                let (part, index) = StoredIds::locate(number);
-                                hashes[part].get(index as usize).copied()
+                                let (shard, index) = StoredIds::locate(number);
+                                hashes[shard].get(index as usize).copied()
                             };
                             match hash {
                                 Some(hash) => sketch.insert(hash),

@@ -80,7 +80,7 @@ pub use lock::Lock;
 pub use maintenance::VacuumReport;
 pub use months::{MonthRow, months};
 pub use shard_bitset::ShardBitset;
-pub use stored_ids::{PARTS, StoredIds};
+pub use stored_ids::{StoredIds, UserId};
 pub use verify::{Fault, Verified};
 pub use write::WrittenFiles;
 

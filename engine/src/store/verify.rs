@@ -8,7 +8,8 @@ use roaring::RoaringBitmap;
 
 use super::activity::{FIRST_ASSIGNED_SHARD, RowKeys, SHARD_BITS, user_counts, users};
 use super::delta::{DataFile, broken_logs};
-use super::{ACTIVITY, DataReader, MONTHS, PARTS, Store, StoredIds, months};
+use crate::users::ID_SHARDS;
+use super::{ACTIVITY, DataReader, MONTHS, Store, StoredIds, months};
 use crate::calendar::{Day, Window};
 use crate::storage::Storage;
 use crate::{Error, Kind, Result};
@@ -74,12 +75,12 @@ impl Store {
                 }
             }
         }
-        // The assigned ids of each part; none if the table is corrupt.
+        // The number of assigned ids of each shard; none if the table is corrupt.
         let known: Vec<u32> = match self.stored_ids() {
-            Ok(ids) => (0..PARTS).map(|part| ids.part(part).len()).collect(),
+            Ok(ids) => (0..ID_SHARDS).map(|shard| ids.keys().shard(shard).len()).collect(),
             Err(error) => {
                 verified.faults.push(Fault { file: None, what: what_is_wrong(error)? });
-                vec![0; PARTS]
+                vec![0; ID_SHARDS]
             }
         };
         verified.assigned_ids = known.iter().map(|count| u64::from(*count)).sum();

@@ -101,9 +101,9 @@ pub(super) fn print_notes(answer: &Answer) -> Outcome {
     for note in &answer.notes {
         print_message(&format!("note: {note}"));
     }
-    if !answer.unmapped.is_empty() {
-        let events: u64 = answer.unmapped.values().sum();
-        let mut names: Vec<(&String, &u64)> = answer.unmapped.iter().collect();
+    if !answer.summary.unmapped.is_empty() {
+        let events: u64 = answer.summary.unmapped.values().sum();
+        let mut names: Vec<(&String, &u64)> = answer.summary.unmapped.iter().collect();
         names.sort_by_key(|(name, events)| (std::cmp::Reverse(**events), *name));
         let first: Vec<&str> = names.iter().take(3).map(|(name, _)| name.as_str()).collect();
         print_message(&format!(

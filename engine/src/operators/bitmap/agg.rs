@@ -11,7 +11,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{AggregateUDF, Documentation, EmitTo, GroupsAccumulator};
 use datafusion::scalar::ScalarValue;
 
-use super::super::column::{is_int, is_user};
+use crate::events::{is_int, is_user};
 use super::super::exact::ExactGroups;
 use super::super::external;
 use super::super::function::{Aggregate, arguments, names, unchanged_types};

@@ -7,7 +7,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::plan_err;
 use datafusion::logical_expr::{Documentation, ScalarUDF};
 
-use super::super::column::{any_keys, for_each_key, is_user};
+use crate::events::{any_keys, for_each_key, is_user};
 use super::super::function::{Scalar, arguments, names, other_columns};
 use super::super::values::must_be_bytes;
 use super::{SETS, sets};

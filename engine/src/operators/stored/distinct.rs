@@ -15,7 +15,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-use super::super::column::counted;
+use crate::events::counted_rows;
 use super::super::group_sets::GroupSets;
 use super::super::single_group::{EvaluateGroup, SingleGroup};
 use super::super::{exact_state, external, state};
@@ -144,7 +144,7 @@ impl GroupsAccumulator for Groups {
         self.grow(total_num_groups);
         let Some(array) = values.first() else { return Ok(()) };
         let people = UserColumn::of(array).map_err(external)?;
-        let counted = counted(array, opt_filter);
+        let counted = counted_rows(array, opt_filter);
         for (row, group) in group_indices.iter().enumerate() {
             if counted.as_ref().is_none_or(|counted| counted.is_valid(row)) {
                 self.add(*group, people.row(row)).map_err(external)?;

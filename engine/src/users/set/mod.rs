@@ -226,6 +226,56 @@ impl UserSet {
         }
     }
 
+    /// How many users are in at least one of some sets.
+    pub fn union_len(sets: &[&Self]) -> u64 {
+        if let [set] = sets {
+            return set.len();
+        }
+        let (mut lists, mut paged): (Vec<&[u32]>, Vec<&[Page]>) = (Vec::new(), Vec::new());
+        for set in sets {
+            match &set.0 {
+                Repr::Few(few) => lists.push(few),
+                Repr::Pages(pages) => paged.push(pages),
+            }
+        }
+        if paged.is_empty() {
+            let mut all = lists.concat();
+            all.sort_unstable();
+            all.dedup();
+            return all.len() as u64;
+        }
+        let pages = paged.iter().map(|pages| pages.len());
+        let of_lists = lists.iter().filter_map(|list| list.last().map(|last| high(*last) + 1));
+        let (mut count, mut bits) = (0, Box::new([0u64; WORDS]));
+        for at in 0..pages.chain(of_lists).max().unwrap_or(0) {
+            let mut here = paged
+                .iter()
+                .filter_map(|pages| pages.get(at))
+                .filter(|page| !matches!(page, Page::Empty));
+            let mut has_more = false;
+            for list in &mut lists {
+                let users = list.iter().take_while(|number| high(**number) == at).count();
+                for number in &list[..users] {
+                    bits[usize::from(low(*number) >> 6)] |= 1 << (low(*number) & 63);
+                }
+                has_more |= users > 0;
+                *list = &list[users..];
+            }
+            let Some(first) = here.next() else {
+                count += if has_more { take_count(&mut bits) } else { 0 };
+                continue;
+            };
+            let mut here = here.peekable();
+            if !has_more && here.peek().is_none() {
+                count += first.len();
+                continue;
+            }
+            std::iter::once(first).chain(here).for_each(|page| page.add_to(&mut bits));
+            count += take_count(&mut bits);
+        }
+        count
+    }
+
     /// The users in ascending order.
     pub fn iter(&self) -> Box<dyn Iterator<Item = u32> + '_> {
         match &self.0 {
@@ -315,6 +365,13 @@ impl PartialEq for UserSet {
     }
 }
 
+/// The number of bits that are set, which are cleared.
+fn take_count(bits: &mut [u64; WORDS]) -> u64 {
+    let count = bits.iter().map(|word| u64::from(word.count_ones())).sum();
+    bits.fill(0);
+    count
+}
+
 #[inline]
 fn high(number: u32) -> usize {
     (number >> 16) as usize
@@ -358,6 +415,9 @@ mod tests {
             prop_assert!(both.iter().eq(p.intersection(&q).copied()));
             prop_assert_eq!(both.is_empty(), p.is_disjoint(&q));
             prop_assert_eq!(union.len() + both.len(), x.len() + y.len());
+            prop_assert_eq!(UserSet::union_len(&[&x, &y]), union.len());
+            prop_assert_eq!(UserSet::union_len(&[&y, &union, &both]), union.len());
+            prop_assert_eq!(UserSet::union_len(&[&x]) + UserSet::union_len(&[]), x.len());
             let roaring = x.to_roaring();
             prop_assert!(roaring.iter().eq(p.iter().copied()));
             prop_assert!(UserSet::from(&roaring) == x);

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
+use arrow::datatypes::Schema;
 use datafusion::error::Result;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 
 use super::filters::Filters;
-use super::plan::Aggregates;
-use crate::events::Codes;
+use super::plan::PassthroughAggregate;
+use super::codes::Codes;
 
 /// DataFusion's accumulators.
 pub(super) struct Passthrough {
-    aggregates: Arc<Aggregates>,
+    aggregates: Arc<Vec<PassthroughAggregate>>,
     accumulators: Vec<Box<dyn GroupsAccumulator>>,
     filters: Filters,
     /// Scratch: of each aggregate, its arguments in a batch and the rows that it counts.
@@ -26,15 +27,17 @@ impl Passthrough {
     ///
     /// # Errors
     /// When one cannot be made.
-    pub(super) fn new(aggregates: &Arc<Aggregates>) -> Result<Self> {
-        let passthrough = &aggregates.passthrough;
+    pub(super) fn new(
+        aggregates: &Arc<Vec<PassthroughAggregate>>,
+        input: &Schema,
+    ) -> Result<Self> {
         let accumulators =
-            passthrough.iter().map(|other| other.function.create_groups_accumulator());
-        let filters = passthrough.iter().map(|other| other.filter.as_ref());
+            aggregates.iter().map(|other| other.function.create_groups_accumulator());
+        let filters = aggregates.iter().map(|other| other.filter.as_ref());
         Ok(Self {
             aggregates: Arc::clone(aggregates),
             accumulators: accumulators.collect::<Result<_>>()?,
-            filters: Filters::new(filters, &aggregates.input)?,
+            filters: Filters::new(filters, input)?,
             read: Vec::new(),
             rows: Vec::new(),
         })
@@ -47,7 +50,7 @@ impl Passthrough {
     pub(super) fn read(&mut self, batch: &RecordBatch) -> Result<()> {
         self.filters.evaluate_all(batch)?;
         self.read.clear();
-        for (at, other) in self.aggregates.passthrough.iter().enumerate() {
+        for (at, other) in self.aggregates.iter().enumerate() {
             let values = other.arguments.iter();
             let values = values.map(|v| v.evaluate(batch)?.into_array(batch.num_rows()));
             let rows = other.filter.is_some().then(|| self.filters.passing_any(|one| one == at));
@@ -98,8 +101,7 @@ impl Passthrough {
     /// # Errors
     /// When an accumulator cannot be made.
     pub(super) fn of_no_rows(&self, total: usize) -> Result<Vec<ArrayRef>> {
-        let passthrough = self.aggregates.passthrough.iter();
-        let nothing = passthrough.map(|other| other.function.create_accumulator()?.evaluate());
+        let nothing = self.aggregates.iter().map(|other| other.function.create_accumulator()?.evaluate());
         nothing.map(|value| value?.to_array_of_size(total)).collect()
     }
 

@@ -25,8 +25,9 @@ use futures::StreamExt;
 
 use super::parquet_scan::ParquetScan;
 use super::plan::Aggregates;
-use super::shared_ids::SharedIdDictionary;
+use super::query_ids::QueryIds;
 use super::worker::Worker;
+use crate::events::is_int;
 
 /// Groups rows and counts different values, exactly or by sketches, with other aggregates beside.
 ///
@@ -58,7 +59,7 @@ impl DistinctAggregateExec {
 /// One thread at work.
 struct WorkerTask {
     worker: Worker,
-    dictionaries: Arc<Vec<SharedIdDictionary>>,
+    dictionaries: Arc<Vec<QueryIds>>,
     /// Number of threads: each accounts for its part of the shared dictionaries.
     threads: usize,
     reservation: MemoryReservation,
@@ -69,7 +70,7 @@ impl WorkerTask {
     fn take(&mut self, batch: &RecordBatch) -> Result<()> {
         self.worker.take(batch)?;
         let shared =
-            self.dictionaries.iter().map(SharedIdDictionary::size).sum::<usize>() / self.threads;
+            self.dictionaries.iter().map(QueryIds::size).sum::<usize>() / self.threads;
         let size = self.worker.size() + shared;
         self.peak.set_max(size);
         self.reservation.try_resize(size).map_err(|cause| {
@@ -168,8 +169,8 @@ impl ExecutionPlan for DistinctAggregateExec {
         assert_eq_or_internal_err!(partition, 0, "the operator has one partition");
         let counted = self.aggregates.exact.arguments.iter();
         let dictionaries =
-            counted.map(|c| Ok(SharedIdDictionary::new(&c.data_type(&self.aggregates.input)?)));
-        let dictionaries: Arc<Vec<SharedIdDictionary>> =
+            counted.map(|c| Ok(QueryIds::new(is_int(&c.data_type(&self.aggregates.input)?))));
+        let dictionaries: Arc<Vec<QueryIds>> =
             Arc::new(dictionaries.collect::<Result<_>>()?);
         let task = |partition: usize, threads: usize| {
             let name = format!("DistinctAggregateExec[{partition}]");

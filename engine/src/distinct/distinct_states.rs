@@ -8,7 +8,7 @@ use rayon::iter::{
 use super::counts::DistinctState;
 use crate::Result;
 use crate::counting_sort::counting_sort;
-use crate::events::Codes;
+use super::codes::Codes;
 
 /// From this many groups on, their sets do not fit into the caches together.
 const BUFFERED_GROUPS: usize = 1 << 12;
@@ -132,6 +132,15 @@ impl<S: DistinctState> DistinctStates<S> {
         })
     }
 
+    /// The set of each group.
+    ///
+    /// # Errors
+    /// When there are too many values.
+    pub(super) fn into_sets(mut self, context: &S::Context) -> Result<Vec<S>> {
+        self.flush(context)?;
+        Ok(self.sets)
+    }
+
     /// How many are in each group's set.
     ///
     /// # Errors
@@ -156,11 +165,11 @@ mod tests {
     use arrow::buffer::NullBuffer;
     use arrow::datatypes::DataType;
 
-    use super::super::counts::DistinctState;
-    use super::super::exact_set::ExactSet;
-    use super::super::shared_ids::SharedIdDictionary;
+    use crate::distinct::counts::DistinctState;
+    use crate::distinct::exact_set::ExactSet;
+    use crate::distinct::query_ids::QueryIds;
     use super::{BUFFERED_GROUPS, DistinctStates, MAX_PENDING, PendingId};
-    use crate::events::Codes;
+    use super::codes::Codes;
     use crate::users::{Sketch, hash_int};
 
     /// Spreads numbers over 32 bits.
@@ -227,7 +236,7 @@ mod tests {
         ] {
             let exact = |id| {
                 let (empty, context) =
-                    (ExactSet::default(), SharedIdDictionary::new(&DataType::Int64));
+                    (ExactSet::default(), QueryIds::new(true));
                 check(&empty, &context, id, |set| set.len() as u64, sizes);
             };
             exact(i64::from);

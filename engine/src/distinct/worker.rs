@@ -2,21 +2,20 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::Schema;
+use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Int64Type, Schema};
 use datafusion::common::internal_datafusion_err;
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::aggregates::{PhysicalGroupBy, evaluate_group_by};
 
 use super::column_encoder::ColumnEncoder;
-use super::counts::Counts;
+use super::codes::Codes;
+use super::counts::{Counts, DistinctState};
 use super::exact_set::ExactSet;
 use super::groups::Groups;
 use super::passthrough::Passthrough;
 use super::plan::{Aggregates, Kind};
-use super::shared_ids::SharedIdDictionary;
-use crate::events::Codes;
 use crate::operators::external;
 use crate::users::Sketch;
 
@@ -25,31 +24,43 @@ use crate::users::Sketch;
 type GroupingSet = Vec<Option<Codes<u32>>>;
 
 /// The state of one thread.
-pub(super) struct Worker {
+pub(crate) struct Worker<E: DistinctState = ExactSet> {
     /// Whether it has seen a row.
     started: bool,
-    aggregates: Arc<Aggregates>,
+    aggregates: Arc<Aggregates<E>>,
     encoders: Vec<ColumnEncoder>,
     groups: Groups,
     grouping_sets: Arc<Vec<GroupingSet>>,
-    exact: Counts<ExactSet>,
+    exact: Counts<E>,
     approximate: Counts<Sketch>,
     passthrough: Passthrough,
     /// The memory that all this has been granted.
     reservations: Vec<MemoryReservation>,
 }
 
-impl Worker {
-    /// A thread that has seen nothing; `dictionaries` are those of the columns that are counted exactly,
+/// The groups of a [scan](Aggregates::of_events).
+pub(crate) struct GroupedUsers<E> {
+    /// Period, event and dimensions of each group.
+    pub(crate) columns: Vec<ArrayRef>,
+    /// The users of each group, or nothing.
+    pub(crate) exact: Vec<E>,
+    /// The users of each group, or nothing.
+    pub(crate) approximate: Vec<Sketch>,
+    /// The number of events of each group.
+    pub(crate) events: Vec<u64>,
+}
+
+impl<E: DistinctState> Worker<E> {
+    /// A thread that has seen nothing; `ids` are those of the columns that are counted exactly,
     /// shared with the other threads.
     ///
     /// # Errors
     /// When a group column or an aggregate cannot be served.
-    pub(super) fn new(
-        aggregates: &Arc<Aggregates>,
-        dictionaries: &Arc<Vec<SharedIdDictionary>>,
+    pub(crate) fn new(
+        aggregates: &Arc<Aggregates<E>>,
+        ids: &Arc<Vec<E::Context>>,
     ) -> Result<Self> {
-        let Aggregates { input, group_by, exact, approximate, .. } = &**aggregates;
+        let Aggregates { input, group_by, exact, approximate, passthrough, .. } = &**aggregates;
         let fields = aggregates.schema.fields().iter();
         let mut expressions = group_by.input_exprs();
         // The number of the grouping set is a column too; `evaluate_group_by` makes it.
@@ -68,15 +79,15 @@ impl Worker {
             encoders,
             groups: Groups::new(expressions.len()),
             grouping_sets: Arc::new(grouping_sets),
-            exact: Counts::new(exact, dictionaries, input)?,
+            exact: Counts::new(exact, ids, input)?,
             approximate: Counts::new(approximate, &hashes, input)?,
-            passthrough: Passthrough::new(aggregates)?,
+            passthrough: Passthrough::new(passthrough, input)?,
             reservations: Vec::new(),
         })
     }
 
     /// Keeps granted memory until the worker is gone.
-    pub(super) fn keep_reservation(&mut self, reservation: MemoryReservation) {
+    pub(crate) fn keep_reservation(&mut self, reservation: MemoryReservation) {
         self.reservations.push(reservation);
     }
 
@@ -84,7 +95,7 @@ impl Worker {
     ///
     /// # Errors
     /// When an expression fails.
-    pub(super) fn take(&mut self, batch: &RecordBatch) -> Result<()> {
+    pub(crate) fn take(&mut self, batch: &RecordBatch) -> Result<()> {
         if batch.num_rows() == 0 {
             return Ok(());
         }
@@ -136,7 +147,7 @@ impl Worker {
     ///
     /// # Errors
     /// When the states of its accumulators cannot be merged.
-    pub(super) fn merge(&mut self, mut other: Self) -> Result<()> {
+    pub(crate) fn merge(&mut self, mut other: Self) -> Result<()> {
         self.reservations.append(&mut other.reservations);
         if !self.started {
             other.reservations = std::mem::take(&mut self.reservations);
@@ -190,13 +201,35 @@ impl Worker {
         Ok(RecordBatch::try_new(Arc::clone(&self.aggregates.schema), columns)?)
     }
 
+    /// The groups with their sets, in place of counts.
+    ///
+    /// # Errors
+    /// When a set cannot take the values that wait for it.
+    pub(crate) fn into_groups(self) -> Result<GroupedUsers<E>> {
+        let columns = self.group_columns()?;
+        let total = if self.started { self.groups.len() } else { 0 };
+        let mut exact = self.exact.into_sets(total)?;
+        let mut approximate = self.approximate.into_sets(total)?;
+        let events = match self.started {
+            true => self.passthrough.finish()?,
+            false => Vec::new(),
+        };
+        let events = events.first().map(|events| events.as_primitive::<Int64Type>().values());
+        Ok(GroupedUsers {
+            columns,
+            exact: exact.pop().unwrap_or_default(),
+            approximate: approximate.pop().unwrap_or_default(),
+            events: events.into_iter().flatten().map(|events| *events as u64).collect(),
+        })
+    }
+
     fn group_columns(&self) -> Result<Vec<ArrayRef>> {
         let columns = self.encoders.iter().enumerate();
         columns.map(|(at, encoder)| encoder.values(&self.groups.codes(at))).collect()
     }
 
     /// Heap bytes in use, without the numbers that all threads share.
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.exact.size()
             + self.approximate.size()
             + self.passthrough.size()

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
-use datafusion::physical_expr::expressions::Column;
+use datafusion::error::Result;
+use datafusion::functions_aggregate::count::count_udaf;
+use datafusion::physical_expr::aggregate::{AggregateExprBuilder, AggregateFunctionExpr};
+use datafusion::physical_expr::expressions::{Column, lit};
 use datafusion::physical_expr::projection::update_expr;
 use datafusion::physical_expr_common::physical_expr::is_volatile;
 use datafusion::physical_plan::PhysicalExpr;
@@ -14,19 +16,19 @@ use datafusion::physical_plan::projection::ProjectionExec;
 
 use super::column_encoder::is_encodable;
 use super::exact_set::ExactSet;
-use crate::operators::approx::{ApproxCountDistinct, precision};
-use crate::operators::exact::ExactDistinct;
+use crate::events::{EVENT, PERIOD, USER};
+use crate::operators::{ApproxCountDistinct, ExactDistinct, precision};
 use crate::users::Sketch;
 
-/// The group columns and the aggregates of one query.
+/// The group columns and the aggregates of one query; `E` is the kind of exact sets.
 #[derive(Debug)]
-pub(super) struct Aggregates {
+pub(crate) struct Aggregates<E = ExactSet> {
     /// Columns of the rows that come in.
     pub(super) input: SchemaRef,
     pub(super) group_by: PhysicalGroupBy,
-    pub(super) exact: Arc<Distinct<ExactSet>>,
+    pub(super) exact: Arc<Distinct<E>>,
     pub(super) approximate: Arc<Distinct<Sketch>>,
-    pub(super) passthrough: Vec<PassthroughAggregate>,
+    pub(super) passthrough: Arc<Vec<PassthroughAggregate>>,
     /// For each aggregate in the order of the query, of which kind the next one is.
     pub(super) order: Vec<Kind>,
     /// Columns of the rows that come out: group columns, then aggregates.
@@ -35,7 +37,7 @@ pub(super) struct Aggregates {
 
 /// Kinds of aggregates.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Exact,
     Approximate,
     Passthrough,
@@ -43,7 +45,7 @@ pub(super) enum Kind {
 
 /// Counts of different values by sets of one kind.
 #[derive(Debug)]
-pub(super) struct Distinct<S> {
+pub(crate) struct Distinct<S> {
     /// Expressions whose different values are counted, each once.
     pub(super) arguments: Vec<Arc<dyn PhysicalExpr>>,
     pub(super) counts: Vec<Count<S>>,
@@ -51,7 +53,7 @@ pub(super) struct Distinct<S> {
 
 /// A count of different values.
 #[derive(Debug)]
-pub(super) struct Count<S> {
+pub(crate) struct Count<S> {
     /// Place in [`Distinct::arguments`].
     pub(super) argument: usize,
     pub(super) filter: Option<Arc<dyn PhysicalExpr>>,
@@ -61,7 +63,7 @@ pub(super) struct Count<S> {
 
 /// Any other aggregate, by DataFusion's accumulators.
 #[derive(Debug)]
-pub(super) struct PassthroughAggregate {
+pub(crate) struct PassthroughAggregate {
     pub(super) function: Arc<AggregateFunctionExpr>,
     pub(super) arguments: Vec<Arc<dyn PhysicalExpr>>,
     pub(super) filter: Option<Arc<dyn PhysicalExpr>>,
@@ -110,7 +112,7 @@ impl Aggregates {
             group_by: raw.group_expr().clone(),
             exact: Arc::new(exact),
             approximate: Arc::new(approximate),
-            passthrough,
+            passthrough: Arc::new(passthrough),
             order,
             schema: Arc::clone(schema),
         })
@@ -161,9 +163,62 @@ impl Aggregates {
             ),
             exact: Arc::new(self.exact.map(inline, filter)?),
             approximate: Arc::new(self.approximate.map(inline, filter)?),
-            passthrough: passthrough.collect::<Option<_>>()?,
+            passthrough: Arc::new(passthrough.collect::<Option<_>>()?),
             order: self.order.clone(),
             schema: Arc::clone(&self.schema),
+        })
+    }
+
+}
+
+impl<E> Aggregates<E> {
+    /// Groups the batches of a [scan](crate::events::Sink) by period, event and dimensions; for each
+    /// group its users, as a set of the one kind or the other, and the number of its events.
+    ///
+    /// # Errors
+    /// When DataFusion cannot count rows.
+    pub(crate) fn of_events(
+        dimensions: &[String],
+        exact: Option<E>,
+        approximate: Option<Sketch>,
+    ) -> Result<Self> {
+        let labels = std::iter::once(EVENT).chain(dimensions.iter().map(String::as_str));
+        let mut fields = vec![Field::new(PERIOD, DataType::Int32, true)];
+        fields.extend(labels.map(|name| Field::new(name, DataType::Utf8, true)));
+        let groups = fields.iter().enumerate().map(|(at, field)| {
+            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(field.name(), at));
+            (column, field.name().clone())
+        });
+        let group_by = PhysicalGroupBy::new_single(groups.collect());
+        let users: Arc<dyn PhysicalExpr> = Arc::new(Column::new(USER, fields.len()));
+        let mut input = fields.clone();
+        // Batches have user keys of any type.
+        input.push(Field::new(USER, DataType::Null, true));
+        let input = Arc::new(Schema::new(input));
+        let (mut of_exact, mut of_approximate) = (Distinct::default(), Distinct::default());
+        if let Some(empty) = exact {
+            of_exact.add(&users, None, empty);
+        }
+        if let Some(empty) = approximate {
+            of_approximate.add(&users, None, empty);
+        }
+        let rows = AggregateExprBuilder::new(count_udaf(), vec![lit(1i64)])
+            .schema(Arc::clone(&input))
+            .alias("events")
+            .build()?;
+        let passthrough = PassthroughAggregate {
+            arguments: rows.expressions(),
+            function: Arc::new(rows),
+            filter: None,
+        };
+        Ok(Self {
+            input,
+            group_by,
+            exact: Arc::new(of_exact),
+            approximate: Arc::new(of_approximate),
+            passthrough: Arc::new(vec![passthrough]),
+            order: Vec::new(),
+            schema: Arc::new(Schema::new(fields)),
         })
     }
 

@@ -19,10 +19,8 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
 use super::exec::DistinctAggregateExec;
 use super::plan::Aggregates;
-use crate::operators::approx::ApproxCountDistinct;
-use crate::operators::column::is_countable;
-use crate::operators::exact::ExactDistinct;
-use crate::operators::planning::Planning;
+use crate::operators::{ApproxCountDistinct, ExactDistinct, Planning};
+use crate::events::is_countable;
 
 /// Turns `COUNT(DISTINCT x)` into `exact_distinct(x)`, under its old name.
 #[derive(Debug)]

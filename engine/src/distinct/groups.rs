@@ -7,7 +7,7 @@
 use arrow::array::UInt32Array;
 use hashbrown::HashTable;
 
-use crate::events::Codes;
+use super::codes::Codes;
 use crate::users::hash_int;
 use crate::{Error, Result};
 

@@ -1,18 +1,13 @@
-//! Converts Arrow columns to instants and codes, and finds the values that cannot be converted.
+//! Converts columns of times to instants, and finds the values that cannot be converted.
 
-use std::collections::HashMap;
-
-use arrow::array::{Array, ArrayRef, AsArray, Int32Array};
-use arrow::buffer::NullBuffer;
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DataType, Date32Type, Float64Type, Int32Type, Int64Type, TimeUnit as ArrowUnit,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
-    TimestampSecondType,
+    DataType, Date32Type, Float64Type, Int64Type, TimeUnit as ArrowUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 
-use super::interner::StringInterner;
-use super::{Codes, Reason, Source};
+use super::{Reason, Source};
 use crate::calendar::{Day, TimeUnit, Zone, parse_instant};
 use crate::{Error, Result};
 
@@ -142,98 +137,4 @@ fn epoch_float(number: f64, unit: TimeUnit) -> Option<i64> {
     };
     // Beyond 2^53 the fraction of a microsecond is lost; beyond this the number is no date.
     (micros.abs() < 9e15).then(|| micros.floor() as i64)
-}
-
-/// Turns a column of values into codes; remembers what it looked up before.
-#[derive(Default)]
-pub(super) struct DictionaryEncoder {
-    dictionary: Option<(ArrayRef, Vec<u32>)>,
-    ints: HashMap<i64, u32>,
-}
-
-impl DictionaryEncoder {
-    /// Codes of every row; null and empty are code 0. The file has so many rows `before` these.
-    ///
-    /// # Errors
-    /// When the type cannot be a dimension, or a value is binary and no text in UTF-8.
-    pub(super) fn codes(
-        &mut self,
-        array: &ArrayRef,
-        interner: &StringInterner,
-        before: u64,
-    ) -> Result<Codes<u32>> {
-        match array.data_type() {
-            DataType::Dictionary(key, value)
-                if **key == DataType::Int32 && **value == DataType::Utf8 =>
-            {
-                let dictionary = array.as_dictionary::<Int32Type>();
-                let codes = self.of_dictionary(dictionary.values(), interner);
-                Ok(rows(dictionary.keys(), codes))
-            }
-            number if number.is_integer() && *number != DataType::UInt64 => {
-                let array = cast(array, &DataType::Int64)?;
-                let numbers = array.as_primitive::<Int64Type>();
-                let codes = numbers.iter().map(|number| match number {
-                    None => 0,
-                    Some(number) => *self
-                        .ints
-                        .entry(number)
-                        .or_insert_with(|| interner.code(Some(&number.to_string()))),
-                });
-                Ok(Codes::Rows(codes.collect()))
-            }
-            nested if nested.is_nested() => {
-                Err(Error::input(format!("a column of type {nested} cannot be a dimension"))
-                    .with("help", "use a column with one value per row"))
-            }
-            other => {
-                let form =
-                    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
-                let unsupported = |error| {
-                    Error::input(format!("a column of type {other} cannot be a dimension"))
-                        .with("cause", error)
-                };
-                // By way of text: not every type casts to a dictionary in one step.
-                let texts = cast(array, &DataType::Utf8).map_err(unsupported)?;
-                if let Some(row) = lost(array, &texts) {
-                    return Err(Error::input("a value is not valid UTF-8")
-                        .with("row", before + row as u64 + 1)
-                        .with("help", "write the column as text, or remove it from `dimensions`"));
-                }
-                self.codes(&cast(&texts, &form).map_err(unsupported)?, interner, before)
-            }
-        }
-    }
-
-    fn of_dictionary(&mut self, values: &ArrayRef, interner: &StringInterner) -> &[u32] {
-        let known = self.dictionary.take().filter(|(last, _)| std::sync::Arc::ptr_eq(last, values));
-        let entry = known.unwrap_or_else(|| {
-            let codes =
-                values.as_string::<i32>().iter().map(|value| interner.code(value)).collect();
-            (ArrayRef::clone(values), codes)
-        });
-        &self.dictionary.insert(entry).1
-    }
-}
-
-/// The first row that has a value, but no text.
-fn lost(values: &ArrayRef, texts: &ArrayRef) -> Option<usize> {
-    if texts.null_count() == values.logical_null_count() {
-        return None;
-    }
-    let nulls = values.logical_nulls();
-    let has_value = |row: usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
-    (0..texts.len()).find(|row| texts.is_null(*row) && has_value(*row))
-}
-
-fn rows(keys: &Int32Array, codes: &[u32]) -> Codes<u32> {
-    let nulls: Option<&NullBuffer> = keys.nulls();
-    let code = |key: &i32| codes.get(*key as usize).copied().unwrap_or(0);
-    Codes::Rows(match nulls {
-        None => keys.values().iter().map(code).collect(),
-        Some(nulls) => {
-            let pairs = keys.values().iter().zip(nulls.iter());
-            pairs.map(|(key, valid)| if valid { code(key) } else { 0 }).collect()
-        }
-    })
 }

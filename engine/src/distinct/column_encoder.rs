@@ -11,7 +11,7 @@ use arrow::array::{
 };
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::{cast, concat, take};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Int32Type};
 use arrow::row::{RowConverter, SortField};
 use datafusion::common::internal_err;
 use datafusion::error::{DataFusionError, Result};
@@ -19,8 +19,9 @@ use datafusion::physical_plan::PhysicalExpr;
 use hashbrown::HashTable;
 
 use super::periods::Periods;
-use crate::events::{Codes, UserKeys};
-use crate::operators::column::{any_keys, is_int};
+use super::codes::Codes;
+use crate::events::UserKeys;
+use crate::events::{any_keys, is_int};
 use crate::operators::external;
 use crate::users::{hash_bytes, hash_int};
 
@@ -118,6 +119,9 @@ impl ColumnEncoder {
             return Ok(Codes::Rows(codes));
         }
         let values = self.expr.evaluate(batch)?.into_array(batch.num_rows())?;
+        if is_constant(&values) {
+            return Ok(Codes::All(self.codes_of(&values.slice(0, 1))?[0]));
+        }
         Ok(Codes::Rows(self.codes_of(&values)?))
     }
 
@@ -384,6 +388,19 @@ impl BytesInterner {
         self.views[slot] = (view, code);
         code
     }
+}
+
+/// Whether all values are known to be the same, without a look at text.
+fn is_constant(values: &ArrayRef) -> bool {
+    let ints = match values.as_dictionary_opt::<Int32Type>() {
+        Some(dictionary) => dictionary.keys(),
+        None => match values.as_primitive_opt::<Int32Type>() {
+            Some(ints) => ints,
+            None => return false,
+        },
+    };
+    let (Some(first), 0) = (ints.values().first(), ints.null_count()) else { return false };
+    ints.values().iter().all(|int| int == first)
 }
 
 /// The values as 64-bit integers; unsigned ones by their bits.

@@ -4,9 +4,9 @@ use arrow::array::ArrayRef;
 use arrow::buffer::NullBuffer;
 
 use super::counts::DistinctState;
-use super::shared_ids::SharedIdDictionary;
+use super::query_ids::QueryIds;
 use crate::Result;
-use crate::users::SetBuilder;
+use crate::users::{SetBuilder, UserSet};
 
 /// Room in a list that gets its first integer.
 const INITIAL_CAPACITY: usize = 4;
@@ -18,11 +18,11 @@ const LIST_SHARE: usize = 8;
 
 /// An exact set of integers.
 ///
-/// Integers that [are ids](SharedIdDictionary::direct) are added to the set of ids. Others are kept in
+/// Integers that [are ids](QueryIds::direct) are added to the set of ids. Others are kept in
 /// a list, which can be counted without lookups in the dictionary, which is larger than any cache.
 /// Only if a group has too many of them for a list, they get ids, many at a time.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ExactSet {
+pub(crate) struct ExactSet {
     set: SetBuilder,
     /// Integers without an id; may contain duplicates.
     unnumbered: Vec<i64>,
@@ -32,7 +32,7 @@ pub(super) struct ExactSet {
 
 impl ExactSet {
     #[cold]
-    fn grow_or_assign(&mut self, dictionary: &SharedIdDictionary, heap: &mut usize) -> Result<()> {
+    fn grow_or_assign(&mut self, dictionary: &QueryIds, heap: &mut usize) -> Result<()> {
         let before = self.unnumbered.capacity();
         let room = (before * 2).max(INITIAL_CAPACITY);
         if !self.numbered {
@@ -59,19 +59,31 @@ impl ExactSet {
     }
 
     /// Gives every integer its number.
-    fn assign_ids(&mut self, dictionary: &SharedIdDictionary, heap: &mut usize) -> Result<()> {
+    fn assign_ids(&mut self, dictionary: &QueryIds, heap: &mut usize) -> Result<()> {
         dictionary.assign(&self.unnumbered, |number| self.set.push(number, heap))?;
         self.unnumbered.clear();
         Ok(())
     }
 }
 
+impl ExactSet {
+    /// The set of ids, of all values.
+    ///
+    /// # Errors
+    /// When there are too many values.
+    pub(crate) fn into_ids(mut self, ids: &QueryIds) -> Result<UserSet> {
+        self.assign_ids(ids, &mut 0)?;
+        self.unnumbered = Vec::new();
+        Ok(self.set.finish())
+    }
+}
+
 impl DistinctState for ExactSet {
     type Id = i64;
-    type Context = SharedIdDictionary;
+    type Context = QueryIds;
 
     fn find(
-        dictionary: &SharedIdDictionary,
+        dictionary: &QueryIds,
         values: &ArrayRef,
         rows: Option<&NullBuffer>,
         found: &mut Vec<i64>,
@@ -80,7 +92,7 @@ impl DistinctState for ExactSet {
     }
 
     #[inline]
-    fn push(&mut self, int: i64, dictionary: &SharedIdDictionary, heap: &mut usize) -> Result<()> {
+    fn push(&mut self, int: i64, dictionary: &QueryIds, heap: &mut usize) -> Result<()> {
         if let Some(number) = dictionary.direct(int) {
             self.set.push(number, heap);
             return Ok(());
@@ -92,7 +104,7 @@ impl DistinctState for ExactSet {
         Ok(())
     }
 
-    fn absorb(&mut self, mut other: Self, dictionary: &SharedIdDictionary) -> Result<()> {
+    fn absorb(&mut self, mut other: Self, dictionary: &QueryIds) -> Result<()> {
         if self.unnumbered.capacity() < other.unnumbered.capacity() {
             std::mem::swap(&mut self.unnumbered, &mut other.unnumbered);
         }
@@ -101,7 +113,7 @@ impl DistinctState for ExactSet {
         other.unnumbered.into_iter().try_for_each(|int| self.push(int, dictionary, &mut 0))
     }
 
-    fn count(mut self, dictionary: &SharedIdDictionary) -> Result<u64> {
+    fn count(mut self, dictionary: &QueryIds) -> Result<u64> {
         if self.numbered {
             self.assign_ids(dictionary, &mut 0)?;
         } else {
@@ -123,7 +135,7 @@ mod tests {
     use arrow::datatypes::DataType;
     use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
-    use super::{DistinctState, ExactSet, MAX_LIST, SharedIdDictionary};
+    use super::{DistinctState, ExactSet, MAX_LIST, QueryIds};
 
     /// None, few and many; small, large, negative and mixed; with doubles and without.
     fn ints() -> impl Strategy<Value = Vec<i64>> {
@@ -137,7 +149,7 @@ mod tests {
         ]
     }
 
-    fn filled(ints: &[i64], dictionary: &SharedIdDictionary) -> ExactSet {
+    fn filled(ints: &[i64], dictionary: &QueryIds) -> ExactSet {
         let (mut set, mut heap) = (ExactSet::default(), 0);
         ints.iter().for_each(|int| set.push(*int, dictionary, &mut heap).unwrap());
         assert_eq!(heap, set.size());
@@ -147,7 +159,7 @@ mod tests {
     proptest! {
         #[test]
         fn different_integers_are_counted(a in ints(), b in ints()) {
-            let dictionary = SharedIdDictionary::new(&DataType::Int64);
+            let dictionary = QueryIds::new(true);
             let different = |ints: &[i64]| ints.iter().collect::<BTreeSet<_>>().len() as u64;
             prop_assert_eq!(filled(&a, &dictionary).count(&dictionary).unwrap(), different(&a));
             let both = different(&[a.clone(), b.clone()].concat());
@@ -162,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_list_needs_no_ids() {
-        let dictionary = SharedIdDictionary::new(&DataType::Int64);
+        let dictionary = QueryIds::new(true);
         let nothing = dictionary.size();
         let ints: Vec<i64> = (0..3 * MAX_LIST as i64).map(|int| -1 - int % 1_000).collect();
         assert_eq!(filled(&ints, &dictionary).count(&dictionary).unwrap(), 1_000);

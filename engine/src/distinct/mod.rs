@@ -8,7 +8,7 @@
 //! * a filter of one text column is evaluated once per distinct text, not once per row
 //!   ([`filters`]);
 //! * each group has an [`ExactSet`](exact_set::ExactSet) for each exact count, of ids that values
-//!   get once per query ([`shared_ids`]), and a [`Sketch`](crate::users::Sketch) of hashes for each
+//!   get once per query ([`query_ids`]), and a [`Sketch`](crate::users::Sketch) of hashes for each
 //!   approximate one ([`counts`], [`distinct_states`]);
 //! * other aggregates use DataFusion's accumulators ([`passthrough`]);
 //! * local Parquet files are read without columns that are not needed ([`parquet_scan`]);
@@ -19,6 +19,7 @@
 //! `approx_count_distinct`) into the operator. Where the second does not apply, the function's own
 //! accumulators count.
 
+mod codes;
 mod column_encoder;
 mod counts;
 mod distinct_states;
@@ -30,9 +31,14 @@ mod parquet_scan;
 mod passthrough;
 mod periods;
 mod plan;
+mod query_ids;
 mod rules;
-mod shared_ids;
 mod worker;
 
+pub(crate) use counts::DistinctState;
+pub(crate) use exact_set::ExactSet;
 pub use exec::DistinctAggregateExec;
+pub(crate) use plan::Aggregates;
+pub(crate) use query_ids::{IdValue, QueryIds};
 pub use rules::{CountDistinctRule, physical_rules};
+pub(crate) use worker::{GroupedUsers, Worker};

@@ -12,17 +12,18 @@ use super::distinct_states::DistinctStates;
 use super::filters::Filters;
 use super::plan::Distinct;
 use crate::Result as EngineResult;
-use crate::events::{Codes, UserKeys};
-use crate::operators::column::user_keys;
+use super::codes::Codes;
+use crate::events::UserKeys;
+use crate::events::{scope_values, split_scopes, user_keys};
 use crate::operators::external;
-use crate::users::{Sketch, hash_int};
+use crate::users::{Sketch, hash_int, hash_scope};
 
 /// The set that a group is counted by.
-pub(super) trait DistinctState: Clone + Debug + Send {
+pub(crate) trait DistinctState: Clone + Debug + Send + Sync {
     /// What stands for a value in it.
     type Id: Copy + Debug + Default + Send;
     /// What all threads share about the values of a column.
-    type Context: Debug + Sync;
+    type Context: Debug + Send + Sync;
 
     /// Writes the id of each row's value; what those of other rows than `rows` are does not matter.
     ///
@@ -71,13 +72,18 @@ impl DistinctState for Sketch {
         found: &mut Vec<u64>,
     ) -> EngineResult<()> {
         found.clear();
-        match user_keys(values)? {
-            UserKeys::Ints(ints) => found.extend(ints.iter().map(|int| hash_int(*int))),
-            users => {
+        let (scopes, values) = split_scopes(values);
+        let scopes = scopes.map(|scopes| scope_values(scopes, None, |name| Some(hash_scope(name))));
+        match (user_keys(values)?, &scopes) {
+            (UserKeys::Ints(ints), None) => found.extend(ints.iter().map(|int| hash_int(*int))),
+            (users, scopes) => {
                 found.resize(values.len(), 0);
                 let wanted = |row| rows.is_none_or(|rows| rows.is_valid(row));
                 users.for_each(wanted, |row, key| {
-                    found[row] = key.hash();
+                    found[row] = match scopes.as_ref().and_then(|scopes| scopes[row]) {
+                        None => key.hash(),
+                        Some(scope) => key.hash_in(scope),
+                    };
                     Ok(())
                 })?;
             }
@@ -217,6 +223,18 @@ impl<S: DistinctState> Counts<S> {
             ours.merge(theirs, groups, &self.context[count.argument]).map_err(external)?;
         }
         Ok(())
+    }
+
+    /// For each count its sets, of groups `0..total`.
+    ///
+    /// # Errors
+    /// When a set cannot take the values that wait for it.
+    pub(super) fn into_sets(self, total: usize) -> Result<Vec<Vec<S>>> {
+        let counts = self.sets.into_iter().zip(&self.distinct.counts).map(|(mut sets, count)| {
+            sets.grow(total);
+            sets.into_sets(&self.context[count.argument]).map_err(external)
+        });
+        counts.collect()
     }
 
     /// For each count its column, of groups `0..total`.
