@@ -11,6 +11,7 @@
 //! [`members`] returns the users themselves.
 
 mod cell_index;
+mod event_classes;
 mod inspect;
 mod members;
 mod nodes;
@@ -25,6 +26,8 @@ mod values;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
+
+use self::event_classes::event_classes;
 
 use crate::calendar::{Day, Window};
 use crate::events::{Request, Scan, ScanObserver, ScanSummary, TimeGrain};
@@ -197,7 +200,7 @@ fn count(
 ) -> Result<Counted> {
     check(project, dictionary, question)?;
     let dimensions = dimensions(project, dictionary, &question.by, notes);
-    let counted = counted_events(dictionary);
+    let counted = event_classes(dictionary, question, counted_events(dictionary).iter());
     let request = Request {
         zone: &project.zone,
         grain: TimeGrain::of(question.window),

@@ -295,7 +295,7 @@ fn trees(
 }
 
 /// The values that a node is made of.
-fn metric_sets_of(method: Method, node: &Node) -> Vec<MetricSet> {
+pub(super) fn metric_sets_of(method: Method, node: &Node) -> Vec<MetricSet> {
     match (node.name.level, method) {
         (Level::Total, _) => vec![None],
         // Made of the stages' values.
@@ -309,7 +309,7 @@ fn metric_sets_of(method: Method, node: &Node) -> Vec<MetricSet> {
     }
 }
 
-fn is_needed(question: &Question, level: Level) -> bool {
+pub(super) fn is_needed(question: &Question, level: Level) -> bool {
     question.levels.contains(&level)
         || (level == Level::Stage && question.levels.contains(&Level::Combined))
 }

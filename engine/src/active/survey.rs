@@ -44,7 +44,8 @@ pub(super) fn survey(
     let mut notes = Vec::new();
     let dimensions = super::dimensions(project, dictionary, &[], &mut notes);
     let scan = Scan::open(&project.root, &project.sources, &dimensions)?;
-    let counted = counted_events(dictionary);
+    let counted =
+        counted_events(dictionary).into_iter().map(|event| (event.clone(), event)).collect();
     let request = Request { counted: Some(&counted), ..request(project, observer) };
     // The counts are not used, so the smallest sketches will do.
     let rollup = Rollup::build(&scan, &request, Counting::Approx(*PRECISIONS.start()))?;

@@ -18,8 +18,8 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_plan::PhysicalExpr;
 use hashbrown::HashTable;
 
-use super::periods::Periods;
 use super::codes::Codes;
+use super::periods::Periods;
 use crate::events::UserKeys;
 use crate::events::{any_keys, is_int};
 use crate::operators::external;

@@ -8,11 +8,11 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::Schema;
 use datafusion::error::Result;
 
+use super::codes::Codes;
 use super::distinct_states::DistinctStates;
 use super::filters::Filters;
 use super::plan::Distinct;
 use crate::Result as EngineResult;
-use super::codes::Codes;
 use crate::events::UserKeys;
 use crate::events::{scope_values, split_scopes, user_keys};
 use crate::operators::external;
@@ -56,7 +56,6 @@ pub(crate) trait DistinctState: Clone + Debug + Send + Sync {
     fn count(self, context: &Self::Context) -> EngineResult<u64>;
 
     /// Heap bytes in use.
-    #[cfg(test)]
     fn size(&self) -> usize;
 }
 
@@ -108,7 +107,6 @@ impl DistinctState for Sketch {
         Ok(self.estimate()?.users)
     }
 
-    #[cfg(test)]
     fn size(&self) -> usize {
         self.size()
     }
@@ -221,6 +219,24 @@ impl<S: DistinctState> Counts<S> {
         for ((ours, theirs), count) in sets.zip(&self.distinct.counts) {
             ours.grow(total);
             ours.merge(theirs, groups, &self.context[count.argument]).map_err(external)?;
+        }
+        Ok(())
+    }
+
+    /// Makes coarser groups of the first `fine` ones: each mapping says which of groups
+    /// `fine..total` each of these belongs to.
+    ///
+    /// # Errors
+    /// When sets cannot be united.
+    pub(super) fn roll_up(
+        &mut self,
+        fine: usize,
+        mappings: &[Vec<usize>],
+        total: usize,
+    ) -> Result<()> {
+        for (sets, count) in self.sets.iter_mut().zip(&self.distinct.counts) {
+            sets.grow(total);
+            sets.roll_up(fine, mappings, &self.context[count.argument]).map_err(external)?;
         }
         Ok(())
     }

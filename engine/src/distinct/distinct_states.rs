@@ -5,10 +5,10 @@ use rayon::iter::{
     IndexedParallelIterator, IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator,
 };
 
+use super::codes::Codes;
 use super::counts::DistinctState;
 use crate::Result;
 use crate::counting_sort::counting_sort;
-use super::codes::Codes;
 
 /// From this many groups on, their sets do not fit into the caches together.
 const BUFFERED_GROUPS: usize = 1 << 12;
@@ -132,6 +132,33 @@ impl<S: DistinctState> DistinctStates<S> {
         })
     }
 
+    /// Adds the sets of the first `fine` groups to those of others; each mapping says for each of
+    /// them which one.
+    ///
+    /// # Errors
+    /// When sets cannot be united.
+    pub(super) fn roll_up(
+        &mut self,
+        fine: usize,
+        mappings: &[Vec<usize>],
+        context: &S::Context,
+    ) -> Result<()> {
+        self.flush(context)?;
+        let (fine_sets, coarse) = self.sets.split_at_mut(fine);
+        let mut members: Vec<Vec<usize>> = vec![Vec::new(); coarse.len()];
+        for (member, group) in mappings.iter().flat_map(|mapping| mapping.iter().enumerate()) {
+            members[*group - fine].push(member);
+        }
+        let sizes = coarse.par_iter_mut().zip(members).map(|(set, members)| {
+            for member in members {
+                set.absorb(fine_sets[member].clone(), context)?;
+            }
+            Ok(set.size())
+        });
+        self.size += sizes.collect::<Result<Vec<usize>>>()?.into_iter().sum::<usize>();
+        Ok(())
+    }
+
     /// The set of each group.
     ///
     /// # Errors
@@ -165,11 +192,11 @@ mod tests {
     use arrow::buffer::NullBuffer;
     use arrow::datatypes::DataType;
 
+    use super::codes::Codes;
+    use super::{BUFFERED_GROUPS, DistinctStates, MAX_PENDING, PendingId};
     use crate::distinct::counts::DistinctState;
     use crate::distinct::exact_set::ExactSet;
     use crate::distinct::query_ids::QueryIds;
-    use super::{BUFFERED_GROUPS, DistinctStates, MAX_PENDING, PendingId};
-    use super::codes::Codes;
     use crate::users::{Sketch, hash_int};
 
     /// Spreads numbers over 32 bits.
@@ -235,8 +262,7 @@ mod tests {
             [BUFFERED_GROUPS + 1_000, MAX_PENDING + 50_000, 2],
         ] {
             let exact = |id| {
-                let (empty, context) =
-                    (ExactSet::default(), QueryIds::new(true));
+                let (empty, context) = (ExactSet::default(), QueryIds::new(true));
                 check(&empty, &context, id, |set| set.len() as u64, sizes);
             };
             exact(i64::from);

@@ -122,7 +122,6 @@ impl DistinctState for ExactSet {
         Ok(self.unnumbered.len() as u64 + self.set.finish().len())
     }
 
-    #[cfg(test)]
     fn size(&self) -> usize {
         self.set.size() + self.unnumbered.capacity() * size_of::<i64>()
     }

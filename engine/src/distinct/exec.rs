@@ -69,8 +69,7 @@ struct WorkerTask {
 impl WorkerTask {
     fn take(&mut self, batch: &RecordBatch) -> Result<()> {
         self.worker.take(batch)?;
-        let shared =
-            self.dictionaries.iter().map(QueryIds::size).sum::<usize>() / self.threads;
+        let shared = self.dictionaries.iter().map(QueryIds::size).sum::<usize>() / self.threads;
         let size = self.worker.size() + shared;
         self.peak.set_max(size);
         self.reservation.try_resize(size).map_err(|cause| {
@@ -170,8 +169,7 @@ impl ExecutionPlan for DistinctAggregateExec {
         let counted = self.aggregates.exact.arguments.iter();
         let dictionaries =
             counted.map(|c| Ok(QueryIds::new(is_int(&c.data_type(&self.aggregates.input)?))));
-        let dictionaries: Arc<Vec<QueryIds>> =
-            Arc::new(dictionaries.collect::<Result<_>>()?);
+        let dictionaries: Arc<Vec<QueryIds>> = Arc::new(dictionaries.collect::<Result<_>>()?);
         let task = |partition: usize, threads: usize| {
             let name = format!("DistinctAggregateExec[{partition}]");
             Ok::<_, DataFusionError>(WorkerTask {

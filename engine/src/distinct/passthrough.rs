@@ -7,9 +7,9 @@ use arrow::datatypes::Schema;
 use datafusion::error::Result;
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 
+use super::codes::Codes;
 use super::filters::Filters;
 use super::plan::PassthroughAggregate;
-use super::codes::Codes;
 
 /// DataFusion's accumulators.
 pub(super) struct Passthrough {
@@ -27,10 +27,7 @@ impl Passthrough {
     ///
     /// # Errors
     /// When one cannot be made.
-    pub(super) fn new(
-        aggregates: &Arc<Vec<PassthroughAggregate>>,
-        input: &Schema,
-    ) -> Result<Self> {
+    pub(super) fn new(aggregates: &Arc<Vec<PassthroughAggregate>>, input: &Schema) -> Result<Self> {
         let accumulators =
             aggregates.iter().map(|other| other.function.create_groups_accumulator());
         let filters = aggregates.iter().map(|other| other.filter.as_ref());
@@ -88,6 +85,28 @@ impl Passthrough {
         Ok(())
     }
 
+    /// Makes coarser groups of the first `fine` ones: each mapping says which of groups
+    /// `fine..total` each of these belongs to.
+    ///
+    /// # Errors
+    /// When states cannot be merged.
+    pub(super) fn roll_up(
+        &mut self,
+        fine: usize,
+        mappings: &[Vec<usize>],
+        total: usize,
+    ) -> Result<()> {
+        let same: Vec<usize> = (0..fine).collect();
+        for (accumulator, aggregate) in self.accumulators.iter_mut().zip(&*self.aggregates) {
+            let states = accumulator.state(EmitTo::All)?;
+            *accumulator = aggregate.function.create_groups_accumulator()?;
+            for groups in std::iter::once(&same).chain(mappings) {
+                accumulator.merge_batch(&states, groups, total)?;
+            }
+        }
+        Ok(())
+    }
+
     /// For each aggregate its column, of groups `0..total`.
     ///
     /// # Errors
@@ -101,7 +120,8 @@ impl Passthrough {
     /// # Errors
     /// When an accumulator cannot be made.
     pub(super) fn of_no_rows(&self, total: usize) -> Result<Vec<ArrayRef>> {
-        let nothing = self.aggregates.iter().map(|other| other.function.create_accumulator()?.evaluate());
+        let nothing =
+            self.aggregates.iter().map(|other| other.function.create_accumulator()?.evaluate());
         nothing.map(|value| value?.to_array_of_size(total)).collect()
     }
 

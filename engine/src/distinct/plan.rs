@@ -168,7 +168,6 @@ impl Aggregates {
             schema: Arc::clone(&self.schema),
         })
     }
-
 }
 
 impl<E> Aggregates<E> {

@@ -116,10 +116,9 @@ impl QueryIds {
         let int = u32::from(((id >> 16) as u16).rotate_right(1)) << 16 | (id & 0xffff);
         match u64::from(int).checked_sub(FIRST_ASSIGNED) {
             None => IdValue::Direct(int),
-            Some(assigned) => IdValue::Assigned(
-                assigned as usize % ID_SHARDS,
-                (assigned >> SHARD_BITS) as u32,
-            ),
+            Some(assigned) => {
+                IdValue::Assigned(assigned as usize % ID_SHARDS, (assigned >> SHARD_BITS) as u32)
+            }
         }
     }
 

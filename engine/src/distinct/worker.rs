@@ -1,5 +1,6 @@
 //! The state of one thread: its groups, with their sets and accumulators.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
@@ -9,8 +10,8 @@ use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
 use datafusion::physical_plan::aggregates::{PhysicalGroupBy, evaluate_group_by};
 
-use super::column_encoder::ColumnEncoder;
 use super::codes::Codes;
+use super::column_encoder::ColumnEncoder;
 use super::counts::{Counts, DistinctState};
 use super::exact_set::ExactSet;
 use super::groups::Groups;
@@ -31,6 +32,9 @@ pub(crate) struct Worker<E: DistinctState = ExactSet> {
     encoders: Vec<ColumnEncoder>,
     groups: Groups,
     grouping_sets: Arc<Vec<GroupingSet>>,
+    /// The grouping set of all columns, if there are others too: rows are added to its groups only,
+    /// and those of the others are made of them at the end.
+    finest: Option<usize>,
     exact: Counts<E>,
     approximate: Counts<Sketch>,
     passthrough: Passthrough,
@@ -56,10 +60,7 @@ impl<E: DistinctState> Worker<E> {
     ///
     /// # Errors
     /// When a group column or an aggregate cannot be served.
-    pub(crate) fn new(
-        aggregates: &Arc<Aggregates<E>>,
-        ids: &Arc<Vec<E::Context>>,
-    ) -> Result<Self> {
+    pub(crate) fn new(aggregates: &Arc<Aggregates<E>>, ids: &Arc<Vec<E::Context>>) -> Result<Self> {
         let Aggregates { input, group_by, exact, approximate, passthrough, .. } = &**aggregates;
         let fields = aggregates.schema.fields().iter();
         let mut expressions = group_by.input_exprs();
@@ -78,6 +79,7 @@ impl<E: DistinctState> Worker<E> {
             aggregates: Arc::clone(aggregates),
             encoders,
             groups: Groups::new(expressions.len()),
+            finest: finest(&grouping_sets),
             grouping_sets: Arc::new(grouping_sets),
             exact: Counts::new(exact, ids, input)?,
             approximate: Counts::new(approximate, &hashes, input)?,
@@ -121,7 +123,12 @@ impl<E: DistinctState> Worker<E> {
         let encoders = self.encoders[..columns].iter_mut();
         let codes: Vec<Codes<u32>> =
             encoders.map(|encoder| encoder.codes(batch)).collect::<Result<_>>()?;
-        for set in &*Arc::clone(&self.grouping_sets) {
+        let sets = Arc::clone(&self.grouping_sets);
+        let sets = match self.finest {
+            Some(finest) => &sets[finest..=finest],
+            None => &sets[..],
+        };
+        for set in sets {
             let columns = set.iter().enumerate();
             let columns: Vec<&Codes<u32>> =
                 columns.map(|(at, fixed)| fixed.as_ref().unwrap_or_else(|| &codes[at])).collect();
@@ -171,11 +178,36 @@ impl<E: DistinctState> Worker<E> {
         self.passthrough.merge(other.passthrough, &rows, total)
     }
 
+    /// Makes the groups of the other grouping sets of those of the finest one.
+    fn roll_up(&mut self) -> Result<()> {
+        let Some(finest) = self.finest.filter(|_| self.started) else { return Ok(()) };
+        let (fine, before) = (self.groups.len(), self.size());
+        let columns = 0..self.encoders.len();
+        let codes: Vec<Codes<u32>> = columns
+            .map(|column| Codes::Rows(self.groups.codes(column).values().to_vec()))
+            .collect();
+        let mut mappings = Vec::new();
+        for (_, set) in self.grouping_sets.iter().enumerate().filter(|(at, _)| *at != finest) {
+            let columns = set.iter().zip(&codes);
+            let columns: Vec<&Codes<u32>> =
+                columns.map(|(fixed, codes)| fixed.as_ref().unwrap_or(codes)).collect();
+            let groups = self.groups.find(&columns, fine).map_err(external)?;
+            mappings.push((0..fine).map(|row| groups.get(row) as usize).collect());
+        }
+        let total = self.groups.len();
+        self.exact.roll_up(fine, &mappings, total)?;
+        self.approximate.roll_up(fine, &mappings, total)?;
+        self.passthrough.roll_up(fine, &mappings, total)?;
+        let more = self.size().saturating_sub(before);
+        self.reservations.first_mut().map_or(Ok(()), |memory| memory.try_grow(more))
+    }
+
     /// The answer: a row for each group.
     ///
     /// # Errors
     /// When an accumulator fails.
     pub(super) fn finish(mut self) -> Result<RecordBatch> {
+        self.roll_up()?;
         if !self.started && self.aggregates.group_by.has_grouping_set() {
             self.find_total_groups()?;
         }
@@ -236,6 +268,16 @@ impl<E: DistinctState> Worker<E> {
             + self.groups.size()
             + self.encoders.iter().map(ColumnEncoder::size).sum::<usize>()
     }
+}
+
+/// The place of the grouping set with all columns, if there are others beside it and no two of them
+/// have the same groups.
+fn finest(sets: &[GroupingSet]) -> Option<usize> {
+    let code = |column: &Option<Codes<u32>>| column.as_ref().map(|codes| codes.get(0));
+    let distinct: HashSet<Vec<Option<u32>>> =
+        sets.iter().map(|set| set.iter().map(code).collect()).collect();
+    let is_fine = |set: &GroupingSet| set.iter().rev().skip(1).all(Option::is_none);
+    sets.iter().position(is_fine).filter(|_| sets.len() > 1 && distinct.len() == sets.len())
 }
 
 /// The grouping sets of a query; one if it has only GROUP BY.

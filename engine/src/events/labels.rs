@@ -32,9 +32,8 @@ impl LabelReader {
             {
                 let codes = array.as_dictionary::<Int32Type>();
                 let known = self.last.take().filter(|last| Arc::ptr_eq(&last.0, codes.values()));
-                let (values, names) = known.unwrap_or_else(|| {
-                    (Arc::clone(codes.values()), without_empty(codes.values()))
-                });
+                let (values, names) = known
+                    .unwrap_or_else(|| (Arc::clone(codes.values()), without_empty(codes.values())));
                 let array: ArrayRef = match Arc::ptr_eq(&values, &names) {
                     true => Arc::clone(array),
                     false => Arc::new(codes.with_values(Arc::clone(&names))),

@@ -12,8 +12,8 @@ use parquet::arrow::arrow_reader::{
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
-use super::files::EventFile;
 use super::Source;
+use super::files::EventFile;
 use crate::calendar::{TimeUnit, Zone};
 use crate::storage::{column_ranges, footer};
 use crate::{Error, Result};

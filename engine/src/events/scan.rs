@@ -4,7 +4,7 @@
 //! row group say that all of its rows are in one bucket, its time column is not read; if they say
 //! that none is in the range, the row group is skipped.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -83,8 +83,9 @@ pub struct Request<'a> {
     pub range: Range<i64>,
     /// Rows at or after this instant are rejected; if `None`, those after the year 9999.
     pub bound: Option<i64>,
-    /// Names of the events to pass on; rows of others are only tallied. `None` is all events.
-    pub counted: Option<&'a BTreeSet<String>>,
+    /// Names of the events to pass on, each with the name under which it is; rows of other events are
+    /// only tallied. `None` is all events, under their own names.
+    pub counted: Option<&'a BTreeMap<String, String>>,
     /// Observer of progress and memory.
     pub observer: &'a dyn ScanObserver,
 }
@@ -235,7 +236,8 @@ impl Scan {
                         Ok(sink) => Worker::new(self, request, sink),
                         Err(error) => {
                             stop.store(true, Ordering::Relaxed);
-                            let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
+                            let mut outcome =
+                                outcome.lock().unwrap_or_else(PoisonError::into_inner);
                             return outcome.push(Err(error));
                         }
                     };

@@ -202,7 +202,7 @@ impl<'a, S: Sink> Worker<'a, S> {
                 events
             }
         };
-        let mut columns: Vec<(&str, ArrayRef)> = vec![(EVENT, Arc::clone(&events))];
+        let mut columns: Vec<(&str, ArrayRef)> = Vec::with_capacity(scan.dimensions.len() + 3);
         for (name, reader) in scan.dimensions.iter().zip(&mut self.dimensions) {
             let values = match source.dimension(name) {
                 None => labels::none(len),
@@ -217,15 +217,16 @@ impl<'a, S: Sink> Worker<'a, S> {
         if !bad.is_empty() {
             self.reject(&mut buckets, bad, source, file, batch, first_row);
         }
-        if let Some(counted) = &mut self.counted {
-            counted.skip_others(&events, &mut buckets, SKIP);
-        }
+        let events = match &mut self.counted {
+            Some(counted) => counted.classes(&events, &mut buckets, SKIP),
+            None => events,
+        };
         let valid = BooleanBuffer::collect_bool(len, |row| buckets[row] != SKIP);
-        columns.insert(0, (PERIOD, Arc::new(Int32Array::from(buckets))));
+        columns.splice(0..0, [(PERIOD, Arc::new(Int32Array::from(buckets)) as _), (EVENT, events)]);
         columns.push((USER, scan.scoped(users.into_array(), scopes)?));
-        let fields = columns.iter().map(|(name, values)| {
-            Field::new(*name, values.data_type().clone(), true)
-        });
+        let fields = columns
+            .iter()
+            .map(|(name, values)| Field::new(*name, values.data_type().clone(), true));
         let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let columns = columns.into_iter().map(|(_, values)| values).collect();
         let batch = RecordBatch::try_new(schema, columns)?;

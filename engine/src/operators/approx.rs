@@ -20,9 +20,9 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::scalar::ScalarValue;
 
-use crate::events::{for_each_key, is_user, user_keys};
 use super::single_group::{EvaluateGroup, SingleGroup};
 use super::{COUNTING, external, state};
+use crate::events::{for_each_key, is_user, user_keys};
 use crate::users::{DEFAULT_PRECISION, Sketch};
 
 const NAME: &str = "approx_count_distinct";

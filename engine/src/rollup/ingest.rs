@@ -8,8 +8,8 @@ use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIter
 
 use super::file_status::{FileStatus, SourceFile, SourceSettings, check_settings, find_files};
 use super::ingest_sink::{CellList, IngestContext, IngestSink, UserList, activity_rows};
-use crate::distinct::Aggregates;
 use crate::calendar::Window;
+use crate::distinct::Aggregates;
 use crate::events::{Rejects, Request, Scan, ScanObserver, ScanSummary, TimeGrain};
 use crate::project::Project;
 use crate::storage::{Digest, is_address};

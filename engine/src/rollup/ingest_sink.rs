@@ -14,9 +14,7 @@ use rayon::prelude::{IntoParallelIterator, ParallelIterator, ParallelSliceMut};
 use super::cell::{Cell, CellSink, cells};
 use crate::distinct::{Aggregates, DistinctState, GroupedUsers};
 use crate::events::{ScanObserver, Sink};
-use crate::store::{
-    ActivityRow, Series, Store, StoredIds, UserId, WrittenFiles, encode, shard_of,
-};
+use crate::store::{ActivityRow, Series, Store, StoredIds, UserId, WrittenFiles, encode, shard_of};
 use crate::{Error, Result};
 
 /// The users of a cell: an id for every event.
@@ -65,7 +63,6 @@ impl DistinctState for UserList {
         Ok(lists.sum())
     }
 
-    #[cfg(test)]
     fn size(&self) -> usize {
         (self.keys.capacity() + self.assigned.capacity()) * size_of::<u32>()
     }
@@ -145,10 +142,8 @@ impl Sink for IngestSink<'_> {
         let ids = self.context.ids.iter();
         if ids.map(|ids| ids.size()).sum::<usize>() > self.context.max_id_bytes {
             let users: u64 = self.context.ids.iter().map(|ids| ids.len()).sum();
-            return Err(Error::limit(format!(
-                "the ids of {users} users exceed the memory limit"
-            ))
-            .with("help", "raise --memory-limit"));
+            return Err(Error::limit(format!("the ids of {users} users exceed the memory limit"))
+                .with("help", "raise --memory-limit"));
         }
         match self.cells.size() > self.context.max_thread_bytes {
             true => self.spill(),

@@ -66,12 +66,17 @@ pub(super) fn load(
             .cells
             .into_iter()
             .zip(&row_group.events)
-            .map(|(cell, events)| {
-                if request.counted.is_some_and(|counted| !counted.contains(&cell.event)) {
+            .map(|(mut cell, events)| {
+                let class = match request.counted {
+                    Some(counted) => counted.get(&cell.event),
+                    None => Some(&cell.event),
+                };
+                let Some(class) = class.cloned() else {
                     incomplete.insert(cell.bucket);
                     *loaded.unmapped.entry(cell.event).or_default() += events;
                     return NO_CELL;
-                }
+                };
+                cell.event = class;
                 let next = loaded.cells.len() as u32;
                 let number = *cell_numbers.entry(cell).or_insert_with_key(|cell| {
                     loaded.users.buckets.push(cell.bucket);

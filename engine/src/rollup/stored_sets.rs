@@ -218,7 +218,8 @@ impl StoredSets {
     /// When a set is broken.
     pub(super) fn sketches(&self, empty: &Sketch, ids: &StoredIds) -> Result<Vec<Option<Sketch>>> {
         let shards = (0..ID_SHARDS).into_par_iter();
-        let hashes: Vec<Vec<u64>> = shards.map(|shard| ids.keys().hashes(shard)).collect::<Result<_>>()?;
+        let hashes: Vec<Vec<u64>> =
+            shards.map(|shard| ids.keys().hashes(shard)).collect::<Result<_>>()?;
         let parts: Result<Vec<HashMap<u32, Sketch>>> = self
             .groups
             .par_iter()

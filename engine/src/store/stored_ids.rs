@@ -280,7 +280,8 @@ mod tests {
                     2 => Key::Int(-(i as i64)),
                     _ => Key::Int(i as i64),
                 };
-                let scope = if i % 4 == 3 { ids.keys.scope(&format!("scope {}", i % 3)) } else { 0 };
+                let scope =
+                    if i % 4 == 3 { ids.keys.scope(&format!("scope {}", i % 3)) } else { 0 };
                 let shard = ShardedIds::shard_of(key.hash());
                 let index = ids.keys.shard(shard).id(scope, key, key.hash()).unwrap();
                 StoredIds::id(shard, index).unwrap()

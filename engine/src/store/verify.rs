@@ -8,10 +8,10 @@ use roaring::RoaringBitmap;
 
 use super::activity::{FIRST_ASSIGNED_SHARD, RowKeys, SHARD_BITS, user_counts, users};
 use super::delta::{DataFile, broken_logs};
-use crate::users::ID_SHARDS;
 use super::{ACTIVITY, DataReader, MONTHS, Store, StoredIds, months};
 use crate::calendar::{Day, Window};
 use crate::storage::Storage;
+use crate::users::ID_SHARDS;
 use crate::{Error, Kind, Result};
 
 /// What is wrong with a store.

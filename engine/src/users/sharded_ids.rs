@@ -118,13 +118,14 @@ impl ShardedIds {
         self.assign_keyed(wides, |wide| hash_wide(*wide), IdDictionary::wide_ids, &mut each)?;
         self.assign_keyed(texts, |text| hash_bytes(text), IdDictionary::text_ids, &mut each)?;
         let hash = |(_, key): &(u32, Key<'_>)| key.hash();
-        let assign = |dictionary: &mut IdDictionary, keys: &[(u32, Key<'_>)], ids: &mut Vec<u32>| {
-            ids.clear();
-            keys.iter().try_for_each(|(scope, key)| {
-                ids.push(dictionary.id(*scope, *key, key.hash())?);
-                Ok(())
-            })
-        };
+        let assign =
+            |dictionary: &mut IdDictionary, keys: &[(u32, Key<'_>)], ids: &mut Vec<u32>| {
+                ids.clear();
+                keys.iter().try_for_each(|(scope, key)| {
+                    ids.push(dictionary.id(*scope, *key, key.hash())?);
+                    Ok(())
+                })
+            };
         self.assign_keyed(scoped, hash, assign, &mut each)
     }
 

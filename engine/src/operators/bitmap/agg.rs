@@ -11,12 +11,12 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{AggregateUDF, Documentation, EmitTo, GroupsAccumulator};
 use datafusion::scalar::ScalarValue;
 
-use crate::events::{is_int, is_user};
 use super::super::exact::ExactGroups;
 use super::super::external;
 use super::super::function::{Aggregate, arguments, names, unchanged_types};
 use super::super::single_group::EvaluateGroup;
 use super::{SETS, append, empty_bitmap};
+use crate::events::{is_int, is_user};
 use crate::users::{Bitmap, IdDictionary, Key, Keys, UserSet};
 use crate::{Error, Result as EngineResult};
 

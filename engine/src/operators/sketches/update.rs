@@ -6,9 +6,9 @@ use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::buffer::NullBuffer;
 use datasketches::hash::value::raw_bytes::from_slice;
 
-use crate::events::{any_keys, counted_rows};
 use super::super::group_state::{GroupState, GroupStates, RowFunctions};
 use crate::events::UserKeys;
+use crate::events::{any_keys, counted_rows};
 use crate::{Error, Result};
 
 /// A part that takes in values.

@@ -15,11 +15,11 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-use crate::events::counted_rows;
 use super::super::group_sets::GroupSets;
 use super::super::single_group::{EvaluateGroup, SingleGroup};
 use super::super::{exact_state, external, state};
 use super::{RowUsers, UserColumn, stored_users_type};
+use crate::events::counted_rows;
 use crate::users::{IdDictionary, Key};
 use crate::{Error, Result as EngineResult};
 

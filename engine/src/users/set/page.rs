@@ -190,7 +190,9 @@ impl Page {
             Self::List(list) => {
                 list.iter().for_each(|low| bits[usize::from(low >> 6)] |= 1 << (low & 63));
             }
-            Self::Bits(ours) => bits.iter_mut().zip(ours.iter()).for_each(|(all, bits)| *all |= bits),
+            Self::Bits(ours) => {
+                bits.iter_mut().zip(ours.iter()).for_each(|(all, bits)| *all |= bits)
+            }
         }
     }
 
