@@ -189,7 +189,7 @@ fn damaged_csv_never_has_silently_fewer_rows() {
                 let found = Counts {
                     users: users.collect(),
                     events: report.events,
-                    unknown: answer.unmapped,
+                    unknown: answer.summary.unmapped,
                     rejected: answer.summary.rejects.total(),
                 };
                 assert_eq!(found, count(&rows), "{}", shown());

@@ -130,7 +130,7 @@ proptest! {
         if question.from.is_none() && question.to.is_none() && question.as_of.is_none()
             && question.window != Window::Last28dOfMonth
         {
-            prop_assert_eq!(answer.unmapped.get("secret").copied().unwrap_or(0), unknown);
+            prop_assert_eq!(answer.summary.unmapped.get("secret").copied().unwrap_or(0), unknown);
         }
     }
 }

@@ -190,10 +190,9 @@ mod tests {
     use std::collections::{BTreeSet, HashMap};
 
     use arrow::buffer::NullBuffer;
-    use arrow::datatypes::DataType;
 
-    use super::codes::Codes;
     use super::{BUFFERED_GROUPS, DistinctStates, MAX_PENDING, PendingId};
+    use crate::distinct::codes::Codes;
     use crate::distinct::counts::DistinctState;
     use crate::distinct::exact_set::ExactSet;
     use crate::distinct::query_ids::QueryIds;

@@ -131,7 +131,6 @@ impl DistinctState for ExactSet {
 mod tests {
     use std::collections::BTreeSet;
 
-    use arrow::datatypes::DataType;
     use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
     use super::{DistinctState, ExactSet, MAX_LIST, QueryIds};

@@ -224,7 +224,8 @@ mod tests {
                     IdValue::Direct(int) => prop_assert_eq!(i64::from(int), *key),
                     IdValue::Assigned(shard, index) => {
                         let shard = ints.keys().shard(shard);
-                        prop_assert_eq!(shard.keys().get(index), Some((0, Key::Int(*key))));
+                        let keys = shard.keys();
+                        prop_assert_eq!(keys.get(index), Some((0, Key::Int(*key))));
                     }
                 }
             }

@@ -17,7 +17,8 @@ use proptest::prelude::{Just, Strategy, any, prop_assert, prop_oneof, proptest};
 use super::approx::ApproxGroups;
 use super::exact::ExactGroups;
 use super::single_group::SingleGroup;
-use super::{aggregates, column, scalars, state};
+use super::{aggregates, scalars, state};
+use crate::events::{is_countable, is_user};
 
 /// An operator whose own count of its bytes can be checked.
 trait Recount: GroupsAccumulator {
@@ -329,11 +330,11 @@ fn every_kind_of_column_is_counted() {
         as_state: false,
     });
     for kind in exact_kinds() {
-        assert!(column::is_countable(&kind.0), "{}", kind.0);
+        assert!(is_countable(&kind.0), "{}", kind.0);
         check(exact, &kind, &steps);
     }
     for kind in user_kinds() {
-        assert!(column::is_user(&kind.0), "{}", kind.0);
+        assert!(is_user(&kind.0), "{}", kind.0);
         check(approx, &kind, &steps);
     }
 }

@@ -57,7 +57,7 @@ fn assert_same(root: &Path, question: &Question) -> Answer {
     assert_eq!(stored.report.first_day, events.report.first_day);
     assert_eq!(stored.report.last_day, events.report.last_day);
     assert_eq!(stored.report.events, events.report.events);
-    assert_eq!(stored.unmapped, events.unmapped);
+    assert_eq!(stored.summary.unmapped, events.summary.unmapped);
     assert_eq!(
         (stored.summary.first, stored.summary.last),
         (events.summary.first, events.summary.last)
