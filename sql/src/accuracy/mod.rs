@@ -37,7 +37,7 @@ pub use counters::{Counter, Kind};
 pub use measurement::{Errors, Measurement, SetKind};
 pub use show::write;
 
-use crate::report::figures::format_number;
+use crate::output::text::format_number;
 use user_pool::UserPool;
 
 /// What to measure.

@@ -1,5 +1,5 @@
-//! The presentation of a report for people: display names instead of keys, only informative
-//! columns, and the order of the tree. Used by the table, Markdown and HTML formats.
+//! A report for people: display names instead of keys, thousands separators, only informative
+//! columns, and the order of the tree.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 use engine::active::{Count, Level, Method, OTHER_LABEL, Report, ReportRow};
 use engine::calendar::Window;
 
-use super::Style;
-use super::figures::{change, format_number, marked, period, plain, value};
+use super::figures::{change, marked, period, value};
+use crate::output::text::{format_number, plain};
+use crate::output::{self, Cell, Document, Grid, Role, Row, Section};
 
-/// A column of the presentation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Column {
+/// A column of the tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Column {
     /// The period, marked when incomplete.
     Period,
     /// The name of the level.
@@ -35,7 +36,7 @@ pub(super) enum Column {
 
 impl Column {
     /// Whether its cells are numbers, which are right-aligned.
-    pub(super) fn is_number(&self) -> bool {
+    fn is_number(self) -> bool {
         matches!(self, Self::Users | Self::Interval | Self::Previous | Self::Change)
     }
 }
@@ -74,9 +75,21 @@ impl<'a> ReportView<'a> {
         view
     }
 
-    /// The heading: the style's title, or one for the window.
-    pub(super) fn title(&self, style: &Style) -> String {
-        if style.title.is_empty() { self.subject().to_owned() } else { plain(&style.title) }
+    /// The report as a document; an empty `title` is that of the window.
+    pub(super) fn document(&self, title: &str) -> Document<'_> {
+        let mut sections = Vec::new();
+        let rows = self.tree();
+        if !rows.is_empty() {
+            sections.push(Section { grid: Some(self.grid(rows)), ..Section::default() });
+        }
+        let note = |text| Section { text, ..Section::default() };
+        sections.extend(self.notes().into_iter().map(note));
+        Document { title: self.title(title), facts: self.facts(), sections }
+    }
+
+    /// The title, or if it is empty that of the window.
+    pub(super) fn title(&self, title: &str) -> String {
+        if title.is_empty() { self.subject().to_owned() } else { plain(title) }
     }
 
     /// What is counted, as the start of a sentence.
@@ -151,8 +164,26 @@ impl<'a> ReportView<'a> {
         notes
     }
 
+    /// Some of the rows as a table.
+    pub(super) fn grid<'v>(&'v self, rows: Vec<&'v ReportRow>) -> Grid<'v> {
+        let columns = self.columns();
+        let head = |column: &Column| output::Column {
+            name: self.header(*column),
+            is_number: column.is_number(),
+        };
+        let heads = columns.iter().map(head).collect();
+        let mut before: Option<&ReportRow> = None;
+        let rows = rows.into_iter().map(move |row| {
+            let starts_group = before.is_some_and(|before| before.period != row.period);
+            let above = before.replace(row).filter(|_| !starts_group);
+            let cells = columns.iter().map(|column| self.cell(*column, row, above)).collect();
+            Row { cells, starts_group }
+        });
+        Grid { columns: heads, rows: Box::new(rows) }
+    }
+
     /// The informative columns of this report.
-    pub(super) fn columns(&self) -> Vec<Column> {
+    fn columns(&self) -> Vec<Column> {
         let any = |test: fn(&ReportRow) -> bool| self.report.rows.iter().any(test);
         let mut columns = vec![Column::Period, Column::Level, Column::Name];
         columns.extend((0..self.report.by.len()).map(Column::By));
@@ -169,12 +200,12 @@ impl<'a> ReportView<'a> {
         columns
     }
 
-    pub(super) fn header(&self, column: &Column) -> String {
+    fn header(&self, column: Column) -> String {
         match column {
             Column::Period => "Period".to_owned(),
             Column::Level => "Level".to_owned(),
             Column::Name => "Name".to_owned(),
-            Column::By(at) => self.report.by.get(*at).map(|by| plain(by)).unwrap_or_default(),
+            Column::By(at) => self.report.by.get(at).map(|by| plain(by)).unwrap_or_default(),
             Column::Method => "Method".to_owned(),
             Column::Users => "Users".to_owned(),
             Column::Interval => "95 % interval".to_owned(),
@@ -183,12 +214,13 @@ impl<'a> ReportView<'a> {
         }
     }
 
-    pub(super) fn cell(&self, column: &Column, row: &ReportRow) -> String {
-        match column {
+    /// The cell of a row; `above` is the row above it in the same period.
+    fn cell(&self, column: Column, row: &ReportRow, above: Option<&ReportRow>) -> Cell {
+        let text = match column {
             Column::Period => marked(period(self.report.window, row.period), row.complete),
             Column::Level => row.level.to_string(),
             Column::Name => self.name(row),
-            Column::By(at) => row.by.get(*at).map(|by| value(by.as_deref())).unwrap_or_default(),
+            Column::By(at) => row.by.get(at).map(|by| value(by.as_deref())).unwrap_or_default(),
             Column::Method => row.method.to_string(),
             Column::Users => format_number(row.users),
             Column::Interval if row.count == Count::Exact => String::new(),
@@ -200,7 +232,27 @@ impl<'a> ReportView<'a> {
                 Some(pct) => marked(change(pct), row.complete),
                 None => String::new(),
             },
-        }
+        };
+        let role = match (column, row.change_pct) {
+            (Column::Change, Some(pct)) if row.complete && pct > 0.0 => Role::Up,
+            (Column::Change, Some(pct)) if row.complete && pct < 0.0 => Role::Down,
+            (Column::Level | Column::Interval | Column::Previous | Column::Change, _) => {
+                Role::Minor
+            }
+            (Column::Name, _) => {
+                // The shown name of a metric is its description.
+                let key = row.metric.clone().filter(|_| row.level == Level::Action);
+                Role::Name { depth: self.depth(row), description: key }
+            }
+            _ => Role::Plain,
+        };
+        let repeated = above.is_some_and(|above| match column {
+            Column::Period => true,
+            Column::Level => above.level == row.level && node(above) == node(row),
+            Column::Name => node(above) == node(row),
+            _ => false,
+        });
+        Cell { text, role, repeated }
     }
 
     /// The display name of the row's node.
@@ -243,11 +295,6 @@ impl<'a> ReportView<'a> {
         let name = self.report.names.get(&(level, key.to_owned()))?;
         Some(name.trim()).filter(|name| !name.is_empty())
     }
-}
-
-/// Whether both rows belong to the same node, for any period and dimension values.
-pub(super) fn same_node(a: &ReportRow, b: &ReportRow) -> bool {
-    node(a) == node(b)
 }
 
 /// The order of the tree among the rows of one period.
