@@ -20,14 +20,59 @@ pub(crate) struct Section<'a> {
 
 /// A table of texts. Rows are made one by one, while they are written.
 pub(crate) struct Grid<'a> {
-    pub(crate) columns: Vec<Column>,
+    pub(crate) heads: Vec<Head>,
     pub(crate) rows: Box<dyn Iterator<Item = Row> + 'a>,
 }
 
-pub(crate) struct Column {
+/// The name of a column; numbers are right-aligned.
+pub(crate) struct Head {
     pub(crate) name: String,
-    /// Numbers are right-aligned.
     pub(crate) is_number: bool,
+}
+
+/// A column of a table about things of type `T`.
+pub(crate) struct Column<'a, T> {
+    head: Head,
+    cell: MakeCell<'a, T>,
+}
+
+/// Makes the cell of a thing; also gets the thing above it in the same group.
+type MakeCell<'a, T> = Box<dyn Fn(&T, Option<&T>) -> Cell + 'a>;
+
+impl<'a, T> Column<'a, T> {
+    pub(crate) fn text(
+        name: impl Into<String>,
+        cell: impl Fn(&T, Option<&T>) -> Cell + 'a,
+    ) -> Self {
+        Self { head: Head { name: name.into(), is_number: false }, cell: Box::new(cell) }
+    }
+
+    pub(crate) fn number(
+        name: impl Into<String>,
+        cell: impl Fn(&T, Option<&T>) -> Cell + 'a,
+    ) -> Self {
+        Self { head: Head { name: name.into(), is_number: true }, cell: Box::new(cell) }
+    }
+}
+
+impl<'a> Grid<'a> {
+    /// A row for each thing; neighbours of which `together` is true are a group.
+    pub(crate) fn new<T>(
+        columns: Vec<Column<'a, T>>,
+        things: Vec<&'a T>,
+        together: fn(&T, &T) -> bool,
+    ) -> Self {
+        let (heads, cells): (_, Vec<MakeCell<'a, T>>) =
+            columns.into_iter().map(|column| (column.head, column.cell)).unzip();
+        let mut before = None;
+        let rows = things.into_iter().map(move |thing| {
+            let previous = before.replace(thing);
+            let above = previous.filter(|above| together(above, thing));
+            let starts_group = previous.is_some() && above.is_none();
+            Row { cells: cells.iter().map(|cell| cell(thing, above)).collect(), starts_group }
+        });
+        Self { heads, rows: Box::new(rows) }
+    }
 }
 
 pub(crate) struct Row {
@@ -59,6 +104,12 @@ pub(crate) enum Role {
         depth: usize,
         description: Option<String>,
     },
+}
+
+impl Cell {
+    pub(crate) fn minor(text: String) -> Self {
+        Self { role: Role::Minor, ..Self::from(text) }
+    }
 }
 
 impl From<String> for Cell {

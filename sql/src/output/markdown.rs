@@ -51,10 +51,10 @@ pub(super) fn document(document: Document<'_>) -> String {
         if !section.text.is_empty() {
             text.push_str(&format!("\n{}\n", section.text));
         }
-        if let Some(Grid { columns, rows }) = section.grid {
+        if let Some(Grid { heads, rows }) = section.grid {
             text.push('\n');
-            let numbers = columns.iter().map(|column| column.is_number);
-            text.push_str(&head(columns.iter().map(|column| column.name.as_str()), numbers));
+            let numbers = heads.iter().map(|head| head.is_number);
+            text.push_str(&head(heads.iter().map(|head| head.name.as_str()), numbers));
             for row in rows {
                 text.push_str(&line(row.cells.iter().map(|cell| escape(&cell.text))));
             }

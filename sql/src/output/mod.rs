@@ -37,7 +37,7 @@ pub use batch_writer::{BatchWriter, Out};
 pub use format::Format;
 
 pub(crate) use batch_writer::{put, unsupported_type};
-pub(crate) use document::{Cell, Column, Document, Grid, Role, Row, Section};
+pub(crate) use document::{Cell, Column, Document, Grid, Role, Section};
 
 /// Options that some formats use.
 #[derive(Clone, Debug, Default)]

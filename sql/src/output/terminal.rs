@@ -4,7 +4,7 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement, Table, TableComponent};
 
-use super::document::{Cell, Column, Document, Grid, Role};
+use super::document::{Cell, Document, Grid, Head, Role};
 use super::text::wrapped;
 
 /// Columns of the sentences around tables.
@@ -39,7 +39,7 @@ pub(super) fn document(document: Document<'_>, color: bool) -> String {
     text
 }
 
-fn table(Grid { columns, rows }: Grid<'_>, color: bool) -> String {
+fn table(Grid { heads, rows }: Grid<'_>, color: bool) -> String {
     let mut table = Table::new();
     table.load_preset(NOTHING);
     table.set_style(TableComponent::HeaderLines, '─');
@@ -50,17 +50,17 @@ fn table(Grid { columns, rows }: Grid<'_>, color: bool) -> String {
     } else {
         table.force_no_tty();
     }
-    table.set_header(columns.iter().map(|column| {
-        let cell = aligned(&column.name, column);
+    table.set_header(heads.iter().map(|head| {
+        let cell = aligned(&head.name, head);
         if color { cell.add_attribute(Attribute::Bold) } else { cell }
     }));
     for row in rows {
         if row.starts_group {
-            table.add_row(vec![""; columns.len()]);
+            table.add_row(vec![""; heads.len()]);
         }
-        table.add_row(columns.iter().zip(row.cells).map(|(column, cell)| {
+        table.add_row(heads.iter().zip(row.cells).map(|(head, cell)| {
             let (text, role) = shown(cell);
-            let cell = aligned(&text, column);
+            let cell = aligned(&text, head);
             match role {
                 _ if !color => cell,
                 Role::Plain | Role::Name { .. } => cell,
@@ -90,7 +90,7 @@ fn shown(cell: Cell) -> (String, Role) {
     (text, cell.role)
 }
 
-fn aligned(text: &str, column: &Column) -> comfy_table::Cell {
-    let side = if column.is_number { CellAlignment::Right } else { CellAlignment::Left };
+fn aligned(text: &str, head: &Head) -> comfy_table::Cell {
+    let side = if head.is_number { CellAlignment::Right } else { CellAlignment::Left };
     comfy_table::Cell::new(text).set_alignment(side)
 }

@@ -1,9 +1,10 @@
 //! The charts of the page: for each precision one of every sort, side by side.
 
+use counters::{Counter, Kind};
 use engine::Result;
 
 use crate::accuracy::advice::{bytes, percent, time};
-use crate::accuracy::{Counter, Kind, Measured, Measurement, Node, SetKind};
+use crate::accuracy::measurement::{Measured, Measurement, Node, SetKind};
 use crate::output::html::chart::{Chart, Form, GREY, Point, Shape, Size, Tooltip};
 use crate::output::html::scale::{Axis, short};
 use crate::output::html::{figure, legend, section};

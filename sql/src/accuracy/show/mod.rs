@@ -10,7 +10,7 @@ mod tables;
 
 use engine::Result;
 
-use super::Measured;
+use super::measurement::Measured;
 use crate::output::{Format, Out, document_text, put, write_batch};
 
 /// Writes the figures. CSV, TSV, JSON and Parquet hold the figures only, the others the advice too;

@@ -5,7 +5,7 @@ use engine::Result;
 use super::charts::chart_sections;
 use super::columns::record_batch;
 use super::tables::{facts, tables, title};
-use crate::accuracy::Measured;
+use crate::accuracy::measurement::Measured;
 use crate::output::html::{Page, escape, grid, section};
 
 /// The glossary.

@@ -1,24 +1,25 @@
 //! The figures for people, as tables with the advice below.
 
 use crate::accuracy::advice::{bytes, percent, time};
-use crate::accuracy::{Measured, Measurement, SetKind};
+use crate::accuracy::measurement::{Measured, Measurement, SetKind};
 use crate::output::text::{format_number, plain};
-use crate::output::{self, Cell, Document, Grid, Row, Section};
+use crate::output::{Column, Document, Grid, Section};
 
-type Column = (&'static str, bool, fn(&Measurement) -> String);
+/// A column: its name, whether it has numbers, and its text.
+type Figure = (&'static str, bool, fn(&Measurement) -> String);
 
-const COUNTER: Column = ("counter", false, |line| line.counter.to_string());
-const ERRORS: [Column; 4] = [
+const COUNTER: Figure = ("counter", false, |line| line.counter.to_string());
+const ERRORS: [Figure; 4] = [
     ("mean error", true, |line| percent(line.errors.mean)),
     ("95th percentile", true, |line| percent(line.errors.p95)),
     ("largest error", true, |line| percent(line.errors.worst)),
     ("in interval", true, |line| line.errors.inside.map_or_else(none, share)),
 ];
-const MERGED: Column = ("merged", true, |line| line.merged.map_or_else(none, percent));
-const MEMORY: Column = ("memory", true, |line| bytes(line.memory));
-const STORED: Column = ("stored", true, |line| line.stored.map_or_else(none, bytes));
-const FILL: Column = ("fill", true, |line| time(line.fill));
-const MERGE: Column = ("merge", true, |line| line.merge.map_or_else(none, time));
+const MERGED: Figure = ("merged", true, |line| line.merged.map_or_else(none, percent));
+const MEMORY: Figure = ("memory", true, |line| bytes(line.memory));
+const STORED: Figure = ("stored", true, |line| line.stored.map_or_else(none, bytes));
+const FILL: Figure = ("fill", true, |line| time(line.fill));
+const MERGE: Figure = ("merge", true, |line| line.merge.map_or_else(none, time));
 
 /// The title of everything.
 pub(super) fn title(measured: &Measured) -> String {
@@ -43,19 +44,19 @@ pub(super) fn document(measured: &Measured) -> Document<'_> {
 
 /// All tables that there are lines for, each in a section.
 pub(super) fn tables(measured: &Measured) -> Vec<Section<'_>> {
-    let size: Column = ("users", true, |line| format_number(line.users));
+    let size: Figure = ("users", true, |line| format_number(line.users));
     let sizes = [&[size, COUNTER][..], &ERRORS, &[MERGED, MEMORY, STORED, FILL, MERGE]].concat();
-    let level: Column = ("level", false, |line| match line.part {
+    let level: Figure = ("level", false, |line| match line.part {
         SetKind::Level(level) => level.to_string(),
         SetKind::Size | SetKind::Report => String::new(),
     });
-    let sets: Column = ("sets", true, |line| format_number(line.sets));
-    let mean: Column = ("mean users", true, |line| format_number(line.users));
-    let largest: Column = ("largest", true, |line| format_number(line.largest));
+    let sets: Figure = ("sets", true, |line| format_number(line.sets));
+    let mean: Figure = ("mean users", true, |line| format_number(line.users));
+    let largest: Figure = ("largest", true, |line| format_number(line.largest));
     let of_level = [level, sets, mean, largest, COUNTER];
     let levels = [&of_level[..], &ERRORS, &[MEMORY, STORED, FILL]].concat();
-    let rows: Column = ("rows", true, |line| format_number(line.sets));
-    let answer: Column = ("time", true, |line| time(line.fill));
+    let rows: Figure = ("rows", true, |line| format_number(line.sets));
+    let answer: Figure = ("time", true, |line| time(line.fill));
     let reports = [&[COUNTER, rows][..], &ERRORS, &[MEMORY, answer]].concat();
     [
         table(
@@ -92,24 +93,18 @@ fn table<'m>(
     measured: &'m Measured,
     title: &'static str,
     hint: &str,
-    columns: Vec<Column>,
+    figures: Vec<Figure>,
     wanted: impl Fn(&Measurement) -> bool,
 ) -> Option<Section<'m>> {
     let lines: Vec<&Measurement> = measured.lines.iter().filter(|line| wanted(line)).collect();
-    let mut before = *lines.first()?;
-    let head = |(name, is_number, _): &Column| output::Column {
-        name: (*name).to_owned(),
-        is_number: *is_number,
+    lines.first()?;
+    let column = |(name, is_number, text): Figure| match is_number {
+        true => Column::number(name, move |line: &Measurement, _| text(line).into()),
+        false => Column::text(name, move |line: &Measurement, _| text(line).into()),
     };
-    let heads = columns.iter().map(head).collect();
-    let rows = lines.into_iter().map(move |line| {
-        let above = std::mem::replace(&mut before, line);
-        let together =
-            above.part == line.part && (line.part != SetKind::Size || above.users == line.users);
-        let cells = columns.iter().map(|(.., text)| Cell::from(text(line))).collect();
-        Row { cells, starts_group: !together }
+    let grid = Grid::new(figures.into_iter().map(column).collect(), lines, |above, line| {
+        above.part == line.part && (line.part != SetKind::Size || above.users == line.users)
     });
-    let grid = Grid { columns: heads, rows: Box::new(rows) };
     Some(Section { title, text: hint.to_owned(), grid: Some(grid), ..Section::default() })
 }
 

@@ -227,11 +227,8 @@ impl Shell {
             batch = next(&mut stream).await.transpose().map_err(to_error)?;
         }
         progress.stop();
-        if let Some(note) = writer.finish()? {
-            // Behind the table that it is about.
-            out.flush().map_err(output_error)?;
-            print_message(&format!("note: {note}"));
-        }
+        let note = writer.finish()?;
+        print_note(note, out)?;
         Ok(Some(rows))
     }
 
@@ -294,12 +291,8 @@ impl Shell {
         self.results += 1;
         let mut writer = writer(self.format, batch.schema_ref(), self.output_options(), out)?;
         writer.write(batch)?;
-        if let Some(note) = writer.finish()? {
-            // Behind the table that it is about.
-            out.flush().map_err(output_error)?;
-            print_message(&format!("note: {note}"));
-        }
-        Ok(())
+        let note = writer.finish()?;
+        print_note(note, out)
     }
 
     /// The columns of a table, or of files in single quotes.
@@ -351,6 +344,15 @@ fn list(functions: &[Function]) -> Result<RecordBatch> {
 
 fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch> {
     Ok(RecordBatch::try_from_iter(columns)?)
+}
+
+/// Prints the note about a table behind it.
+fn print_note(note: Option<String>, out: &mut dyn Write) -> Result<()> {
+    if let Some(note) = note {
+        out.flush().map_err(output_error)?;
+        print_message(&format!("note: {note}"));
+    }
+    Ok(())
 }
 
 fn write(out: &mut dyn Write, text: &str) -> Result<()> {

@@ -4,17 +4,17 @@ use super::escape::escape;
 use crate::output::document::{Cell, Grid, Role};
 
 /// The table, in an element that scrolls if it is too wide.
-pub(crate) fn grid(Grid { columns, rows }: Grid<'_>) -> String {
+pub(crate) fn grid(Grid { heads, rows }: Grid<'_>) -> String {
     let mut table = String::from("<div class=\"wide\"><table class=\"numbers\">\n<thead><tr>");
-    for column in &columns {
-        let class = if column.is_number { " class=\"n\"" } else { "" };
-        table.push_str(&format!("<th scope=\"col\"{class}>{}</th>", escape(&column.name)));
+    for head in &heads {
+        let class = if head.is_number { " class=\"n\"" } else { "" };
+        table.push_str(&format!("<th scope=\"col\"{class}>{}</th>", escape(&head.name)));
     }
     table.push_str("</tr></thead>\n<tbody>\n");
     for row in rows {
         table.push_str(if row.starts_group { "<tr class=\"first\">" } else { "<tr>" });
-        for (column, cell) in columns.iter().zip(&row.cells) {
-            table.push_str(&element(cell, column.is_number));
+        for (head, cell) in heads.iter().zip(&row.cells) {
+            table.push_str(&element(cell, head.is_number));
         }
         table.push_str("</tr>\n");
     }
