@@ -4,10 +4,10 @@
 //! |---|---|---|
 //! | programs | [`BatchWriter`]: record batches, nothing rounded | CSV, TSV, JSON, NDJSON, Parquet |
 //! | people, from a query | [`BatchWriter`] | table, Markdown |
-//! | people, otherwise | [`Document`]: a title, facts and tables of texts | table, Markdown |
-//! | people, with charts | [`html::Page`] | HTML |
+//! | people, otherwise | `Document`: a title, facts and tables of texts | table, Markdown |
+//! | people, with charts | `html::Page` | HTML |
 //!
-//! Each format has a file, and [`format`] lists them. A new format of rows is a variant of
+//! Each format has a file, and [`Format`] lists them. A new format of rows is a variant of
 //! [`Format`], a file with a [`BatchWriter`], and a line in [`writer`]. What the rows mean is not
 //! known here: `report` and `accuracy` have the columns and the words.
 //!

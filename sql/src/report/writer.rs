@@ -20,10 +20,6 @@ use crate::output::{BatchWriter, Format, Options, Out, document_text, put, write
 /// Rows per batch.
 const BATCH: usize = 8192;
 
-/// As [`BATCH`], for Parquet: where batches end decides where pages end, so a report of up to so
-/// many rows has the bytes of one batch.
-const PARQUET_BATCH: usize = 1 << 17;
-
 /// The most rows of a table or Markdown, and of an HTML report: more can be neither read nor drawn,
 /// and would be kept in memory as a whole.
 const MAX_ROWS: usize = 1_000_000;
@@ -160,8 +156,7 @@ impl RowSink for Writer<'_> {
         }
         // They are written before they are many.
         self.rows.rows.push(row);
-        let batch = if self.format == Format::Parquet { PARQUET_BATCH } else { BATCH };
-        if self.rows.rows.len() < batch { Ok(()) } else { self.flush() }
+        if self.rows.rows.len() < BATCH { Ok(()) } else { self.flush() }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The results for the formats of [`output`](crate::output).
 //!
-//! Programs get [`columns`], nothing rounded; people get [`tables`] and at the end the advice, in
-//! HTML with [`charts`].
+//! Programs get `columns`, nothing rounded; people get `tables` and at the end the advice, in
+//! HTML with `charts`.
 
 mod charts;
 mod columns;
