@@ -1,15 +1,14 @@
 //! Writes reports, query results and measurements in every format.
 //!
-//! | for | goes through | formats |
+//! | what | goes through | formats and files |
 //! |---|---|---|
-//! | programs | [`BatchWriter`]: record batches, nothing rounded | CSV, TSV, JSON, NDJSON, Parquet |
-//! | people, from a query | [`BatchWriter`] | table, Markdown |
-//! | people, otherwise | `Document`: a title, facts and tables of texts | table, Markdown |
-//! | people, with charts | `html::Page` | HTML |
+//! | rows | [`BatchWriter`]: record batches, nothing rounded | `csv` (and TSV), `json` (and NDJSON), `parquet`; of queries also `table` and `markdown` |
+//! | reports and measurements for people | `Document`: a title, facts and tables of texts | `terminal`, `markdown` |
+//! | the same with charts | `html::Page` | `html` |
 //!
-//! Each format has a file, and [`Format`] lists them. A new format of rows is a variant of
-//! [`Format`], a file with a [`BatchWriter`], and a line in [`writer`]. What the rows mean is not
-//! known here: `report` and `accuracy` have the columns and the words.
+//! [`Format`] lists the formats. A new one for rows is a variant of it, a file with a
+//! [`BatchWriter`], and a line in [`writer`]. What the rows mean is not known here: `report` and
+//! `accuracy` have the columns and the words.
 //!
 //! Text is UTF-8 with `\n` at the end of every line. The bytes depend on what is written only, not
 //! on clock or environment.

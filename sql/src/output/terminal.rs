@@ -1,5 +1,8 @@
 //! A document as text for a terminal. Repeated cells are left out, an empty line sets groups of rows
 //! off, and names are indented like their tree.
+//!
+//! The library that lays the tables out needs all rows in memory; for results of any size there is
+//! `table`.
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement, Table, TableComponent};
