@@ -69,18 +69,12 @@ pub(super) fn changes(view: &ReportView<'_>, data: &ChartData<'_>) -> String {
     for row in rows {
         let before = row.previous_users.unwrap_or(0);
         let class = direction(row.users, before);
-        let bar = match row.change_pct {
-            Some(pct) if widest > 0.0 => {
-                let half = (pct.abs() / widest * 50.0).clamp(0.5, 50.0);
-                let side = if pct < 0.0 { "right" } else { "left" };
-                if pct == 0.0 {
-                    String::new()
-                } else {
-                    format!("<i style=\"{side}:50%;width:{half:.1}%\"></i>")
-                }
-            }
-            _ => String::new(),
-        };
+        let bar = row.change_pct.filter(|pct| *pct != 0.0).map(|pct| {
+            let half = (pct.abs() / widest * 50.0).clamp(0.5, 50.0);
+            let side = if pct < 0.0 { "right" } else { "left" };
+            format!("<i style=\"{side}:50%;width:{half:.1}%\"></i>")
+        });
+        let bar = bar.unwrap_or_default();
         let pct = row.change_pct.map(|pct| marked(change(pct), row.complete)).unwrap_or_default();
         body.push_str(&format!(
             "<tr class=\"{level}\"><th scope=\"row\"><span class=\"in{depth}\">{name}</span></th>\
