@@ -25,7 +25,7 @@ use super::{
     Counter, Errors, Kind, Measured, Measurement, Node, Settings, measure_project,
     measure_synthetic, write,
 };
-use crate::report::{Format, Style};
+use crate::output::Format;
 use crate::session::{Options, session};
 
 /// Settings with a constant clock.
@@ -54,7 +54,7 @@ fn merge(one: &FilledSet, other: &FilledSet) -> Result<FilledSet> {
 
 fn text(measured: &Measured, format: Format) -> String {
     let mut out = Vec::new();
-    write(measured, format, &mut out, &Style::default()).unwrap();
+    write(measured, format, &mut out, false).unwrap();
     String::from_utf8(out).unwrap()
 }
 

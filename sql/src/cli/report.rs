@@ -1,47 +1,36 @@
 //! `headcount report`: computes a report and writes it.
 
-use std::io::{BufWriter, Write, stdout};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use clap::ValueEnum;
 use engine::active::{Answer, Question, answer, answer_into};
 use engine::events::ScanObserver;
 use engine::metric::Dictionary;
 use engine::project::Project;
 use engine::{Error, Kind, Result};
 
-use super::output::{format, refuse_terminal, to_file};
+use super::output::Destination;
 use super::progress::Progress;
-use super::{Outcome, args, output_error, print_message, print_rejects, use_colors};
-use crate::report::figures::format_number;
-use crate::report::{Format, Style, Writer};
+use super::{Outcome, args, print_message, print_rejects};
+use crate::output::Format;
+use crate::output::text::format_number;
+use crate::report::{Style, Writer};
 
 pub(super) fn run(root: &Path, options: &args::Report) -> Result<Outcome> {
-    let output = options.output.as_deref();
-    let format = format(options.format, output, &Format::ENDINGS, Format::Table);
-    if output.is_none() {
-        refuse_terminal(format.is_binary())?;
-    }
+    let destination =
+        Destination::new(options.format, options.output.as_deref(), Format::value_variants());
     let (question, use_store) = (options.question(), !options.no_store);
     let monitor = ReportMonitor::new(options.memory_limit);
-    let report = |out: &mut dyn Write, style: &Style| {
-        let mut writer = Writer::new(format, out, style, &monitor);
+    let answer = destination.write(|out, color| {
+        let style = Style { color, ..Style::default() };
+        let mut writer = Writer::new(destination.format, out, &style, &monitor);
         let (project, dictionary) = load(root)?;
         let answer =
             answer_into(&project, &dictionary, &question, &monitor, use_store, &mut writer)?;
         writer.finish()?;
         Ok(answer)
-    };
-    let answer = match output {
-        Some(path) => to_file(path, |out| report(out, &Style::default()))?,
-        None => {
-            let style = Style { color: use_colors(), ..Style::default() };
-            let mut out = BufWriter::new(stdout().lock());
-            let answer = report(&mut out, &style)?;
-            out.flush().map_err(output_error)?;
-            answer
-        }
-    };
+    })?;
     drop(monitor);
     Ok(print_notes(&answer))
 }

@@ -1,5 +1,5 @@
-//! Text from data as a terminal shows it: without control sequences, and measured in the columns
-//! that it takes there.
+//! Text for people: without control sequences, measured in the columns that it takes in a terminal,
+//! wrapped; and numbers with separators.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -38,6 +38,51 @@ pub(crate) fn printable_line(text: &str) -> Cow<'_, str> {
         printable if printable.contains('\n') => Cow::Owned(printable.replace('\n', "\\n")),
         printable => printable,
     }
+}
+
+/// As [`printable_line`], without spaces at the ends.
+pub(crate) fn plain(text: &str) -> String {
+    printable_line(text.trim()).into_owned()
+}
+
+/// `1,234,567`
+pub(crate) fn format_number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Parts on as few lines of `most` columns as possible, with the separator between those of a line;
+/// lines after the first begin with `indent`.
+pub(super) fn wrapped<'p>(
+    parts: impl Iterator<Item = &'p str>,
+    separator: &str,
+    indent: &str,
+    most: usize,
+) -> String {
+    let mut text = String::new();
+    let mut used = width(indent);
+    for (at, part) in parts.enumerate() {
+        let length = width(part);
+        if at > 0 && used + width(separator) + length > most {
+            text.push('\n');
+            text.push_str(indent);
+            used = width(indent);
+        } else if at > 0 {
+            text.push_str(separator);
+            used += width(separator);
+        }
+        text.push_str(part);
+        used += length;
+    }
+    text.push('\n');
+    text
 }
 
 /// Columns of a terminal that a line takes: two for most East Asian characters and emoji, none for
@@ -83,7 +128,28 @@ fn escape(character: char, text: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use super::{printable, printable_line, shortened, width};
+    use super::{format_number, printable, printable_line, shortened, width, wrapped};
+
+    #[test]
+    fn numbers_have_separators() {
+        for (number, expected) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (1_234_567, "1,234,567"),
+            (u64::MAX, "18,446,744,073,709,551,615"),
+        ] {
+            assert_eq!(format_number(number), expected);
+        }
+    }
+
+    #[test]
+    fn lines_are_wrapped() {
+        let words = || "one two 漢字 four".split(' ');
+        assert_eq!(wrapped(words(), " ", "", 8), "one two\n漢字\nfour\n");
+        assert_eq!(wrapped(words(), " · ", "", 13), "one · two\n漢字 · four\n");
+        assert_eq!(wrapped(words(), " ", "  ", 9), "one two\n  漢字\n  four\n");
+    }
 
     #[test]
     fn control_characters_are_escaped() {

@@ -6,7 +6,7 @@ use arrow::array::{
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
-use super::{Format, Writer};
+use super::{Format, Options, write_batch, writer};
 
 fn batch(columns: &[(&str, ArrayRef)]) -> RecordBatch {
     RecordBatch::try_from_iter(columns.iter().map(|(name, array)| (*name, Arc::clone(array))))
@@ -29,7 +29,8 @@ fn written(
 ) -> (String, Option<String>) {
     let mut bytes = Vec::new();
     let schema: SchemaRef = batches[0].schema();
-    let mut writer = Writer::new(format, &schema, width, &mut bytes).unwrap();
+    let options = Options { width, ..Options::default() };
+    let mut writer = writer(format, &schema, options, &mut bytes).unwrap();
     for batch in batches {
         writer.write(batch).unwrap();
     }
@@ -120,9 +121,7 @@ fn parquet_reads_back() {
     let people = people();
     let file = tempfile::NamedTempFile::new().unwrap();
     let mut bytes = Vec::new();
-    let mut writer = Writer::new(Format::Parquet, &people.schema(), None, &mut bytes).unwrap();
-    writer.write(&people).unwrap();
-    writer.finish().unwrap();
+    write_batch(Format::Parquet, &people, &mut bytes).unwrap();
     std::fs::write(file.path(), &bytes).unwrap();
     let opened = std::fs::File::open(file.path()).unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(opened).unwrap().build().unwrap();

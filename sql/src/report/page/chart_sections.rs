@@ -3,10 +3,11 @@
 use engine::Result;
 use engine::active::{Level, ReportRow};
 
-use super::chart::{COLORS, Size, line, stack};
 use super::chart_data::{ChartData, Series};
-use super::markup::escape;
-use crate::report::figures::{format_number, plain};
+use super::charts::{line, stack};
+use crate::output::html::chart::{MAX_COLORS, Size};
+use crate::output::html::{escape, figure, legend, section};
+use crate::output::text::{format_number, plain};
 use crate::report::view::ReportView;
 
 /// Most dimension values with a chart of their own.
@@ -17,7 +18,7 @@ const MAX_CHARTED_VALUES: usize = 12;
 /// # Errors
 ///
 /// Those of [`line`] and [`stack`].
-pub(super) fn pictures(view: &ReportView<'_>, data: &ChartData<'_>) -> Result<String> {
+pub(super) fn chart_sections(view: &ReportView<'_>, data: &ChartData<'_>) -> Result<String> {
     let mut page = String::new();
     let over_time = data.spans.len() > 1;
     if let Some(whole) = data.whole().filter(|_| over_time) {
@@ -25,12 +26,10 @@ pub(super) fn pictures(view: &ReportView<'_>, data: &ChartData<'_>) -> Result<St
             true => format!("{} over time", whole.name),
             false => format!("{} over time", view.subject()),
         };
-        let picture = line(data, &whole, 0, Size::Wide, &chart_description(data, &whole, &title))?;
-        page.push_str(&format!(
-            "<section>\n<h2>{}</h2>\n<figure class=\"wide\">{picture}</figure>\n{}</section>\n",
-            escape(&title),
-            legend_of_line(&whole)
-        ));
+        let chart = line(data, &whole, Size::Wide, chart_description(data, &whole, &title))?;
+        let marks = marks_of_line(&whole);
+        let body = format!("<figure class=\"wide\">{chart}</figure>\n{marks}");
+        page.push_str(&section(&title, "", &body));
     }
     let stages = data.largest(Level::Stage);
     if stages.len() > 1 && over_time {
@@ -63,7 +62,7 @@ pub(super) fn pictures(view: &ReportView<'_>, data: &ChartData<'_>) -> Result<St
 
 fn composition(data: &ChartData<'_>, stages: &[Series<'_>]) -> Result<String> {
     // The last colour is for all the others together.
-    let own = if stages.len() <= COLORS.len() { stages.len() } else { COLORS.len() - 1 };
+    let own = if stages.len() <= MAX_COLORS { stages.len() } else { MAX_COLORS - 1 };
     let mut layers: Vec<(String, Vec<u64>)> =
         stages[..own].iter().map(|stage| (stage.name.clone(), users(data, &[stage]))).collect();
     let others: Vec<&Series<'_>> = stages[own..].iter().collect();
@@ -72,23 +71,19 @@ fn composition(data: &ChartData<'_>, stages: &[Series<'_>]) -> Result<String> {
     }
     let now = |layer: &[u64]| layer.get(data.latest).copied().unwrap_or(0);
     let sum: u64 = layers.iter().map(|(_, users)| now(users)).sum();
-    let mut legend = String::new();
-    for (at, (name, users)) in layers.iter().enumerate() {
-        let share = if sum == 0 { 0.0 } else { now(users) as f64 / sum as f64 * 100.0 };
-        legend.push_str(&format!(
-            "<li><i class=\"c{at}\"></i>{} <b>{share:.0} %</b></li>",
-            escape(name)
-        ));
-    }
-    let title = "Users of the stages, stacked";
-    let picture = stack(data, &layers, &format!("{title}. {}", extent(data)))?;
-    Ok(format!(
-        "<section>\n<h2>Sum of the stages</h2>\n<p class=\"hint\">The height is the sum of the \
-         stages: a user of three stages counts three times, so it is not the number of unique \
-         users. Percentages are of this sum in {}.</p>\n<figure \
-         class=\"wide\">{picture}</figure>\n<ul class=\"legend\">{legend}</ul>\n</section>\n",
-        escape(&data.spans[data.latest].name)
-    ))
+    let share = |users: &[u64]| if sum == 0 { 0.0 } else { now(users) as f64 / sum as f64 };
+    let entries = layers.iter().enumerate().map(|(color, (name, users))| {
+        (color, name.clone(), format!("{:.0} %", share(users) * 100.0))
+    });
+    let title = format!("Users of the stages, stacked. {}", extent(data));
+    let chart = stack(data, &layers, title)?;
+    let hint = format!(
+        "The height is the sum of the stages: a user of three stages counts three times, so it is \
+         not the number of unique users. Percentages are of this sum in {}.",
+        data.spans[data.latest].name
+    );
+    let body = format!("<figure class=\"wide\">{chart}</figure>\n{}", legend(entries));
+    Ok(section("Sum of the stages", &hint, &body))
 }
 
 fn small_multiples(
@@ -99,21 +94,14 @@ fn small_multiples(
 ) -> Result<String> {
     let mut figures = String::new();
     for one in series {
-        let picture = line(data, one, 0, Size::Small, &chart_description(data, one, &one.name))?;
+        let chart = line(data, one, Size::Small, chart_description(data, one, &one.name))?;
         let now = data.now(one).map(|row| format_number(row.users)).unwrap_or_default();
-        figures.push_str(&format!(
-            "<figure><figcaption>{} <b>{now}</b></figcaption>{picture}</figure>\n",
-            escape(&one.name)
-        ));
+        figures.push_str(&figure(&one.name, &now, &chart));
     }
     let own = if series.len() > 1 { "Each chart has its own scale. " } else { "" };
-    Ok(format!(
-        "<section>\n<h2>{}</h2>\n<p class=\"hint\">{}{own}The numbers are for {}.</p>\n<div \
-         class=\"many\">\n{figures}</div>\n</section>\n",
-        escape(title),
-        escape(hint),
-        escape(&data.spans[data.latest].name)
-    ))
+    let latest = &data.spans[data.latest].name;
+    let hint = format!("{hint}{own}The numbers are for {latest}.");
+    Ok(section(title, &hint, &format!("<div class=\"many\">\n{figures}</div>\n")))
 }
 
 /// Bars on one scale, for a report of a single period.
@@ -130,17 +118,13 @@ fn bars(data: &ChartData<'_>, title: &str, hint: &str, series: &[Series<'_>]) ->
             row.users as f64 / widest * 100.0
         ));
     }
-    format!(
-        "<section>\n<h2>{}</h2>\n<p class=\"hint\">{}Users in {}.</p>\n<table class=\"bars\">\n\
-         <tbody>\n{body}</tbody>\n</table>\n</section>\n",
-        escape(title),
-        escape(hint),
-        escape(&data.spans[data.latest].name)
-    )
+    let hint = format!("{hint}Users in {}.", data.spans[data.latest].name);
+    let table = format!("<table class=\"bars\">\n<tbody>\n{body}</tbody>\n</table>\n");
+    section(title, &hint, &table)
 }
 
-/// The legend of a line's special marks, if it has any.
-fn legend_of_line(series: &Series<'_>) -> String {
+/// What a line's special marks mean, if it has any.
+fn marks_of_line(series: &Series<'_>) -> String {
     let any = |test: fn(&ReportRow) -> bool| series.rows.iter().flatten().any(|row| test(row));
     let mut words = Vec::new();
     if any(|row| row.users_low != row.users_high) {

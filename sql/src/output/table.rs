@@ -1,4 +1,4 @@
-//! The table for the terminal.
+//! The table of a query's result, whose rows need not fit into memory.
 //!
 //! The first rows determine the widths of the columns. On a terminal the table fits its width; what
 //! does not fit is omitted with a note: first columns with the same value in all rows, then the
@@ -8,9 +8,11 @@ use std::borrow::Cow;
 use std::iter::repeat_n;
 
 use arrow::datatypes::Schema;
+use arrow::record_batch::RecordBatch;
+use engine::Result;
 
-use super::numbers;
-use super::printable::{printable, printable_line, shortened, width};
+use super::batch_writer::{BatchWriter, Out, cells, numbers, put};
+use super::text::{printable, printable_line, shortened, width};
 
 /// Rows that are buffered to determine the layout.
 const FIRST_ROWS: usize = 10_000;
@@ -29,7 +31,8 @@ const WIDEST: usize = 1_000;
 const WIDEST_IN_NOTE: usize = 40;
 
 /// Lays out one result.
-pub(super) struct Table {
+pub(super) struct Table<'a> {
+    out: Out<'a>,
     names: Vec<String>,
     right: Vec<bool>,
     /// Columns whose values may be cut; numbers, dates and the like never are.
@@ -46,8 +49,24 @@ pub(super) struct Table {
     shortened: bool,
 }
 
-impl Table {
-    pub(super) fn new(schema: &Schema, room: Option<usize>) -> Self {
+impl BatchWriter for Table<'_> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let text = self.rows(cells(batch)?);
+        put(self.out, &text)
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Option<String>> {
+        if self.shown.is_none() {
+            let text = self.begin(true);
+            put(self.out, &text)?;
+        }
+        Ok(self.note())
+    }
+}
+
+impl<'a> Table<'a> {
+    /// `room` is the width of the terminal; `None` cuts nothing.
+    pub(super) fn new(schema: &Schema, room: Option<usize>, out: Out<'a>) -> Self {
         let names: Vec<String> =
             schema.fields().iter().map(|f| printable_line(f.name()).into_owned()).collect();
         // The long lines of a plan are not cut.
@@ -57,6 +76,7 @@ impl Table {
             data_type.is_numeric() || data_type.is_temporal() || data_type.is_null()
         };
         Self {
+            out,
             right: numbers(schema),
             texts: schema.fields().iter().map(|field| !fixed(field)).collect(),
             room: room.filter(|_| !plan),
@@ -70,7 +90,7 @@ impl Table {
     }
 
     /// Adds rows and returns the lines that can be written.
-    pub(super) fn rows(&mut self, mut rows: Vec<Vec<String>>) -> String {
+    fn rows(&mut self, mut rows: Vec<Vec<String>>) -> String {
         for cell in rows.iter_mut().flatten() {
             *cell = printable(cell.trim_end_matches('\n')).into_owned();
         }
@@ -83,13 +103,8 @@ impl Table {
         text
     }
 
-    /// The remaining lines.
-    pub(super) fn end(&mut self) -> String {
-        if self.shown.is_none() { self.begin(true) } else { String::new() }
-    }
-
     /// A note about what is not shown.
-    pub(super) fn note(&self) -> Option<String> {
+    fn note(&self) -> Option<String> {
         let mut parts = Vec::new();
         if !self.same.is_empty() {
             parts.push(format!("not shown, the same in all rows: {}", self.same.join(", ")));

@@ -3,8 +3,9 @@
 use engine::active::{Count, Level, ReportRow};
 
 use super::chart_data::ChartData;
-use super::markup::escape;
-use crate::report::figures::{change, difference, format_number, marked};
+use crate::output::html::{escape, section};
+use crate::output::text::format_number;
+use crate::report::figures::{change, difference, marked};
 use crate::report::view::{ReportView, branch};
 
 /// The key numbers of the latest complete period.
@@ -68,18 +69,12 @@ pub(super) fn changes(view: &ReportView<'_>, data: &ChartData<'_>) -> String {
     for row in rows {
         let before = row.previous_users.unwrap_or(0);
         let class = direction(row.users, before);
-        let bar = match row.change_pct {
-            Some(pct) if widest > 0.0 => {
-                let half = (pct.abs() / widest * 50.0).clamp(0.5, 50.0);
-                let side = if pct < 0.0 { "right" } else { "left" };
-                if pct == 0.0 {
-                    String::new()
-                } else {
-                    format!("<i style=\"{side}:50%;width:{half:.1}%\"></i>")
-                }
-            }
-            _ => String::new(),
-        };
+        let bar = row.change_pct.filter(|pct| *pct != 0.0).map(|pct| {
+            let half = (pct.abs() / widest * 50.0).clamp(0.5, 50.0);
+            let side = if pct < 0.0 { "right" } else { "left" };
+            format!("<i style=\"{side}:50%;width:{half:.1}%\"></i>")
+        });
+        let bar = bar.unwrap_or_default();
         let pct = row.change_pct.map(|pct| marked(change(pct), row.complete)).unwrap_or_default();
         body.push_str(&format!(
             "<tr class=\"{level}\"><th scope=\"row\"><span class=\"in{depth}\">{name}</span></th>\
@@ -94,25 +89,18 @@ pub(super) fn changes(view: &ReportView<'_>, data: &ChartData<'_>) -> String {
             before = format_number(before),
         ));
     }
-    let now = escape(&data.spans[data.latest].name);
-    let before = escape(&data.before());
-    format!(
-        "<section>\n<h2>What changed: {now} against {before}</h2>\n<div class=\"wide\">\
-         <table class=\"changes\">\n<thead><tr><th scope=\"col\">Name</th><th scope=\"col\">Level</th>\
+    let (now, before) = (&data.spans[data.latest].name, data.before());
+    let title = format!("What changed: {now} against {before}");
+    let (now, before) = (escape(now), escape(&before));
+    let table = format!(
+        "<div class=\"wide\"><table class=\"changes\">\n<thead><tr>\
+         <th scope=\"col\">Name</th><th scope=\"col\">Level</th>\
          <th scope=\"col\" class=\"n\">{now}</th><th scope=\"col\" class=\"n\">{before}</th>\
          <th scope=\"col\" class=\"n\">Difference</th><th scope=\"col\" class=\"n\">Change</th>\
          <th class=\"bar\" aria-hidden=\"true\"></th></tr></thead>\n<tbody>\n{body}</tbody>\n\
-         </table></div>\n</section>\n"
-    )
-}
-
-/// `up`, `down` or nothing, for the style sheet.
-pub(super) fn direction(now: u64, before: u64) -> &'static str {
-    match now.cmp(&before) {
-        std::cmp::Ordering::Greater => "up",
-        std::cmp::Ordering::Equal => "",
-        std::cmp::Ordering::Less => "down",
-    }
+         </table></div>\n"
+    );
+    section(&title, "", &table)
 }
 
 /// The nodes that are compared with each other: stages, else sections, groups or metrics.
@@ -132,6 +120,15 @@ fn parts<'a>(data: &ChartData<'a>) -> (Vec<(String, &'a ReportRow)>, &'static st
         }
     }
     (Vec::new(), "")
+}
+
+/// `up`, `down` or nothing, for the style sheet.
+fn direction(now: u64, before: u64) -> &'static str {
+    match now.cmp(&before) {
+        std::cmp::Ordering::Greater => "up",
+        std::cmp::Ordering::Equal => "",
+        std::cmp::Ordering::Less => "down",
+    }
 }
 
 fn card(label: &str, value: &str, more: &str) -> String {

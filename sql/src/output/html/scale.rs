@@ -1,6 +1,30 @@
-//! Tick marks and labels of the axes.
+//! The axes of charts, with their tick marks and labels.
 
 use engine::calendar::{Day, Window};
+
+/// An axis: its ends, and its marks with their labels.
+pub(crate) struct Axis {
+    pub(crate) from: f64,
+    pub(crate) to: f64,
+    pub(crate) marks: Vec<(f64, String)>,
+}
+
+impl Axis {
+    /// Time: a unit for each period, with at most `most` marks. `periods` are in order, each with
+    /// its day and its name.
+    pub(crate) fn time(periods: &[(Day, String)], most: usize) -> Self {
+        let marks = time_marks(periods, most).into_iter().map(|(at, label)| (at as f64, label));
+        Self { from: -0.5, to: periods.len() as f64 - 0.5, marks: marks.collect() }
+    }
+
+    /// Values from 0 to at least `highest`; `label` gets a value and the end of the axis.
+    pub(crate) fn from_zero(highest: f64, label: impl Fn(f64, f64) -> String) -> Self {
+        let values = round_values(highest);
+        let to = values.last().copied().unwrap_or(1.0);
+        let marks = values.into_iter().map(|value| (value, label(value, to))).collect();
+        Self { from: 0.0, to, marks }
+    }
+}
 
 /// Steps of the time axis, from fine to coarse; years by how many of them.
 const STEPS: [Step; 11] = [
@@ -64,7 +88,7 @@ impl Step {
 /// The marks of the time axis: which of the periods, and the words there; at most `most`, by the
 /// finest step that allows it, else the first and the last period. `periods` are in order, each
 /// with its day on the axis and its name.
-pub(super) fn marks(periods: &[(Day, String)], most: usize) -> Vec<(usize, String)> {
+fn time_marks(periods: &[(Day, String)], most: usize) -> Vec<(usize, String)> {
     let [(first, first_name), .., (last, last_name)] = periods else {
         return periods.iter().map(|(_, name)| (0, name.clone())).collect();
     };
@@ -94,7 +118,7 @@ pub(super) fn marks(periods: &[(Day, String)], most: usize) -> Vec<(usize, Strin
 
 /// Round values from 0 to at least `highest`, in three to six steps of 1, 2 or 5 times a power of
 /// ten; users are whole, so no step is below 1.
-pub(crate) fn round_values(highest: f64) -> Vec<f64> {
+fn round_values(highest: f64) -> Vec<f64> {
     let rough = (highest / 5.0).max(1.0);
     let power = 10_f64.powf(rough.log10().floor());
     let step = [1.0, 2.0, 5.0, 10.0].map(|factor| factor * power);
@@ -104,7 +128,7 @@ pub(crate) fn round_values(highest: f64) -> Vec<f64> {
 }
 
 /// A number for an axis that ends at `top`, with the same unit all along: `950`, `5 k`, `1.5 M`.
-pub(super) fn short(number: f64, top: f64) -> String {
+pub(crate) fn short(number: f64, top: f64) -> String {
     let (size, unit) = match top {
         _ if number == 0.0 => (1.0, ""),
         top if top >= 1e9 => (1e9, " G"),
@@ -120,7 +144,7 @@ pub(super) fn short(number: f64, top: f64) -> String {
 mod tests {
     use engine::calendar::{Day, Period, Window};
 
-    use super::{marks, round_values, short};
+    use super::{round_values, short, time_marks};
 
     #[test]
     fn marks_are_as_fine_as_there_is_room() {
@@ -132,7 +156,7 @@ mod tests {
                 .map(|period| (period.start, period.start.to_string()))
                 .collect();
             let found: Vec<String> =
-                marks(&periods, most).into_iter().map(|(_, label)| label).collect();
+                time_marks(&periods, most).into_iter().map(|(_, label)| label).collect();
             assert_eq!(found, expected);
         };
         check(Window::Month, "2026-01-01", "2026-02-28", 8, &["2026-01-01", "2026-02-01"]);

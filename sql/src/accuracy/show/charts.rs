@@ -1,22 +1,21 @@
 //! The charts of the page: for each precision one of every sort, side by side.
 
+use counters::{Counter, Kind};
 use engine::Result;
 
-use super::chart::{Axis, Curve, Picture};
 use crate::accuracy::advice::{bytes, percent, time};
-use crate::accuracy::{Counter, Kind, Measured, Measurement, Node, SetKind};
-use crate::report::figures::format_number;
-use crate::report::html::markup::escape;
-use crate::report::html::scale::round_values;
+use crate::accuracy::measurement::{Measured, Measurement, Node, SetKind};
+use crate::output::html::chart::{Chart, Form, GREY, Point, Shape, Size, Tooltip};
+use crate::output::html::scale::{Axis, short};
+use crate::output::html::{figure, legend, section};
+use crate::output::text::format_number;
 
 /// Most points of a scatter plot, to keep the page small.
 const MAX_POINTS: usize = 1500;
-/// Grey, for the exact set and for expected values.
-const GREY: usize = 7;
 /// Errors are drawn in hundredths of a per cent, so that round numbers are whole ones.
 const PERCENT_SCALE: f64 = 10_000.0;
 
-/// The place of a kind's colour.
+/// The colour of a kind; grey is for the exact set and for expected values.
 fn color(kind: Kind) -> usize {
     match kind {
         Kind::Headcount => 0,
@@ -87,37 +86,33 @@ const SORTS: [Sort; 4] = [
     },
 ];
 
-/// All pictures that there are lines for.
+/// All charts that there are lines for, in sections.
 ///
 /// # Errors
 /// When one cannot be drawn.
-pub(super) fn pictures(measured: &Measured) -> Result<String> {
+pub(super) fn chart_sections(measured: &Measured) -> Result<String> {
     let mut sections = String::new();
     let sizes: Vec<&Measurement> =
         measured.lines.iter().filter(|line| line.part == SetKind::Size).collect();
     let mut precisions: Vec<u8> = sizes.iter().filter_map(|line| line.counter.precision).collect();
     precisions.sort_unstable();
     precisions.dedup();
+    let mut kinds: Vec<Kind> = sizes.iter().map(|line| line.counter.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
     for sort in SORTS.iter().filter(|_| !sizes.is_empty()) {
         let mut figures = String::new();
         for precision in &precisions {
             figures.push_str(&by_size(&sizes, *precision, sort)?);
         }
-        let mut kinds: Vec<Kind> = sizes.iter().map(|line| line.counter.kind).collect();
-        kinds.sort_unstable();
-        kinds.dedup();
-        let mut legend = String::new();
-        for kind in kinds.iter().filter(|kind| **kind != Kind::Exact || sort.exact) {
-            if sort.scale == Scale::Promise && *kind == Kind::DataFusion {
-                continue;
-            }
-            legend.push_str(&format!(
-                "<li><i class=\"c{}\"></i>{}</li>",
-                color(*kind),
-                escape(kind.name())
-            ));
-        }
-        sections.push_str(&section(sort.title, sort.hint, &figures, &legend));
+        let shown = kinds.iter().filter(|kind| match kind {
+            Kind::Exact => sort.exact,
+            Kind::DataFusion => sort.scale != Scale::Promise,
+            _ => true,
+        });
+        let entries = shown.map(|kind| (color(*kind), kind.name().to_owned(), String::new()));
+        let body = pairs(&figures) + &legend(entries);
+        sections.push_str(&section(sort.title, sort.hint, &body));
     }
     let mut figures = String::new();
     for (counter, nodes) in &measured.nodes {
@@ -126,36 +121,20 @@ pub(super) fn pictures(measured: &Measured) -> Result<String> {
     if !figures.is_empty() {
         let hint = "Each point is a node of the project in one period: the error of the sketch by \
                     the number of users. The dashed lines are the bounds of the 95 % interval.";
-        sections.push_str(&section("The sets of the report", hint, &figures, ""));
+        sections.push_str(&section("The sets of the report", hint, &pairs(&figures)));
     }
     Ok(sections)
 }
 
-fn section(title: &str, hint: &str, figures: &str, legend: &str) -> String {
-    let legend = match legend {
-        "" => String::new(),
-        legend => format!("<ul class=\"legend\">{legend}</ul>\n"),
-    };
-    format!(
-        "<section>\n<h2>{}</h2>\n<p class=\"hint\">{}</p>\n<div class=\"pairs\">\n{figures}</div>\n\
-         {legend}</section>\n",
-        escape(title),
-        escape(hint)
-    )
+fn pairs(figures: &str) -> String {
+    format!("<div class=\"pairs\">\n{figures}</div>\n")
 }
 
-fn figure_html(precision: u8, more: &str, picture: &str) -> String {
-    format!(
-        "<figure><figcaption>Precision {precision} <b>{}</b></figcaption>{picture}</figure>\n",
-        escape(more)
-    )
-}
-
-/// One picture: a value by size, of all counters of a precision.
+/// One chart: a value by size, of all counters of a precision.
 fn by_size(sizes: &[&Measurement], precision: u8, sort: &Sort) -> Result<String> {
     let place = |line: &Measurement| (line.users.max(1) as f64).log10();
     let scaled = |value: f64| if sort.scale == Scale::Log { value.log10() } else { value };
-    let mut curves = Vec::new();
+    let mut shapes = Vec::new();
     let mut words: Vec<(f64, String)> = Vec::new();
     let mut values = Vec::new();
     for kind in Kind::ALL {
@@ -177,7 +156,9 @@ fn by_size(sizes: &[&Measurement], precision: u8, sort: &Sort) -> Result<String>
             }
         }
         if !points.is_empty() {
-            curves.push(Curve { color: color(kind), points, dashed: false });
+            let dots: Vec<Form> = points.iter().map(|at| Form::Dot(*at, 3, 1.0)).collect();
+            let forms = [Form::Line(points)].into_iter().chain(dots);
+            shapes.extend(forms.map(|form| Shape { color: color(kind), form }));
         }
     }
     words.sort_unstable_by(|(a, _), (b, _)| a.total_cmp(b));
@@ -185,17 +166,11 @@ fn by_size(sizes: &[&Measurement], precision: u8, sort: &Sort) -> Result<String>
     let high = values.iter().copied().fold(0.0, f64::max);
     let x = users_axis(sizes.iter().map(|line| line.users));
     let y = match sort.scale {
-        Scale::Linear => {
-            let marks = round_values(high);
-            let words = |value: &f64| format!("{} %", value / PERCENT_SCALE * 100.0);
-            let to = marks.last().copied().unwrap_or(1.0);
-            Axis { from: 0.0, to, marks: marks.iter().map(|v| (*v, words(v))).collect() }
-        }
+        Scale::Linear => Axis::from_zero(high, |value, _| share(value)),
         Scale::Log => powers(low, high, sort.label),
         Scale::Promise => {
             let from = (low.min(90.0) / 10.0).floor() * 10.0;
-            let ends = vec![(x.from, 95.0), (x.to, 95.0)];
-            curves.insert(0, Curve { color: GREY, points: ends, dashed: true });
+            shapes.insert(0, promise(&x, 95.0));
             let step = if from < 60.0 { 20.0 } else { 5.0 };
             let marks = (0..=20).map(|at| 100.0 - f64::from(at) * step);
             let marks = marks.take_while(|mark| *mark >= from);
@@ -208,8 +183,29 @@ fn by_size(sizes: &[&Measurement], precision: u8, sort: &Sort) -> Result<String>
         }
     };
     let title = format!("{} by size of the set, at precision {precision}", sort.title);
-    let picture = Picture { title: &title, x, y, cloud: (0, &[]), curves: &curves, words: &words };
-    Ok(figure_html(precision, "", &picture.draw()?))
+    let tooltips = tooltips(words, &x);
+    let chart = Chart { title, size: Size::Half, x, y, shapes, tooltips };
+    Ok(figure(&format!("Precision {precision}"), "", &chart.svg()?))
+}
+
+/// A tooltip for each place, halfway to the places beside it.
+fn tooltips(words: Vec<(f64, String)>, x: &Axis) -> Vec<Tooltip> {
+    let places: Vec<f64> = words.iter().map(|(place, _)| *place).collect();
+    let middles = places.windows(2).map(|pair| (pair[0] + pair[1]) / 2.0);
+    let ends: Vec<f64> = [x.from].into_iter().chain(middles).chain([x.to]).collect();
+    let tooltip =
+        |((_, text), ends): ((f64, String), &[f64])| Tooltip { from: ends[0], to: ends[1], text };
+    words.into_iter().zip(ends.windows(2)).map(tooltip).collect()
+}
+
+/// A dashed line at an expected value.
+fn promise(x: &Axis, value: f64) -> Shape {
+    Shape { color: GREY, form: Form::Dashed(vec![(x.from, value), (x.to, value)]) }
+}
+
+/// A share on an axis, in per cent.
+fn share(value: f64) -> String {
+    format!("{} %", value / PERCENT_SCALE * 100.0)
 }
 
 /// The errors of a project's nodes by their users.
@@ -218,33 +214,24 @@ fn cloud(counter: Counter, nodes: &[Node]) -> Result<String> {
     let mut nodes = nodes.to_vec();
     nodes.sort_unstable_by_key(|node| node.users);
     let step = nodes.len().div_ceil(MAX_POINTS).max(1);
-    let points: Vec<(f64, f64)> = nodes
-        .iter()
-        .step_by(step)
-        .map(|node| ((node.users.max(1) as f64).log10(), node.error * PERCENT_SCALE))
-        .collect();
+    let dots = nodes.iter().step_by(step).map(|node| {
+        let at: Point = ((node.users.max(1) as f64).log10(), node.error * PERCENT_SCALE);
+        Shape { color: 0, form: Form::Dot(at, 2, 0.5) }
+    });
     let stated = 1.96 * 1.04 / 2_f64.powi(i32::from(precision)).sqrt();
     let off = nodes.iter().map(|node| node.error.abs()).fold(stated, f64::max);
     let x = users_axis(nodes.iter().map(|node| node.users));
-    let marks = round_values(off * PERCENT_SCALE);
-    let top = marks.last().copied().unwrap_or(1.0);
-    let words = |value: f64| (value, format!("{} %", value / PERCENT_SCALE * 100.0));
-    let below = marks.iter().skip(1).map(|mark| words(-mark));
-    let y = Axis {
-        from: -top,
-        to: top,
-        marks: below.chain(marks.iter().map(|mark| words(*mark))).collect(),
-    };
-    let promise = |error: f64| Curve {
-        color: GREY,
-        points: vec![(x.from, error), (x.to, error)],
-        dashed: true,
-    };
-    let curves = [promise(stated * PERCENT_SCALE), promise(-stated * PERCENT_SCALE)];
+    // The same below zero as above.
+    let mut y = Axis::from_zero(off * PERCENT_SCALE, |value, _| share(value));
+    let below: Vec<f64> = y.marks.iter().skip(1).map(|(value, _)| -value).collect();
+    y.marks.splice(0..0, below.into_iter().map(|value| (value, share(value))));
+    y.from = -y.to;
+    let bounds = [stated, -stated].map(|error| promise(&x, error * PERCENT_SCALE));
+    let shapes = dots.chain(bounds).collect();
     let title = format!("Errors of the report's sets, at precision {precision}");
-    let picture = Picture { title: &title, x, y, cloud: (0, &points), curves: &curves, words: &[] };
+    let chart = Chart { title, size: Size::Half, x, y, shapes, tooltips: Vec::new() };
     let sets = format!("{} sets", format_number(nodes.len() as u64));
-    Ok(figure_html(precision, &sets, &picture.draw()?))
+    Ok(figure(&format!("Precision {precision}"), &sets, &chart.svg()?))
 }
 
 /// Numbers of users in powers of ten, with some room at the ends.
@@ -254,19 +241,9 @@ fn users_axis(users: impl Iterator<Item = u64>) -> Axis {
     let (low, high) = ((low.min(high) as f64).log10(), (high as f64).log10());
     let room = ((high - low) * 0.05).max(0.1);
     let marks = (low.ceil() as i32..=high.floor() as i32)
-        .map(|power| (f64::from(power), short(10_f64.powi(power))))
+        .map(|power| (f64::from(power), short(10_f64.powi(power), 10_f64.powi(power))))
         .collect();
     Axis { from: low - room, to: high + room, marks }
-}
-
-/// `100`, `10 k`, `1 M`
-fn short(number: f64) -> String {
-    match number {
-        number if number >= 1e9 => format!("{} G", number / 1e9),
-        number if number >= 1e6 => format!("{} M", number / 1e6),
-        number if number >= 1e4 => format!("{} k", number / 1e3),
-        number => format!("{number}"),
-    }
 }
 
 /// Powers of ten around some values.

@@ -8,23 +8,30 @@ use std::io::Write;
 use arrow::error::ArrowError;
 use arrow::json::writer::{JsonFormat, LineDelimited};
 use arrow::json::{Writer, WriterBuilder};
+use arrow::record_batch::RecordBatch;
+use engine::Result;
 
-use super::Out;
-
-/// Writes an array.
-pub(super) type Array<'a> = Writer<Out<'a>, ObjectPerLine>;
-
-/// Writes lines.
-pub(super) type Lines<'a> = Writer<Out<'a>, LineDelimited>;
+use super::batch_writer::{BatchWriter, Out, unsupported_type};
 
 /// Begins an array.
-pub(super) fn array(out: Out<'_>) -> Array<'_> {
+pub(crate) fn array<W: Write>(out: W) -> Writer<W, ObjectPerLine> {
     WriterBuilder::new().with_explicit_nulls(true).build(out)
 }
 
 /// Begins lines.
-pub(super) fn lines(out: Out<'_>) -> Lines<'_> {
+pub(super) fn lines(out: Out<'_>) -> Writer<Out<'_>, LineDelimited> {
     WriterBuilder::new().with_explicit_nulls(true).build(out)
+}
+
+impl<F: JsonFormat> BatchWriter for Writer<Out<'_>, F> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        Writer::write(self, batch).map_err(unsupported_type)
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<Option<String>> {
+        Writer::finish(&mut self).map_err(unsupported_type)?;
+        Ok(None)
+    }
 }
 
 /// The form of the array.
