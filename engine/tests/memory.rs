@@ -17,7 +17,8 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use engine::operators::{CountDistinctRule, Planning, aggregates, physical_rules};
+use engine::distinct::{CountDistinctRule, physical_rules};
+use engine::operators::{Planning, aggregates};
 use engine::users::{IdDictionary, Key, SetBuilder, Sketch, UserSet, hash_int};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
