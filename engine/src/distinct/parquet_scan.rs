@@ -8,7 +8,6 @@
 //! threads, and if files are ordered by time, the threads have few groups in common.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,32 +26,24 @@ use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use datafusion::scalar::ScalarValue;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Location;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
-};
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
 
 use super::filters::only_column;
 use super::periods::Periods;
 use super::plan::Aggregates;
-use crate::events::{BATCH_ROWS, int_bounds};
+use crate::events::{EventFile, ParquetFile, int_bounds};
+use crate::operators::external;
 
 /// Row groups to be read, by all threads together.
 #[derive(Debug)]
 pub(super) struct ParquetScan {
     /// Columns of the batches: those of the plan, some of them as codes.
     schema: SchemaRef,
-    files: Vec<OpenFile>,
+    files: Vec<ParquetFile>,
     row_groups: Vec<RowGroup>,
     /// What each thread still has to read.
     remaining: Mutex<Vec<Range<usize>>>,
     stop: AtomicBool,
-}
-
-#[derive(Debug)]
-struct OpenFile {
-    path: PathBuf,
-    metadata: ArrowReaderMetadata,
 }
 
 /// A row group.
@@ -101,9 +92,9 @@ impl ParquetScan {
             stop: AtomicBool::new(false),
         };
         for path in complete_files(config.file_groups.iter().flat_map(|group| group.iter()))? {
-            let metadata = open(&path, &schema, &scan.schema)?;
+            let opened = open(&path, &schema, &scan.schema)?;
             let file = scan.files.len();
-            for (group, statistics) in metadata.metadata().row_groups().iter().enumerate() {
+            for (group, statistics) in opened.row_groups().iter().enumerate() {
                 let mut constants = Vec::new();
                 for (column, (field, column_use)) in
                     schema.fields().iter().zip(&mut column_uses).enumerate()
@@ -117,7 +108,7 @@ impl ParquetScan {
                 }
                 scan.row_groups.push(RowGroup { file, group, constants });
             }
-            scan.files.push(OpenFile { path, metadata });
+            scan.files.push(opened);
         }
         Some(scan)
     }
@@ -161,33 +152,18 @@ impl ParquetScan {
     ) -> Result<()> {
         while let Some(row_group) = self.next(thread) {
             let RowGroup { file, group, constants } = row_group;
-            let OpenFile { path, metadata } = &self.files[*file];
-            let input = File::open(path).map_err(|cause| broken(path, &cause))?;
-            let builder =
-                ParquetRecordBatchReaderBuilder::new_with_metadata(input, metadata.clone());
-            let wanted: HashSet<&String> = self
-                .schema
-                .fields()
-                .iter()
-                .enumerate()
+            let fields = self.schema.fields().iter().enumerate();
+            let wanted: HashSet<&str> = fields
                 .filter(|(at, _)| constants.iter().all(|(column, _)| column != at))
-                .map(|(_, field)| field.name())
+                .map(|(_, field)| field.name().as_str())
                 .collect();
-            let fields = metadata.schema().fields().iter().enumerate();
-            let roots = fields.filter(|(_, field)| wanted.contains(field.name())).map(|(at, _)| at);
-            let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
-            let reader = builder
-                .with_projection(mask)
-                .with_row_groups(vec![*group])
-                .with_batch_size(BATCH_ROWS)
-                .build()
-                .map_err(|cause| broken(path, &cause))?;
+            let reader = self.files[*file].read(*group, &|name| wanted.contains(name));
+            let reader = reader.map_err(external)?;
             for batch in reader {
                 if self.stop.load(Ordering::Relaxed) {
                     return Ok(());
                 }
-                let batch = batch.map_err(|cause| broken(path, &cause))?;
-                take(&self.complete(&batch, constants)?)?;
+                take(&self.complete(&batch.map_err(external)?, constants)?)?;
             }
         }
         Ok(())
@@ -210,10 +186,6 @@ impl ParquetScan {
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns?, &options)?)
     }
-}
-
-fn broken(path: &Path, cause: &dyn std::fmt::Display) -> DataFusionError {
-    DataFusionError::Execution(format!("{}: {cause}", path.display()))
 }
 
 /// Whether only different columns are projected, each under its own name.
@@ -308,25 +280,24 @@ fn complete_files<'a>(parts: impl Iterator<Item = &'a PartitionedFile>) -> Optio
 
 /// Opens a file to be read with the wanted types, if it has all columns in the types that the
 /// plan expects.
-fn open(path: &Path, expected: &Schema, wanted: &Schema) -> Option<ArrowReaderMetadata> {
-    let input = File::open(path).ok()?;
-    let options = || ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let plain = ArrowReaderMetadata::load(&input, options()).ok()?;
-    for expected in expected.fields() {
-        let (name, expected) = (expected.name(), expected.data_type());
-        let found = plain.schema().field_with_name(name).ok()?.data_type();
-        if found != expected && !(found.is_string() && expected.is_string()) {
-            return None;
-        }
-    }
-    let fields = plain.schema().fields().iter().map(|field| {
-        let wanted = wanted.fields().iter().find(|wanted| wanted.name() == field.name());
-        let data_type = wanted.map_or(field.data_type(), |wanted| wanted.data_type());
-        Field::new(field.name(), data_type.clone(), field.is_nullable())
-    });
-    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    let metadata = Arc::clone(plain.metadata());
-    ArrowReaderMetadata::try_new(metadata, options().with_schema(schema)).ok()
+fn open(path: &Path, expected: &Schema, wanted: &Schema) -> Option<ParquetFile> {
+    let mut fits = true;
+    let read_as = |plain: &Schema| {
+        fits = expected.fields().iter().all(|expected| {
+            let Ok(found) = plain.field_with_name(expected.name()) else { return false };
+            let (expected, found) = (expected.data_type(), found.data_type());
+            found == expected || (found.is_string() && expected.is_string())
+        });
+        let fields = plain.fields().iter().map(|field| {
+            let wanted = wanted.fields().iter().find(|wanted| wanted.name() == field.name());
+            let data_type = wanted.map_or(field.data_type(), |wanted| wanted.data_type());
+            Field::new(field.name(), data_type.clone(), field.is_nullable())
+        });
+        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+    };
+    let file = EventFile::parquet(path).ok()?;
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    ParquetFile::open(&file, options, read_as).ok().filter(|_| fits)
 }
 
 /// A timestamp of a column's type.

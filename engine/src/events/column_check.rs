@@ -32,7 +32,7 @@ pub fn column_problems(source: &Source, file: &EventFile) -> Result<Vec<ColumnPr
     let wanted: Vec<String> = named.iter().map(|(_, column)| column.clone()).collect();
     let (names, schema): (Vec<String>, Option<SchemaRef>) = match file.format {
         Format::Parquet => {
-            let opened = ParquetFile::open(file, source, &[])?;
+            let opened = ParquetFile::of_source(file, source, &[])?;
             let names = opened.schema().fields().iter().map(|field| field.name().clone());
             (names.collect(), Some(SchemaRef::clone(opened.schema())))
         }

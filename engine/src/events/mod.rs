@@ -27,7 +27,7 @@ pub use column_check::{ColumnProblem, column_problems};
 pub use example::Example;
 pub use files::{Compression, EventFile, Format};
 pub(crate) use lines::lines_of;
-pub(crate) use parquet::{BATCH_ROWS, int_bounds};
+pub(crate) use parquet::{ParquetFile, int_bounds};
 pub use reject::{Reason, Rejected, RejectedSource, Rejects};
 pub use scan::{EVENT, PERIOD, Request, Scan, ScanObserver, ScanSummary, Sink, USER};
 pub use source::{DEPLOYMENT, Source, Value};

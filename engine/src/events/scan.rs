@@ -147,9 +147,9 @@ impl Scan {
             let source = &sources[at];
             let name = |error: Error| error.with("source", &source.name);
             let columns = scan.columns(source, true);
-            let coded: Vec<&str> = columns[2..].iter().map(String::as_str).collect();
+            let labels: Vec<&str> = columns[2..].iter().map(String::as_str).collect();
             if file.format == Format::Parquet {
-                let opened = ParquetFile::open(&file, source, &coded).map_err(name)?;
+                let opened = ParquetFile::of_source(&file, source, &labels).map_err(name)?;
                 let schema = opened.schema();
                 let names: Vec<String> =
                     schema.fields().iter().map(|field| field.name().clone()).collect();
@@ -176,7 +176,7 @@ impl Scan {
 
     /// Rows of all Parquet files; the rows of text files are not known before they are read.
     pub fn known_rows(&self) -> u64 {
-        self.parquet.iter().flat_map(|(_, file)| &file.groups).map(|group| group.rows).sum()
+        self.parquet.iter().map(|(_, file)| file.rows(0..file.row_groups().len())).sum()
     }
 
     /// Files that will be read.
@@ -222,7 +222,9 @@ impl Scan {
     ) -> Result<(Vec<S>, ScanSummary)> {
         let mut units: Vec<WorkUnit<'_>> = Vec::new();
         for (source, file) in &self.parquet {
-            units.extend((0..file.groups.len()).map(|group| WorkUnit::Group(*source, file, group)));
+            units.extend(
+                (0..file.row_groups().len()).map(|group| WorkUnit::Group(*source, file, group)),
+            );
         }
         units.extend(self.text.iter().map(|(source, file)| WorkUnit::Text(*source, file)));
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));

@@ -14,7 +14,7 @@ use super::counted::CountedEvents;
 use super::example::Example;
 use super::files::EventFile;
 use super::labels::{self, LabelReader};
-use super::parquet::{self, ParquetFile};
+use super::parquet::ParquetFile;
 use super::scan::{EVENT, PERIOD, Request, Scan, ScanSummary, Sink, USER, missing};
 use super::text;
 use super::times::times;
@@ -92,17 +92,18 @@ impl<'a, S: Sink> Worker<'a, S> {
                 (*source, *file, None, text::read(file, &columns)?)
             }
             WorkUnit::Group(source, opened, at) => {
-                let group = &opened.groups[*at];
-                first_row = opened.groups[..*at].iter().map(|group| group.rows).sum();
-                let known = group.times.and_then(|times| self.shared_bucket(times));
-                if known == Some(SKIP) || group.rows == 0 {
-                    self.rows[*source] += group.rows;
-                    advance(group.rows)?;
+                first_row = opened.rows(0..*at);
+                let rows = opened.rows(*at..*at + 1);
+                let times = opened.times(*at, &self.scan.sources[*source]);
+                let known = times.and_then(|times| self.shared_bucket(times));
+                if known == Some(SKIP) || rows == 0 {
+                    self.rows[*source] += rows;
+                    advance(rows)?;
                     return Ok(());
                 }
                 let columns = self.scan.columns(&self.scan.sources[*source], known.is_none());
-                let reader = opened.read(*at, &columns)?;
-                let batches = parquet::batches(reader, &opened.file);
+                let wanted = |name: &str| columns.iter().any(|column| column == name);
+                let batches = opened.read(*at, &wanted)?;
                 (*source, &opened.file, known, Box::new(batches))
             }
         };
