@@ -10,8 +10,9 @@ use super::CellInterner;
 use super::cell::{Cell, CellFinder, NO_CELL};
 use super::key_queue::KeyQueue;
 use crate::events::{Batch, Scan, ScanObserver, Sink};
-use crate::store::{ActivityRow, PARTS, Series, Store, StoredIds, WrittenFiles, encode, shard_of};
-use crate::users::Key;
+use crate::store::{ActivityRow, PARTS, Series, Store, StoredIds, WrittenFiles};
+use crate::users::portable::encode;
+use crate::users::{Key, shard_of};
 use crate::{Error, Result};
 use rayon::prelude::{IntoParallelIterator, ParallelIterator, ParallelSliceMut};
 

@@ -29,11 +29,6 @@ use crate::calendar::Day;
 use crate::storage::Storage;
 use crate::{Error, Result};
 
-/// A shard holds this many consecutive numbers, as a power of two.
-pub const SHARD_BITS: u32 = 20;
-/// Number of the first shard of users with numbers that the store gave; the shards below are of
-/// users whose keys are their numbers.
-pub const FIRST_ASSIGNED_SHARD: u32 = 1 << (u32::BITS - SHARD_BITS);
 /// Columns that are no dimensions, in the order of the file around these.
 pub(super) const LEADING_COLUMNS: [&str; 3] = ["day", "source", "event"];
 /// Columns after the dimensions.
@@ -57,7 +52,7 @@ pub struct Series {
 /// A row to be written.
 #[derive(Clone, Debug)]
 pub struct ActivityRow {
-    /// Which users: [`shard_of`] any of them.
+    /// Which users: [`shard_of`](crate::users::shard_of) any of them.
     pub shard: u32,
     /// The day.
     pub day: Day,
@@ -69,11 +64,6 @@ pub struct ActivityRow {
     pub user_count: u64,
     /// How many events of them.
     pub event_count: u64,
-}
-
-/// The shard of a number; `assigned` if the store gave it.
-pub fn shard_of(number: u32, assigned: bool) -> u32 {
-    (number >> SHARD_BITS) | if assigned { FIRST_ASSIGNED_SHARD } else { 0 }
 }
 
 /// Columns of the table.
@@ -432,7 +422,8 @@ mod tests {
 
     use super::{ActivityRow, RowKeys, Series, in_memory, user_counts};
     use crate::calendar::Day;
-    use crate::store::{DataReader, encode};
+    use crate::store::DataReader;
+    use crate::users::portable::encode;
 
     /// A store's rows of one user and one event, one of the counts negative.
     #[test]

@@ -14,6 +14,7 @@
 //! <https://github.com/RoaringBitmap/RoaringFormatSpec>.
 
 mod bytes;
+mod ids;
 mod keys;
 
 #[cfg(test)]
@@ -33,6 +34,17 @@ const FIRST_STORE_ID: u64 = 1 << 32;
 /// Identifies the id space of a store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Space(pub [u8; 16]);
+
+impl TryFrom<&[u8]> for Space {
+    type Error = Error;
+
+    fn try_from(bytes: &[u8]) -> Result<Self> {
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| Error::input(format!("a store id has 16 bytes, not {}", bytes.len())))
+    }
+}
 
 /// As hexadecimal digits.
 impl fmt::Display for Space {
@@ -102,11 +114,6 @@ impl Bitmap {
             }
             Members::Numbers(..) => Err(Error::internal("a key for a set of numbers")),
         }
-    }
-
-    /// A set of numbers that a store has given.
-    pub fn of_store_ids(space: Space, numbers: RoaringBitmap) -> Self {
-        Self::of_numbers(Some(space), RoaringTreemap::from_bitmaps([(1, numbers)]))
     }
 
     /// A set without given numbers belongs to no space.
