@@ -24,7 +24,7 @@ use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
 use super::checksums::finish;
 use super::delta::{DataFile, write};
-use super::file::DataReader;
+use super::file::{DataReader, reading_type, text_type};
 use crate::calendar::Day;
 use crate::storage::Storage;
 use crate::{Error, Result};
@@ -236,10 +236,6 @@ fn with_dictionaries(schema: &Schema) -> Schema {
     Schema::new(fields.collect::<Vec<_>>())
 }
 
-fn text_type() -> DataType {
-    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
-}
-
 /// The text columns of all series: their values, and for each series its value.
 struct Texts(Vec<(ArrayRef, Vec<Option<i32>>)>);
 
@@ -319,6 +315,9 @@ impl RowKeys {
                 "row {row} of row group {group} has a negative number of events"
             )));
         }
+        if keys.shards().iter().any(|shard| *shard < 0) {
+            return Err(file.broken(&format!("row group {group} has a negative shard")));
+        }
         Ok(keys)
     }
 
@@ -366,14 +365,18 @@ impl RowKeys {
 
     /// What a row is about.
     pub fn series(&self, row: usize) -> Series {
-        let mut texts = self.texts().into_iter().map(|column| {
-            let at = column.key(row)?;
-            Some(column.values().as_string::<i32>().value(at).to_owned())
-        });
-        let mut next = || texts.next().flatten();
-        let (source, event) = (next().unwrap_or_default(), next().unwrap_or_default());
-        let dimensions = (0..self.dimensions).map(|_| next()).collect();
-        Series { source, event, dimensions }
+        let texts = self.texts();
+        let text = |at: usize| {
+            let (values, key) = (texts[at].values().as_string::<i32>(), texts[at].key(row)?);
+            Some(values.value(key).to_owned())
+        };
+        // Reading has refused rows without a source or an event.
+        let needed = |at: usize| {
+            let (values, keys) = (texts[at].values().as_string::<i32>(), texts[at].keys());
+            values.value(keys.value(row) as usize).to_owned()
+        };
+        let dimensions = (2..texts.len()).map(text).collect();
+        Series { source: needed(0), event: needed(1), dimensions }
     }
 
     fn count_column(&self, from_end: usize) -> &ArrayRef {
@@ -402,15 +405,6 @@ pub(super) fn user_counts(file: &DataReader, group: usize) -> Result<Vec<u64>> {
     let counts = batch.column(0).as_primitive_opt::<Int64Type>().ok_or_else(broken)?;
     let count = |count: Option<i64>| count.and_then(|count| u64::try_from(count).ok());
     counts.iter().map(|each| count(each).ok_or_else(broken)).collect()
-}
-
-/// The type in which a column is read: texts as dictionaries, sets without copying them.
-pub(super) fn reading_type(data_type: &DataType) -> DataType {
-    match data_type {
-        DataType::Utf8 => text_type(),
-        DataType::Binary => DataType::BinaryView,
-        other => other.clone(),
-    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::checksums::Checksums;
 use super::write::{BEST_LEVEL, by_name};
 use super::{ACTIVITY, DataReader, FILES, Store, USERS, each_batch, ledger};
 use crate::calendar::Day;
-use crate::storage::{Item, Storage};
+use crate::storage::Item;
 use crate::users::portable;
 use crate::{Error, Result};
 
@@ -74,7 +74,7 @@ impl Store {
         let mut report = VacuumReport::default();
         let mut old = Vec::new();
         for (table, item) in self.unused()? {
-            let is_young = matches!(self.storage, Storage::Remote(_)) && item.modified >= before;
+            let is_young = self.storage.local_folder().is_none() && item.modified >= before;
             if is_young {
                 report.young += 1;
             } else {

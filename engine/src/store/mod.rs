@@ -64,7 +64,6 @@ use rayon::prelude::{
 use crate::storage::Storage;
 use crate::{Error, Result};
 use delta::Table;
-use state::STATE_KEY;
 
 pub use activity::{ActivityRow, RowKeys, Series, users};
 pub use checksums::{Checksums, footer_in, footer_length};
@@ -168,7 +167,7 @@ impl Store {
             ledger: Vec::new(),
             written: AtomicU64::new(0),
         };
-        store.check_state(activity.property(STATE_KEY)?.as_deref())?;
+        store.check_state(&activity)?;
         store.ledger = store.read_ledger()?;
         Ok(Some(store))
     }

@@ -97,7 +97,7 @@ fn read_group(file: &DataReader, group: usize) -> Result<Vec<MonthRow>> {
     rows.map(|row| {
         Ok(MonthRow {
             month: Day::new(month.value(row)),
-            shard: shard.value(row) as u32,
+            shard: u32::try_from(shard.value(row)).map_err(|_| broken())?,
             user_count: u64::try_from(count.value(row)).map_err(|_| broken())?,
             position: (group, row),
         })

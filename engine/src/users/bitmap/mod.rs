@@ -16,6 +16,7 @@
 mod bytes;
 mod ids;
 mod keys;
+mod operation;
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,8 @@ use roaring::{RoaringBitmap, RoaringTreemap};
 use super::Key;
 use crate::{Error, Result};
 use keys::Keys;
+
+pub use operation::Operation;
 
 /// Numbers from here on are no numbers in the sense of a store.
 const FIRST_STORE_ID: u64 = 1 << 32;
@@ -51,19 +54,6 @@ impl fmt::Display for Space {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
-}
-
-/// What two sets are made into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Operation {
-    /// Who is in both.
-    And,
-    /// Who is in one or both.
-    Or,
-    /// Who is in exactly one.
-    Xor,
-    /// Who is in the first and not in the second.
-    AndNot,
 }
 
 /// A set of users with its identity space.

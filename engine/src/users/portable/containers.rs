@@ -4,8 +4,7 @@
 //! [`Containers`] iterate over the bytes; they check the lengths, but not the order of the ids
 //! within a container.
 
-use super::{corrupt, ones};
-use crate::Result;
+use crate::{Error, Result};
 
 /// First half-word of a bitmap that has runs.
 const RUN_COOKIE: u16 = 12_347;
@@ -93,7 +92,11 @@ impl<'a> Containers<'a> {
             let (runs, after) = self.rest.split_first_chunk::<2>()?;
             let length = usize::from(u16::from_le_bytes(*runs)) * 4;
             let (runs, after) = after.split_at_checked(length)?;
-            (Container::Runs(runs.as_chunks().0), after)
+            let runs = runs.as_chunks().0;
+            if !runs.iter().all(is_run) {
+                return None;
+            }
+            (Container::Runs(runs), after)
         } else if users <= MAX_ARRAY_LEN {
             let (array, after) = self.rest.split_at_checked(users * 2)?;
             (Container::Array(array.as_chunks().0), after)
@@ -173,4 +176,24 @@ impl Container<'_> {
             }
         }
     }
+}
+
+/// Whether a run ends within its 65,536 ids.
+fn is_run([a, b, c, d]: &[u8; 4]) -> bool {
+    u16::from_le_bytes([*a, *b]).checked_add(u16::from_le_bytes([*c, *d])).is_some()
+}
+
+/// The positions of the bits of a word that are set, ascending.
+#[inline]
+pub(in crate::users) fn ones(mut word: u64) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let at = (word != 0).then(|| word.trailing_zeros());
+        word &= word.wrapping_sub(1);
+        at
+    })
+}
+
+pub(super) fn corrupt() -> Error {
+    Error::input("a set of users is truncated or corrupt")
+        .with("help", "if it is in a store, run `headcount store verify` to find the file")
 }

@@ -18,7 +18,10 @@ use roaring::RoaringBitmap;
 
 use crate::{Error, Result};
 
+pub(super) use containers::ones;
 pub use containers::{Container, Containers, containers};
+
+use containers::corrupt;
 
 /// The set of ascending, different ids.
 ///
@@ -101,19 +104,4 @@ impl Write for CompareWriter<'_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// The positions of the bits of a word that are set, ascending.
-#[inline]
-pub(super) fn ones(mut word: u64) -> impl Iterator<Item = u32> {
-    std::iter::from_fn(move || {
-        let at = (word != 0).then(|| word.trailing_zeros());
-        word &= word.wrapping_sub(1);
-        at
-    })
-}
-
-fn corrupt() -> Error {
-    Error::input("a set of users is truncated or corrupt")
-        .with("help", "if it is in a store, run `headcount store verify` to find the file")
 }
