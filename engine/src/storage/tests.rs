@@ -49,30 +49,6 @@ fn a_folder_has_the_files_that_were_written() {
     assert_eq!(chunks.fetched()[0], (1, Bytes::from("ur")));
     storage.copy_out("x", &folder.path().join("copy")).unwrap();
     assert_eq!(std::fs::read(folder.path().join("copy")).unwrap(), b"durable");
-    {
-        use std::time::Instant;
-        storage.write("big", vec![7; 4 << 20]).unwrap();
-        let ranges: Vec<_> = (0..1000u64).map(|i| [i * 4000..i * 4000 + 4000]).collect();
-        for _ in 0..2 {
-            let t = Instant::now();
-            for range in &ranges {
-                storage.fetch("big", 4 << 20, range).unwrap();
-            }
-            let a = t.elapsed();
-            let (client, path) = storage.request("big").unwrap();
-            let t = Instant::now();
-            for range in &ranges {
-                super::block_on(client.get_ranges(&path, range)).unwrap().unwrap();
-            }
-            let b = t.elapsed();
-            let t = Instant::now();
-            for _ in 0..1000 {
-                storage.request("big").unwrap();
-            }
-            println!("TEMP direct {a:?} object_store {b:?} request {:?}", t.elapsed());
-        }
-        storage.delete("big").unwrap();
-    }
     storage.delete("x").unwrap();
     assert_eq!(storage.digest("x").unwrap(), None);
     let no_file = format!("no such file (file: {})", storage.address("x"));

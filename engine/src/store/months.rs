@@ -85,7 +85,7 @@ pub fn months(files: &[DataReader]) -> Result<Vec<Vec<MonthRow>>> {
 
 fn read_group(file: &DataReader, group: usize) -> Result<Vec<MonthRow>> {
     let batch = file.read(group, &COLUMNS)?;
-    let broken = || file.broken("a row lacks a value");
+    let broken = || file.broken("a row lacks a value or has a negative one");
     let column = |at: usize| -> Result<&ArrayRef> {
         let column = batch.column(at);
         if column.null_count() > 0 { Err(broken()) } else { Ok(column) }

@@ -171,7 +171,7 @@ impl Container<'_> {
                 for [a, b, c, d] in *runs {
                     let first = u16::from_le_bytes([*a, *b]);
                     let more = u16::from_le_bytes([*c, *d]);
-                    (first..=first.saturating_add(more)).for_each(&mut *each);
+                    (first..=first + more).for_each(&mut *each);
                 }
             }
         }
