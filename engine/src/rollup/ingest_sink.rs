@@ -14,7 +14,9 @@ use rayon::prelude::{IntoParallelIterator, ParallelIterator, ParallelSliceMut};
 use super::cell::{Cell, CellSink, cells};
 use crate::distinct::{Aggregates, DistinctState, GroupedUsers};
 use crate::events::{ScanObserver, Sink};
-use crate::store::{ActivityRow, Series, Store, StoredIds, UserId, WrittenFiles, encode, shard_of};
+use crate::store::{ActivityRow, Series, Store, StoredIds, UserId, WrittenFiles};
+use crate::users::portable::encode;
+use crate::users::shard_of;
 use crate::{Error, Result};
 
 /// The users of a cell: an id for every event.

@@ -10,16 +10,14 @@ use std::ops::Range;
 use arrow::array::BinaryViewArray;
 use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-use super::sets_by_cell::{SetsByCell, each_page};
+use super::sets_by_cell::SetsByCell;
 use super::trailing::{MAX_DAYS, trailing};
 use super::{CountRequest, UserExpr};
 use crate::calendar::{Day, Window};
 use crate::events::TimeGrain;
-use crate::store::{
-    DataReader, FIRST_ASSIGNED_SHARD, MonthRow, ShardBitset, StoredIds, months as month_rows,
-    numbers, users,
-};
-use crate::users::{ID_SHARDS, Sketch, hash_int};
+use crate::store::{DataReader, MonthRow, StoredIds, months as month_rows, users};
+use crate::users::portable::numbers;
+use crate::users::{FIRST_ASSIGNED_SHARD, ID_SHARDS, ShardBitset, Sketch, each_page, hash_int};
 use crate::{Error, Result};
 
 /// Stored sets of users, by cell.
@@ -108,8 +106,7 @@ impl StoredSets {
             let mut found: Vec<(usize, usize, u64)> =
                 list.iter().map(|(at, position, _)| (*at, *position, 0)).collect();
             self.each_shard(bundle, needed, |shard| {
-                let mut sets = SetsByCell::default();
-                shard.iter().for_each(|(cell, set)| sets.push(*cell, *set));
+                let sets: SetsByCell<&[u8]> = shard.iter().copied().collect();
                 for ((_, _, expr), found) in list.iter().zip(&mut found) {
                     found.2 += count(expr, &sets, &mut bitsets)?;
                 }
@@ -192,10 +189,11 @@ impl StoredSets {
             let mut found: Vec<Vec<u64>> =
                 requests.iter().map(|(_, days, _)| vec![0; days.len()]).collect();
             self.each_shard(bundle, &needed, |shard| {
-                each_page(shard, |sets| {
+                each_page(shard, |containers| {
+                    let sets = containers.iter().copied().collect();
                     let series: Vec<Vec<u64>> = requests
                         .par_iter()
-                        .map(|(_, days, length)| trailing(sets, days, *length))
+                        .map(|(_, days, length)| trailing(&sets, days, *length))
                         .collect();
                     for (found, more) in found.iter_mut().zip(series) {
                         found.iter_mut().zip(more).for_each(|(found, more)| *found += more);

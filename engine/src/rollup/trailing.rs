@@ -6,7 +6,7 @@
 use std::hint::black_box;
 
 use super::sets_by_cell::SetsByCell;
-use crate::store::Container;
+use crate::users::portable::Container;
 
 /// Most days that trailing windows are counted for at once, about 160 years.
 pub(super) const MAX_DAYS: usize = 60_000;

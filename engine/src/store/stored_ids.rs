@@ -3,7 +3,7 @@
 //! A key that is an integer from 0 to 2^32 - 1 and belongs to no scope is its own id. Every other
 //! key gets the next free id when it is first seen; the table `users` stores these, and an id is
 //! never reused. The two kinds of ids are never in one set: shards below
-//! [`FIRST_ASSIGNED_SHARD`](super::FIRST_ASSIGNED_SHARD) hold the former, the others the latter.
+//! [`FIRST_ASSIGNED_SHARD`](crate::users::FIRST_ASSIGNED_SHARD) hold the former, the others the latter.
 //!
 //! The shards of the dictionary take turns with blocks of 4,096 ids, so that ids stay dense whatever
 //! shard a key is in.

@@ -16,7 +16,7 @@ pub(super) fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 fn is_sound(root: &Path) -> bool {
-    match Store::open(&Storage::Folder(root.to_owned()), None) {
+    match Store::open(&Storage::folder(root.to_owned()), None) {
         Err(_) | Ok(None) => false,
         Ok(Some(store)) => store.verify(&|_, _| ()).is_ok_and(|found| found.faults.is_empty()),
     }

@@ -33,7 +33,7 @@ fn open(root: &Path) -> Store {
 }
 
 fn local(root: &Path) -> Storage {
-    Storage::Folder(root.join("store"))
+    Storage::folder(root.join("store"))
 }
 
 /// Nothing is wrong with the store.

@@ -103,7 +103,7 @@ impl Groups {
     ) -> EngineResult<()> {
         let sets = if assigned { &mut self.assigned } else { &mut self.by_key };
         match users_of_row {
-            RowUsers::Stored(set) => sets.insert_stored(group, set),
+            RowUsers::Stored(set) => sets.insert_set(group, set),
             RowUsers::One(number) => sets.insert(group, Key::Int(i64::from(number))),
         }
     }

@@ -1,11 +1,8 @@
-//! Stored sets: Roaring bitmaps in the portable format, read without deserializing them.
+//! The containers of a portable bitmap, read from its bytes.
 //!
 //! A query reads each stored set once, so deserializing it first would cost more than counting.
-//! [`Containers`] iterate over the bytes and validate them.
-//!
-//! Format: <https://github.com/RoaringBitmap/RoaringFormatSpec>
-
-use roaring::RoaringBitmap;
+//! [`Containers`] iterate over the bytes; they check the lengths, but not the order of the ids
+//! within a container.
 
 use crate::{Error, Result};
 
@@ -32,21 +29,6 @@ pub enum Container<'a> {
     Runs(&'a [[u8; 4]]),
 }
 
-/// The set of ascending, different numbers as portable bytes, with runs where these are smaller.
-///
-/// # Errors
-/// When the numbers are not ascending.
-pub fn encode(numbers: &[u32]) -> Result<Vec<u8>> {
-    let sorted = RoaringBitmap::from_sorted_iter(numbers.iter().copied());
-    let mut bitmap = sorted.map_err(|cause| Error::internal(format!("unsorted set: {cause}")))?;
-    bitmap.optimize();
-    let mut bytes = Vec::with_capacity(bitmap.serialized_size());
-    bitmap
-        .serialize_into(&mut bytes)
-        .map_err(|cause| Error::internal(format!("cannot write a set: {cause}")))?;
-    Ok(bytes)
-}
-
 /// The containers of a stored set, each with the high half of its numbers, in ascending order.
 #[derive(Clone, Debug)]
 pub struct Containers<'a> {
@@ -65,25 +47,25 @@ impl<'a> Containers<'a> {
     /// When the bytes are not a bitmap; each container is checked when its turn comes.
     #[inline]
     pub fn of(bytes: &'a [u8]) -> Result<Self> {
-        let (cookie, rest) = bytes.split_first_chunk::<4>().ok_or_else(broken)?;
+        let (cookie, rest) = bytes.split_first_chunk::<4>().ok_or_else(corrupt)?;
         let word = u32::from_le_bytes(*cookie);
         let (count, flags, rest) = if word == NO_RUN_COOKIE {
-            let (count, rest) = rest.split_first_chunk::<4>().ok_or_else(broken)?;
+            let (count, rest) = rest.split_first_chunk::<4>().ok_or_else(corrupt)?;
             (u32::from_le_bytes(*count) as usize, None, rest)
         } else if word as u16 == RUN_COOKIE {
             let count = (word >> 16) as usize + 1;
-            let (flags, rest) = rest.split_at_checked(count.div_ceil(8)).ok_or_else(broken)?;
+            let (flags, rest) = rest.split_at_checked(count.div_ceil(8)).ok_or_else(corrupt)?;
             (count, Some(flags), rest)
         } else {
-            return Err(broken());
+            return Err(corrupt());
         };
         if count > 1 << 16 {
-            return Err(broken());
+            return Err(corrupt());
         }
-        let (headers, mut rest) = rest.split_at_checked(count * 4).ok_or_else(broken)?;
+        let (headers, mut rest) = rest.split_at_checked(count * 4).ok_or_else(corrupt)?;
         if flags.is_none() || count >= MIN_CONTAINERS_WITH_OFFSETS {
             // Containers follow one another, so their offsets say nothing new.
-            rest = rest.split_at_checked(count * 4).ok_or_else(broken)?.1;
+            rest = rest.split_at_checked(count * 4).ok_or_else(corrupt)?.1;
         }
         Ok(Self { headers: headers.as_chunks().0, flags, at: 0, rest })
     }
@@ -100,7 +82,7 @@ impl<'a> Containers<'a> {
     /// When something is left: numbers out of order, or bytes that belong to no container.
     #[inline]
     pub fn end(&self) -> Result<()> {
-        if self.high().is_none() && self.rest.is_empty() { Ok(()) } else { Err(broken()) }
+        if self.high().is_none() && self.rest.is_empty() { Ok(()) } else { Err(corrupt()) }
     }
 
     #[inline]
@@ -110,7 +92,11 @@ impl<'a> Containers<'a> {
             let (runs, after) = self.rest.split_first_chunk::<2>()?;
             let length = usize::from(u16::from_le_bytes(*runs)) * 4;
             let (runs, after) = after.split_at_checked(length)?;
-            (Container::Runs(runs.as_chunks().0), after)
+            let runs = runs.as_chunks().0;
+            if !runs.iter().all(is_run) {
+                return None;
+            }
+            (Container::Runs(runs), after)
         } else if users <= MAX_ARRAY_LEN {
             let (array, after) = self.rest.split_at_checked(users * 2)?;
             (Container::Array(array.as_chunks().0), after)
@@ -132,12 +118,11 @@ impl<'a> Iterator for Containers<'a> {
         let high = u16::from_le_bytes([*a, *b]);
         let container = self.container(usize::from(u16::from_le_bytes([*c, *d])) + 1);
         self.at += 1;
-        Some(container.map(|container| (high, container)).ok_or_else(broken))
+        Some(container.map(|container| (high, container)).ok_or_else(corrupt))
     }
 }
 
-/// Calls `each` with the high half and the container of every 65,536 numbers that hold a user of a
-/// stored set.
+/// Calls `each` with the high half and the container of every 65,536 ids that hold a user of a set.
 ///
 /// # Errors
 /// When the bytes are cut off or not a set; `each` may have seen some containers then.
@@ -149,18 +134,6 @@ pub fn containers(bytes: &[u8], mut each: impl FnMut(u16, Container<'_>)) -> Res
         each(high, container);
     }
     containers.end()
-}
-
-/// Calls `each` with every number of a stored set, in ascending order.
-///
-/// # Errors
-/// As [`containers`].
-#[inline]
-pub fn numbers(bytes: &[u8], mut each: impl FnMut(u32)) -> Result<()> {
-    containers(bytes, |high, container| {
-        let base = u32::from(high) << 16;
-        container.each(&mut |low| each(base | u32::from(low)));
-    })
 }
 
 impl Container<'_> {
@@ -189,10 +162,8 @@ impl Container<'_> {
             }
             Container::Bits(bits) => {
                 for (at, word) in bits.as_chunks().0.iter().enumerate() {
-                    let mut word = u64::from_le_bytes(*word);
-                    while word != 0 {
-                        each((at as u16) << 6 | word.trailing_zeros() as u16);
-                        word &= word - 1;
+                    for bit in ones(u64::from_le_bytes(*word)) {
+                        each((at as u16) << 6 | bit as u16);
                     }
                 }
             }
@@ -200,60 +171,29 @@ impl Container<'_> {
                 for [a, b, c, d] in *runs {
                     let first = u16::from_le_bytes([*a, *b]);
                     let more = u16::from_le_bytes([*c, *d]);
-                    (first..=first.saturating_add(more)).for_each(&mut *each);
+                    (first..=first + more).for_each(&mut *each);
                 }
             }
         }
     }
 }
 
-fn broken() -> Error {
-    Error::input("a stored set of users is corrupt")
-        .with("help", "run `headcount store verify` to find the file")
+/// Whether a run ends within its 65,536 ids.
+fn is_run([a, b, c, d]: &[u8; 4]) -> bool {
+    u16::from_le_bytes([*a, *b]).checked_add(u16::from_le_bytes([*c, *d])).is_some()
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
-    use roaring::RoaringBitmap;
+/// The positions of the bits of a word that are set, ascending.
+#[inline]
+pub(in crate::users) fn ones(mut word: u64) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let at = (word != 0).then(|| word.trailing_zeros());
+        word &= word.wrapping_sub(1);
+        at
+    })
+}
 
-    use super::{encode, numbers};
-
-    /// Thin arrays, bitsets and runs, in one or several containers.
-    fn sets() -> impl Strategy<Value = Vec<u32>> {
-        let thin = proptest::collection::btree_set(any::<u32>(), 0..50);
-        let dense = (0..3u32, 1..9u32).prop_map(|(page, step)| {
-            (0..65_536).step_by(step as usize).map(|low| page << 16 | low).collect()
-        });
-        let few = proptest::collection::btree_set(0..300_000u32, 0..2_000);
-        prop_oneof![thin, dense, few].prop_map(|set| set.into_iter().collect())
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_written_is_read(set in sets()) {
-            let bytes = encode(&set).unwrap();
-            let mut read = Vec::new();
-            numbers(&bytes, |number| read.push(number)).unwrap();
-            prop_assert_eq!(&read, &set);
-            let other = RoaringBitmap::deserialize_from(bytes.as_slice()).unwrap();
-            prop_assert!(other.iter().eq(set));
-        }
-
-        #[test]
-        fn broken_bytes_never_panic(set in sets(), cut in any::<usize>(), flip in any::<usize>()) {
-            let mut bytes = encode(&set).unwrap();
-            let at = flip % bytes.len();
-            bytes[at] ^= 1 << (flip >> 32 & 7);
-            let _ = numbers(&bytes, |_| ());
-            bytes.truncate(cut % bytes.len());
-            prop_assert!(numbers(&bytes, |_| ()).is_err());
-        }
-    }
-
-    #[test]
-    fn unsorted_numbers_are_refused() {
-        assert!(encode(&[3, 2]).is_err());
-        assert!(encode(&[]).is_ok_and(|bytes| bytes.len() == 8));
-    }
+pub(super) fn corrupt() -> Error {
+    Error::input("a set of users is truncated or corrupt")
+        .with("help", "if it is in a store, run `headcount store verify` to find the file")
 }
