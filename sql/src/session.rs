@@ -228,13 +228,4 @@ mod tests {
             assert!(error.contains(part), "{error}");
         }
     }
-
-    #[tokio::test]
-    async fn tables_and_functions_can_be_listed() {
-        let sql = "SELECT count(*) FROM information_schema.routines \
-                   WHERE function_type = 'AGGREGATE' AND syntax_example IS NOT NULL \
-                   AND routine_name IN ('exact_distinct', 'approx_count_distinct')";
-        let listed = count(&Options::default(), sql).await.unwrap();
-        assert!(listed >= 2, "{listed}");
-    }
 }

@@ -1,5 +1,5 @@
-//! Reports with many rows: periods without events take little memory, rows that exist are held
-//! against a limit, and `--top` gives the same rows whichever way they are asked for.
+//! Reports with many rows: periods without events take little memory, rows that are kept count
+//! towards the limit, and `--top` gives the same rows in reports and in SQL.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -120,10 +120,10 @@ fn a_page_that_no_one_could_open_is_refused() {
     assert!(left.iter().all(|file| !file.file_name().to_string_lossy().contains("days")));
 }
 
-/// Users of a node by month and value: `null` is everybody.
+/// Users of a node by month and value; `None` for all values.
 type Users = BTreeMap<(&'static str, Option<String>), BTreeSet<u32>>;
 
-/// 60 values of very different sizes, some of them named like labels, recounted with sets.
+/// 60 values of very different sizes, some of them named like labels, counted with sets.
 #[test]
 fn the_largest_values_and_the_others_are_counted_once() {
     let project = Project::good();

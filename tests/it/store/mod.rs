@@ -18,11 +18,11 @@ use engine::storage::Storage;
 use engine::store::Store;
 
 /// Ingests what is new in a project, as a library.
-pub(crate) fn take(root: &Path) -> IngestReport {
-    take_with(root, DEFAULT_MEMORY)
+pub(crate) fn ingest_new(root: &Path) -> IngestReport {
+    ingest_with_memory(root, DEFAULT_MEMORY)
 }
 
-fn take_with(root: &Path, memory: u64) -> IngestReport {
+fn ingest_with_memory(root: &Path, memory: u64) -> IngestReport {
     let project = Project::load(root).unwrap();
     let watch = IngestProgress { progress: &|_, _| (), waiting: &|| () };
     ingest(&project, &[], memory, &watch).unwrap_or_else(|error| panic!("{error}"))
