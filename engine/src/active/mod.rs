@@ -21,7 +21,6 @@ mod row_sink;
 mod rows;
 mod survey;
 mod top;
-mod trailing;
 mod values;
 
 use std::collections::BTreeSet;

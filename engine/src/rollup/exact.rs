@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
+use super::trailing::{PageSets, check_days, trailing};
 use super::{UserExpr, evaluate};
 use crate::distinct::{ExactSet, QueryIds};
 use crate::users::UserSet;
 use crate::{Error, Result};
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 /// The exact users of all cells.
 #[derive(Debug)]
@@ -36,6 +38,23 @@ impl ExactSets {
         }
     }
 
+    /// Users of the days that end on each day, as [`CountRequest::Trailing`] has them.
+    ///
+    /// # Errors
+    /// When there are too many days.
+    pub(super) fn trailing(&self, days: &[Vec<u32>], length: usize) -> Result<Vec<u64>> {
+        check_days(days)?;
+        let pages = self.sets.iter().map(UserSet::page_count).max().unwrap_or(0);
+        let sum = |mut all: Vec<u64>, more: Vec<u64>| {
+            all.iter_mut().zip(more).for_each(|(all, more)| *all += more);
+            all
+        };
+        let of_page = |page| trailing(&SetsOfPage { sets: self, page }, days, length);
+        let is_used = |page: &usize| self.sets.iter().any(|set| set.has_page(*page));
+        let pages = (0..pages).into_par_iter().filter(is_used).map(of_page);
+        Ok(pages.reduce(|| vec![0; days.len()], sum))
+    }
+
     /// The set of a cell.
     pub fn of(&self, cell: u32) -> Option<&UserSet> {
         self.sets.get(cell as usize)
@@ -56,5 +75,20 @@ impl ExactSets {
         self.sets.capacity() * size_of::<UserSet>()
             + self.sets.iter().map(UserSet::size).sum::<usize>()
             + self.ids().map(QueryIds::size).sum::<usize>()
+    }
+}
+
+/// One page of all sets.
+struct SetsOfPage<'a> {
+    sets: &'a ExactSets,
+    page: usize,
+}
+
+impl PageSets for SetsOfPage<'_> {
+    #[inline]
+    fn each(&self, cells: &[u32], visit: &mut impl FnMut(u16)) {
+        for set in cells.iter().filter_map(|cell| self.sets.of(*cell)) {
+            set.each_in_page(self.page, visit);
+        }
     }
 }

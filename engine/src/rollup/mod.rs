@@ -26,11 +26,13 @@ mod user_directory;
 
 use std::sync::Arc;
 
+use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+
 use self::cell::{CellSink, cells};
-use crate::Result;
 use crate::distinct::{Aggregates, ExactSet, GroupedUsers, QueryIds};
 use crate::events::{Request, Scan, ScanSummary};
 use crate::users::{Estimate, Sketch, UserSet};
+use crate::{Error, Result};
 
 pub use approx::Sketches;
 pub use cell::Cell;
@@ -97,6 +99,38 @@ impl CountRequest {
 }
 
 impl CellUsers {
+    /// Computes all counts, in the order of the requests.
+    ///
+    /// # Errors
+    /// When a stored set is broken, there are too many days, or sketches are asked for an
+    /// intersection or for trailing windows.
+    pub fn answer(&self, requests: Vec<CountRequest>) -> Result<Vec<Vec<Estimate>>> {
+        let exact = |counts: Vec<u64>| counts.into_iter().map(Estimate::exact).collect();
+        match self {
+            Self::Stored(stored) => Ok(stored.answer(&requests)?.into_iter().map(exact).collect()),
+            Self::Exact(sets) => {
+                let answer = |request| match request {
+                    CountRequest::Trailing { days, length } => sets.trailing(&days, length),
+                    CountRequest::Exprs(exprs) => {
+                        Ok(exprs.iter().map(|expr| sets.count(expr)).collect())
+                    }
+                };
+                requests.into_par_iter().map(|request| answer(request).map(exact)).collect()
+            }
+            Self::Approx(sketches) => {
+                let answer = |request| match request {
+                    CountRequest::Exprs(exprs) => {
+                        exprs.iter().map(|expr| sketches.count(expr)).collect()
+                    }
+                    CountRequest::Trailing { .. } => {
+                        Err(Error::internal("trailing windows need exact sets"))
+                    }
+                };
+                requests.into_par_iter().map(answer).collect()
+            }
+        }
+    }
+
     /// Heap bytes in use; sets in the store are read when they are needed, and not kept.
     pub fn size(&self) -> usize {
         match self {
@@ -152,25 +186,6 @@ impl Rollup {
             }
         };
         Ok(Self { cells, events, users, summary })
-    }
-
-    /// Counts the users of an expression.
-    ///
-    /// # Errors
-    /// When an expression with an intersection is counted by sketches.
-    pub fn count(&self, expr: &UserExpr) -> Result<Estimate> {
-        match &self.users {
-            CellUsers::Exact(sets) => {
-                let users = sets.count(expr);
-                Ok(Estimate { users, low: users, high: users })
-            }
-            CellUsers::Approx(sketches) => sketches.count(expr),
-            CellUsers::Stored(stored) => {
-                let counts = stored.answer(&[CountRequest::Exprs(vec![expr.clone()])])?;
-                let users = counts.into_iter().flatten().sum();
-                Ok(Estimate { users, low: users, high: users })
-            }
-        }
     }
 }
 

@@ -11,7 +11,7 @@ use arrow::array::BinaryViewArray;
 use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::sets_by_cell::SetsByCell;
-use super::trailing::{MAX_DAYS, trailing};
+use super::trailing::{check_days, trailing};
 use super::{CountRequest, UserExpr};
 use crate::calendar::{Day, Window};
 use crate::events::TimeGrain;
@@ -180,17 +180,14 @@ impl StoredSets {
         requests: &[(usize, &Vec<Vec<u32>>, usize)],
         counts: &mut [Vec<u64>],
     ) -> Result<()> {
-        if requests.iter().any(|(_, days, _)| days.len() > MAX_DAYS) {
-            return Err(Error::limit(format!("a trailing window over more than {MAX_DAYS} days"))
-                .with("help", "query fewer years at once"));
-        }
+        requests.iter().try_for_each(|(_, days, _)| check_days(days))?;
         let needed = self.needed(requests.iter().flat_map(|(_, days, _)| days.iter().flatten()));
         let work = |bundle: &ShardBundle| {
             let mut found: Vec<Vec<u64>> =
                 requests.iter().map(|(_, days, _)| vec![0; days.len()]).collect();
             self.each_shard(bundle, &needed, |shard| {
                 each_page(shard, |containers| {
-                    let sets = containers.iter().copied().collect();
+                    let sets: SetsByCell<_> = containers.iter().copied().collect();
                     let series: Vec<Vec<u64>> = requests
                         .par_iter()
                         .map(|(_, days, length)| trailing(&sets, days, *length))

@@ -171,6 +171,35 @@ impl UserSet {
         }
     }
 
+    /// Number of pages of 65,536 ids up to that of the largest id.
+    pub fn page_count(&self) -> usize {
+        match &self.0 {
+            Repr::Few(few) => few.last().map_or(0, |last| high(*last) + 1),
+            Repr::Pages(pages) => pages.len(),
+        }
+    }
+
+    /// Whether any user is in a page.
+    pub fn has_page(&self, page: usize) -> bool {
+        match &self.0 {
+            Repr::Few(few) => !of_page(few, page).is_empty(),
+            Repr::Pages(pages) => pages.get(page).is_some_and(|page| !matches!(page, Page::Empty)),
+        }
+    }
+
+    /// Calls `each` with the low half of every id in a page, in ascending order.
+    #[inline]
+    pub fn each_in_page(&self, page: usize, each: &mut impl FnMut(u16)) {
+        match &self.0 {
+            Repr::Few(few) => of_page(few, page).iter().for_each(|number| each(low(*number))),
+            Repr::Pages(pages) => {
+                if let Some(page) = pages.get(page) {
+                    page.each(each);
+                }
+            }
+        }
+    }
+
     /// How many users are in at least one of some sets.
     pub fn union_len(sets: &[&Self]) -> u64 {
         if let [set] = sets {
@@ -300,6 +329,13 @@ impl PartialEq for UserSet {
     }
 }
 
+/// The numbers of a page.
+fn of_page(numbers: &[u32], page: usize) -> &[u32] {
+    let start = numbers.partition_point(|number| high(*number) < page);
+    let rest = &numbers[start..];
+    &rest[..rest.partition_point(|number| high(*number) == page)]
+}
+
 /// The number of bits that are set, which are cleared.
 fn take_count(bits: &mut [u64; WORDS]) -> u64 {
     let count = bits.iter().map(|word| u64::from(word.count_ones())).sum();
@@ -351,6 +387,13 @@ mod tests {
             prop_assert_eq!(both.is_empty(), p.is_disjoint(&q));
             prop_assert_eq!(union.len() + both.len(), x.len() + y.len());
             prop_assert_eq!(UserSet::union_len(&[&x, &y]), union.len());
+            let mut by_page = Vec::new();
+            for page in 0..x.page_count() {
+                let before = by_page.len();
+                x.each_in_page(page, &mut |low| by_page.push((page as u32) << 16 | u32::from(low)));
+                prop_assert_eq!(x.has_page(page), by_page.len() > before);
+            }
+            prop_assert!(x.iter().eq(by_page));
             prop_assert_eq!(UserSet::union_len(&[&y, &union, &both]), union.len());
             prop_assert_eq!(UserSet::union_len(&[&x]) + UserSet::union_len(&[]), x.len());
             let roaring = x.to_roaring();

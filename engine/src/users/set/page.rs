@@ -183,6 +183,24 @@ impl Page {
         }
     }
 
+    /// Calls `each` with every user, in ascending order.
+    #[inline]
+    pub(super) fn each(&self, each: &mut impl FnMut(u16)) {
+        match self {
+            Self::Empty => {}
+            Self::List(list) => list.iter().for_each(|low| each(*low)),
+            Self::Bits(bits) => {
+                for (at, word) in bits.iter().enumerate() {
+                    let mut rest = *word;
+                    while rest != 0 {
+                        each((at * 64) as u16 + rest.trailing_zeros() as u16);
+                        rest &= rest - 1;
+                    }
+                }
+            }
+        }
+    }
+
     /// Sets the bits of all users.
     pub(super) fn add_to(&self, bits: &mut [u64; WORDS]) {
         match self {
