@@ -27,6 +27,8 @@ pub mod rollup;
 
 mod counting_sort;
 mod error;
+mod job;
 mod nearest;
 
 pub use error::{Error, Kind, Result};
+pub use job::JobContext;

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use engine::JobContext;
 use engine::active::{Level, Question, Report, ReportRow, RowSink, TreeOf, answer_into};
 use engine::calendar::Window;
-use engine::events::ScanObserver;
 use engine::metric::Dictionary;
 
 use crate::project::Project;
@@ -15,21 +15,6 @@ use crate::table::Table;
 
 /// From the first event of [`far_apart`] to the last one, both inclusive.
 const DAYS: usize = 36_526;
-
-/// Records the memory that an answer reports.
-#[derive(Default)]
-struct Taken(AtomicUsize);
-
-impl ScanObserver for Taken {
-    fn progress(&self, _: u64, _: u64) -> engine::Result<()> {
-        Ok(())
-    }
-
-    fn reserve(&self, more: usize) -> engine::Result<()> {
-        self.0.fetch_add(more, Ordering::Relaxed);
-        Ok(())
-    }
-}
 
 /// Counts rows, and those with users.
 #[derive(Default)]
@@ -77,11 +62,15 @@ fn empty_periods_take_no_memory_for_nodes() {
     ] {
         let levels = Level::ALL.iter().copied().collect();
         let question = Question { window, by, tree, levels, ..Question::default() };
-        let (taken, mut tally) = (Taken::default(), Tally::default());
-        answer_into(&loaded, &dictionary, &question, &taken, false, &mut tally).unwrap();
+        let (taken, mut tally) = (AtomicUsize::new(0), Tally::default());
+        let job = JobContext::default().with_memory(|more| {
+            taken.fetch_add(more, Ordering::Relaxed);
+            Ok(())
+        });
+        answer_into(&loaded, &dictionary, &question, &job, false, &mut tally).unwrap();
         assert_eq!((tally.rows, tally.with_users), (rows, with_users), "{question:?}");
         // 8 bytes for a period, and what the scan takes: no byte for each of 400,000 rows.
-        let taken = taken.0.load(Ordering::Relaxed);
+        let taken = taken.load(Ordering::Relaxed);
         assert!(taken < 2 << 20, "{question:?}: {taken} bytes");
     }
 }

@@ -29,11 +29,11 @@ use std::num::NonZeroUsize;
 use self::event_classes::event_classes;
 
 use crate::calendar::{Day, Window};
-use crate::events::{Request, Scan, ScanObserver, ScanSummary, TimeGrain};
+use crate::events::{Request, Scan, ScanSummary, TimeGrain};
 use crate::metric::Dictionary;
 use crate::project::{Project, known_dimensions};
 use crate::rollup::{Counting, FromStore, Rollup, SourcePlan, source_plan};
-use crate::{Error, Result};
+use crate::{Error, JobContext, Result};
 
 pub use inspect::{Inspection, inspect};
 pub use members::members;
@@ -113,14 +113,14 @@ pub struct Answer {
 /// scan of these.
 ///
 /// # Errors
-/// When the question does not fit the project, the events cannot be read, or `observer` ends it.
+/// When the question does not fit the project, the events cannot be read, or `job` ends it.
 pub fn answer(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    observer: &dyn ScanObserver,
+    job: &JobContext<'_>,
 ) -> Result<Answer> {
-    collected(project, dictionary, question, observer, true)
+    collected(project, dictionary, question, job, true)
 }
 
 /// As [`answer`], but the events are read whatever the store has.
@@ -131,20 +131,20 @@ pub fn answer_from_events(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    observer: &dyn ScanObserver,
+    job: &JobContext<'_>,
 ) -> Result<Answer> {
-    collected(project, dictionary, question, observer, false)
+    collected(project, dictionary, question, job, false)
 }
 
 fn collected(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    observer: &dyn ScanObserver,
+    job: &JobContext<'_>,
     use_store: bool,
 ) -> Result<Answer> {
-    let mut out = CollectedRows::new(observer);
-    let mut answer = answer_into(project, dictionary, question, observer, use_store, &mut out)?;
+    let mut out = CollectedRows::new(job);
+    let mut answer = answer_into(project, dictionary, question, job, use_store, &mut out)?;
     answer.report.rows = out.rows;
     Ok(answer)
 }
@@ -158,13 +158,13 @@ pub fn answer_into(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    observer: &dyn ScanObserver,
+    job: &JobContext<'_>,
     use_store: bool,
     out: &mut dyn RowSink,
 ) -> Result<Answer> {
     let mut notes = Vec::new();
-    let counted = count(project, dictionary, question, observer, use_store, &mut notes)?;
-    let report = rows::report(project, dictionary, question, observer, &counted, out)?;
+    let counted = count(project, dictionary, question, job, use_store, &mut notes)?;
+    let report = rows::report(project, dictionary, question, job, &counted, out)?;
     let Rollup { users, summary, .. } = counted.rollup;
     Ok(Answer { report, summary, notes, bytes: users.size() })
 }
@@ -193,7 +193,7 @@ fn count(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    observer: &dyn ScanObserver,
+    job: &JobContext<'_>,
     use_store: bool,
     notes: &mut Vec<String>,
 ) -> Result<Counted> {
@@ -206,7 +206,7 @@ fn count(
         range: periods::range(question, &project.zone),
         bound: project.no_events_after.map(|day| project.zone.end_of(day)),
         counted: Some(&counted),
-        observer,
+        job,
     };
     let from_store = match use_store {
         true => Rollup::from_store(project, &dimensions, &request, question.counting)?,

@@ -4,11 +4,10 @@
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
 use super::cell_index::{CellIndex, CellsByDay, MetricSet};
-use crate::Result;
 use crate::calendar::{Day, Period, Window};
-use crate::events::ScanObserver;
 use crate::rollup::{CellUsers, CountRequest, Rollup, UserExpr};
 use crate::users::Estimate;
+use crate::{JobContext, Result};
 
 /// No users.
 const NO_USERS: Estimate = Estimate { users: 0, low: 0, high: 0 };
@@ -67,7 +66,7 @@ pub(super) fn values(
     window: Window,
     periods: &[Period],
     metric_sets: &[MetricSet],
-    observer: &dyn ScanObserver,
+    job: &JobContext<'_>,
 ) -> Result<Values> {
     let combos = 0..index.combos.len();
     let parts: Vec<Vec<(SeriesTask, CountRequest)>> = combos
@@ -81,8 +80,7 @@ pub(super) fn values(
                 else {
                     continue;
                 };
-                observer
-                    .reserve(size_of::<(SeriesTask, CountRequest)>() + size(&request, &targets))?;
+                job.reserve(size_of::<(SeriesTask, CountRequest)>() + size(&request, &targets))?;
                 tasks.push((
                     SeriesTask { combo: combo as u32, metric_set: metric_set as u32, targets },
                     request,
@@ -103,7 +101,7 @@ pub(super) fn values(
             continue;
         }
         let own = series.capacity() * size_of::<(u32, Estimate)>() + size_of::<(u32, Series)>();
-        observer.reserve(own + series.len() * size_of::<(u32, u32)>())?;
+        job.reserve(own + series.len() * size_of::<(u32, u32)>())?;
         if task.combo > 0 {
             active.extend(series.iter().map(|(period, _)| (*period, task.combo)));
         }

@@ -29,7 +29,7 @@ pub use files::{Compression, EventFile, Format};
 pub(crate) use lines::lines_of;
 pub(crate) use parquet::{ParquetFile, int_bounds};
 pub use reject::{Reason, Rejected, RejectedSource, Rejects};
-pub use scan::{EVENT, PERIOD, Request, Scan, ScanObserver, ScanSummary, Sink, USER};
+pub use scan::{EVENT, PERIOD, Request, Scan, ScanSummary, Sink, USER};
 pub use source::{DEPLOYMENT, Source, Value};
 pub use text::{Batches as TextBatches, columns as text_columns, read as read_text};
 pub use time_grain::{TimeBucketer, TimeGrain};

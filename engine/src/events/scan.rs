@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, StructArray};
@@ -20,7 +20,7 @@ use super::text;
 use super::worker::{WorkUnit, Worker};
 use super::{Rejects, Source, TimeGrain, UserKeys, Value};
 use crate::calendar::Zone;
-use crate::{Error, Result};
+use crate::{Error, JobContext, Result};
 
 /// The column of a batch with the first day of each row's bucket of time.
 pub const PERIOD: &str = "period";
@@ -46,33 +46,6 @@ pub trait Sink: Send {
     fn take(&mut self, batch: &RecordBatch) -> Result<()>;
 }
 
-/// Observes a scan: gets its progress and memory, and can cancel it.
-pub trait ScanObserver: Sync {
-    /// Called with the rows done so far and the rows in all; 0 if text files are among them.
-    ///
-    /// # Errors
-    /// Any error ends the scan.
-    fn progress(&self, done: u64, total: u64) -> Result<()>;
-
-    /// Called before more heap memory is allocated, with the number of bytes.
-    ///
-    /// # Errors
-    /// Any error ends the scan.
-    fn reserve(&self, more: usize) -> Result<()>;
-}
-
-/// An observer of the progress only.
-impl<F: Fn(u64, u64) + Sync> ScanObserver for F {
-    fn progress(&self, done: u64, total: u64) -> Result<()> {
-        self(done, total);
-        Ok(())
-    }
-
-    fn reserve(&self, _: usize) -> Result<()> {
-        Ok(())
-    }
-}
-
 /// What to read, and the time grain and zone.
 pub struct Request<'a> {
     /// Zone in which days are days.
@@ -86,8 +59,8 @@ pub struct Request<'a> {
     /// Names of the events to pass on, each with the name under which it is; rows of other events are
     /// only tallied. `None` is all events, under their own names.
     pub counted: Option<&'a BTreeMap<String, String>>,
-    /// Observer of progress and memory.
-    pub observer: &'a dyn ScanObserver,
+    /// The job that the scan is part of.
+    pub job: &'a JobContext<'a>,
 }
 
 /// Range of the data and rejected rows of a scan.
@@ -185,6 +158,11 @@ impl Scan {
         parquet.chain(self.text.iter().map(|(_, file)| file))
     }
 
+    /// Rows of all files; 0 if text files are among them, whose rows are not known.
+    pub fn total_rows(&self) -> u64 {
+        if self.text.is_empty() { self.known_rows() } else { 0 }
+    }
+
     /// Whether every user key is an integer, and none belongs to a scope.
     pub fn has_integer_keys(&self) -> bool {
         let is_integer = |(source, file): &(usize, ParquetFile)| {
@@ -228,8 +206,6 @@ impl Scan {
         }
         units.extend(self.text.iter().map(|(source, file)| WorkUnit::Text(*source, file)));
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let total = if self.text.is_empty() { self.known_rows() } else { 0 };
-        let done = AtomicU64::new(0);
         let outcome: Mutex<Vec<Result<(S, ScanSummary)>>> = Mutex::new(Vec::new());
         rayon::scope(|scope| {
             for _ in 0..rayon::current_num_threads().min(units.len().max(1)) {
@@ -251,8 +227,7 @@ impl Scan {
                             break Ok(());
                         };
                         let mut advance = |rows: u64| {
-                            let rows = done.fetch_add(rows, Ordering::Relaxed) + rows;
-                            request.observer.progress(rows, total)?;
+                            request.job.advance(rows)?;
                             Ok(!stop.load(Ordering::Relaxed))
                         };
                         if let Err(error) = worker.run_unit(unit, &mut advance) {

@@ -8,8 +8,8 @@ use arrow::record_batch::RecordBatch;
 
 use crate::calendar::Day;
 use crate::distinct::{Aggregates, DistinctState, GroupedUsers, Worker};
-use crate::events::{ScanObserver, Sink};
-use crate::{Error, Result};
+use crate::events::Sink;
+use crate::{Error, JobContext, Result};
 
 /// One cell of the roll-up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,8 +51,8 @@ pub(super) struct CellSink<'a, E: DistinctState> {
     worker: Worker<E>,
     /// This thread's share of the heap bytes that the ids take.
     id_bytes: &'a (dyn Fn() -> usize + Sync),
-    observer: &'a dyn ScanObserver,
-    /// Bytes reported to the observer.
+    job: &'a JobContext<'a>,
+    /// Bytes reported to the job.
     reported: usize,
 }
 
@@ -61,11 +61,11 @@ impl<'a, E: DistinctState> CellSink<'a, E> {
         aggregates: &Arc<Aggregates<E>>,
         ids: &Arc<Vec<E::Context>>,
         id_bytes: &'a (dyn Fn() -> usize + Sync),
-        observer: &'a dyn ScanObserver,
+        job: &'a JobContext<'a>,
     ) -> Result<Self> {
         let worker = Worker::new(aggregates, ids)?;
         let (aggregates, ids) = (Arc::clone(aggregates), Arc::clone(ids));
-        Ok(Self { aggregates, ids, worker, id_bytes, observer, reported: 0 })
+        Ok(Self { aggregates, ids, worker, id_bytes, job, reported: 0 })
     }
 
     /// Heap bytes of the groups of this thread.
@@ -95,6 +95,6 @@ impl<E: DistinctState> Sink for CellSink<'_, E> {
         let size = self.worker.size() + (self.id_bytes)();
         let more = size.saturating_sub(self.reported);
         self.reported += more;
-        self.observer.reserve(more)
+        self.job.reserve(more)
     }
 }

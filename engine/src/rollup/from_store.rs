@@ -49,7 +49,7 @@ impl Rollup {
         let (mut readers, mut months) = (store.readers()?, store.month_readers()?);
         let mut entries = store.ledger().to_vec();
         if !new.is_empty() {
-            let (new, mut more) = overlay(project, &store, &ids, new, request.observer)?;
+            let (new, mut more) = overlay(project, &store, &ids, new, request.job)?;
             let [activity, month] = new;
             readers.push(activity);
             months.push(month);

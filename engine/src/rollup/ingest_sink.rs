@@ -13,11 +13,11 @@ use rayon::prelude::{IntoParallelIterator, ParallelIterator, ParallelSliceMut};
 
 use super::cell::{Cell, CellSink, cells};
 use crate::distinct::{Aggregates, DistinctState, GroupedUsers};
-use crate::events::{ScanObserver, Sink};
+use crate::events::Sink;
 use crate::store::{ActivityRow, Series, Store, StoredIds, UserId, WrittenFiles};
 use crate::users::portable::encode;
 use crate::users::shard_of;
-use crate::{Error, Result};
+use crate::{Error, JobContext, Result};
 
 /// The users of a cell: an id for every event.
 #[derive(Clone, Debug, Default)]
@@ -90,7 +90,7 @@ pub(super) struct IngestContext<'a> {
     /// Bytes that the ids may take.
     pub(super) max_id_bytes: usize,
     /// Gets the memory of the lists.
-    pub(super) observer: &'a dyn ScanObserver,
+    pub(super) job: &'a JobContext<'a>,
     /// What was written down already.
     pub(super) written: Mutex<WrittenFiles>,
 }
@@ -106,8 +106,8 @@ pub(super) struct IngestSink<'a> {
 
 impl<'a> IngestSink<'a> {
     pub(super) fn new(context: &'a IngestContext<'a>, source: &'a str) -> Result<Self> {
-        let IngestContext { aggregates, ids, observer, .. } = context;
-        let cells = CellSink::new(aggregates, ids, &|| 0, *observer)?;
+        let IngestContext { aggregates, ids, job, .. } = context;
+        let cells = CellSink::new(aggregates, ids, &|| 0, *job)?;
         Ok(Self { context, source, cells, events: 0 })
     }
 

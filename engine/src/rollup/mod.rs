@@ -39,7 +39,7 @@ pub use cell::Cell;
 pub use exact::ExactSets;
 pub use file_status::{FileStatus, SourceFile, changed_files, check_settings, find_files, missing};
 pub use from_store::FromStore;
-pub use ingest::{DEFAULT_MEMORY, IngestProgress, IngestReport, MIN_MEMORY, ingest};
+pub use ingest::{DEFAULT_MEMORY, IngestReport, MIN_MEMORY, ingest};
 pub use source_plan::{SourcePlan, StoreCoverage, source_plan, store_coverage};
 pub use stored_rows::{RowGroupRef, StoredColumn, StoredRows, may_be_empty, row_schema};
 pub use stored_sets::StoredSets;
@@ -169,7 +169,8 @@ impl Rollup {
         let ids = Arc::new(vec![QueryIds::new(scan.has_integer_keys())]);
         let threads = rayon::current_num_threads();
         let id_bytes = || ids.iter().map(QueryIds::size).sum::<usize>() / threads;
-        let sink = || CellSink::new(&aggregates, &ids, &id_bytes, request.observer);
+        let sink = || CellSink::new(&aggregates, &ids, &id_bytes, request.job);
+        request.job.begin(scan.total_rows());
         let (sinks, summary) = scan.run(request, sink)?;
         let groups = CellSink::merged(sinks)?;
         let (cells, events, exact, sketches) = match groups {

@@ -31,7 +31,7 @@ use engine::events::Rejects;
 use engine::metric::{Dictionary, Operator};
 use engine::project::Project;
 use engine::rollup::Counting;
-use engine::{Error, Result};
+use engine::{Error, JobContext, Result};
 
 pub use counters::{Counter, Kind};
 pub use measurement::{Errors, Measured, Measurement, Node, SetKind};
@@ -100,10 +100,9 @@ pub fn measure_project(
     measured.from_project = true;
 
     let mut levels = levels::Levels::new(settings);
-    let all_users =
-        members(&project, &dictionary, question, &settings.progress, &mut |row, users| {
-            levels.add(row, users)
-        })?;
+    let all_users = members(&project, &dictionary, question, &job(settings), &mut |row, users| {
+        levels.add(row, users)
+    })?;
     if all_users.is_empty() {
         return Err(Error::input(
             "the project has no counted events, so there are no users to measure",
@@ -193,8 +192,7 @@ impl Measured {
             let mut last = None;
             for _ in 0..levels::REPORTS {
                 let start = (settings.clock)();
-                last =
-                    Some(answer_from_events(project, dictionary, &question, &settings.progress)?);
+                last = Some(answer_from_events(project, dictionary, &question, &job(settings))?);
                 times.push((settings.clock)().saturating_sub(start));
             }
             let Some(answer) = last else { continue };
@@ -208,4 +206,9 @@ impl Measured {
         }
         Ok(())
     }
+}
+
+/// A job that shows the progress.
+fn job<'a>(settings: &Settings<'a>) -> JobContext<'a> {
+    JobContext::default().with_progress(settings.progress)
 }

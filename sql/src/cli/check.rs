@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::io::{BufWriter, Write, stdout};
 use std::path::Path;
 
-use engine::Result;
 use engine::active::{Survey, inspect};
 use engine::events::Source;
 use engine::metric::{Dictionary, Problem, Severity, Uncounted};
 use engine::project::Project;
+use engine::{JobContext, Result};
 
 use super::progress::Progress;
 use super::{Outcome, output_error, print_reject_reasons};
@@ -45,8 +45,8 @@ pub(super) fn run(root: &Path) -> Result<Outcome> {
     };
     let found = {
         let progress = Progress::new("reading");
-        let tell = |done, total| progress.at(done, total);
-        inspect(&project, dictionary.as_ref(), is_sure, &tell)?
+        let job = JobContext::default().with_progress(|done, total| progress.at(done, total));
+        inspect(&project, dictionary.as_ref(), is_sure, &job)?
     };
     errors += list(&mut out, &found.problems)?;
     if let Some(survey) = &found.survey {

@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::ValueEnum;
 use engine::active::{Answer, Question, answer, answer_into};
-use engine::events::ScanObserver;
 use engine::metric::Dictionary;
 use engine::project::Project;
-use engine::{Error, Kind, Result};
+use engine::{Error, JobContext, Kind, Result};
 
 use super::output::Destination;
 use super::progress::Progress;
@@ -21,24 +20,26 @@ pub(super) fn run(root: &Path, options: &args::Report) -> Result<Outcome> {
     let destination =
         Destination::new(options.format, options.output.as_deref(), Format::value_variants());
     let (question, use_store) = (options.question(), !options.no_store);
-    let monitor = ReportMonitor::new(options.memory_limit);
+    let progress = Progress::new("counting");
+    let job = job(&progress, options.memory_limit);
     let answer = destination.write(|out, color| {
         let style = Style { color, ..Style::default() };
-        let mut writer = Writer::new(destination.format, out, &style, &monitor);
+        let mut writer = Writer::new(destination.format, out, &style, &job);
         let (project, dictionary) = load(root)?;
-        let answer =
-            answer_into(&project, &dictionary, &question, &monitor, use_store, &mut writer)?;
+        let answer = answer_into(&project, &dictionary, &question, &job, use_store, &mut writer)?;
         writer.finish()?;
         Ok(answer)
     })?;
-    drop(monitor);
+    drop(job);
+    drop(progress);
     Ok(print_notes(&answer))
 }
 
 /// Answers a question about the project in a folder, from the store and new events.
 pub(super) fn answer_question(root: &Path, question: &Question) -> Result<Answer> {
     let (project, dictionary) = load(root)?;
-    answer(&project, &dictionary, question, &ReportMonitor::new(None))
+    let progress = Progress::new("counting");
+    answer(&project, &dictionary, question, &job(&progress, None))
 }
 
 fn load(root: &Path) -> Result<(Project, Dictionary)> {
@@ -47,28 +48,12 @@ fn load(root: &Path) -> Result<(Project, Dictionary)> {
     Ok((project, dictionary))
 }
 
-/// Shows the progress of a report, and enforces its memory limit.
-struct ReportMonitor {
-    progress: Progress,
-    limit: Option<usize>,
-    taken: AtomicUsize,
-}
-
-impl ReportMonitor {
-    fn new(limit: Option<usize>) -> Self {
-        Self { progress: Progress::new("counting"), limit, taken: AtomicUsize::new(0) }
-    }
-}
-
-impl ScanObserver for ReportMonitor {
-    fn progress(&self, done: u64, total: u64) -> Result<()> {
-        self.progress.at(done, total);
-        Ok(())
-    }
-
-    fn reserve(&self, more: usize) -> Result<()> {
-        let taken = self.taken.fetch_add(more, Ordering::Relaxed).saturating_add(more);
-        match self.limit.filter(|limit| taken > *limit) {
+/// A job that shows its progress and has a memory limit.
+fn job(progress: &Progress, limit: Option<usize>) -> JobContext<'_> {
+    let taken = AtomicUsize::new(0);
+    let reserve = move |more: usize| {
+        let taken = taken.fetch_add(more, Ordering::Relaxed).saturating_add(more);
+        match limit.filter(|limit| taken > *limit) {
             None => Ok(()),
             Some(limit) => {
                 let (taken, limit) = (format_number(taken as u64), format_number(limit as u64));
@@ -82,7 +67,8 @@ impl ScanObserver for ReportMonitor {
                 ))
             }
         }
-    }
+    };
+    JobContext::default().with_progress(|done, total| progress.at(done, total)).with_memory(reserve)
 }
 
 /// Prints notes, unmapped events and rejected rows of an answer.

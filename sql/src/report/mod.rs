@@ -17,8 +17,8 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use engine::Result;
 use engine::active::{Report, RowSink};
+use engine::{JobContext, Result};
 
 use crate::output::{Format, Out};
 
@@ -31,8 +31,8 @@ pub use writer::{Style, Writer};
 /// [`Kind::Io`](engine::Kind::Io) when writing fails. [`Kind::Limit`](engine::Kind::Limit) when a
 /// number does not fit the column's type, or there are more rows than the format allows.
 pub fn write(report: &Report, format: Format, out: Out<'_>, style: &Style) -> Result<()> {
-    let no_progress = |_: u64, _: u64| ();
-    let mut writer = Writer::new(format, out, style, &no_progress);
+    let job = JobContext::default();
+    let mut writer = Writer::new(format, out, style, &job);
     writer.start(report)?;
     report.rows.iter().try_for_each(|row| writer.row(row.clone()))?;
     writer.finish()

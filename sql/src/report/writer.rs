@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use engine::JobContext;
 use engine::active::{CollectedRows, Level, Report, ReportRow, RowSink};
 use engine::calendar::Day;
-use engine::events::ScanObserver;
 use engine::{Error, Result};
 
 use super::columns::{record_batch, schema};
@@ -64,20 +64,15 @@ impl fmt::Debug for Writer<'_> {
 }
 
 impl<'a> Writer<'a> {
-    /// Writes to `out`; `observer` accounts for the memory of buffered rows.
-    pub fn new(
-        format: Format,
-        out: Out<'a>,
-        style: &'a Style,
-        observer: &'a dyn ScanObserver,
-    ) -> Self {
+    /// Writes to `out`; `job` accounts for the memory of buffered rows.
+    pub fn new(format: Format, out: Out<'a>, style: &'a Style, job: &'a JobContext<'a>) -> Self {
         Self {
             format,
             style,
             out: Some(out),
             batches: None,
             report: None,
-            rows: CollectedRows::new(observer),
+            rows: CollectedRows::new(job),
             series: BTreeSet::new(),
         }
     }

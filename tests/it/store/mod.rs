@@ -10,10 +10,11 @@ mod remote;
 
 use std::path::Path;
 
+use engine::JobContext;
 use engine::active::{Answer, Question, answer, answer_from_events};
 use engine::metric::Dictionary;
 use engine::project::Project;
-use engine::rollup::{DEFAULT_MEMORY, IngestProgress, IngestReport, ingest};
+use engine::rollup::{DEFAULT_MEMORY, IngestReport, ingest};
 use engine::storage::Storage;
 use engine::store::Store;
 
@@ -24,7 +25,7 @@ pub(crate) fn ingest_new(root: &Path) -> IngestReport {
 
 fn ingest_with_memory(root: &Path, memory: u64) -> IngestReport {
     let project = Project::load(root).unwrap();
-    let watch = IngestProgress { progress: &|_, _| (), waiting: &|| () };
+    let watch = JobContext::default();
     ingest(&project, &[], memory, &watch).unwrap_or_else(|error| panic!("{error}"))
 }
 
