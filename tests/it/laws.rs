@@ -246,6 +246,9 @@ proptest! {
             metric.and = false;
         }
         let project = world.project(None);
+        // Coarse sketches rank values differently.
+        let top = question.top.filter(|_| precision >= 10);
+        let question = Question { top, ..question };
         let exact = project.ask(&question).report.rows;
         let counting = Counting::Approx(precision);
         let approx = project.ask(&Question { counting, ..question }).report.rows;
@@ -276,7 +279,7 @@ proptest! {
             turned.events.rotate_left(middle);
             turned.events[..middle].reverse();
         }
-            turned.events.extend(world.events.iter().step_by(3).cloned());
+        turned.events.extend(world.events.iter().step_by(3).cloned());
         prop_assert_eq!(&turned.project(Some(group)).ask(&question).report.rows, &expected);
         prop_assert_eq!(&turned.project(None).ask(&question).report.rows, &expected);
     }
