@@ -34,6 +34,8 @@ fn refused() -> Vec<String> {
         format!("SELECT {}1 2{}", many("POSITION(", 40), many(")", 40)),
         format!("SELECT {}1", many("POSITION(", 12)),
         format!("{}SELECT 1", many("SELECT 1 UNION ALL ", 3_000)),
+        format!("SELECT 1{}", many(" UNION SELECT 1", 60_000)),
+        format!("SELECT a{} FROM (SELECT [1] a)", many("[1]", 90_000)),
         format!("SELECT count(*) FROM (SELECT 1) a0{}", many(", (SELECT 1)", 5_000)),
         format!("SELECT {}1{}", many("(SELECT ", 500), many(")", 500)),
         format!("SELECT {}", many("[", 5_000)),
@@ -81,6 +83,11 @@ fn refused() -> Vec<String> {
         "SELECT max(cardinality(a)) FROM (SELECT array_agg(n) OVER (ORDER BY n) AS a \
          FROM generate_series(1, 99999) t(n))",
         "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r",
+        "SELECT levenshtein(repeat('a', 1000000), repeat('b', 1000000))",
+        "SELECT max(levenshtein(repeat('a', 9000), repeat('b', 9000 + n))) \
+         FROM generate_series(1, 9999) t(n)",
+        "SELECT string_agg(a.value::VARCHAR, ',') FROM generate_series(1, 100000000) a",
+        "SELECT median(a.value) FROM generate_series(1, 100000000) a",
         "SELECT $é, ?, ?1, $0, $$ ",
         "SELECT $1",
         "\u{feff}\u{202e}SELECT",
@@ -101,6 +108,13 @@ fn slow_or_large() -> Vec<String> {
         format!("SELECT [1]{}", many(" || 1", 95)),
         format!("{}SELECT 1 FROM (SELECT 2)", many("SELECT 1 UNION ALL ", 98)),
         format!("SELECT 1 IN ({}1)", many("1,", 50_000)),
+        format!(
+            "WITH a0 AS (SELECT 1 AS n), {} SELECT count(*) FROM a30",
+            (1..31)
+                .map(|n| format!("a{n} AS (SELECT x.n FROM a{0} x, a{0} y)", n - 1))
+                .collect::<Vec<_>>()
+                .join(",")
+        ),
         format!(
             "WITH {} SELECT 1",
             (0..500).map(|n| format!("a{n} AS (SELECT 1)")).collect::<Vec<_>>().join(",")

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::project::Project as EngineProject;
-use headcount::server::depth::threads;
+use headcount::server::threads::threads;
 use headcount::server::{Access, Limits, ServerContext, Tls, access, flight, http};
 use headcount::session::Options;
 use tokio::net::TcpListener;

@@ -1,0 +1,312 @@
+//! Cancels statements when the process uses more memory than its limit.
+//!
+//! Every few milliseconds a thread reads the resident memory of the process. What it has grown by
+//! beyond what the statements' operators reported in the meantime is divided equally among the
+//! running statements. A statement *holds* what it reports plus its shares. One that runs alone is
+//! so measured exactly; beside others a statement that allocates for long collects the largest sum,
+//! while short ones collect little. Two that run equally long cannot be told apart, in which case
+//! the younger one is cancelled first, and the next one if memory does not fall.
+//!
+//! A cancelled statement stays in the list until its memory pool is dropped, which every task of it
+//! refers to: it is not cancelled again, and what it still allocates is not taken for that of others.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use datafusion::execution::TaskContext;
+use datafusion::execution::memory_pool::MemoryPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::prelude::DataFrame;
+use engine::{Error, Kind, Result};
+use memory_stats::memory_stats;
+use tokio_util::sync::CancellationToken;
+
+use super::{CappedMemoryPool, limit_batches};
+use crate::failure::format_bytes;
+
+/// Memory grows by 4 GB/s at most, so by 40 MB between two samples.
+const INTERVAL: Duration = Duration::from_millis(10);
+/// How long memory may take to fall after a cancellation before the next.
+const SETTLE: Duration = Duration::from_millis(250);
+/// A statement that holds less than this part of the limit is not cancelled: it would free little.
+const LEAST_PART: usize = 64;
+/// What a statement may cause besides what it needs: code that is read for the first time, caches.
+const SLACK: usize = 64 << 20;
+
+/// Compares the resident memory of the process with its limit.
+#[derive(Debug)]
+pub(crate) struct MemoryMonitor {
+    /// Most bytes that the process may grow by.
+    limit: usize,
+    /// Most bytes of one statement that its operators report. It can hold twice as much.
+    statement_limit: usize,
+    /// Resident bytes at the start, which statements have not caused.
+    at_start: usize,
+    statements: Mutex<Vec<Entry>>,
+    added: Condvar,
+}
+
+/// A statement in the list.
+#[derive(Debug)]
+struct Entry {
+    pool: Weak<CappedMemoryPool>,
+    cancellation: Arc<Cancellation>,
+    /// Bytes reported by its operators at the last sample.
+    reported: f64,
+    /// Its shares of the other growth.
+    shares: f64,
+}
+
+#[derive(Debug, Default)]
+struct Cancellation {
+    token: CancellationToken,
+    error: OnceLock<(String, &'static str)>,
+}
+
+/// The last sample, and the last cancellation.
+#[derive(Debug, Default)]
+struct History {
+    resident: Option<f64>,
+    cancelled: Option<Instant>,
+}
+
+impl MemoryMonitor {
+    /// Starts the monitor's thread, which ends when the monitor is dropped.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub(crate) fn start(limit: usize, statement_limit: usize) -> Result<Arc<Self>> {
+        let (statements, added) = (Mutex::default(), Condvar::new());
+        let monitor = Self { limit, statement_limit, at_start: resident(), statements, added };
+        let monitor = Arc::new(monitor);
+        let watched = Arc::downgrade(&monitor);
+        let thread = std::thread::Builder::new().name("memory".to_owned());
+        let thread = thread.spawn(move || {
+            let mut history = History::default();
+            while let Some(monitor) = watched.upgrade() {
+                monitor.sample(&mut history);
+                drop(monitor);
+                std::thread::sleep(INTERVAL);
+            }
+        });
+        thread.map_err(|cause| Error::new(Kind::Io, format!("cannot start a thread: {cause}")))?;
+        Ok(monitor)
+    }
+
+    /// Adds a statement, whose operators report to a pool within `all`.
+    pub(crate) fn add(&self, all: &Arc<dyn MemoryPool>) -> StatementMemory {
+        let pool = Arc::new(CappedMemoryPool::new(Arc::clone(all), self.statement_limit));
+        let cancellation = Arc::<Cancellation>::default();
+        self.list().push(Entry {
+            pool: Arc::downgrade(&pool),
+            cancellation: Arc::clone(&cancellation),
+            reported: 0.0,
+            shares: 0.0,
+        });
+        self.added.notify_one();
+        StatementMemory { pool, limit: self.statement_limit, cancellation }
+    }
+
+    /// The limit of one statement in bytes.
+    pub(crate) fn statement_limit(&self) -> usize {
+        self.statement_limit
+    }
+
+    /// Whether so many bytes can be allocated at once.
+    pub(super) fn has_room_for(&self, bytes: f64) -> bool {
+        let room = self.limit.saturating_add(SLACK).saturating_sub(self.grown(resident()));
+        bytes <= room as f64
+    }
+
+    /// What a resident size is more than at the start.
+    fn grown(&self, resident: usize) -> usize {
+        resident.saturating_sub(self.at_start)
+    }
+
+    fn list(&self) -> MutexGuard<'_, Vec<Entry>> {
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn sample(&self, history: &mut History) {
+        let mut list = self.list();
+        list.retain(|entry| entry.pool.strong_count() > 0);
+        if list.is_empty() {
+            history.resident = None;
+            let second = Duration::from_secs(1);
+            drop(self.added.wait_timeout_while(list, second, |list| list.is_empty()));
+            return;
+        }
+        let now = resident();
+        let before = history.resident.replace(now as f64).unwrap_or(now as f64);
+        divide(&mut list, now as f64 - before);
+        let grown = self.grown(now);
+        let settling = history.cancelled.is_some_and(|at| at.elapsed() < SETTLE);
+        if settling && grown < self.limit.saturating_add(SLACK) {
+            return;
+        }
+        if let Some(error) = self.choose(&list, grown) {
+            tracing::warn!(resident = now, limit = self.limit, "{error}");
+            history.cancelled = Some(Instant::now());
+        }
+    }
+
+    /// Cancels the statement that holds most, if it or the process holds too much.
+    fn choose(&self, list: &[Entry], grown: usize) -> Option<String> {
+        let running = list.iter().filter(|entry| !entry.cancellation.token.is_cancelled());
+        let most = running.max_by(|a, b| a.held().total_cmp(&b.held()))?;
+        let held = most.held() as usize;
+        let is_full = grown > (self.limit - self.limit / 10).saturating_add(SLACK);
+        let is_large = held > self.statement_limit.saturating_mul(2).saturating_add(SLACK);
+        let (grown, used) = (format_bytes(grown), format_bytes(held));
+        let (error, options) = if is_large {
+            let limit = format_bytes(self.statement_limit);
+            (
+                format!(
+                    "the statement needs more memory than one statement may use: it held {used}, \
+                     more than twice the limit of {limit}"
+                ),
+                "`--statement-memory` of a server, `--memory-limit` of `headcount sql`",
+            )
+        } else if is_full && held > self.limit / LEAST_PART {
+            let limit = format_bytes(self.limit);
+            (
+                format!(
+                    "the statement needs more memory than is left: all statements together used \
+                     {grown}, near the limit of {limit}, and this one held most of it ({used})"
+                ),
+                "`--memory-limit`",
+            )
+        } else {
+            return None;
+        };
+        let _ = most.cancellation.error.set((error.clone(), options));
+        most.cancellation.token.cancel();
+        Some(error)
+    }
+}
+
+/// Divides what the process has grown by.
+fn divide(list: &mut [Entry], growth: f64) {
+    let mut others = growth;
+    for entry in &mut *list {
+        let reported = entry.pool.upgrade().map_or(0, |pool| pool.reserved()) as f64;
+        others -= reported - std::mem::replace(&mut entry.reported, reported);
+    }
+    let share = others / list.len() as f64;
+    for entry in list {
+        entry.shares = (entry.shares + share).max(0.0);
+    }
+}
+
+impl Entry {
+    fn held(&self) -> f64 {
+        self.reported + self.shares
+    }
+}
+
+/// Resident bytes of the process; 0 where the system does not tell.
+fn resident() -> usize {
+    memory_stats().map_or(0, |memory| memory.physical_mem)
+}
+
+/// The memory of a statement.
+#[derive(Clone, Debug)]
+pub(crate) struct StatementMemory {
+    pool: Arc<CappedMemoryPool>,
+    limit: usize,
+    cancellation: Arc<Cancellation>,
+}
+
+impl StatementMemory {
+    /// The pool for its operators.
+    pub(crate) fn pool(&self) -> Arc<dyn MemoryPool> {
+        Arc::clone(&self.pool) as _
+    }
+
+    /// A plan within the limits of the statement, and what it runs in.
+    ///
+    /// # Errors
+    /// When there is no plan.
+    pub(crate) async fn plan(
+        &self,
+        frame: DataFrame,
+    ) -> datafusion::error::Result<(Arc<dyn ExecutionPlan>, Arc<TaskContext>)> {
+        let context = frame.task_ctx();
+        let runtime = RuntimeEnvBuilder::from_runtime_env(&context.runtime_env());
+        let runtime = runtime.with_memory_pool(self.pool()).build_arc()?;
+        let rows = context.session_config().batch_size();
+        let plan = limit_batches(frame.create_physical_plan().await?, self.limit, rows)?;
+        Ok((plan, Arc::new(context.with_runtime(runtime))))
+    }
+
+    /// Waits until the monitor cancels the statement.
+    pub(crate) async fn cancelled(&self) {
+        self.cancellation.token.cancelled().await;
+    }
+
+    /// Why the monitor cancelled it.
+    pub(crate) fn error(&self) -> Error {
+        match self.cancellation.error.get() {
+            Some((error, options)) => Error::limit(error).with(
+                "help",
+                format!(
+                    "query fewer rows, columns or groups at once (array_agg, string_agg and median \
+                     keep all values in memory), or raise the limit ({options})"
+                ),
+            ),
+            None => Error::limit("cancelled"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, UnboundedMemoryPool};
+
+    use super::{MemoryMonitor, SLACK, divide};
+
+    const MB: usize = 1 << 20;
+
+    #[test]
+    fn growth_is_divided_and_the_largest_is_cancelled_once() {
+        let all: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
+        let monitor = MemoryMonitor::start(1000 * MB, 2000 * MB).unwrap();
+        let old = monitor.add(&all);
+        let mut list = std::mem::take(&mut *monitor.list());
+        divide(&mut list, (300 * MB) as f64);
+        let reporting = monitor.add(&all);
+        list.append(&mut monitor.list());
+        let reservation = MemoryConsumer::new("sort").register(&reporting.pool());
+        reservation.try_grow(400 * MB).unwrap();
+        divide(&mut list, (500 * MB) as f64);
+        let held: Vec<f64> = list.iter().map(|entry| entry.held() / MB as f64).collect();
+        assert_eq!(held, [350.0, 450.0]);
+
+        assert_eq!(monitor.choose(&list, 900 * MB), None);
+        let error = monitor.choose(&list, 970 * MB).unwrap();
+        assert!(error.contains("this one held most of it (471.9 MB)"), "{error}");
+        assert!(reporting.error().to_string().contains("--memory-limit"), "{}", reporting.error());
+        assert!(monitor.choose(&list, 970 * MB).unwrap().contains("(367 MB)"));
+        assert!(old.cancellation.token.is_cancelled());
+        assert_eq!(monitor.choose(&list, 2000 * MB), None);
+    }
+
+    #[test]
+    fn a_statement_that_holds_little_is_not_cancelled_and_a_large_one_is_before_the_process_is_full()
+     {
+        let all: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
+        let monitor = MemoryMonitor::start(6400 * MB, 100 * MB).unwrap();
+        let statement = monitor.add(&all);
+        let mut list = std::mem::take(&mut *monitor.list());
+        divide(&mut list, (90 * MB) as f64);
+        assert_eq!(monitor.choose(&list, 6400 * MB), None);
+        divide(&mut list, (110 * MB + SLACK) as f64);
+        assert_eq!(monitor.choose(&list, 300 * MB), None);
+        divide(&mut list, MB as f64);
+        assert!(monitor.choose(&list, 300 * MB).is_some());
+        assert!(statement.error().to_string().contains("--statement-memory"));
+    }
+}
