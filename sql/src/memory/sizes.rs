@@ -22,12 +22,15 @@ pub(super) fn sizes(array: &ArrayRef) -> Vec<f64> {
         DataType::FixedSizeList(..) => array.as_fixed_size_list().values(),
         DataType::FixedSizeBinary(width) => return vec![f64::from(*width); array.len()],
         other => {
-            return numbers(length(array.as_ref()).ok().as_ref()).unwrap_or_else(|| {
-                let width = other
-                    .primitive_width()
-                    .unwrap_or_else(|| array.get_array_memory_size() / array.len().max(1));
-                vec![width as f64; array.len()]
-            });
+            return length(array.as_ref())
+                .ok()
+                .and_then(|lengths| numbers(&lengths))
+                .unwrap_or_else(|| {
+                    let width = other
+                        .primitive_width()
+                        .unwrap_or_else(|| array.get_array_memory_size() / array.len().max(1));
+                    vec![width as f64; array.len()]
+                });
         }
     };
     let each = total(values) / values.len().max(1) as f64;
@@ -52,12 +55,15 @@ pub(super) fn longest(array: &ArrayRef) -> f64 {
 
 /// The number of elements of each list.
 pub(super) fn lengths(array: &ArrayRef) -> Vec<f64> {
-    numbers(length(array.as_ref()).ok().as_ref()).unwrap_or_else(|| vec![1.0; array.len()])
+    length(array.as_ref())
+        .ok()
+        .and_then(|lengths| numbers(&lengths))
+        .unwrap_or_else(|| vec![1.0; array.len()])
 }
 
 /// Numbers, at least 0; 0 for NULL.
-pub(super) fn numbers(array: Option<&ArrayRef>) -> Option<Vec<f64>> {
-    let numbers = cast(array?, &DataType::Float64).ok()?;
+pub(super) fn numbers(array: &ArrayRef) -> Option<Vec<f64>> {
+    let numbers = cast(array, &DataType::Float64).ok()?;
     let numbers = numbers.as_primitive::<Float64Type>();
     Some(numbers.iter().map(|number| number.unwrap_or(0.0).max(0.0)).collect())
 }

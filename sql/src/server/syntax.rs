@@ -9,6 +9,7 @@
 //!   the text is wrong, the parser tries both at every level: at 40 levels for years, without a
 //!   point at which it could be cancelled.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement as Parsed;
@@ -81,6 +82,12 @@ pub(super) fn check_parsed(statement: &Parsed) -> Result<()> {
 struct Size {
     depth: usize,
     relations: usize,
+    /// What `relations` was where the queries around this place begin.
+    begun: Vec<usize>,
+    /// The relations of each query so far, by its address.
+    queries: HashMap<usize, usize>,
+    /// The queries that WITH gives names to. Planning repeats them for each use.
+    named: HashMap<String, usize>,
 }
 
 impl Size {
@@ -106,11 +113,26 @@ impl Visitor for Size {
                 count += 1;
             }
         }
+        for named in query.with.iter().flat_map(|with| &with.cte_tables) {
+            self.named.insert(named.alias.name.value.to_lowercase(), address(&named.query));
+        }
+        self.begun.push(self.relations);
         self.add_relations(count)
     }
 
-    fn pre_visit_table_factor(&mut self, _: &TableFactor) -> ControlFlow<String> {
-        self.add_relations(1)
+    fn post_visit_query(&mut self, query: &Query) -> ControlFlow<String> {
+        let begun = self.begun.pop().unwrap_or_default();
+        self.queries.insert(address(query), self.relations - begun);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<String> {
+        let name = match factor {
+            TableFactor::Table { name, .. } => name.to_string().replace('"', "").to_lowercase(),
+            _ => String::new(),
+        };
+        let query = self.named.get(&name).and_then(|query| self.queries.get(query));
+        self.add_relations(1 + query.copied().unwrap_or_default())
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
@@ -128,6 +150,10 @@ impl Visitor for Size {
         self.depth -= levels(expr);
         ControlFlow::Continue(())
     }
+}
+
+fn address(query: &Query) -> usize {
+    std::ptr::from_ref(query) as usize
 }
 
 /// The levels that an expression adds to its plan.
@@ -227,6 +253,13 @@ mod tests {
             }
         }
         assert!(checked(&format!("SELECT a{}", "[1]".repeat(MAX_DEPTH))).is_err());
+        let doubled = |times: usize| {
+            let double = |n| format!(", a{n} AS (SELECT 1 FROM a{0} x, a{0} y)", n - 1);
+            let doubled: String = (1..=times).map(double).collect();
+            format!("WITH a0 AS (SELECT 1){doubled} SELECT count(*) FROM a{times}")
+        };
+        checked(&doubled(5)).unwrap();
+        assert!(checked(&doubled(30)).unwrap_err().contains("set operations"));
         for list in [", 1", ", 'a'", ", t.a", ", (1, 2)", " -- +\n", ", a + b"] {
             checked(&format!("SELECT 1{}", list.repeat(9_999))).unwrap();
         }

@@ -35,6 +35,13 @@ fn refused() -> Vec<String> {
         format!("SELECT {}1", many("POSITION(", 12)),
         format!("{}SELECT 1", many("SELECT 1 UNION ALL ", 3_000)),
         format!("SELECT 1{}", many(" UNION SELECT 1", 60_000)),
+        format!(
+            "WITH a0 AS (SELECT 1 AS n), {} SELECT count(*) FROM a30",
+            (1..31)
+                .map(|n| format!("a{n} AS (SELECT x.n FROM a{0} x, a{0} y)", n - 1))
+                .collect::<Vec<_>>()
+                .join(",")
+        ),
         format!("SELECT a{} FROM (SELECT [1] a)", many("[1]", 90_000)),
         format!("SELECT count(*) FROM (SELECT 1) a0{}", many(", (SELECT 1)", 5_000)),
         format!("SELECT {}1{}", many("(SELECT ", 500), many(")", 500)),
@@ -108,13 +115,6 @@ fn slow_or_large() -> Vec<String> {
         format!("SELECT [1]{}", many(" || 1", 95)),
         format!("{}SELECT 1 FROM (SELECT 2)", many("SELECT 1 UNION ALL ", 98)),
         format!("SELECT 1 IN ({}1)", many("1,", 50_000)),
-        format!(
-            "WITH a0 AS (SELECT 1 AS n), {} SELECT count(*) FROM a30",
-            (1..31)
-                .map(|n| format!("a{n} AS (SELECT x.n FROM a{0} x, a{0} y)", n - 1))
-                .collect::<Vec<_>>()
-                .join(",")
-        ),
         format!(
             "WITH {} SELECT 1",
             (0..500).map(|n| format!("a{n} AS (SELECT 1)")).collect::<Vec<_>>().join(",")
