@@ -34,7 +34,7 @@ use super::sizes::{ELEMENT, lengths, numbers, sizes};
 use super::{MemoryMonitor, PART, too_large};
 
 /// Calls that produce less are not checked against the memory of the process.
-const SMALL: f64 = (1 << 20) as f64;
+const SMALL: f64 = (16 << 20) as f64;
 /// Most steps of a call of `levenshtein`, which takes about a second for so many.
 const MAX_STEPS: usize = 1 << 30;
 /// The operator that joins texts, as a function.

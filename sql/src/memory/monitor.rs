@@ -5,13 +5,17 @@
 //! running statements. A statement *holds* what it reports plus its shares. One that runs alone is
 //! so measured exactly; beside others a statement that allocates for long collects the largest sum,
 //! while short ones collect little. Two that run equally long cannot be told apart, in which case
-//! the younger one is cancelled first, and the next one if memory does not fall.
+//! the younger one is cancelled first.
+//!
+//! The allocator keeps freed memory for a second before it returns it to the system, and meanwhile
+//! other statements use it. So after a cancellation the next one follows only if the process grows
+//! further.
 //!
 //! A cancelled statement stays in the list until its memory pool is dropped, which every task of it
 //! refers to: it is not cancelled again, and what it still allocates is not taken for that of others.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryPool;
@@ -27,8 +31,6 @@ use crate::failure::format_bytes;
 
 /// Memory grows by 4 GB/s at most, so by 40 MB between two samples.
 const INTERVAL: Duration = Duration::from_millis(10);
-/// How long memory may take to fall after a cancellation before the next.
-const SETTLE: Duration = Duration::from_millis(250);
 /// A statement that holds less than this part of the limit is not cancelled: it would free little.
 const LEAST_PART: usize = 64;
 /// What a statement may cause besides what it needs: code that is read for the first time, caches.
@@ -64,11 +66,26 @@ struct Cancellation {
     error: OnceLock<(String, &'static str)>,
 }
 
-/// The last sample, and the last cancellation.
+/// What is known of earlier samples.
 #[derive(Debug, Default)]
 struct History {
+    /// The last resident size, unless no statement was running.
     resident: Option<f64>,
-    cancelled: Option<Instant>,
+    /// What the process had grown by at the last cancellation, or when no statement was running; or
+    /// less, if it has shrunk since. `None` if there is room.
+    mark: Option<usize>,
+}
+
+impl History {
+    /// The growth above which a statement is cancelled: most of the limit, or a little more than is
+    /// left from before.
+    fn threshold(&mut self, grown: usize, limit: usize) -> usize {
+        let full = (limit - limit / 20 * 3).saturating_add(SLACK);
+        self.mark = self.mark.map(|mark| mark.min(grown)).filter(|_| grown > full);
+        let Some(mark) = self.mark else { return full };
+        let more = if mark > limit { limit / LEAST_PART } else { limit / 16 };
+        full.max(mark.saturating_add(more))
+    }
 }
 
 impl MemoryMonitor {
@@ -132,7 +149,7 @@ impl MemoryMonitor {
         let mut list = self.list();
         list.retain(|entry| entry.pool.strong_count() > 0);
         if list.is_empty() {
-            history.resident = None;
+            *history = History { resident: None, mark: Some(usize::MAX) };
             let second = Duration::from_secs(1);
             drop(self.added.wait_timeout_while(list, second, |list| list.is_empty()));
             return;
@@ -141,22 +158,19 @@ impl MemoryMonitor {
         let before = history.resident.replace(now as f64).unwrap_or(now as f64);
         divide(&mut list, now as f64 - before);
         let grown = self.grown(now);
-        let settling = history.cancelled.is_some_and(|at| at.elapsed() < SETTLE);
-        if settling && grown < self.limit.saturating_add(SLACK) {
-            return;
-        }
-        if let Some(error) = self.choose(&list, grown) {
+        let threshold = history.threshold(grown, self.limit);
+        if let Some(error) = self.choose(&list, grown, threshold) {
             tracing::warn!(resident = now, limit = self.limit, "{error}");
-            history.cancelled = Some(Instant::now());
+            history.mark = Some(grown);
         }
     }
 
     /// Cancels the statement that holds most, if it or the process holds too much.
-    fn choose(&self, list: &[Entry], grown: usize) -> Option<String> {
+    fn choose(&self, list: &[Entry], grown: usize, threshold: usize) -> Option<String> {
         let running = list.iter().filter(|entry| !entry.cancellation.token.is_cancelled());
         let most = running.max_by(|a, b| a.held().total_cmp(&b.held()))?;
         let held = most.held() as usize;
-        let is_full = grown > (self.limit - self.limit / 10).saturating_add(SLACK);
+        let is_full = grown > threshold;
         let is_large = held > self.statement_limit.saturating_mul(2).saturating_add(SLACK);
         let (grown, used) = (format_bytes(grown), format_bytes(held));
         let (error, options) = if is_large {
@@ -266,7 +280,7 @@ mod tests {
 
     use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, UnboundedMemoryPool};
 
-    use super::{MemoryMonitor, SLACK, divide};
+    use super::{History, MemoryMonitor, SLACK, divide};
 
     const MB: usize = 1 << 20;
 
@@ -285,13 +299,27 @@ mod tests {
         let held: Vec<f64> = list.iter().map(|entry| entry.held() / MB as f64).collect();
         assert_eq!(held, [350.0, 450.0]);
 
-        assert_eq!(monitor.choose(&list, 900 * MB), None);
-        let error = monitor.choose(&list, 970 * MB).unwrap();
+        assert_eq!(monitor.choose(&list, 900 * MB, 900 * MB), None);
+        let error = monitor.choose(&list, 970 * MB, 900 * MB).unwrap();
         assert!(error.contains("this one held most of it (471.9 MB)"), "{error}");
         assert!(reporting.error().to_string().contains("--memory-limit"), "{}", reporting.error());
-        assert!(monitor.choose(&list, 970 * MB).unwrap().contains("(367 MB)"));
+        let error = monitor.choose(&list, 970 * MB, 900 * MB).unwrap();
+        assert!(error.contains("(367 MB)"), "{error}");
         assert!(old.cancellation.token.is_cancelled());
-        assert_eq!(monitor.choose(&list, 2000 * MB), None);
+        assert_eq!(monitor.choose(&list, 2000 * MB, 900 * MB), None);
+    }
+
+    #[test]
+    fn after_a_cancellation_the_process_must_grow_before_the_next() {
+        let (mut history, limit, full) = (History::default(), 1600 * MB, 1360 * MB + SLACK);
+        assert_eq!(history.threshold(1500 * MB, limit), full);
+        history.mark = Some(1500 * MB);
+        assert_eq!(history.threshold(1510 * MB, limit), 1600 * MB);
+        assert_eq!(history.threshold(1450 * MB, limit), 1550 * MB);
+        assert_eq!(history.threshold(1500 * MB, limit), 1550 * MB);
+        assert_eq!(history.threshold(1300 * MB, limit), full);
+        history.mark = Some(usize::MAX);
+        assert_eq!(history.threshold(1700 * MB, limit), 1725 * MB);
     }
 
     #[test]
@@ -302,11 +330,11 @@ mod tests {
         let statement = monitor.add(&all);
         let mut list = std::mem::take(&mut *monitor.list());
         divide(&mut list, (90 * MB) as f64);
-        assert_eq!(monitor.choose(&list, 6400 * MB), None);
+        assert_eq!(monitor.choose(&list, 6400 * MB, 5000 * MB), None);
         divide(&mut list, (110 * MB + SLACK) as f64);
-        assert_eq!(monitor.choose(&list, 300 * MB), None);
+        assert_eq!(monitor.choose(&list, 300 * MB, 5000 * MB), None);
         divide(&mut list, MB as f64);
-        assert!(monitor.choose(&list, 300 * MB).is_some());
+        assert!(monitor.choose(&list, 300 * MB, 5000 * MB).is_some());
         assert!(statement.error().to_string().contains("--statement-memory"));
     }
 }

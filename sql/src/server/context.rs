@@ -31,7 +31,7 @@ use crate::session::{Options, runtime, session_with_runtime};
 /// sooner.
 const BATCH_ROWS: [&str; 2] = ["datafusion.execution.batch_size", "2048"];
 /// Plans that are made at a time, for each thread. The others wait.
-const PLANS_PER_THREAD: usize = 4;
+const PLANS_PER_THREAD: usize = 8;
 
 /// Project, options, limits and metrics of a process's servers.
 pub struct ServerContext {
