@@ -33,6 +33,7 @@ use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use datafusion::scalar::ScalarValue;
 use futures::{StreamExt, stream};
+use tokio::task::yield_now;
 
 use super::sizes::{is_variable, lengths, longest, sizes, total};
 use super::{PART, too_large};
@@ -344,9 +345,17 @@ impl ExecutionPlan for LimitedExec {
     ) -> Result<SendableRecordBatchStream> {
         let mut check = (self.limit)();
         let limited = self.input.execute(partition, context)?.flat_map(move |batch| {
-            stream::iter(match batch.and_then(&mut check) {
+            let pieces = match batch.and_then(&mut check) {
                 Ok(pieces) => pieces.into_iter().map(Ok).collect(),
                 Err(error) => vec![Err(error)],
+            };
+            let is_cut = pieces.len() > 1;
+            // Much is made of each piece, so other tasks and cancellation come between them.
+            stream::iter(pieces).then(move |piece| async move {
+                if is_cut {
+                    yield_now().await;
+                }
+                piece
             })
         });
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), limited)))
