@@ -89,7 +89,8 @@ impl History {
 }
 
 impl MemoryMonitor {
-    /// Starts the monitor's thread, which ends when the monitor is dropped.
+    /// Starts the monitor's thread, which ends when the monitor is dropped. With a limit of
+    /// `usize::MAX` it cancels nothing.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -167,6 +168,9 @@ impl MemoryMonitor {
 
     /// Cancels the statement that holds most, if it or the process holds too much.
     fn choose(&self, list: &[Entry], grown: usize, threshold: usize) -> Option<String> {
+        if self.limit == usize::MAX {
+            return None;
+        }
         let running = list.iter().filter(|entry| !entry.cancellation.token.is_cancelled());
         let most = running.max_by(|a, b| a.held().total_cmp(&b.held()))?;
         let held = most.held() as usize;
