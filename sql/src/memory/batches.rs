@@ -83,7 +83,7 @@ fn limits(
         return windows(node.window_expr(), memory, f64::INFINITY);
     }
     if let Some(node) = node.downcast_ref::<BoundedWindowAggExec>() {
-        return windows(node.window_expr(), memory, batch_rows as f64);
+        return windows(node.window_expr(), memory / PART, batch_rows as f64);
     }
     if node.is::<HashJoinExec>()
         || node.is::<NestedLoopJoinExec>()

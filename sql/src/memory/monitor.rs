@@ -5,7 +5,8 @@
 //! running statements. A statement *holds* what it reports plus its shares. One that runs alone is
 //! so measured exactly; beside others a statement that allocates for long collects the largest sum,
 //! while short ones collect little. Two that run equally long cannot be told apart, in which case
-//! the younger one is cancelled first.
+//! the one that happens to hold a little more is cancelled first. What a statement holds counts less
+//! while it is young, because it has not filled the memory that others had used before.
 //!
 //! The allocator keeps freed memory for a second before it returns it to the system, and meanwhile
 //! other statements use it. So after a cancellation the next one follows only if the process grows
@@ -15,7 +16,7 @@
 //! refers to: it is not cancelled again, and what it still allocates is not taken for that of others.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryPool;
@@ -31,8 +32,10 @@ use crate::failure::format_bytes;
 
 /// Memory grows by 4 GB/s at most, so by 40 MB between two samples.
 const INTERVAL: Duration = Duration::from_millis(10);
-/// A statement that holds less than this part of the limit is not cancelled: it would free little.
-const LEAST_PART: usize = 64;
+/// A statement that holds less is not cancelled: it would free little.
+const LEAST: usize = 32 << 20;
+/// A statement is suspected less until it has run so long.
+const YOUNG: Duration = Duration::from_secs(2);
 /// What a statement may cause besides what it needs: code that is read for the first time, caches.
 const SLACK: usize = 64 << 20;
 
@@ -58,6 +61,7 @@ struct Entry {
     reported: f64,
     /// Its shares of the other growth.
     shares: f64,
+    started: Instant,
 }
 
 #[derive(Debug, Default)]
@@ -77,13 +81,12 @@ struct History {
 }
 
 impl History {
-    /// The growth above which a statement is cancelled: most of the limit, or a little more than is
-    /// left from before.
-    fn threshold(&mut self, grown: usize, limit: usize) -> usize {
-        let full = (limit - limit / 20 * 3).saturating_add(SLACK);
+    /// The growth above which a statement is cancelled: `full`, or a little more than is left from
+    /// before.
+    fn threshold(&mut self, grown: usize, limit: usize, full: usize) -> usize {
         self.mark = self.mark.map(|mark| mark.min(grown)).filter(|_| grown > full);
         let Some(mark) = self.mark else { return full };
-        let more = if mark > limit { limit / LEAST_PART } else { limit / 16 };
+        let more = if mark > limit { limit / 64 } else { limit / 16 };
         full.max(mark.saturating_add(more))
     }
 }
@@ -121,6 +124,7 @@ impl MemoryMonitor {
             cancellation: Arc::clone(&cancellation),
             reported: 0.0,
             shares: 0.0,
+            started: Instant::now(),
         });
         self.added.notify_one();
         StatementMemory { pool, limit: self.statement_limit, cancellation }
@@ -159,7 +163,10 @@ impl MemoryMonitor {
         let before = history.resident.replace(now as f64).unwrap_or(now as f64);
         divide(&mut list, now as f64 - before);
         let grown = self.grown(now);
-        let threshold = history.threshold(grown, self.limit);
+        // A statement that may use all of the limit spills there. Beside others it may not, so there
+        // can be a margin for what is allocated before a cancellation takes effect.
+        let full = (self.limit / 5 * 4).max(self.statement_limit.min(self.limit));
+        let threshold = history.threshold(grown, self.limit, full.saturating_add(SLACK));
         if let Some(error) = self.choose(&list, grown, threshold) {
             tracing::warn!(resident = now, limit = self.limit, "{error}");
             history.mark = Some(grown);
@@ -172,7 +179,7 @@ impl MemoryMonitor {
             return None;
         }
         let running = list.iter().filter(|entry| !entry.cancellation.token.is_cancelled());
-        let most = running.max_by(|a, b| a.held().total_cmp(&b.held()))?;
+        let most = running.max_by(|a, b| a.suspicion().total_cmp(&b.suspicion()))?;
         let held = most.held() as usize;
         let is_full = grown > threshold;
         let is_large = held > self.statement_limit.saturating_mul(2).saturating_add(SLACK);
@@ -186,7 +193,7 @@ impl MemoryMonitor {
                 ),
                 "`--statement-memory` of a server, `--memory-limit` of `headcount sql`",
             )
-        } else if is_full && held > self.limit / LEAST_PART {
+        } else if is_full && held > LEAST {
             let limit = format_bytes(self.limit);
             (
                 format!(
@@ -220,6 +227,11 @@ fn divide(list: &mut [Entry], growth: f64) {
 impl Entry {
     fn held(&self) -> f64 {
         self.reported + self.shares
+    }
+
+    fn suspicion(&self) -> f64 {
+        let age = self.started.elapsed().clamp(YOUNG / 10, YOUNG);
+        self.held() * age.as_secs_f64()
     }
 }
 
@@ -316,14 +328,14 @@ mod tests {
     #[test]
     fn after_a_cancellation_the_process_must_grow_before_the_next() {
         let (mut history, limit, full) = (History::default(), 1600 * MB, 1360 * MB + SLACK);
-        assert_eq!(history.threshold(1500 * MB, limit), full);
+        assert_eq!(history.threshold(1500 * MB, limit, full), full);
         history.mark = Some(1500 * MB);
-        assert_eq!(history.threshold(1510 * MB, limit), 1600 * MB);
-        assert_eq!(history.threshold(1450 * MB, limit), 1550 * MB);
-        assert_eq!(history.threshold(1500 * MB, limit), 1550 * MB);
-        assert_eq!(history.threshold(1300 * MB, limit), full);
+        assert_eq!(history.threshold(1510 * MB, limit, full), 1600 * MB);
+        assert_eq!(history.threshold(1450 * MB, limit, full), 1550 * MB);
+        assert_eq!(history.threshold(1500 * MB, limit, full), 1550 * MB);
+        assert_eq!(history.threshold(1300 * MB, limit, full), full);
         history.mark = Some(usize::MAX);
-        assert_eq!(history.threshold(1700 * MB, limit), 1725 * MB);
+        assert_eq!(history.threshold(1700 * MB, limit, full), 1725 * MB);
     }
 
     #[test]
@@ -333,9 +345,9 @@ mod tests {
         let monitor = MemoryMonitor::start(6400 * MB, 100 * MB).unwrap();
         let statement = monitor.add(&all);
         let mut list = std::mem::take(&mut *monitor.list());
-        divide(&mut list, (90 * MB) as f64);
+        divide(&mut list, (30 * MB) as f64);
         assert_eq!(monitor.choose(&list, 6400 * MB, 5000 * MB), None);
-        divide(&mut list, (110 * MB + SLACK) as f64);
+        divide(&mut list, (170 * MB + SLACK) as f64);
         assert_eq!(monitor.choose(&list, 300 * MB, 5000 * MB), None);
         divide(&mut list, MB as f64);
         assert!(monitor.choose(&list, 300 * MB, 5000 * MB).is_some());
