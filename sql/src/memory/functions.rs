@@ -46,8 +46,11 @@ enum Cost {
     Steps(f64),
 }
 
+/// Computes what a call costs.
+type CostOf = fn(&Arguments) -> Cost;
+
 /// The functions, and what a call costs.
-const FUNCTIONS: [(&str, fn(&Arguments) -> Cost); 22] = [
+const FUNCTIONS: [(&str, CostOf); 22] = [
     ("repeat", |call| call.bytes(|row| row.size(0) * row.number(1))),
     ("lpad", |call| call.bytes(|row| 4.0 * row.number(1))),
     ("rpad", |call| call.bytes(|row| 4.0 * row.number(1))),
@@ -318,7 +321,7 @@ impl ScalarUDFImpl for Concat {
 #[derive(Debug)]
 struct CheckedFunction {
     inner: Arc<ScalarUDF>,
-    cost: fn(&Arguments) -> Cost,
+    cost: CostOf,
     monitor: Arc<MemoryMonitor>,
 }
 
