@@ -192,7 +192,7 @@ fn join(node: &Arc<dyn ExecutionPlan>, memory: usize, batch_rows: usize) -> Opti
                 sides[side].0 += batch.num_rows() as f64;
                 sides[side].1 = f64::max(sides[side].1, longest);
                 let [(left, left_bytes), (right, right_bytes)] = *sides;
-                let rows = f64::min(left * right + left + right, batch_rows as f64);
+                let rows = f64::max(left * right, left + right).min(batch_rows as f64);
                 let made = rows * (left_bytes + right_bytes) * f64::max(expressions, 1.0);
                 match made <= (memory / PART) as f64 {
                     true => Ok(vec![batch]),

@@ -1,8 +1,8 @@
 //! Cancels statements when the process uses more memory than its limit.
 //!
 //! Every few milliseconds a thread reads the resident memory of the process. What it has grown by
-//! beyond what the statements' operators reported in the meantime is divided equally among the
-//! running statements. A statement *holds* what it reports plus its shares. One that runs alone is
+//! beyond what the statements' operators reported in the meantime is divided among the running
+//! statements by their age, up to two seconds. A statement *holds* what it reports plus its shares. One that runs alone is
 //! so measured exactly; beside others a statement that allocates for long collects the largest sum,
 //! while short ones collect little. Two that run equally long cannot be told apart, in which case
 //! the one that happens to hold a little more is cancelled first. What a statement holds counts less
@@ -117,7 +117,10 @@ impl MemoryMonitor {
 
     /// Adds a statement, whose operators report to a pool within `all`.
     pub(crate) fn add(&self, all: &Arc<dyn MemoryPool>) -> StatementMemory {
-        let pool = Arc::new(CappedMemoryPool::new(Arc::clone(all), self.statement_limit));
+        // `all` has the same limit, and its error names the option for it.
+        let is_own = self.statement_limit < self.limit;
+        let most = if is_own { self.statement_limit } else { usize::MAX };
+        let pool = Arc::new(CappedMemoryPool::new(Arc::clone(all), most));
         let cancellation = Arc::<Cancellation>::default();
         self.list().push(Entry {
             pool: Arc::downgrade(&pool),
@@ -179,7 +182,7 @@ impl MemoryMonitor {
             return None;
         }
         let running = list.iter().filter(|entry| !entry.cancellation.token.is_cancelled());
-        let most = running.max_by(|a, b| a.suspicion().total_cmp(&b.suspicion()))?;
+        let most = running.max_by(|a, b| (a.held() * a.age()).total_cmp(&(b.held() * b.age())))?;
         let held = most.held() as usize;
         let is_full = grown > threshold;
         let is_large = held > self.statement_limit.saturating_mul(2).saturating_add(SLACK);
@@ -193,7 +196,7 @@ impl MemoryMonitor {
                 ),
                 "`--statement-memory` of a server, `--memory-limit` of `headcount sql`",
             )
-        } else if is_full && held > LEAST {
+        } else if is_full && held > LEAST.max(self.limit / 16) {
             let limit = format_bytes(self.limit);
             (
                 format!(
@@ -218,9 +221,9 @@ fn divide(list: &mut [Entry], growth: f64) {
         let reported = entry.pool.upgrade().map_or(0, |pool| pool.reserved()) as f64;
         others -= reported - std::mem::replace(&mut entry.reported, reported);
     }
-    let share = others / list.len() as f64;
+    let ages: f64 = list.iter().map(Entry::age).sum();
     for entry in list {
-        entry.shares = (entry.shares + share).max(0.0);
+        entry.shares = (entry.shares + others * entry.age() / ages).max(0.0);
     }
 }
 
@@ -229,9 +232,9 @@ impl Entry {
         self.reported + self.shares
     }
 
-    fn suspicion(&self) -> f64 {
-        let age = self.started.elapsed().clamp(YOUNG / 10, YOUNG);
-        self.held() * age.as_secs_f64()
+    /// Seconds since it began, at most two.
+    fn age(&self) -> f64 {
+        self.started.elapsed().clamp(YOUNG / 10, YOUNG).as_secs_f64()
     }
 }
 
