@@ -2,11 +2,11 @@
 //!
 //! Every few milliseconds a thread reads the resident memory of the process. What it has grown by
 //! beyond what the statements' operators reported in the meantime is divided among the running
-//! statements by their age, up to two seconds. A statement *holds* what it reports plus its shares. One that runs alone is
-//! so measured exactly; beside others a statement that allocates for long collects the largest sum,
-//! while short ones collect little. Two that run equally long cannot be told apart, in which case
-//! the one that happens to hold a little more is cancelled first. What a statement holds counts less
-//! while it is young, because it has not filled the memory that others had used before.
+//! statements by their age, up to two seconds. A statement *holds* what it reports plus its shares.
+//! One that runs alone is so measured exactly; beside others a statement that allocates for long
+//! collects the largest sum, while short ones collect little. Two that run equally long cannot be
+//! told apart. What a statement holds counts less while it is young, because it has not filled the
+//! memory that others had used before.
 //!
 //! The allocator keeps freed memory for a second before it returns it to the system, and meanwhile
 //! other statements use it. So after a cancellation the next one follows only if the process grows
