@@ -11,6 +11,9 @@ use crate::session::{CATALOG, SCHEMA};
 /// Part of the message of a statement that exceeds its own memory limit, not that of all.
 pub(crate) const OF_ONE: &str = "and the statement already uses";
 
+/// Part of the message of a statement that needs too much memory for one batch.
+pub(crate) const AT_ONCE: &str = "bytes for one batch, and the limit is";
+
 /// Converts the error of a statement: to our own error if it is the root cause, else without
 /// DataFusion's wrapping. `memory` is the limit in bytes of all statements.
 pub fn statement_error(cause: DataFusionError, memory: Option<usize>) -> Error {
@@ -91,7 +94,7 @@ fn exhausted(message: &str, memory: Option<usize>) -> Error {
     let first = first.trim_end_matches([':', ' ']);
     let less = "or query fewer groups or columns at once";
     match memory {
-        _ if first.contains(OF_ONE) => {
+        _ if first.contains(OF_ONE) || first.contains(AT_ONCE) => {
             Error::limit(format!("the query needs more memory than one statement may use: {first}"))
                 .with(
                     "help",
@@ -111,7 +114,7 @@ fn exhausted(message: &str, memory: Option<usize>) -> Error {
 }
 
 /// `4 GB`, `1.5 MB`, `700 B`: powers of 1000, as `--memory-limit` reads them.
-fn format_bytes(bytes: usize) -> String {
+pub(crate) fn format_bytes(bytes: usize) -> String {
     let (mut size, mut unit) = (bytes as f64, "B");
     for larger in ["kB", "MB", "GB", "TB"] {
         if size < 1000.0 {

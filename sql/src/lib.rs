@@ -19,6 +19,6 @@ pub mod server;
 pub mod session;
 
 mod ast;
-mod bounded;
 mod datafusion_bugs;
 mod file_consistency;
+mod memory;

@@ -133,8 +133,15 @@ pub async fn sql(session: &SessionContext, text: &str) -> Result<DataFrame, Data
 /// # Errors
 /// When it is not SQL or cannot be planned.
 pub async fn plan_text(state: &SessionState, text: &str) -> Result<LogicalPlan, DataFusionError> {
-    let dialect = state.config().options().sql_parser.dialect;
-    plan(state, state.sql_to_statement(text, &dialect)?).await
+    plan(state, parse(state, text)?).await
+}
+
+/// Parses a text with one statement.
+///
+/// # Errors
+/// When it is not SQL.
+pub fn parse(state: &SessionState, text: &str) -> Result<Statement, DataFusionError> {
+    state.sql_to_statement(text, &state.config().options().sql_parser.dialect)
 }
 
 /// Plans a statement.

@@ -17,7 +17,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::{Outcome, args, print_message};
 use crate::server::access::{Access, format_entry};
-use crate::server::depth::threads;
+use crate::server::threads::threads;
 use crate::server::{Protocol, ServerContext, Tls, flight, http, postgres};
 
 /// Threads for connections, which do no work besides input and output.

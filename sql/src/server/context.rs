@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use engine::active::{Answer, Question};
@@ -19,20 +19,28 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::cooperative::make_planning_cancellable;
 use super::execution::{Protocol, StatementExecution, StatementInfo, join_error};
-use super::memory::CappedMemoryPool;
 use super::metrics::Metrics;
 use super::{Access, Limits};
-use crate::bounded::bound;
 use crate::cancellation::scope;
 use crate::catalog::{CatalogOptions, ReportListener, register};
 use crate::failure::statement_error;
+use crate::memory::{MemoryMonitor, StatementMemory, limit_functions};
 use crate::session::{Options, runtime, session_with_runtime};
+
+/// Rows of a batch: a quarter of DataFusion's, so that batches take less memory and are cancelled
+/// sooner.
+const BATCH_ROWS: [&str; 2] = ["datafusion.execution.batch_size", "2048"];
+/// Plans that are made at a time, for each thread. The others wait.
+const PLANS_PER_THREAD: usize = 8;
 
 /// Project, options, limits and metrics of a process's servers.
 pub struct ServerContext {
     project: Option<Arc<Project>>,
     options: Options,
     runtime: Arc<RuntimeEnv>,
+    monitor: Arc<MemoryMonitor>,
+    /// One for each plan that is made at a time: making a plan keeps its thread.
+    planning: Arc<Semaphore>,
     /// The threads that queries run on.
     pub(super) query_runtime: Handle,
     /// Limits of statements and connections.
@@ -53,16 +61,21 @@ impl ServerContext {
     /// When the options are impossible.
     pub fn new(
         project: Option<Arc<Project>>,
-        options: Options,
+        mut options: Options,
         limits: Limits,
         access: Access,
         query_runtime: Handle,
     ) -> Result<Arc<Self>> {
+        options.settings.insert(0, BATCH_ROWS.map(str::to_owned).into());
         let runtime = runtime(&options)?;
+        let limit = options.memory_limit.unwrap_or(usize::MAX);
+        let threads = query_runtime.metrics().num_workers();
         let server = Self {
             project,
             options,
             runtime,
+            monitor: MemoryMonitor::start(limit, limits.memory)?,
+            planning: Arc::new(Semaphore::new(PLANS_PER_THREAD * threads)),
             query_runtime,
             connections: Arc::new(Semaphore::new(limits.connections)),
             limits,
@@ -86,22 +99,22 @@ impl ServerContext {
         self.options.memory_limit
     }
 
-    /// A session for one connection, with its own settings and memory limit. It reads no files
+    /// A session for one connection, with its own settings. It reads no files
     /// except those of the project.
     ///
     /// # Errors
     /// When the options are impossible.
     pub fn session(&self) -> Result<SessionContext> {
-        let pool = CappedMemoryPool::new(Arc::clone(&self.runtime.memory_pool), self.limits.memory);
-        let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
-            .with_memory_pool(Arc::new(pool))
-            .build_arc()
-            .map_err(|cause| Error::internal(cause.to_string()))?;
-        let session = session_with_runtime(&self.options, runtime)?;
+        let session = session_with_runtime(&self.options, Arc::clone(&self.runtime))?;
         register(&session, &self.catalog_options())?;
-        bound(&session, self.limits.memory).map_err(|cause| statement_error(cause, None))?;
+        limit_functions(&session, &self.monitor).map_err(|cause| statement_error(cause, None))?;
         make_planning_cancellable(&session);
         Ok(session)
+    }
+
+    /// The memory of a statement that begins.
+    pub(super) fn add_memory(&self) -> StatementMemory {
+        self.monitor.add(&self.runtime.memory_pool)
     }
 
     /// The tables that every session has.
@@ -158,7 +171,11 @@ impl ServerContext {
     ) -> Result<T> {
         let token = CancellationToken::new();
         let _cancel_on_drop = token.clone().drop_guard();
+        let permit = Arc::clone(&self.planning).acquire_owned().await;
+        let permit = permit.map_err(|cause| Error::internal(cause.to_string()))?;
         let task = AbortOnDropHandle::new(self.query_runtime.spawn(async move {
+            // A plan that cannot be cancelled keeps its permit.
+            let _permit = permit;
             block_in_place(|| Handle::current().block_on(scope(token, work)))
         }));
         task.await.unwrap_or_else(|cause| Err(join_error(&cause)))

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use engine::{Error, Result};
@@ -20,11 +21,11 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::cooperative::make_cooperative;
 use super::read_only::read_only;
-use super::{ServerContext, depth};
-use crate::bounded::plan_of;
+use super::{ServerContext, syntax};
 use crate::failure::statement_error;
 use crate::file_consistency;
-use crate::session::plan_text;
+use crate::memory::StatementMemory;
+use crate::session;
 
 /// Batches that are buffered for a client before the query is paused.
 const BUFFERED_BATCHES: usize = 2;
@@ -62,6 +63,8 @@ pub enum Outcome {
     Failed,
     /// It exceeded the time limit.
     TimedOut,
+    /// It was cancelled because of the memory it used.
+    OutOfMemory,
     /// It was cancelled, or the client stopped reading.
     Cancelled,
 }
@@ -74,6 +77,7 @@ impl Outcome {
             Self::Planned => "planned",
             Self::Failed => "failed",
             Self::TimedOut => "out_of_time",
+            Self::OutOfMemory => "out_of_memory",
             Self::Cancelled => "cancelled",
         }
     }
@@ -98,6 +102,7 @@ pub struct StatementExecution {
     started: Instant,
     time_limit: Duration,
     cancel: CancellationToken,
+    memory: StatementMemory,
     /// Rows that were sent.
     rows: Arc<AtomicU64>,
     /// `None` until it ends; a statement dropped without an outcome counts as cancelled.
@@ -118,6 +123,7 @@ impl StatementExecution {
             started: Instant::now(),
             time_limit: server.limits.time,
             cancel,
+            memory: server.add_memory(),
             rows: Arc::default(),
             outcome: None,
             error: None,
@@ -131,6 +137,11 @@ impl StatementExecution {
         self
     }
 
+    /// The pool of its memory.
+    pub fn memory_pool(&self) -> Arc<dyn MemoryPool> {
+        self.memory.pool()
+    }
+
     /// Plans a text as one read-only statement.
     ///
     /// # Errors
@@ -138,8 +149,12 @@ impl StatementExecution {
     pub async fn plan(&mut self, session: &SessionContext, sql: &str) -> Result<LogicalPlan> {
         let (session, sql) = (session.clone(), sql.to_owned());
         self.run(async move {
-            depth::check(&sql)?;
-            let plan = plan_text(&session.state(), &sql).await;
+            syntax::check_text(&sql)?;
+            let state = session.state();
+            let statement = session::parse(&state, &sql);
+            let statement = statement.map_err(|cause| statement_error(cause, None))?;
+            syntax::check_parsed(&statement)?;
+            let plan = session::plan(&state, statement).await;
             let plan = plan.map_err(|cause| statement_error(cause, None))?;
             read_only(&plan)?;
             Ok(plan)
@@ -155,7 +170,13 @@ impl StatementExecution {
         &mut self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let server = Arc::clone(&self.server);
+        let (server, memory) = (Arc::clone(&self.server), self.memory.clone());
+        // The monitor knows the statement as long as the work goes on.
+        let work = async move {
+            let done = work.await;
+            drop(memory);
+            done
+        };
         let done = tokio::select! {
             done = server.run_blocking(work) => done,
             outcome = self.wait_for_limit() => Err(self.stopped(outcome)),
@@ -173,13 +194,13 @@ impl StatementExecution {
         plan: LogicalPlan,
     ) -> Result<RowStream> {
         let (session, memory) = (session.clone(), self.server.memory_limit());
-        let max_bytes = self.server.limits.memory;
+        let statement_memory = self.memory.clone();
         let stream = self
             .run(async move {
                 let to_error = |cause| statement_error(cause, memory);
                 // SET takes effect here; queries are only planned.
                 let frame = session.execute_logical_plan(plan).await.map_err(to_error)?;
-                let (plan, context) = plan_of(frame, max_bytes).await.map_err(to_error)?;
+                let (plan, context) = statement_memory.plan(frame).await.map_err(to_error)?;
                 let plan = make_cooperative(plan).map_err(to_error)?;
                 file_consistency::execute(plan, context).map_err(to_error)
             })
@@ -231,6 +252,7 @@ impl StatementExecution {
         tokio::select! {
             () = tokio::time::sleep(left) => Outcome::TimedOut,
             () = self.cancel.cancelled() => Outcome::Cancelled,
+            () = self.memory.cancelled() => Outcome::OutOfMemory,
             () = self.server.killed() => Outcome::Cancelled,
         }
     }
@@ -243,6 +265,7 @@ impl StatementExecution {
                 Error::limit(format!("the statement took longer than the limit of {limit} s"))
                     .with("help", "query less data, or raise `--time-limit`")
             }
+            Outcome::OutOfMemory => self.memory.error(),
             _ if self.server.is_killed() => Error::limit("the server is stopping"),
             _ => Error::limit("cancelled"),
         }

@@ -17,16 +17,16 @@ pub mod access;
 pub mod context;
 mod cooperative;
 mod credentials;
-pub mod depth;
 pub mod execution;
 pub mod flight;
 pub mod http;
 mod incoming;
 pub mod limits;
-pub mod memory;
 pub mod metrics;
 pub mod postgres;
 pub mod read_only;
+mod syntax;
+pub mod threads;
 pub mod tls;
 
 pub use access::Access;

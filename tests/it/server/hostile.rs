@@ -34,6 +34,15 @@ fn refused() -> Vec<String> {
         format!("SELECT {}1 2{}", many("POSITION(", 40), many(")", 40)),
         format!("SELECT {}1", many("POSITION(", 12)),
         format!("{}SELECT 1", many("SELECT 1 UNION ALL ", 3_000)),
+        format!("SELECT 1{}", many(" UNION SELECT 1", 60_000)),
+        format!(
+            "WITH a0 AS (SELECT 1 AS n), {} SELECT count(*) FROM a30",
+            (1..31)
+                .map(|n| format!("a{n} AS (SELECT x.n FROM a{0} x, a{0} y)", n - 1))
+                .collect::<Vec<_>>()
+                .join(",")
+        ),
+        format!("SELECT a{} FROM (SELECT [1] a)", many("[1]", 90_000)),
         format!("SELECT count(*) FROM (SELECT 1) a0{}", many(", (SELECT 1)", 5_000)),
         format!("SELECT {}1{}", many("(SELECT ", 500), many(")", 500)),
         format!("SELECT {}", many("[", 5_000)),
@@ -56,10 +65,6 @@ fn refused() -> Vec<String> {
                 .collect::<Vec<_>>()
                 .join(", ")
         ),
-        format!(
-            "SELECT {}1 FROM generate_series(1, 9999) t(n)",
-            many("length(upper(repeat('x', 1500 + n % 9))) + ", 60)
-        ),
     ];
     let plain = [
         "SELECT repeat('x', 2000000000)",
@@ -77,10 +82,12 @@ fn refused() -> Vec<String> {
          FROM generate_series(1, 10000)) a, generate_series(1, 99999) t(n)",
         "SELECT max(length(t || n)) FROM (SELECT t, unnest(range(0, 100000)) AS n \
          FROM (SELECT repeat('x', 1000000) AS t))",
-        "SELECT max(s) FROM (SELECT sum(n) OVER () AS s FROM generate_series(1, 20000000) t(n))",
         "SELECT max(cardinality(a)) FROM (SELECT array_agg(n) OVER (ORDER BY n) AS a \
          FROM generate_series(1, 99999) t(n))",
         "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r",
+        "SELECT levenshtein(repeat('a', 1000000), repeat('b', 1000000))",
+        "SELECT max(levenshtein(repeat('a', 9000), repeat('b', 9000 + n))) \
+         FROM generate_series(1, 9999) t(n)",
         "SELECT $é, ?, ?1, $0, $$ ",
         "SELECT $1",
         "\u{feff}\u{202e}SELECT",
@@ -99,6 +106,10 @@ fn slow_or_large() -> Vec<String> {
     let made = [
         format!("SELECT 1{}", many(" + 1", 400)),
         format!("SELECT [1]{}", many(" || 1", 95)),
+        format!(
+            "SELECT {}1 FROM generate_series(1, 9999) t(n)",
+            many("length(upper(repeat('x', 1500 + n % 9))) + ", 60)
+        ),
         format!("{}SELECT 1 FROM (SELECT 2)", many("SELECT 1 UNION ALL ", 98)),
         format!("SELECT 1 IN ({}1)", many("1,", 50_000)),
         format!(
@@ -109,6 +120,7 @@ fn slow_or_large() -> Vec<String> {
     ];
     let plain = [
         "SELECT max(CASE WHEN n > 1 THEN repeat('x', 9000000) END) FROM generate_series(1, 9999) t(n)",
+        "SELECT max(s) FROM (SELECT sum(n) OVER () AS s FROM generate_series(1, 20000000) t(n))",
         "SELECT regexp_match(repeat('a', 100000), '(a+)+$')",
         "SELECT date_bin(INTERVAL '0', now()), to_timestamp(1e300)",
         "SELECT DATE '0001-01-01', DATE '9999-12-31' + INTERVAL '300000 years'",

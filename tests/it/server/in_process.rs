@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use engine::project::Project as EngineProject;
-use headcount::server::depth::threads;
+use headcount::server::threads::threads;
 use headcount::server::{Access, Limits, ServerContext, Tls, access, flight, http};
 use headcount::session::Options;
 use tokio::net::TcpListener;

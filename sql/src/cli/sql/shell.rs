@@ -22,11 +22,11 @@ use super::super::{Outcome, output_error, print_message};
 use super::answers::AnswerCollector;
 use super::commands::{Command, HELP};
 use super::progress::StatementProgress;
-use crate::bounded::{bound, plan_of};
 use crate::catalog::{CatalogOptions, register};
 use crate::failure::statement_error;
 use crate::file_consistency;
 use crate::functions::{Function, describe, functions, page};
+use crate::memory::{MemoryMonitor, StatementMemory, limit_functions};
 use crate::output::{Format, Options as OutputOptions, Out, writer};
 use crate::script::{Statement, statements};
 use crate::session::{self, Options, session};
@@ -49,6 +49,8 @@ pub(super) struct Shell {
     runtime: Option<Runtime>,
     session: SessionContext,
     memory: Option<usize>,
+    /// Of the statements, if their memory is limited.
+    monitor: Option<Arc<MemoryMonitor>>,
     format: Format,
     /// Width of the terminal that results go to.
     width: Option<usize>,
@@ -72,8 +74,10 @@ impl Shell {
             runtime.worker_threads(threads);
         }
         let session = session(options)?;
-        if let Some(memory) = options.memory_limit {
-            bound(&session, memory).map_err(|cause| statement_error(cause, None))?;
+        let monitor = options.memory_limit.map(|memory| MemoryMonitor::start(memory, memory));
+        let monitor = monitor.transpose()?;
+        if let Some(monitor) = &monitor {
+            limit_functions(&session, monitor).map_err(|cause| statement_error(cause, None))?;
         }
         let answers = Arc::new(AnswerCollector::default());
         let listener = Arc::clone(&answers) as _;
@@ -87,6 +91,7 @@ impl Shell {
             runtime: Some(runtime.enable_all().build().map_err(failed)?),
             session,
             memory: options.memory_limit,
+            monitor,
             format,
             width: None,
             results: 0,
@@ -175,10 +180,13 @@ impl Shell {
 
     /// Runs a statement and returns how many rows its result has, if it has one.
     fn query(&mut self, sql: &str, out: Out<'_>) -> Result<Option<u64>> {
+        let pool = &self.session.runtime_env().memory_pool;
+        let memory = self.monitor.as_ref().map(|monitor| monitor.add(pool));
         let done = self.runtime()?.block_on(async {
             tokio::select! {
                 () = interrupted(self.interactive) => Err(Error::input("cancelled")),
-                done = self.answer(sql, out) => done,
+                error = out_of_memory(memory.as_ref()) => Err(error),
+                done = self.answer(sql, memory.as_ref(), out) => done,
             }
         });
         for answer in self.answers.take() {
@@ -193,12 +201,17 @@ impl Shell {
         Ok(done)
     }
 
-    async fn answer(&self, sql: &str, out: Out<'_>) -> Result<Option<u64>> {
+    async fn answer(
+        &self,
+        sql: &str,
+        memory: Option<&StatementMemory>,
+        out: Out<'_>,
+    ) -> Result<Option<u64>> {
         let to_error = |cause| statement_error(cause, self.memory);
         let mut progress = StatementProgress::begin(&self.answers);
         let frame = session::sql(&self.session, sql).await.map_err(to_error)?;
-        let (plan, context) = match self.memory {
-            Some(memory) => plan_of(frame, memory).await.map_err(to_error)?,
+        let (plan, context) = match memory {
+            Some(memory) => memory.plan(frame).await.map_err(to_error)?,
             None => {
                 let context = Arc::new(frame.task_ctx());
                 (frame.create_physical_plan().await.map_err(to_error)?, context)
@@ -364,6 +377,13 @@ async fn interrupted(interactive: bool) {
     if !interactive || tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }
+}
+
+/// Waits until the statement's memory exceeds the limit; for ever if there is none.
+async fn out_of_memory(memory: Option<&StatementMemory>) -> Error {
+    let Some(memory) = memory else { return std::future::pending().await };
+    memory.cancelled().await;
+    memory.error()
 }
 
 /// The next batch of a result.

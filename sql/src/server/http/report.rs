@@ -33,10 +33,10 @@ pub(super) async fn report(
     let session = server.session()?;
     let plan = server.report_plan(&session, question)?;
     let execution = server.begin_statement(info, CancellationToken::new());
-    let mut rows = execution.execute(&session, plan).await?;
     // The ETag hashes the whole body, so it is buffered within the statement's memory limit.
-    let pool = &session.runtime_env().memory_pool;
-    let memory = MemoryConsumer::new("the JSON of the report").register(pool);
+    let pool = execution.memory_pool();
+    let memory = MemoryConsumer::new("the JSON of the report").register(&pool);
+    let mut rows = execution.execute(&session, plan).await?;
     let mut json = json::array(Vec::new());
     while let Some(batch) = rows.try_next().await? {
         json = tokio::task::spawn_blocking(move || json.write(&batch).map(|()| json))

@@ -24,29 +24,24 @@ use super::statement::{Prepared, Query, session_command, tag};
 use super::{PgServer, ast_rewrite, errors, parameters};
 use crate::failure::statement_error;
 use crate::server::read_only::read_only;
-use crate::server::{StatementExecution, depth};
+use crate::server::{StatementExecution, syntax};
 use crate::session;
 
 /// Types whose values are object ids.
 const OBJECT_ID_TYPES: [&str; 6] =
     ["regclass", "regtype", "regproc", "regprocedure", "regnamespace", "regrole"];
-/// Most bytes of a text; longer ones could nest too deeply for a thread's stack.
-const MAX_TEXT: usize = 1 << 20;
 
 /// The statements of a text.
 ///
 /// # Errors
 /// When it is not SQL.
 pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec<Statement>> {
-    if sql.len() > MAX_TEXT {
-        let message = format!("the text is longer than {MAX_TEXT} bytes");
-        return Err(errors::error("54000", message));
-    }
     let (pg_server, sql) = (session.pg_server_arc(), sql.to_owned());
     let parsed = session.pg_server().server.with_time_limit(async move {
-        depth::check(&sql)?;
+        syntax::check_text(&sql)?;
         let catalog = uses_pg_catalog(&sql);
         let mut parsed = Parser::parse_sql(&PostgreSqlDialect {}, &sql).map_err(parse_error)?;
+        parsed.iter().try_for_each(syntax::check)?;
         if catalog {
             parsed.iter_mut().for_each(ast_rewrite::rewrite_regproc);
             parsed = parsed.into_iter().map(|statement| pg_server.rules.apply(statement)).collect();

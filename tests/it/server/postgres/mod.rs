@@ -5,6 +5,7 @@ mod access;
 mod catalog;
 mod hostile;
 mod limits;
+mod memory;
 mod prepared;
 pub(super) mod psql;
 mod python;

@@ -12,7 +12,7 @@ use crate::failure::OF_ONE;
 
 /// Forwards to the pool of all statements, up to a limit of its own.
 #[derive(Debug)]
-pub struct CappedMemoryPool {
+pub(crate) struct CappedMemoryPool {
     all: Arc<dyn MemoryPool>,
     used: AtomicUsize,
     limit: usize,
@@ -20,7 +20,7 @@ pub struct CappedMemoryPool {
 
 impl CappedMemoryPool {
     /// At most `limit` bytes of `all`.
-    pub fn new(all: Arc<dyn MemoryPool>, limit: usize) -> Self {
+    pub(crate) fn new(all: Arc<dyn MemoryPool>, limit: usize) -> Self {
         Self { all, used: AtomicUsize::new(0), limit }
     }
 }
