@@ -65,7 +65,7 @@ const RING_2: &[&str] =
 fn rings_only_use_inner_rings() {
     check(RING_1, &["arrow::", "datafusion::", "parquet::", "crate::events", "crate::operators"]);
     check(RING_1, &["deltalake", "crate::store", "crate::storage"]);
-    let outer = ["crate::rollup", "crate::active", "crate::project"];
+    let outer = ["crate::rollup", "crate::active", "crate::pings", "crate::project"];
     check(RING_1, &outer);
     check(RING_2, &outer);
 }

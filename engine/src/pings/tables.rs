@@ -1,0 +1,69 @@
+//! All that is computed from pings.
+
+use std::collections::BTreeSet;
+
+use super::collection::{Collection, Ping};
+use super::estimate::{Estimate, estimates};
+use super::inputs::Inputs;
+use super::metrics::{Kind, MetricPaths};
+use super::population::{Subscriber, population};
+use super::recorded::{Recorded, recorded};
+use super::subscriptions::{releases, subscriptions};
+use super::windows::Windows;
+use crate::Result;
+use crate::events::ScanObserver;
+use crate::metric::Dictionary;
+use crate::project::Project;
+
+/// The pings of a project, and all that is computed from them.
+#[derive(Debug)]
+pub struct PingTables {
+    /// Uploads, installations and pings.
+    pub collection: Collection,
+    /// The key paths of metrics.
+    pub metrics: MetricPaths,
+    /// Recorded numbers.
+    pub recorded: Vec<Recorded>,
+    /// Version windows.
+    pub windows: Windows,
+    /// The population of each month.
+    pub population: Vec<Subscriber>,
+    /// Estimated numbers.
+    pub estimates: Vec<Estimate>,
+}
+
+impl PingTables {
+    /// Reads all files and computes everything, in parallel on the threads of the current pool.
+    ///
+    /// # Errors
+    /// When a file cannot be read, a file of subscriptions or releases has an invalid value, or the
+    /// observer ends the work.
+    pub fn load(
+        project: &Project,
+        dictionary: &Dictionary,
+        inputs: &Inputs,
+        observer: &dyn ScanObserver,
+    ) -> Result<Self> {
+        let rows = subscriptions(&inputs.subscriptions)?;
+        let releases: Option<BTreeSet<i64>> =
+            inputs.releases.as_deref().map(releases).transpose()?;
+        let collection = Collection::load(project, &inputs.pings, observer)?;
+        let metrics = MetricPaths::new(dictionary, &collection);
+        let recorded = recorded(&collection, &metrics);
+        let windows = Windows::new(&collection, &metrics, releases.as_ref());
+        let population = population(&collection, &rows, &project.pings);
+        let estimates = estimates(&collection, &metrics, &recorded, &windows, &population);
+        let rows = size_of_val(&*recorded) + size_of_val(&*population) + size_of_val(&*estimates);
+        observer.reserve(rows)?;
+        Ok(Self { collection, metrics, recorded, windows, population, estimates })
+    }
+
+    /// The values of a ping with their key paths. The number of a value that is not an integer, or
+    /// not that of its metric, is `None`.
+    pub fn values(&self, ping: &Ping) -> impl Iterator<Item = (&str, Kind, Option<i64>)> {
+        self.collection.values(ping).filter_map(|(code, content)| {
+            let (kind, value) = self.metrics.kind(code, content)?;
+            Some((self.collection.path(code), kind, value))
+        })
+    }
+}
