@@ -275,7 +275,8 @@ fn ping_source(view: &View<'_>) -> Option<PingSource> {
     view.only(&["name", "files", "format"]);
     let format = view.text_of("format")?;
     if format != pings::FORMAT {
-        let help = format!("write `{}`; the format of events is known by their files", pings::FORMAT);
+        let help =
+            format!("write `{}`; the format of events is known by their files", pings::FORMAT);
         view.error(format!("unknown format `{format}`"), Some(&help));
         return None;
     }

@@ -9,10 +9,10 @@ use super::read::{Document, read};
 use super::settings::PingSettings;
 use super::upload::Reason;
 use super::values::{Content, Values};
+use crate::Result;
 use crate::calendar::{Day, Window, Zone};
 use crate::events::{EventFile, ScanObserver, StringInterner};
 use crate::project::Project;
-use crate::Result;
 
 /// What became of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

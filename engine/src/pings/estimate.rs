@@ -135,8 +135,8 @@ pub(super) fn estimates(
             [(Condition::VersionCheck, on_versions), (Condition::Reported, sent)]
         {
             for (at, measure) in [Measure::Subscriptions, Measure::Seats].into_iter().enumerate() {
-                let share = (deployment != Deployment::Saas)
-                    .then(|| (numerator.0[at], counts.all.0[at]));
+                let share =
+                    (deployment != Deployment::Saas).then(|| (numerator.0[at], counts.all.0[at]));
                 let total = share.map_or(recorded, |share| raise(recorded, share));
                 estimates.push(Estimate {
                     month,

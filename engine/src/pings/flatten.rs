@@ -173,12 +173,7 @@ impl<'a> Flattener<'a> {
         identity
     }
 
-    fn read(
-        &mut self,
-        text: &str,
-        start: usize,
-        out: &mut Values,
-    ) -> Result<Identity, Unusable> {
+    fn read(&mut self, text: &str, start: usize, out: &mut Values) -> Result<Identity, Unusable> {
         if text.bytes().all(|byte| byte.is_ascii_whitespace()) {
             return Err(Unusable::Empty);
         }
@@ -252,7 +247,11 @@ impl<'a> Flattener<'a> {
             None => self.nodes[parent as usize].first,
         };
         let guessed = &self.nodes[guess as usize];
-        let node = if guess != ROOT && guessed.parent == parent && *guessed.key == *raw && !raw.contains('\\') {
+        let node = if guess != ROOT
+            && guessed.parent == parent
+            && *guessed.key == *raw
+            && !raw.contains('\\')
+        {
             guess
         } else {
             let key = unescape(raw);
@@ -384,21 +383,13 @@ mod tests {
     fn the_last_of_equal_keys_counts() {
         check(
             r#"{"a": {"b": 1, "c": 2}, "d": 1, "a": {"b": 3}, "d": 4}"#,
-            &[
-                ("a", Content::Object),
-                ("a.b", Content::Integer(3)),
-                ("d", Content::Integer(4)),
-            ],
+            &[("a", Content::Object), ("a.b", Content::Integer(3)), ("d", Content::Integer(4))],
         );
         check(r#"{"a": {"b": 1}, "a": 2}"#, &[("a", Content::Integer(2))]);
         // One path, written in two ways; a key with an escape.
         check(
             r#"{"a.b": 1, "a": {"b": 2}, "\u0063": 3}"#,
-            &[
-                ("a", Content::Object),
-                ("a.b", Content::Integer(2)),
-                ("c", Content::Integer(3)),
-            ],
+            &[("a", Content::Object), ("a.b", Content::Integer(2)), ("c", Content::Integer(3))],
         );
     }
 

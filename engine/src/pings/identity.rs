@@ -82,7 +82,7 @@ impl Deployment {
 
 /// Midnight UTC of the date that a text begins with, in microseconds since 1970. Years above 9999
 /// are the end of 9999; `None` if the text does not begin with a date.
-pub fn license_end(text: &str) -> Option<i64> {
+pub(super) fn license_end(text: &str) -> Option<i64> {
     let text = text.strip_prefix('+').unwrap_or(text);
     let (year, rest) = text.split_once('-')?;
     if year.len() < 4 || !year.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -103,7 +103,7 @@ pub fn license_end(text: &str) -> Option<i64> {
 
 /// The version as one number: major * 100 + minor, so 13.10 is 1310. `None` if it does not begin
 /// with two numbers.
-pub fn major_minor(version: &str) -> Option<i64> {
+pub(super) fn major_minor(version: &str) -> Option<i64> {
     let (major, rest) = version.split_once('.')?;
     let minor = rest.split(|letter: char| !letter.is_ascii_digit()).next()?;
     let number = |text: &str| {
@@ -114,7 +114,7 @@ pub fn major_minor(version: &str) -> Option<i64> {
 }
 
 /// Whether a version is a pre-release.
-pub fn is_prerelease(version: &str) -> bool {
+pub(super) fn is_prerelease(version: &str) -> bool {
     version.ends_with("-pre")
 }
 

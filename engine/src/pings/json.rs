@@ -175,9 +175,8 @@ impl<'a> Parser<'a> {
 
     fn number(&mut self) -> Result<&'a str, Invalid> {
         let bytes = self.text.as_bytes();
-        let digits = |from: usize| {
-            bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count()
-        };
+        let digits =
+            |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
         let mut at = self.at + usize::from(bytes[self.at] == b'-');
         let whole = digits(at);
         if whole == 0 || (whole > 1 && bytes[at] == b'0') {
@@ -308,12 +307,65 @@ mod tests {
     #[test]
     fn what_is_json_is_what_serde_json_takes() {
         for text in [
-            "", " ", "1", "-1", "-", "+1", "01", "-0", "1.", ".5", "1.5", "1e", "1e5", "1E-5", "1e+",
-            "NaN", "Infinity", "tru", "true", "truex", "null", "nul", "{}", "[]", "[", "{", "]", "}",
-            "[1,]", "[,1]", "[1 2]", "[1,2]", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{,}", "{1:2}",
-            "{\"a\":1 \"b\":2}", "{\"a\":1}}", "{\"a\":1} {}", "{\"a\":[}]", "'a'", "\"a", "\"\\x\"",
-            "\"\\u12\"", "\"\\u12g4\"", "\"\\u1234\"", "\"\t\"", "\"\u{7f}\"", "/*a*/1", "\u{feff}1",
-            "\"\\\"", "\"\\\\\"", "[[[]]]", "[{}]", "{\"a\":{\"b\":[{}]}}", "1,", ":", "\u{a0}1",
+            "",
+            " ",
+            "1",
+            "-1",
+            "-",
+            "+1",
+            "01",
+            "-0",
+            "1.",
+            ".5",
+            "1.5",
+            "1e",
+            "1e5",
+            "1E-5",
+            "1e+",
+            "NaN",
+            "Infinity",
+            "tru",
+            "true",
+            "truex",
+            "null",
+            "nul",
+            "{}",
+            "[]",
+            "[",
+            "{",
+            "]",
+            "}",
+            "[1,]",
+            "[,1]",
+            "[1 2]",
+            "[1,2]",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{\"a\":1,}",
+            "{,}",
+            "{1:2}",
+            "{\"a\":1 \"b\":2}",
+            "{\"a\":1}}",
+            "{\"a\":1} {}",
+            "{\"a\":[}]",
+            "'a'",
+            "\"a",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u12g4\"",
+            "\"\\u1234\"",
+            "\"\t\"",
+            "\"\u{7f}\"",
+            "/*a*/1",
+            "\u{feff}1",
+            "\"\\\"",
+            "\"\\\\\"",
+            "[[[]]]",
+            "[{}]",
+            "{\"a\":{\"b\":[{}]}}",
+            "1,",
+            ":",
+            "\u{a0}1",
         ] {
             assert_eq!(tokens(text).is_ok(), is_json(text), "{text}");
         }

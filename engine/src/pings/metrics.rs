@@ -105,7 +105,8 @@ pub struct MetricPaths {
 impl MetricPaths {
     /// Finds the metrics of a dictionary in a collection.
     pub fn new(dictionary: &Dictionary, collection: &Collection) -> Self {
-        let mut list: Vec<MetricPath> = dictionary.metrics.iter().flat_map(MetricPath::of).collect();
+        let mut list: Vec<MetricPath> =
+            dictionary.metrics.iter().flat_map(MetricPath::of).collect();
         // Of two metrics with one path the first counts.
         list.sort_by(|a, b| a.key_path.cmp(&b.key_path));
         list.dedup_by(|b, a| a.key_path == b.key_path);

@@ -29,8 +29,6 @@ mod upload;
 mod values;
 mod windows;
 
-#[cfg(test)]
-mod tests;
 
 pub use collection::{Collection, Installation, Outcome, Ping, UploadRow};
 pub use estimate::{Condition, Estimate, Measure};

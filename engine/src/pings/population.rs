@@ -118,8 +118,7 @@ pub(super) fn population(
             Origin::Billing => found.rows.iter().map(|row| row.seats).max(),
             Origin::Ping => pings().filter_map(|ping| ping.licensed_users).max(),
         };
-        let deployment =
-            if is_dedicated { Deployment::Dedicated } else { Deployment::SelfManaged };
+        let deployment = if is_dedicated { Deployment::Dedicated } else { Deployment::SelfManaged };
         let (id, seats) = (id.to_owned(), seats.unwrap_or(0));
         Some(Subscriber { month, id, deployment, seats, origin, versions, pings: places })
     };

@@ -92,11 +92,7 @@ pub(super) fn recorded(collection: &Collection, metrics: &MetricPaths) -> Vec<Re
 }
 
 /// The increase of a counter of an installation, clamped at 0; none for its first value.
-fn increase(
-    previous: &mut Option<(usize, i64)>,
-    installation: usize,
-    value: i64,
-) -> Option<i64> {
+fn increase(previous: &mut Option<(usize, i64)>, installation: usize, value: i64) -> Option<i64> {
     let before = previous.replace((installation, value));
     before.filter(|(of, _)| *of == installation).map(|(_, before)| (value - before).max(0))
 }

@@ -78,7 +78,8 @@ impl PingSettings {
 
     /// Whether a host is one of the dedicated hosts.
     pub fn is_dedicated_host(&self, hostname: Option<&str>) -> bool {
-        let matches = |name| self.dedicated_hosts.iter().any(|p| p.matches_with(name, HOST_OPTIONS));
+        let matches =
+            |name| self.dedicated_hosts.iter().any(|p| p.matches_with(name, HOST_OPTIONS));
         hostname.is_some_and(matches)
     }
 

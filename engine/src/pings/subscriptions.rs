@@ -86,13 +86,12 @@ fn read(
         let mut number = 0_u64;
         let names: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
         let mut batch = |batch: &RecordBatch| -> Result<()> {
-            let values = columns.iter().enumerate().map(|(at, name)| {
-                match batch.column_by_name(name) {
+            let values =
+                columns.iter().enumerate().map(|(at, name)| match batch.column_by_name(name) {
                     Some(column) => Ok(Some(cast(column, &DataType::Utf8)?)),
                     None if at >= required => Ok(None),
                     None => Err(Error::input(format!("the column `{name}` is missing"))),
-                }
-            });
+                });
             let values = values.collect::<Result<Vec<_>>>()?;
             for row in 0..batch.num_rows() {
                 number += 1;

@@ -40,7 +40,9 @@ impl Windows {
 
     /// The windows with their metric, edition and whether they are of pre-releases, in this order.
     pub fn iter(&self) -> impl Iterator<Item = (usize, Edition, bool, VersionWindow)> {
-        self.0.iter().map(|((metric, edition, is_pre), window)| (*metric, *edition, *is_pre, *window))
+        self.0
+            .iter()
+            .map(|((metric, edition, is_pre), window)| (*metric, *edition, *is_pre, *window))
     }
 
     /// Whether a version (major * 100 + minor, pre-release) is in the window of a metric.

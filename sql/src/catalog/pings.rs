@@ -10,7 +10,7 @@ use arrow::array::{
     StringBuilder, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use arrow::record_batch::RecordBatch;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -22,7 +22,7 @@ use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use engine::calendar::Day;
 use engine::events::ScanObserver;
 use engine::metric::Dictionary;
-use engine::pings::{Inputs, Outcome, Ping, PingTables};
+use engine::pings::{Estimate, Inputs, Outcome, Ping, PingTables, Recorded, Subscriber, UploadRow};
 use engine::project::Project;
 use engine::{Error, Kind};
 use rayon::ThreadPoolBuilder;
@@ -345,8 +345,7 @@ impl Rows {
     fn send<T>(&self, rows: &[T], columns: &[Column<'_, T>]) -> Result<bool> {
         for rows in rows.chunks(BATCH_ROWS) {
             let arrays = self.columns.iter().map(|at| columns[*at](rows)).collect();
-            let options = arrow::record_batch::RecordBatchOptions::new()
-                .with_row_count(Some(rows.len()));
+            let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
             let schema = Arc::clone(&self.schema);
             let batch = RecordBatch::try_new_with_options(schema, arrays, &options)?;
             if self.sender.blocking_send(Ok(batch)).is_err() {
@@ -406,10 +405,10 @@ fn send(name: &str, tables: &PingTables, out: &Rows) -> Result<bool> {
     let hostname = |ping: &Ping| collection.installations[ping.installation].hostname.as_deref();
     let path = |metric: usize| Some(metrics.list[metric].key_path.as_str());
     match name {
-        "pings" => out.send(
-            &collection.pings.iter().collect::<Vec<&Ping>>(),
+        "pings" => out.send::<&Ping>(
+            &collection.pings.iter().collect::<Vec<_>>(),
             &[
-                text(|ping: &&Ping| Some(ping.file.as_str())),
+                text(|ping| Some(ping.file.as_str())),
                 text(move |ping| uuid(ping)),
                 text(move |ping| hostname(ping)),
                 instant(|ping| Some(ping.recorded_at)),
@@ -426,10 +425,10 @@ fn send(name: &str, tables: &PingTables, out: &Rows) -> Result<bool> {
                 text(|ping| ping.subscription.as_deref()),
             ],
         ),
-        "ping_uploads" => out.send(
+        "ping_uploads" => out.send::<&UploadRow>(
             &collection.uploads.iter().collect::<Vec<_>>(),
             &[
-                text(|upload: &&engine::pings::UploadRow| Some(upload.file.as_str())),
+                text(|upload| Some(upload.file.as_str())),
                 text(|upload| {
                     Some(match upload.outcome {
                         Outcome::Accepted => "accepted",
@@ -445,7 +444,7 @@ fn send(name: &str, tables: &PingTables, out: &Rows) -> Result<bool> {
         ),
         "ping_values" => {
             let columns: [Column<'_, ValueRow<'_>>; 6] = [
-                text(move |row: &ValueRow<'_>| uuid(row.ping)),
+                text(move |row| uuid(row.ping)),
                 text(move |row| hostname(row.ping)),
                 instant(|row| Some(row.ping.recorded_at)),
                 text(|row| Some(row.key_path)),
@@ -470,10 +469,10 @@ fn send(name: &str, tables: &PingTables, out: &Rows) -> Result<bool> {
             }
             out.send(&rows, &columns)
         }
-        "ping_recorded" => out.send(
+        "ping_recorded" => out.send::<Recorded>(
             &tables.recorded,
             &[
-                month(|row: &engine::pings::Recorded| row.month),
+                month(|row| row.month),
                 text(move |row| path(row.metric)),
                 shown(|row| row.edition),
                 shown(|row| row.deployment),
@@ -485,20 +484,20 @@ fn send(name: &str, tables: &PingTables, out: &Rows) -> Result<bool> {
                 count(|row| Some(row.recorded)),
             ],
         ),
-        "ping_windows" => out.send(
+        "ping_windows" => out.send::<(usize, Edition, bool, VersionWindow)>(
             &tables.windows.iter().collect::<Vec<_>>(),
             &[
-                text(move |row: &(usize, _, _, _)| path(row.0)),
+                text(move |row| path(row.0)),
                 shown(|row| row.1),
                 flag(|row| row.2),
                 count(|row| Some(row.3.0)),
                 count(|row| Some(row.3.1)),
             ],
         ),
-        "ping_population" => out.send(
+        "ping_population" => out.send::<&Subscriber>(
             &tables.population.iter().collect::<Vec<_>>(),
             &[
-                month(|row: &&engine::pings::Subscriber| row.month),
+                month(|row| row.month),
                 text(|row| Some(row.id.as_str())),
                 shown(|row| row.deployment),
                 count(|row| Some(row.seats)),
@@ -512,10 +511,10 @@ fn send(name: &str, tables: &PingTables, out: &Rows) -> Result<bool> {
                 }),
             ],
         ),
-        _ => out.send(
+        _ => out.send::<Estimate>(
             &tables.estimates,
             &[
-                month(|row: &engine::pings::Estimate| row.month),
+                month(|row| row.month),
                 text(move |row| path(row.metric)),
                 shown(|row| row.edition),
                 shown(|row| row.deployment),

@@ -1,1 +1,0 @@
-//! Each rule as a table of cases.
