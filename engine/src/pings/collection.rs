@@ -1,5 +1,6 @@
 //! All pings of a project: which upload of each counts, and which ping is the last of its month.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
 
@@ -33,6 +34,9 @@ pub struct UploadRow {
     /// What became of it.
     pub outcome: Outcome,
 }
+
+/// Refused uploads by reason: how many, and the file of the first.
+pub type Refused = BTreeMap<Reason, (u64, String)>;
 
 /// Somebody who sends pings.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -195,6 +199,17 @@ impl Collection {
                 ..ping(candidate, settings)
             });
         }
+    }
+
+    /// How many uploads were refused for each reason, and the file of the first of them.
+    pub fn refused(&self) -> Refused {
+        let mut refused = Refused::new();
+        for upload in &self.uploads {
+            if let Outcome::Refused(reason) = upload.outcome {
+                refused.entry(reason).or_insert_with(|| (0, upload.file.clone())).0 += 1;
+            }
+        }
+        refused
     }
 
     /// The last pings of months with their indexes, by installation and month.

@@ -29,8 +29,7 @@ mod upload;
 mod values;
 mod windows;
 
-
-pub use collection::{Collection, Installation, Outcome, Ping, UploadRow};
+pub use collection::{Collection, Installation, Outcome, Ping, Refused, UploadRow};
 pub use estimate::{Condition, Estimate, Measure};
 pub use identity::{Deployment, Edition, Tier};
 pub use inputs::Inputs;

@@ -43,7 +43,7 @@ impl PublicSchema {
     ) -> Self {
         // A weak reference, because the session owns this schema.
         let session = session.state_weak_ref();
-        let pings = report_context.as_ref().and_then(|context| PingContext::new(&context.project));
+        let pings = report_context.as_ref().and_then(PingContext::new);
         Self {
             registered: MemorySchemaProvider::new(),
             report_context,
