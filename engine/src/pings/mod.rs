@@ -37,6 +37,6 @@ pub use metrics::{Kind, MetricPath, MetricPaths};
 pub use population::{Origin, Subscriber};
 pub use recorded::Recorded;
 pub use settings::{CountedFrom, FORMAT, PingSettings, PingSource};
-pub use tables::PingTables;
+pub use tables::{PingTables, Selection};
 pub use upload::Reason;
 pub use windows::{VersionWindow, Windows};

@@ -32,6 +32,10 @@ pub struct PingTables {
     pub estimates: Vec<Estimate>,
 }
 
+/// Selected key paths, by code.
+#[derive(Debug)]
+pub struct Selection(Vec<bool>);
+
 impl PingTables {
     /// Reads all files and computes everything, in parallel on the threads of the current pool.
     ///
@@ -58,10 +62,22 @@ impl PingTables {
         Ok(Self { collection, metrics, recorded, windows, population, estimates })
     }
 
-    /// The values of a ping with their key paths. The number of a value that is not an integer, or
-    /// not that of its metric, is `None`.
-    pub fn values(&self, ping: &Ping) -> impl Iterator<Item = (&str, Kind, Option<i64>)> {
-        self.collection.values(ping).filter_map(|(code, content)| {
+    /// Selects key paths, for [`values`](Self::values).
+    pub fn select(&self, key_paths: &BTreeSet<String>) -> Selection {
+        let paths = self.collection.paths.iter();
+        Selection(paths.map(|path| key_paths.contains(path)).collect())
+    }
+
+    /// The values of a ping with their key paths, all or those selected. The number of a value that is
+    /// not an integer, or not that of its metric, is `None`.
+    pub fn values(
+        &self,
+        ping: &Ping,
+        selection: Option<&Selection>,
+    ) -> impl Iterator<Item = (&str, Kind, Option<i64>)> {
+        let is_selected = move |code: u32| selection.is_none_or(|all| all.0[code as usize]);
+        let values = self.collection.values(ping).filter(move |(code, _)| is_selected(*code));
+        values.filter_map(|(code, content)| {
             let (kind, value) = self.metrics.kind(code, content)?;
             Some((self.collection.path(code), kind, value))
         })

@@ -93,9 +93,19 @@ fn values_are_valid_or_counted_by_kind() {
         );
         expected.push(format!("{at:02} {kind}"));
     }
-    let sql = "SELECT uuid, kind, value FROM ping_values WHERE key_path = 'monthly.users' \
-               ORDER BY uuid";
-    assert_eq!(fleet.rows(sql), expected);
+    // However the key path is selected.
+    for condition in [
+        "key_path = 'monthly.users'",
+        "'monthly.users' = key_path AND key_path LIKE 'm%'",
+        "key_path IN ('monthly.users', 'nothing')",
+        "key_path IN ('monthly.users', 'a', 'b', 'c', 'd', 'e', 'f')",
+        "(key_path = 'monthly.users' OR uuid = 'nobody') AND key_path <> 'uuid'",
+        "key_path LIKE '%.users'",
+    ] {
+        let sql = "SELECT uuid, kind, value FROM ping_values WHERE";
+        let rows = fleet.rows(&format!("{sql} {condition} ORDER BY uuid"));
+        assert_eq!(rows, expected, "{condition}");
+    }
     // An invalid value affects only itself: valid are the first four, 2^63 - 1 is the largest sum.
     fleet.check(
         "SELECT key_path, installations, installations_active, recorded FROM ping_recorded \

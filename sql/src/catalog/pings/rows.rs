@@ -1,5 +1,6 @@
 //! The rows of the tables.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -15,6 +16,9 @@ use engine::pings::{
 };
 use tokio::sync::mpsc::Sender;
 
+/// The table of values, which may be very long.
+pub(super) const VALUES: &str = "ping_values";
+
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8_192;
 
@@ -26,6 +30,11 @@ pub(super) struct Rows {
     pub(super) schema: SchemaRef,
     /// The wanted columns.
     pub(super) columns: Vec<usize>,
+    /// Of `ping_values`: the wanted key paths, if not all.
+    pub(super) key_paths: Option<Arc<BTreeSet<String>>>,
+    /// Of `ping_values`: which of so many parts is wanted.
+    pub(super) part: usize,
+    pub(super) parts: usize,
     pub(super) sender: Sender<Result<RecordBatch>>,
 }
 
@@ -143,7 +152,7 @@ pub(super) fn send(name: &str, tables: &PingTables, out: &Rows) -> Result<bool> 
                     _ => None,
                 }),
         ),
-        "ping_values" => {
+        VALUES => {
             let columns = Columns::<ValueRow<'_>>::new()
                 .text(move |row| uuid(row.ping))
                 .text(move |row| hostname(row.ping))
@@ -151,14 +160,15 @@ pub(super) fn send(name: &str, tables: &PingTables, out: &Rows) -> Result<bool> 
                 .text(|row| Some(row.key_path))
                 .text(|row| Some(row.kind))
                 .count(|row| row.value);
+            let selection = out.key_paths.as_ref().map(|key_paths| tables.select(key_paths));
+            let pings = &collection.pings;
+            let bound = |part| pings.len() * part / out.parts;
             let mut rows = Vec::new();
-            for ping in &collection.pings {
-                let values = tables.values(ping).map(|(key_path, kind, value)| ValueRow {
-                    ping,
-                    key_path,
-                    kind: kind.as_str(),
-                    value,
-                });
+            for ping in &pings[bound(out.part)..bound(out.part + 1)] {
+                let values =
+                    tables.values(ping, selection.as_ref()).map(|(key_path, kind, value)| {
+                        ValueRow { ping, key_path, kind: kind.as_str(), value }
+                    });
                 rows.extend(values);
                 if rows.len() >= BATCH_ROWS {
                     if !out.send(&rows, &columns)? {

@@ -1,5 +1,6 @@
 //! A table of pings, and its scan.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,14 +10,17 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{Expr, TableType};
+use datafusion::logical_expr::expr::InList;
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType,
+};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 
 use super::PingContext;
 use super::columns::Type;
-use super::rows::{Rows, send};
+use super::rows::{Rows, VALUES, send};
 use crate::failure::external;
 
 /// Batches that are computed ahead.
@@ -52,11 +56,23 @@ impl TableProvider for PingTable {
         TableType::Base
     }
 
+    /// Filters on key paths reduce what is made, and are still applied above.
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        let supported = |filter: &&Expr| match key_paths(filter) {
+            Some(_) if self.name == VALUES => TableProviderFilterPushDown::Inexact,
+            _ => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(supported).collect())
+    }
+
     fn scan<'a, 's, 'p, 'x, 'f>(
         &'a self,
-        _: &'s dyn Session,
+        state: &'s dyn Session,
         projection: Option<&'p Vec<usize>>,
-        _: &'x [Expr],
+        filters: &'x [Expr],
         limit: Option<usize>,
     ) -> Pin<Box<dyn Future<Output = Result<Arc<dyn ExecutionPlan>>> + Send + 'f>>
     where
@@ -71,22 +87,60 @@ impl TableProvider for PingTable {
                 None => (0..self.schema.fields().len()).collect(),
             };
             let schema = Arc::new(self.schema.project(&columns)?);
-            let context = self.context.clone();
-            let scan = PingScan { name: self.name, columns, schema: Arc::clone(&schema), context };
-            let partitions: Vec<Arc<dyn PartitionStream>> = vec![Arc::new(scan)];
-            let exec = StreamingTableExec::try_new(schema, partitions, None, None, false, limit)?;
-            Ok(Arc::new(exec))
+            // One filter is enough: all are applied above.
+            let key_paths = filters.iter().find_map(key_paths).map(Arc::new);
+            let parts = if self.name == VALUES { state.config().target_partitions() } else { 1 };
+            let scan = |part| PingScan {
+                name: self.name,
+                columns: columns.clone(),
+                schema: Arc::clone(&schema),
+                key_paths: key_paths.clone(),
+                part,
+                parts,
+                context: self.context.clone(),
+            };
+            let scans = (0..parts).map(|part| Arc::new(scan(part)) as Arc<dyn PartitionStream>);
+            let (scans, schema) = (scans.collect(), Arc::clone(&schema));
+            Ok(Arc::new(StreamingTableExec::try_new(schema, scans, None, None, false, limit)?))
         };
         Box::pin(std::future::ready(plan()))
     }
 }
 
-/// The rows of a table.
+/// The key paths that a filter selects at most; `None` if it does not constrain them.
+fn key_paths(filter: &Expr) -> Option<BTreeSet<String>> {
+    let is_column = |expr: &Expr| matches!(expr, Expr::Column(column) if column.name == "key_path");
+    let text = |expr: &Expr| match expr {
+        Expr::Literal(value, _) => value.try_as_str().flatten().map(str::to_owned),
+        _ => None,
+    };
+    match filter {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) => match (left, right) {
+            (column, value) if is_column(column) => text(value).map(|path| BTreeSet::from([path])),
+            (value, column) if is_column(column) => text(value).map(|path| BTreeSet::from([path])),
+            _ => None,
+        },
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+            let mut either = key_paths(left)?;
+            either.append(&mut key_paths(right)?);
+            Some(either)
+        }
+        Expr::InList(InList { expr, list, negated: false }) if is_column(expr) => {
+            list.iter().map(text).collect()
+        }
+        _ => None,
+    }
+}
+
+/// The rows of a table, or of a part of it.
 #[derive(Debug)]
 struct PingScan {
     name: &'static str,
     columns: Vec<usize>,
     schema: SchemaRef,
+    key_paths: Option<Arc<BTreeSet<String>>>,
+    part: usize,
+    parts: usize,
     context: PingContext,
 }
 
@@ -100,8 +154,15 @@ impl PartitionStream for PingScan {
             RecordBatchReceiverStream::builder(Arc::clone(&self.schema), BUFFERED_BATCHES);
         let memory = MemoryConsumer::new("pings").register(task.memory_pool());
         let threads = task.session_config().target_partitions();
-        let (name, columns, context) = (self.name, self.columns.clone(), self.context.clone());
-        let out = Rows { schema: Arc::clone(&self.schema), columns, sender: builder.tx() };
+        let (name, context) = (self.name, self.context.clone());
+        let out = Rows {
+            schema: Arc::clone(&self.schema),
+            columns: self.columns.clone(),
+            key_paths: self.key_paths.clone(),
+            part: self.part,
+            parts: self.parts,
+            sender: builder.tx(),
+        };
         builder.spawn_blocking(move || {
             let is_wanted = || !out.sender.is_closed();
             let cached = context.load(threads, memory, &is_wanted).map_err(external)?;
