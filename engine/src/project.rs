@@ -277,7 +277,7 @@ fn ping_source(view: &View<'_>) -> Option<PingSource> {
     if format != pings::FORMAT {
         let help =
             format!("write `{}`; the format of events is known by their files", pings::FORMAT);
-        view.error(format!("unknown format `{format}`"), Some(&help));
+        view.get("format")?.error(format!("unknown format `{format}`"), Some(&help));
         return None;
     }
     let (name, files) = name_and_files(view)?;

@@ -50,7 +50,8 @@ def make(rng, folder):
         settings["releases"] = "releases.csv"
         releases = rng.sample(["13.9", "13.10", "1312", "14.0", "14.2", "15.1"], 4)
         write(folder, "releases.csv", "major_minor,released_on\n" + "".join(f"{r},\n" for r in releases))
-    project = {"sources": [{"name": "fleet", "format": "service_ping", "files": ["pings"]}], "pings": settings}
+    project = {"dictionary": {"metrics": "dictionary/metrics"},
+               "sources": [{"name": "fleet", "format": "service_ping", "files": ["pings"]}], "pings": settings}
     # JSON is YAML.
     write(folder, "headcount.yaml", json.dumps(project))
     definitions = []
@@ -423,7 +424,7 @@ def check(program, seed):
         for table, sql in COLUMNS.items():
             command = [program, "sql", "--format", "csv", "-c", sql.replace("{paths}", listed)]
             ran = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-            if ran.returncode:
+            if ran.returncode not in (0, 3):
                 sys.exit(f"seed {seed}, {table}: {ran.stderr}")
             theirs = sorted(list(csv.reader(io.StringIO(ran.stdout)))[1:])
             text = {True: "true", False: "false", None: ""}

@@ -1,8 +1,8 @@
 //! Reads files of pings, in parallel over files and over the lines of a file.
 //!
 //! A file holds one document, or one on each line. It holds lines if its first line that is not
-//! blank is a document of its own, or if it is not a document as a whole and another line begins with
-//! `{`. So one broken line does not spoil the others, and one broken document is refused once.
+//! blank is a document of its own, or if it is not JSON as a whole and another line that begins with
+//! `{` is. So one broken line does not spoil the others, and one broken document is refused once.
 
 use std::error::Error as _;
 use std::io::{self, Read};
@@ -152,8 +152,9 @@ impl FileReader<'_> {
             return self.keep(first, parts);
         }
         let whole = self.document_alone(text, None);
-        let mut others = rest.split(|byte| *byte == b'\n');
-        if whole.is_invalid_json() && others.any(|line| line.starts_with(b"{")) {
+        let mut others = rest.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{"));
+        let is_json = |line| !self.document_alone(line, None).is_invalid_json();
+        if whole.is_invalid_json() && others.any(is_json) {
             return self.lines(line, text, parts);
         }
         self.keep(whole, parts)

@@ -29,7 +29,7 @@ impl Fleet {
     /// With these lines in the block `pings:`.
     fn new(settings: &str) -> Self {
         let project = Project::empty();
-        let source = "sources:\n  - {name: fleet, format: service_ping, files: pings}\n";
+        let source = "dictionary: {metrics: dictionary/metrics}\nsources:\n  - {name: fleet, format: service_ping, files: pings}\n";
         let settings = match settings {
             "" => String::new(),
             lines => format!("pings:\n  {}\n", lines.replace('\n', "\n  ")),
@@ -110,4 +110,49 @@ fn the_columns_have_the_documented_types() {
     // Without sources of pings there are no such tables.
     let ran = Project::good().run(&["sql", "-c", "SELECT * FROM pings"]);
     assert!(ran.code != 0 && ran.err.contains("no table `pings`"), "{}", ran.err);
+}
+
+#[test]
+fn mistakes_in_the_project_file_are_reported() {
+    let project = Project::good();
+    project.write(
+        "headcount.yaml",
+        "\
+sources:
+  - {name: a, format: parquet, files: x}
+  - {name: b, format: service_ping, files: x, user: u}
+  - {name: b, format: service_ping}
+pings:
+  saas: {uuid: 1, counted_from: both, host: x}
+  dedicated_hosts: '[a'
+  subscription: x
+",
+    );
+    let ran = project.run(&["check"]);
+    assert_eq!(ran.code, 1, "{}", ran.out);
+    for message in [
+        ":2: error: sources[0].format: unknown format `parquet`; write `service_ping`",
+        ":3: error: sources[1].user: unknown key",
+        ":4: error: sources[2]: `files` is missing",
+        ":4: error: sources[2]: two sources have the name `b`",
+        ":6: error: pings.saas.host: unknown key",
+        ":6: error: pings.saas: unknown value `both` of `counted_from`; use events or pings",
+        ":5: error: pings: invalid `dedicated_hosts`",
+        ":8: error: pings.subscription: unknown key; did you mean `subscriptions`?",
+    ] {
+        assert!(ran.out.contains(message), "{message}: {}", ran.out);
+    }
+}
+
+#[test]
+fn refused_uploads_are_reported() {
+    let fleet = Fleet::new("");
+    fleet.write_all(&["", "{", "[", &ping("a", "2026-01-01T00:00:00Z", "")]);
+    fleet.0.write("dictionary/metrics/all.yml", "[]");
+    for arguments in [&["check"][..], &["sql", "-c", "SELECT count(*) FROM pings"]] {
+        let ran = fleet.0.run(arguments);
+        let message = "refused 3 uploads of pings:\n  empty: 1 upload, the first in \
+                       pings/000.json\n  invalid_json: 2 uploads, the first in pings/001.json\n";
+        assert!(ran.code == 3 && ran.err.contains(message), "{}{}", ran.out, ran.err);
+    }
 }

@@ -333,7 +333,7 @@ fn pings_lie_in_buckets_too() {
     bucket.write("fleet/20260316T000000Z.json", good("a"));
     bucket.write("fleet/b.ndjson.gz", crate::project::gzip((good("b") + "\n{").as_bytes()));
     bucket.write("fleet/c.json.gz", b"no gzip");
-    let yaml = "sources:\n  - {name: fleet, format: service_ping, files: 's3://bucket/fleet'}\n";
+    let yaml = "dictionary: {metrics: dictionary/metrics}\nsources:\n  - {name: fleet, format: service_ping, files: 's3://bucket/fleet'}\n";
     fleet.0.write("headcount.yaml", yaml);
     let mut command = crate::project::program(fleet.0.root());
     bucket.point(&mut command);

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
-use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::{
@@ -18,9 +18,9 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 
-use super::PingContext;
 use super::columns::Type;
 use super::rows::{Rows, VALUES, send};
+use super::{Cached, PingContext};
 use crate::failure::external;
 
 /// Batches that are computed ahead.
@@ -90,6 +90,7 @@ impl TableProvider for PingTable {
             // One filter is enough: all are applied above.
             let key_paths = filters.iter().find_map(key_paths).map(Arc::new);
             let parts = if self.name == VALUES { state.config().target_partitions() } else { 1 };
+            let loaded = Arc::default();
             let scan = |part| PingScan {
                 name: self.name,
                 columns: columns.clone(),
@@ -98,6 +99,7 @@ impl TableProvider for PingTable {
                 part,
                 parts,
                 context: self.context.clone(),
+                loaded: Arc::clone(&loaded),
             };
             let scans = (0..parts).map(|part| Arc::new(scan(part)) as Arc<dyn PartitionStream>);
             let (scans, schema) = (scans.collect(), Arc::clone(&schema));
@@ -142,6 +144,24 @@ struct PingScan {
     part: usize,
     parts: usize,
     context: PingContext,
+    /// The tables as the first of the parts has loaded them.
+    loaded: Arc<Mutex<Option<Arc<Cached>>>>,
+}
+
+impl PingScan {
+    fn load(
+        context: &PingContext,
+        loaded: &Mutex<Option<Arc<Cached>>>,
+        threads: usize,
+        memory: MemoryReservation,
+        is_wanted: &(dyn Fn() -> bool + Sync),
+    ) -> engine::Result<Arc<Cached>> {
+        let mut loaded = loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*loaded {
+            Some(cached) => Ok(Arc::clone(cached)),
+            None => Ok(Arc::clone(loaded.insert(context.load(threads, memory, is_wanted)?))),
+        }
+    }
 }
 
 impl PartitionStream for PingScan {
@@ -154,7 +174,7 @@ impl PartitionStream for PingScan {
             RecordBatchReceiverStream::builder(Arc::clone(&self.schema), BUFFERED_BATCHES);
         let memory = MemoryConsumer::new("pings").register(task.memory_pool());
         let threads = task.session_config().target_partitions();
-        let (name, context) = (self.name, self.context.clone());
+        let (name, context, loaded) = (self.name, self.context.clone(), Arc::clone(&self.loaded));
         let out = Rows {
             schema: Arc::clone(&self.schema),
             columns: self.columns.clone(),
@@ -165,7 +185,8 @@ impl PartitionStream for PingScan {
         };
         builder.spawn_blocking(move || {
             let is_wanted = || !out.sender.is_closed();
-            let cached = context.load(threads, memory, &is_wanted).map_err(external)?;
+            let cached = Self::load(&context, &loaded, threads, memory, &is_wanted);
+            let cached = cached.map_err(external)?;
             // The receiver may have been dropped, which ends the rows.
             let _ = send(name, &cached.tables, &out)?;
             Ok(())
