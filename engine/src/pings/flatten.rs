@@ -90,6 +90,9 @@ impl From<Invalid> for Unusable {
 struct Node {
     parent: u32,
     key: Box<str>,
+    /// Whether it is written without escapes.
+    is_plain: bool,
+    has_dot: bool,
     /// The code of its path; `None` if it is dropped.
     path: Option<u32>,
     /// Bytes of its path.
@@ -106,7 +109,9 @@ struct Node {
 impl Node {
     fn new(parent: u32, key: &str, path: Option<u32>, length: usize) -> Self {
         let (first, next, object, values) = (ROOT, ROOT, 0, 0..0);
-        Self { parent, key: key.into(), path, length, first, next, object, values }
+        let is_plain = key.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
+        let (has_dot, key) = (key.contains('.'), key.into());
+        Self { parent, key, is_plain, has_dot, path, length, first, next, object, values }
     }
 }
 
@@ -186,46 +191,38 @@ impl<'a> Flattener<'a> {
         let (mut is_doubled, mut has_dots) = (false, false);
         self.levels.clear();
         self.open(ROOT);
-        let mut node = ROOT;
-        while let Some(token) = parser.next()? {
-            let content = match token {
-                Token::Key(key) => {
-                    node = self.key(key, &mut has_dots);
-                    let Some(level) = self.levels.last() else { return Err(Unusable::InvalidJson) };
-                    let seen = &mut self.nodes[node as usize];
-                    if seen.object == level.object {
-                        out.remove(seen.values.clone());
-                        is_doubled = true;
-                    }
-                    (seen.object, seen.values) = (level.object, out.len()..out.len());
-                    continue;
+        while let Some(level) = self.levels.last() {
+            let object = level.object;
+            let Some(number) = self.next_key(&mut parser)? else {
+                if let Some(level) = self.levels.pop() {
+                    self.nodes[level.node as usize].values.end = out.len();
                 }
-                Token::EndObject | Token::EndArray => {
-                    if let Some(level) = self.levels.pop() {
-                        self.nodes[level.node as usize].values.end = out.len();
-                    }
-                    continue;
-                }
-                Token::BeginObject => Content::Object,
-                Token::BeginArray => Content::Array,
-                Token::String(_) => Content::String,
-                Token::Number(number) => Content::of_number(number),
-                Token::Bool(_) => Content::Boolean,
-                Token::Null => Content::Null,
+                continue;
             };
-            if self.levels.len() == 1 && (1..=IDENTITY_KEYS.len()).contains(&(node as usize)) {
-                identity.0[node as usize - 1] = field(token);
+            let node = &mut self.nodes[number as usize];
+            has_dots |= node.has_dot;
+            if node.object == object {
+                out.remove(node.values.clone());
+                is_doubled = true;
             }
-            let path = self.nodes[node as usize].path;
-            if let Some(path) = path {
-                out.push(path, content);
+            let begin = out.len();
+            let token = parser.next()?.ok_or(Invalid)?;
+            if let Some(path) = node.path {
+                out.push(path, content(token));
             }
-            self.nodes[node as usize].values.end = out.len();
+            (node.object, node.values) = (object, begin..out.len());
+            let is_kept = node.path.is_some();
+            if self.levels.len() == 1 && (1..=IDENTITY_KEYS.len()).contains(&(number as usize)) {
+                identity.0[number as usize - 1] = field(token);
+            }
             match token {
-                Token::BeginObject if path.is_some() => self.open(node),
+                Token::BeginObject if is_kept => self.open(number),
                 Token::BeginObject | Token::BeginArray => parser.skip_container()?,
                 _ => {}
             }
+        }
+        if parser.next()?.is_some() {
+            return Err(Unusable::InvalidJson);
         }
         if is_doubled || has_dots {
             out.keep_last(start);
@@ -238,35 +235,36 @@ impl<'a> Flattener<'a> {
         self.levels.push(Level { node, object: self.objects, previous: None });
     }
 
-    /// The node of a key of the innermost object.
-    fn key(&mut self, raw: &str, has_dots: &mut bool) -> u32 {
-        let Some(level) = self.levels.last() else { return ROOT };
+    /// The node of the next key of the innermost object; `None` at its end.
+    fn next_key(&mut self, parser: &mut Parser<'_>) -> Result<Option<u32>, Invalid> {
+        let Some(level) = self.levels.last_mut() else { return Err(Invalid) };
         let (parent, previous) = (level.node, level.previous);
         let guess = match previous {
             Some(previous) => self.nodes[previous as usize].next,
             None => self.nodes[parent as usize].first,
         };
         let guessed = &self.nodes[guess as usize];
-        let node = if guess != ROOT
+        if guess != ROOT
             && guessed.parent == parent
-            && *guessed.key == *raw
-            && !raw.contains('\\')
+            && guessed.is_plain
+            && parser.skip_key(&guessed.key)
         {
-            guess
-        } else {
-            let key = unescape(raw);
-            let node = self.child(parent, &key);
-            match previous {
-                Some(previous) => self.nodes[previous as usize].next = node,
-                None => self.nodes[parent as usize].first = node,
-            }
-            node
+            level.previous = Some(guess);
+            return Ok(Some(guess));
+        }
+        let node = match parser.next()? {
+            Some(Token::Key(key)) => self.child(parent, &unescape(key)),
+            Some(Token::EndObject) => return Ok(None),
+            _ => return Err(Invalid),
         };
-        *has_dots |= self.nodes[node as usize].key.contains('.');
+        match previous {
+            Some(previous) => self.nodes[previous as usize].next = node,
+            None => self.nodes[parent as usize].first = node,
+        }
         if let Some(level) = self.levels.last_mut() {
             level.previous = Some(node);
         }
-        node
+        Ok(Some(node))
     }
 
     /// The node of a key below another one.
@@ -308,6 +306,18 @@ impl<'a> Flattener<'a> {
         }
         keys.reverse();
         keys.join(".")
+    }
+}
+
+/// What a value is, from its first token.
+fn content(token: Token<'_>) -> Content {
+    match token {
+        Token::BeginObject | Token::EndObject | Token::Key(_) => Content::Object,
+        Token::BeginArray | Token::EndArray => Content::Array,
+        Token::String(_) => Content::String,
+        Token::Number(number) => Content::of_number(number),
+        Token::Bool(_) => Content::Boolean,
+        Token::Null => Content::Null,
     }
 }
 
@@ -386,6 +396,10 @@ mod tests {
             &[("a", Content::Object), ("a.b", Content::Integer(3)), ("d", Content::Integer(4))],
         );
         check(r#"{"a": {"b": 1}, "a": 2}"#, &[("a", Content::Integer(2))]);
+        check(
+            r#"{"a\"b": 1, "c\\": 2, "a\u0022b": 3, "": 4}"#,
+            &[("a\"b", Content::Integer(3)), ("c\\", Content::Integer(2))],
+        );
         // One path, written in two ways; a key with an escape.
         check(
             r#"{"a.b": 1, "a": {"b": 2}, "\u0063": 3}"#,

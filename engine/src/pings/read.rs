@@ -152,7 +152,7 @@ impl FileReader<'_> {
             return self.keep(first, parts);
         }
         let whole = self.document_alone(text, None);
-        let mut others = rest.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{"));
+        let mut others = lines(rest).filter(|line| line.starts_with(b"{"));
         let is_json = |line| !self.document_alone(line, None).is_invalid_json();
         if whole.is_invalid_json() && others.any(is_json) {
             return self.lines(line, text, parts);
@@ -178,7 +178,7 @@ impl FileReader<'_> {
 
     fn task(&self, line: u64, text: &[u8]) -> Part {
         self.part(|flattener, part| {
-            for (line, text) in (line..).zip(text.split(|byte| *byte == b'\n')) {
+            for (line, text) in (line..).zip(lines(text)) {
                 if !is_blank(text) {
                     self.document(text, Some(line), flattener, part);
                 }
@@ -336,7 +336,7 @@ fn is_undecodable(file: &EventFile, cause: &io::Error) -> bool {
 /// The first line that is not blank: how many lines come before it, and its place.
 fn first_line(text: &[u8]) -> Option<(u64, Range<usize>)> {
     let mut start = 0;
-    for (number, line) in (0..).zip(text.split(|byte| *byte == b'\n')) {
+    for (number, line) in (0..).zip(lines(text)) {
         let range = start..start + line.len();
         if !is_blank(line) {
             return Some((number, range));
@@ -344,6 +344,16 @@ fn first_line(text: &[u8]) -> Option<(u64, Range<usize>)> {
         start = range.end + 1;
     }
     None
+}
+
+/// The lines of a text, without their ends.
+fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut start = 0;
+    memchr_iter(b'\n', text).chain([text.len()]).map(move |end| {
+        let line = &text[start..end];
+        start = end + 1;
+        line
+    })
 }
 
 fn is_blank(text: &[u8]) -> bool {

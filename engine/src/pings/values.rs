@@ -33,14 +33,12 @@ pub(super) enum Content {
 impl Content {
     /// The content of a number as JSON writes it.
     pub(super) fn of_number(number: &str) -> Self {
-        if number.contains(['.', 'e', 'E']) {
-            return Self::Fraction;
-        }
-        match (number.parse::<i64>(), number) {
-            (Ok(value @ 0..), _) => Self::Integer(value),
-            (_, "-1") => Self::Timeout,
-            (_, "-2") => Self::Error,
-            (_, "-1000") => Self::Deprecated,
+        match number.parse::<i64>() {
+            Ok(value @ 0..) => Self::Integer(value),
+            Ok(-1) => Self::Timeout,
+            Ok(-2) => Self::Error,
+            Ok(-1000) => Self::Deprecated,
+            _ if number.contains(['.', 'e', 'E']) => Self::Fraction,
             _ if number.starts_with('-') => Self::Negative,
             _ => Self::TooLarge,
         }
