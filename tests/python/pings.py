@@ -172,6 +172,14 @@ def refuse_constant(name):
     raise ValueError(name)
 
 
+def is_json(text):
+    try:
+        json.loads(text, parse_constant=refuse_constant)
+        return True
+    except ValueError:
+        return False
+
+
 def instant(text):
     if not isinstance(text, str) or not re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", text):
         return None
@@ -249,6 +257,8 @@ def recount(folder):
         content = path.read_bytes()
         content = gzip.decompress(content) if path.suffix == ".gz" else content
         lines = content.decode().split("\n")
+        # Without any good line it is one broken document.
+        lines = lines if any(map(is_json, lines)) else [content.decode()]
         prefix = re.match(r"(\d{8}T\d{6}Z)-", path.name)
         of_name = datetime.strptime(prefix[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) if prefix else None
         for at, line in enumerate(lines, 1):
