@@ -11,8 +11,8 @@ use std::collections::HashSet;
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use engine::store::{ShardBitset, encode};
-use engine::users::{IdDictionary, Key, SetBuilder, Sketch, UserSet, hash_int};
+use engine::users::portable::encode;
+use engine::users::{IdDictionary, Key, SetBuilder, ShardBitset, Sketch, UserSet, hash_int};
 use headcount_benches::numbers;
 use roaring::RoaringBitmap;
 

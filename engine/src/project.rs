@@ -162,7 +162,7 @@ pub(crate) fn known_dimensions(sources: &[Source]) -> String {
 
 /// `store: DIR`, `store: s3://bucket/path`, or `store: {path: DIR, dimensions: [plan]}`.
 fn store(root: &Path, view: &View<'_>, sources: &[Source]) -> (Storage, Option<Vec<String>>) {
-    let default = Storage::Folder(root.join("store"));
+    let default = Storage::folder(root.join("store"));
     let Some(part) = view.get("store") else { return (default, None) };
     let storage = |part: &View<'_>| {
         part.text().and_then(|text| match Storage::parse(root, text) {

@@ -1,4 +1,4 @@
-//! What we say we hold is what the allocator gave us, within a tenth.
+//! The memory that sets, sketches and operators report is within 10 % of what the allocator gave.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test may fail loudly")]
 
 use std::alloc::System;
@@ -17,7 +17,8 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::prelude::{SessionConfig, SessionContext};
-use engine::operators::{CountDistinctRule, Planning, aggregates, physical_rules};
+use engine::distinct::{CountDistinctRule, physical_rules};
+use engine::operators::{Planning, aggregates};
 use engine::users::{IdDictionary, Key, SetBuilder, Sketch, UserSet, hash_int};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
@@ -30,9 +31,9 @@ fn allocated() -> usize {
     stats.bytes_allocated.wrapping_sub(stats.bytes_deallocated)
 }
 
-fn assert_close(what: &str, said: usize, held: usize) {
-    let apart = said.abs_diff(held) as f64 / held.max(1) as f64;
-    assert!(apart <= 0.1, "{what}: said {said}, held {held}: {:.1} % apart", apart * 100.0);
+fn assert_close(what: &str, reported: usize, allocated: usize) {
+    let error = reported.abs_diff(allocated) as f64 / allocated.max(1) as f64;
+    assert!(error <= 0.1, "{what}: {reported} of {allocated} bytes, off by {:.1} %", error * 100.0);
 }
 
 /// Spreads numbers over 63 bits, no two the same.
@@ -68,7 +69,7 @@ fn dictionary(key: impl Fn(&mut String, i64) -> Key<'_>) {
     assert_close("numbering", dictionary.size(), allocated() - before);
 }
 
-/// One partition of invented rows, made as they are read: nothing of them is kept.
+/// One partition of generated rows, which are not stored.
 #[derive(Debug)]
 struct Rows {
     schema: Arc<Schema>,
@@ -99,7 +100,7 @@ impl PartitionStream for Rows {
     }
 }
 
-/// Grants everything, and remembers the most that was granted and what was allocated then.
+/// A pool without a limit that records its peak and the allocated bytes at that moment.
 #[derive(Debug, Default)]
 struct Watch {
     base: AtomicUsize,

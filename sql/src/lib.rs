@@ -1,9 +1,9 @@
 //! Commands, reports, SQL and servers around the engine.
 //!
-//! [`cli`] is the program. [`report`] writes reports in every format, and [`results`] the results
-//! of queries. [`accuracy`] compares exact and approximate counting. [`session`] creates DataFusion
-//! sessions with the engine's functions, [`catalog`] registers the tables, and [`server`] has the
-//! network protocols.
+//! [`cli`] is the program. [`output`] writes rows and documents in every format; [`report`] has the
+//! columns and words of reports. [`accuracy`] compares exact and approximate counting. [`session`]
+//! creates DataFusion sessions with the engine's functions, [`catalog`] registers the tables, and
+//! [`server`] has the network protocols.
 
 pub mod accuracy;
 pub mod cancellation;
@@ -11,9 +11,9 @@ pub mod catalog;
 pub mod cli;
 pub mod failure;
 pub mod functions;
+pub mod output;
 pub mod question;
 pub mod report;
-pub mod results;
 pub mod script;
 pub mod server;
 pub mod session;

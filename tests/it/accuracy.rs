@@ -1,4 +1,4 @@
-//! `headcount bench accuracy` as people call it.
+//! `headcount bench accuracy` on the command line.
 
 use crate::project::{Project, contributions, run_in};
 use crate::table::Table;

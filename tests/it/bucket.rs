@@ -1,6 +1,5 @@
-//! An object store of the kind of S3 or Google Cloud Storage, which speak nearly the same, on this
-//! machine and in memory, with trouble on request: as much of the protocols as the program needs,
-//! path style, without a look at signatures.
+//! An object store in memory with the parts of the S3 and Google Cloud Storage protocols that
+//! the program uses, with path-style URLs and without checking signatures. It can fail on demand.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
@@ -19,14 +18,14 @@ const PAGE: usize = 20;
 
 /// What happens to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub(crate) enum Failure {
     /// This one and all later ones are refused, as when credentials expire.
     Refused,
     /// The connection is cut before anything happens, now and from now on.
     Cut,
-    /// It is done, but the connection is cut before the answer; later ones are well.
+    /// It is done, but the connection is cut before the answer; later ones succeed.
     Unanswered,
-    /// Before it is answered, other content takes the place of all that is there.
+    /// Before it is answered, the content of all objects is replaced.
     Replaced(&'static [u8]),
 }
 
@@ -36,8 +35,8 @@ struct State {
     objects: BTreeMap<String, (Vec<u8>, u64)>,
     requests: u64,
     /// From which request on.
-    trouble: Option<(u64, Trouble)>,
-    /// Writers of a key that ends so wait for each other: how many are wanted, and are there.
+    failure: Option<(u64, Failure)>,
+    /// Writers of a key with this ending wait for each other: how many are expected, and have come.
     meeting: Option<(String, usize, usize)>,
     delay: Duration,
     /// Requests for Parquet files that wait for their answers, and most of them so far.
@@ -90,45 +89,45 @@ impl Bucket {
         self.lock().requests
     }
 
-    /// Trouble begins after so many requests more.
-    pub(crate) fn trouble_after(&self, requests: u64, trouble: Trouble) {
+    /// Requests fail after so many more.
+    pub(crate) fn fail_after(&self, requests: u64, failure: Failure) {
         let mut state = self.lock();
-        state.trouble = Some((state.requests + requests, trouble));
+        state.failure = Some((state.requests + requests, failure));
     }
 
-    /// Trouble ends.
-    pub(crate) fn heal(&self) {
-        self.lock().trouble = None;
+    /// Requests succeed again.
+    pub(crate) fn stop_failing(&self) {
+        self.lock().failure = None;
     }
 
-    /// Every answer takes so long.
-    pub(crate) fn slow(&self, delay: Duration) {
+    /// Every answer is delayed.
+    pub(crate) fn delay(&self, delay: Duration) {
         self.lock().delay = delay;
     }
 
-    /// Most requests for Parquet files that waited at the same time, since this was last asked.
-    pub(crate) fn most_at_once(&self) -> usize {
+    /// Most requests for Parquet files that waited at the same time, since the last call.
+    pub(crate) fn most_concurrent(&self) -> usize {
         std::mem::take(&mut self.lock().waiting.1)
     }
 
     /// `If-None-Match` is ignored, as by older servers.
-    pub(crate) fn forget(&self) {
+    pub(crate) fn ignore_if_none_match(&self) {
         self.lock().is_forgetful = true;
     }
 
-    /// Two writers of a key that ends so will meet there.
-    pub(crate) fn meet_at(&self, key: &str) {
+    /// Two writers of a key with this ending wait for each other.
+    pub(crate) fn synchronize_writers(&self, key: &str) {
         self.lock().meeting = Some((key.to_owned(), 2, 0));
     }
 
-    /// Everything that is there was written so much earlier.
-    pub(crate) fn age(&self, by: Duration) {
+    /// Sets the times of all objects back.
+    pub(crate) fn backdate(&self, by: Duration) {
         for (_, time) in self.lock().objects.values_mut() {
             *time -= by.as_secs();
         }
     }
 
-    /// Names of everything that is there.
+    /// Keys of all objects.
     pub(crate) fn keys(&self) -> BTreeSet<String> {
         self.lock().objects.keys().cloned().collect()
     }
@@ -137,7 +136,7 @@ impl Bucket {
         self.lock().objects.clear();
     }
 
-    /// Puts an object there.
+    /// Writes an object.
     pub(crate) fn write(&self, key: &str, content: impl AsRef<[u8]>) {
         self.lock().objects.insert(key.to_owned(), (content.as_ref().to_vec(), now()));
     }
@@ -159,27 +158,27 @@ impl Bucket {
         let mut stream = stream;
         stream.set_nodelay(true).unwrap();
         while let Some(request) = Request::read(&mut reader) {
-            let trouble = {
+            let failure = {
                 let mut state = self.lock();
                 state.requests += 1;
                 let number = state.requests;
-                let trouble = state.trouble.filter(|(after, _)| number > *after);
-                if let Some((_, Trouble::Unanswered | Trouble::Replaced(_))) = trouble {
-                    state.trouble = None;
+                let failure = state.failure.filter(|(after, _)| number > *after);
+                if let Some((_, Failure::Unanswered | Failure::Replaced(_))) = failure {
+                    state.failure = None;
                 }
-                if let Some((_, Trouble::Replaced(content))) = trouble {
+                if let Some((_, Failure::Replaced(content))) = failure {
                     state.objects.values_mut().for_each(|(bytes, _)| *bytes = content.to_vec());
                 }
-                trouble.map(|(_, trouble)| trouble)
+                failure.map(|(_, failure)| failure)
             };
-            let answer = match trouble {
-                Some(Trouble::Cut) => return,
-                Some(Trouble::Refused) => Answer::error(403, "ExpiredToken"),
-                Some(Trouble::Unanswered) => {
+            let answer = match failure {
+                Some(Failure::Cut) => return,
+                Some(Failure::Refused) => Answer::error(403, "ExpiredToken"),
+                Some(Failure::Unanswered) => {
                     self.answer(&request);
                     return;
                 }
-                Some(Trouble::Replaced(_)) | None => self.answer(&request),
+                Some(Failure::Replaced(_)) | None => self.answer(&request),
             };
             let parquet = usize::from(request.path.ends_with(".parquet"));
             let delay = {

@@ -1,4 +1,4 @@
-//! The commands as people call them.
+//! The commands on the command line.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};

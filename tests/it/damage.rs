@@ -1,7 +1,7 @@
-//! Random CSV files with random damage: a report of one gives the numbers of a slow and strict
-//! reader, or the error that this one has too, and never silently fewer rows.
+//! Random CSV files with random damage: a report gives the numbers of a slow, strict reader, or an
+//! error if that reader finds one; never fewer rows.
 //!
-//! `HEADCOUNT_DAMAGE` is the number of files (300 unless set).
+//! `HEADCOUNT_DAMAGE` is the number of files (default 300).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,10 +10,10 @@ use engine::calendar::{Zone, parse_instant};
 
 use crate::project::Project;
 
-/// The events that the dictionary knows.
+/// The events of the dictionary.
 const EVENTS: [&str; 3] = ["page_viewed", "searched", "post_written"];
 
-/// A generator of Knuth's constants; the seed is the number of the file.
+/// A linear congruential generator; the seed is the number of the file.
 struct Random(u64);
 
 impl Random {
@@ -116,9 +116,9 @@ fn strict(bytes: &[u8]) -> Option<Vec<Vec<String>>> {
 /// The output of a report for some rows.
 #[derive(Debug, Default, PartialEq)]
 struct Counts {
-    /// Of each month, and of each month and plan.
+    /// Users of each month, and of each month and plan.
     users: BTreeMap<(String, Option<String>), u64>,
-    /// Events that are counted, those that are not known by name, and rejected rows.
+    /// Counted events, events that are not in the dictionary, and rejected rows.
     events: u64,
     unknown: BTreeMap<String, u64>,
     rejected: u64,
@@ -189,7 +189,7 @@ fn damaged_csv_never_has_silently_fewer_rows() {
                 let found = Counts {
                     users: users.collect(),
                     events: report.events,
-                    unknown: answer.unmapped,
+                    unknown: answer.summary.unmapped,
                     rejected: answer.summary.rejects.total(),
                 };
                 assert_eq!(found, count(&rows), "{}", shown());

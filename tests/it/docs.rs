@@ -21,7 +21,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::project::{Project, Ran, contributions};
+use crate::project::{Project, Ran, copy_contributions};
 use crate::python::python;
 
 /// Why a block is not run.
@@ -104,7 +104,7 @@ impl Scratch {
         symlink(env!("CARGO_BIN_EXE_headcount"), folder.path("bin/headcount")).unwrap();
         let made = folder.run(&["init", "project"]);
         assert_eq!(made.code, 0, "{}", made.err);
-        copy(&contributions(), &folder.path("project/datasets/contributions"));
+        copy_contributions(&folder.path("project/datasets/contributions"));
         Self { folder }
     }
 
@@ -137,21 +137,6 @@ impl Scratch {
         };
         assert_eq!(ran.code, 0, "{}\n{}\n{}", block.text, ran.out, ran.err);
         ran.out
-    }
-}
-
-/// Copies a folder, without a store that somebody made in it.
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (path, name) = entry.map(|entry| (entry.path(), entry.file_name())).unwrap();
-        match path.is_dir() {
-            true if name == "store" => {}
-            true => copy(&path, &to.join(name)),
-            false => {
-                fs::copy(&path, to.join(name)).unwrap();
-            }
-        }
     }
 }
 

@@ -1,5 +1,5 @@
-//! Sets and sketches of other programs, and ours in their hands: pyroaring, the Python package of
-//! Apache DataSketches, deltalake, and DuckDB.
+//! Sets and sketches are exchanged with other programs: pyroaring, the Python package of Apache
+//! DataSketches, deltalake, and DuckDB.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::python;
 /// Values 7, 10, 13 ..., so many of them; `exchange.py` has the same.
 const SIZES: [i64; 6] = [0, 1, 5, 100, 1_000, 50_000];
 
-/// A session whose answers are waited for.
+/// A session with a runtime.
 struct Asker {
     runtime: Runtime,
     session: SessionContext,
@@ -30,8 +30,8 @@ impl Asker {
         Self { runtime: Runtime::new().unwrap(), session }
     }
 
-    /// What a folder holds: a table `(name, b)` for each kind, which is the first word of the
-    /// names.
+    /// The files of a folder: a table `(name, b)` for each kind, which is the first word of the
+    /// file names.
     fn on(folder: &Path) -> Self {
         let asker = Self::new();
         let mut kinds: BTreeMap<String, (Vec<String>, Vec<Vec<u8>>)> = BTreeMap::new();
@@ -221,7 +221,7 @@ fn what_we_write_other_programs_read() {
     compare(&Asker::on(folder.path()), &parse_counts(&text));
 }
 
-/// The store's own tables in the hands of deltalake and pyroaring.
+/// deltalake and pyroaring read the tables of a store.
 #[test]
 fn the_store_is_read_by_others() {
     let project = Project::good();

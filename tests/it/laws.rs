@@ -1,5 +1,5 @@
-//! Random events, metrics and questions: every row equals the reference, and the laws between
-//! the methods, levels and forms of counting hold.
+//! Random events, metrics and questions: every row equals that of the reference implementation, and
+//! methods, levels and approximate counts relate to each other as defined.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -130,12 +130,12 @@ proptest! {
         if question.from.is_none() && question.to.is_none() && question.as_of.is_none()
             && question.window != Window::Last28dOfMonth
         {
-            prop_assert_eq!(answer.unmapped.get("secret").copied().unwrap_or(0), unknown);
+            prop_assert_eq!(answer.summary.unmapped.get("secret").copied().unwrap_or(0), unknown);
         }
     }
 }
 
-/// One question for every window in every zone, whatever the random ones hit.
+/// Every window in every zone, since the random questions may miss some.
 #[test]
 fn every_window_in_every_zone() {
     for (at, zone) in ZONES.iter().enumerate() {
@@ -246,6 +246,9 @@ proptest! {
             metric.and = false;
         }
         let project = world.project(None);
+        // Coarse sketches rank values differently.
+        let top = question.top.filter(|_| precision >= 10);
+        let question = Question { top, ..question };
         let exact = project.ask(&question).report.rows;
         let counting = Counting::Approx(precision);
         let approx = project.ask(&Question { counting, ..question }).report.rows;
@@ -261,7 +264,7 @@ proptest! {
         }
     }
 
-    /// The order of the rows, their files, and the number of row groups are no part of the data.
+    /// The order of rows and the row groups do not change the report, and neither do duplicates.
     #[test]
     fn the_order_of_events_does_not_matter(
         world in world(),
@@ -276,13 +279,12 @@ proptest! {
             turned.events.rotate_left(middle);
             turned.events[..middle].reverse();
         }
-        // Doing something twice is doing it.
         turned.events.extend(world.events.iter().step_by(3).cloned());
         prop_assert_eq!(&turned.project(Some(group)).ask(&question).report.rows, &expected);
         prop_assert_eq!(&turned.project(None).ask(&question).report.rows, &expected);
     }
 
-    /// A part of the days has the rows of the whole, but nothing before it is forgotten.
+    /// A range has the rows of the whole report, with the same previous periods.
     #[test]
     fn a_range_is_a_part_of_the_whole(world in world(), question in question()) {
         let project = world.project(Some(10));
@@ -296,7 +298,7 @@ proptest! {
     }
 }
 
-/// A group that moved on 5 March: where its users count depends on the tree that is asked for.
+/// A group that moved on 5 March: where its users count depends on the tree of the question.
 #[test]
 fn a_group_that_moved() {
     let day = |days: i64| (i64::from(START) + days) * 86_400_000_000;

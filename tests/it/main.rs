@@ -2,7 +2,7 @@
 //!
 //! | module | question |
 //! |---|---|
-//! | `activity` | does the table `activity` count what the events count? |
+//! | `activity` | do sets of the table `activity` combine only within one store? |
 //! | `broken` | does every broken input end in an error that says what, where and what to do? |
 //! | `cli` | do the commands match their help? |
 //! | `damage` | does a damaged CSV file give an error rather than fewer rows? |
@@ -11,18 +11,18 @@
 //! | `exchange` | do other programs read our sets and sketches, and we theirs? |
 //! | `laws` | are the rows of random data those of the reference implementation in `oracle`? |
 //! | `pings` | are the tables of pings those of the rules, of a count by hand, and of plain Python? |
-//! | `planning` | does planning COUNT(DISTINCT) onto our operator change no answer? |
+//! | `planning` | does our operator give the rows of DataFusion for COUNT(DISTINCT)? |
 //! | `real` | are the answers on the real data those of plain DataFusion? |
-//! | `recount` | are the reports of random projects those of a recount in plain Python? |
+//! | `recount` | are the reports of random projects those of a second count in Python? |
 //! | `rejects` | are rows that cannot be counted reported by reason, and the others counted? |
-//! | `rewrite` | does the roll-up in the place of events change no answer of SQL? |
+//! | `rewrite` | do queries on the roll-up give the rows of the events? |
 //! | `rows` | do reports with many rows keep to the limits, and `--top` to its definition? |
 //! | `server` | do clients of every protocol get the same answers, within the limits? |
 //! | `shape` | are the dependency rules followed? |
 //! | `slt` | do the sqllogictest files pass? |
-//! | `sources` | does the form of the events not matter? |
-//! | `sql` | do SQL results match expectations and reports? |
-//! | `store` | does the store keep every number, through kills, late files and twice-given ones? |
+//! | `sources` | do the same events give the same rows in every file format and column type? |
+//! | `sql` | does `headcount sql` run scripts, write all formats and match the reports? |
+//! | `store` | does the store keep every number through kills, late files and duplicates? |
 //! | `truth` | are the answers on generated data the known ones? |
 #![allow(
     clippy::unwrap_used,
@@ -63,4 +63,5 @@ mod sql;
 mod store;
 mod table;
 mod truth;
+mod visits;
 mod world;

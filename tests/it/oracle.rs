@@ -1,8 +1,8 @@
-//! A reference implementation of reports: a recount of every row over the raw events, written for
+//! A reference implementation of reports: counts every row from the raw events, and is written for
 //! clarity.
 //!
-//! It shares with the engine only the types of a question and a row, and the civil day of an
-//! instant. A set of users is a word with one bit for each of at most 32 users.
+//! It shares with the engine only the types of questions and rows, and the conversion of an instant
+//! to a day. A set of users is an integer with one bit for each of at most 32 users.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::world::{Event, Metric, World};
 /// A node of the tree: section, stage, group, metric.
 type Keys = [Option<String>; 4];
 
-/// What hangs under a node: all metrics, and those flagged as its indicator.
+/// The metrics below a node: all, and those flagged as its indicator.
 #[derive(Default)]
 struct Under<'a> {
     metrics: Vec<&'a Metric>,
@@ -24,17 +24,17 @@ struct Under<'a> {
 struct Oracle<'a> {
     world: &'a World,
     question: &'a Question,
-    /// Events that the question may look at, each with its day.
+    /// Events of the question, each with its day.
     events: Vec<(i32, &'a Event)>,
     first: i32,
     last: i32,
-    /// The data reaches past every day before this one.
+    /// Days before this one are complete.
     newest: i32,
-    /// For each dimension asked for, the values that have rows of their own; all without `top`.
+    /// For each dimension of the question, the values that have rows of their own; all without `top`.
     kept: Vec<Option<BTreeSet<String>>>,
 }
 
-/// All rows that a question must be answered with, in their order.
+/// All rows of the answer to a question, in order.
 pub(crate) fn rows(world: &World, question: &Question) -> Vec<ReportRow> {
     let day = |event: &Event| world.zone.day_of(event.micros).number();
     let days: Vec<i32> = world.events.iter().map(day).collect();
@@ -166,7 +166,7 @@ impl Oracle<'_> {
         }
     }
 
-    /// The nodes of a level with the metrics that hang under them in a period.
+    /// The nodes of a level with the metrics below them in a period.
     fn nodes(&self, level: Level, period: Period) -> BTreeMap<Keys, Under<'_>> {
         let mut nodes = BTreeMap::new();
         if matches!(level, Level::Total | Level::Combined) {
@@ -201,7 +201,7 @@ impl Oracle<'_> {
         nodes
     }
 
-    /// Users of a node by the question's method; `None` if the method says nothing of it.
+    /// Users of a node by the question's method; `None` if the method does not apply to it.
     fn users(
         &self,
         level: Level,

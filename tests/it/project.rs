@@ -1,4 +1,4 @@
-//! A project in a temporary folder, the program run on it, and its answers.
+//! A project in a temporary folder, runs of the program in it, and answers of the library.
 
 use std::ffi::OsStr;
 use std::io::Write as _;
@@ -93,12 +93,12 @@ at,user_id,event,plan
     ),
 ];
 
-/// A folder that goes away with this value.
+/// A project in a temporary folder, which is deleted on drop.
 pub(crate) struct Project {
     folder: TempDir,
 }
 
-/// What a run of the program left.
+/// The output of a run of the program.
 #[derive(Debug)]
 pub(crate) struct Ran {
     /// The exit code.
@@ -199,6 +199,26 @@ impl Ran {
             bytes: output.stdout,
         }
     }
+}
+
+/// Copies a folder with all that is in it.
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// Copies the project of the small real data set, without a store that somebody made in it.
+pub(crate) fn copy_contributions(to: &Path) {
+    copy_folder(&contributions(), to);
+    let _ = std::fs::remove_dir_all(to.join("store"));
 }
 
 /// The folder of the small real data set.

@@ -1,5 +1,5 @@
-//! Python, for tests that look at us from another program's side: one environment with pinned
-//! packages, made by the first test that needs it and kept in the build folder.
+//! Python, for tests with other programs: one environment with pinned packages, created by the first
+//! test that needs it and kept in the build folder.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -17,7 +17,7 @@ pub(crate) fn python() -> PathBuf {
 
 /// Runs a script of `tests/python` and gives what it printed.
 ///
-/// Panics with what it complained of, if it failed.
+/// Panics with its stderr if it fails.
 pub(crate) fn run(script: &str, args: &[&str]) -> String {
     let path = scripts().join(script);
     let output = Command::new(python()).arg(&path).args(args).output();

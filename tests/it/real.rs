@@ -1,5 +1,5 @@
-//! The small real data set: every number computed in a second way, by the plain `COUNT(DISTINCT)`
-//! of DataFusion. No operator, rule or calendar of ours has a part in it.
+//! The small real data set: every number is computed a second time by the `COUNT(DISTINCT)` of
+//! DataFusion, without our operators, rules and calendar.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -36,8 +36,7 @@ fn events() -> DataFrame {
 
 /// The rows of a query as texts.
 ///
-/// It is asked through expressions: one SQL text here would make every build of these tests
-/// compile the whole SQL planner, which takes minutes.
+/// The query is built from expressions, independently of SQL.
 fn rows(query: DataFrame) -> Vec<Vec<String>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
     let (state, plan) = query.into_parts();
@@ -105,60 +104,7 @@ fn every_period_by_every_dimension() {
     }
 }
 
-/// All 262 months have a row, in order, and all but the last are complete.
-#[test]
-fn no_month_is_left_out() {
-    let rows = ask(&Question { levels: [Level::Total].into(), ..Question::default() });
-    let months: Vec<String> =
-        rows.iter().map(|row| row.period.start.to_string()[..7].to_owned()).collect();
-    let all =
-        (2004..=2026).flat_map(|year| (1..=12).map(move |month| format!("{year}-{month:02}")));
-    let expected: Vec<String> =
-        all.filter(|month| ("2004-11"..="2026-08").contains(&month.as_str())).collect();
-    assert_eq!(months, expected);
-    assert_eq!(months.len(), 262);
-    for (at, row) in rows.iter().enumerate() {
-        assert_eq!(row.complete, at + 1 < rows.len(), "{}", row.period);
-        let before = at.checked_sub(1).map(|before| rows[before].users);
-        assert_eq!(row.previous_users, before, "{}", row.period);
-    }
-}
-
-/// Answers that another engine has found.
-#[test]
-fn six_known_months() {
-    let mut question = total_by(Window::Month, "repository");
-    question.by.push("component".to_owned());
-    question.from = first_day("2017-01").ok();
-    question.to = engine::calendar::last_day("2017-06").ok();
-    let rows = ask(&question);
-    let users = |month: &str, repository: Option<&str>, component: Option<&str>| {
-        let is_it = |row: &&ReportRow| {
-            row.period.start.to_string().starts_with(month)
-                && row.by[0].as_deref() == repository
-                && row.by[1].as_deref() == component
-        };
-        rows.iter().find(is_it).unwrap().users
-    };
-    for (month, expected) in [
-        ("2017-01", [103, 72, 31, 32]),
-        ("2017-02", [96, 80, 16, 32]),
-        ("2017-03", [101, 84, 17, 20]),
-        ("2017-04", [85, 65, 20, 20]),
-        ("2017-05", [81, 69, 12, 22]),
-        ("2017-06", [85, 62, 23, 23]),
-    ] {
-        let found = [
-            users(month, None, None),
-            users(month, Some("rails"), None),
-            users(month, Some("jekyll"), None),
-            users(month, Some("rails"), Some("activerecord")),
-        ];
-        assert_eq!(found, expected, "{month}");
-    }
-}
-
-/// Every stage, group and metric: the dictionary's rules as filters, put together in the test.
+/// Every stage, group and metric: the rules of the dictionary as filters.
 #[test]
 fn every_node_of_the_tree() {
     let project = engine::project::Project::load(&contributions()).unwrap();
@@ -230,7 +176,7 @@ fn trailing_days() {
     }
 }
 
-/// The demo shows the last six months of these very numbers, and writes all of them beside.
+/// The demo prints the last six months of these numbers, and writes all of them to a file.
 #[test]
 fn the_demo() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,8 +1,7 @@
-//! Reports of random projects against a recount in plain Python, which shares nothing with us: it
-//! reads the files itself.
+//! Reports of random projects have the numbers of a Python program, which reads the files itself.
 //!
-//! `HEADCOUNT_PROJECTS` is how many projects to make (5 unless set), from the seed
-//! `HEADCOUNT_SEED` (1 unless set) on.
+//! `HEADCOUNT_PROJECTS` is the number of projects (default 5), with the seeds from
+//! `HEADCOUNT_SEED` (default 1) on.
 
 use std::process::Command;
 

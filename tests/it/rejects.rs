@@ -143,7 +143,7 @@ fn faulty_rows_of_parquet_are_reported_and_not_counted() {
     check("faulty.parquet", parquet(&columns), &REJECTED, |row| format!("row {}", row + 1));
 }
 
-/// Timestamps and integers cannot be unreadable, but all the rest.
+/// Timestamps and integers cannot be unreadable; all other faults occur.
 #[test]
 fn faulty_rows_of_typed_columns_are_reported_and_not_counted() {
     const HOUR: i64 = 3_600_000_000;
@@ -205,7 +205,7 @@ fn scoped_users_need_a_scope() {
     assert!(ran.out.contains(",exact,2,2,2,"), "{}", ran.out);
 }
 
-/// Nothing but rejected rows, or no row at all: a report without rows, not a wrong one.
+/// Only rejected rows, or no rows: a report without rows.
 #[test]
 fn a_report_of_nothing_is_empty() {
     for (text, code) in
@@ -227,8 +227,7 @@ fn a_report_of_nothing_is_empty() {
     }
 }
 
-/// What to count is not in the column that the project names: a mistake in the project, not in some
-/// rows.
+/// All rows are rejected for one column: a mistake in the project, not in some rows.
 #[test]
 fn a_source_without_any_good_row_is_an_error_of_the_project() {
     let project = Project::good();
@@ -321,7 +320,7 @@ fn the_first_rejected_row_is_that_of_the_requested_days() {
     assert_eq!(report(&["--no-store"]), of_events);
 }
 
-/// A value comes from anywhere: it is cut, and cannot command the terminal.
+/// Values in messages are cut, and without control characters.
 #[test]
 fn the_value_of_a_rejected_row_is_harmless() {
     let project = Project::good();
@@ -339,7 +338,7 @@ fn the_value_of_a_rejected_row_is_harmless() {
     }
 }
 
-/// Events that the dictionary does not know are no fault, but not silent either.
+/// Events that are not in the dictionary are no fault, but are reported.
 #[test]
 fn unknown_events_are_reported() {
     let project = Project::good();

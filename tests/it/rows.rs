@@ -1,13 +1,13 @@
-//! Reports with many rows: periods without events take little memory, rows that exist are held
-//! against a limit, and `--top` gives the same rows whichever way they are asked for.
+//! Reports with many rows: periods without events take little memory, rows that are kept count
+//! towards the limit, and `--top` gives the same rows in reports and in SQL.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use engine::JobContext;
 use engine::active::{Level, Question, Report, ReportRow, RowSink, TreeOf, answer_into};
 use engine::calendar::Window;
-use engine::events::ScanObserver;
 use engine::metric::Dictionary;
 
 use crate::project::Project;
@@ -15,21 +15,6 @@ use crate::table::Table;
 
 /// From the first event of [`far_apart`] to the last one, both inclusive.
 const DAYS: usize = 36_526;
-
-/// Records the memory that an answer reports.
-#[derive(Default)]
-struct Taken(AtomicUsize);
-
-impl ScanObserver for Taken {
-    fn progress(&self, _: u64, _: u64) -> engine::Result<()> {
-        Ok(())
-    }
-
-    fn reserve(&self, more: usize) -> engine::Result<()> {
-        self.0.fetch_add(more, Ordering::Relaxed);
-        Ok(())
-    }
-}
 
 /// Counts rows, and those with users.
 #[derive(Default)]
@@ -77,11 +62,15 @@ fn empty_periods_take_no_memory_for_nodes() {
     ] {
         let levels = Level::ALL.iter().copied().collect();
         let question = Question { window, by, tree, levels, ..Question::default() };
-        let (taken, mut tally) = (Taken::default(), Tally::default());
-        answer_into(&loaded, &dictionary, &question, &taken, false, &mut tally).unwrap();
+        let (taken, mut tally) = (AtomicUsize::new(0), Tally::default());
+        let job = JobContext::default().with_memory(|more| {
+            taken.fetch_add(more, Ordering::Relaxed);
+            Ok(())
+        });
+        answer_into(&loaded, &dictionary, &question, &job, false, &mut tally).unwrap();
         assert_eq!((tally.rows, tally.with_users), (rows, with_users), "{question:?}");
         // 8 bytes for a period, and what the scan takes: no byte for each of 400,000 rows.
-        let taken = taken.0.load(Ordering::Relaxed);
+        let taken = taken.load(Ordering::Relaxed);
         assert!(taken < 2 << 20, "{question:?}: {taken} bytes");
     }
 }
@@ -120,10 +109,10 @@ fn a_page_that_no_one_could_open_is_refused() {
     assert!(left.iter().all(|file| !file.file_name().to_string_lossy().contains("days")));
 }
 
-/// Users of a node by month and value: `null` is everybody.
+/// Users of a node by month and value; `None` for all values.
 type Users = BTreeMap<(&'static str, Option<String>), BTreeSet<u32>>;
 
-/// 60 values of very different sizes, some of them named like labels, recounted with sets.
+/// 60 values of very different sizes, some of them named like labels, counted with sets.
 #[test]
 fn the_largest_values_and_the_others_are_counted_once() {
     let project = Project::good();

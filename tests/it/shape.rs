@@ -79,6 +79,14 @@ fn the_engine_has_no_terminal_and_no_clock() {
 }
 
 #[test]
+fn output_does_not_know_what_it_writes() {
+    check(
+        &["sql/src/output"],
+        &["crate::report", "crate::accuracy", "crate::cli", "engine::active"],
+    );
+}
+
+#[test]
 fn one_module_applies_time_zones_and_one_creates_sessions() {
     let zones = ["jiff", "chrono"];
     for place in ["metric", "users", "storage", "events", "operators", "store", "rollup", "active"]

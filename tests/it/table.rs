@@ -1,4 +1,4 @@
-//! CSV back into rows, by a reader of its own.
+//! A CSV reader, independent of that of the program.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ impl Table {
         Self { header, rows: records }
     }
 
-    /// The place of a column.
+    /// The index of a column.
     pub(crate) fn column(&self, name: &str) -> usize {
         let at = self.header.iter().position(|column| column == name);
         at.unwrap_or_else(|| panic!("no column {name} in {:?}", self.header))

@@ -1,4 +1,4 @@
-//! Invented events: the report against the answer that was known while they were made.
+//! Generated events: the report gives the counts that the generator wrote.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::table::Table;
 /// Period, level, key and plan (empty for all), and the users.
 type Counts = BTreeMap<Vec<String>, u64>;
 
-/// 200,000 events of 20,000 users in six months, or what `change` makes of it.
+/// 200,000 events of 20,000 users in six months, or as `change` sets it.
 fn made(change: impl FnOnce(&mut Settings)) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = Settings::new(folder.path());
@@ -41,7 +41,8 @@ fn report(folder: &Path, more: &[&str]) -> Table {
     Table::of_csv(&ran.out)
 }
 
-/// A column of the report in the keys of the truth: one column for whatever the row is a row of.
+/// A column of the report by the keys of the truth, which has one column for section, stage, group
+/// and action.
 fn column(table: &Table, number: &str) -> Counts {
     let names = ["period_start", "level", "section", "stage", "group", "metric", "plan"];
     let keyed = table.numbers(&names, number).into_iter().map(|(mut key, users)| {
@@ -121,7 +122,7 @@ fn late_events_in_small_files() {
     });
 }
 
-/// In the months of the truth the project's own window, and no other, is right.
+/// The truth is of calendar months: another window gives other numbers.
 #[test]
 fn the_truth_is_of_calendar_months() {
     let folder = made(|settings| settings.events = 20_000);

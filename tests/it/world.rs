@@ -10,7 +10,7 @@ use crate::project::{Project, civil, parquet_in_groups};
 
 /// First day of the events, 2026-01-01.
 pub(crate) const START: i32 = 20_454;
-/// Days over which events are spread: up to 2026-05-10, with a change of clocks among them.
+/// Days over which events are spread: up to 2026-05-10, with a change to daylight saving time.
 pub(crate) const DAYS: i32 = 130;
 /// Names of events; the last one is not in the dictionary.
 pub(crate) const EVENTS: [&str; 5] = ["open", "edit", "share", "close", "secret"];
@@ -19,7 +19,7 @@ pub(crate) const PLANS: [Option<&str>; 5] =
     [None, Some(""), Some("free"), Some("paid"), Some("(none)")];
 /// Regions of events.
 pub(crate) const REGIONS: [Option<&str>; 3] = [None, Some("north"), Some("south, west")];
-/// Owners of metrics: groups, a stage, one that is not in the tree, nobody.
+/// Owners of metrics: groups, a stage, one that is not in the tree, none.
 pub(crate) const GROUPS: [Option<&str>; 7] =
     [Some("alpha"), Some("beta"), Some("gamma"), Some("delta"), Some("two"), Some("nowhere"), None];
 
@@ -68,7 +68,7 @@ pub(crate) struct Metric {
     pub(crate) and: bool,
     pub(crate) smau: bool,
     pub(crate) gmau: bool,
-    /// First day on which it holds, and first day on which it no longer does.
+    /// First day on which it is valid, and first day on which it no longer is.
     pub(crate) valid: (Option<i32>, Option<i32>),
 }
 
@@ -93,7 +93,7 @@ impl Event {
 }
 
 impl Metric {
-    /// Whether it holds on a day.
+    /// Whether it is valid on a day.
     pub(crate) fn holds(&self, day: i32) -> bool {
         self.valid.0.is_none_or(|from| from <= day) && self.valid.1.is_none_or(|to| day < to)
     }
@@ -145,7 +145,7 @@ impl World {
         event.event != "secret"
     }
 
-    /// A project whose events lie in a CSV file, and in Parquet in row groups of so many rows.
+    /// A project whose events are in a CSV file, and in Parquet in row groups of so many rows.
     pub(crate) fn project(&self, rows_per_group: Option<usize>) -> Project {
         let project = Project::empty();
         let file = match rows_per_group {

@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use super::nodes::{needs_intersection, selections};
 use super::row_sink::MemoryReporter;
 use super::top::Labels;
-use crate::Result;
 use crate::calendar::{Day, Period};
-use crate::events::ScanObserver;
 use crate::metric::Dictionary;
 use crate::rollup::{Rollup, UserExpr};
+use crate::{JobContext, Result};
 
 /// The users to count: the union of some metrics, or (`None`) all users.
 pub(super) type MetricSet = Option<Vec<usize>>;
@@ -47,7 +46,7 @@ impl<'a> CellIndex<'a> {
         dimensions: &[String],
         by: usize,
         labels: &Labels,
-        observer: &dyn ScanObserver,
+        job: &JobContext<'_>,
     ) -> Result<Self> {
         let mut rules: Vec<Vec<(usize, usize)>> = vec![Vec::new(); rollup.cells.len()];
         for (metric, selected) in
@@ -59,7 +58,7 @@ impl<'a> CellIndex<'a> {
                 }
             }
         }
-        let mut memory = MemoryReporter::new(observer);
+        let mut memory = MemoryReporter::new(job);
         // The All row of everything is there even without a single cell.
         let mut combos: BTreeMap<Combo, CellsByDay> =
             BTreeMap::from([(vec![None; by], CellsByDay::new())]);

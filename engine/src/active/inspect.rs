@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use super::survey::{Survey, survey};
 use crate::calendar::Window;
+use arrow::record_batch::RecordBatch;
+
 use crate::events::{
-    Batch, ColumnProblem, EventFile, Rejects, Request, Scan, ScanObserver, Sink, Source, TimeGrain,
-    column_problems,
+    ColumnProblem, EventFile, Rejects, Request, Scan, Sink, Source, TimeGrain, column_problems,
 };
 use crate::metric::{Dictionary, Problem, Severity};
 use crate::project::Project;
-use crate::{Error, Result};
+use crate::{Error, JobContext, Result};
 
 /// Files that are named for the same problem of a source; the rest is counted.
 const MAX_FILES_PER_PROBLEM: usize = 20;
@@ -36,7 +37,7 @@ pub fn inspect(
     project: &Project,
     dictionary: Option<&Dictionary>,
     is_sure: impl Fn(&Source) -> bool,
-    observer: &dyn ScanObserver,
+    job: &JobContext<'_>,
 ) -> Result<Inspection> {
     let mut problems = Vec::new();
     let mut fitting = Vec::new();
@@ -47,7 +48,7 @@ pub fn inspect(
     }
     let fitting = fit(project, fitting, &mut problems);
     let held = match dictionary.filter(|_| problems.is_empty()) {
-        Some(dictionary) => survey(project, dictionary, observer).map(Some),
+        Some(dictionary) => survey(project, dictionary, job).map(Some),
         None => Ok(None),
     };
     let (survey, rejects) = match held {
@@ -57,7 +58,7 @@ pub fn inspect(
         }
         failed => {
             let sure = fitting.into_iter().filter(|(source, _)| is_sure(source));
-            let rejects = read(project, sure, &mut problems, observer);
+            let rejects = read(project, sure, &mut problems, job);
             match failed {
                 // No file alone is the reason.
                 Err(error) if problems.is_empty() => return Err(error),
@@ -132,14 +133,14 @@ fn read<'a>(
     project: &Project,
     files: impl Iterator<Item = (&'a Source, EventFile)>,
     problems: &mut Vec<Problem>,
-    observer: &dyn ScanObserver,
+    job: &JobContext<'_>,
 ) -> Rejects {
-    let request = request(project, observer);
+    let request = request(project, job);
     let mut rejects = Rejects::default();
     for (source, file) in files {
         let own = std::slice::from_ref(source);
         let scan = Scan::of_files(own, vec![(0, file)], &crate::store::dimensions_of(own));
-        match scan.and_then(|scan| scan.run(&request, || NullSink)) {
+        match scan.and_then(|scan| scan.run(&request, || Ok(NullSink))) {
             Ok((_, summary)) => rejects.merge(&summary.rejects),
             Err(error) => problems.push(project.problem(source, "files", error.to_string())),
         }
@@ -148,13 +149,14 @@ fn read<'a>(
 }
 
 /// Everything, whatever its time.
-pub(super) fn request<'a>(project: &'a Project, observer: &'a dyn ScanObserver) -> Request<'a> {
+pub(super) fn request<'a>(project: &'a Project, job: &'a JobContext<'a>) -> Request<'a> {
     Request {
         zone: &project.zone,
         grain: TimeGrain::Calendar(Window::Year),
         range: i64::MIN..i64::MAX,
         bound: project.no_events_after.map(|day| project.zone.end_of(day)),
-        observer,
+        counted: None,
+        job,
     }
 }
 
@@ -162,7 +164,7 @@ pub(super) fn request<'a>(project: &'a Project, observer: &'a dyn ScanObserver) 
 struct NullSink;
 
 impl Sink for NullSink {
-    fn take(&mut self, _: &Batch) -> Result<()> {
+    fn take(&mut self, _: &RecordBatch) -> Result<()> {
         Ok(())
     }
 }

@@ -2,11 +2,10 @@
 
 use super::rows::sets;
 use super::{Question, ReportRow, count};
-use crate::events::ScanObserver;
 use crate::metric::Dictionary;
 use crate::project::Project;
 use crate::rollup::{CellUsers, CountedUser, UserDirectory};
-use crate::{Error, Result};
+use crate::{Error, JobContext, Result};
 
 /// Counts exactly and hands every row of the report that stands for one set of users to `each`,
 /// with these users in the order of their hashes. Rows that are sums or maxima are left out.
@@ -18,18 +17,18 @@ pub fn members(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    observer: &dyn ScanObserver,
+    job: &JobContext<'_>,
     each: &mut dyn FnMut(&ReportRow, &[CountedUser]) -> Result<()>,
 ) -> Result<Vec<CountedUser>> {
-    let counted = count(project, dictionary, question, observer, false, &mut Vec::new())?;
-    let (CellUsers::Exact(exact), Some(scan)) = (&counted.rollup.users, &counted.scan) else {
+    let counted = count(project, dictionary, question, job, false, &mut Vec::new())?;
+    let CellUsers::Exact(exact) = &counted.rollup.users else {
         return Err(Error::input("sketches cannot list their users")
             .with("help", "count exactly, without sketches"));
     };
-    let directory = UserDirectory::of(exact, scan)?;
-    for (row, expr) in sets(project, dictionary, question, observer, &counted)? {
+    let cells = 0..counted.rollup.cells.len() as u32;
+    let directory = UserDirectory::of(exact, cells.end)?;
+    for (row, expr) in sets(project, dictionary, question, job, &counted)? {
         each(&row, &directory.members(&expr)?)?;
     }
-    let cells = (0..counted.rollup.cells.len() as u32).collect();
-    directory.members(&vec![vec![cells]])
+    directory.members(&vec![vec![cells.collect()]])
 }

@@ -11,6 +11,7 @@
 //! [`members`] returns the users themselves.
 
 mod cell_index;
+mod event_classes;
 mod inspect;
 mod members;
 mod nodes;
@@ -20,18 +21,19 @@ mod row_sink;
 mod rows;
 mod survey;
 mod top;
-mod trailing;
 mod values;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
+use self::event_classes::event_classes;
+
 use crate::calendar::{Day, Window};
-use crate::events::{Request, Scan, ScanObserver, ScanSummary, TimeGrain};
+use crate::events::{Request, Scan, ScanSummary, TimeGrain};
 use crate::metric::Dictionary;
 use crate::project::{Project, known_dimensions};
 use crate::rollup::{Counting, FromStore, Rollup, SourcePlan, source_plan};
-use crate::{Error, Result};
+use crate::{Error, JobContext, Result};
 
 pub use inspect::{Inspection, inspect};
 pub use members::members;
@@ -99,10 +101,8 @@ impl Default for Question {
 pub struct Answer {
     /// The rows and what a reader needs to trust them.
     pub report: Report,
-    /// Range of the data and rejected rows.
+    /// Range of the data, rejected rows, and events that are not in the dictionary.
     pub summary: ScanSummary,
-    /// Events by name that are not in the dictionary.
-    pub unmapped: std::collections::BTreeMap<String, u64>,
     /// Messages for the user.
     pub notes: Vec<String>,
     /// Heap bytes of all sets or sketches that the rows were counted from.
@@ -113,14 +113,14 @@ pub struct Answer {
 /// scan of these.
 ///
 /// # Errors
-/// When the question does not fit the project, the events cannot be read, or `observer` ends it.
+/// When the question does not fit the project, the events cannot be read, or `job` ends it.
 pub fn answer(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    observer: &dyn ScanObserver,
+    job: &JobContext<'_>,
 ) -> Result<Answer> {
-    collected(project, dictionary, question, observer, true)
+    collected(project, dictionary, question, job, true)
 }
 
 /// As [`answer`], but the events are read whatever the store has.
@@ -131,20 +131,20 @@ pub fn answer_from_events(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    observer: &dyn ScanObserver,
+    job: &JobContext<'_>,
 ) -> Result<Answer> {
-    collected(project, dictionary, question, observer, false)
+    collected(project, dictionary, question, job, false)
 }
 
 fn collected(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    observer: &dyn ScanObserver,
+    job: &JobContext<'_>,
     use_store: bool,
 ) -> Result<Answer> {
-    let mut out = CollectedRows::new(observer);
-    let mut answer = answer_into(project, dictionary, question, observer, use_store, &mut out)?;
+    let mut out = CollectedRows::new(job);
+    let mut answer = answer_into(project, dictionary, question, job, use_store, &mut out)?;
     answer.report.rows = out.rows;
     Ok(answer)
 }
@@ -158,15 +158,15 @@ pub fn answer_into(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    observer: &dyn ScanObserver,
+    job: &JobContext<'_>,
     use_store: bool,
     out: &mut dyn RowSink,
 ) -> Result<Answer> {
     let mut notes = Vec::new();
-    let counted = count(project, dictionary, question, observer, use_store, &mut notes)?;
-    let report = rows::report(project, dictionary, question, observer, &counted, out)?;
-    let Rollup { users, unmapped, summary, .. } = counted.rollup;
-    Ok(Answer { report, summary, unmapped, notes, bytes: users.size() })
+    let counted = count(project, dictionary, question, job, use_store, &mut notes)?;
+    let report = rows::report(project, dictionary, question, job, &counted, out)?;
+    let Rollup { users, summary, .. } = counted.rollup;
+    Ok(Answer { report, summary, notes, bytes: users.size() })
 }
 
 /// Whether [`answer`] would read the store or the events, without reading them.
@@ -184,8 +184,6 @@ pub fn source_plan_for(
 
 /// The cells that a question needs.
 struct Counted {
-    /// The events that were scanned for it, if the store could not serve it.
-    scan: Option<Scan>,
     dimensions: Vec<String>,
     rollup: Rollup,
 }
@@ -195,34 +193,34 @@ fn count(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    observer: &dyn ScanObserver,
+    job: &JobContext<'_>,
     use_store: bool,
     notes: &mut Vec<String>,
 ) -> Result<Counted> {
     check(project, dictionary, question)?;
     let dimensions = dimensions(project, dictionary, &question.by, notes);
+    let counted = event_classes(dictionary, question, counted_events(dictionary).iter());
     let request = Request {
         zone: &project.zone,
         grain: TimeGrain::of(question.window),
         range: periods::range(question, &project.zone),
         bound: project.no_events_after.map(|day| project.zone.end_of(day)),
-        observer,
+        counted: Some(&counted),
+        job,
     };
-    let counted = counted_events(dictionary);
     let from_store = match use_store {
-        true => Rollup::from_store(project, &dimensions, &request, &counted, question.counting)?,
+        true => Rollup::from_store(project, &dimensions, &request, question.counting)?,
         false => FromStore::Unavailable(None),
     };
-    let (scan, rollup) = match from_store {
-        FromStore::Rollup(rollup) => (None, *rollup),
+    let rollup = match from_store {
+        FromStore::Rollup(rollup) => *rollup,
         FromStore::Unavailable(reason) => {
             notes.extend(reason.map(|reason| format!("the store was not used: {reason}")));
             let scan = Scan::open(&project.root, &project.sources, &dimensions)?;
-            let rollup = Rollup::build(&scan, &request, &counted, question.counting)?;
-            (Some(scan), rollup)
+            Rollup::build(&scan, &request, question.counting)?
         }
     };
-    Ok(Counted { scan, dimensions, rollup })
+    Ok(Counted { dimensions, rollup })
 }
 
 /// Names of the events that make the total: those defined, and those that metrics name.

@@ -1,33 +1,32 @@
-//! Receives the rows of a report, and reports their memory to the observer in steps.
+//! Receives the rows of a report, and reports their memory to the job in steps.
 
 use super::ReportRow;
-use crate::Result;
-use crate::events::ScanObserver;
+use crate::{JobContext, Result};
 
 /// Bytes that are reported together.
 const REPORT_STEP: usize = 64 << 10;
 
 /// Adds up heap bytes and reports them.
 pub(super) struct MemoryReporter<'a> {
-    observer: &'a dyn ScanObserver,
+    job: &'a JobContext<'a>,
     unreported: usize,
 }
 
 impl<'a> MemoryReporter<'a> {
-    pub(super) fn new(observer: &'a dyn ScanObserver) -> Self {
-        Self { observer, unreported: 0 }
+    pub(super) fn new(job: &'a JobContext<'a>) -> Self {
+        Self { job, unreported: 0 }
     }
 
     /// Adds bytes that are about to be taken.
     ///
     /// # Errors
-    /// The error of the observer, if it refuses them.
+    /// The error of the job, if it refuses them.
     pub(super) fn add(&mut self, bytes: usize) -> Result<()> {
         self.unreported += bytes;
         if self.unreported < REPORT_STEP {
             return Ok(());
         }
-        self.observer.reserve(std::mem::take(&mut self.unreported))
+        self.job.reserve(std::mem::take(&mut self.unreported))
     }
 }
 
@@ -54,9 +53,9 @@ pub struct CollectedRows<'a> {
 }
 
 impl<'a> CollectedRows<'a> {
-    /// No rows yet; their memory is reported to `observer`.
-    pub fn new(observer: &'a dyn ScanObserver) -> Self {
-        Self { rows: Vec::new(), memory: MemoryReporter::new(observer) }
+    /// No rows yet; their memory is reported to `job`.
+    pub fn new(job: &'a JobContext<'a>) -> Self {
+        Self { rows: Vec::new(), memory: MemoryReporter::new(job) }
     }
 }
 

@@ -9,26 +9,25 @@ use super::row_sink::RowSink;
 use super::top::Labels;
 use super::values::{Values, values};
 use super::{Basis, Count, Counted, Level, Method, Question, Report, ReportRow, TreeOf};
-use crate::Result;
 use crate::calendar::{Day, Period};
-use crate::events::ScanObserver;
 use crate::metric::Dictionary;
 use crate::project::Project;
 use crate::rollup::{Counting, Rollup, UserExpr};
 use crate::users::Estimate;
+use crate::{JobContext, Result};
 
 /// Gives the rows of a roll-up to `out`, and returns the report without them.
 pub(super) fn report(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    observer: &dyn ScanObserver,
+    job: &JobContext<'_>,
     counted: &Counted,
     out: &mut dyn RowSink,
 ) -> Result<Report> {
     let period_plan = PeriodPlan::new(project, question, &counted.rollup);
-    observer.reserve(period_plan.plan.periods.capacity() * size_of::<Period>())?;
-    let rows = period_plan.rows(dictionary, question, observer, counted)?;
+    job.reserve(period_plan.plan.periods.capacity() * size_of::<Period>())?;
+    let rows = period_plan.rows(dictionary, question, job, counted)?;
     let report = Report {
         window: question.window,
         time_zone: project.zone.name().to_owned(),
@@ -53,11 +52,11 @@ pub(super) fn sets(
     project: &Project,
     dictionary: &Dictionary,
     question: &Question,
-    observer: &dyn ScanObserver,
+    job: &JobContext<'_>,
     counted: &Counted,
 ) -> Result<Vec<(ReportRow, UserExpr)>> {
     let period_plan = PeriodPlan::new(project, question, &counted.rollup);
-    let Some(rows) = period_plan.rows(dictionary, question, observer, counted)? else {
+    let Some(rows) = period_plan.rows(dictionary, question, job, counted)? else {
         return Ok(Vec::new());
     };
     let mut sets = Vec::new();
@@ -100,11 +99,11 @@ impl PeriodPlan {
         &'a self,
         dictionary: &'a Dictionary,
         question: &'a Question,
-        observer: &dyn ScanObserver,
+        job: &JobContext<'_>,
         counted: &'a Counted,
     ) -> Result<Option<RowBuilder<'a>>> {
         let Some(last) = self.last_day else { return Ok(None) };
-        RowBuilder::new(dictionary, question, observer, counted, &self.plan, last).map(Some)
+        RowBuilder::new(dictionary, question, job, counted, &self.plan, last).map(Some)
     }
 }
 
@@ -135,7 +134,7 @@ impl<'a> RowBuilder<'a> {
     fn new(
         dictionary: &'a Dictionary,
         question: &'a Question,
-        observer: &dyn ScanObserver,
+        job: &JobContext<'_>,
         counted: &'a Counted,
         plan: &'a ReportPeriods,
         last: Day,
@@ -145,7 +144,7 @@ impl<'a> RowBuilder<'a> {
             Some(top) => Labels::top(rollup, by, top, plan.newest())?,
             None => Labels::All,
         };
-        let index = CellIndex::new(dictionary, rollup, &counted.dimensions, by, &labels, observer)?;
+        let index = CellIndex::new(dictionary, rollup, &counted.dimensions, by, &labels, job)?;
         let trees: Vec<(usize, Vec<Node>)> = trees(dictionary, question, plan, last);
         let all = || trees.iter().flat_map(|(_, nodes)| nodes);
         let metric_sets: Vec<MetricSet> =
@@ -163,7 +162,7 @@ impl<'a> RowBuilder<'a> {
         let trees =
             trees.into_iter().map(|(at, nodes)| (at, nodes.into_iter().map(branch).collect()));
         let trees = trees.collect();
-        let values = values(&index, question.window, &plan.periods, &metric_sets, observer)?;
+        let values = values(&index, question.window, &plan.periods, &metric_sets, job)?;
         Ok(Self { question, plan, index, trees, values })
     }
 
@@ -295,7 +294,7 @@ fn trees(
 }
 
 /// The values that a node is made of.
-fn metric_sets_of(method: Method, node: &Node) -> Vec<MetricSet> {
+pub(super) fn metric_sets_of(method: Method, node: &Node) -> Vec<MetricSet> {
     match (node.name.level, method) {
         (Level::Total, _) => vec![None],
         // Made of the stages' values.
@@ -309,7 +308,7 @@ fn metric_sets_of(method: Method, node: &Node) -> Vec<MetricSet> {
     }
 }
 
-fn is_needed(question: &Question, level: Level) -> bool {
+pub(super) fn is_needed(question: &Question, level: Level) -> bool {
     question.levels.contains(&level)
         || (level == Level::Stage && question.levels.contains(&Level::Combined))
 }

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::inspect::request;
 use super::nodes::selections;
 use super::{ScanSummary, counted_events};
-use crate::Result;
-use crate::events::{Scan, ScanObserver};
+use crate::events::{Request, Scan};
 use crate::metric::Dictionary;
 use crate::project::Project;
 use crate::rollup::{Counting, Rollup};
 use crate::users::PRECISIONS;
+use crate::{JobContext, Result};
 
 /// What a look through all the data found.
 #[derive(Debug)]
@@ -39,15 +39,16 @@ pub struct Survey {
 pub(super) fn survey(
     project: &Project,
     dictionary: &Dictionary,
-    observer: &dyn ScanObserver,
+    job: &JobContext<'_>,
 ) -> Result<Survey> {
     let mut notes = Vec::new();
     let dimensions = super::dimensions(project, dictionary, &[], &mut notes);
     let scan = Scan::open(&project.root, &project.sources, &dimensions)?;
-    let request = request(project, observer);
+    let counted =
+        counted_events(dictionary).into_iter().map(|event| (event.clone(), event)).collect();
+    let request = Request { counted: Some(&counted), ..request(project, job) };
     // The counts are not used, so the smallest sketches will do.
-    let counting = Counting::Approx(*PRECISIONS.start());
-    let rollup = Rollup::build(&scan, &request, &counted_events(dictionary), counting)?;
+    let rollup = Rollup::build(&scan, &request, Counting::Approx(*PRECISIONS.start()))?;
     let selections = selections(dictionary, &dimensions, &rollup.cells);
     let selected: BTreeSet<u32> = selections.iter().flatten().flatten().copied().collect();
     let mut events: BTreeMap<String, u64> = BTreeMap::new();
@@ -66,6 +67,7 @@ pub(super) fn survey(
         })
         .map(|(metric, _)| metric.key_path.clone())
         .collect();
-    let (unknown, summary) = (rollup.unmapped, rollup.summary);
+    let summary = rollup.summary;
+    let unknown = summary.unmapped.clone();
     Ok(Survey { dimensions, events, unknown, unmapped, empty, summary, notes })
 }

@@ -13,9 +13,10 @@ use std::num::NonZeroUsize;
 use super::values::count_all;
 use crate::Result;
 use crate::calendar::Period;
-use crate::events::NONE_LABEL;
 use crate::rollup::{Rollup, UserExpr};
 
+/// How a null or empty value of a dimension is printed; a real value of that text is quoted.
+const NONE_LABEL: &str = "(none)";
 /// Stands for all values of a dimension that are not among the largest.
 pub const OTHER_LABEL: &str = "(other)";
 

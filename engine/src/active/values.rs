@@ -4,12 +4,10 @@
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
 use super::cell_index::{CellIndex, CellsByDay, MetricSet};
-use super::trailing::trailing;
 use crate::calendar::{Day, Period, Window};
-use crate::events::ScanObserver;
 use crate::rollup::{CellUsers, CountRequest, Rollup, UserExpr};
 use crate::users::Estimate;
-use crate::{Error, Result};
+use crate::{JobContext, Result};
 
 /// No users.
 const NO_USERS: Estimate = Estimate { users: 0, low: 0, high: 0 };
@@ -68,7 +66,7 @@ pub(super) fn values(
     window: Window,
     periods: &[Period],
     metric_sets: &[MetricSet],
-    observer: &dyn ScanObserver,
+    job: &JobContext<'_>,
 ) -> Result<Values> {
     let combos = 0..index.combos.len();
     let parts: Vec<Vec<(SeriesTask, CountRequest)>> = combos
@@ -82,8 +80,7 @@ pub(super) fn values(
                 else {
                     continue;
                 };
-                observer
-                    .reserve(size_of::<(SeriesTask, CountRequest)>() + size(&request, &targets))?;
+                job.reserve(size_of::<(SeriesTask, CountRequest)>() + size(&request, &targets))?;
                 tasks.push((
                     SeriesTask { combo: combo as u32, metric_set: metric_set as u32, targets },
                     request,
@@ -94,16 +91,7 @@ pub(super) fn values(
         .collect::<Result<_>>()?;
     let (tasks, requests): (Vec<SeriesTask>, Vec<CountRequest>) =
         parts.into_iter().flatten().unzip();
-    let counts: Vec<Vec<Estimate>> = match &index.rollup.users {
-        CellUsers::Stored(stored) => {
-            let counts = stored.answer(&requests)?;
-            counts.into_iter().map(|list| list.into_iter().map(exact).collect()).collect()
-        }
-        users => requests
-            .into_par_iter()
-            .map(|request| count(index.rollup, users, request))
-            .collect::<Result<_>>()?,
-    };
+    let counts = index.rollup.users.answer(requests)?;
     let mut combos: Vec<Vec<(u32, Series)>> = Vec::new();
     combos.resize_with(index.combos.len(), Vec::new);
     let mut active = Vec::new();
@@ -113,7 +101,7 @@ pub(super) fn values(
             continue;
         }
         let own = series.capacity() * size_of::<(u32, Estimate)>() + size_of::<(u32, Series)>();
-        observer.reserve(own + series.len() * size_of::<(u32, u32)>())?;
+        job.reserve(own + series.len() * size_of::<(u32, u32)>())?;
         if task.combo > 0 {
             active.extend(series.iter().map(|(period, _)| (*period, task.combo)));
         }
@@ -126,25 +114,8 @@ pub(super) fn values(
 
 /// Users of each of some expressions.
 pub(super) fn count_all(rollup: &Rollup, exprs: Vec<UserExpr>) -> Result<Vec<Estimate>> {
-    match &rollup.users {
-        CellUsers::Stored(stored) => {
-            let counts = stored.answer(&[CountRequest::Exprs(exprs)])?;
-            Ok(counts.into_iter().flatten().map(exact).collect())
-        }
-        _ => exprs.into_par_iter().map(|expr| rollup.count(&expr)).collect(),
-    }
-}
-
-fn count(rollup: &Rollup, users: &CellUsers, request: CountRequest) -> Result<Vec<Estimate>> {
-    match (request, users) {
-        (CountRequest::Trailing { days, length }, CellUsers::Exact(sets)) => {
-            Ok(trailing(sets, &days, length).into_iter().map(exact).collect())
-        }
-        (CountRequest::Trailing { .. }, _) => {
-            Err(Error::internal("trailing windows need exact sets"))
-        }
-        (CountRequest::Exprs(exprs), _) => exprs.iter().map(|expr| rollup.count(expr)).collect(),
-    }
+    let counts = rollup.users.answer(vec![CountRequest::Exprs(exprs)])?;
+    Ok(counts.into_iter().flatten().collect())
 }
 
 /// The request for a metric set; `None` if it has no cells in any period.
@@ -250,10 +221,6 @@ fn to_series(targets: &SeriesTarget, counts: &[Estimate], periods: &[Period]) ->
             series
         }
     }
-}
-
-fn exact(users: u64) -> Estimate {
-    Estimate { users, low: users, high: users }
 }
 
 /// Heap bytes of a request and of its counts.

@@ -5,11 +5,11 @@
 use arrow::array::new_empty_array;
 use arrow::datatypes::SchemaRef;
 
-use super::columns::{DictionaryEncoder, times};
 use super::files::{EventFile, Format};
-use super::interner::StringInterner;
+use super::labels::LabelReader;
 use super::parquet::ParquetFile;
 use super::scan::missing;
+use super::times::times;
 use super::{Source, UserKeys, Value, text};
 use crate::calendar::Zone;
 use crate::{Error, Result};
@@ -32,7 +32,7 @@ pub fn column_problems(source: &Source, file: &EventFile) -> Result<Vec<ColumnPr
     let wanted: Vec<String> = named.iter().map(|(_, column)| column.clone()).collect();
     let (names, schema): (Vec<String>, Option<SchemaRef>) = match file.format {
         Format::Parquet => {
-            let opened = ParquetFile::open(file, source, &[])?;
+            let opened = ParquetFile::of_source(file, source, &[])?;
             let names = opened.schema().fields().iter().map(|field| field.name().clone());
             (names.collect(), Some(SchemaRef::clone(opened.schema())))
         }
@@ -76,6 +76,6 @@ fn unusable(source: &Source, key: &str, schema: &SchemaRef, column: &str) -> Res
     match key {
         "time" => times(&none, source, &Zone::utc()).map(drop),
         "user" => UserKeys::of(&none).map(drop),
-        _ => DictionaryEncoder::default().codes(&none, &StringInterner::default(), 0).map(drop),
+        _ => LabelReader::default().read(&none, 0).map(drop),
     }
 }

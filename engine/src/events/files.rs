@@ -86,6 +86,16 @@ impl EventFile {
         Ok(Some(Self { path, format, compression, size, modified, object: None }))
     }
 
+    /// The Parquet file at a path of this machine, whatever its name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn parquet(path: &Path) -> Result<Self> {
+        let (size, modified) = stamp(path).map_err(|cause| Error::io(path, cause))?;
+        let (format, compression) = (Format::Parquet, Compression::Plain);
+        Ok(Self { path: path.to_owned(), format, compression, size, modified, object: None })
+    }
+
     /// The same of an object.
     pub(super) fn of_object(object: Object) -> Option<Self> {
         let path = PathBuf::from(object.address());

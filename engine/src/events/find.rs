@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use glob::{MatchOptions, Pattern};
 
 use super::files::EventFile;
-use crate::storage::{Object, ObjectPrefix, is_address};
+use crate::storage::{Object, Storage, is_address};
 use crate::{Error, Result};
 
 /// A `*` stays within a folder.
@@ -207,7 +207,7 @@ fn is_hidden(path: &Path) -> bool {
 /// Finds objects by the rules for paths: the whole name of an object may match, or that of a folder
 /// around it.
 fn in_object_store(address: &str, files: &mut Vec<EventFile>) -> Result<()> {
-    let (bucket, name) = ObjectPrefix::bucket_of(address)?;
+    let (bucket, name) = Storage::bucket_of(address)?;
     let parts: Vec<&str> = name.split('/').filter(|part| !part.is_empty()).collect();
     let is_fixed = |part: &&&str| !part.contains(WILDCARDS);
     let fixed = parts.iter().take_while(is_fixed).count();

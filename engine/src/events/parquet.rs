@@ -1,92 +1,119 @@
 //! Parquet files: columns, row groups, and their statistics.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit as ArrowUnit};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader,
-    ParquetRecordBatchReaderBuilder,
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
+use super::Source;
 use super::files::EventFile;
-use super::{Source, UserKeys};
 use crate::calendar::{TimeUnit, Zone};
 use crate::storage::{column_ranges, footer};
 use crate::{Error, Result};
 
 /// Rows per batch: large enough that the work per batch vanishes, small enough for the cache.
-pub(crate) const BATCH_ROWS: usize = 32 * 1024;
+pub(super) const BATCH_ROWS: usize = 32 * 1024;
 
-/// An opened Parquet file.
+/// An opened Parquet file, which is read row group by row group.
 #[derive(Clone, Debug)]
-pub(super) struct ParquetFile {
+pub(crate) struct ParquetFile {
     pub(super) file: EventFile,
     metadata: ArrowReaderMetadata,
-    pub(super) groups: Vec<RowGroup>,
-}
-
-/// What is known of a row group without reading it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RowGroup {
-    pub(super) rows: u64,
-    /// Oldest and newest instant in microseconds, both inclusive; known only if no row is null.
-    pub(super) times: Option<(i64, i64)>,
-    /// Smallest and largest user, for integers; known only if no row is null.
-    pub(super) users: Option<(i64, i64)>,
 }
 
 impl ParquetFile {
-    /// Opens a file and decides the type in which each column is read.
+    /// Opens a file; `read_as` makes of its columns those of the types in which they are read. If
+    /// the reader cannot read a column in such a type, all are read as they are.
     ///
     /// # Errors
     /// When the file is broken.
-    pub(super) fn open(file: &EventFile, source: &Source, coded: &[&str]) -> Result<Self> {
-        let broken = |cause: parquet::errors::ParquetError| broken(file, &cause);
-        let options = ArrowReaderOptions::new();
-        let plain = footer(file.size, &options, |part| file.fetch(part))?.map_err(broken)?;
-        let schema = reading_schema(plain.schema(), source, coded);
-        // A schema that the reader refuses is no fault of the file: read it as it is then.
-        let wanted = options.with_schema(schema);
-        let metadata = ArrowReaderMetadata::try_new(Arc::clone(plain.metadata()), wanted)
-            .unwrap_or_else(|_| plain.clone());
-        let groups = plain
-            .metadata()
-            .row_groups()
-            .iter()
-            .map(|group| row_group(group, plain.schema(), source))
-            .collect();
-        Ok(Self { file: file.clone(), metadata, groups })
+    pub(crate) fn open(
+        file: &EventFile,
+        options: ArrowReaderOptions,
+        read_as: impl FnOnce(&Schema) -> SchemaRef,
+    ) -> Result<Self> {
+        let plain = footer(file.size, &options, |part| file.fetch(part))?
+            .map_err(|cause| broken(file, &cause))?;
+        let wanted = options.with_schema(read_as(plain.schema()));
+        let metadata =
+            ArrowReaderMetadata::try_new(Arc::clone(plain.metadata()), wanted).unwrap_or(plain);
+        Ok(Self { file: file.clone(), metadata })
     }
 
-    pub(super) fn schema(&self) -> &SchemaRef {
+    /// Opens a file of a source, of which some columns are `labels`.
+    ///
+    /// # Errors
+    /// When the file is broken.
+    pub(super) fn of_source(file: &EventFile, source: &Source, labels: &[&str]) -> Result<Self> {
+        let read_as = |schema: &Schema| reading_schema(schema, source, labels);
+        Self::open(file, ArrowReaderOptions::new(), read_as)
+    }
+
+    pub(crate) fn schema(&self) -> &SchemaRef {
         self.metadata.schema()
     }
 
-    /// Reads some columns of one row group.
+    /// What the footer says of each row group.
+    pub(crate) fn row_groups(&self) -> &[RowGroupMetaData] {
+        self.metadata.metadata().row_groups()
+    }
+
+    /// Rows of some row groups.
+    pub(super) fn rows(&self, groups: Range<usize>) -> u64 {
+        self.row_groups()[groups].iter().map(|group| group.num_rows().unsigned_abs()).sum()
+    }
+
+    /// Reads the `wanted` columns of one row group.
     ///
     /// # Errors
     /// When the file cannot be opened or decoded.
-    pub(super) fn read(
-        &self,
+    pub(crate) fn read<'a>(
+        &'a self,
         group: usize,
-        columns: &[String],
-    ) -> Result<ParquetRecordBatchReader> {
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<'a>> {
         // By place, not by path: a dot in a column's name is no step into a struct.
         let fields = self.schema().fields().iter().enumerate();
-        let wanted = fields.filter(|(_, f)| columns.contains(f.name())).map(|(place, _)| place);
+        let wanted = fields.filter(|(_, field)| wanted(field.name())).map(|(place, _)| place);
         let mask = ProjectionMask::roots(self.metadata.parquet_schema(), wanted);
-        let ranges = column_ranges(self.metadata.metadata().row_group(group), &mask);
+        let ranges = column_ranges(&self.row_groups()[group], &mask);
         let input = self.file.fetch(&ranges)?;
-        ParquetRecordBatchReaderBuilder::new_with_metadata(input, self.metadata.clone())
-            .with_projection(mask)
-            .with_row_groups(vec![group])
-            .with_batch_size(BATCH_ROWS)
-            .build()
-            .map_err(|cause| broken(&self.file, &cause))
+        let reader =
+            ParquetRecordBatchReaderBuilder::new_with_metadata(input, self.metadata.clone())
+                .with_projection(mask)
+                .with_row_groups(vec![group])
+                .with_batch_size(BATCH_ROWS)
+                .build()
+                .map_err(|cause| broken(&self.file, &cause))?;
+        Ok(reader.map(|batch| batch.map_err(|cause| broken(&self.file, &cause))))
+    }
+
+    /// The oldest and the newest instant of a row group in microseconds, both inclusive; known only
+    /// if no row is null.
+    pub(super) fn times(&self, group: usize, source: &Source) -> Option<(i64, i64)> {
+        let DataType::Timestamp(unit, zone) =
+            self.schema().field_with_name(&source.time).ok()?.data_type()
+        else {
+            return None;
+        };
+        if zone.is_none() && source.time_zone.name() != Zone::utc().name() {
+            return None;
+        }
+        let unit = match unit {
+            ArrowUnit::Second => TimeUnit::Second,
+            ArrowUnit::Millisecond => TimeUnit::Millisecond,
+            ArrowUnit::Microsecond => TimeUnit::Microsecond,
+            ArrowUnit::Nanosecond => TimeUnit::Nanosecond,
+        };
+        let (min, max) = int_bounds(&self.row_groups()[group], &source.time)?;
+        Some((unit.to_micros(min)?, unit.to_micros(max)?))
     }
 }
 
@@ -105,14 +132,14 @@ pub(super) fn broken(file: &EventFile, cause: &dyn std::fmt::Display) -> Error {
 }
 
 /// Texts of dimensions are read as dictionary codes, texts of users as views: neither is copied.
-fn reading_schema(schema: &Schema, source: &Source, coded: &[&str]) -> SchemaRef {
+fn reading_schema(schema: &Schema, source: &Source, labels: &[&str]) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| {
         let text = match field.data_type() {
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
             DataType::Dictionary(_, values) => values.is_string(),
             _ => false,
         };
-        let data_type = if text && coded.contains(&field.name().as_str()) {
+        let data_type = if text && labels.contains(&field.name().as_str()) {
             DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
         } else if text && *field.name() == source.user {
             DataType::Utf8View
@@ -137,38 +164,4 @@ pub(crate) fn int_bounds(group: &RowGroupMetaData, column: &str) -> Option<(i64,
         }
         _ => None,
     }
-}
-
-fn row_group(group: &RowGroupMetaData, schema: &Schema, source: &Source) -> RowGroup {
-    let bounds = |column: &str| int_bounds(group, column);
-    let type_of = |column: &str| schema.field_with_name(column).ok().map(Field::data_type);
-    let times = match type_of(&source.time) {
-        Some(DataType::Timestamp(unit, zone))
-            if zone.is_some() || source.time_zone.name() == Zone::utc().name() =>
-        {
-            let unit = match unit {
-                ArrowUnit::Second => TimeUnit::Second,
-                ArrowUnit::Millisecond => TimeUnit::Millisecond,
-                ArrowUnit::Microsecond => TimeUnit::Microsecond,
-                ArrowUnit::Nanosecond => TimeUnit::Nanosecond,
-            };
-            bounds(&source.time)
-                .and_then(|(min, max)| Some((unit.to_micros(min)?, unit.to_micros(max)?)))
-        }
-        _ => None,
-    };
-    let users = type_of(&source.user)
-        .filter(|data_type| {
-            data_type.is_signed_integer() && UserKeys::form(data_type) == Some(DataType::Int64)
-        })
-        .and_then(|_| bounds(&source.user));
-    RowGroup { rows: u64::try_from(group.num_rows()).unwrap_or(0), times, users }
-}
-
-/// Batches of a reader, with the file named in every error.
-pub(super) fn batches(
-    reader: ParquetRecordBatchReader,
-    file: &EventFile,
-) -> impl Iterator<Item = Result<RecordBatch>> {
-    reader.map(move |batch| batch.map_err(|cause| broken(file, &cause)))
 }

@@ -4,54 +4,46 @@
 //! row group say that all of its rows are in one bucket, its time column is not read; if they say
 //! that none is in the range, the row group is skipped.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{ArrayRef, StructArray};
+use arrow::datatypes::{DataType, Field};
+use arrow::record_batch::RecordBatch;
 
 use super::files::{EventFile, Format};
-use super::interner::StringInterner;
 use super::parquet::ParquetFile;
 use super::text;
 use super::worker::{WorkUnit, Worker};
-use super::{Batch, Rejects, Source, TimeGrain, UserKeys, Value};
+use super::{Rejects, Source, TimeGrain, UserKeys, Value};
 use crate::calendar::Zone;
-use crate::{Error, Result};
+use crate::{Error, JobContext, Result};
+
+/// The column of a batch with the first day of each row's bucket of time.
+pub const PERIOD: &str = "period";
+/// The column of a batch with the name of each row's event.
+pub const EVENT: &str = "event";
+/// The column of a batch with each row's user key.
+pub const USER: &str = "user";
 
 /// Takes the batches of one thread.
 pub trait Sink: Send {
-    /// Takes one batch.
+    /// Takes a batch of valid rows, with these columns:
+    ///
+    /// * the first day of the row's bucket of time, [`Day::number`](crate::calendar::Day::number);
+    /// * the name of the event, and the value of every dimension or null: text or a dictionary of
+    ///   text, never empty;
+    /// * the user key, in one of the forms of [`UserKeys`]. If keys of any source belong to a
+    ///   scope, it is a struct of the scope (null if there is none) and the key.
+    ///
+    /// The types of text and keys are those of the file, and may differ between batches.
     ///
     /// # Errors
     /// Any error ends the scan.
-    fn take(&mut self, batch: &Batch) -> Result<()>;
-}
-
-/// Observes a scan: gets its progress and memory, and can cancel it.
-pub trait ScanObserver: Sync {
-    /// Called with the rows done so far and the rows in all; 0 if text files are among them.
-    ///
-    /// # Errors
-    /// Any error ends the scan.
-    fn progress(&self, done: u64, total: u64) -> Result<()>;
-
-    /// Called before more heap memory is allocated, with the number of bytes.
-    ///
-    /// # Errors
-    /// Any error ends the scan.
-    fn reserve(&self, more: usize) -> Result<()>;
-}
-
-/// An observer of the progress only.
-impl<F: Fn(u64, u64) + Sync> ScanObserver for F {
-    fn progress(&self, done: u64, total: u64) -> Result<()> {
-        self(done, total);
-        Ok(())
-    }
-
-    fn reserve(&self, _: usize) -> Result<()> {
-        Ok(())
-    }
+    fn take(&mut self, batch: &RecordBatch) -> Result<()>;
 }
 
 /// What to read, and the time grain and zone.
@@ -64,8 +56,11 @@ pub struct Request<'a> {
     pub range: Range<i64>,
     /// Rows at or after this instant are rejected; if `None`, those after the year 9999.
     pub bound: Option<i64>,
-    /// Observer of progress and memory.
-    pub observer: &'a dyn ScanObserver,
+    /// Names of the events to pass on, each with the name under which it is; rows of other events are
+    /// only tallied. `None` is all events, under their own names.
+    pub counted: Option<&'a BTreeMap<String, String>>,
+    /// The job that the scan is part of.
+    pub job: &'a JobContext<'a>,
 }
 
 /// Range of the data and rejected rows of a scan.
@@ -77,21 +72,17 @@ pub struct ScanSummary {
     pub last: Option<i64>,
     /// Rows rejected.
     pub rejects: Rejects,
+    /// Rows in the range by the name of an event that is not counted.
+    pub unmapped: BTreeMap<String, u64>,
 }
 
 /// The opened files of all sources, ready to be read.
 #[derive(Debug)]
 pub struct Scan {
     pub(super) sources: Vec<Source>,
-    pub(super) dimensions: Vec<String>,
+    pub(crate) dimensions: Vec<String>,
     parquet: Vec<(usize, ParquetFile)>,
     text: Vec<(usize, EventFile)>,
-    /// Codes of event names.
-    pub events: StringInterner,
-    /// Codes of each dimension's values, in the requested order.
-    pub interners: Vec<StringInterner>,
-    /// Codes of the scopes that user keys belong to.
-    pub scopes: StringInterner,
 }
 
 impl Scan {
@@ -124,17 +115,14 @@ impl Scan {
             dimensions: dimensions.to_vec(),
             parquet: Vec::new(),
             text: Vec::new(),
-            events: StringInterner::default(),
-            interners: dimensions.iter().map(|_| StringInterner::default()).collect(),
-            scopes: StringInterner::default(),
         };
         for (at, file) in files {
             let source = &sources[at];
             let name = |error: Error| error.with("source", &source.name);
             let columns = scan.columns(source, true);
-            let coded: Vec<&str> = columns[2..].iter().map(String::as_str).collect();
+            let labels: Vec<&str> = columns[2..].iter().map(String::as_str).collect();
             if file.format == Format::Parquet {
-                let opened = ParquetFile::open(&file, source, &coded).map_err(name)?;
+                let opened = ParquetFile::of_source(&file, source, &labels).map_err(name)?;
                 let schema = opened.schema();
                 let names: Vec<String> =
                     schema.fields().iter().map(|field| field.name().clone()).collect();
@@ -161,7 +149,7 @@ impl Scan {
 
     /// Rows of all Parquet files; the rows of text files are not known before they are read.
     pub fn known_rows(&self) -> u64 {
-        self.parquet.iter().flat_map(|(_, file)| &file.groups).map(|group| group.rows).sum()
+        self.parquet.iter().map(|(_, file)| file.rows(0..file.row_groups().len())).sum()
     }
 
     /// Files that will be read.
@@ -170,18 +158,34 @@ impl Scan {
         parquet.chain(self.text.iter().map(|(_, file)| file))
     }
 
-    /// The largest user key, if the statistics of all files say that every key is a non-negative
-    /// integer below 2^32 and no keys are scoped: then keys can serve as their own numbers.
-    pub fn largest_user(&self) -> Option<u32> {
-        if !self.text.is_empty() || self.sources.iter().any(|source| source.scope.is_some()) {
-            return None;
+    /// Rows of all files; 0 if text files are among them, whose rows are not known.
+    pub fn total_rows(&self) -> u64 {
+        if self.text.is_empty() { self.known_rows() } else { 0 }
+    }
+
+    /// Whether every user key is an integer, and none belongs to a scope.
+    pub fn has_integer_keys(&self) -> bool {
+        let is_integer = |(source, file): &(usize, ParquetFile)| {
+            let field = file.schema().field_with_name(&self.sources[*source].user);
+            field.is_ok_and(|user| UserKeys::form(user.data_type()) == Some(DataType::Int64))
+        };
+        self.text.is_empty() && !self.is_scoped() && self.parquet.iter().all(is_integer)
+    }
+
+    fn is_scoped(&self) -> bool {
+        self.sources.iter().any(|source| source.scope.is_some())
+    }
+
+    /// User keys together with their scopes, if any source has scopes.
+    pub(super) fn scoped(&self, keys: ArrayRef, scopes: ArrayRef) -> Result<ArrayRef> {
+        if !self.is_scoped() {
+            return Ok(keys);
         }
-        let mut largest = 0;
-        for group in self.parquet.iter().flat_map(|(_, file)| &file.groups) {
-            let (min, max) = if group.rows == 0 { (0, 0) } else { group.users? };
-            largest = largest.max(u32::try_from(max).ok().filter(|_| min >= 0)?);
-        }
-        Some(largest)
+        let columns = [("scope", scopes), ("key", keys)];
+        let fields = columns.map(|(name, values)| {
+            (Arc::new(Field::new(name, values.data_type().clone(), true)), values)
+        });
+        Ok(Arc::new(StructArray::from(fields.to_vec())))
     }
 
     /// Reads everything once, with one sink for each thread of the current rayon pool.
@@ -192,21 +196,29 @@ impl Scan {
     pub fn run<S: Sink>(
         &self,
         request: &Request<'_>,
-        make: impl Fn() -> S + Sync,
+        make: impl Fn() -> Result<S> + Sync,
     ) -> Result<(Vec<S>, ScanSummary)> {
         let mut units: Vec<WorkUnit<'_>> = Vec::new();
         for (source, file) in &self.parquet {
-            units.extend((0..file.groups.len()).map(|group| WorkUnit::Group(*source, file, group)));
+            units.extend(
+                (0..file.row_groups().len()).map(|group| WorkUnit::Group(*source, file, group)),
+            );
         }
         units.extend(self.text.iter().map(|(source, file)| WorkUnit::Text(*source, file)));
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-        let total = if self.text.is_empty() { self.known_rows() } else { 0 };
-        let done = AtomicU64::new(0);
         let outcome: Mutex<Vec<Result<(S, ScanSummary)>>> = Mutex::new(Vec::new());
         rayon::scope(|scope| {
             for _ in 0..rayon::current_num_threads().min(units.len().max(1)) {
                 scope.spawn(|_| {
-                    let mut worker = Worker::new(self, request, make());
+                    let mut worker = match make() {
+                        Ok(sink) => Worker::new(self, request, sink),
+                        Err(error) => {
+                            stop.store(true, Ordering::Relaxed);
+                            let mut outcome =
+                                outcome.lock().unwrap_or_else(PoisonError::into_inner);
+                            return outcome.push(Err(error));
+                        }
+                    };
                     let result = loop {
                         if stop.load(Ordering::Relaxed) {
                             break Ok(());
@@ -215,8 +227,7 @@ impl Scan {
                             break Ok(());
                         };
                         let mut advance = |rows: u64| {
-                            let rows = done.fetch_add(rows, Ordering::Relaxed) + rows;
-                            request.observer.progress(rows, total)?;
+                            request.job.advance(rows)?;
                             Ok(!stop.load(Ordering::Relaxed))
                         };
                         if let Err(error) = worker.run_unit(unit, &mut advance) {
@@ -236,6 +247,9 @@ impl Scan {
             sinks.push(sink);
             summary.widen(part.first, part.last);
             summary.rejects.merge(&part.rejects);
+            for (event, rows) in part.unmapped {
+                *summary.unmapped.entry(event).or_default() += rows;
+            }
         }
         self.files().try_for_each(EventFile::check_unchanged)?;
         Ok((sinks, summary))

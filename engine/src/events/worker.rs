@@ -1,20 +1,30 @@
-//! One thread of a scan: reads row groups and text files, and makes validated batches of their
-//! rows.
+//! One thread of a scan: reads row groups and text files, and makes batches of their valid rows.
 //!
 //! Rows that cannot be counted are rejected by their first fault.
 
-use arrow::array::{Array, ArrayRef};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, Int32Array};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{Field, Schema};
 use arrow::record_batch::RecordBatch;
 
-use super::columns::{DictionaryEncoder, times};
+use super::counted::CountedEvents;
 use super::example::Example;
 use super::files::EventFile;
-use super::parquet::{self, ParquetFile};
-use super::scan::{Request, Scan, ScanSummary, Sink, missing};
+use super::labels::{self, LabelReader};
+use super::parquet::ParquetFile;
+use super::scan::{EVENT, PERIOD, Request, Scan, ScanSummary, Sink, USER, missing};
 use super::text;
-use super::{Batch, Codes, Reason, SKIP, Source, TimeBucketer, TimeGrain, UserKeys, Value};
+use super::times::times;
+use super::{Reason, Source, TimeBucketer, TimeGrain, UserKeys, Value};
 use crate::Result;
 use crate::calendar::{Day, Window};
+
+/// Stands for the bucket of a row that is not passed on: rejected, not counted, or outside of the
+/// range.
+const SKIP: i32 = i32::MIN;
 
 /// What is read in one go.
 pub(super) enum WorkUnit<'a> {
@@ -31,9 +41,10 @@ pub(super) struct Worker<'a, S> {
     bucketer: TimeBucketer,
     /// Rows at or after this instant are rejected.
     bound: i64,
-    event_encoder: DictionaryEncoder,
-    encoders: Vec<DictionaryEncoder>,
-    scope_encoder: DictionaryEncoder,
+    counted: Option<CountedEvents<'a>>,
+    events: LabelReader,
+    dimensions: Vec<LabelReader>,
+    scopes: LabelReader,
     /// Rows of each source that were gone over.
     rows: Vec<u64>,
     sink: S,
@@ -48,9 +59,10 @@ impl<'a, S: Sink> Worker<'a, S> {
             bucketer: TimeBucketer::new(request.grain, request.zone),
             // The calendar ends with the year 9999.
             bound: request.bound.unwrap_or_else(|| request.zone.end_of(Day::MAX)),
-            event_encoder: DictionaryEncoder::default(),
-            encoders: scan.interners.iter().map(|_| DictionaryEncoder::default()).collect(),
-            scope_encoder: DictionaryEncoder::default(),
+            counted: request.counted.map(CountedEvents::new),
+            events: LabelReader::default(),
+            dimensions: scan.dimensions.iter().map(|_| LabelReader::default()).collect(),
+            scopes: LabelReader::default(),
             rows: vec![0; scan.sources.len()],
             sink,
             summary: ScanSummary::default(),
@@ -60,6 +72,9 @@ impl<'a, S: Sink> Worker<'a, S> {
     pub(super) fn finish(mut self) -> (S, ScanSummary) {
         for (source, rows) in self.scan.sources.iter().zip(&self.rows) {
             self.summary.rejects.add_rows(&source.name, *rows);
+        }
+        if let Some(counted) = self.counted {
+            self.summary.unmapped = counted.finish();
         }
         (self.sink, self.summary)
     }
@@ -77,17 +92,18 @@ impl<'a, S: Sink> Worker<'a, S> {
                 (*source, *file, None, text::read(file, &columns)?)
             }
             WorkUnit::Group(source, opened, at) => {
-                let group = &opened.groups[*at];
-                first_row = opened.groups[..*at].iter().map(|group| group.rows).sum();
-                let known = group.times.and_then(|times| self.shared_bucket(times));
-                if known == Some(SKIP) || group.rows == 0 {
-                    self.rows[*source] += group.rows;
-                    advance(group.rows)?;
+                first_row = opened.rows(0..*at);
+                let rows = opened.rows(*at..*at + 1);
+                let times = opened.times(*at, &self.scan.sources[*source]);
+                let known = times.and_then(|times| self.shared_bucket(times));
+                if known == Some(SKIP) || rows == 0 {
+                    self.rows[*source] += rows;
+                    advance(rows)?;
                     return Ok(());
                 }
                 let columns = self.scan.columns(&self.scan.sources[*source], known.is_none());
-                let reader = opened.read(*at, &columns)?;
-                let batches = parquet::batches(reader, &opened.file);
+                let wanted = |name: &str| columns.iter().any(|column| column == name);
+                let batches = opened.read(*at, &wanted)?;
                 (*source, &opened.file, known, Box::new(batches))
             }
         };
@@ -102,7 +118,9 @@ impl<'a, S: Sink> Worker<'a, S> {
             })?;
             first_row += rows as u64;
             self.rows[source] += rows as u64;
-            self.sink.take(&checked)?;
+            if checked.num_rows() > 0 {
+                self.sink.take(&checked)?;
+            }
             if !advance(rows as u64)? {
                 break;
             }
@@ -132,6 +150,7 @@ impl<'a, S: Sink> Worker<'a, S> {
         Some(known)
     }
 
+    /// The valid rows of a batch of a file, in the columns that [`Sink`] describes.
     fn check(
         &mut self,
         at: usize,
@@ -139,7 +158,7 @@ impl<'a, S: Sink> Worker<'a, S> {
         batch: &RecordBatch,
         first_row: u64,
         known: Option<i32>,
-    ) -> Result<Batch> {
+    ) -> Result<RecordBatch> {
         let (scan, len) = (self.scan, batch.num_rows());
         let source = &scan.sources[at];
         let column = |name: &str| -> Result<&ArrayRef> {
@@ -147,61 +166,75 @@ impl<'a, S: Sink> Worker<'a, S> {
         };
         let mut bad: Vec<(usize, Reason)> = Vec::new();
         let mut buckets = match known {
-            Some(bucket) => Codes::All(bucket),
+            Some(bucket) => vec![bucket; len],
             None => self.buckets(column(&source.time)?, source, &mut bad)?,
         };
-        let user = column(&source.user)?;
-        let users = UserKeys::of(user).map_err(|error| error.with("column", &source.user))?;
-        let faults = |reason, is: &dyn Fn(usize) -> bool, bad: &mut Vec<_>| {
-            bad.extend(
-                (0..len).filter(|row| buckets.get(*row) != SKIP && is(*row)).map(|r| (r, reason)),
-            );
+        let absent = |reason, nulls: Option<&NullBuffer>, bad: &mut Vec<_>| {
+            let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) else { return };
+            let rows = (0..len).filter(|row| buckets[*row] != SKIP && nulls.is_null(*row));
+            bad.extend(rows.map(|row| (row, reason)));
         };
-        if let Some(nulls) = user.logical_nulls().filter(|nulls| nulls.null_count() > 0) {
-            faults(Reason::UserMissing, &|row| nulls.is_null(row), &mut bad);
-        }
-        if let UserKeys::Text(texts) = &users {
-            let empty = |row| texts.is_valid(row) && texts.value(row).is_empty();
-            faults(Reason::UserMissing, &empty, &mut bad);
-        }
+        let users = column(&source.user)?;
+        let nulls = users.logical_nulls();
+        let users = UserKeys::of(users).map_err(|error| error.with("column", &source.user))?;
+        let empty = match &users {
+            UserKeys::Text(texts) if texts.lengths().any(|length| length == 0) => {
+                Some(NullBuffer::from_iter(texts.lengths().map(|length| length > 0)))
+            }
+            _ => None,
+        };
+        let nulls = NullBuffer::union(nulls.as_ref(), empty.as_ref());
+        absent(Reason::UserMissing, nulls.as_ref(), &mut bad);
         let scopes = match &source.scope {
-            None => Codes::All(0),
+            None => labels::none(len),
             Some(name) => {
-                let codes = self
-                    .scope_encoder
-                    .codes(column(name)?, &scan.scopes, first_row)
-                    .map_err(|e| e.with("column", name))?;
-                faults(Reason::ScopeMissing, &|row| codes.get(row) == 0, &mut bad);
-                codes
+                let scopes = self.scopes.read(column(name)?, first_row);
+                let scopes = scopes.map_err(|error| error.with("column", name))?;
+                absent(Reason::ScopeMissing, scopes.logical_nulls().as_ref(), &mut bad);
+                scopes
             }
         };
         let events = match &source.event {
-            Value::Const(name) => Codes::All(scan.events.code(Some(name))),
+            Value::Const(name) => labels::constant(name, len),
             Value::Column(name) => {
-                let codes = self
-                    .event_encoder
-                    .codes(column(name)?, &scan.events, first_row)
-                    .map_err(|e| e.with("column", name))?;
-                faults(Reason::EventMissing, &|row| codes.get(row) == 0, &mut bad);
-                codes
+                let events = self.events.read(column(name)?, first_row);
+                let events = events.map_err(|error| error.with("column", name))?;
+                absent(Reason::EventMissing, events.logical_nulls().as_ref(), &mut bad);
+                events
             }
         };
-        let mut dimensions = Vec::with_capacity(scan.dimensions.len());
-        for ((name, interner), encoder) in
-            scan.dimensions.iter().zip(&scan.interners).zip(&mut self.encoders)
-        {
-            dimensions.push(match source.dimension(name) {
-                None => Codes::All(0),
-                Some(Value::Const(value)) => Codes::All(interner.code(Some(&value))),
-                Some(Value::Column(name)) => encoder
-                    .codes(column(&name)?, interner, first_row)
-                    .map_err(|e| e.with("column", &name))?,
-            });
+        let mut columns: Vec<(&str, ArrayRef)> = Vec::with_capacity(scan.dimensions.len() + 3);
+        for (name, reader) in scan.dimensions.iter().zip(&mut self.dimensions) {
+            let values = match source.dimension(name) {
+                None => labels::none(len),
+                Some(Value::Const(value)) => labels::constant(&value, len),
+                Some(Value::Column(name)) => {
+                    let values = reader.read(column(&name)?, first_row);
+                    values.map_err(|error| error.with("column", &name))?
+                }
+            };
+            columns.push((name, values));
         }
         if !bad.is_empty() {
             self.reject(&mut buckets, bad, source, file, batch, first_row);
         }
-        Ok(Batch { len, buckets, events, dimensions, scopes, users })
+        let events = match &mut self.counted {
+            Some(counted) => counted.classes(&events, &mut buckets, SKIP),
+            None => events,
+        };
+        let valid = BooleanBuffer::collect_bool(len, |row| buckets[row] != SKIP);
+        columns.splice(0..0, [(PERIOD, Arc::new(Int32Array::from(buckets)) as _), (EVENT, events)]);
+        columns.push((USER, scan.scoped(users.into_array(), scopes)?));
+        let fields = columns
+            .iter()
+            .map(|(name, values)| Field::new(*name, values.data_type().clone(), true));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let columns = columns.into_iter().map(|(_, values)| values).collect();
+        let batch = RecordBatch::try_new(schema, columns)?;
+        match valid.count_set_bits() == len {
+            true => Ok(batch),
+            false => Ok(filter_record_batch(&batch, &BooleanArray::new(valid, None))?),
+        }
     }
 
     /// The bucket of every row, and the rows whose time is at fault.
@@ -210,7 +243,7 @@ impl<'a, S: Sink> Worker<'a, S> {
         column: &ArrayRef,
         source: &Source,
         bad: &mut Vec<(usize, Reason)>,
-    ) -> Result<Codes<i32>> {
+    ) -> Result<Vec<i32>> {
         let mut times = times(column, source, self.request.zone)?;
         if times.bad.is_empty() {
             let first = times.micros.iter().copied().min();
@@ -218,7 +251,7 @@ impl<'a, S: Sink> Worker<'a, S> {
             if let (Some(first), Some(last)) = (first, last)
                 && let Some(bucket) = self.shared_bucket((first, last))
             {
-                return Ok(Codes::All(bucket));
+                return Ok(vec![bucket; times.micros.len()]);
             }
         }
         bad.append(&mut times.bad);
@@ -250,13 +283,13 @@ impl<'a, S: Sink> Worker<'a, S> {
         if first <= last {
             self.summary.widen(Some(first), Some(last));
         }
-        Ok(Codes::Rows(buckets))
+        Ok(buckets)
     }
 
     /// Counts every faulty row once, by its first fault, and takes it out of the batch.
     fn reject(
         &mut self,
-        buckets: &mut Codes<i32>,
+        buckets: &mut [i32],
         mut bad: Vec<(usize, Reason)>,
         source: &Source,
         file: &EventFile,
@@ -265,10 +298,6 @@ impl<'a, S: Sink> Worker<'a, S> {
     ) {
         bad.sort_unstable();
         bad.dedup_by_key(|(row, _)| *row);
-        let mut rows = match buckets {
-            Codes::All(bucket) => vec![*bucket; batch.num_rows()],
-            Codes::Rows(rows) => std::mem::take(rows),
-        };
         let daily = self.request.grain == TimeGrain::Calendar(Window::Day);
         let location = |row: usize| (file.path.as_path(), first_row + row as u64);
         let example = |row: usize, reason: Reason| {
@@ -279,7 +308,7 @@ impl<'a, S: Sink> Worker<'a, S> {
         // For each reason the rows and the first of them.
         let mut found = [(0, 0); Reason::ALL.len()];
         for (row, reason) in bad {
-            let day = std::mem::replace(&mut rows[row], SKIP);
+            let day = std::mem::replace(&mut buckets[row], SKIP);
             if daily && day != SKIP {
                 let day = Day::new(day);
                 self.summary.rejects.add_day(reason, day, location(row), || example(row, reason));
@@ -294,6 +323,5 @@ impl<'a, S: Sink> Worker<'a, S> {
             let make = || example(first, reason);
             self.summary.rejects.add(&source.name, reason, count, location(first), make);
         }
-        *buckets = Codes::Rows(rows);
     }
 }

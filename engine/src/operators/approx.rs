@@ -20,9 +20,9 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::scalar::ScalarValue;
 
-use super::column::{for_each_key, is_user, user_keys};
 use super::single_group::{EvaluateGroup, SingleGroup};
 use super::{COUNTING, external, state};
+use crate::events::{for_each_key, is_user, user_keys};
 use crate::users::{DEFAULT_PRECISION, Sketch};
 
 const NAME: &str = "approx_count_distinct";
@@ -135,7 +135,7 @@ pub(super) fn counts_users(name: &str, arguments: &[DataType]) -> Result<()> {
 }
 
 /// The second argument of a function, or the default.
-pub(super) fn precision(name: &str, arguments: &[Arc<dyn PhysicalExpr>]) -> Result<u8> {
+pub(crate) fn precision(name: &str, arguments: &[Arc<dyn PhysicalExpr>]) -> Result<u8> {
     let Some(argument) = arguments.get(1) else { return Ok(DEFAULT_PRECISION) };
     let literal = argument.downcast_ref::<Literal>().map(Literal::value);
     let integer = literal.map(|value| value.cast_to(&DataType::Int64)).transpose()?;

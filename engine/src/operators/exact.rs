@@ -17,10 +17,10 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-use super::column::{any_keys, for_each_key, is_countable};
 use super::group_sets::GroupSets;
 use super::single_group::{EvaluateGroup, SingleGroup};
 use super::{COUNTING, exact_state, external, state};
+use crate::events::{any_keys, for_each_key, is_countable};
 use crate::users::IdDictionary;
 
 const NAME: &str = "exact_distinct";

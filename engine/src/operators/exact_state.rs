@@ -22,8 +22,7 @@ const KEYS: u8 = 2;
 pub(super) fn write(set: &UserSet, keys: Option<&Keys<'_>>, bytes: &mut Vec<u8>) -> Result<()> {
     let Some(keys) = keys else {
         bytes.push(SET);
-        set.write(bytes);
-        return Ok(());
+        return set.write(bytes);
     };
     bytes.push(KEYS);
     for number in set.iter() {
@@ -39,7 +38,7 @@ pub(super) fn write(set: &UserSet, keys: Option<&Keys<'_>>, bytes: &mut Vec<u8>)
 /// When the bytes are no state.
 pub(super) fn read(bytes: &[u8], sets: &mut GroupSets, group: usize) -> Result<()> {
     match bytes.split_first() {
-        Some((&SET, set)) => sets.insert_encoded(group, set),
+        Some((&SET, set)) => sets.insert_set(group, set),
         Some((&KEYS, mut rest)) => {
             while !rest.is_empty() {
                 let (key, behind) =

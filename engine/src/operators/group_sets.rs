@@ -12,8 +12,7 @@
 
 use datafusion::logical_expr::EmitTo;
 
-use crate::store::{Container, containers, numbers};
-use crate::users::{IdDictionary, Key, UserSet};
+use crate::users::{IdDictionary, Key, UserSet, portable};
 use crate::{Error, Result};
 
 /// Up to this many bytes the density of the sets is not checked.
@@ -66,39 +65,17 @@ impl GroupSets {
         if self.heap > self.next_check { self.check_density() } else { Ok(()) }
     }
 
-    /// Adds a [written](UserSet::write) set of integers that are their own numbers to a group.
+    /// Adds a set of integers that are their own numbers, in the [portable format](portable), to a
+    /// group.
     ///
     /// # Errors
     /// When the bytes are no such set.
-    pub(super) fn insert_encoded(&mut self, group: usize, bytes: &[u8]) -> Result<()> {
+    pub(super) fn insert_set(&mut self, group: usize, bytes: &[u8]) -> Result<()> {
         if self.dictionary.is_some() {
-            let mut set = UserSet::default();
-            set.union_with_written(bytes, &mut 0)?;
-            let mut keys = set.iter().filter_map(direct_key);
+            let mut keys = portable::union([bytes])?.into_iter().filter_map(direct_key);
             return keys.try_for_each(|key| self.insert(group, key));
         }
         self.sets[group].union_with_written(bytes, &mut self.heap)?;
-        if self.heap > self.next_check { self.check_density() } else { Ok(()) }
-    }
-
-    /// Adds a set of a [store](crate::store), in its stored form, to a group.
-    ///
-    /// # Errors
-    /// When the bytes are no such set.
-    pub(super) fn insert_stored(&mut self, group: usize, bytes: &[u8]) -> Result<()> {
-        if self.dictionary.is_some() {
-            let mut stored = Vec::new();
-            numbers(bytes, |number| stored.push(number))?;
-            let mut keys = stored.into_iter().filter_map(direct_key);
-            return keys.try_for_each(|key| self.insert(group, key));
-        }
-        let (set, heap) = (&mut self.sets[group], &mut self.heap);
-        containers(bytes, |high, container| match container {
-            Container::Bits(bits) => set.insert_bits(high, bits, heap),
-            few => few.each(&mut |low| {
-                set.insert_counting(u32::from(high) << 16 | u32::from(low), heap);
-            }),
-        })?;
         if self.heap > self.next_check { self.check_density() } else { Ok(()) }
     }
 

@@ -13,11 +13,9 @@
 //! as one value of a `LargeBinary` column (`state.rs`): offsets of 32 bits would end at 2 GiB for
 //! all groups together. A state that cannot be read is an error, never skipped.
 
-mod aggregate;
 mod approx;
 mod bitmap;
 mod bounds;
-mod column;
 mod exact;
 mod exact_state;
 mod function;
@@ -37,8 +35,8 @@ mod tests;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{AggregateUDF, DocSection, ScalarUDF};
 
-pub use aggregate::{CountDistinctRule, DistinctAggregateExec, physical_rules};
 pub use approx::ApproxCountDistinct;
+pub(crate) use approx::precision;
 pub use exact::ExactDistinct;
 pub use planning::Planning;
 pub use stored::{rollup_distinct, store_number, stored_users, stored_users_type};
@@ -70,6 +68,6 @@ const COUNTING: DocSection =
     DocSection { include: true, label: "Counting users", description: None };
 
 /// An error of ours on its way through DataFusion, with its kind and context.
-fn external(error: Error) -> DataFusionError {
+pub(crate) fn external(error: Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }

@@ -10,9 +10,9 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::function::StateFieldsArgs;
 use datafusion::logical_expr::utils::format_state_name;
 
-use super::column::for_each_key;
 use super::external;
 use crate::events::UserKeys;
+use crate::events::for_each_key;
 use crate::users::Key;
 
 /// The one field of the state of an operator.

@@ -6,14 +6,15 @@ use std::path::Path;
 
 use super::flatten::{Field, Identity};
 use super::identity::{Deployment, Edition, Tier, is_prerelease, major_minor};
+use super::paths::KeyPaths;
 use super::read::{Document, read};
 use super::settings::PingSettings;
 use super::upload::Reason;
 use super::values::{Content, Values};
-use crate::Result;
 use crate::calendar::{Day, Window, Zone};
-use crate::events::{EventFile, ScanObserver, StringInterner};
+use crate::events::EventFile;
 use crate::project::Project;
+use crate::{JobContext, Result};
 
 /// What became of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,14 +120,14 @@ impl Collection {
     /// Reads files, in parallel on the threads of the current pool.
     ///
     /// # Errors
-    /// When a file cannot be read, or the observer ends the reading.
+    /// When a file cannot be read, or the job is cancelled or has no more memory.
     pub(super) fn load(
         project: &Project,
         files: &[EventFile],
-        observer: &dyn ScanObserver,
+        job: &JobContext<'_>,
     ) -> Result<Self> {
-        let interner = StringInterner::default();
-        let read = read(files, &interner, observer)?;
+        let paths = KeyPaths::default();
+        let read = read(files, &paths, job)?;
         let (mut uploads, mut candidates, mut parts) = (Vec::new(), Vec::new(), Vec::new());
         for (file, read) in files.iter().zip(read) {
             let name = name(&project.root, &file.path);
@@ -155,7 +156,7 @@ impl Collection {
                 parts.push(part.values);
             }
         }
-        let paths = interner.labels().into_iter().map(Option::unwrap_or_default).collect();
+        let paths = paths.into_list();
         let (installations, pings) = (Vec::new(), Vec::new());
         let mut collection = Self { uploads, installations, pings, paths, parts };
         collection.choose(candidates, &project.pings);

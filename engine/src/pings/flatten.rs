@@ -14,8 +14,8 @@ use hashbrown::HashTable;
 use twox_hash::XxHash3_64;
 
 use super::json::{Invalid, Parser, Token, unescape};
+use super::paths::KeyPaths;
 use super::values::{Content, Values};
-use crate::events::StringInterner;
 
 /// Longest key path, in bytes. It bounds the work for documents that are nested very deeply.
 const MAX_PATH: usize = 1_024;
@@ -125,7 +125,7 @@ struct Level {
 
 /// Flattens documents one after the other, and remembers their keys.
 pub(super) struct Flattener<'a> {
-    paths: &'a StringInterner,
+    paths: &'a KeyPaths,
     nodes: Vec<Node>,
     children: HashTable<u32>,
     hasher: BuildHasherDefault<XxHash3_64>,
@@ -138,7 +138,7 @@ pub(super) struct Flattener<'a> {
 
 impl<'a> Flattener<'a> {
     /// `paths` gives codes to key paths; it may be shared.
-    pub(super) fn new(paths: &'a StringInterner) -> Self {
+    pub(super) fn new(paths: &'a KeyPaths) -> Self {
         let mut flattener = Self {
             paths,
             nodes: Vec::new(),
@@ -285,7 +285,7 @@ impl<'a> Flattener<'a> {
         let path = is_kept.then(|| self.path_of(parent, key));
         let path = path.map(|path| {
             self.new_bytes += 2 * path.len() + 128;
-            self.paths.code(Some(&path))
+            self.paths.code(&path)
         });
         self.new_bytes += key.len() + 2 * size_of::<Node>();
         self.nodes.push(Node::new(parent, key, path, length));
@@ -343,20 +343,22 @@ fn is_personal(key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Field, Flattener, MAX_PATH, Unusable};
-    use crate::events::StringInterner;
+    use crate::pings::paths::KeyPaths;
     use crate::pings::values::{Content, Values};
 
     /// The values of a document, by path.
     fn values(text: &str) -> Result<Vec<(String, Content)>, Unusable> {
-        let paths = StringInterner::default();
+        let paths = KeyPaths::default();
         let mut flattener = Flattener::new(&paths);
         // Twice: the second time all keys are known.
         let mut both = [Values::default(), Values::default()];
         for out in &mut both {
             flattener.flatten(text, out)?;
         }
+        drop(flattener);
+        let paths = paths.into_list();
         let [first, second] = both.map(|values| {
-            let path = |code| paths.label(code).unwrap_or_default();
+            let path = |code: u32| paths[code as usize].clone();
             let values = values.range(0..values.len());
             let mut found: Vec<_> = values.map(|(code, content)| (path(code), content)).collect();
             found.sort_by(|a, b| a.0.cmp(&b.0));
@@ -429,13 +431,14 @@ mod tests {
     #[test]
     fn a_million_keys_are_read() {
         let keys: Vec<String> = (0..1_000_000).map(|at| format!("\"k{at}\": {at}")).collect();
-        let paths = StringInterner::default();
+        let paths = KeyPaths::default();
         let mut out = Values::default();
         let mut flattener = Flattener::new(&paths);
         for _ in 0..2 {
             flattener.flatten(&format!("{{{}}}", keys.join(",")), &mut out).unwrap();
         }
-        assert_eq!((out.len(), paths.label(1_000_010)), (2_000_000, Some("k999999".to_owned())));
+        drop(flattener);
+        assert_eq!((out.len(), paths.into_list()[1_000_010].as_str()), (2_000_000, "k999999"));
     }
 
     #[test]
@@ -451,7 +454,7 @@ mod tests {
             (r#"{"a": 1} {}"#, Unusable::InvalidJson),
             (r#"{"a": [1}}"#, Unusable::InvalidJson),
         ] {
-            let (paths, mut out) = (StringInterner::default(), Values::default());
+            let (paths, mut out) = (KeyPaths::default(), Values::default());
             out.push(1, Content::Null);
             assert_eq!(Flattener::new(&paths).flatten(text, &mut out), Err(reason), "{text}");
             assert_eq!(out.len(), 1);
@@ -462,7 +465,7 @@ mod tests {
     fn the_identity_stands_at_the_top() {
         let text = r#"{"a": {"uuid": "no"}, "uuid": "x", "uuid": "\u0079", "edition": "",
             "license_user_count": 12, "gitlab_dedicated": true, "version": {}, "hostname": null}"#;
-        let (paths, mut out) = (StringInterner::default(), Values::default());
+        let (paths, mut out) = (KeyPaths::default(), Values::default());
         let identity = Flattener::new(&paths).flatten(text, &mut out).unwrap();
         for (key, expected) in [
             ("uuid", Field::Text("y".to_owned())),

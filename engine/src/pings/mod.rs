@@ -19,6 +19,7 @@ mod identity;
 mod inputs;
 mod json;
 mod metrics;
+mod paths;
 mod population;
 mod read;
 mod recorded;

@@ -13,10 +13,11 @@ use memchr::{memchr, memchr_iter, memrchr};
 use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::flatten::{Flattener, Identity, Unusable};
+use super::paths::KeyPaths;
 use super::upload::{Accepted, Reason, accept, time_of_name};
 use super::values::Values;
-use crate::events::{Compression, EventFile, ScanObserver, StringInterner};
-use crate::{Error, Kind, Result};
+use crate::events::{Compression, EventFile};
+use crate::{Error, JobContext, Kind, Result};
 
 /// Heap bytes of an upload, about.
 const UPLOAD_BYTES: usize = size_of::<Upload>() + 512;
@@ -68,28 +69,28 @@ impl Part {
 ///
 /// # Errors
 /// When a file cannot be read or changes meanwhile, a document is longer than 512 MiB, or the
-/// observer ends the reading.
+/// job is cancelled or has no more memory.
 pub(super) fn read(
     files: &[EventFile],
-    paths: &StringInterner,
-    observer: &dyn ScanObserver,
+    paths: &KeyPaths,
+    job: &JobContext<'_>,
 ) -> Result<Vec<Vec<Part>>> {
     let flatteners = &Mutex::new(Vec::new());
-    let read = |file| FileReader { file, paths, flatteners, observer }.read();
+    let read = |file| FileReader { file, paths, flatteners, job }.read();
     files.par_iter().map(read).collect()
 }
 
 struct FileReader<'a> {
     file: &'a EventFile,
-    paths: &'a StringInterner,
+    paths: &'a KeyPaths,
     /// Those that are not in use.
     flatteners: &'a Mutex<Vec<Flattener<'a>>>,
-    observer: &'a dyn ScanObserver,
+    job: &'a JobContext<'a>,
 }
 
 impl FileReader<'_> {
     fn read(&self) -> Result<Vec<Part>> {
-        self.observer.progress(0, 0)?;
+        self.job.advance(0)?;
         let mut parts = Vec::new();
         match self.read_parts(&mut parts) {
             Ok(()) => {}
@@ -225,8 +226,8 @@ impl FileReader<'_> {
     fn keep(&self, mut part: Part, parts: &mut Vec<Part>) -> Result<(), Failure> {
         part.values.shrink_to_fit();
         let bytes = Values::bytes(part.values.len()) + part.uploads.len() * UPLOAD_BYTES;
-        self.observer.reserve(bytes + part.new_bytes).map_err(Failure::Error)?;
-        self.observer.progress(0, 0).map_err(Failure::Error)?;
+        self.job.reserve(bytes + part.new_bytes).map_err(Failure::Error)?;
+        self.job.advance(0).map_err(Failure::Error)?;
         parts.push(part);
         Ok(())
     }

@@ -10,10 +10,9 @@ use super::population::{Subscriber, population};
 use super::recorded::{Recorded, recorded};
 use super::subscriptions::{releases, subscriptions};
 use super::windows::Windows;
-use crate::Result;
-use crate::events::ScanObserver;
 use crate::metric::Dictionary;
 use crate::project::Project;
+use crate::{JobContext, Result};
 
 /// The pings of a project, and all that is computed from them.
 #[derive(Debug)]
@@ -41,24 +40,24 @@ impl PingTables {
     ///
     /// # Errors
     /// When a file cannot be read, a file of subscriptions or releases has an invalid value, or the
-    /// observer ends the work.
+    /// job is cancelled or has no more memory.
     pub fn load(
         project: &Project,
         dictionary: &Dictionary,
         inputs: &Inputs,
-        observer: &dyn ScanObserver,
+        job: &JobContext<'_>,
     ) -> Result<Self> {
         let rows = subscriptions(&inputs.subscriptions)?;
         let releases: Option<BTreeSet<i64>> =
             inputs.releases.as_deref().map(releases).transpose()?;
-        let collection = Collection::load(project, &inputs.pings, observer)?;
+        let collection = Collection::load(project, &inputs.pings, job)?;
         let metrics = MetricPaths::new(dictionary, &collection);
         let recorded = recorded(&collection, &metrics);
         let windows = Windows::new(&collection, &metrics, releases.as_ref());
         let population = population(&collection, &rows, &project.pings);
         let estimates = estimates(&collection, &metrics, &recorded, &windows, &population);
         let rows = size_of_val(&*recorded) + size_of_val(&*population) + size_of_val(&*estimates);
-        observer.reserve(rows)?;
+        job.reserve(rows)?;
         Ok(Self { collection, metrics, recorded, windows, population, estimates })
     }
 

@@ -1,18 +1,15 @@
-//! Assigns numbers to cells; every thread caches those that it has looked up.
+//! Cells, and how events are grouped into them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{PoisonError, RwLock};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::Int32Type;
+use arrow::record_batch::RecordBatch;
 
 use crate::calendar::Day;
-use crate::events::{Batch, Codes, SKIP, Scan};
-use crate::{Error, Result};
-
-/// Flag in the number of a cell whose event is not in the dictionary: tallied, not counted.
-pub(super) const UNCOUNTED: u32 = 1 << 31;
-/// Stands for "no cell": the row is skipped.
-pub(super) const NO_CELL: u32 = u32::MAX;
-/// Maximum length of the lookup table of one bucket.
-const MAX_TABLE_LEN: u32 = 1 << 20;
+use crate::distinct::{Aggregates, DistinctState, GroupedUsers, Worker};
+use crate::events::Sink;
+use crate::{Error, JobContext, Result};
 
 /// One cell of the roll-up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,211 +22,79 @@ pub struct Cell {
     pub dimensions: Vec<Option<String>>,
 }
 
-/// All cells and their numbers, shared by the threads of a scan.
-#[derive(Debug)]
-pub struct CellInterner<'a> {
-    counted: Option<&'a BTreeSet<String>>,
-    cells: RwLock<HashMap<Box<[u32]>, u32>>,
-}
-
-impl<'a> CellInterner<'a> {
-    /// No cells yet; events outside of `counted` get cells that are not counted. `None`
-    /// counts every event.
-    pub fn new(counted: Option<&'a BTreeSet<String>>) -> Self {
-        Self { counted, cells: RwLock::default() }
-    }
-
-    /// Number of a cell by its codes: bucket, event, dimensions.
-    fn number(&self, key: &[u32], scan: &Scan) -> Result<u32> {
-        if let Some(cell) = self.cells.read().unwrap_or_else(PoisonError::into_inner).get(key) {
-            return Ok(*cell);
-        }
-        let event = scan.events.label(key[1]);
-        let event = event.ok_or_else(|| Error::internal("an event without a name"))?;
-        let mut cells = self.cells.write().unwrap_or_else(PoisonError::into_inner);
-        let next = cells.len() as u32;
-        if next >= UNCOUNTED - 1 {
-            return Err(Error::limit(
-                "more than 2,147,483,646 combinations of period, event and dimension values",
-            )
-            .with("help", "use fewer dimensions, or dimensions with fewer values"));
-        }
-        let is_counted = self.counted.is_none_or(|counted| counted.contains(&event));
-        let flag = if is_counted { 0 } else { UNCOUNTED };
-        Ok(*cells.entry(key.into()).or_insert(next | flag))
-    }
-
-    /// The cells given so far, by number.
-    pub(super) fn cells(&self, scan: &Scan) -> Vec<Option<Cell>> {
-        let names = scan.events.labels();
-        let labels: Vec<_> = scan.interners.iter().map(|interner| interner.labels()).collect();
-        let keys = self.cells.read().unwrap_or_else(PoisonError::into_inner);
-        let mut cells = vec![None; keys.len()];
-        for (key, number) in keys.iter() {
-            let values = key[2..].iter().zip(&labels);
-            cells[(number & !UNCOUNTED) as usize] = Some(Cell {
-                bucket: Day::new(key[0] as i32),
-                event: names[key[1] as usize].clone().unwrap_or_default(),
-                dimensions: values.map(|(code, labels)| labels[*code as usize].clone()).collect(),
-            });
-        }
-        cells
-    }
-
-    /// Turns codes back into names. Tallies are events by cell number, as each thread has them.
-    pub(super) fn finish(
-        self,
-        scan: &Scan,
-        tallies: &[Vec<u64>],
-    ) -> (Vec<Cell>, Vec<u64>, BTreeMap<String, u64>) {
-        let cells: Vec<Cell> = self.cells(scan).into_iter().flatten().collect();
-        let keys = self.cells.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let mut events = vec![0; keys.len()];
-        let mut unmapped = BTreeMap::new();
-        for number in keys.into_values() {
-            let at = (number & !UNCOUNTED) as usize;
-            let tally: u64 = tallies.iter().filter_map(|tally| tally.get(at)).sum();
-            if number & UNCOUNTED != 0 {
-                *unmapped.entry(cells[at].event.clone()).or_insert(0) += tally;
-            } else {
-                events[at] = tally;
-            }
-        }
-        (cells, events, unmapped)
-    }
-}
-
-/// Maps rows to cell numbers, for one thread.
+/// The cells of groups, from their columns: period, event, dimensions.
 ///
-/// The codes of a row are packed into one index, so many bits for each column; per bucket a
-/// table (or a map, if the table would be large) gives the cell of an index.
-pub(super) struct CellFinder<'a> {
-    interner: &'a CellInterner<'a>,
-    scan: &'a Scan,
-    /// Bits that each column's codes take in the packed index.
-    bits: Vec<u32>,
-    /// By bucket.
-    known: HashMap<i32, CellLookup>,
-    /// Events by cell.
-    pub(super) tally: Vec<u64>,
-    /// The cell of every row of the last batch; [`NO_CELL`] for rows to skip.
-    pub(super) rows: Vec<u32>,
-    packed: Vec<u64>,
+/// # Errors
+/// When the columns are not those.
+pub(super) fn cells(columns: &[ArrayRef]) -> Result<Vec<Cell>> {
+    let wrong = || Error::internal("cells without a period or an event");
+    let [periods, labels @ ..] = columns else { return Err(wrong()) };
+    let periods = periods.as_primitive_opt::<Int32Type>().ok_or_else(wrong)?;
+    let labels: Option<Vec<_>> = labels.iter().map(|label| label.as_string_opt::<i32>()).collect();
+    let labels = labels.ok_or_else(wrong)?;
+    let Some((events, dimensions)) = labels.split_first() else { return Err(wrong()) };
+    let cell = |row: usize| Cell {
+        bucket: Day::new(periods.value(row)),
+        event: events.value(row).to_owned(),
+        dimensions: dimensions
+            .iter()
+            .map(|values| values.is_valid(row).then(|| values.value(row).to_owned()))
+            .collect(),
+    };
+    Ok((0..periods.len()).map(cell).collect())
 }
 
-enum CellLookup {
-    Table(Vec<u32>),
-    Map(HashMap<u64, u32>),
+/// One thread's sink: groups events by cell.
+pub(super) struct CellSink<'a, E: DistinctState> {
+    aggregates: Arc<Aggregates<E>>,
+    ids: Arc<Vec<E::Context>>,
+    worker: Worker<E>,
+    /// This thread's share of the heap bytes that the ids take.
+    id_bytes: &'a (dyn Fn() -> usize + Sync),
+    job: &'a JobContext<'a>,
+    /// Bytes reported to the job.
+    reported: usize,
 }
 
-impl<'a> CellFinder<'a> {
-    pub(super) fn new(interner: &'a CellInterner<'a>, scan: &'a Scan) -> Self {
-        let columns = 1 + scan.interners.len();
-        Self {
-            interner,
-            scan,
-            bits: vec![0; columns],
-            known: HashMap::new(),
-            tally: Vec::new(),
-            rows: Vec::new(),
-            packed: Vec::new(),
-        }
+impl<'a, E: DistinctState> CellSink<'a, E> {
+    pub(super) fn new(
+        aggregates: &Arc<Aggregates<E>>,
+        ids: &Arc<Vec<E::Context>>,
+        id_bytes: &'a (dyn Fn() -> usize + Sync),
+        job: &'a JobContext<'a>,
+    ) -> Result<Self> {
+        let worker = Worker::new(aggregates, ids)?;
+        let (aggregates, ids) = (Arc::clone(aggregates), Arc::clone(ids));
+        Ok(Self { aggregates, ids, worker, id_bytes, job, reported: 0 })
     }
 
-    /// Finds the cell of every row of a batch.
-    pub(super) fn find(&mut self, batch: &Batch) -> Result<()> {
-        self.pack(batch)?;
-        self.rows.clear();
-        self.rows.resize(batch.len, NO_CELL);
-        let mut row = 0;
-        while row < batch.len {
-            let bucket = batch.buckets.get(row);
-            let end = match &batch.buckets {
-                Codes::All(_) => batch.len,
-                Codes::Rows(buckets) => {
-                    let same = buckets[row..].iter().take_while(|other| **other == bucket);
-                    row + same.count()
-                }
-            };
-            if bucket != SKIP {
-                self.run(batch, bucket, row..end)?;
-            }
-            row = end;
-        }
-        Ok(())
+    /// Heap bytes of the groups of this thread.
+    pub(super) fn size(&self) -> usize {
+        self.worker.size()
     }
 
-    /// Packs the codes of every row into one index.
-    fn pack(&mut self, batch: &Batch) -> Result<()> {
-        let columns = || std::iter::once(&batch.events).chain(&batch.dimensions);
-        let mut wider = false;
-        for (codes, bits) in columns().zip(&mut self.bits) {
-            let largest = match codes {
-                Codes::All(code) => *code,
-                Codes::Rows(codes) => codes.iter().copied().max().unwrap_or(0),
-            };
-            let needed = u32::BITS - largest.leading_zeros();
-            if needed > *bits {
-                // Some room to grow, or every new value would empty the tables again.
-                *bits = needed + 1;
-                wider = true;
-            }
-        }
-        if wider {
-            self.known.clear();
-            if self.bits.iter().sum::<u32>() > u64::BITS {
-                return Err(Error::limit("the dimensions have too many combinations of values")
-                    .with("help", "use fewer dimensions at once"));
-            }
-        }
-        self.packed.clear();
-        self.packed.resize(batch.len, 0);
-        for (codes, bits) in columns().zip(&self.bits) {
-            match codes {
-                Codes::All(code) => {
-                    for index in &mut self.packed {
-                        *index = (*index << bits) | u64::from(*code);
-                    }
-                }
-                Codes::Rows(codes) => {
-                    for (index, code) in self.packed.iter_mut().zip(codes) {
-                        *index = (*index << bits) | u64::from(*code);
-                    }
-                }
-            }
-        }
-        Ok(())
+    /// Takes out all groups.
+    pub(super) fn take_groups(&mut self) -> Result<GroupedUsers<E>> {
+        let next = Worker::new(&self.aggregates, &self.ids)?;
+        self.reported = 0;
+        Ok(std::mem::replace(&mut self.worker, next).into_groups()?)
     }
 
-    /// Finds the cells of a run of rows in one bucket.
-    fn run(&mut self, batch: &Batch, bucket: i32, rows: std::ops::Range<usize>) -> Result<()> {
-        let table_len = 1u64.checked_shl(self.bits.iter().sum()).unwrap_or(u64::MAX);
-        let known = self.known.entry(bucket).or_insert_with(|| {
-            if table_len <= u64::from(MAX_TABLE_LEN) {
-                CellLookup::Table(vec![NO_CELL; table_len as usize])
-            } else {
-                CellLookup::Map(HashMap::new())
-            }
-        });
-        for row in rows {
-            let index = self.packed[row];
-            let cell = match known {
-                CellLookup::Table(table) => &mut table[index as usize],
-                CellLookup::Map(map) => map.entry(index).or_insert(NO_CELL),
-            };
-            if *cell == NO_CELL {
-                let codes = std::iter::once(&batch.events).chain(&batch.dimensions);
-                let key: Vec<u32> =
-                    std::iter::once(bucket as u32).chain(codes.map(|c| c.get(row))).collect();
-                *cell = self.interner.number(&key, self.scan)?;
-                let at = (*cell & !UNCOUNTED) as usize;
-                if at >= self.tally.len() {
-                    self.tally.resize(at + 1, 0);
-                }
-            }
-            self.tally[(*cell & !UNCOUNTED) as usize] += 1;
-            self.rows[row] = *cell;
-        }
-        Ok(())
+    /// The groups of all threads.
+    pub(super) fn merged(sinks: Vec<Self>) -> Result<Option<GroupedUsers<E>>> {
+        let mut workers = sinks.into_iter().map(|sink| sink.worker);
+        let Some(mut merged) = workers.next() else { return Ok(None) };
+        workers.try_for_each(|worker| merged.merge(worker))?;
+        Ok(Some(merged.into_groups()?))
+    }
+}
+
+impl<E: DistinctState> Sink for CellSink<'_, E> {
+    fn take(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.worker.take(batch)?;
+        let size = self.worker.size() + (self.id_bytes)();
+        let more = size.saturating_sub(self.reported);
+        self.reported += more;
+        self.job.reserve(more)
     }
 }

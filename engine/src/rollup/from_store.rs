@@ -1,7 +1,7 @@
 //! A roll-up from the store and from new files; ingested files are not read again.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::ingest::overlay;
 use super::load::{Loaded, bucket, load};
@@ -34,7 +34,6 @@ impl Rollup {
         project: &Project,
         dimensions: &[String],
         request: &Request<'_>,
-        counted: &BTreeSet<String>,
         counting: Counting,
     ) -> Result<FromStore> {
         let (store, new) = match source_plan(project, dimensions)? {
@@ -42,22 +41,22 @@ impl Rollup {
             SourcePlan::Events(reason) => return Ok(FromStore::Unavailable(reason)),
         };
         let approximate = matches!(counting, Counting::Approx(_));
-        let ids = if new.is_empty() && !approximate {
+        let ids = Arc::new(if new.is_empty() && !approximate {
             StoredIds::default()
         } else {
             store.stored_ids()?
-        };
+        });
         let (mut readers, mut months) = (store.readers()?, store.month_readers()?);
         let mut entries = store.ledger().to_vec();
         if !new.is_empty() {
-            let (new, mut more) = overlay(project, &store, &ids, new, request.observer)?;
+            let (new, mut more) = overlay(project, &store, &ids, new, request.job)?;
             let [activity, month] = new;
             readers.push(activity);
             months.push(month);
             entries.append(&mut more);
         }
         let Loaded { cells, events, unmapped, users } =
-            load([readers, months], dimensions, request, counted)?;
+            load([readers, months], dimensions, request)?;
         let users = match counting {
             Counting::Exact => CellUsers::Stored(users),
             Counting::Approx(precision) => {
@@ -66,8 +65,8 @@ impl Rollup {
                 CellUsers::Approx(Sketches::new(empty, sketches))
             }
         };
-        let summary = summary(project, &entries, request);
-        Ok(FromStore::Rollup(Box::new(Self { cells, events, unmapped, users, summary })))
+        let summary = ScanSummary { unmapped, ..summary(project, &entries, request) };
+        Ok(FromStore::Rollup(Box::new(Self { cells, events, users, summary })))
     }
 }
 
@@ -104,5 +103,6 @@ fn summary(project: &Project, entries: &[Entry], request: &Request<'_>) -> ScanS
         first: entries.iter().filter_map(|entry| entry.first).min(),
         last: entries.iter().filter_map(|entry| entry.last).max(),
         rejects,
+        ..ScanSummary::default()
     }
 }

@@ -1,22 +1,21 @@
 //! Ingests new event files into the store, exactly once.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-use super::CellInterner;
 use super::file_status::{FileStatus, SourceFile, SourceSettings, check_settings, find_files};
-use super::ingest_sink::{CellList, IngestContext, IngestSink, activity_rows};
+use super::ingest_sink::{CellList, IngestContext, IngestSink, UserList, activity_rows};
 use crate::calendar::Window;
-use crate::events::{Rejects, Request, Scan, ScanObserver, ScanSummary, TimeGrain};
+use crate::distinct::Aggregates;
+use crate::events::{Rejects, Request, Scan, ScanSummary, TimeGrain};
 use crate::project::Project;
 use crate::storage::{Digest, is_address};
 use crate::store::{
     DataReader, Entry, Lock, Store, StoredIds, WrittenFiles, dimensions_of, rejects,
 };
-use crate::{Error, Result};
+use crate::{Error, JobContext, Result};
 
 /// Default memory limit of an ingest, in bytes.
 pub const DEFAULT_MEMORY: u64 = 1 << 30;
@@ -46,14 +45,6 @@ pub struct IngestReport {
     pub notes: Vec<String>,
 }
 
-/// Callbacks of an ingest.
-pub struct IngestProgress<'a> {
-    /// Called with the rows done so far and the total; 0 if text files are among them.
-    pub progress: &'a (dyn Fn(u64, u64) + Sync),
-    /// Called once if another process is at work on the store, before waiting for it.
-    pub waiting: &'a dyn Fn(),
-}
-
 /// Ingests the new files of a project, or those of them that are named.
 ///
 /// Files are committed a few at a time, as many as fit the memory together. Whenever this is
@@ -66,7 +57,7 @@ pub fn ingest(
     project: &Project,
     named: &[PathBuf],
     memory: u64,
-    progress: &IngestProgress<'_>,
+    job: &JobContext<'_>,
 ) -> Result<IngestReport> {
     if memory < MIN_MEMORY {
         return Err(Error::input(format!("a memory limit of {memory} bytes is too low"))
@@ -74,7 +65,7 @@ pub fn ingest(
     }
     let wanted = project.stored_dimensions();
     Store::create_folder(&project.store)?;
-    let _lock = Lock::take(&project.store, progress.waiting)?;
+    let _lock = Lock::take(&project.store, &|| job.waiting())?;
     let mut store = Store::create(&project.store, &wanted)?;
     check_settings(project, &store)?;
     let mut report = IngestReport::default();
@@ -98,16 +89,13 @@ pub fn ingest(
             FileStatus::New => new.push(file),
         }
     }
-    let mut ids = if new.is_empty() { StoredIds::default() } else { store.stored_ids()? };
+    let ids = if new.is_empty() { StoredIds::default() } else { store.stored_ids()? };
+    let mut ids = Arc::new(ids);
     let before = ids.len();
     let open_files = open(project, &store, new)?;
-    let total = known_rows(&open_files);
-    let mut done = 0;
+    job.begin(known_rows(&open_files));
     for batch in batches(open_files, memory) {
-        let observer: &dyn ScanObserver = &progress.progress;
-        let job = IngestJob { project, store: &store, memory, done, total, observer };
-        let output = job.all(&batch, &ids)?;
-        done += batch.iter().map(|(_, scan)| scan.known_rows()).sum::<u64>();
+        let output = FilesIngest { project, store: &store, memory, job }.all(&batch, &ids)?;
         let lists = output
             .lists
             .into_iter()
@@ -121,7 +109,8 @@ pub fn ingest(
             entries.push(entry(project, &store, file, &summary, events)?);
             report.rejects.merge(&summary.rejects);
         }
-        store.commit(written, &mut ids, entries.clone())?;
+        let ids = Arc::get_mut(&mut ids).ok_or_else(|| Error::internal("ids are still in use"))?;
+        store.commit(written, ids, entries.clone())?;
         report.added.append(&mut entries);
     }
     report.new_ids = ids.len() - before;
@@ -137,15 +126,15 @@ pub fn ingest(
 pub(super) fn overlay(
     project: &Project,
     store: &Store,
-    ids: &StoredIds,
+    ids: &Arc<StoredIds>,
     new: Vec<SourceFile>,
-    observer: &dyn ScanObserver,
+    job: &JobContext<'_>,
 ) -> Result<([DataReader; 2], Vec<Entry>)> {
     let open_files = open(project, store, new)?;
-    let total = known_rows(&open_files);
-    // Nothing is spilled to disk: the observer of the report limits the memory.
-    let job = IngestJob { project, store, memory: u64::MAX / 2, done: 0, total, observer };
-    let output = job.all(&open_files, ids)?;
+    job.begin(known_rows(&open_files));
+    // Nothing is spilled to disk: the limit of the report holds.
+    let memory = u64::MAX / 2;
+    let output = FilesIngest { project, store, memory, job }.all(&open_files, ids)?;
     let lists = output
         .lists
         .into_iter()
@@ -239,33 +228,12 @@ fn batches(open_files: OpenFiles, memory: u64) -> Vec<OpenFiles> {
     batches
 }
 
-struct IngestJob<'a> {
+/// The ingest of some files together.
+struct FilesIngest<'a> {
     project: &'a Project,
     store: &'a Store,
     memory: u64,
-    /// Rows of earlier batches.
-    done: u64,
-    total: u64,
-    observer: &'a dyn ScanObserver,
-}
-
-/// Observes the scan of one of several files: adds its rows to those of all files.
-struct FileObserver<'a> {
-    all: &'a IngestJob<'a>,
-    rows: &'a AtomicU64,
-    last: AtomicU64,
-}
-
-impl ScanObserver for FileObserver<'_> {
-    fn progress(&self, done: u64, _: u64) -> Result<()> {
-        let more = done.saturating_sub(self.last.fetch_max(done, Ordering::Relaxed));
-        let done = self.rows.fetch_add(more, Ordering::Relaxed) + more;
-        self.all.observer.progress(done, self.all.total)
-    }
-
-    fn reserve(&self, more: usize) -> Result<()> {
-        self.all.observer.reserve(more)
-    }
+    job: &'a JobContext<'a>,
 }
 
 /// What reading some files gave.
@@ -278,20 +246,24 @@ struct IngestOutput {
     summary: Vec<(ScanSummary, u64)>,
 }
 
-impl IngestJob<'_> {
-    fn all(&self, files: &OpenFiles, ids: &StoredIds) -> Result<IngestOutput> {
+impl FilesIngest<'_> {
+    fn all(&self, files: &OpenFiles, ids: &Arc<StoredIds>) -> Result<IngestOutput> {
         let threads = rayon::current_num_threads().max(1) as u64;
         let context = IngestContext {
             store: self.store,
-            ids,
+            aggregates: Arc::new(Aggregates::of_events(
+                self.store.dimensions(),
+                Some(UserList::default()),
+                None,
+            )?),
+            ids: Arc::new(vec![Arc::clone(ids)]),
             max_thread_bytes: usize::try_from(self.memory / 2 / threads).unwrap_or(usize::MAX),
             max_id_bytes: usize::try_from(self.memory / 2).unwrap_or(usize::MAX),
-            observer: self.observer,
+            job: self.job,
             written: Mutex::default(),
         };
-        let rows = AtomicU64::new(self.done);
         let parts: Result<Vec<_>> =
-            files.par_iter().map(|(file, scan)| self.one(file, scan, &context, &rows)).collect();
+            files.par_iter().map(|(file, scan)| self.one(file, scan, &context)).collect();
         let written = context.written.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut output = IngestOutput { lists: Vec::new(), written, summary: Vec::new() };
         for (at, (lists, events, summary)) in parts?.into_iter().enumerate() {
@@ -306,21 +278,18 @@ impl IngestJob<'_> {
         file: &SourceFile,
         scan: &Scan,
         context: &IngestContext<'_>,
-        rows: &AtomicU64,
     ) -> Result<(Vec<CellList>, u64, ScanSummary)> {
         let zone = &self.project.zone;
-        let observer = FileObserver { all: self, rows, last: AtomicU64::new(0) };
         let request = Request {
             zone,
             grain: TimeGrain::Calendar(Window::Day),
             range: i64::MIN..i64::MAX,
             bound: self.project.no_events_after.map(|day| zone.end_of(day)),
-            observer: &observer,
+            counted: None,
+            job: self.job,
         };
-        let interner = CellInterner::new(None);
         let source = &self.project.sources[file.source].name;
-        let (sinks, summary) =
-            scan.run(&request, || IngestSink::new(context, source, scan, &interner))?;
+        let (sinks, summary) = scan.run(&request, || IngestSink::new(context, source))?;
         let mut lists = Vec::new();
         let mut events = 0;
         for sink in sinks {

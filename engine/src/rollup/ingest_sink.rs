@@ -4,41 +4,93 @@
 //! the end, which is cheaper than looking up every event in a set that is not in the cache.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::CellInterner;
-use super::cell::{Cell, CellFinder, NO_CELL};
-use super::key_queue::KeyQueue;
-use crate::events::{Batch, Scan, ScanObserver, Sink};
-use crate::store::{ActivityRow, PARTS, Series, Store, StoredIds, WrittenFiles, encode, shard_of};
-use crate::users::Key;
-use crate::{Error, Result};
+use arrow::array::ArrayRef;
+use arrow::buffer::NullBuffer;
+use arrow::record_batch::RecordBatch;
 use rayon::prelude::{IntoParallelIterator, ParallelIterator, ParallelSliceMut};
 
-/// Bytes that an event in a list takes, with the room that a growing list leaves.
-const BYTES_PER_EVENT: usize = 6;
-/// Bytes that a cell takes before it has any users.
-const BYTES_PER_CELL: usize = 200;
+use super::cell::{Cell, CellSink, cells};
+use crate::distinct::{Aggregates, DistinctState, GroupedUsers};
+use crate::events::Sink;
+use crate::store::{ActivityRow, Series, Store, StoredIds, UserId, WrittenFiles};
+use crate::users::portable::encode;
+use crate::users::shard_of;
+use crate::{Error, JobContext, Result};
+
+/// The users of a cell: an id for every event.
+#[derive(Clone, Debug, Default)]
+pub(super) struct UserList {
+    /// Keys that are their own ids.
+    keys: Vec<u32>,
+    /// Ids that the store assigned.
+    assigned: Vec<u32>,
+}
+
+impl DistinctState for UserList {
+    type Id = UserId;
+    type Context = Arc<StoredIds>;
+
+    fn find(
+        ids: &Self::Context,
+        values: &ArrayRef,
+        rows: Option<&NullBuffer>,
+        found: &mut Vec<UserId>,
+    ) -> Result<()> {
+        ids.find(values, rows, found)
+    }
+
+    #[inline]
+    fn push(&mut self, id: UserId, _: &Self::Context, heap: &mut usize) -> Result<()> {
+        let list = if id.assigned { &mut self.assigned } else { &mut self.keys };
+        let before = list.capacity();
+        list.push(id.number);
+        *heap += (list.capacity() - before) * size_of::<u32>();
+        Ok(())
+    }
+
+    fn absorb(&mut self, mut other: Self, _: &Self::Context) -> Result<()> {
+        self.keys.append(&mut other.keys);
+        self.assigned.append(&mut other.assigned);
+        Ok(())
+    }
+
+    fn count(self, _: &Self::Context) -> Result<u64> {
+        let lists = [self.keys, self.assigned].into_iter().map(|mut list| {
+            list.sort_unstable();
+            list.dedup();
+            list.len() as u64
+        });
+        Ok(lists.sum())
+    }
+
+    fn size(&self) -> usize {
+        (self.keys.capacity() + self.assigned.capacity()) * size_of::<u32>()
+    }
+}
 
 /// The users of one cell: one number for every event.
 #[derive(Debug)]
 pub(super) struct CellList {
-    pub(super) cell: Cell,
+    cell: Cell,
     /// Whether the store gave the numbers, or they are the keys.
-    pub(super) assigned: bool,
-    pub(super) numbers: Vec<u32>,
+    assigned: bool,
+    numbers: Vec<u32>,
 }
 
 /// What all threads of an ingest share.
 pub(super) struct IngestContext<'a> {
     pub(super) store: &'a Store,
-    pub(super) ids: &'a StoredIds,
+    pub(super) aggregates: Arc<Aggregates<UserList>>,
+    /// The ids of the one column of users.
+    pub(super) ids: Arc<Vec<Arc<StoredIds>>>,
     /// Bytes that one thread may hold before it writes its lists to the store.
     pub(super) max_thread_bytes: usize,
     /// Bytes that the ids may take.
     pub(super) max_id_bytes: usize,
     /// Gets the memory of the lists.
-    pub(super) observer: &'a dyn ScanObserver,
+    pub(super) job: &'a JobContext<'a>,
     /// What was written down already.
     pub(super) written: Mutex<WrittenFiles>,
 }
@@ -47,168 +99,59 @@ pub(super) struct IngestContext<'a> {
 pub(super) struct IngestSink<'a> {
     context: &'a IngestContext<'a>,
     source: &'a str,
-    scan: &'a Scan,
-    interner: &'a CellInterner<'a>,
-    cells: CellFinder<'a>,
-    /// For each scope of the scan its code in the store; 0 is no scope.
-    scopes: Vec<u32>,
-    key_lists: Vec<Vec<u32>>,
-    assigned: Vec<Vec<u32>>,
-    queues: Vec<KeyQueue>,
-    held_bytes: usize,
+    cells: CellSink<'a, UserList>,
     /// Events that were counted.
-    pub(super) events: u64,
+    events: u64,
 }
 
 impl<'a> IngestSink<'a> {
-    pub(super) fn new(
-        context: &'a IngestContext<'a>,
-        source: &'a str,
-        scan: &'a Scan,
-        interner: &'a CellInterner<'a>,
-    ) -> Self {
-        Self {
-            context,
-            source,
-            scan,
-            interner,
-            cells: CellFinder::new(interner, scan),
-            scopes: vec![0],
-            key_lists: Vec::new(),
-            assigned: Vec::new(),
-            queues: (0..PARTS).map(|_| KeyQueue::default()).collect(),
-            held_bytes: 0,
-            events: 0,
-        }
+    pub(super) fn new(context: &'a IngestContext<'a>, source: &'a str) -> Result<Self> {
+        let IngestContext { aggregates, ids, job, .. } = context;
+        let cells = CellSink::new(aggregates, ids, &|| 0, *job)?;
+        Ok(Self { context, source, cells, events: 0 })
     }
 
-    /// All lists, when everything was read.
+    /// All lists and the number of events, when everything was read.
     pub(super) fn finish(mut self) -> Result<(Vec<CellList>, u64)> {
-        for part in 0..PARTS {
-            self.flush(part)?;
-        }
         Ok((self.lists()?, self.events))
     }
 
     fn lists(&mut self) -> Result<Vec<CellList>> {
-        let cells = self.interner.cells(self.scan);
-        let mut lists = Vec::new();
-        for (assigned, all) in [(false, &mut self.key_lists), (true, &mut self.assigned)] {
-            for (at, numbers) in all.drain(..).enumerate().filter(|(_, list)| !list.is_empty()) {
-                let cell = cells.get(at).and_then(Option::clone);
-                let cell = cell.ok_or_else(|| Error::internal("a cell without a name"))?;
-                lists.push(CellList { cell, assigned, numbers });
-            }
-        }
-        self.held_bytes = 0;
-        Ok(lists)
-    }
-
-    fn flush(&mut self, part: usize) -> Result<()> {
-        let Self { queues, assigned, context, .. } = self;
-        if queues[part].is_empty() {
-            return Ok(());
-        }
-        let mut dictionary = context.ids.part(part);
-        queues[part].assign_ids(&mut dictionary, |cell, id| {
-            push(assigned, cell, StoredIds::id(part, id)?);
-            Ok(())
-        })?;
-        if dictionary.size() > context.max_id_bytes / PARTS {
-            return Err(Error::limit(format!(
-                "the ids of more than {} users exceed the memory limit",
-                u64::from(dictionary.len()) * PARTS as u64
-            ))
-            .with("help", "raise --memory-limit"));
-        }
-        Ok(())
+        let GroupedUsers { columns, exact, events, .. } = self.cells.take_groups()?;
+        self.events += events.iter().sum::<u64>();
+        let lists = cells(&columns)?.into_iter().zip(exact).flat_map(|(cell, users)| {
+            let lists = [(false, users.keys), (true, users.assigned)];
+            lists.map(|(assigned, numbers)| CellList { cell: cell.clone(), assigned, numbers })
+        });
+        Ok(lists.filter(|list| !list.numbers.is_empty()).collect())
     }
 
     /// Writes down what this thread holds, to be committed with the rest.
     fn spill(&mut self) -> Result<()> {
-        for part in 0..PARTS {
-            self.flush(part)?;
-        }
         let source = self.source;
         let lists = self.lists()?.into_iter().map(|list| (source, list)).collect();
         let (series, mut rows) = activity_rows(lists)?;
         let more = self.context.store.write(&series, &mut rows)?;
-        let written = &self.context.written;
-        written.lock().unwrap_or_else(std::sync::PoisonError::into_inner).append(more);
+        let mut written = self.context.written.lock().unwrap_or_else(PoisonError::into_inner);
+        written.append(more);
         Ok(())
     }
 }
 
 impl Sink for IngestSink<'_> {
-    fn take(&mut self, batch: &Batch) -> Result<()> {
-        self.cells.find(batch)?;
-        let Self { cells, key_lists, queues, scopes, scan, context, events, .. } = self;
-        let rows = &cells.rows;
-        let mut counted = 0;
-        batch.users.for_each(
-            |row| rows[row] != NO_CELL,
-            |row, key| {
-                counted += 1;
-                let (cell, scope) = (rows[row], batch.scopes.get(row));
-                if let (Key::Int(int), 0) = (key, scope)
-                    && let Ok(number) = u32::try_from(int)
-                {
-                    push(key_lists, cell, number);
-                    return Ok(());
-                }
-                let scope = if scope == 0 { 0 } else { store_scope(scopes, scan, context, scope)? };
-                queues[StoredIds::part_of(key.hash())].push(cell, scope, key);
-                Ok(())
-            },
-        )?;
-        *events += counted;
-        self.held_bytes += counted as usize * BYTES_PER_EVENT;
-        self.context.observer.reserve(counted as usize * BYTES_PER_EVENT)?;
-        for part in 0..PARTS {
-            if self.queues[part].is_full() {
-                self.flush(part)?;
-            }
+    fn take(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.cells.take(batch)?;
+        let ids = self.context.ids.iter();
+        if ids.map(|ids| ids.size()).sum::<usize>() > self.context.max_id_bytes {
+            let users: u64 = self.context.ids.iter().map(|ids| ids.len()).sum();
+            return Err(Error::limit(format!("the ids of {users} users exceed the memory limit"))
+                .with("help", "raise --memory-limit"));
         }
-        let cells = self.key_lists.len().max(self.assigned.len());
-        if cells * BYTES_PER_CELL > self.context.max_thread_bytes {
-            return Err(Error::limit(
-                "the combinations of dimension values exceed the memory limit",
-            )
-            .with(
-                "help",
-                "list fewer dimensions under `store: {dimensions: [...]}`, or raise --memory-limit",
-            ));
-        }
-        if self.held_bytes + cells * BYTES_PER_CELL > self.context.max_thread_bytes {
-            self.spill()
-        } else {
-            Ok(())
+        match self.cells.size() > self.context.max_thread_bytes {
+            true => self.spill(),
+            false => Ok(()),
         }
     }
-}
-
-#[inline]
-fn push(lists: &mut Vec<Vec<u32>>, cell: u32, number: u32) {
-    let at = cell as usize;
-    if at >= lists.len() {
-        lists.resize_with(at + 1, Vec::new);
-    }
-    lists[at].push(number);
-}
-
-/// The store's code of a scope of the scan.
-fn store_scope(
-    scopes: &mut Vec<u32>,
-    scan: &Scan,
-    context: &IngestContext<'_>,
-    scope: u32,
-) -> Result<u32> {
-    while scopes.len() <= scope as usize {
-        let label = scan.scopes.label(scopes.len() as u32);
-        let label = label.ok_or_else(|| Error::internal("a scope without a name"))?;
-        scopes.push(context.ids.scope(&label));
-    }
-    Ok(scopes[scope as usize])
 }
 
 /// Lists, each with its source, as rows of the store.

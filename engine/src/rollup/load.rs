@@ -7,8 +7,8 @@ use arrow::array::{AsArray, DictionaryArray};
 use arrow::datatypes::Int32Type;
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
-use super::cell::{Cell, NO_CELL};
-use super::stored_sets::{StoredGroup, StoredSets};
+use super::cell::Cell;
+use super::stored_sets::{NO_CELL, StoredGroup, StoredSets};
 use crate::Result;
 use crate::calendar::{Day, Window, Zone};
 use crate::events::{Request, TimeGrain};
@@ -30,7 +30,6 @@ pub(super) fn load(
     [readers, months]: [Vec<DataReader>; 2],
     dimensions: &[String],
     request: &Request<'_>,
-    counted: &BTreeSet<String>,
 ) -> Result<Loaded> {
     let tasks: Vec<(usize, usize)> = readers
         .iter()
@@ -67,12 +66,17 @@ pub(super) fn load(
             .cells
             .into_iter()
             .zip(&row_group.events)
-            .map(|(cell, events)| {
-                if !counted.contains(&cell.event) {
+            .map(|(mut cell, events)| {
+                let class = match request.counted {
+                    Some(counted) => counted.get(&cell.event),
+                    None => Some(&cell.event),
+                };
+                let Some(class) = class.cloned() else {
                     incomplete.insert(cell.bucket);
                     *loaded.unmapped.entry(cell.event).or_default() += events;
                     return NO_CELL;
-                }
+                };
+                cell.event = class;
                 let next = loaded.cells.len() as u32;
                 let number = *cell_numbers.entry(cell).or_insert_with_key(|cell| {
                     loaded.users.buckets.push(cell.bucket);

@@ -6,8 +6,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 
 use crate::Result;
-use crate::store::{encode, numbers};
-use crate::users::hash_int;
+use crate::users::{hash_int, portable};
 
 /// Sets with more bytes than this are not merged: merging would cost more than reading them.
 const MAX_MERGED_BYTES: usize = 256;
@@ -34,16 +33,13 @@ pub(super) fn merge_small_sets(
         }
     }
     let (classes, firsts) = classes(&small, keys);
-    let mut members: Vec<Vec<u32>> = vec![Vec::new(); firsts.len()];
+    let mut members: Vec<Vec<&[u8]>> = vec![Vec::new(); firsts.len()];
     for (row, class) in small.iter().zip(classes) {
-        let members = &mut members[class as usize];
-        numbers(users.value(*row as usize), |number| members.push(number))?;
+        members[class as usize].push(users.value(*row as usize));
     }
-    for (row, mut members) in firsts.into_iter().zip(members) {
-        members.sort_unstable();
-        members.dedup();
+    for (row, members) in firsts.into_iter().zip(members) {
         positions.push(row);
-        sets.try_append_value(encode(&members)?)?;
+        sets.try_append_value(portable::encode(&portable::union(members)?)?)?;
     }
     Ok((UInt32Array::from(positions), sets.finish()))
 }
@@ -89,7 +85,7 @@ mod tests {
     use proptest::prelude::{Strategy, any, prop_assert_eq, proptest};
 
     use super::merge_small_sets;
-    use crate::store::{encode, numbers};
+    use crate::users::portable::{encode, numbers};
 
     /// Whether a row is wanted, its two keys, its users.
     fn rows() -> impl Strategy<Value = Vec<(bool, i32, i32, BTreeSet<u32>)>> {

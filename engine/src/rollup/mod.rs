@@ -5,9 +5,8 @@
 //! [`Rollup::from_store`] reads cells from there, together with the files that are not in the store
 //! yet.
 //!
-//! Users are distributed over [`SHARDS`] shards by their key. A shard has its own ids and sets, so
-//! threads seldom wait for each other, the data of a shard stays in the cache while it is filled,
-//! and the counts of the shards add up: no user is in two of them.
+//! Events are grouped and users counted by the [operator](crate::distinct) that also runs SQL
+//! aggregations; the users of a cell are a set per group.
 
 mod approx;
 mod cell;
@@ -16,7 +15,6 @@ mod file_status;
 mod from_store;
 mod ingest;
 mod ingest_sink;
-mod key_queue;
 mod load;
 mod merge_small_sets;
 mod sets_by_cell;
@@ -26,18 +24,22 @@ mod stored_sets;
 mod trailing;
 mod user_directory;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use crate::Result;
+use rayon::prelude::{IntoParallelIterator, ParallelIterator};
+
+use self::cell::{CellSink, cells};
+use crate::distinct::{Aggregates, ExactSet, GroupedUsers, QueryIds};
 use crate::events::{Request, Scan, ScanSummary};
-use crate::users::{Estimate, UserSet};
+use crate::users::{Estimate, Sketch, UserSet};
+use crate::{Error, Result};
 
 pub use approx::Sketches;
-pub use cell::{Cell, CellInterner};
-pub use exact::{ExactSets, SHARDS};
+pub use cell::Cell;
+pub use exact::ExactSets;
 pub use file_status::{FileStatus, SourceFile, changed_files, check_settings, find_files, missing};
 pub use from_store::FromStore;
-pub use ingest::{DEFAULT_MEMORY, IngestProgress, IngestReport, MIN_MEMORY, ingest};
+pub use ingest::{DEFAULT_MEMORY, IngestReport, MIN_MEMORY, ingest};
 pub use source_plan::{SourcePlan, StoreCoverage, source_plan, store_coverage};
 pub use stored_rows::{RowGroupRef, StoredColumn, StoredRows, may_be_empty, row_schema};
 pub use stored_sets::StoredSets;
@@ -97,6 +99,38 @@ impl CountRequest {
 }
 
 impl CellUsers {
+    /// Computes all counts, in the order of the requests.
+    ///
+    /// # Errors
+    /// When a stored set is broken, there are too many days, or sketches are asked for an
+    /// intersection or for trailing windows.
+    pub fn answer(&self, requests: Vec<CountRequest>) -> Result<Vec<Vec<Estimate>>> {
+        let exact = |counts: Vec<u64>| counts.into_iter().map(Estimate::exact).collect();
+        match self {
+            Self::Stored(stored) => Ok(stored.answer(&requests)?.into_iter().map(exact).collect()),
+            Self::Exact(sets) => {
+                let answer = |request| match request {
+                    CountRequest::Trailing { days, length } => sets.trailing(&days, length),
+                    CountRequest::Exprs(exprs) => {
+                        Ok(exprs.iter().map(|expr| sets.count(expr)).collect())
+                    }
+                };
+                requests.into_par_iter().map(|request| answer(request).map(exact)).collect()
+            }
+            Self::Approx(sketches) => {
+                let answer = |request| match request {
+                    CountRequest::Exprs(exprs) => {
+                        exprs.iter().map(|expr| sketches.count(expr)).collect()
+                    }
+                    CountRequest::Trailing { .. } => {
+                        Err(Error::internal("trailing windows need exact sets"))
+                    }
+                };
+                requests.into_par_iter().map(answer).collect()
+            }
+        }
+    }
+
     /// Heap bytes in use; sets in the store are read when they are needed, and not kept.
     pub fn size(&self) -> usize {
         match self {
@@ -114,8 +148,6 @@ pub struct Rollup {
     pub cells: Vec<Cell>,
     /// Events in each cell.
     pub events: Vec<u64>,
-    /// Events by name that are not in the dictionary, and were not counted.
-    pub unmapped: BTreeMap<String, u64>,
     /// The users of each cell.
     pub users: CellUsers,
     /// What the scan saw besides.
@@ -123,42 +155,38 @@ pub struct Rollup {
 }
 
 impl Rollup {
-    /// Scans all events into cells. Only events named in `counted` are; the others are tallied.
+    /// Scans all events into cells.
     ///
     /// # Errors
-    /// Errors of the scan, and more than 2^31 cells.
-    pub fn build(
-        scan: &Scan,
-        request: &Request<'_>,
-        counted: &BTreeSet<String>,
-        counting: Counting,
-    ) -> Result<Self> {
-        let interner = CellInterner::new(Some(counted));
-        let (users, tallies, summary) = match counting {
-            Counting::Exact => exact::build(scan, request, &interner)?,
-            Counting::Approx(precision) => approx::build(scan, request, &interner, precision)?,
+    /// Errors of the scan.
+    pub fn build(scan: &Scan, request: &Request<'_>, counting: Counting) -> Result<Self> {
+        let (exact, approximate) = match counting {
+            Counting::Exact => (Some(ExactSet::default()), None),
+            Counting::Approx(precision) => (None, Some(Sketch::new(precision)?)),
         };
-        let (cells, events, unmapped) = interner.finish(scan, &tallies);
-        Ok(Self { cells, events, unmapped, users, summary })
-    }
-
-    /// Counts the users of an expression.
-    ///
-    /// # Errors
-    /// When an expression with an intersection is counted by sketches.
-    pub fn count(&self, expr: &UserExpr) -> Result<Estimate> {
-        match &self.users {
-            CellUsers::Exact(sets) => {
-                let users = sets.count(expr);
-                Ok(Estimate { users, low: users, high: users })
+        let empty = approximate.clone();
+        let aggregates = Arc::new(Aggregates::of_events(&scan.dimensions, exact, approximate)?);
+        let ids = Arc::new(vec![QueryIds::new(scan.has_integer_keys())]);
+        let threads = rayon::current_num_threads();
+        let id_bytes = || ids.iter().map(QueryIds::size).sum::<usize>() / threads;
+        let sink = || CellSink::new(&aggregates, &ids, &id_bytes, request.job);
+        request.job.begin(scan.total_rows());
+        let (sinks, summary) = scan.run(request, sink)?;
+        let groups = CellSink::merged(sinks)?;
+        let (cells, events, exact, sketches) = match groups {
+            None => Default::default(),
+            Some(GroupedUsers { columns, exact, approximate, events }) => {
+                (cells(&columns)?, events, exact, approximate)
             }
-            CellUsers::Approx(sketches) => sketches.count(expr),
-            CellUsers::Stored(stored) => {
-                let counts = stored.answer(&[CountRequest::Exprs(vec![expr.clone()])])?;
-                let users = counts.into_iter().flatten().sum();
-                Ok(Estimate { users, low: users, high: users })
+        };
+        let users = match empty {
+            None => CellUsers::Exact(ExactSets::new(exact, ids)?),
+            Some(empty) => {
+                let sketches = sketches.into_iter().map(Some).collect();
+                CellUsers::Approx(Sketches::new(empty, sketches))
             }
-        }
+        };
+        Ok(Self { cells, events, users, summary })
     }
 }
 

@@ -192,7 +192,7 @@ impl StoredRows {
             names.iter().map(|name| name == Some(self.source.as_str())).collect();
         let is_selected = |row: &u32| {
             let (source, day) = (sources.keys().value(*row as usize), days.value(*row as usize));
-            source_codes.get(source as usize).copied().unwrap_or(false) && self.days.contains(&day)
+            source_codes[source as usize] && self.days.contains(&day)
         };
         let rows: Vec<u32> = (0..batch.num_rows() as u32).filter(is_selected).collect();
         let users = column("users")?.as_binary_view_opt().ok_or_else(broken)?;

@@ -10,17 +10,14 @@ use std::ops::Range;
 use arrow::array::BinaryViewArray;
 use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-use super::cell::NO_CELL;
-use super::sets_by_cell::{SetsByCell, each_page};
-use super::trailing::{MAX_DAYS, trailing};
+use super::sets_by_cell::SetsByCell;
+use super::trailing::{check_days, trailing};
 use super::{CountRequest, UserExpr};
 use crate::calendar::{Day, Window};
 use crate::events::TimeGrain;
-use crate::store::{
-    DataReader, FIRST_ASSIGNED_SHARD, MonthRow, ShardBitset, StoredIds, months as month_rows,
-    numbers, users,
-};
-use crate::users::{Sketch, hash_int};
+use crate::store::{DataReader, MonthRow, StoredIds, months as month_rows, users};
+use crate::users::portable::numbers;
+use crate::users::{FIRST_ASSIGNED_SHARD, ID_SHARDS, ShardBitset, Sketch, each_page, hash_int};
 use crate::{Error, Result};
 
 /// Stored sets of users, by cell.
@@ -37,6 +34,9 @@ pub struct StoredSets {
     pub(super) complete_buckets: BTreeMap<Day, usize>,
     pub(super) grain: TimeGrain,
 }
+
+/// Stands for the cell of a row that is not counted.
+pub(super) const NO_CELL: u32 = u32::MAX;
 
 /// A row group that holds users of cells.
 #[derive(Debug)]
@@ -106,8 +106,7 @@ impl StoredSets {
             let mut found: Vec<(usize, usize, u64)> =
                 list.iter().map(|(at, position, _)| (*at, *position, 0)).collect();
             self.each_shard(bundle, needed, |shard| {
-                let mut sets = SetsByCell::default();
-                shard.iter().for_each(|(cell, set)| sets.push(*cell, *set));
+                let sets: SetsByCell<&[u8]> = shard.iter().copied().collect();
                 for ((_, _, expr), found) in list.iter().zip(&mut found) {
                     found.2 += count(expr, &sets, &mut bitsets)?;
                 }
@@ -181,19 +180,17 @@ impl StoredSets {
         requests: &[(usize, &Vec<Vec<u32>>, usize)],
         counts: &mut [Vec<u64>],
     ) -> Result<()> {
-        if requests.iter().any(|(_, days, _)| days.len() > MAX_DAYS) {
-            return Err(Error::limit(format!("a trailing window over more than {MAX_DAYS} days"))
-                .with("help", "query fewer years at once"));
-        }
+        requests.iter().try_for_each(|(_, days, _)| check_days(days))?;
         let needed = self.needed(requests.iter().flat_map(|(_, days, _)| days.iter().flatten()));
         let work = |bundle: &ShardBundle| {
             let mut found: Vec<Vec<u64>> =
                 requests.iter().map(|(_, days, _)| vec![0; days.len()]).collect();
             self.each_shard(bundle, &needed, |shard| {
-                each_page(shard, |sets| {
+                each_page(shard, |containers| {
+                    let sets: SetsByCell<_> = containers.iter().copied().collect();
                     let series: Vec<Vec<u64>> = requests
                         .par_iter()
-                        .map(|(_, days, length)| trailing(sets, days, *length))
+                        .map(|(_, days, length)| trailing(&sets, days, *length))
                         .collect();
                     for (found, more) in found.iter_mut().zip(series) {
                         found.iter_mut().zip(more).for_each(|(found, more)| *found += more);
@@ -215,8 +212,9 @@ impl StoredSets {
     /// # Errors
     /// When a set is broken.
     pub(super) fn sketches(&self, empty: &Sketch, ids: &StoredIds) -> Result<Vec<Option<Sketch>>> {
-        let parts = (0..crate::store::PARTS).into_par_iter();
-        let hashes: Vec<Vec<u64>> = parts.map(|part| ids.hashes(part)).collect::<Result<_>>()?;
+        let shards = (0..ID_SHARDS).into_par_iter();
+        let hashes: Vec<Vec<u64>> =
+            shards.map(|shard| ids.keys().hashes(shard)).collect::<Result<_>>()?;
         let parts: Result<Vec<HashMap<u32, Sketch>>> = self
             .groups
             .par_iter()
@@ -232,8 +230,8 @@ impl StoredSets {
                             let hash = if *shard < FIRST_ASSIGNED_SHARD {
                                 Some(hash_int(i64::from(number)))
                             } else {
-                                let (part, index) = StoredIds::locate(number);
-                                hashes[part].get(index as usize).copied()
+                                let (shard, index) = StoredIds::locate(number);
+                                hashes[shard].get(index as usize).copied()
                             };
                             match hash {
                                 Some(hash) => sketch.insert(hash),

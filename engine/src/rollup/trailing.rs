@@ -1,4 +1,7 @@
-//! Trailing windows over stored sets, in one pass over the days.
+//! Trailing windows of one length for every day, in one pass over the active user-days.
+//!
+//! Users active in the n days up to today are those whose last active day is not older than n - 1
+//! days. A union of n daily sets for each day would visit every user-day n times.
 //!
 //! The last active day of each user is kept, which for a whole shard is more than a cache holds; so
 //! this processes a page of 65,536 ids at a time.
@@ -6,21 +9,54 @@
 use std::hint::black_box;
 
 use super::sets_by_cell::SetsByCell;
-use crate::store::Container;
+use crate::users::portable::Container;
+use crate::{Error, Result};
 
 /// Most days that trailing windows are counted for at once, about 160 years.
-pub(super) const MAX_DAYS: usize = 60_000;
+const MAX_DAYS: usize = 60_000;
+
+/// Refuses trailing windows over too many days.
+///
+/// # Errors
+/// When there are.
+pub(super) fn check_days(days: &[Vec<u32>]) -> Result<()> {
+    if days.len() <= MAX_DAYS {
+        return Ok(());
+    }
+    Err(Error::limit(format!("a trailing window over more than {MAX_DAYS} days"))
+        .with("help", "query fewer years at once"))
+}
+
+/// The sets of all cells, as far as they lie in one page of 65,536 ids.
+pub(super) trait PageSets {
+    /// Calls `visit` with the low half of the id of every user of each of these cells.
+    fn each(&self, cells: &[u32], visit: &mut impl FnMut(u16));
+}
+
+impl PageSets for SetsByCell<Container<'_>> {
+    #[inline]
+    fn each(&self, cells: &[u32], visit: &mut impl FnMut(u16)) {
+        let containers = || cells.iter().flat_map(|cell| self.of(*cell));
+        // Containers of a page are short and far from each other: half of the time would be spent
+        // waiting for one after the other.
+        black_box(containers().fold(0, |all, container| all | container.prefetch()));
+        for container in containers() {
+            match container {
+                Container::Array(array) => {
+                    array.iter().for_each(|low| visit(u16::from_le_bytes(*low)));
+                }
+                container => container.each(visit),
+            }
+        }
+    }
+}
 
 /// Active users of `length` days ending on each day: those who have come, less those who have left.
 ///
 /// Days are numbered from `length` on, so that 0 stands for "never" and is too long ago for all of
 /// them. Somebody comes who was not there in the `length` days before, and leaves `length` days
 /// after the last day, unless they came again in time.
-pub(super) fn trailing(
-    sets: &SetsByCell<Container<'_>>,
-    days: &[Vec<u32>],
-    length: usize,
-) -> Vec<u64> {
+pub(super) fn trailing(sets: &impl PageSets, days: &[Vec<u32>], length: usize) -> Vec<u64> {
     // The less room it takes, the nearer it stays.
     let mut last_seen = vec![0u16; 1 << 16];
     let mut came = vec![0u64; days.len()];
@@ -35,18 +71,7 @@ pub(super) fn trailing(
             left[usize::from(before)] += comes;
             came[today] += comes;
         };
-        let containers = || cells.iter().flat_map(|cell| sets.of(*cell));
-        // Containers of a page are short and far from each other: half of the time would be spent
-        // waiting for one after the other.
-        black_box(containers().fold(0, |all, container| all | container.prefetch()));
-        for container in containers() {
-            match container {
-                Container::Array(array) => {
-                    array.iter().for_each(|low| visit(u16::from_le_bytes(*low)));
-                }
-                container => container.each(&mut visit),
-            }
-        }
+        sets.each(cells, &mut visit);
     }
     last_seen.iter().for_each(|last| left[usize::from(*last)] += 1);
     left[..length].fill(0);

@@ -1,81 +1,76 @@
-//! Looks up the keys of the users in exact sets: the id and the hash of each.
+//! The users behind exact sets, as sketches see them.
 
-use super::exact::ExactSets;
-use super::{UserExpr, approx};
-use crate::events::Scan;
-use crate::users::Key;
+use super::{ExactSets, UserExpr};
+use crate::distinct::{IdValue, QueryIds};
+use crate::users::{ID_SHARDS, Key, UserSet};
 use crate::{Error, Result};
 
 /// A user as counted by exact sets (id) and by sketches (hash).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CountedUser {
-    /// The number that stands for the user in an exact set of all shards: the key itself where
-    /// keys are dense integers, else the rank among all users in the order of their hashes.
+    /// The number that stands for the user in an exact set: the key itself where all keys are small
+    /// integers, else the rank among all users in the order of their hashes.
     pub number: u32,
     /// The hash that sketches see.
     pub hash: u64,
 }
 
-/// All users in some exact sets. It takes 16 bytes for each user whose key is not its own number.
+/// All users in some exact sets. It takes 24 bytes for each user.
 #[derive(Debug)]
 pub struct UserDirectory<'a> {
     sets: &'a ExactSets,
-    /// By shard and number; empty where keys are their own numbers.
-    by_shard: Vec<Vec<CountedUser>>,
+    /// In the order of their ids.
+    users: Vec<(u32, CountedUser)>,
 }
 
 impl<'a> UserDirectory<'a> {
-    /// Looks up the key of every user.
-    ///
-    /// # Errors
-    /// When there are more users than numbers, or a user has no key.
-    pub fn of(sets: &'a ExactSets, scan: &Scan) -> Result<Self> {
-        let mut scopes = vec![0];
-        let mut by_shard = Vec::new();
-        for dictionary in sets.dictionaries() {
-            let keys = dictionary.keys();
-            let mut shard = Vec::with_capacity(dictionary.len() as usize);
-            for number in 0..dictionary.len() {
-                let (scope, key) =
-                    keys.get(number).ok_or_else(|| Error::internal("a number without a key"))?;
-                let hash = match scope {
-                    0 => key.hash(),
-                    scope => key.hash_in(approx::scope_hash(&mut scopes, scan, scope)?),
-                };
-                shard.push(CountedUser { number: 0, hash });
-            }
-            by_shard.push(shard);
-        }
-        // The order of first sight depends on the threads, that of the hashes does not.
-        let mut order: Vec<&mut CountedUser> = by_shard.iter_mut().flatten().collect();
-        order.sort_unstable_by_key(|user| user.hash);
-        for (at, user) in order.into_iter().enumerate() {
-            user.number = u32::try_from(at)
-                .map_err(|_| Error::limit("more than 4,294,967,296 different users"))?;
-        }
-        Ok(Self { sets, by_shard })
-    }
-
-    /// The users of an expression, in the order of their hashes.
+    /// Looks up the key of every user in any of the `cells` first cells.
     ///
     /// # Errors
     /// When a user has no key.
-    pub fn members(&self, expr: &UserExpr) -> Result<Vec<CountedUser>> {
-        let mut users = Vec::new();
-        for (shard, by_shard) in self.by_shard.iter().enumerate() {
-            for local in self.sets.evaluated(shard, expr).iter() {
-                users.push(match self.sets.is_dense() {
-                    false => *by_shard
-                        .get(local as usize)
-                        .ok_or_else(|| Error::internal("a user without a key"))?,
-                    true => {
-                        let number = ExactSets::dense_key(shard, local);
-                        CountedUser { number, hash: Key::Int(number.into()).hash() }
-                    }
-                });
+    pub fn of(sets: &'a ExactSets, cells: u32) -> Result<Self> {
+        let ids = sets.ids().next().ok_or_else(|| Error::internal("sets without ids"))?;
+        let assigned: Vec<Vec<u64>> =
+            (0..ID_SHARDS).map(|shard| ids.keys().hashes(shard)).collect::<Result<_>>()?;
+        let everybody = sets.evaluated(&vec![vec![(0..cells).collect()]]);
+        let user = |id: u32| {
+            let user = match QueryIds::value(id) {
+                IdValue::Direct(int) => {
+                    CountedUser { number: int, hash: Key::Int(int.into()).hash() }
+                }
+                IdValue::Assigned(shard, index) => {
+                    let hash = assigned[shard].get(index as usize).copied();
+                    let hash = hash.ok_or_else(|| Error::internal("an id without a key"))?;
+                    CountedUser { number: 0, hash }
+                }
+            };
+            Ok((id, user))
+        };
+        let mut users: Vec<_> = everybody.iter().map(user).collect::<Result<_>>()?;
+        if !ids.keys().is_empty() {
+            // The order of first sight depends on the threads, that of the hashes does not.
+            let mut order: Vec<&mut CountedUser> = users.iter_mut().map(|(_, user)| user).collect();
+            order.sort_unstable_by_key(|user| user.hash);
+            for (number, user) in (0..).zip(order) {
+                user.number = number;
             }
         }
-        users.sort_unstable_by_key(|user| user.hash);
-        Ok(users)
+        Ok(Self { sets, users })
+    }
+
+    /// The users of an expression over these cells, in the order of their hashes.
+    ///
+    /// # Errors
+    /// When a user is not in the directory.
+    pub fn members(&self, expr: &UserExpr) -> Result<Vec<CountedUser>> {
+        let set: UserSet = self.sets.evaluated(expr);
+        let mut known = self.users.iter();
+        let user = |id: u32| match known.find(|(at, _)| *at >= id) {
+            Some((at, user)) if *at == id => Ok(*user),
+            _ => Err(Error::internal("a user without a key")),
+        };
+        let mut members: Vec<CountedUser> = set.iter().map(user).collect::<Result<_>>()?;
+        members.sort_unstable_by_key(|user| user.hash);
+        Ok(members)
     }
 }

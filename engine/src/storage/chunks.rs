@@ -34,10 +34,8 @@ pub(crate) fn footer(
     loop {
         let end: Range<u64> = size - length..size;
         match ArrowReaderMetadata::load(&fetch(&[end])?, options.clone()) {
-            Err(ParquetError::NeedMoreData(more))
-                if more as u64 > length && more as u64 <= size =>
-            {
-                length = more as u64;
+            Err(ParquetError::NeedMoreDataRange(range)) if range.start < size - length => {
+                length = size - range.start;
             }
             done => return Ok(done),
         }
@@ -75,10 +73,9 @@ impl Chunks {
             let skip = usize::try_from(start.checked_sub(*at)?).ok()?;
             (skip < bytes.len()).then(|| bytes.slice(skip..))
         });
-        // The reader of footers asks again with so many bytes from the end.
-        part.ok_or_else(|| {
-            ParquetError::NeedMoreData(usize::try_from(size.saturating_sub(start)).unwrap_or(0))
-        })
+        // Not `NeedMoreData`: to the Parquet reader, which knows the size of the file only, that
+        // means that the file is too short.
+        part.ok_or(ParquetError::NeedMoreDataRange(start..size))
     }
 }
 
@@ -131,6 +128,40 @@ impl Read for ChunksReader {
         match self {
             Self::File(file) => file.read(buffer),
             Self::Fetched(bytes) => bytes.read(buffer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+    use bytes::Bytes;
+    use parquet::arrow::ArrowWriter;
+
+    use super::{Chunks, FOOTER_BYTES, footer};
+
+    #[test]
+    fn footers_of_any_length_are_read() {
+        for columns in [1, 2000] {
+            let column = |at| (format!("c{at}"), Arc::new(Int64Array::from(vec![at])) as ArrayRef);
+            let batch = RecordBatch::try_from_iter((0..columns).map(column)).unwrap();
+            let mut bytes = Vec::new();
+            let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+            writer.write(&batch).unwrap();
+            writer.close().unwrap();
+            let (size, bytes) = (bytes.len() as u64, Bytes::from(bytes));
+            let longest = std::cell::Cell::new(0);
+            let metadata = footer(size, &Default::default(), |ranges| {
+                let part = |range: &std::ops::Range<u64>| {
+                    longest.set(range.end - range.start);
+                    (range.start, bytes.slice(range.start as usize..range.end as usize))
+                };
+                Ok(Chunks::Fetched(size, ranges.iter().map(part).collect()))
+            });
+            assert_eq!(metadata.unwrap().unwrap().schema(), &batch.schema());
+            assert_eq!(longest.get() > FOOTER_BYTES, columns > 1);
         }
     }
 }

@@ -1,45 +1,63 @@
 //! Files in local folders and in object stores. A store is written to a [`Storage`]; event files in
 //! object stores are read as [objects](Object).
 //!
-//! In a folder, a file is written under a temporary name, synced and renamed; an object store needs
-//! none of that.
+//! Both kinds of storage are used through `object_store`. Its requests are complete or have not
+//! happened, and a commit fails if its version exists already (`If-None-Match`). Folders differ in
+//! what is in `local.rs`: files are synced when they are written, and ranges are read directly.
 
 mod block_on;
 mod chunks;
+mod client;
 mod digest;
+mod local;
 mod object;
-mod object_prefix;
 mod object_reader;
+mod requests;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
-use std::fs::{File, Metadata};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{Read, Write};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::path::{Path as LocalPath, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::prefix::PrefixStore;
+use object_store::{
+    GetResultPayload, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload,
+};
 
 use crate::{Error, Result};
+use digest::CHUNK;
 
 pub(crate) use block_on::block_on;
 pub(crate) use chunks::{Chunks, column_ranges, footer};
+pub use client::{is_address, use_variables};
 pub use digest::Digest;
 pub use object::Object;
-pub use object_prefix::{ObjectPrefix, use_variables};
 
-/// Whether a text is an address in an object store, not a path.
-pub fn is_address(text: &str) -> bool {
-    text.contains("://")
+/// Objects that are read at the same time.
+const MAX_PARALLEL_FETCHES: usize = 32;
+
+/// A local folder, or a prefix in an object store: the storage of a store or of one of its tables,
+/// or a bucket of event files.
+#[derive(Clone)]
+pub struct Storage {
+    location: Location,
+    /// Made when it is first needed, and common to all parts of a store.
+    client: Arc<OnceLock<Arc<dyn ObjectStore>>>,
 }
 
-/// The storage of a store, or of one of its tables.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Storage {
-    /// A folder of this machine.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Location {
     Folder(PathBuf),
-    /// A prefix in an object store.
-    Remote(ObjectPrefix),
+    /// Without a slash at its end.
+    Address(String),
 }
 
 /// A file or object, as a list of them has it.
@@ -59,293 +77,252 @@ impl Storage {
     ///
     /// # Errors
     /// When the address is not supported.
-    pub fn parse(root: &Path, text: &str) -> Result<Self> {
+    pub fn parse(root: &LocalPath, text: &str) -> Result<Self> {
         match is_address(text) {
-            true => Ok(Self::Remote(ObjectPrefix::parse(text)?)),
-            false => Ok(Self::Folder(root.join(text))),
+            true => Self::of_address(text),
+            false => Ok(Self::folder(root.join(text))),
         }
     }
 
-    /// Whether it may exist: for folders, whether they do. No request is sent to object stores.
-    pub fn may_exist(&self) -> bool {
-        match self {
-            Self::Folder(folder) => folder.is_dir(),
-            Self::Remote(_) => true,
-        }
+    /// A folder of this machine.
+    pub fn folder(folder: PathBuf) -> Self {
+        Self { location: Location::Folder(folder), client: Arc::default() }
     }
 
-    /// Creates the folder, if it is one and does not exist.
-    pub(crate) fn create_folder(&self) -> Result<()> {
-        match self {
-            Self::Folder(folder) => {
-                std::fs::create_dir_all(folder).map_err(|cause| Error::io(folder, cause))
-            }
-            Self::Remote(_) => Ok(()),
-        }
+    fn of_address(text: &str) -> Result<Self> {
+        client::check_address(text)?;
+        let address = text.trim_end_matches('/').to_owned();
+        Ok(Self { location: Location::Address(address), client: Arc::default() })
     }
 
     /// A folder or prefix in it.
     pub(crate) fn child(&self, name: &str) -> Self {
-        match self {
-            Self::Folder(folder) => Self::Folder(folder.join(name)),
-            Self::Remote(remote) => Self::Remote(remote.child(name)),
+        let location = match &self.location {
+            Location::Folder(folder) => Location::Folder(folder.join(name)),
+            Location::Address(address) => Location::Address(format!("{address}/{name}")),
+        };
+        Self { location, client: Arc::clone(&self.client) }
+    }
+
+    /// The folder; `None` for an object store.
+    pub(crate) fn local_folder(&self) -> Option<&LocalPath> {
+        match &self.location {
+            Location::Folder(folder) => Some(folder),
+            Location::Address(_) => None,
         }
     }
 
     /// Path or address of a file in it, for messages.
     pub(crate) fn address(&self, name: &str) -> String {
-        match self {
-            Self::Folder(folder) => folder.join(name).display().to_string(),
-            Self::Remote(remote) => remote.address(name),
+        self.child(name).to_string()
+    }
+
+    /// What to do when an object store cannot be used.
+    pub(crate) fn help(&self) -> Option<String> {
+        match &self.location {
+            Location::Folder(_) => None,
+            Location::Address(address) => Some(client::help(address)),
         }
     }
 
-    /// Returns an error if the storage cannot be reached.
+    /// Whether it may exist: for folders, whether they do. No request is sent to object stores.
+    pub fn may_exist(&self) -> bool {
+        self.local_folder().is_none_or(LocalPath::is_dir)
+    }
+
+    /// Creates the folder, if it is one and does not exist.
+    pub(crate) fn create_folder(&self) -> Result<()> {
+        self.local_folder().map_or(Ok(()), local::create_folder)
+    }
+
+    /// Returns an error if an object store cannot be reached.
     pub(crate) fn check(&self) -> Result<()> {
-        match self {
-            Self::Folder(_) => Ok(()),
-            Self::Remote(remote) => remote.check(),
-        }
+        if self.local_folder().is_some() { Ok(()) } else { self.list().map(drop) }
     }
 
     /// Whether a file of this name exists.
     pub(crate) fn exists(&self, name: &str) -> Result<bool> {
-        match self {
-            Self::Folder(folder) => Ok(folder.join(name).is_file()),
-            Self::Remote(remote) => Ok(remote.head(name)?.is_some()),
-        }
+        Ok(self.may_exist() && self.head(name)?.is_some())
     }
 
     /// When a file was written: milliseconds since 1970.
     pub(crate) fn modified(&self, name: &str) -> Result<i64> {
-        match self {
-            Self::Folder(folder) => {
-                let path = folder.join(name);
-                let metadata = path.metadata().map_err(|cause| Error::io(&path, cause))?;
-                Ok(millis(&metadata))
-            }
-            Self::Remote(remote) => match remote.head(name)? {
-                Some(item) => Ok(item.modified),
-                None => Err(remote.not_found(name)),
-            },
-        }
+        let found = self.head(name)?.ok_or_else(|| self.not_found(name))?;
+        Ok(found.last_modified.timestamp_millis())
     }
 
     /// All bytes of a small file.
     pub(crate) fn read(&self, name: &str) -> Result<Bytes> {
-        match self {
-            Self::Folder(folder) => {
-                let path = folder.join(name);
-                let read = std::fs::read(&path).map_err(|cause| Error::io(&path, cause))?;
-                Ok(Bytes::from(read))
-            }
-            Self::Remote(remote) => remote.read(name)?.ok_or_else(|| remote.not_found(name)),
-        }
+        let response = self.get(name)?.ok_or_else(|| self.not_found(name))?;
+        block_on(response.bytes())?.map_err(|cause| self.failed(name, cause))
     }
 
     /// These bytes of a data file of `size` bytes.
     pub(crate) fn fetch(&self, name: &str, size: u64, ranges: &[Range<u64>]) -> Result<Chunks> {
-        let bytes = match self {
-            Self::Folder(folder) => read_ranges(&folder.join(name), ranges)?,
-            Self::Remote(remote) => remote.read_ranges(name, ranges)?,
+        let bytes = match self.local_folder() {
+            Some(folder) => local::read_ranges(&folder.join(name), ranges)?,
+            None => {
+                let (client, path) = self.request(name)?;
+                let bytes = block_on(client.get_ranges(&path, ranges))?;
+                bytes.map_err(|cause| self.failed(name, cause))?
+            }
         };
         let starts = ranges.iter().map(|range| range.start);
         Ok(Chunks::Fetched(size, starts.zip(bytes).collect()))
     }
 
-    /// Data files of which these bytes will be read, fetched at the same time. On this machine there
-    /// is nothing to be fetched.
-    pub(crate) fn fetch_many(
-        &self,
-        wanted: &[(&str, u64, &[Range<u64>])],
-    ) -> Result<Option<Vec<Chunks>>> {
-        let Self::Remote(remote) = self else { return Ok(None) };
-        let parts: Vec<_> = wanted.iter().map(|(name, _, ranges)| (*name, *ranges)).collect();
-        let chunks =
-            wanted.iter().zip(remote.read_many(&parts)?).map(|((_, size, ranges), parts)| {
-                Chunks::Fetched(*size, ranges.iter().map(|range| range.start).zip(parts).collect())
-            });
-        Ok(Some(chunks.collect()))
+    /// Data files of which these bytes will be read, fetched at the same time.
+    pub(crate) fn fetch_many(&self, wanted: &[(&str, u64, &[Range<u64>])]) -> Result<Vec<Chunks>> {
+        let request = |(at, (name, size, ranges)): (usize, &(&str, u64, &[Range<u64>]))| {
+            let ((client, path), size, ranges) = (self.request(name)?, *size, ranges.to_vec());
+            let client = Arc::clone(client);
+            Ok(async move {
+                let bytes = client.get_ranges(&path, &ranges).await.map_err(|cause| (at, cause))?;
+                let starts = ranges.iter().map(|range| range.start);
+                Ok(Chunks::Fetched(size, starts.zip(bytes).collect()))
+            })
+        };
+        let requests = wanted.iter().enumerate().map(request).collect::<Result<Vec<_>>>()?;
+        let all = stream::iter(requests).buffered(MAX_PARALLEL_FETCHES).try_collect();
+        block_on(all)?.map_err(|(at, cause): (usize, _)| self.failed(wanted[at].0, cause))
     }
 
-    /// A data file of which everything will be read, with its digest; `None` if there is none.
+    /// A data file of which everything will be read, with its digest and size; `None` if there is
+    /// none.
     pub(crate) fn fetch_all(&self, name: &str) -> Result<Option<(Chunks, Digest, u64)>> {
-        match self {
-            Self::Folder(folder) => {
-                let path = folder.join(name);
-                match self.digest(name)? {
-                    None => Ok(None),
-                    Some((digest, size)) => Ok(Some((Chunks::File(open(&path)?), digest, size))),
-                }
-            }
-            Self::Remote(remote) => {
-                let Some(bytes) = remote.read(name)? else { return Ok(None) };
-                let (digest, size) = (Digest::of_bytes(&bytes), bytes.len() as u64);
-                Ok(Some((Chunks::Fetched(size, vec![(0, bytes)]), digest, size)))
-            }
+        let Some(response) = self.get(name)? else { return Ok(None) };
+        if let GetResultPayload::File(file, _) = response.payload {
+            let digest = Digest::of_reader(&file).map_err(|cause| self.interrupted(name, cause));
+            return digest.map(|(digest, size)| Some((Chunks::File(file), digest, size)));
         }
+        let bytes = block_on(response.bytes())?.map_err(|cause| self.failed(name, cause))?;
+        let (digest, size) = (Digest::of_bytes(&bytes), bytes.len() as u64);
+        Ok(Some((Chunks::Fetched(size, vec![(0, bytes)]), digest, size)))
     }
 
     /// Digest and size of a file; `None` if it does not exist.
     pub(crate) fn digest(&self, name: &str) -> Result<Option<(Digest, u64)>> {
-        match self {
-            Self::Folder(folder) => {
-                let path = folder.join(name);
-                match path.metadata() {
-                    Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(None),
-                    _ => Digest::of_file(&path).map(Some),
-                }
-            }
-            Self::Remote(remote) => remote.digest(name),
-        }
+        let Some(response) = self.get(name)? else { return Ok(None) };
+        let digest = Digest::of_reader(object_reader::read(response));
+        digest.map(Some).map_err(|cause| self.interrupted(name, cause))
     }
 
     /// Writes a file atomically and durably.
     pub(crate) fn write(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
-        let folder = match self {
-            Self::Folder(folder) => folder,
-            Self::Remote(remote) => return remote.write(name, bytes),
-        };
-        let (path, part) = (folder.join(name), folder.join(format!(".{name}.part")));
-        let written = File::create(&part)
-            .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
-            .and_then(|()| std::fs::rename(&part, &path));
-        written.map_err(|cause| {
-            // The first error is reported; only a temporary file may be left.
-            let _ = std::fs::remove_file(&part);
-            Error::io(&path, cause)
-        })
-    }
-
-    /// Writes a file atomically, without syncing it.
-    pub(crate) fn write_unsynced(&self, name: &str, text: String) -> Result<()> {
-        match self {
-            Self::Folder(folder) => {
-                let (path, part) = (folder.join(name), folder.join(format!(".{name}.part")));
-                std::fs::write(&part, text)
-                    .and_then(|()| std::fs::rename(&part, &path))
-                    .map_err(|cause| Error::io(&path, cause))
-            }
-            Self::Remote(remote) => remote.write(name, text.into_bytes()),
+        match self.local_folder() {
+            Some(folder) => local::write(&folder.join(name), &bytes),
+            None => self.write_unsynced(name, bytes),
         }
     }
 
-    /// Syncs a file that was written by other code.
+    /// Writes a file atomically. In a folder it may be lost if the machine stops.
+    pub(crate) fn write_unsynced(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
+        let (client, path) = self.request(name)?;
+        let written = block_on(client.put(&path, PutPayload::from(bytes)))?;
+        written.map(drop).map_err(|cause| self.failed(name, cause))
+    }
+
+    /// Syncs a file or folder that was written by other code.
     pub(crate) fn sync(&self, name: &str) -> Result<()> {
-        match self {
-            Self::Folder(folder) => {
-                let path = folder.join(name);
-                open(&path)?.sync_all().map_err(|cause| Error::io(&path, cause))
+        self.local_folder().map_or(Ok(()), |folder| local::sync(&folder.join(name)))
+    }
+
+    /// Tests that the object store supports conditional writes.
+    pub(crate) fn try_to_overwrite(&self, name: &str) -> Result<()> {
+        let (client, path) = self.request(name)?;
+        // The first one may succeed, but not the second.
+        for _ in 0..2 {
+            let text = PutPayload::from_static(
+                b"Written to test that objects here are not overwritten.\n",
+            );
+            match block_on(client.put_opts(&path, text, PutMode::Create.into()))? {
+                Ok(_) => {}
+                Err(object_store::Error::AlreadyExists { .. }) => return Ok(()),
+                Err(cause) => return Err(self.failed(name, cause)),
             }
-            Self::Remote(_) => Ok(()),
         }
+        Err(Error::input("the object store overwrote an object in spite of `If-None-Match`")
+            .with("file", self.address(name))
+            .with(
+                "help",
+                "two concurrent writers could lose events; use an object store that supports \
+                 conditional writes",
+            ))
     }
 
     /// The files directly in it, by name.
     pub(crate) fn list(&self) -> Result<Vec<Item>> {
-        let mut items = match self {
-            Self::Folder(folder) => list(folder).map_err(|cause| Error::io(folder, cause))?,
-            Self::Remote(remote) => remote.list()?,
+        let (client, path) = self.request("")?;
+        let listed = block_on(client.list_with_delimiter(Some(&path)))?;
+        let item = |found: ObjectMeta| Item {
+            name: found.location.filename().unwrap_or_default().to_owned(),
+            size: found.size,
+            modified: found.last_modified.timestamp_millis(),
         };
+        let listed = listed.map_err(|cause| self.failed("", cause))?;
+        let mut items: Vec<Item> = listed.objects.into_iter().map(item).collect();
         items.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(items)
     }
 
     pub(crate) fn delete(&self, name: &str) -> Result<()> {
-        match self {
-            Self::Folder(folder) => {
-                let path = folder.join(name);
-                std::fs::remove_file(&path).map_err(|cause| Error::io(&path, cause))
-            }
-            Self::Remote(remote) => remote.delete(name),
-        }
+        let (client, path) = self.request(name)?;
+        block_on(client.delete(&path))?.map_err(|cause| self.failed(name, cause))
     }
 
     /// Copies a file to a local path; returns its size in bytes.
-    pub(crate) fn copy_out(&self, name: &str, to: &Path) -> Result<u64> {
-        match self {
-            Self::Folder(folder) => {
-                let from = folder.join(name);
-                std::fs::copy(&from, to).map_err(|cause| Error::io(&from, cause))
+    pub(crate) fn copy_out(&self, name: &str, to: &LocalPath) -> Result<u64> {
+        let failed = |cause| Error::io(to, cause);
+        let response = self.get(name)?.ok_or_else(|| self.not_found(name))?;
+        let mut reader = object_reader::read(response);
+        let mut file = File::create(to).map_err(failed)?;
+        let (mut chunk, mut size) = (vec![0; CHUNK], 0);
+        loop {
+            match reader.read(&mut chunk).map_err(|cause| self.interrupted(name, cause))? {
+                0 => return Ok(size),
+                read => {
+                    file.write_all(&chunk[..read]).map_err(failed)?;
+                    size += read as u64;
+                }
             }
-            Self::Remote(remote) => remote.copy_out(name, to),
         }
     }
+
+    /// The client, and the address of what it is a client of.
+    pub(crate) fn bucket(&self) -> Result<(String, Arc<dyn ObjectStore>)> {
+        let url = self.url()?;
+        let bucket = format!("{}://{}", url.scheme(), url.authority());
+        Ok((bucket, Arc::clone(self.client()?)))
+    }
+
+    /// The log of the table at this location.
+    pub(crate) fn log(&self) -> Result<LogStoreRef> {
+        let (client, prefix) = self.request("")?;
+        let table = Arc::new(PrefixStore::new(Arc::clone(client), prefix));
+        Ok(default_logstore(table, Arc::clone(client), &self.url()?, &StorageConfig::default()))
+    }
 }
+
+/// Two are the same if they have the same path or address.
+impl PartialEq for Storage {
+    fn eq(&self, other: &Self) -> bool {
+        self.location == other.location
+    }
+}
+
+impl Eq for Storage {}
 
 impl fmt::Display for Storage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Folder(folder) => folder.display().fmt(f),
-            Self::Remote(remote) => remote.fmt(f),
+        match &self.location {
+            Location::Folder(folder) => folder.display().fmt(f),
+            Location::Address(address) => f.write_str(address),
         }
     }
 }
 
-fn open(path: &Path) -> Result<File> {
-    File::open(path).map_err(|cause| Error::io(path, cause))
-}
-
-/// Opened anew each time: threads that share a file would share its position.
-fn read_ranges(path: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-    let failed = |cause| Error::io(path, cause);
-    let mut file = open(path)?;
-    let mut read = |range: &Range<u64>| {
-        let length = range.end.saturating_sub(range.start);
-        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-        file.seek(SeekFrom::Start(range.start)).map_err(failed)?;
-        (&file).take(length).read_to_end(&mut bytes).map_err(failed)?;
-        if bytes.len() as u64 != length {
-            return Err(Error::input("corrupt data file: it is truncated")
-                .with("file", path.display())
-                .with("help", "run `headcount store verify` to list everything that is corrupt"));
-        }
-        Ok(Bytes::from(bytes))
-    };
-    ranges.iter().map(&mut read).collect()
-}
-
-fn list(folder: &Path) -> std::io::Result<Vec<Item>> {
-    let mut items = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let metadata = entry.metadata()?;
-        if metadata.is_file() {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            items.push(Item { name, size: metadata.len(), modified: millis(&metadata) });
-        }
-    }
-    Ok(items)
-}
-
-fn millis(metadata: &Metadata) -> i64 {
-    let modified = metadata.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    modified.and_then(|since| i64::try_from(since.as_millis()).ok()).unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::{Path, PathBuf};
-
-    use super::Storage;
-
-    #[test]
-    fn a_store_is_in_a_folder_or_at_an_address() {
-        let at = |text: &str| Storage::parse(Path::new("/project"), text);
-        assert_eq!(at("store").unwrap(), Storage::Folder(PathBuf::from("/project/store")));
-        assert_eq!(at("/other").unwrap(), Storage::Folder(PathBuf::from("/other")));
-        for address in ["s3://bucket/a/b", "gs://bucket/a", "az://container/a", "s3://bucket"] {
-            let place = at(&format!("{address}/")).unwrap();
-            assert_eq!(place.to_string(), address);
-            assert_eq!(place.child("users").address("x"), format!("{address}/users/x"));
-        }
-        for (address, what) in [
-            ("ftp://host/a", "`ftp` URLs are not supported"),
-            ("http://host/a", "`http` URLs are not supported"),
-            ("s3:///a", "not a URL of an object store"),
-        ] {
-            let error = at(address).unwrap_err().to_string();
-            assert!(error.contains(what) && error.contains("s3://bucket/path"), "{error}");
-        }
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Storage").field(&self.to_string()).finish()
     }
 }

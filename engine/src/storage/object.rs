@@ -1,10 +1,11 @@
 //! An object of an object store. Reads are conditional: if the object was replaced since it was
 //! found, they fail.
 
+use std::io::Read;
 use std::ops::Range;
 use std::sync::Arc;
 
-use futures::TryFutureExt;
+use futures::{TryFutureExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
     GetOptions, GetResult, OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, coalesce_ranges,
@@ -13,17 +14,40 @@ use object_store::{
 use super::block_on::block_on;
 use super::chunks::Chunks;
 use super::digest::Digest;
-use super::object_prefix::ObjectPrefix;
-use super::object_reader::ObjectReader;
+use super::{Storage, object_reader};
 use crate::users::hash_bytes;
 use crate::{Error, Result};
 
 const NANOS: i64 = 1_000_000_000;
 
+impl Storage {
+    /// The whole bucket of an address, and what the address says behind it.
+    ///
+    /// # Errors
+    /// When it is none, or of a kind that is not known.
+    pub(crate) fn bucket_of(text: &str) -> Result<(Self, &str)> {
+        let start = text.find("://").map_or(0, |at| at + "://".len());
+        let end = text[start..].find('/').map_or(text.len(), |at| start + at);
+        Ok((Self::of_address(&text[..end])?, text[end..].trim_start_matches('/')))
+    }
+
+    /// The object of this name, as it is now.
+    pub(crate) fn object(&self, name: &str) -> Result<Option<Object>> {
+        Ok(self.head(name)?.map(|found| Object::new(self, found)))
+    }
+
+    /// All objects below a folder, at any depth.
+    pub(crate) fn objects(&self, folder: &str) -> Result<Vec<Object>> {
+        let (client, path) = self.request(folder)?;
+        let objects = client.list(Some(&path)).map_ok(|found| Object::new(self, found));
+        block_on(objects.try_collect())?.map_err(|cause| self.failed(folder, cause))
+    }
+}
+
 /// An object as it was when it was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Object {
-    bucket: ObjectPrefix,
+    bucket: Storage,
     path: Path,
     size: u64,
     modified: i64,
@@ -32,7 +56,7 @@ pub struct Object {
 }
 
 impl Object {
-    pub(super) fn new(bucket: &ObjectPrefix, response: ObjectMeta) -> Self {
+    pub(super) fn new(bucket: &Storage, response: ObjectMeta) -> Self {
         let (path, size, tag) = (response.location, response.size, response.e_tag);
         // Lists have milliseconds, responses about one object only seconds; some lists have no quotes
         // around the tag.
@@ -57,7 +81,7 @@ impl Object {
     /// # Errors
     /// When it has none.
     pub fn url(&self) -> Result<String> {
-        let mut url = self.bucket.parsed()?;
+        let mut url = self.bucket.url()?;
         let no_path = |()| Error::internal(format!("the object {} has no path", self.address()));
         let parts = self.name().split('/');
         url.path_segments_mut().map_err(no_path)?.clear().extend(parts);
@@ -115,10 +139,10 @@ impl Object {
     ///
     /// # Errors
     /// When it cannot be read, or was replaced.
-    pub(crate) fn open(&self) -> Result<ObjectReader> {
+    pub(crate) fn open(&self) -> Result<Box<dyn Read + Send>> {
         let client = self.bucket.client()?;
         let response = block_on(client.get_opts(&self.path, self.if_unchanged()))?;
-        response.map(ObjectReader::new).map_err(|cause| self.bucket.failed(self.name(), cause))
+        response.map(object_reader::read).map_err(|cause| self.bucket.failed(self.name(), cause))
     }
 
     /// The digest of its content.

@@ -5,12 +5,20 @@ use std::io::{Error, ErrorKind, Read, Result};
 use bytes::{Buf, Bytes};
 use futures::StreamExt;
 use futures::stream::BoxStream;
-use object_store::GetResult;
+use object_store::{GetResult, GetResultPayload};
 
 use super::block_on::block_on;
 
+/// All of a file or object.
+pub(super) fn read(response: GetResult) -> Box<dyn Read + Send> {
+    match response.payload {
+        GetResultPayload::File(file, _) => Box::new(file),
+        GetResultPayload::Stream(_) => Box::new(ObjectReader::new(response)),
+    }
+}
+
 /// All of an object, from its beginning to its end; with the announced number of bytes, or an error.
-pub(crate) struct ObjectReader {
+struct ObjectReader {
     pieces: BoxStream<'static, object_store::Result<Bytes>>,
     piece: Bytes,
     /// Bytes that are still to come.
@@ -19,7 +27,7 @@ pub(crate) struct ObjectReader {
 
 impl ObjectReader {
     /// What comes for a request for all of an object.
-    pub(super) fn new(response: GetResult) -> Self {
+    fn new(response: GetResult) -> Self {
         let left = response.meta.size;
         Self { pieces: response.into_stream(), piece: Bytes::new(), left }
     }

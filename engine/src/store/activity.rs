@@ -24,16 +24,11 @@ use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
 use super::checksums::finish;
 use super::delta::{DataFile, write};
-use super::file::DataReader;
+use super::file::{DataReader, reading_type, text_type};
 use crate::calendar::Day;
 use crate::storage::Storage;
 use crate::{Error, Result};
 
-/// A shard holds this many consecutive numbers, as a power of two.
-pub const SHARD_BITS: u32 = 20;
-/// Number of the first shard of users with numbers that the store gave; the shards below are of
-/// users whose keys are their numbers.
-pub const FIRST_ASSIGNED_SHARD: u32 = 1 << (u32::BITS - SHARD_BITS);
 /// Columns that are no dimensions, in the order of the file around these.
 pub(super) const LEADING_COLUMNS: [&str; 3] = ["day", "source", "event"];
 /// Columns after the dimensions.
@@ -57,7 +52,7 @@ pub struct Series {
 /// A row to be written.
 #[derive(Clone, Debug)]
 pub struct ActivityRow {
-    /// Which users: [`shard_of`] any of them.
+    /// Which users: [`shard_of`](crate::users::shard_of) any of them.
     pub shard: u32,
     /// The day.
     pub day: Day,
@@ -69,11 +64,6 @@ pub struct ActivityRow {
     pub user_count: u64,
     /// How many events of them.
     pub event_count: u64,
-}
-
-/// The shard of a number; `assigned` if the store gave it.
-pub fn shard_of(number: u32, assigned: bool) -> u32 {
-    (number >> SHARD_BITS) | if assigned { FIRST_ASSIGNED_SHARD } else { 0 }
 }
 
 /// Columns of the table.
@@ -246,10 +236,6 @@ fn with_dictionaries(schema: &Schema) -> Schema {
     Schema::new(fields.collect::<Vec<_>>())
 }
 
-fn text_type() -> DataType {
-    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
-}
-
 /// The text columns of all series: their values, and for each series its value.
 struct Texts(Vec<(ArrayRef, Vec<Option<i32>>)>);
 
@@ -329,6 +315,9 @@ impl RowKeys {
                 "row {row} of row group {group} has a negative number of events"
             )));
         }
+        if keys.shards().iter().any(|shard| *shard < 0) {
+            return Err(file.broken(&format!("row group {group} has a negative shard")));
+        }
         Ok(keys)
     }
 
@@ -376,14 +365,18 @@ impl RowKeys {
 
     /// What a row is about.
     pub fn series(&self, row: usize) -> Series {
-        let mut texts = self.texts().into_iter().map(|column| {
-            let at = column.key(row)?;
-            Some(column.values().as_string::<i32>().value(at).to_owned())
-        });
-        let mut next = || texts.next().flatten();
-        let (source, event) = (next().unwrap_or_default(), next().unwrap_or_default());
-        let dimensions = (0..self.dimensions).map(|_| next()).collect();
-        Series { source, event, dimensions }
+        let texts = self.texts();
+        let text = |at: usize| {
+            let (values, key) = (texts[at].values().as_string::<i32>(), texts[at].key(row)?);
+            Some(values.value(key).to_owned())
+        };
+        // Reading has refused rows without a source or an event.
+        let needed = |at: usize| {
+            let (values, keys) = (texts[at].values().as_string::<i32>(), texts[at].keys());
+            values.value(keys.value(row) as usize).to_owned()
+        };
+        let dimensions = (2..texts.len()).map(text).collect();
+        Series { source: needed(0), event: needed(1), dimensions }
     }
 
     fn count_column(&self, from_end: usize) -> &ArrayRef {
@@ -414,15 +407,6 @@ pub(super) fn user_counts(file: &DataReader, group: usize) -> Result<Vec<u64>> {
     counts.iter().map(|each| count(each).ok_or_else(broken)).collect()
 }
 
-/// The type in which a column is read: texts as dictionaries, sets without copying them.
-pub(super) fn reading_type(data_type: &DataType) -> DataType {
-    match data_type {
-        DataType::Utf8 => text_type(),
-        DataType::Binary => DataType::BinaryView,
-        other => other.clone(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -432,7 +416,8 @@ mod tests {
 
     use super::{ActivityRow, RowKeys, Series, in_memory, user_counts};
     use crate::calendar::Day;
-    use crate::store::{DataReader, encode};
+    use crate::store::DataReader;
+    use crate::users::portable::encode;
 
     /// A store's rows of one user and one event, one of the counts negative.
     #[test]

@@ -8,6 +8,7 @@
 //!
 //! The page checksums of Parquet itself do not cover page headers and footers.
 
+use std::fmt;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -15,9 +16,11 @@ use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{KeyValue, ParquetMetaData, ParquetMetaDataReader};
 
-use super::delta::split_name;
+use crate::storage::Digest;
 use crate::users::hash_bytes;
 
+/// Ending of data files.
+const ENDING: &str = ".parquet";
 /// Key of the checksums of columns, in the footer.
 const KEY: &str = "headcount.xxh3";
 /// Hexadecimal digits of a checksum.
@@ -124,9 +127,19 @@ pub(super) fn finish(mut writer: ArrowWriter<Vec<u8>>) -> Result<Vec<u8>, Parque
     writer.into_inner()
 }
 
-/// The checksum of the footer that a data file ends with, as its name has it.
-pub(super) fn footer_text(file: &[u8]) -> Option<String> {
-    Some(to_hex(hash_bytes(footer_in(file)?)))
+/// The name of a data file with this content: `number`, which puts the files of a table in an order,
+/// the checksum of the footer, and the digest. `None` if it does not end with a footer.
+pub(super) fn file_name(number: impl fmt::Display, file: &[u8]) -> Option<String> {
+    let footer = to_hex(hash_bytes(footer_in(file)?));
+    Some(format!("{number}-{footer}-{}{ENDING}", Digest::of_bytes(file)))
+}
+
+/// The checksum of the footer, if there is one, and the digest in the name of a data file.
+pub(super) fn split_name(name: &str) -> Option<(Option<&str>, &str)> {
+    let (rest, digest) = name.strip_suffix(ENDING)?.rsplit_once('-')?;
+    // The numbers before it are shorter.
+    let checksum = rest.rsplit_once('-').filter(|(_, text)| text.len() == 16);
+    Some((checksum.map(|(_, text)| text), digest))
 }
 
 /// The footer, if these bytes, which a file ends with, have all of it.

@@ -14,15 +14,13 @@ use deltalake_core::kernel::transaction::{
 use deltalake_core::kernel::{Action, Add, MetadataExt, Remove, StructField, Transaction};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
-use deltalake_core::{DeltaTable, DeltaTableBuilder, DeltaTableError, ensure_table_uri};
+use deltalake_core::{DeltaTable, DeltaTableError};
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
-use super::checksums::footer_text;
+use super::checksums::{file_name, split_name};
 use crate::storage::{Chunks, Digest, Storage, block_on};
 use crate::{Error, Kind, Result};
 
-/// Ending of data files.
-const ENDING: &str = ".parquet";
 /// Folder of the log of a table.
 const LOG: &str = "_delta_log";
 
@@ -77,14 +75,6 @@ impl DataFile {
     }
 }
 
-/// The checksum of the footer, if there is one, and the digest in the name of a data file.
-pub(super) fn split_name(name: &str) -> Option<(Option<&str>, &str)> {
-    let (rest, digest) = name.strip_suffix(ENDING)?.rsplit_once('-')?;
-    // The numbers before it are shorter.
-    let checksum = rest.rsplit_once('-').filter(|(_, text)| text.len() == 16);
-    Some((checksum.map(|(_, text)| text), digest))
-}
-
 /// A table at one of its versions.
 #[derive(Debug)]
 pub(super) struct Table {
@@ -113,7 +103,10 @@ impl Table {
             .with_commit_properties(CommitProperties::default().with_max_retries(0))
             .with_save_mode(SaveMode::Ignore);
         match block_on(async { create.await })? {
-            Ok(_) => seal(storage, 0),
+            Ok(_) => {
+                seal(storage, 0)?;
+                storage.sync(LOG)
+            }
             Err(cause) if is_conflict(&cause) => Ok(()),
             Err(cause) => Err(failed(storage, cause)),
         }
@@ -177,15 +170,19 @@ impl Table {
         Ok(state.schema().fields().map(|field| field.name().clone()).collect())
     }
 
-    /// The version that was last noted under a name; 0 if none was.
+    /// The version that was last noted under a name. Only the first version may have none, which
+    /// stands for 0.
     pub(super) fn txn_version(&self, name: &str) -> Result<u64> {
         let failed = |cause| failed(&self.storage, cause);
         let state = self.delta.snapshot().map_err(failed)?;
         let log = self.delta.log_store();
         let txn_version = block_on(state.transaction_version(log.as_ref(), name))?;
-        let txn_version = txn_version.map_err(failed)?.unwrap_or(0);
-        u64::try_from(txn_version)
-            .map_err(|_| broken(&self.storage, &format!("invalid version {txn_version}")))
+        let invalid = || broken(&self.storage, &format!("no valid version of {name}"));
+        match txn_version.map_err(failed)? {
+            Some(version) => u64::try_from(version).map_err(|_| invalid()),
+            None if self.version == 0 => Ok(0),
+            None => Err(invalid()),
+        }
     }
 
     /// Commits the next version: exactly the files of `wanted`, `txn_versions`, and properties of the
@@ -309,15 +306,7 @@ fn remove(file: &DataFile, data_change: bool, now: i64) -> Remove {
 
 /// A table of which nothing was read.
 fn unloaded(storage: &Storage) -> Result<DeltaTable> {
-    let folder = match storage {
-        Storage::Folder(folder) => folder,
-        Storage::Remote(remote) => return Ok(DeltaTable::new(remote.log()?)),
-    };
-    let path = folder.to_str().ok_or_else(|| {
-        Error::input("the path of the store is not valid UTF-8").with("file", folder.display())
-    })?;
-    let table = ensure_table_uri(path).and_then(DeltaTableBuilder::from_url);
-    table.and_then(DeltaTableBuilder::build).map_err(|cause| failed(storage, cause))
+    Ok(DeltaTable::new(storage.log()?))
 }
 
 /// Writes a data file so that it stays. Its name has `number`, which puts the files of a table in
@@ -333,9 +322,7 @@ pub(super) fn write(
 ) -> Result<DataFile> {
     let unsound = |what| Error::internal(format!("a data file without {what}"));
     let rows = rows(&stats).ok_or_else(|| unsound("a number of rows"))?;
-    let footer = footer_text(&bytes).ok_or_else(|| unsound("a footer"))?;
-    let digest = Digest::of_bytes(&bytes);
-    let name = format!("{number}-{footer}-{digest}{ENDING}");
+    let name = file_name(number, &bytes).ok_or_else(|| unsound("a footer"))?;
     let size = bytes.len() as u64;
     storage.write(&name, bytes)?;
     Ok(DataFile { name, size, rows, stats })
@@ -353,7 +340,7 @@ fn seal(storage: &Storage, version: u64) -> Result<()> {
     let found = log.digest(&name)?;
     let (digest, _) = found.ok_or_else(|| Error::internal("a commit has no log file"))?;
     log.sync(&name)?;
-    log.write_unsynced(&seal_of(&name), digest.to_string())
+    log.write_unsynced(&seal_of(&name), digest.to_string().into_bytes())
 }
 
 /// Log files of a table that are not what they were when they were written. A process that was
@@ -414,8 +401,8 @@ pub(super) fn broken(storage: &Storage, what: &str) -> Error {
 fn failed(storage: &Storage, cause: DeltaTableError) -> Error {
     let error = Error::new(Kind::Io, format!("cannot use the store: {cause}"));
     let error = error.with("file", storage).caused_by(cause);
-    match storage {
-        Storage::Folder(_) => error,
-        Storage::Remote(remote) => error.with("help", remote.help()),
+    match storage.help() {
+        Some(help) => error.with("help", help),
+        None => error,
     }
 }

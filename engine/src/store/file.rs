@@ -16,7 +16,6 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
-use super::activity::reading_type;
 use super::checksums::{Checksums, check_footer, footer_in};
 use super::delta::DataFile;
 use crate::storage::{Chunks, Storage, column_ranges, footer};
@@ -142,7 +141,9 @@ impl DataReader {
     ) -> Result<()> {
         let mut wanted = Vec::new();
         for (reader, group) in groups {
-            if let Input::Stored(storage @ Storage::Remote(_), file, metadata) = &reader.input {
+            if let Input::Stored(storage, file, metadata) = &reader.input
+                && storage.local_folder().is_none()
+            {
                 let (_, fetch_ranges) = fetch_ranges(metadata, group, columns);
                 wanted.push((reader, storage, file, group, fetch_ranges));
             }
@@ -151,7 +152,7 @@ impl DataReader {
         let ranges = wanted
             .iter()
             .map(|(_, _, f, _, fetch_ranges)| (f.name.as_str(), f.size, &**fetch_ranges));
-        let fetched = storage.fetch_many(&ranges.collect::<Vec<_>>())?.unwrap_or_default();
+        let fetched = storage.fetch_many(&ranges.collect::<Vec<_>>())?;
         for ((reader, _, _, group, fetch_ranges), chunks) in wanted.into_iter().zip(fetched) {
             let mut prefetched = reader.prefetched.lock().unwrap_or_else(PoisonError::into_inner);
             prefetched.insert((group, fetch_ranges), chunks);
@@ -162,7 +163,7 @@ impl DataReader {
     /// Bytes that have to be fetched to read a column of a row group; none on this machine.
     pub fn to_fetch(&self, group: usize, column: &str) -> u64 {
         match &self.input {
-            Input::Stored(Storage::Remote(_), _, metadata) => {
+            Input::Stored(storage, _, metadata) if storage.local_folder().is_none() => {
                 fetch_ranges(metadata, group, &[column])
                     .1
                     .iter()
@@ -247,6 +248,20 @@ fn bounds(group: &RowGroupMetaData, column: &str) -> Option<(i32, i32)> {
         Statistics::Int32(statistics) => Some((*statistics.min_opt()?, *statistics.max_opt()?)),
         _ => None,
     }
+}
+
+/// The type in which a column is read: texts as dictionaries, sets without copying them.
+pub(super) fn reading_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Utf8 => text_type(),
+        DataType::Binary => DataType::BinaryView,
+        other => other.clone(),
+    }
+}
+
+/// Texts, as they are read and written.
+pub(super) fn text_type() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
 fn broken(address: &str, what: &str) -> Error {

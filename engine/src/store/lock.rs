@@ -24,13 +24,11 @@ impl Lock {
     /// When the lock file cannot be made, or the file system has no locks; when an object store
     /// would let two writers make the same version.
     pub fn take(storage: &Storage, waiting: impl FnOnce()) -> Result<Self> {
-        let path = match storage {
-            Storage::Folder(folder) => folder.join("lock"),
-            Storage::Remote(remote) => {
-                remote.try_to_overwrite("lock")?;
-                return Ok(Self { _file: None });
-            }
+        let Some(folder) = storage.local_folder() else {
+            storage.try_to_overwrite("lock")?;
+            return Ok(Self { _file: None });
         };
+        let path = folder.join("lock");
         let failed = |cause| Error::io(&path, cause);
         let mut options = File::options();
         let file = options.create(true).truncate(false).write(true).open(&path).map_err(failed)?;

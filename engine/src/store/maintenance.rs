@@ -6,12 +6,12 @@ use std::path::Path;
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use super::activity::{ActivityRow, RowKeys, Series, user_counts, users};
-use super::bitmap::{encode, numbers};
 use super::checksums::Checksums;
 use super::write::{BEST_LEVEL, by_name};
 use super::{ACTIVITY, DataReader, FILES, Store, USERS, each_batch, ledger};
 use crate::calendar::Day;
-use crate::storage::{Item, Storage};
+use crate::storage::Item;
+use crate::users::portable;
 use crate::{Error, Result};
 
 /// What a sweep did.
@@ -74,7 +74,7 @@ impl Store {
         let mut report = VacuumReport::default();
         let mut old = Vec::new();
         for (table, item) in self.unused()? {
-            let is_young = matches!(self.storage, Storage::Remote(_)) && item.modified >= before;
+            let is_young = self.storage.local_folder().is_none() && item.modified >= before;
             if is_young {
                 report.young += 1;
             } else {
@@ -154,23 +154,9 @@ impl Store {
         let rows: Result<Vec<ActivityRow>> = merged_sets
             .into_iter()
             .map(|((shard, day, series), (sets, event_count))| {
-                let mut all = Vec::new();
-                for set in &sets {
-                    numbers(set, |number| all.push(number))?;
-                }
-                if sets.len() > 1 {
-                    all.sort_unstable();
-                    all.dedup();
-                }
-                let user_count = all.len() as u64;
-                Ok(ActivityRow {
-                    shard,
-                    day,
-                    series,
-                    users: encode(&all)?,
-                    user_count,
-                    event_count,
-                })
+                let ids = portable::union(sets.iter().map(Vec::as_slice))?;
+                let (users, user_count) = (portable::encode(&ids)?, ids.len() as u64);
+                Ok(ActivityRow { shard, day, series, users, user_count, event_count })
             })
             .collect();
         Ok((series_by_id(series_ids), rows?))

@@ -36,7 +36,6 @@
 //! [`Store::vacuum`] deletes one.
 
 mod activity;
-mod bitmap;
 mod checksums;
 mod delta;
 mod file;
@@ -44,7 +43,6 @@ mod ledger;
 mod lock;
 mod maintenance;
 mod months;
-mod shard_bitset;
 mod state;
 mod stored_ids;
 mod table;
@@ -66,12 +64,8 @@ use rayon::prelude::{
 use crate::storage::Storage;
 use crate::{Error, Result};
 use delta::Table;
-use state::STATE_KEY;
 
-pub use activity::{
-    ActivityRow, FIRST_ASSIGNED_SHARD, RowKeys, SHARD_BITS, Series, shard_of, users,
-};
-pub use bitmap::{Container, Containers, containers, encode, numbers};
+pub use activity::{ActivityRow, RowKeys, Series, users};
 pub use checksums::{Checksums, footer_in, footer_length};
 pub use delta::DataFile;
 pub use file::DataReader;
@@ -79,8 +73,7 @@ pub use ledger::{Entry, FirstRow, Reject, rejects};
 pub use lock::Lock;
 pub use maintenance::VacuumReport;
 pub use months::{MonthRow, months};
-pub use shard_bitset::ShardBitset;
-pub use stored_ids::{PARTS, StoredIds};
+pub use stored_ids::{StoredIds, UserId};
 pub use verify::{Fault, Verified};
 pub use write::WrittenFiles;
 
@@ -174,7 +167,7 @@ impl Store {
             ledger: Vec::new(),
             written: AtomicU64::new(0),
         };
-        store.check_state(activity.property(STATE_KEY)?.as_deref())?;
+        store.check_state(&activity)?;
         store.ledger = store.read_ledger()?;
         Ok(Some(store))
     }

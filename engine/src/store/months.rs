@@ -12,9 +12,10 @@ use arrow::datatypes::{DataType, Date32Type, Field, Int32Type, Int64Type, Schema
 use arrow::record_batch::RecordBatch;
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
+use super::DataReader;
 use super::activity::ActivityRow;
-use super::{DataReader, FIRST_ASSIGNED_SHARD, SHARD_BITS, ShardBitset, encode};
 use crate::calendar::{Day, Window};
+use crate::users::{ShardBitset, portable};
 use crate::{Error, Result};
 
 /// Columns that say what a row is about.
@@ -56,8 +57,7 @@ pub(super) fn of_rows(rows: &[ActivityRow]) -> Result<Vec<RecordBatch>> {
             for row in rows {
                 bitset.add(&row.users)?;
             }
-            let base = (first.shard & (FIRST_ASSIGNED_SHARD - 1)) << SHARD_BITS;
-            let users = encode(&bitset.numbers(base))?;
+            let users = portable::encode(&bitset.ids(first.shard))?;
             let columns: Vec<ArrayRef> = vec![
                 Arc::new(Date32Array::from(vec![month(first).number()])),
                 Arc::new(Int32Array::from(vec![first.shard as i32])),
@@ -85,7 +85,7 @@ pub fn months(files: &[DataReader]) -> Result<Vec<Vec<MonthRow>>> {
 
 fn read_group(file: &DataReader, group: usize) -> Result<Vec<MonthRow>> {
     let batch = file.read(group, &COLUMNS)?;
-    let broken = || file.broken("a row lacks a value");
+    let broken = || file.broken("a row lacks a value or has a negative one");
     let column = |at: usize| -> Result<&ArrayRef> {
         let column = batch.column(at);
         if column.null_count() > 0 { Err(broken()) } else { Ok(column) }
@@ -97,7 +97,7 @@ fn read_group(file: &DataReader, group: usize) -> Result<Vec<MonthRow>> {
     rows.map(|row| {
         Ok(MonthRow {
             month: Day::new(month.value(row)),
-            shard: shard.value(row) as u32,
+            shard: u32::try_from(shard.value(row)).map_err(|_| broken())?,
             user_count: u64::try_from(count.value(row)).map_err(|_| broken())?,
             position: (group, row),
         })

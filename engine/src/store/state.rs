@@ -6,9 +6,10 @@
 
 use std::fmt;
 
+use super::delta::{Table, broken};
 use super::{FORMAT, Files, Store};
+use crate::Result;
 use crate::users::hash_bytes;
-use crate::{Result, store::delta::broken};
 
 /// The property of `activity`.
 pub(super) const STATE_KEY: &str = "headcount.state";
@@ -45,9 +46,10 @@ impl fmt::Display for State<'_> {
 }
 
 impl Store {
-    /// Checks that the logs say what they said when this version was made, given the property.
-    pub(super) fn check_state(&self, recorded: Option<&str>) -> Result<()> {
-        let Some(recorded) = recorded else { return Ok(()) };
+    /// Checks that the logs say what they said when this version was made, given the table
+    /// `activity`.
+    pub(super) fn check_state(&self, activity: &Table) -> Result<()> {
+        let Some(recorded) = activity.property(STATE_KEY)? else { return Ok(()) };
         let unreadable = || broken(&self.storage, &format!("invalid checksum `{recorded}`"));
         let (version, _) = recorded.split_once(':').ok_or_else(unreadable)?;
         let version: u64 = version.parse().map_err(|_| unreadable())?;

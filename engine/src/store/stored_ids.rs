@@ -3,85 +3,124 @@
 //! A key that is an integer from 0 to 2^32 - 1 and belongs to no scope is its own id. Every other
 //! key gets the next free id when it is first seen; the table `users` stores these, and an id is
 //! never reused. The two kinds of ids are never in one set: shards below
-//! [`FIRST_ASSIGNED_SHARD`](super::FIRST_ASSIGNED_SHARD) hold the former, the others the latter.
+//! [`FIRST_ASSIGNED_SHARD`](crate::users::FIRST_ASSIGNED_SHARD) hold the former, the others the latter.
 //!
-//! Keys are distributed over 64 parts by their hash, each with a lock of its own. The parts take
-//! turns with blocks of 4,096 ids, so that ids stay dense whatever part a key is in.
+//! The shards of the dictionary take turns with blocks of 4,096 ids, so that ids stay dense whatever
+//! shard a key is in.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 
-use crate::events::StringInterner;
-use crate::users::{IdDictionary, Key, hash_scope};
+use crate::events::{UserKeys, scope_values, split_scopes};
+use crate::users::{ID_SHARDS, Key, KeyBatch, ShardedIds};
 use crate::{Error, Result};
 
-/// Number of parts.
-pub const PARTS: usize = 64;
-const PART_BITS: u32 = PARTS.trailing_zeros();
+const SHARD_BITS: u32 = ID_SHARDS.trailing_zeros();
 /// Numbers of a block, as a power of two.
 const BLOCK_BITS: u32 = 12;
 const INTEGER: &str = "integer";
 const UUID: &str = "uuid";
 const BYTES: &str = "bytes";
 
-/// Keys and their numbers.
+/// The id of a user, and whether it was assigned or is the key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UserId {
+    /// The id.
+    pub number: u32,
+    /// Whether the store assigned it.
+    pub assigned: bool,
+}
+
+impl UserId {
+    /// The id of a key that is its own id.
+    #[inline]
+    pub fn of_key(scope: u32, key: Key<'_>) -> Option<Self> {
+        let Key::Int(int) = key else { return None };
+        let number = u32::try_from(int).ok().filter(|_| scope == 0)?;
+        Some(Self { number, assigned: false })
+    }
+}
+
+/// Keys and their ids.
 #[derive(Debug)]
 pub struct StoredIds {
-    parts: Vec<Mutex<IdDictionary>>,
-    /// Numbers of each part that the store has already.
+    keys: ShardedIds,
+    /// Ids of each shard that the store has already.
     stored: Vec<u32>,
-    /// Scopes that keys belong to; code 0 is no scope.
-    scopes: StringInterner,
 }
 
 impl Default for StoredIds {
     fn default() -> Self {
-        let parts = (0..PARTS).map(|_| Mutex::default()).collect();
-        Self { parts, stored: vec![0; PARTS], scopes: StringInterner::default() }
+        Self { keys: ShardedIds::default(), stored: vec![0; ID_SHARDS] }
     }
 }
 
 impl StoredIds {
-    /// Code of a scope.
-    pub fn scope(&self, label: &str) -> u32 {
-        self.scopes.code(Some(label))
+    /// The keys, to assign ids to more of them; [`id`](Self::id) makes ids of the store of their
+    /// shards and indexes.
+    pub fn keys(&self) -> &ShardedIds {
+        &self.keys
     }
 
-    /// The part that a key is in, by its hash.
-    #[inline]
-    pub fn part_of(hash: u64) -> usize {
-        (hash >> (u64::BITS - PART_BITS)) as usize
+    /// Writes the id of each row's key; those of other rows than `rows` mean nothing. Keys may come
+    /// with their scopes.
+    ///
+    /// # Errors
+    /// When 2^32 ids do not suffice.
+    pub fn find(
+        &self,
+        users: &ArrayRef,
+        rows: Option<&NullBuffer>,
+        found: &mut Vec<UserId>,
+    ) -> Result<()> {
+        let (scopes, users) = split_scopes(users);
+        let scopes = scopes.map(|scopes| scope_values(scopes, 0, |scope| self.keys.scope(scope)));
+        let keys = UserKeys::of(users)?;
+        let mut others = KeyBatch::default();
+        found.clear();
+        found.resize(users.len(), UserId::default());
+        keys.for_each(
+            |row| rows.is_none_or(|rows| rows.is_valid(row)),
+            |row, key| {
+                let scope = scopes.as_ref().map_or(0, |scopes| scopes[row]);
+                match UserId::of_key(scope, key) {
+                    Some(id) => found[row] = id,
+                    None => others.push(row, scope, key),
+                }
+                Ok(())
+            },
+        )?;
+        self.keys.assign(&others, |row, shard, index| {
+            found[row] = UserId { number: Self::id(shard, index)?, assigned: true };
+            Ok(())
+        })
     }
 
-    /// One part, to assign ids in; [`id`](Self::id) makes ids of the store from its ids.
-    pub fn part(&self, part: usize) -> MutexGuard<'_, IdDictionary> {
-        self.parts[part].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The number of the `index`-th key of a part.
+    /// The id of the `index`-th key of a shard.
     ///
     /// # Errors
     /// When 2^32 numbers do not suffice.
     #[inline]
-    pub fn id(part: usize, index: u32) -> Result<u32> {
-        let block = u64::from(index >> BLOCK_BITS) << PART_BITS | part as u64;
+    pub fn id(shard: usize, index: u32) -> Result<u32> {
+        let block = u64::from(index >> BLOCK_BITS) << SHARD_BITS | shard as u64;
         let number = block << BLOCK_BITS | u64::from(index & ((1 << BLOCK_BITS) - 1));
         u32::try_from(number)
             .map_err(|_| Error::limit("more than 4,294,967,295 users that need an id"))
     }
 
-    /// The part of an id, and its index there.
+    /// The shard of an id, and its index there.
     pub fn locate(number: u32) -> (usize, u32) {
         let block = number >> BLOCK_BITS;
-        let index = (block >> PART_BITS) << BLOCK_BITS | (number & ((1 << BLOCK_BITS) - 1));
-        (block as usize % PARTS, index)
+        let index = (block >> SHARD_BITS) << BLOCK_BITS | (number & ((1 << BLOCK_BITS) - 1));
+        (block as usize % ID_SHARDS, index)
     }
 
     /// Number of assigned ids.
     pub fn len(&self) -> u64 {
-        (0..PARTS).map(|part| u64::from(self.part(part).len())).sum()
+        self.keys.len()
     }
 
     /// Whether no id is assigned.
@@ -91,13 +130,13 @@ impl StoredIds {
 
     /// Heap bytes in use.
     pub fn size(&self) -> usize {
-        (0..PARTS).map(|part| self.part(part).size()).sum()
+        (0..ID_SHARDS).map(|shard| self.keys.shard(shard).size()).sum()
     }
 
     /// Adds a batch of the table. Batches must come in the order in which they were written.
     ///
     /// # Errors
-    /// When the batch cannot be one of this table, or a number is not the next one of its part.
+    /// When the batch cannot be one of this table, or an id is not the next one of its shard.
     pub(super) fn read(&mut self, batch: &RecordBatch) -> Result<()> {
         let broken = || Error::input("the table `users` of the store is corrupt");
         let column = |name: &str| batch.column_by_name(name).ok_or_else(broken);
@@ -120,14 +159,18 @@ impl StoredIds {
                 _ => return Err(broken()),
             };
             let number = u32::try_from(numbers.value(row)).map_err(|_| broken())?;
-            let (part, index) = Self::locate(number);
-            let scope = self.scopes.code(Some(scopes.value(row)));
+            let (shard, index) = Self::locate(number);
+            let scope = match scopes.value(row) {
+                "" => 0,
+                scope => self.keys.scope(scope),
+            };
             let hash = key.hash();
-            let assigned = self.part(part).id(scope, key, hash)?;
-            if assigned != index || Self::part_of(hash) != part || self.stored[part] != index {
+            let assigned = self.keys.shard(shard).id(scope, key, hash)?;
+            let is_next = assigned == index && self.stored[shard] == index;
+            if !is_next || ShardedIds::shard_of(hash) != shard {
                 return Err(broken());
             }
-            self.stored[part] += 1;
+            self.stored[shard] += 1;
         }
         Ok(())
     }
@@ -137,11 +180,11 @@ impl StoredIds {
     /// # Errors
     /// When a number is out of bounds.
     pub(super) fn unsaved(&self) -> Result<Vec<RecordBatch>> {
-        let labels = self.scopes.labels();
+        let names = self.keys.scopes();
         let mut batches = Vec::new();
-        for part in 0..PARTS {
-            let dictionary = self.part(part);
-            let (from, to) = (self.stored[part], dictionary.len());
+        for shard in 0..ID_SHARDS {
+            let dictionary = self.keys.shard(shard);
+            let (from, to) = (self.stored[shard], dictionary.len());
             if from == to {
                 continue;
             }
@@ -150,10 +193,10 @@ impl StoredIds {
             let (mut keys, mut numbers) = (Vec::<Vec<u8>>::new(), Vec::new());
             for index in from..to {
                 let (scope, key) = known.get(index).ok_or_else(no_key)?;
-                let label = labels.get(scope as usize).and_then(Option::as_deref);
+                let name = names.get(scope as usize).and_then(Option::as_deref);
                 scopes.push(match scope {
                     0 => None,
-                    _ => Some(label.ok_or_else(no_scope)?),
+                    _ => Some(name.ok_or_else(no_scope)?),
                 });
                 let (kind, bytes) = match key {
                     Key::Int(int) => (INTEGER, int.to_string().into_bytes()),
@@ -162,7 +205,7 @@ impl StoredIds {
                 };
                 kinds.push(kind);
                 keys.push(bytes);
-                numbers.push(i64::from(Self::id(part, index)?));
+                numbers.push(i64::from(Self::id(shard, index)?));
             }
             let columns: Vec<ArrayRef> = vec![
                 Arc::new(StringArray::from(scopes)),
@@ -177,31 +220,9 @@ impl StoredIds {
 
     /// Marks all ids as stored.
     pub(super) fn mark_saved(&mut self) {
-        for part in 0..PARTS {
-            let assigned = self.part(part).len();
-            self.stored[part] = assigned;
+        for (shard, stored) in self.stored.iter_mut().enumerate() {
+            *stored = self.keys.shard(shard).len();
         }
-    }
-
-    /// The hash that sketches use, of every id of a part, by index.
-    ///
-    /// # Errors
-    /// When a number has no key, or a key belongs to a scope without a name.
-    pub fn hashes(&self, part: usize) -> Result<Vec<u64>> {
-        let labels = self.scopes.labels();
-        let scopes: Vec<Option<u64>> =
-            labels.iter().map(|label| label.as_deref().map(hash_scope)).collect();
-        let dictionary = self.part(part);
-        let keys = dictionary.keys();
-        let hash = |index: u32| {
-            let (scope, key) = keys.get(index).ok_or_else(no_key)?;
-            if scope == 0 {
-                return Ok(key.hash());
-            }
-            let scope = scopes.get(scope as usize).copied().flatten().ok_or_else(no_scope)?;
-            Ok(key.hash_in(scope))
-        };
-        (0..dictionary.len()).map(hash).collect()
     }
 }
 
@@ -227,14 +248,14 @@ pub(super) fn schema() -> Schema {
 mod tests {
     use proptest::prelude::{any, prop_assert_eq, proptest};
 
-    use super::{PARTS, StoredIds};
-    use crate::users::Key;
+    use super::StoredIds;
+    use crate::users::{ID_SHARDS, Key, ShardedIds};
 
     proptest! {
         #[test]
-        fn part_and_index_make_an_id_and_back(number in any::<u32>()) {
-            let (part, index) = StoredIds::locate(number);
-            prop_assert_eq!(StoredIds::id(part, index).unwrap(), number);
+        fn shard_and_index_make_an_id_and_back(number in any::<u32>()) {
+            let (shard, index) = StoredIds::locate(number);
+            prop_assert_eq!(StoredIds::id(shard, index).unwrap(), number);
         }
     }
 
@@ -242,9 +263,9 @@ mod tests {
     fn a_key_in_an_unknown_scope_has_no_hash() {
         let ids = StoredIds::default();
         let key = Key::Int(-1);
-        let part = StoredIds::part_of(key.hash());
-        ids.part(part).id(7, key, key.hash()).unwrap();
-        assert!(ids.hashes(part).is_err());
+        let shard = ShardedIds::shard_of(key.hash());
+        ids.keys.shard(shard).id(7, key, key.hash()).unwrap();
+        assert!(ids.keys.hashes(shard).is_err());
         assert!(ids.unsaved().is_err());
     }
 
@@ -259,10 +280,11 @@ mod tests {
                     2 => Key::Int(-(i as i64)),
                     _ => Key::Int(i as i64),
                 };
-                let scope = if i % 4 == 3 { ids.scope(&format!("scope {}", i % 3)) } else { 0 };
-                let part = StoredIds::part_of(key.hash());
-                let index = ids.part(part).id(scope, key, key.hash()).unwrap();
-                StoredIds::id(part, index).unwrap()
+                let scope =
+                    if i % 4 == 3 { ids.keys.scope(&format!("scope {}", i % 3)) } else { 0 };
+                let shard = ShardedIds::shard_of(key.hash());
+                let index = ids.keys.shard(shard).id(scope, key, key.hash()).unwrap();
+                StoredIds::id(shard, index).unwrap()
             };
             (from..to).map(one).collect()
         };
@@ -272,8 +294,8 @@ mod tests {
         distinct.sort_unstable();
         distinct.dedup();
         assert_eq!(distinct.len(), numbers.len());
-        // Dense: blocks of 64 parts, each with a few more or less than the mean.
-        assert!(*distinct.last().unwrap() < 2 * 4_096 * PARTS as u32);
+        // Dense: blocks of 64 shards, each with a few more or less than the mean.
+        assert!(*distinct.last().unwrap() < 2 * 4_096 * ID_SHARDS as u32);
         let early = first.unsaved().unwrap();
         first.mark_saved();
         let more = give(&first, 20_000, 30_000);
@@ -286,8 +308,8 @@ mod tests {
         assert_eq!(give(&second, 0, 20_000), numbers);
         assert_eq!(give(&second, 20_000, 30_000), more);
         assert!(second.unsaved().unwrap().is_empty());
-        for part in 0..PARTS {
-            assert_eq!(first.hashes(part).unwrap(), second.hashes(part).unwrap());
+        for shard in 0..ID_SHARDS {
+            assert_eq!(first.keys.hashes(shard).unwrap(), second.keys.hashes(shard).unwrap());
         }
         let mut holes = StoredIds::default();
         assert!(late.iter().any(|batch| holes.read(batch).is_err()));

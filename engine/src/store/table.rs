@@ -29,9 +29,9 @@ impl Store {
     /// # Errors
     /// When there can be no client for it.
     pub fn object_store(&self) -> Result<Option<(String, Arc<dyn ObjectStore>)>> {
-        match &self.storage {
-            Storage::Folder(_) => Ok(None),
-            Storage::Remote(remote) => remote.bucket().map(Some),
+        match self.storage.local_folder() {
+            Some(_) => Ok(None),
+            None => self.storage.bucket().map(Some),
         }
     }
 

@@ -6,11 +6,12 @@ use std::fmt;
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 use roaring::RoaringBitmap;
 
-use super::activity::{FIRST_ASSIGNED_SHARD, RowKeys, SHARD_BITS, user_counts, users};
+use super::activity::{RowKeys, user_counts, users};
 use super::delta::{DataFile, broken_logs};
-use super::{ACTIVITY, DataReader, MONTHS, PARTS, Store, StoredIds, months};
+use super::{ACTIVITY, DataReader, MONTHS, Store, StoredIds, months};
 use crate::calendar::{Day, Window};
 use crate::storage::Storage;
+use crate::users::{FIRST_ASSIGNED_SHARD, ID_SHARDS, portable, shard_ids};
 use crate::{Error, Kind, Result};
 
 /// What is wrong with a store.
@@ -74,12 +75,12 @@ impl Store {
                 }
             }
         }
-        // The assigned ids of each part; none if the table is corrupt.
+        // The number of assigned ids of each shard; none if the table is corrupt.
         let known: Vec<u32> = match self.stored_ids() {
-            Ok(ids) => (0..PARTS).map(|part| ids.part(part).len()).collect(),
+            Ok(ids) => (0..ID_SHARDS).map(|shard| ids.keys().shard(shard).len()).collect(),
             Err(error) => {
                 verified.faults.push(Fault { file: None, what: what_is_wrong(error)? });
-                vec![0; PARTS]
+                vec![0; ID_SHARDS]
             }
         };
         verified.assigned_ids = known.iter().map(|count| u64::from(*count)).sum();
@@ -183,12 +184,9 @@ impl Store {
                 let events = keys.events(row);
                 let shard = keys.shards()[row] as u32;
                 *check.events.entry(keys.series(row).source).or_default() += events;
-                let bitmap = match bitmap(sets.value(row)) {
-                    Ok(bitmap) => bitmap,
-                    Err(cause) => {
-                        check.fault(format!("row {rows}: {cause}"));
-                        continue;
-                    }
+                let Ok(bitmap) = portable::decode(sets.value(row)) else {
+                    check.fault(format!("row group {group}, row {row}: not a set of users"));
+                    continue;
                 };
                 if let Some(what) = set_fault(&bitmap, shard, count, events, known) {
                     check.fault(format!("row group {group}, row {row}: {what}"));
@@ -212,18 +210,15 @@ fn read_months(storage: &Storage, file: &DataFile, recorded: &mut Months) -> Res
     for row in months(std::slice::from_ref(&reader))?.into_iter().flatten() {
         let (group, at) = row.position;
         let sets = users(&reader, group)?;
-        let bitmap = bitmap(sets.value(at)).map_err(|cause| reader.broken(&cause))?;
+        let bitmap = portable::decode(sets.value(at)).map_err(|_| {
+            reader.broken(&format!("row group {group}, row {at}: not a set of users"))
+        })?;
         if bitmap.len() != row.user_count {
             return Err(reader.broken("a set does not have `user_count` users"));
         }
         *recorded.entry((row.month, row.shard)).or_default() |= bitmap;
     }
     Ok(())
-}
-
-/// A stored set, or what is wrong with it.
-fn bitmap(set: &[u8]) -> Result<RoaringBitmap, String> {
-    RoaringBitmap::deserialize_from(set).map_err(|cause| format!("not a bitmap: {cause}"))
 }
 
 /// What is wrong with a file that cannot be understood. One that cannot be read is no fault of the
@@ -267,8 +262,8 @@ fn set_fault(
         return Some(format!("{count} users, but only {events} events"));
     }
     let assigned = shard >= FIRST_ASSIGNED_SHARD;
-    let own = shard & (FIRST_ASSIGNED_SHARD - 1);
-    if least >> SHARD_BITS != own || largest >> SHARD_BITS != own {
+    let own = shard_ids(shard);
+    if !own.contains(&least) || !own.contains(&largest) {
         return Some(format!("the users {least} to {largest} do not belong to shard {shard}"));
     }
     let is_unknown = |number: &u32| {

@@ -17,7 +17,6 @@ use super::stored_ids::StoredIds;
 use super::{
     ACTIVITY, FILES, FORMAT, FORMAT_KEY, Files, MONTHS, SIDE_TABLES, Store, USERS, months,
 };
-use crate::storage::Storage;
 use crate::{Error, Result};
 
 /// Data files that one process can write for one version.
@@ -165,7 +164,7 @@ impl Store {
     /// writers apart: another process may be about to [delete](Self::vacuum) them, and must not delete
     /// one that was written again.
     pub(super) fn skip_used_numbers(&self) -> Result<()> {
-        if let Storage::Folder(_) = self.storage {
+        if self.storage.local_folder().is_some() {
             return Ok(());
         }
         let own = self.first_number()..self.first_number() + MAX_FILES_PER_VERSION;

@@ -2,9 +2,8 @@
 
 use counters::{Counter, Kind};
 
-use super::measurement::{Measurement, SetKind};
-use super::{Measured, Node};
-use crate::report::figures::format_number;
+use super::measurement::{Measured, Measurement, Node, SetKind};
+use crate::output::text::format_number;
 
 /// A sketch counts as smaller or faster if it needs at most this share of the exact set's memory or
 /// time; smaller differences do not justify errors, and may be chance.

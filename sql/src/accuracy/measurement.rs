@@ -1,7 +1,8 @@
-//! The measurements: one for each counter and size, level or report.
+//! The results: a measurement for each counter and size, level or report.
 
 use counters::Counter;
 use engine::active::Level;
+use engine::events::Rejects;
 
 /// The kind of sets of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,4 +65,36 @@ pub struct Measurement {
     pub fill: f64,
     /// Microseconds to make the union of two sets; the median. `None` if there was none.
     pub merge: Option<f64>,
+}
+
+/// The results.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// A description of the users: the project's, or synthetic ones.
+    pub subject: String,
+    /// Whether the users are those of a project.
+    pub from_project: bool,
+    /// How many users the sets were drawn from.
+    pub users: u64,
+    /// Sets drawn of each size.
+    pub trials: u32,
+    /// Seed of the random sets.
+    pub seed: u64,
+    /// The measurements: by size, then by level, then of whole reports.
+    pub lines: Vec<Measurement>,
+    /// For each counter of the engine's own, the sets of the project's nodes.
+    pub nodes: Vec<(Counter, Vec<Node>)>,
+    /// Notes for the reader.
+    pub notes: Vec<String>,
+    /// Rows of the data that could not be counted.
+    pub rejects: Rejects,
+}
+
+/// One node of the project in one period: its users, and the error of the estimate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Node {
+    /// Users, exactly.
+    pub users: u64,
+    /// Estimate against users: 0.01 is one per cent too many.
+    pub error: f64,
 }

@@ -31,13 +31,13 @@ use engine::events::Rejects;
 use engine::metric::{Dictionary, Operator};
 use engine::project::Project;
 use engine::rollup::Counting;
-use engine::{Error, Result};
+use engine::{Error, JobContext, Result};
 
 pub use counters::{Counter, Kind};
-pub use measurement::{Errors, Measurement, SetKind};
+pub use measurement::{Errors, Measured, Measurement, Node, SetKind};
 pub use show::write;
 
-use crate::report::figures::format_number;
+use crate::output::text::format_number;
 use user_pool::UserPool;
 
 /// What to measure.
@@ -57,43 +57,11 @@ pub struct Settings<'a> {
     pub progress: &'a (dyn Fn(u64, u64) + Sync),
 }
 
-/// The results.
-#[derive(Clone, Debug)]
-pub struct Measured {
-    /// A description of the users: the project's, or synthetic ones.
-    pub subject: String,
-    /// Whether the users are those of a project.
-    pub from_project: bool,
-    /// How many users the sets were drawn from.
-    pub users: u64,
-    /// Sets drawn of each size.
-    pub trials: u32,
-    /// Seed of the random sets.
-    pub seed: u64,
-    /// The measurements: by size, then by level, then of whole reports.
-    pub lines: Vec<Measurement>,
-    /// For each counter of the engine's own, the sets of the project's nodes.
-    pub nodes: Vec<(Counter, Vec<Node>)>,
-    /// Notes for the reader.
-    pub notes: Vec<String>,
-    /// Rows of the data that could not be counted.
-    pub rejects: Rejects,
-}
-
 impl Measured {
     /// Conclusions in sentences; the first one is the verdict.
     pub fn advice(&self) -> Vec<String> {
         advice::advice(self)
     }
-}
-
-/// One node of the project in one period: its users, and the error of the estimate.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Node {
-    /// Users, exactly.
-    pub users: u64,
-    /// Estimate against users: 0.01 is one per cent too many.
-    pub error: f64,
 }
 
 /// Measures with synthetic users, whose keys are dense integers.
@@ -132,10 +100,9 @@ pub fn measure_project(
     measured.from_project = true;
 
     let mut levels = levels::Levels::new(settings);
-    let all_users =
-        members(&project, &dictionary, question, &settings.progress, &mut |row, users| {
-            levels.add(row, users)
-        })?;
+    let all_users = members(&project, &dictionary, question, &job(settings), &mut |row, users| {
+        levels.add(row, users)
+    })?;
     if all_users.is_empty() {
         return Err(Error::input(
             "the project has no counted events, so there are no users to measure",
@@ -225,8 +192,7 @@ impl Measured {
             let mut last = None;
             for _ in 0..levels::REPORTS {
                 let start = (settings.clock)();
-                last =
-                    Some(answer_from_events(project, dictionary, &question, &settings.progress)?);
+                last = Some(answer_from_events(project, dictionary, &question, &job(settings))?);
                 times.push((settings.clock)().saturating_sub(start));
             }
             let Some(answer) = last else { continue };
@@ -240,4 +206,9 @@ impl Measured {
         }
         Ok(())
     }
+}
+
+/// A job that shows the progress.
+fn job<'a>(settings: &Settings<'a>) -> JobContext<'a> {
+    JobContext::default().with_progress(settings.progress)
 }

@@ -11,11 +11,11 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::UInt64Type;
 use counters::{FilledSet, Sample};
 use datasets::{Ids, generate};
-use engine::Result;
 use engine::active::{Level, Question, answer, members};
 use engine::metric::Dictionary;
 use engine::project::Project;
 use engine::users::Key;
+use engine::{JobContext, Result};
 
 use super::advice::{bytes, percent, time};
 use super::measurement::SetKind;
@@ -25,7 +25,7 @@ use super::{
     Counter, Errors, Kind, Measured, Measurement, Node, Settings, measure_project,
     measure_synthetic, write,
 };
-use crate::report::{Format, Style};
+use crate::output::Format;
 use crate::session::{Options, session};
 
 /// Settings with a constant clock.
@@ -54,7 +54,7 @@ fn merge(one: &FilledSet, other: &FilledSet) -> Result<FilledSet> {
 
 fn text(measured: &Measured, format: Format) -> String {
     let mut out = Vec::new();
-    write(measured, format, &mut out, &Style::default()).unwrap();
+    write(measured, format, &mut out, false).unwrap();
     String::from_utf8(out).unwrap()
 }
 
@@ -175,8 +175,12 @@ fn every_row_has_its_own_users() {
         let question = question(&[Level::Total, Level::Combined, Level::Stage, Level::Action]);
         let mut rows = Vec::new();
         let mut seen = HashSet::new();
-        let everybody =
-            members(&project, &dictionary, &question, &|_, _| (), &mut |row, people| {
+        let everybody = members(
+            &project,
+            &dictionary,
+            &question,
+            &JobContext::default(),
+            &mut |row, people| {
                 let numbers: HashSet<u32> = people.iter().map(|person| person.number).collect();
                 assert_eq!((numbers.len() as u64, people.len() as u64), (row.users, row.users));
                 assert!(people.is_sorted_by(|a, b| a.hash < b.hash));
@@ -186,10 +190,11 @@ fn every_row_has_its_own_users() {
                 seen.extend(people.iter().copied().map(|person| (person.number, person.hash)));
                 rows.push(row.clone());
                 Ok(())
-            })
-            .unwrap();
+            },
+        )
+        .unwrap();
         let mut report =
-            answer(&project, &dictionary, &question, &|_: u64, _: u64| ()).unwrap().report.rows;
+            answer(&project, &dictionary, &question, &JobContext::default()).unwrap().report.rows;
         report.retain(|row| row.level != Level::Combined);
         assert_eq!(rows, report, "{ids:?} {scoped}");
         let everybody: HashSet<_> = everybody.iter().map(|p| (p.number, p.hash)).collect();

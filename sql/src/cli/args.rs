@@ -15,9 +15,8 @@ use engine::rollup::Counting;
 use engine::users::{DEFAULT_PRECISION, PRECISIONS};
 
 use super::bench::Bench;
+use crate::output::Format;
 use crate::question::tree;
-use crate::report::Format;
-use crate::results;
 use crate::server::Limits;
 use crate::server::execution::parse_duration;
 use crate::session::Options;
@@ -153,7 +152,7 @@ pub(super) struct Report {
     /// is refused [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = bytes)]
     pub(super) memory_limit: Option<usize>,
-    /// table, csv, tsv, json, markdown, html or parquet [default: by the ending of FILE, or table]
+    /// Format of the output [default: by the ending of FILE, or table]
     #[arg(long, value_name = "FORMAT")]
     pub(super) format: Option<Format>,
     /// Write to a file instead of stdout
@@ -249,9 +248,9 @@ pub(super) struct Sql {
     /// File of statements to run; - is stdin
     #[arg(short, long, value_name = "FILE")]
     pub(super) file: Vec<PathBuf>,
-    /// table, csv, tsv, json, ndjson, markdown or parquet [default: by the ending of FILE, or table]
-    #[arg(long, value_name = "FORMAT")]
-    pub(super) format: Option<results::Format>,
+    /// Format of the output [default: by the ending of FILE, or table]
+    #[arg(long, value_name = "FORMAT", value_parser = Format::parser(Format::OF_QUERIES))]
+    pub(super) format: Option<Format>,
     /// Write to a file instead of stdout
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,

@@ -1,21 +1,20 @@
 //! `headcount bench`: measurements on the user's data.
 
-use std::io::{BufWriter, Write, stdout};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use engine::active::{Level, Question};
 use engine::calendar::Window;
 use engine::project::Project;
 use engine::{Error, Result};
 
 use super::args::precision;
-use super::output::{format, refuse_terminal, to_file};
+use super::output::Destination;
 use super::progress::Progress;
-use super::{Outcome, output_error, print_message, print_rejects, use_colors};
-use crate::accuracy::{Measured, Settings, measure_project, measure_synthetic};
-use crate::report::{Format, Style};
+use super::{Outcome, print_message, print_rejects};
+use crate::accuracy::{Measured, Settings, measure_project, measure_synthetic, write};
+use crate::output::Format;
 
 /// Synthetic users per user of the largest size, unless `--invented` is given.
 const SYNTHETIC_PER_SIZE: u64 = 5;
@@ -76,7 +75,7 @@ struct Accuracy {
     /// Sample from this many synthetic users, even in a project
     #[arg(long, value_name = "USERS", value_parser = clap::value_parser!(u64).range(1..))]
     invented: Option<u64>,
-    /// table, csv, tsv, json, markdown, html or parquet [default: by the ending of FILE, or table]
+    /// Format of the output [default: by the ending of FILE, or table]
     #[arg(long, value_name = "FORMAT")]
     format: Option<Format>,
     /// Write to a file instead of stdout
@@ -91,24 +90,13 @@ pub(super) fn run(project: Option<&Path>, options: &Bench) -> Result<Outcome> {
 }
 
 fn accuracy(project: Option<&Path>, options: &Accuracy) -> Result<Outcome> {
-    let output = options.output.as_deref();
-    let format = format(options.format, output, &Format::ENDINGS, Format::Table);
-    if output.is_none() {
-        refuse_terminal(format.is_binary())?;
-    }
-    let measured = measure(project, options)?;
-    match output {
-        Some(path) => {
-            let style = Style::default();
-            to_file(path, |out| crate::accuracy::write(&measured, format, out, &style))?;
-        }
-        None => {
-            let style = Style { color: use_colors(), ..Style::default() };
-            let mut out = BufWriter::new(stdout().lock());
-            crate::accuracy::write(&measured, format, &mut out, &style)?;
-            out.flush().map_err(output_error)?;
-        }
-    }
+    let destination =
+        Destination::new(options.format, options.output.as_deref(), Format::value_variants());
+    let measured = destination.write(|out, color| {
+        let measured = measure(project, options)?;
+        write(&measured, destination.format, out, color)?;
+        Ok(measured)
+    })?;
     for note in &measured.notes {
         print_message(&format!("note: {note}"));
     }

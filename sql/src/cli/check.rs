@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use std::io::{BufWriter, Write, stdout};
 use std::path::Path;
 
-use engine::Result;
 use engine::active::{Survey, inspect};
 use engine::events::Source;
 use engine::metric::{Dictionary, Problem, Severity, Uncounted};
 use engine::pings::{Inputs, PingTables, Refused};
 use engine::project::Project;
+use engine::{JobContext, Result};
 
 use super::progress::Progress;
 use super::{Outcome, output_error, print_refused, print_reject_reasons};
@@ -46,8 +46,8 @@ pub(super) fn run(root: &Path) -> Result<Outcome> {
     };
     let found = {
         let progress = Progress::new("reading");
-        let tell = |done, total| progress.at(done, total);
-        inspect(&project, dictionary.as_ref(), is_sure, &tell)?
+        let job = JobContext::default().with_progress(|done, total| progress.at(done, total));
+        inspect(&project, dictionary.as_ref(), is_sure, &job)?
     };
     errors += list(&mut out, &found.problems)?;
     if let Some(survey) = &found.survey {
@@ -74,7 +74,7 @@ fn pings(project: &Project, dictionary: &Dictionary, out: &mut impl Write) -> Re
         return Ok(Refused::new());
     }
     let inputs = Inputs::find(project)?;
-    let tables = PingTables::load(project, dictionary, &inputs, &|_: u64, _: u64| ())?;
+    let tables = PingTables::load(project, dictionary, &inputs, &JobContext::default())?;
     let collection = &tables.collection;
     let (pings, installations) = (collection.pings.len(), collection.installations.len());
     writeln!(out, "pings: {pings} of {installations} installations").map_err(output_error)?;

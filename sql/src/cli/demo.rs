@@ -1,6 +1,5 @@
 //! `headcount demo`: a report on the real data set in this repository.
 
-use std::io::{BufWriter, Write, stdout};
 use std::path::{Path, PathBuf};
 
 use engine::active::{Level, Question};
@@ -8,33 +7,31 @@ use engine::calendar::Day;
 use engine::project::PROJECT_FILE;
 use engine::{Error, Result};
 
-use super::output::{format, to_file};
+use super::output::Destination;
 use super::report::{answer_question, print_notes};
-use super::{Outcome, args, output_error, print_message, use_colors};
-use crate::report::{Format, Style, write};
+use super::{Outcome, args, print_message};
+use crate::output::Format;
+use crate::report::{Style, write};
 
 /// Months that the terminal shows; the HTML report has all of them.
 const MONTHS: usize = 6;
 const TITLE: &str = "Who builds Rails and Jekyll: monthly active contributors";
 
 pub(super) fn run(options: &args::Demo) -> Result<Outcome> {
-    let html = [("html", Format::Html), ("htm", Format::Html)];
-    let html = format(None, Some(&options.output), &html, Format::Html);
+    let page = Destination::new(None, Some(&options.output), &[Format::Html]);
     let root = project()?;
     let levels = [Level::Total, Level::Combined, Level::Section, Level::Stage];
     let question = Question { levels: levels.into(), ..Question::default() };
     let mut answer = answer_question(&root, &question)?;
-    let style = Style { title: TITLE.to_owned(), ..Style::default() };
-    to_file(&options.output, |out| write(&answer.report, html, out, &style))?;
+    let style = |color| Style { title: TITLE.to_owned(), color };
+    page.write(|out, color| write(&answer.report, page.format, out, &style(color)))?;
 
     let mut starts: Vec<Day> = answer.report.rows.iter().map(|row| row.period.start).collect();
     starts.dedup();
     let first = starts.iter().rev().nth(MONTHS - 1).copied();
     answer.report.rows.retain(|row| first.is_none_or(|first| row.period.start >= first));
-    let mut out = BufWriter::new(stdout().lock());
-    let style = Style { color: use_colors(), ..style };
-    write(&answer.report, Format::Table, &mut out, &style)?;
-    out.flush().map_err(output_error)?;
+    let table = Destination::new(Some(Format::Table), None, &[]);
+    table.write(|out, color| write(&answer.report, table.format, out, &style(color)))?;
     print_message(&format!(
         "\nThe last {MONTHS} of {} months. The full report, with charts: {}",
         starts.len(),

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use engine::Result;
 use engine::project::Project;
-use engine::rollup::{DEFAULT_MEMORY, IngestProgress, ingest};
+use engine::rollup::{DEFAULT_MEMORY, ingest};
+use engine::{JobContext, Result};
 
 use super::progress::Progress;
 use super::{Outcome, args, print_message, print_rejects};
@@ -17,11 +17,10 @@ pub(super) fn run(root: &Path, options: &args::Ingest) -> Result<Outcome> {
     let memory = options.memory_limit.map_or(DEFAULT_MEMORY, |bytes| bytes as u64);
     let done = {
         let progress = Progress::new("ingesting");
-        let watch = IngestProgress {
-            progress: &|done, total| progress.at(done, total),
-            waiting: &|| print_message("waiting for another process that is using the store"),
-        };
-        ingest(&project, &options.files, memory, &watch)?
+        let job = JobContext::default()
+            .with_progress(|done, total| progress.at(done, total))
+            .with_wait(|| print_message("waiting for another process that is using the store"));
+        ingest(&project, &options.files, memory, &job)?
     };
     for note in &done.notes {
         print_message(&format!("note: {note}"));

@@ -26,7 +26,7 @@ use engine::project::Project;
 use engine::{Error, Kind, Result};
 use rayon::ThreadPoolBuilder;
 
-use crate::results::printable::printable;
+use crate::output::text::printable;
 use args::{Arguments, Command};
 
 /// How a command ended, when it did not fail.

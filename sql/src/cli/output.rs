@@ -10,59 +10,68 @@ use clap::error::ErrorKind;
 use engine::{Error, Result};
 
 use super::args::Arguments;
+use super::{output_error, use_colors};
+use crate::output::{Format, Out};
 
-/// The named format, else that of the file's ending, else the default. An unknown ending is a usage
-/// error and exits the program.
-pub(super) fn format<F: Copy>(
-    named: Option<F>,
-    output: Option<&Path>,
-    endings: &[(&str, F)],
-    default: F,
-) -> F {
-    match by_ending(named, output, endings) {
-        Ok(format) => format.unwrap_or(default),
-        Err(message) => Arguments::command().error(ErrorKind::ValueValidation, message).exit(),
+/// Where a command writes its result, and in which format.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Destination<'a> {
+    pub(super) format: Format,
+    /// `None` is stdout.
+    file: Option<&'a Path>,
+}
+
+impl<'a> Destination<'a> {
+    /// The format is the named one, else that of the file's ending, else the first of those that
+    /// the command supports. An unknown ending is a usage error and exits the program.
+    pub(super) fn new(named: Option<Format>, file: Option<&'a Path>, supported: &[Format]) -> Self {
+        match named.map_or_else(|| by_ending(file, supported), Ok) {
+            Ok(format) => Self { format, file },
+            Err(message) => Arguments::command().error(ErrorKind::ValueValidation, message).exit(),
+        }
+    }
+
+    /// Writes a result. `fill` gets the output, and whether it takes colours.
+    pub(super) fn write<T>(&self, fill: impl FnOnce(Out<'_>, bool) -> Result<T>) -> Result<T> {
+        if let Some(path) = self.file {
+            return to_file(path, |out| fill(out, false));
+        }
+        if self.format.is_binary() && stdout().is_terminal() {
+            return Err(binary_to_terminal("use -o FILE"));
+        }
+        let mut out = BufWriter::new(stdout());
+        let done = fill(&mut out, use_colors());
+        // Results before an error are written.
+        out.flush().map_err(output_error)?;
+        done
     }
 }
 
-fn by_ending<F: Copy>(
-    named: Option<F>,
-    output: Option<&Path>,
-    endings: &[(&str, F)],
-) -> std::result::Result<Option<F>, String> {
-    let (None, Some(path)) = (named, output) else { return Ok(named) };
-    let Some(ending) = path.extension() else { return Ok(None) };
+fn by_ending(file: Option<&Path>, supported: &[Format]) -> std::result::Result<Format, String> {
+    let Some((path, ending)) = file.and_then(|path| Some((path, path.extension()?))) else {
+        return Ok(supported.first().copied().unwrap_or(Format::Table));
+    };
     let ending = ending.to_string_lossy();
-    let known = endings.iter().find(|(known, _)| known.eq_ignore_ascii_case(&ending));
-    let names = || endings.iter().map(|(ending, _)| format!(".{ending}")).collect::<Vec<_>>();
-    known.map(|(_, format)| Some(*format)).ok_or_else(|| {
+    let known = || Format::ENDINGS.iter().filter(|(_, format)| supported.contains(format));
+    let found = known().find(|(known, _)| known.eq_ignore_ascii_case(&ending));
+    found.map(|(_, format)| *format).ok_or_else(|| {
+        let names: Vec<String> = known().map(|(known, _)| format!(".{known}")).collect();
         format!(
             "unknown ending `.{ending}` of the output file {}; known endings: {}",
             path.display(),
-            names().join(", ")
+            names.join(", ")
         )
     })
 }
 
-/// Refuses to write binary output to a terminal.
-pub(super) fn refuse_terminal(is_binary: bool) -> Result<()> {
-    if is_binary && stdout().is_terminal() {
-        return Err(binary_to_terminal("use -o FILE"));
-    }
-    Ok(())
-}
-
-/// The error for that, with what to do.
+/// The error for binary output to a terminal, with what to do.
 pub(super) fn binary_to_terminal(help: &'static str) -> Error {
     Error::input("refusing to write binary output to a terminal").with("help", help)
 }
 
 /// Writes a file atomically: to a temporary file that is then renamed. Pipes and devices are
 /// written directly.
-pub(super) fn to_file<T>(
-    path: &Path,
-    fill: impl FnOnce(&mut (dyn Write + Send)) -> Result<T>,
-) -> Result<T> {
+fn to_file<T>(path: &Path, fill: impl FnOnce(Out<'_>) -> Result<T>) -> Result<T> {
     let failed = |cause| Error::io(path, cause);
     if std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         let mut out = BufWriter::new(OpenOptions::new().write(true).open(path).map_err(failed)?);
@@ -93,9 +102,10 @@ pub(super) fn to_file<T>(
 mod tests {
     use std::path::Path;
 
-    use super::{binary_to_terminal, by_ending};
+    use clap::ValueEnum;
 
-    const ENDINGS: [(&str, u8); 2] = [("csv", 1), ("md", 2)];
+    use super::{binary_to_terminal, by_ending};
+    use crate::output::Format;
 
     #[test]
     fn the_error_for_binary_output_has_help() {
@@ -107,14 +117,23 @@ mod tests {
 
     #[test]
     fn the_ending_decides_where_no_format_is_named() {
-        let check = |named, path: &str| by_ending(named, Some(Path::new(path)), &ENDINGS);
-        assert_eq!(check(None, "a.csv"), Ok(Some(1)));
-        assert_eq!(check(None, "a.b/c.MD"), Ok(Some(2)));
-        assert_eq!(check(None, "a"), Ok(None));
-        assert_eq!(check(Some(7), "a.csv"), Ok(Some(7)));
-        assert_eq!(check(Some(7), "a.xlsx"), Ok(Some(7)));
-        assert_eq!(by_ending(None, None, &ENDINGS), Ok(None));
-        let error = check(None, "a.xlsx").unwrap_err();
-        assert!(error.contains("`.xlsx`") && error.contains(".csv, .md"), "{error}");
+        let check = |path: &str| by_ending(Some(Path::new(path)), Format::OF_QUERIES);
+        assert_eq!(check("a.csv"), Ok(Format::Csv));
+        assert_eq!(check("a.b/c.MD"), Ok(Format::Markdown));
+        assert_eq!(check("a"), Ok(Format::Table));
+        assert_eq!(by_ending(None, Format::value_variants()), Ok(Format::Table));
+        assert_eq!(by_ending(Some(Path::new("a.htm")), &[Format::Html]), Ok(Format::Html));
+        for unknown in ["a.xlsx", "a.html"] {
+            let error = check(unknown).unwrap_err();
+            assert!(error.contains(&unknown[1..]) && error.contains(".csv, .tsv"), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_format_has_an_ending_and_its_name_is_one() {
+        for format in Format::value_variants() {
+            let own = format.to_string().replace("table", "txt");
+            assert!(Format::ENDINGS.contains(&(own.as_str(), *format)), "{format}");
+        }
     }
 }

@@ -1,55 +1,45 @@
 //! `headcount report`: computes a report and writes it.
 
-use std::io::{BufWriter, Write, stdout};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use clap::ValueEnum;
 use engine::active::{Answer, Question, answer, answer_into};
-use engine::events::ScanObserver;
 use engine::metric::Dictionary;
 use engine::project::Project;
-use engine::{Error, Kind, Result};
+use engine::{Error, JobContext, Kind, Result};
 
-use super::output::{format, refuse_terminal, to_file};
+use super::output::Destination;
 use super::progress::Progress;
-use super::{Outcome, args, output_error, print_message, print_rejects, use_colors};
-use crate::report::figures::format_number;
-use crate::report::{Format, Style, Writer};
+use super::{Outcome, args, print_message, print_rejects};
+use crate::output::Format;
+use crate::output::text::format_number;
+use crate::report::{Style, Writer};
 
 pub(super) fn run(root: &Path, options: &args::Report) -> Result<Outcome> {
-    let output = options.output.as_deref();
-    let format = format(options.format, output, &Format::ENDINGS, Format::Table);
-    if output.is_none() {
-        refuse_terminal(format.is_binary())?;
-    }
+    let destination =
+        Destination::new(options.format, options.output.as_deref(), Format::value_variants());
     let (question, use_store) = (options.question(), !options.no_store);
-    let monitor = ReportMonitor::new(options.memory_limit);
-    let report = |out: &mut dyn Write, style: &Style| {
-        let mut writer = Writer::new(format, out, style, &monitor);
+    let progress = Progress::new("counting");
+    let job = job(&progress, options.memory_limit);
+    let answer = destination.write(|out, color| {
+        let style = Style { color, ..Style::default() };
+        let mut writer = Writer::new(destination.format, out, &style, &job);
         let (project, dictionary) = load(root)?;
-        let answer =
-            answer_into(&project, &dictionary, &question, &monitor, use_store, &mut writer)?;
+        let answer = answer_into(&project, &dictionary, &question, &job, use_store, &mut writer)?;
         writer.finish()?;
         Ok(answer)
-    };
-    let answer = match output {
-        Some(path) => to_file(path, |out| report(out, &Style::default()))?,
-        None => {
-            let style = Style { color: use_colors(), ..Style::default() };
-            let mut out = BufWriter::new(stdout().lock());
-            let answer = report(&mut out, &style)?;
-            out.flush().map_err(output_error)?;
-            answer
-        }
-    };
-    drop(monitor);
+    })?;
+    drop(job);
+    drop(progress);
     Ok(print_notes(&answer))
 }
 
 /// Answers a question about the project in a folder, from the store and new events.
 pub(super) fn answer_question(root: &Path, question: &Question) -> Result<Answer> {
     let (project, dictionary) = load(root)?;
-    answer(&project, &dictionary, question, &ReportMonitor::new(None))
+    let progress = Progress::new("counting");
+    answer(&project, &dictionary, question, &job(&progress, None))
 }
 
 fn load(root: &Path) -> Result<(Project, Dictionary)> {
@@ -58,28 +48,12 @@ fn load(root: &Path) -> Result<(Project, Dictionary)> {
     Ok((project, dictionary))
 }
 
-/// Shows the progress of a report, and enforces its memory limit.
-struct ReportMonitor {
-    progress: Progress,
-    limit: Option<usize>,
-    taken: AtomicUsize,
-}
-
-impl ReportMonitor {
-    fn new(limit: Option<usize>) -> Self {
-        Self { progress: Progress::new("counting"), limit, taken: AtomicUsize::new(0) }
-    }
-}
-
-impl ScanObserver for ReportMonitor {
-    fn progress(&self, done: u64, total: u64) -> Result<()> {
-        self.progress.at(done, total);
-        Ok(())
-    }
-
-    fn reserve(&self, more: usize) -> Result<()> {
-        let taken = self.taken.fetch_add(more, Ordering::Relaxed).saturating_add(more);
-        match self.limit.filter(|limit| taken > *limit) {
+/// A job that shows its progress and has a memory limit.
+fn job(progress: &Progress, limit: Option<usize>) -> JobContext<'_> {
+    let taken = AtomicUsize::new(0);
+    let reserve = move |more: usize| {
+        let taken = taken.fetch_add(more, Ordering::Relaxed).saturating_add(more);
+        match limit.filter(|limit| taken > *limit) {
             None => Ok(()),
             Some(limit) => {
                 let (taken, limit) = (format_number(taken as u64), format_number(limit as u64));
@@ -93,7 +67,8 @@ impl ScanObserver for ReportMonitor {
                 ))
             }
         }
-    }
+    };
+    JobContext::default().with_progress(|done, total| progress.at(done, total)).with_memory(reserve)
 }
 
 /// Prints notes, unmapped events and rejected rows of an answer.
@@ -101,9 +76,9 @@ pub(super) fn print_notes(answer: &Answer) -> Outcome {
     for note in &answer.notes {
         print_message(&format!("note: {note}"));
     }
-    if !answer.unmapped.is_empty() {
-        let events: u64 = answer.unmapped.values().sum();
-        let mut names: Vec<(&String, &u64)> = answer.unmapped.iter().collect();
+    if !answer.summary.unmapped.is_empty() {
+        let events: u64 = answer.summary.unmapped.values().sum();
+        let mut names: Vec<(&String, &u64)> = answer.summary.unmapped.iter().collect();
         names.sort_by_key(|(name, events)| (std::cmp::Reverse(**events), *name));
         let first: Vec<&str> = names.iter().take(3).map(|(name, _)| name.as_str()).collect();
         print_message(&format!(

@@ -1,8 +1,9 @@
 //! Workarounds for bugs of DataFusion 55 that give wrong rows, or an error for a statement that is
 //! right. Every session has all of them.
 //!
-//! Each file describes the bug and links its report. It tests that a session is right, and
-//! that plain DataFusion is still wrong: when that second test fails, delete the file.
+//! Each file describes the bug and links its report. Tests beside it or in
+//! `tests/slt/datafusion_bugs` show that a session is right, and that plain DataFusion is still
+//! wrong: when that second test fails, delete the file.
 //!
 //! | file | plain DataFusion |
 //! |---|---|

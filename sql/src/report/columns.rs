@@ -22,36 +22,45 @@ use arrow::array::{ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use engine::active::{Report, ReportRow};
+use engine::calendar::Day;
 use engine::{Error, Kind, Result};
 
-const BEFORE_DIMENSIONS: [(&str, DataType, bool); 9] = [
-    ("window", DataType::Utf8, false),
-    ("period_start", DataType::Date32, false),
-    ("period_end", DataType::Date32, false),
-    ("complete", DataType::Boolean, false),
-    ("level", DataType::Utf8, false),
-    ("section", DataType::Utf8, true),
-    ("stage", DataType::Utf8, true),
-    ("group", DataType::Utf8, true),
-    ("metric", DataType::Utf8, true),
+/// A column: its name and type, whether it can be null, and its values.
+type Column = (&'static str, DataType, bool, fn(&[ReportRow]) -> Result<ArrayRef>);
+
+const BEFORE_DIMENSIONS: [Column; 9] = [
+    ("window", DataType::Utf8, false, |rows| {
+        let names = rows.iter().map(|row| Some(row.window.to_string()));
+        Ok(Arc::new(names.collect::<StringArray>()))
+    }),
+    ("period_start", DataType::Date32, false, |rows| days(rows, |row| row.period.start)),
+    ("period_end", DataType::Date32, false, |rows| days(rows, |row| row.period.end)),
+    ("complete", DataType::Boolean, false, |rows| {
+        Ok(Arc::new(rows.iter().map(|row| Some(row.complete)).collect::<BooleanArray>()))
+    }),
+    ("level", DataType::Utf8, false, |rows| text(rows, |row| Some(row.level.as_str()))),
+    ("section", DataType::Utf8, true, |rows| text(rows, |row| row.section.as_deref())),
+    ("stage", DataType::Utf8, true, |rows| text(rows, |row| row.stage.as_deref())),
+    ("group", DataType::Utf8, true, |rows| text(rows, |row| row.group.as_deref())),
+    ("metric", DataType::Utf8, true, |rows| text(rows, |row| row.metric.as_deref())),
 ];
 
-const AFTER_DIMENSIONS: [(&str, DataType, bool); 8] = [
-    ("method", DataType::Utf8, false),
-    ("basis", DataType::Utf8, false),
-    ("count", DataType::Utf8, false),
-    ("users", DataType::Int64, false),
-    ("users_low", DataType::Int64, false),
-    ("users_high", DataType::Int64, false),
-    ("previous_users", DataType::Int64, true),
-    ("change_pct", DataType::Float64, true),
+const AFTER_DIMENSIONS: [Column; 8] = [
+    ("method", DataType::Utf8, false, |rows| text(rows, |row| Some(row.method.as_str()))),
+    ("basis", DataType::Utf8, false, |rows| text(rows, |row| Some(row.basis.as_str()))),
+    ("count", DataType::Utf8, false, |rows| text(rows, |row| Some(row.count.as_str()))),
+    ("users", DataType::Int64, false, |rows| users(rows, |row| Some(row.users))),
+    ("users_low", DataType::Int64, false, |rows| users(rows, |row| Some(row.users_low))),
+    ("users_high", DataType::Int64, false, |rows| users(rows, |row| Some(row.users_high))),
+    ("previous_users", DataType::Int64, true, |rows| users(rows, |row| row.previous_users)),
+    ("change_pct", DataType::Float64, true, |rows| {
+        Ok(Arc::new(rows.iter().map(|row| row.change_pct).collect::<Float64Array>()))
+    }),
 ];
 
 /// The columns of a report with these dimensions.
 pub fn schema(by: &[String]) -> SchemaRef {
-    let fixed = |&(name, ref kind, nullable): &(&str, DataType, bool)| {
-        Field::new(name, kind.clone(), nullable)
-    };
+    let fixed = |&(name, ref kind, nullable, _): &Column| Field::new(name, kind.clone(), nullable);
     let mut fields: Vec<Field> = BEFORE_DIMENSIONS.iter().map(fixed).collect();
     for dimension in by {
         let mut name = dimension.clone();
@@ -77,38 +86,22 @@ pub fn record_batch(report: &Report) -> Result<RecordBatch> {
     if rows.iter().any(|row| row.by.len() != report.by.len()) {
         return Err(Error::internal("a row does not have one value for each dimension"));
     }
-    let window: StringArray = rows.iter().map(|row| Some(row.window.to_string())).collect();
-    let mut columns: Vec<ArrayRef> = vec![
-        Arc::new(window),
-        Arc::new(Date32Array::from_iter_values(rows.iter().map(|row| row.period.start.number()))),
-        Arc::new(Date32Array::from_iter_values(rows.iter().map(|row| row.period.end.number()))),
-        Arc::new(rows.iter().map(|row| Some(row.complete)).collect::<BooleanArray>()),
-        text(rows, |row| Some(row.level.as_str())),
-        text(rows, |row| row.section.as_deref()),
-        text(rows, |row| row.stage.as_deref()),
-        text(rows, |row| row.group.as_deref()),
-        text(rows, |row| row.metric.as_deref()),
-    ];
-    for dimension in 0..report.by.len() {
-        columns.push(text(rows, |row| row.by[dimension].as_deref()));
-    }
-    columns.extend([
-        text(rows, |row| Some(row.method.as_str())),
-        text(rows, |row| Some(row.basis.as_str())),
-        text(rows, |row| Some(row.count.as_str())),
-        users(rows, |row| Some(row.users))?,
-        users(rows, |row| Some(row.users_low))?,
-        users(rows, |row| Some(row.users_high))?,
-        users(rows, |row| row.previous_users)?,
-        Arc::new(rows.iter().map(|row| row.change_pct).collect::<Float64Array>()),
-    ]);
+    let fixed = |(.., values): &Column| values(rows);
+    let before = BEFORE_DIMENSIONS.iter().map(fixed);
+    let dimensions = (0..report.by.len()).map(|at| text(rows, |row| row.by[at].as_deref()));
+    let after = AFTER_DIMENSIONS.iter().map(fixed);
+    let columns = before.chain(dimensions).chain(after).collect::<Result<_>>()?;
     RecordBatch::try_new(schema(&report.by), columns).map_err(|cause| {
         Error::new(Kind::Internal, "the report's columns are inconsistent").caused_by(cause)
     })
 }
 
-fn text(rows: &[ReportRow], value: impl Fn(&ReportRow) -> Option<&str>) -> ArrayRef {
-    Arc::new(rows.iter().map(value).collect::<StringArray>())
+fn text(rows: &[ReportRow], value: impl Fn(&ReportRow) -> Option<&str>) -> Result<ArrayRef> {
+    Ok(Arc::new(rows.iter().map(value).collect::<StringArray>()))
+}
+
+fn days(rows: &[ReportRow], value: impl Fn(&ReportRow) -> Day) -> Result<ArrayRef> {
+    Ok(Arc::new(Date32Array::from_iter_values(rows.iter().map(|row| value(row).number()))))
 }
 
 fn users(rows: &[ReportRow], value: impl Fn(&ReportRow) -> Option<u64>) -> Result<ArrayRef> {

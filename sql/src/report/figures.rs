@@ -1,17 +1,19 @@
-//! Formats periods, numbers and texts for people.
+//! Formats periods, changes and values of dimensions for people.
 
 use std::cmp::Ordering;
 
 use engine::calendar::{Period, Window};
 
+use crate::output::text::{format_number, plain};
+
 /// Marks incomplete periods and comparisons with them.
-pub(super) const INCOMPLETE: &str = " …";
+const INCOMPLETE: &str = " …";
 
 /// U+2212, as wide as the plus sign.
 const MINUS: char = '−';
 
 /// The shortest unambiguous name of a period of the window; `--from` accepts it too.
-pub(crate) fn period(window: Window, period: Period) -> String {
+pub(super) fn period(window: Window, period: Period) -> String {
     let (year, month, _) = period.start.ymd();
     match window {
         Window::Day => period.start.to_string(),
@@ -28,19 +30,6 @@ pub(crate) fn period(window: Window, period: Period) -> String {
         Window::Year => format!("{year:04}"),
         _ => period.to_string(),
     }
-}
-
-/// `1,234,567`
-pub(crate) fn format_number(number: u64) -> String {
-    let digits = number.to_string();
-    let mut format_number = String::with_capacity(digits.len() * 4 / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            format_number.push(',');
-        }
-        format_number.push(digit);
-    }
-    format_number
 }
 
 /// `+1,234`, `−56`, `0`
@@ -76,9 +65,4 @@ pub(super) fn value(by: Option<&str>) -> String {
         Some("") => "(empty)".to_owned(),
         Some(value) => plain(value),
     }
-}
-
-/// Text on one line, without control characters.
-pub(super) fn plain(text: &str) -> String {
-    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -7,14 +7,17 @@ use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use arrow::array::{Array, AsArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Date32Type, Int64Type};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use clap::ValueEnum;
 use engine::Kind;
 use engine::active::{Basis, Count, Level, Method, Report, ReportRow};
 use engine::calendar::{Day, Period, Window};
 
-use super::figures::{change, difference, format_number, period};
-use super::{Format, Style, csv, json, parquet, record_batch, schema, write};
-use crate::results::printable::width;
+use super::figures::{change, difference, period};
+use super::{Style, record_batch, schema, write};
+use crate::output::text::{format_number, width};
+use crate::output::{Format, write_batch};
 
 fn day(text: &str) -> Day {
     text.parse().unwrap()
@@ -176,7 +179,7 @@ fn json_is_an_array_with_an_object_per_line() {
     assert_eq!(parsed[5]["change_pct"], 23.4567);
     let mut empty = report();
     empty.rows.clear();
-    assert_eq!(text(&empty, Format::Json), "[]\n");
+    assert_eq!(text(&empty, Format::Json), "[\n]\n");
 }
 
 #[test]
@@ -194,20 +197,12 @@ events 7,654,321
 }
 
 #[test]
-fn the_table_fits_its_terminal_and_takes_colors() {
-    let style = |width, color| Style { width: Some(width), color, title: "Größe\x1b[2J".into() };
-    for width in [104, 120, 200] {
-        let table =
-            String::from_utf8(bytes(&report(), Format::Table, &style(width, false))).unwrap();
-        let longest = table.lines().map(|line| line.chars().count()).max();
-        assert!(longest <= Some(usize::from(width)), "{width}:\n{table}");
-        assert!(!table.contains('\x1b'), "no escapes without color, nor from a title");
-    }
-    let narrow = String::from_utf8(bytes(&report(), Format::Table, &style(40, false))).unwrap();
-    assert!(narrow.contains("  1,200,000–1,270,000  "), "numbers never wrap:\n{narrow}");
-    assert!(narrow.contains("Sum of"), "names wrap at words:\n{narrow}");
-    let table = String::from_utf8(bytes(&report(), Format::Table, &style(120, true))).unwrap();
-    assert!(table.contains("\x1b[1mGröße [2J\x1b[0m"), "{table:?}");
+fn the_table_takes_colors() {
+    let style = |color| Style { color, title: "Größe\x1b[2J".into() };
+    let table = String::from_utf8(bytes(&report(), Format::Table, &style(false))).unwrap();
+    assert!(!table.contains('\x1b'), "no escapes without color, nor from a title");
+    let table = String::from_utf8(bytes(&report(), Format::Table, &style(true))).unwrap();
+    assert!(table.contains("\x1b[1mGröße\\x1b[2J\x1b[0m"), "{table:?}");
     assert!(table.contains("\x1b[2mtotal    \x1b[0m"), "{table:?}");
     // The terminal library takes the colors away itself where the environment forbids them.
     let forbidden = std::env::var_os("NO_COLOR").is_some();
@@ -298,7 +293,7 @@ fn the_page_escapes_names_and_carries_the_csv() {
     assert!(page.contains("Web | &lt;API&gt; &amp; Größe"));
     assert!(!page.contains("<API>"));
     assert!(page.contains("say &quot;hi&quot;, ok"));
-    let encoded = super::html::base64(text(&report(), Format::Csv).as_bytes());
+    let encoded = BASE64_STANDARD.encode(text(&report(), Format::Csv));
     assert!(page.contains(&format!("base64,{encoded}\"")));
     let title = Style { title: "<b>&".to_owned(), ..Style::default() };
     let page = String::from_utf8(bytes(&report(), Format::Html, &title)).unwrap();
@@ -329,7 +324,9 @@ fn the_same_report_gives_the_same_bytes() {
             let style = Style::default();
             let (once, again) = (bytes(&report, format, &style), bytes(&report, format, &style));
             assert!(once == again, "{shape} as {format}");
-            assert!(format.is_binary() || once.ends_with(b"\n"), "{shape} as {format}");
+            let no_lines = format == Format::Ndjson && report.rows.is_empty();
+            let ends = format.is_binary() || no_lines || once.ends_with(b"\n");
+            assert!(ends, "{shape} as {format}");
         }
     }
 }
@@ -347,13 +344,12 @@ fn batches_do_not_affect_the_output() {
     });
     long.rows = numbered.collect();
     let batch = record_batch(&long).unwrap();
-    assert!(text(&long, Format::Csv) == csv::render(&batch).unwrap());
-    assert!(text(&long, Format::Json).into_bytes() == json::render(&batch).unwrap());
-    let mut file = parquet::File::new(&schema(&long.by), &long).unwrap();
-    file.write(&batch).unwrap();
-    let expected = file.finish().unwrap();
-    assert!(bytes(&long, Format::Parquet, &Style::default()) == expected);
-    // Longer reports have other pages, and the same rows in one row group.
+    for format in [Format::Csv, Format::Json] {
+        let mut expected = Vec::new();
+        write_batch(format, &batch, &mut expected).unwrap();
+        assert!(bytes(&long, format, &Style::default()) == expected, "{format}");
+    }
+    // Long Parquet reports are written in several batches.
     long.rows = std::mem::take(&mut long.rows).into_iter().cycle().take(140_000).collect();
     let mut file = tempfile::tempfile().unwrap();
     write(&long, Format::Parquet, &mut file, &Style::default()).unwrap();
@@ -429,14 +425,6 @@ fn metrics_with_the_same_description_show_their_key() {
 }
 
 #[test]
-fn every_format_has_an_ending_and_its_name_is_one() {
-    for format in Format::value_variants() {
-        let own = format.to_string().replace("table", "txt");
-        assert!(Format::ENDINGS.contains(&(own.as_str(), *format)), "{format}");
-    }
-}
-
-#[test]
 fn tsv_has_the_values_of_csv() {
     let tsv = text(&report(), Format::Tsv);
     let csv = text(&report(), Format::Csv);
@@ -447,7 +435,7 @@ fn tsv_has_the_values_of_csv() {
     assert!(tsv.lines().nth(1).unwrap().starts_with("month\t2026-01-01\t2026-01-31\ttrue\t"));
 }
 
-/// Names of any script stay in line, and sentences are wrapped where the terminal ends.
+/// Names of any script stay in line, and sentences are wrapped.
 #[test]
 fn wide_names_are_aligned_in_the_table() {
     let mut report = report();
@@ -457,22 +445,19 @@ fn wide_names_are_aligned_in_the_table() {
         stage("2026-01", "\u{1b}[31mred", None, 7, None),
     ];
     report.time_zone = "漢字".repeat(30);
-    let style = Style { width: Some(70), ..Style::default() };
-    let table = String::from_utf8(bytes(&report, Format::Table, &style)).unwrap();
+    let table = text(&report, Format::Table);
     assert!(!table.contains('\u{1b}'), "{table:?}");
     let end = |value: &str| width(table.lines().find(|line| line.ends_with(value)).unwrap());
     assert_eq!(end(" 5"), end(" 1,234"), "{table}");
     assert_eq!(end(" 7"), end(" 5"), "{table}");
     let facts = table.lines().take_while(|line| !line.is_empty());
     for line in facts.filter(|line| line.contains(" · ")) {
-        assert!(width(line) <= 70, "{line}");
+        assert!(width(line) <= 100, "{line}");
     }
 }
 
 #[test]
 fn numbers_are_formatted() {
-    assert_eq!([0, 999, 1_000, 1_234_567].map(format_number), ["0", "999", "1,000", "1,234,567"]);
-    assert_eq!(format_number(u64::MAX), "18,446,744,073,709,551,615");
     assert_eq!(
         [4.24, -12.0, 0.04, -0.04, 1_234.56, 100.0].map(change),
         ["+4.2 %", "−12.0 %", "0.0 %", "0.0 %", "+1,234.6 %", "+100.0 %"]

@@ -1,5 +1,5 @@
-//! The presentation of a report for people: display names instead of keys, only informative
-//! columns, and the order of the tree. Used by the table, Markdown and HTML formats.
+//! A report for people: display names instead of keys, thousands separators, only informative
+//! columns, and the order of the tree.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
@@ -7,38 +7,12 @@ use std::collections::BTreeSet;
 use engine::active::{Count, Level, Method, OTHER_LABEL, Report, ReportRow};
 use engine::calendar::Window;
 
-use super::Style;
-use super::figures::{change, format_number, marked, period, plain, value};
+use super::figures::{change, marked, period, value};
+use crate::output::text::{format_number, plain};
+use crate::output::{Cell, Column, Document, Grid, Role, Section};
 
-/// A column of the presentation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Column {
-    /// The period, marked when incomplete.
-    Period,
-    /// The name of the level.
-    Level,
-    /// The display name of the node.
-    Name,
-    /// The value of the dimension at this index in [`Report::by`].
-    By(usize),
-    /// The roll-up, when the report has several.
-    Method,
-    /// Users.
-    Users,
-    /// The 95 % interval, when anything is approximate.
-    Interval,
-    /// Users of the period before.
-    Previous,
-    /// Change against the period before.
-    Change,
-}
-
-impl Column {
-    /// Whether its cells are numbers, which are right-aligned.
-    pub(super) fn is_number(&self) -> bool {
-        matches!(self, Self::Users | Self::Interval | Self::Previous | Self::Change)
-    }
-}
+/// A column of the tree's table.
+type TreeColumn<'a> = Column<'a, ReportRow>;
 
 /// A report with the data for naming its rows.
 pub(super) struct ReportView<'a> {
@@ -74,9 +48,21 @@ impl<'a> ReportView<'a> {
         view
     }
 
-    /// The heading: the style's title, or one for the window.
-    pub(super) fn title(&self, style: &Style) -> String {
-        if style.title.is_empty() { self.subject().to_owned() } else { plain(&style.title) }
+    /// The report as a document; an empty `title` is that of the window.
+    pub(super) fn document(&self, title: &str) -> Document<'_> {
+        let mut sections = Vec::new();
+        let rows = self.tree();
+        if !rows.is_empty() {
+            sections.push(Section { grid: Some(self.grid(rows)), ..Section::default() });
+        }
+        let note = |text| Section { text, ..Section::default() };
+        sections.extend(self.notes().into_iter().map(note));
+        Document { title: self.title(title), facts: self.facts(), sections }
+    }
+
+    /// The title, or if it is empty that of the window.
+    pub(super) fn title(&self, title: &str) -> String {
+        if title.is_empty() { self.subject().to_owned() } else { plain(title) }
     }
 
     /// What is counted, as the start of a sentence.
@@ -151,56 +137,65 @@ impl<'a> ReportView<'a> {
         notes
     }
 
+    /// Some of the rows as a table; each period is a group.
+    pub(super) fn grid<'v>(&'v self, rows: Vec<&'v ReportRow>) -> Grid<'v> {
+        Grid::new(self.columns(), rows, |above, row| above.period == row.period)
+    }
+
     /// The informative columns of this report.
-    pub(super) fn columns(&self) -> Vec<Column> {
-        let any = |test: fn(&ReportRow) -> bool| self.report.rows.iter().any(test);
-        let mut columns = vec![Column::Period, Column::Level, Column::Name];
-        columns.extend((0..self.report.by.len()).map(Column::By));
+    fn columns(&self) -> Vec<TreeColumn<'_>> {
+        let same_node = |row: &ReportRow, above: Option<&ReportRow>| {
+            above.is_some_and(|above| node(above) == node(row))
+        };
+        let mut columns = vec![
+            TreeColumn::text("Period", |row, above| {
+                let text = marked(period(self.report.window, row.period), row.complete);
+                Cell { repeated: above.is_some(), ..Cell::from(text) }
+            }),
+            TreeColumn::text("Level", move |row, above| Cell {
+                repeated: same_node(row, above),
+                ..Cell::minor(row.level.to_string())
+            }),
+            TreeColumn::text("Name", move |row, above| {
+                // The shown name of a metric is its description.
+                let key = row.metric.clone().filter(|_| row.level == Level::Action);
+                let role = Role::Name { depth: self.depth(row), description: key };
+                Cell { text: self.name(row), role, repeated: same_node(row, above) }
+            }),
+        ];
+        columns.extend(self.report.by.iter().enumerate().map(|(at, by)| {
+            TreeColumn::text(plain(by), move |row, _| {
+                value(row.by.get(at).and_then(Option::as_deref)).into()
+            })
+        }));
         if self.methods.len() > 1 {
-            columns.push(Column::Method);
+            columns.push(TreeColumn::text("Method", |row, _| row.method.to_string().into()));
         }
-        columns.push(Column::Users);
+        columns.push(TreeColumn::number("Users", |row, _| format_number(row.users).into()));
         if self.counts.contains(&Count::Approx) {
-            columns.push(Column::Interval);
+            columns.push(TreeColumn::number("95 % interval", |row, _| match row.count {
+                Count::Exact => Cell::minor(String::new()),
+                Count::Approx => {
+                    let (low, high) = (row.users_low, row.users_high);
+                    Cell::minor(format!("{}–{}", format_number(low), format_number(high)))
+                }
+            }));
         }
-        if any(|row| row.previous_users.is_some()) {
-            columns.extend([Column::Previous, Column::Change]);
+        if self.report.rows.iter().any(|row| row.previous_users.is_some()) {
+            columns.push(TreeColumn::number("Previous", |row, _| {
+                Cell::minor(row.previous_users.map(format_number).unwrap_or_default())
+            }));
+            columns.push(TreeColumn::number("Change", |row, _| {
+                let Some(pct) = row.change_pct else { return Cell::minor(String::new()) };
+                let role = match row.complete {
+                    true if pct > 0.0 => Role::Up,
+                    true if pct < 0.0 => Role::Down,
+                    _ => Role::Minor,
+                };
+                Cell { role, ..Cell::from(marked(change(pct), row.complete)) }
+            }));
         }
         columns
-    }
-
-    pub(super) fn header(&self, column: &Column) -> String {
-        match column {
-            Column::Period => "Period".to_owned(),
-            Column::Level => "Level".to_owned(),
-            Column::Name => "Name".to_owned(),
-            Column::By(at) => self.report.by.get(*at).map(|by| plain(by)).unwrap_or_default(),
-            Column::Method => "Method".to_owned(),
-            Column::Users => "Users".to_owned(),
-            Column::Interval => "95 % interval".to_owned(),
-            Column::Previous => "Previous".to_owned(),
-            Column::Change => "Change".to_owned(),
-        }
-    }
-
-    pub(super) fn cell(&self, column: &Column, row: &ReportRow) -> String {
-        match column {
-            Column::Period => marked(period(self.report.window, row.period), row.complete),
-            Column::Level => row.level.to_string(),
-            Column::Name => self.name(row),
-            Column::By(at) => row.by.get(*at).map(|by| value(by.as_deref())).unwrap_or_default(),
-            Column::Method => row.method.to_string(),
-            Column::Users => format_number(row.users),
-            Column::Interval if row.count == Count::Exact => String::new(),
-            Column::Interval => {
-                format!("{}–{}", format_number(row.users_low), format_number(row.users_high))
-            }
-            Column::Previous => row.previous_users.map(format_number).unwrap_or_default(),
-            Column::Change => match row.change_pct {
-                Some(pct) => marked(change(pct), row.complete),
-                None => String::new(),
-            },
-        }
     }
 
     /// The display name of the row's node.
@@ -243,11 +238,6 @@ impl<'a> ReportView<'a> {
         let name = self.report.names.get(&(level, key.to_owned()))?;
         Some(name.trim()).filter(|name| !name.is_empty())
     }
-}
-
-/// Whether both rows belong to the same node, for any period and dimension values.
-pub(super) fn same_node(a: &ReportRow, b: &ReportRow) -> bool {
-    node(a) == node(b)
 }
 
 /// The order of the tree among the rows of one period.

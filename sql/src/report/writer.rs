@@ -5,44 +5,53 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::io::Write;
 
-use arrow::datatypes::SchemaRef;
+use engine::JobContext;
 use engine::active::{CollectedRows, Level, Report, ReportRow, RowSink};
-use engine::events::ScanObserver;
-use engine::{Error, Kind, Result};
+use engine::calendar::Day;
+use engine::{Error, Result};
 
 use super::columns::{record_batch, schema};
-use super::{Format, Style, html, markdown, parquet, table};
-use crate::report::json;
-use crate::results::Delimited;
+use super::page;
+use super::view::ReportView;
+use crate::output::text::format_number;
+use crate::output::{BatchWriter, Format, Options, Out, document_text, put, writer};
 
 /// Rows per batch.
 const BATCH: usize = 8192;
 
-/// As [`BATCH`], for Parquet: where batches end decides where pages end, so a report of up to so
-/// many rows has the bytes of one batch.
-const PARQUET_BATCH: usize = 1 << 17;
+/// The most rows of a table or Markdown, and of an HTML report: more can be neither read nor drawn,
+/// and would be kept in memory as a whole.
+const MAX_ROWS: usize = 1_000_000;
+const MAX_HTML_ROWS: usize = 50_000;
+
+/// The most series of an HTML report. A series is a node of the tree with a value of each dimension
+/// of `--by`, in all periods: what a chart shows as one line.
+const MAX_HTML_SERIES: usize = 5_000;
+
+/// How the formats for people look.
+#[derive(Clone, Debug, Default)]
+pub struct Style {
+    /// Colours in the terminal table, as ANSI escape sequences.
+    pub color: bool,
+    /// The heading; when empty, the window's own ("Monthly active users").
+    pub title: String,
+}
 
 /// Writes one report in one format.
 pub struct Writer<'a> {
     format: Format,
     style: &'a Style,
-    out: &'a mut dyn Write,
-    /// The report without its rows; empty until `begin`.
+    /// Empty once it belongs to `batches`.
+    out: Option<Out<'a>>,
+    /// Empty before the start, and in the formats for people.
+    batches: Option<Box<dyn BatchWriter + 'a>>,
+    /// The report without its rows; empty before the start.
     report: Option<Report>,
+    /// Rows that are not written yet.
     rows: CollectedRows<'a>,
-    form: WriterState,
-}
-
-/// The state of a format between batches.
-enum WriterState {
-    Delimited(Delimited),
-    Json(json::Body),
-    Parquet(Option<Box<parquet::File>>),
-    /// A format for people, which buffers the rows; with the series so far, if their number is
-    /// limited.
-    ReportView(BTreeSet<Series>),
+    /// The series so far, if their number is limited.
+    series: BTreeSet<Series>,
 }
 
 /// The node of the tree and the values of the dimensions that a row is about.
@@ -55,24 +64,17 @@ impl fmt::Debug for Writer<'_> {
 }
 
 impl<'a> Writer<'a> {
-    /// Writes to `out`; `observer` accounts for the memory of buffered rows.
-    pub fn new(
-        format: Format,
-        out: &'a mut dyn Write,
-        style: &'a Style,
-        observer: &'a dyn ScanObserver,
-    ) -> Self {
-        let form = match format {
-            Format::Csv => WriterState::Delimited(Delimited::new(',')),
-            Format::Tsv => WriterState::Delimited(Delimited::new('\t')),
-            Format::Json => WriterState::Json(json::Body::default()),
-            Format::Parquet => WriterState::Parquet(None),
-            Format::Table | Format::Markdown | Format::Html => {
-                WriterState::ReportView(BTreeSet::new())
-            }
-        };
-        let rows = CollectedRows::new(observer);
-        Self { format, style, out, report: None, rows, form }
+    /// Writes to `out`; `job` accounts for the memory of buffered rows.
+    pub fn new(format: Format, out: Out<'a>, style: &'a Style, job: &'a JobContext<'a>) -> Self {
+        Self {
+            format,
+            style,
+            out: Some(out),
+            batches: None,
+            report: None,
+            rows: CollectedRows::new(job),
+            series: BTreeSet::new(),
+        }
     }
 
     /// Writes the remaining rows and ends the report.
@@ -81,102 +83,90 @@ impl<'a> Writer<'a> {
     /// As [`write`](super::write).
     pub fn finish(mut self) -> Result<()> {
         self.flush()?;
-        let Some(mut report) = self.report.take() else {
+        if let Some(batches) = self.batches {
+            return batches.finish().map(|_| ());
+        }
+        let (Some(mut report), Some(out)) = (self.report, self.out) else {
             return Err(Error::internal("a report ended before it started"));
         };
-        let rest = match self.form {
-            WriterState::Delimited(_) => Vec::new(),
-            WriterState::Json(body) => body.finish()?,
-            WriterState::Parquet(file) => {
-                file.map_or_else(|| Ok(Vec::new()), |file| file.finish())?
-            }
-            WriterState::ReportView(_) => {
-                report.rows = std::mem::take(&mut self.rows.rows);
-                match self.format {
-                    Format::Markdown => markdown::render(&report, self.style).into_bytes(),
-                    Format::Html => html::render(&report, self.style)?.into_bytes(),
-                    _ => table::render(&report, self.style).into_bytes(),
-                }
-            }
+        report.rows = self.rows.rows;
+        let Style { color, title } = self.style;
+        let text = match self.format {
+            Format::Html => page::render(&report, title)?,
+            format => document_text(ReportView::new(&report).document(title), format, *color),
         };
-        put(self.out, &rest)?;
-        self.out.flush().map_err(refused)
+        put(out, &text)
     }
 
     /// Writes the pending rows, unless the format buffers all of them.
     fn flush(&mut self) -> Result<()> {
-        let Some(report) = &mut self.report else { return Ok(()) };
-        if matches!(self.form, WriterState::ReportView(_)) || self.rows.rows.is_empty() {
+        let (Some(report), Some(batches)) = (&mut self.report, &mut self.batches) else {
+            return Ok(());
+        };
+        if self.rows.rows.is_empty() {
             return Ok(());
         }
         report.rows = std::mem::take(&mut self.rows.rows);
         let batch = record_batch(report);
         report.rows.clear();
         self.rows.rows = std::mem::take(&mut report.rows);
-        let batch = batch?;
-        match &mut self.form {
-            WriterState::Delimited(delimited) => {
-                let mut text = String::new();
-                delimited.rows(&batch, &mut text).map_err(|cause| {
-                    Error::new(Kind::Internal, "a column of the report has no text form")
-                        .caused_by(cause)
-                })?;
-                put(self.out, text.as_bytes())
-            }
-            WriterState::Json(body) => {
-                body.write(&batch)?;
-                put(self.out, &body.take())
-            }
-            WriterState::Parquet(Some(file)) => file.write(&batch),
-            WriterState::Parquet(None) | WriterState::ReportView(_) => Ok(()),
+        batches.write(&batch?)
+    }
+
+    /// Refuses one more row if the format does not have room for it.
+    fn check_length(&mut self, row: &ReportRow) -> Result<()> {
+        let html = self.format == Format::Html;
+        if html {
+            let node = [&row.section, &row.stage, &row.group, &row.metric].map(Option::clone);
+            self.series.insert((row.level, node, row.by.clone()));
         }
+        let most_rows = if html { MAX_HTML_ROWS } else { MAX_ROWS };
+        for (count, most, what) in [
+            (self.rows.rows.len() + 1, most_rows, "rows"),
+            (self.series.len(), MAX_HTML_SERIES, "series"),
+        ] {
+            if count > most {
+                return Err(too_long(self.format, most, what));
+            }
+        }
+        Ok(())
     }
 }
 
 impl RowSink for Writer<'_> {
     fn start(&mut self, report: &Report) -> Result<()> {
-        let columns: SchemaRef = schema(&report.by);
-        match &mut self.form {
-            WriterState::Delimited(delimited) => {
-                let mut head = String::new();
-                delimited.head(&columns, &mut head);
-                put(self.out, head.as_bytes())?;
-            }
-            WriterState::Parquet(file) => {
-                *file = Some(Box::new(parquet::File::new(&columns, report)?))
-            }
-            WriterState::Json(_) | WriterState::ReportView(_) => {}
+        let for_people = matches!(self.format, Format::Table | Format::Markdown | Format::Html);
+        if let Some(out) = self.out.take_if(|_| !for_people) {
+            let options = Options { metadata: metadata(report), ..Options::default() };
+            self.batches = Some(writer(self.format, &schema(&report.by), options, out)?);
         }
         self.report = Some(report.without_rows());
         Ok(())
     }
 
     fn row(&mut self, row: ReportRow) -> Result<()> {
-        if let WriterState::ReportView(series) = &mut self.form {
-            if self.format.most_series().is_some() {
-                let node = [&row.section, &row.stage, &row.group, &row.metric].map(Option::clone);
-                series.insert((row.level, node, row.by.clone()));
-            }
-            for (most, count, what) in [
-                (self.format.most_rows(), self.rows.rows.len() + 1, "rows"),
-                (self.format.most_series(), series.len(), "series"),
-            ] {
-                if let Some(most) = most.filter(|most| count > *most) {
-                    return Err(too_long(self.format, most, what));
-                }
-            }
+        if self.batches.is_none() {
+            self.check_length(&row)?;
             return self.rows.row(row);
         }
         // They are written before they are many.
         self.rows.rows.push(row);
-        let batch = if self.format == Format::Parquet { PARQUET_BATCH } else { BATCH };
-        if self.rows.rows.len() < batch { Ok(()) } else { self.flush() }
+        if self.rows.rows.len() < BATCH { Ok(()) } else { self.flush() }
     }
+}
+
+/// Time zone and range of the data.
+fn metadata(report: &Report) -> Vec<(&'static str, String)> {
+    let day = |key, day: Option<Day>| Some((key, day?.to_string()));
+    let zone = ("headcount.time_zone", report.time_zone.clone());
+    let first = day("headcount.first_day", report.first_day);
+    let last = day("headcount.last_day", report.last_day);
+    [Some(zone), first, last].into_iter().flatten().collect()
 }
 
 /// The error for a report that is too long for a format.
 fn too_long(format: Format, most: usize, what: &str) -> Error {
-    let most = super::figures::format_number(most as u64);
+    let most = format_number(most as u64);
     Error::limit(format!("the report has more than {most} {what}, the limit of format {format}"))
         .with(
             "help",
@@ -184,13 +174,4 @@ fn too_long(format: Format, most: usize, what: &str) -> Error {
              dimensions or periods (`--from`, `--to`, `--window`), or write all rows with \
              `--format csv` or `--format parquet`",
         )
-}
-
-fn put(out: &mut dyn Write, bytes: &[u8]) -> Result<()> {
-    out.write_all(bytes).map_err(refused)
-}
-
-fn refused(cause: std::io::Error) -> Error {
-    let message = format!("cannot write the report: {cause}");
-    Error::new(Kind::Io, message).caused_by(cause)
 }

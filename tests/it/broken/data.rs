@@ -1,4 +1,4 @@
-//! Broken files of events, and columns that cannot serve.
+//! Broken files of events, and columns of the wrong type.
 
 use std::sync::Arc;
 

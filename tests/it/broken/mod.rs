@@ -9,14 +9,14 @@ mod sources;
 
 use crate::project::{GOOD, Project};
 
-/// One broken thing: changes to the good project, a command line, and what must come of it.
+/// A change to the good project and a command line.
 struct Case {
     name: &'static str,
     project: Project,
     command: &'static str,
 }
 
-/// A case with the plain report.
+/// A case that runs the default report.
 fn case(name: &'static str) -> Case {
     Case { name, project: Project::good(), command: "report --format csv" }
 }
@@ -46,7 +46,7 @@ impl Case {
         self.file(file, content).swap("headcount.yaml", "events.csv", file)
     }
 
-    /// Takes a file or folder away.
+    /// Removes a file or folder.
     fn without(self, path: &str) -> Self {
         let path = self.project.path(path);
         if path.is_dir() {
@@ -96,7 +96,7 @@ impl Case {
     }
 }
 
-/// The starting point of all cases must be free of faults, or they would prove nothing.
+/// All cases start from this project, so it must be free of faults.
 #[test]
 fn the_good_project_is_good() {
     let project = Project::good();

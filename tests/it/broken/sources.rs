@@ -1,5 +1,4 @@
-//! `check` goes on after the first source that is broken: all are listed, with their places in the
-//! project file.
+//! `check` lists the problems of all sources, with their lines in the project file.
 
 use std::sync::Arc;
 
@@ -96,7 +95,7 @@ fn check_lists_the_problems_of_all_sources_and_files() {
     assert!(found.iter().any(|line| line.ends_with(help)), "{found:#?}");
 }
 
-/// What only reading shows is listed, too, for every file.
+/// Problems that only show while a file is read are listed too, for every file.
 #[test]
 fn check_reads_on_after_a_broken_file() {
     let project = three_sources();
@@ -127,7 +126,7 @@ fn check_reads_on_after_a_broken_file() {
     }
 }
 
-/// A project file or a dictionary with faults hides those of the sources no more.
+/// Problems of sources are listed even if the project file or the dictionary has some.
 #[test]
 fn check_inspects_sources_despite_other_errors() {
     let project = Project::good();

@@ -1,14 +1,14 @@
 //! Random statements on small tables with NULLs, answered by a session and by DuckDB. Every other
 //! statement reads the tables from Parquet files, the others from memory.
 //!
-//! `HEADCOUNT_STATEMENTS` is how many statements to try (300 unless set), `HEADCOUNT_SEED` which
-//! ones. What the two systems mean differently is not generated:
+//! `HEADCOUNT_STATEMENTS` is the number of statements (default 300), `HEADCOUNT_SEED` the seed.
+//! Not generated, because the two systems define it differently:
 //!
 //! * division (of whole numbers, and by zero), and sums and products that may overflow
 //! * `greatest` and `least`, `EXCEPT ALL` and `INTERSECT ALL`, `IS UNKNOWN`
 //! * LIMIT and window frames without a total order, and any order that leaves NULLs to a default
 //!
-//! What a session refuses is not generated either:
+//! Not generated, because sessions refuse it:
 //!
 //! * `EXISTS` and `IN (SELECT ...)` elsewhere than in WHERE, HAVING and the ON of an inner join
 //! * `IN (SELECT ...)` that may be NULL and uses columns of the outer query

@@ -291,7 +291,7 @@ impl Statements {
         }
     }
 
-    /// A condition with a query that does not use the row outside.
+    /// A condition with an uncorrelated subquery.
     fn comparison_with_all(&mut self, value: &str) -> String {
         let op = match self.below(6) {
             0 => self.one_of(&["= ANY", "<> ALL", "> ALL", "< ANY"]),

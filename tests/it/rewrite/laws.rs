@@ -6,9 +6,10 @@ use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert_eq, proptest}
 use proptest::sample::{select, subsequence};
 use tokio::runtime::Runtime;
 
-use super::{DAY, Event, Keys, START, UTC, file, project, same};
+use super::same;
 use crate::project::civil;
-use crate::store::take;
+use crate::store::ingest_new;
+use crate::visits::{DAY, Event, Keys, START, file, project};
 
 const GROUPS: [&str; 12] = [
     "date_trunc('month', at)",
@@ -69,7 +70,7 @@ fn events(most: usize) -> impl Strategy<Value = Vec<Event>> {
     })
 }
 
-/// A bound in seconds since [`START`], and how it compares.
+/// A bound in seconds since [`START`], and the index of its operator.
 fn bound() -> impl Strategy<Value = (i64, usize)> {
     let second = proptest::prop_oneof![
         (-3i64..43).prop_map(|day| day * DAY),
@@ -80,7 +81,7 @@ fn bound() -> impl Strategy<Value = (i64, usize)> {
 }
 
 fn times() -> impl Strategy<Value = DataType> {
-    let stamp = |unit, zone: bool| DataType::Timestamp(unit, zone.then(|| UTC.into()));
+    let stamp = |unit, zone: bool| DataType::Timestamp(unit, zone.then(|| "UTC".into()));
     select(vec![
         stamp(TimeUnit::Microsecond, true),
         stamp(TimeUnit::Microsecond, false),
@@ -111,10 +112,10 @@ proptest! {
         for (at, events) in known.iter().enumerate() {
             project.write(&format!("events/{at}.parquet"), file(events, keys, &time, false));
             if apart {
-                take(project.root());
+                ingest_new(project.root());
             }
         }
-        take(project.root());
+        ingest_new(project.root());
         for (at, events) in new.iter().enumerate() {
             project.write(&format!("events/new-{at}.parquet"), file(events, keys, &time, false));
         }

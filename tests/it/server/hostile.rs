@@ -3,7 +3,7 @@
 /// A hostile statement.
 pub(super) struct Hostile {
     pub(super) sql: String,
-    /// Whether it must be refused; what is only slow or large may well be answered.
+    /// Whether it must be refused; statements that are only slow or large may be answered.
     pub(super) refused: bool,
 }
 

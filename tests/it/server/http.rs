@@ -14,10 +14,10 @@ use crate::rows::far_apart;
 
 /// A parsed response.
 #[derive(Debug)]
-struct Answer {
+pub(super) struct Answer {
     status: u16,
     head: String,
-    body: String,
+    pub(super) body: String,
 }
 
 impl Answer {
@@ -54,7 +54,7 @@ fn ask_with(address: SocketAddr, method: &str, path: &str, more: &str) -> Answer
     Answer::of(&send(address, head.as_bytes()))
 }
 
-fn get(address: SocketAddr, path: &str) -> Answer {
+pub(super) fn get(address: SocketAddr, path: &str) -> Answer {
     ask_with(address, "GET", path, "")
 }
 
@@ -260,7 +260,7 @@ fn malformed_requests_are_harmless() {
         stream.shutdown(Shutdown::Both).unwrap();
     }
     get(in_process.http, "/api/report").is(200, &["users"]);
-    in_process.wait_for("headcount_connections{protocol=\"http\"} 0", Duration::from_secs(30));
+    in_process.wait_for("headcount_connections{protocol=\"http\"} 0");
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn silent_and_slow_clients_are_disconnected() {
         let mut response = Vec::new();
         let _ = stream.read_to_end(&mut response);
     }
-    in_process.wait_for("headcount_connections{protocol=\"http\"} 0", Duration::from_secs(30));
+    in_process.wait_for("headcount_connections{protocol=\"http\"} 0");
 }
 
 #[test]
@@ -286,10 +286,10 @@ fn limits_hold() {
         InProcessServer::good_with(ServerSetup { limits, ..ServerSetup::default() });
     let open: Vec<TcpStream> =
         (0..2).map(|_| TcpStream::connect(in_process.http).unwrap()).collect();
-    in_process.wait_for("headcount_connections{protocol=\"http\"} 2", Duration::from_secs(30));
+    in_process.wait_for("headcount_connections{protocol=\"http\"} 2");
     get(in_process.http, "/healthz").is(503, &["all connections are in use"]);
     drop(open);
-    in_process.wait_for("headcount_connections{protocol=\"http\"} 0", Duration::from_secs(30));
+    in_process.wait_for("headcount_connections{protocol=\"http\"} 0");
     get(in_process.http, "/healthz").is(200, &["ok"]);
     for (limits, parts) in [
         (
@@ -305,7 +305,7 @@ fn limits_hold() {
     }
 }
 
-/// Rows and their JSON are held against the memory of a statement.
+/// Rows and their JSON count towards a statement's memory.
 #[test]
 fn a_report_that_is_too_large_is_refused() {
     let limits = Limits { memory: 32 << 20, ..Limits::default() };
@@ -316,7 +316,7 @@ fn a_report_that_is_too_large_is_refused() {
     get(in_process.http, path).is(503, &["needs more memory", "`top`", "help"]);
     get(in_process.http, "/api/report?window=day&level=action,stage,total&by=plan&to=1971")
         .is(200, &["1971-12-31"]);
-    in_process.wait_for("headcount_memory_bytes 0", Duration::from_secs(30));
+    in_process.wait_for("headcount_memory_bytes 0");
 }
 
 #[test]
@@ -328,7 +328,7 @@ fn it_stops_on_request() {
     idle.read_exact(&mut response).unwrap();
     assert_eq!(&response, b"HTTP/1.1 200");
     in_process.server.stop();
-    in_process.ended(Duration::from_secs(2));
+    in_process.ended();
     let mut rest = Vec::new();
     idle.read_to_end(&mut rest).unwrap();
     assert!(TcpStream::connect(in_process.http).is_err());

@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use engine::project::Project as EngineProject;
 use headcount::server::depth::threads;
@@ -14,6 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
 use crate::project::Project;
+use crate::server::poll::{TIMEOUT, poll};
 
 /// The user of servers that require a login.
 pub(crate) const USER: (&str, &str) = ("ada", "correct horse: battery");
@@ -80,25 +80,20 @@ impl InProcessServer {
 
     /// Waits for a line of the metrics.
     #[track_caller]
-    pub(crate) fn wait_for(&self, line: &str, within: Duration) {
-        let begun = Instant::now();
-        loop {
+    pub(crate) fn wait_for(&self, line: &str) {
+        poll(|| {
             let text = self.server.metrics_text().unwrap();
-            if text.lines().any(|found| found == line) {
-                return;
-            }
-            assert!(begun.elapsed() < within, "no {line:?} in\n{text}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+            if text.lines().any(|found| found == line) { Ok(()) } else { Err(text) }
+        });
     }
 
     /// Waits until both servers have ended.
-    #[track_caller]
-    pub(crate) fn ended(&mut self, within: Duration) {
+    pub(crate) fn ended(&mut self) {
         for serving in self.serving.drain(..) {
+            // The timeout needs the context of the runtime.
             let ended =
-                self.runtime.block_on(async { tokio::time::timeout(within, serving).await });
-            ended.expect("the server goes on").unwrap().unwrap();
+                self.runtime.block_on(async { tokio::time::timeout(TIMEOUT, serving).await });
+            ended.expect("the server does not end").unwrap().unwrap();
         }
     }
 }

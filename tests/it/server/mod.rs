@@ -7,6 +7,7 @@
 //! | `http` | HTTP over raw sockets |
 //! | `in_process` | servers in the test's own process |
 //! | `one_answer` | the same question by all interfaces |
+//! | `poll` | waiting for servers |
 //! | `postgres` | PostgreSQL's protocol: tokio-postgres, psql, Python's drivers, malformed messages |
 
 mod flight;
@@ -14,4 +15,5 @@ mod hostile;
 mod http;
 mod in_process;
 mod one_answer;
+mod poll;
 mod postgres;

@@ -102,6 +102,6 @@ fn all_interfaces_give_the_same_answer() {
             let plan = run_in(root, &["sql", "-c", &format!("EXPLAIN {events}")]).out;
             assert_eq!(plan.contains("RollupExec"), ingested, "{plan}");
         }
-        server.is_well();
+        server.assert_healthy();
     }
 }

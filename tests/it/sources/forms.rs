@@ -12,7 +12,7 @@ use engine::active::{Level, Question};
 use super::{FIELDS, columns, columns_with, events, expected, project, rows_of};
 use crate::project::parquet;
 
-/// Texts in every form that Arrow has for them.
+/// Texts in every string type of Arrow.
 fn forms(texts: &[Option<&str>]) -> Vec<(&'static str, ArrayRef)> {
     let small: DictionaryArray<Int8Type> = texts.iter().copied().collect();
     let large: DictionaryArray<UInt32Type> = texts.iter().copied().collect();

@@ -1,5 +1,4 @@
-//! The form of the events does not matter: the same events in every format, compression and type
-//! of column give the same rows.
+//! The same events in every file format, compression and column type give the same rows.
 
 mod forms;
 mod places;
@@ -76,7 +75,7 @@ fn rows(project: &Project) -> Vec<ReportRow> {
     answer.report.rows
 }
 
-/// The rows that every form must give: those of CSV, which a recount confirms.
+/// The rows that every form must give: those of CSV, whose totals are counted here again.
 fn expected() -> Vec<ReportRow> {
     let rows = rows_of("events.csv", csv(&events(), ',').as_bytes(), FIELDS);
     for (start, end) in [("2026-01", "2026-02"), ("2026-02", "2026-03"), ("2026-03", "2026-04")] {
@@ -124,7 +123,7 @@ fn ndjson(events: &[Event]) -> String {
     text
 }
 
-/// The columns of a Parquet file; others may be put in place of these.
+/// The columns of a Parquet file; some may be replaced.
 fn columns(events: &[Event]) -> Vec<(&'static str, ArrayRef)> {
     let times = events.iter().map(|event| event.second * 1_000_000);
     let times = TimestampMicrosecondArray::from_iter_values(times).with_timezone("UTC");

@@ -1,4 +1,4 @@
-//! Where events lie: files, folders, globs, several sources. And whose they are: scopes.
+//! Files, folders, globs, several sources, and scopes of users.
 
 use std::sync::Arc;
 
@@ -103,7 +103,7 @@ fn links_that_lead_sideways() {
     }
 }
 
-/// A folder's own name is no pattern.
+/// Characters of patterns in a folder's own name are literal.
 #[test]
 fn a_project_in_a_folder_with_brackets() {
     let outer = Project::good();
@@ -145,7 +145,7 @@ sources:
     assert_eq!(rows(&project), expected());
 }
 
-/// The names of columns are no paths: a dot in one is a letter as any other.
+/// A dot in the name of a column is literal.
 #[test]
 fn columns_with_a_dot_in_their_name() {
     let fields = FIELDS.replace("user_id", "user.id").replace("time: at", "time: event.at");
@@ -156,7 +156,7 @@ fn columns_with_a_dot_in_their_name() {
     assert_eq!(rows_of("events.parquet", &parquet(&columns), &fields), expected());
 }
 
-/// User 42 of two installations is two people if the source says so, and one if it does not.
+/// User 42 of two installations counts twice with a scope, and once without.
 #[test]
 fn scopes() {
     let text = "\
@@ -190,7 +190,7 @@ at,user_id,event,installation
     assert_eq!(count(plain, &both), 2);
 }
 
-/// A source with scopes beside one without: other people, whatever their keys.
+/// A source with scopes and one without have no users in common.
 #[test]
 fn scoped_and_unscoped_sources() {
     let project = Project::good();

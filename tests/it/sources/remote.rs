@@ -5,7 +5,7 @@ use std::io::Write as _;
 use datasets::{Ids, Settings, generate};
 
 use super::{FIELDS, columns, csv, events, ndjson, project};
-use crate::bucket::{Bucket, Trouble};
+use crate::bucket::{Bucket, Failure};
 use crate::project::{Project, Ran, parquet, program};
 
 const REPORT: [&str; 7] = ["report", "--format", "csv", "--by", "plan", "--level", "total,stage"];
@@ -16,9 +16,9 @@ fn run(bucket: &Bucket, project: &Project, arguments: &[&str]) -> Ran {
     Ran::of(command.args(arguments).output().unwrap())
 }
 
-/// What the program prints if all is well.
+/// The output of the program, which must succeed.
 #[track_caller]
-fn well(bucket: &Bucket, project: &Project, arguments: &[&str]) -> String {
+fn succeeds(bucket: &Bucket, project: &Project, arguments: &[&str]) -> String {
     let ran = run(bucket, project, arguments);
     assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.err);
     ran.out
@@ -65,7 +65,7 @@ fn objects_folders_and_globs() {
     ] {
         let project = project(files, FIELDS);
         project.write("here/c.parquet", &c);
-        assert_eq!(well(&bucket, &project, &REPORT), expected, "{files}");
+        assert_eq!(succeeds(&bucket, &project, &REPORT), expected, "{files}");
     }
     for (files, parts) in [
         ("s3://bucket/logs/gone.csv", ["no event files found", "s3://bucket/logs/gone.csv"]),
@@ -113,24 +113,24 @@ fn every_format_and_any_name() {
     ] {
         let (bucket, project) = (Bucket::new(), project("s3://bucket", FIELDS));
         bucket.write(name, content);
-        assert_eq!(well(&bucket, &project, &REPORT), expected, "{name}");
+        assert_eq!(succeeds(&bucket, &project, &REPORT), expected, "{name}");
         let count = "SELECT count(*) AS n, count(DISTINCT CAST(user_id AS INT)) AS u FROM visits";
-        let counted = well(&bucket, &project, &["sql", "--format", "csv", "-c", count]);
+        let counted = succeeds(&bucket, &project, &["sql", "--format", "csv", "-c", count]);
         assert_eq!(counted, "n,u\n120,12\n", "{name}");
         if !name.contains('[') {
             let count = format!("SELECT count(*) AS n FROM 's3://bucket/{name}'");
-            let counted = well(&bucket, &project, &["sql", "--format", "csv", "-c", &count]);
+            let counted = succeeds(&bucket, &project, &["sql", "--format", "csv", "-c", &count]);
             assert_eq!(counted, "n\n120\n", "{name}");
         }
-        well(&bucket, &project, &["ingest"]);
-        assert_eq!(well(&bucket, &project, &REPORT), expected, "{name}");
+        succeeds(&bucket, &project, &["ingest"]);
+        assert_eq!(succeeds(&bucket, &project, &REPORT), expected, "{name}");
     }
     // Other content of the same size, within the same second.
     let (bucket, project) = (Bucket::new(), project("s3://bucket/a.csv", FIELDS));
     for month in ["2026-01", "2026-02", "2026-03"] {
         let moved = text.replace("2026-02", month);
         bucket.write("a.csv", &moved);
-        assert_eq!(well(&bucket, &project, &REPORT), self::expected(&moved), "{month}");
+        assert_eq!(succeeds(&bucket, &project, &REPORT), self::expected(&moved), "{month}");
         run(&bucket, &project, &["ingest"]);
     }
 }
@@ -142,7 +142,7 @@ fn the_store_takes_objects_exactly_once() {
     (settings.events, settings.users, settings.months) = (20_000, 3_000, 4);
     (settings.files_per_month, settings.ids, settings.late) = (2, Ids::Uuid, 0.1);
     generate(&settings, &|_| ()).unwrap();
-    let expected = well(&Bucket::new(), &made, &REPORT);
+    let expected = succeeds(&Bucket::new(), &made, &REPORT);
     let yaml = std::fs::read_to_string(made.path("headcount.yaml")).unwrap();
     let files = yaml.lines().find(|line| line.trim_start().starts_with("files:")).unwrap();
     let remote = yaml.replace(files, "    files: 's3://bucket/raw events/*.parquet'");
@@ -166,21 +166,21 @@ fn the_store_takes_objects_exactly_once() {
     assert!(run(&bucket, &made, &["ingest"]).err.contains(&format!("{first}\n")));
     upload(&late);
     // The late one is read beside the store.
-    assert_eq!(well(&bucket, &made, &REPORT), expected);
+    assert_eq!(succeeds(&bucket, &made, &REPORT), expected);
     let ran = run(&bucket, &made, &["ingest", "s3://bucket/raw events"]);
     assert!(ran.err.contains("of 1 files"), "{}", ran.err);
     let before = bucket.requests();
-    assert_eq!(well(&bucket, &made, &REPORT), expected);
+    assert_eq!(succeeds(&bucket, &made, &REPORT), expected);
     // A report on what the store has only lists the objects.
     assert!(bucket.requests() - before <= 2, "{} requests", bucket.requests() - before);
     assert!(run(&bucket, &made, &["ingest"]).err.contains("0 events of 0 files"));
-    let info = well(&bucket, &made, &["store", "info"]);
+    let info = succeeds(&bucket, &made, &["store", "info"]);
     assert!(info.contains("events:     20000, and 0 rejected\n"), "{info}");
     for setting in ["", "SET headcount.rollup = false; "] {
         let sql = format!(
             "{setting}SELECT count(*) AS n, count(DISTINCT user_id) > 2000 AS many FROM events"
         );
-        let printed = well(&bucket, &made, &["sql", "--format", "csv", "-c", &sql]);
+        let printed = succeeds(&bucket, &made, &["sql", "--format", "csv", "-c", &sql]);
         assert!(printed.ends_with("n,many\n20000,true\n"), "{setting}: {printed}");
     }
     // The same content under another name, and other content under the same name.
@@ -196,7 +196,7 @@ fn the_store_takes_objects_exactly_once() {
     assert!(ran.err.contains("this file belongs to no source of the project"), "{}", ran.err);
 }
 
-/// Whenever other content takes the place of an object, the answer is that of one of them.
+/// If an object is replaced meanwhile, the answer is that of the old or the new content.
 #[test]
 fn an_object_is_read_as_it_was_found_or_not_at_all() {
     let (a, b) = (events(), events().split_off(30));
@@ -213,19 +213,19 @@ fn an_object_is_read_as_it_was_found_or_not_at_all() {
             for after in 0.. {
                 let (bucket, project) = (Bucket::new(), project("s3://bucket/", FIELDS));
                 bucket.write(name, &from);
-                bucket.trouble_after(after, Trouble::Replaced(to));
+                bucket.fail_after(after, Failure::Replaced(to));
                 let ran = run(&bucket, &project, arguments);
                 if bucket.requests() <= after {
                     break;
                 }
-                bucket.heal();
+                bucket.stop_failing();
                 let when = format!("{name} {arguments:?} {after}: {}", ran.err);
                 if ran.code != 0 {
                     refused += 1;
                     assert!(ran.err.contains("changed while it was being read"), "{when}");
                     assert!(ran.err.contains(&format!("s3://bucket/{name}")), "{when}");
-                    well(&bucket, &project, &["ingest"]);
-                    assert_eq!(well(&bucket, &project, &REPORT), of_b, "{when}");
+                    succeeds(&bucket, &project, &["ingest"]);
+                    assert_eq!(succeeds(&bucket, &project, &REPORT), of_b, "{when}");
                 } else if arguments[0] == "ingest" {
                     // The store has one of them; the other one is a file that has changed.
                     let ran = run(&bucket, &project, &REPORT);
@@ -241,17 +241,17 @@ fn an_object_is_read_as_it_was_found_or_not_at_all() {
 fn unreachable_storage_is_an_error_with_help() {
     let (bucket, project) = (Bucket::new(), project("s3://bucket/x.csv", FIELDS));
     bucket.write("x.csv", csv(&events(), ','));
-    let expected = well(&bucket, &project, &REPORT);
+    let expected = succeeds(&bucket, &project, &REPORT);
     let all = bucket.requests();
     for after in 0..all {
-        bucket.trouble_after(after, Trouble::Refused);
+        bucket.fail_after(after, Failure::Refused);
         let ran = run(&bucket, &project, &REPORT);
-        bucket.heal();
+        bucket.stop_failing();
         assert_eq!(ran.code, 1, "{after}: {}", ran.out);
         for part in ["the object store denied access", "s3://bucket/x.csv", "AWS_ACCESS_KEY_ID"] {
             assert!(ran.err.contains(part), "{after}: no {part:?} in {}", ran.err);
         }
     }
-    bucket.trouble_after(1, Trouble::Unanswered);
-    assert_eq!(well(&bucket, &project, &REPORT), expected);
+    bucket.fail_after(1, Failure::Unanswered);
+    assert_eq!(succeeds(&bucket, &project, &REPORT), expected);
 }

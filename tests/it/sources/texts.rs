@@ -1,4 +1,4 @@
-//! CSV, TSV and NDJSON, each plain, `.gz` and `.zst`, and what programs make of them.
+//! CSV, TSV and NDJSON, each plain, `.gz` and `.zst`, as various programs write them.
 
 use super::{Event, FIELDS, columns, csv, events, expected, ndjson, rows_of};
 use crate::project::{gzip, parquet, zstd};
@@ -103,7 +103,7 @@ fn habits_of_json_writers() {
     }
 }
 
-/// A key that first comes after many rows is no missing column.
+/// A JSON key that first occurs after many rows is a column.
 #[test]
 fn a_rare_key_is_found() {
     let rare = |at: i64| Event { plan: None, ..events()[at as usize % 120] };

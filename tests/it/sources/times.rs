@@ -19,7 +19,7 @@ fn seconds() -> impl Iterator<Item = i64> {
     events().into_iter().map(|event| event.second)
 }
 
-/// The fields of the source, with more said about its time.
+/// The fields of the source, with more fields of its time.
 fn fields(time: &str) -> String {
     FIELDS.replace("time: at", &format!("time: {{column: at, {time}}}"))
 }
@@ -170,7 +170,7 @@ fn the_last_day_of_the_calendar() {
     }
 }
 
-/// Only what no calendar has is refused, and not by a limit that nobody has set.
+/// Times after the calendar are unreadable, without a configured limit.
 #[test]
 fn times_after_the_calendar() {
     let times = TimestampMicrosecondArray::from_iter_values([i64::MAX; 120]);

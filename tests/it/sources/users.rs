@@ -1,4 +1,4 @@
-//! Every type that can identify a user, and which keys are one person.
+//! Every type that can identify a user, and which keys are the same user.
 
 use std::sync::Arc;
 
@@ -161,7 +161,7 @@ fn json_numbers_have_many_forms() {
     assert_eq!(count(&["9007199254740992.0", "9007199254740993.0", "9007199254740993"]), 2);
 }
 
-/// What looks alike is not the same: only the text that a number prints as is that number.
+/// A text and a number are the same user only if the number is printed as that text.
 #[test]
 fn different_keys_are_different_people() {
     let count = |users: &[&str]| {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use engine::storage::Storage;
 use engine::store::Store;
 
-use super::take;
+use super::ingest_new;
 use crate::project::{GOOD, Project};
 
 pub(super) fn files(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -16,7 +16,7 @@ pub(super) fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 fn is_sound(root: &Path) -> bool {
-    match Store::open(&Storage::Folder(root.to_owned()), None) {
+    match Store::open(&Storage::folder(root.to_owned()), None) {
         Err(_) | Ok(None) => false,
         Ok(Some(store)) => store.verify(&|_, _| ()).is_ok_and(|found| found.faults.is_empty()),
     }
@@ -28,9 +28,9 @@ fn a_flipped_byte_is_found() {
     // Numbered people too.
     project.write("headcount.yaml", GOOD[0].1.replace("events.csv", "\"*.csv\""));
     project.write("texts.csv", GOOD[4].1.replace("Z,", "Z,somebody-"));
-    take(project.root());
+    ingest_new(project.root());
     project.write("late.csv", GOOD[4].1.replace("Z,", "Z,other-"));
-    take(project.root());
+    ingest_new(project.root());
     let root = project.path("store");
     assert!(is_sound(&root));
     let mut all = Vec::new();
@@ -62,14 +62,14 @@ fn a_flipped_byte_is_found() {
     assert!(ran.out.contains("error: "), "{}", ran.out);
 }
 
-/// What is compacted gets new digests: it must be what was written.
+/// Compaction writes new checksums, so it must check the old ones.
 #[test]
 fn a_flipped_byte_is_not_carried_on() {
     let project = Project::good();
     project.write("headcount.yaml", GOOD[0].1.replace("events.csv", "\"*.csv\""));
-    take(project.root());
+    ingest_new(project.root());
     project.write("late.csv", GOOD[4].1.replace("2026-", "2025-"));
-    take(project.root());
+    ingest_new(project.root());
     let mut all = Vec::new();
     files(&project.path("store/activity"), &mut all);
     all.retain(|path| path.extension().is_some_and(|ending| ending == "parquet"));

@@ -1,6 +1,6 @@
 //! The commands `ingest`, `store` and `report`.
 
-use super::take;
+use super::ingest_new;
 use crate::project::{GOOD, Project};
 
 fn info(project: &Project) -> String {
@@ -202,7 +202,7 @@ fn events_that_look_alike_are_counted_apart() {
     assert_eq!(ran.code, 0, "{}", ran.out);
 }
 
-/// The project may be named from anywhere, and is the same.
+/// The working folder does not matter if the project is given.
 #[test]
 fn a_project_is_named_by_a_relative_path() {
     let project = Project::good();
@@ -222,7 +222,7 @@ fn a_project_is_named_by_a_relative_path() {
 #[test]
 fn content_under_the_same_name_size_and_time_is_found_by_reading_it() {
     let project = Project::good();
-    take(project.root());
+    ingest_new(project.root());
     let path = project.path("events.csv");
     let modified = path.metadata().unwrap().modified().unwrap();
     let before = project.run(&["report", "--format", "csv"]);
@@ -240,11 +240,11 @@ fn content_under_the_same_name_size_and_time_is_found_by_reading_it() {
     assert_eq!(project.run(&["ingest"]).code, 1);
 }
 
-/// Stores for ever hold this text.
+/// Stores contain this text, so it must never change.
 #[test]
 fn settings_are_a_code() {
     let project = Project::good();
-    take(project.root());
+    ingest_new(project.root());
     let store = super::open(project.root());
     assert_eq!(
         store.ledger()[0].settings,

@@ -1,24 +1,11 @@
-//! Stores that earlier versions have made are read for ever.
+//! Stores written by earlier versions must stay readable.
 
 use std::path::Path;
 
 use engine::store::Checksums;
 
-use super::{assert_sound, take};
-use crate::project::{Project, run_in};
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let to = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            copy(&entry.path(), &to);
-        } else {
-            std::fs::copy(entry.path(), to).unwrap();
-        }
-    }
-}
+use super::{assert_sound, ingest_new};
+use crate::project::{Project, copy_folder, run_in};
 
 #[test]
 fn the_first_store() {
@@ -33,7 +20,7 @@ fn other_layouts_are_refused() {
     {
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/store-1");
         let project = Project::empty();
-        copy(&fixture, project.root());
+        copy_folder(&fixture, project.root());
         let log = project.path("store/activity/_delta_log/00000000000000000000.json");
         let text = std::fs::read_to_string(&log).unwrap();
         let (now, then) =
@@ -49,11 +36,11 @@ fn other_layouts_are_refused() {
 }
 
 /// A fixture was made by ingesting `january.csv`, then `february.csv`; `expected.csv` is the report
-/// on the events. How to make the next one stands in the README of the first.
+/// on the events. The README of the first says how to make one.
 fn is_read(name: &str) {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures").join(name);
     let project = Project::empty();
-    copy(&fixture, project.root());
+    copy_folder(&fixture, project.root());
     let expected = std::fs::read_to_string(fixture.join("expected.csv")).unwrap();
     let report =
         ["report", "--format", "csv", "--by", "plan", "--level", "total,stage,group,action"];
@@ -62,14 +49,14 @@ fn is_read(name: &str) {
     assert_eq!(ran.out, expected);
     assert_sound(project.root());
     // The events are known by their content ...
-    assert_eq!(take(project.root()).added.len(), 0);
+    assert_eq!(ingest_new(project.root()).added.len(), 0);
     // ... people keep their numbers, and new ones get others.
     let more = "at,user_id,event,plan\n2026-03-01T00:00:00Z,carol,searched,free\n\
                 2026-03-01T00:00:00Z,newcomer,searched,free\n";
     project.write("events/march.csv", more);
     let raw = run_in(project.root(), &[report.as_slice(), &["--no-store"]].concat());
     assert_eq!(run_in(project.root(), &report).out, raw.out);
-    assert_eq!(take(project.root()).new_ids, 1);
+    assert_eq!(ingest_new(project.root()).new_ids, 1);
     assert_eq!(run_in(project.root(), &report).out, raw.out);
     assert_sound(project.root());
     // Nothing but the store is needed.
@@ -77,12 +64,12 @@ fn is_read(name: &str) {
     assert_eq!(run_in(project.root(), &report).out, raw.out);
 }
 
-/// Statistics that cannot be read are no number of rows.
+/// Unreadable statistics are an error, not a number of rows.
 #[test]
 fn unreadable_statistics_are_an_error() {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/store-1");
     let project = Project::empty();
-    copy(&fixture, project.root());
+    copy_folder(&fixture, project.root());
     let log = project.path("store/users/_delta_log/00000000000000000001.json");
     let text = std::fs::read_to_string(&log).unwrap();
     std::fs::write(&log, text.replace("numRecords", "numRecord5")).unwrap();
@@ -96,7 +83,7 @@ fn unreadable_statistics_are_an_error() {
 fn compaction_makes_checksums() {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/store-1");
     let project = Project::empty();
-    copy(&fixture, project.root());
+    copy_folder(&fixture, project.root());
     let has = |has: bool| {
         let store = super::open(project.root());
         let mut files = store.activity();

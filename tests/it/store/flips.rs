@@ -1,7 +1,6 @@
-//! One flipped bit anywhere in the store: an answer that uses it is an error, and never another
-//! number.
+//! One flipped bit anywhere in the store: the answer is an error or unchanged.
 //!
-//! `HEADCOUNT_FLIPS` is how many bits to flip (60 unless set).
+//! `HEADCOUNT_FLIPS` is the number of bits (default 60).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use headcount::catalog::{CatalogOptions, register};
 use headcount::session::{Options, session};
 use tokio::runtime::Runtime;
 
-use super::{broken::files, open, take};
+use super::{broken::files, ingest_new, open};
 use crate::project::{Project, ask_at, parquet_in_groups};
 
 const SQL: [&str; 3] = [
@@ -24,7 +23,7 @@ const SQL: [&str; 3] = [
      FROM activity GROUP BY day, event, plan ORDER BY 1, 2, 3",
 ];
 
-/// 400 events of 60 days, from the `from`-th on: half of the keys are their own numbers.
+/// 400 events of 60 days, from the `from`-th on: half of the keys are their own ids.
 fn events(from: i64) -> Vec<u8> {
     let user = |at: i64| match at * at % 37 {
         small if small % 2 == 0 => (small * 1_001).to_string(),
@@ -52,7 +51,7 @@ fn made(compact: bool) -> Project {
     project.write("headcount.yaml", yaml.replace("events.csv", "events/*.parquet"));
     for (name, from) in [("events/a.parquet", 0), ("events/b.parquet", 350)] {
         project.write(name, events(from));
-        take(project.root());
+        ingest_new(project.root());
     }
     if compact {
         assert!(open(project.root()).compact(&|_, _| ()).unwrap());

@@ -1,6 +1,6 @@
-//! Processes that are killed at random moments, that meet, and that find the disk full.
+//! Processes that are killed at random moments, that run at the same time, and a full disk.
 //!
-//! `HEADCOUNT_KILLS` is how often to kill (40 unless set).
+//! `HEADCOUNT_KILLS` is the number of kills (default 40).
 
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::{assert_same, assert_sound, local, open};
 use crate::project::program;
 
-/// Events of 24 files, with keys that are numbered, late ones among them.
+/// Events of 24 files, with keys that get ids, and late events.
 fn made() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = Settings::new(folder.path());

@@ -1,5 +1,5 @@
-//! Random events in random files, ingested in random order with late ones, twice-given ones and
-//! compactions to either format of sets between: store, events and reference agree on every row.
+//! Random events in random files, ingested in random order, with late files, duplicates and
+//! compactions to either format of sets: store, events and reference agree on every row.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,7 @@ use proptest::collection::vec;
 use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert_eq, proptest};
 use proptest::sample::select;
 
-use super::{assert_same, assert_sound, open, take, take_with};
+use super::{assert_same, assert_sound, ingest_new, ingest_with_memory, open};
 use crate::laws::{question, world};
 use crate::oracle;
 use crate::project::{Project, civil, gzip};
@@ -121,8 +121,8 @@ proptest! {
         for (at, step) in steps.iter().enumerate() {
             match step {
                 Step::File => arrive(&project),
-                Step::Ingest => { take(project.root()); }
-                Step::IngestSmall => { take_with(project.root(), 16 << 20); }
+                Step::Ingest => { ingest_new(project.root()); }
+                Step::IngestSmall => { ingest_with_memory(project.root(), 16 << 20); }
                 Step::Compact if project.path("store").is_dir() => {
                     open(project.root()).compact(&|_, _| ()).unwrap();
                 }
@@ -130,10 +130,10 @@ proptest! {
                 Step::Twice => {
                     std::fs::copy(project.path("events/0.csv"), project.path("events/copy.csv"))
                         .unwrap();
-                    let taken = take(project.root());
+                    let taken = ingest_new(project.root());
                     prop_assert_eq!((taken.known.is_empty(), taken.changed.len()), (false, 0));
                     std::fs::remove_file(project.path("events/copy.csv")).unwrap();
-                    prop_assert_eq!(take(project.root()).added.len(), 0);
+                    prop_assert_eq!(ingest_new(project.root()).added.len(), 0);
                 }
             }
             let mut question = questions[at % questions.len()].clone();
@@ -142,7 +142,7 @@ proptest! {
             }
             assert_same(project.root(), &question);
         }
-        take(project.root());
+        ingest_new(project.root());
         assert_sound(project.root());
         for question in &questions {
             let answer = assert_same(project.root(), question);
@@ -163,7 +163,7 @@ proptest! {
 fn definitions_change_without_the_events() {
     let world = crate::laws::some_world(7, Zone::utc());
     let project = world.project(Some(50));
-    take(project.root());
+    ingest_new(project.root());
     std::fs::remove_file(project.path("events.parquet")).unwrap();
     for flip in 0..3 {
         let mut other = world.clone();

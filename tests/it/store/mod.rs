@@ -10,21 +10,22 @@ mod remote;
 
 use std::path::Path;
 
+use engine::JobContext;
 use engine::active::{Answer, Question, answer, answer_from_events};
 use engine::metric::Dictionary;
 use engine::project::Project;
-use engine::rollup::{DEFAULT_MEMORY, IngestProgress, IngestReport, ingest};
+use engine::rollup::{DEFAULT_MEMORY, IngestReport, ingest};
 use engine::storage::Storage;
 use engine::store::Store;
 
 /// Ingests what is new in a project, as a library.
-pub(crate) fn take(root: &Path) -> IngestReport {
-    take_with(root, DEFAULT_MEMORY)
+pub(crate) fn ingest_new(root: &Path) -> IngestReport {
+    ingest_with_memory(root, DEFAULT_MEMORY)
 }
 
-fn take_with(root: &Path, memory: u64) -> IngestReport {
+fn ingest_with_memory(root: &Path, memory: u64) -> IngestReport {
     let project = Project::load(root).unwrap();
-    let watch = IngestProgress { progress: &|_, _| (), waiting: &|| () };
+    let watch = JobContext::default();
     ingest(&project, &[], memory, &watch).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -33,7 +34,7 @@ fn open(root: &Path) -> Store {
 }
 
 fn local(root: &Path) -> Storage {
-    Storage::Folder(root.join("store"))
+    Storage::folder(root.join("store"))
 }
 
 /// Nothing is wrong with the store.
@@ -57,7 +58,7 @@ fn assert_same(root: &Path, question: &Question) -> Answer {
     assert_eq!(stored.report.first_day, events.report.first_day);
     assert_eq!(stored.report.last_day, events.report.last_day);
     assert_eq!(stored.report.events, events.report.events);
-    assert_eq!(stored.unmapped, events.unmapped);
+    assert_eq!(stored.summary.unmapped, events.summary.unmapped);
     assert_eq!(
         (stored.summary.first, stored.summary.last),
         (events.summary.first, events.summary.last)

@@ -1,7 +1,7 @@
-//! A store in an object store is the store that a folder would hold, through lost connections,
-//! killed processes and writers that meet.
+//! A store in an object store has the contents of one in a folder, despite lost connections, killed
+//! processes and concurrent writers.
 //!
-//! `HEADCOUNT_CUTS` is how often to lose the connection (12 unless set).
+//! `HEADCOUNT_CUTS` is the number of lost connections (default 12).
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use datasets::{Ids, Settings, generate};
 use engine::storage::Digest;
 
-use crate::bucket::{Bucket, Trouble};
+use crate::bucket::{Bucket, Failure};
 use crate::project::{Project, Ran, run_in};
 
 const STORE: &str = "store: {path: store, dimensions: [plan]}";
@@ -27,7 +27,7 @@ struct Made {
 }
 
 impl Made {
-    /// Events of 8 files, with keys that are numbered, late ones among them.
+    /// Events of 8 files, with keys that get ids, and late events.
     fn new(store: &str) -> Self {
         let project = Project::empty();
         let mut settings = Settings::new(project.root());
@@ -51,9 +51,9 @@ impl Made {
         Ran::of(self.program().args(arguments).output().unwrap())
     }
 
-    /// What the program prints if all is well.
+    /// The output of the program, which must succeed.
     #[track_caller]
-    fn well(&self, arguments: &[&str]) -> String {
+    fn succeeds(&self, arguments: &[&str]) -> String {
         let ran = self.run(arguments);
         assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.err);
         ran.out
@@ -66,22 +66,22 @@ impl Made {
 
     /// The report on the events alone.
     fn expected(&self) -> String {
-        self.well(&[REPORT.as_slice(), &["--no-store"]].concat())
+        self.succeeds(&[REPORT.as_slice(), &["--no-store"]].concat())
     }
 
-    /// Whatever is in the store, it is sound, and the report is the right one.
+    /// The store has no faults, and the report is right.
     #[track_caller]
     fn assert_right(&self, expected: &str, when: &str) {
         let ran = self.run(&["store", "verify"]);
         let is_there = !ran.err.contains("there is no store yet");
         assert!(ran.code == 0 || !is_there, "{when}: {} {}", ran.out, ran.err);
-        assert_eq!(self.well(&REPORT), expected, "{when}");
+        assert_eq!(self.succeeds(&REPORT), expected, "{when}");
     }
 
     /// Everything is in the store, once.
     #[track_caller]
     fn assert_complete(&self, expected: &str, when: &str) {
-        let info = self.well(&["store", "info"]);
+        let info = self.succeeds(&["store", "info"]);
         assert!(info.contains("ingested:   8 files\n"), "{when}: {info}");
         assert!(info.contains("events:     20000, and 0 rejected\n"), "{when}: {info}");
         self.assert_right(expected, when);
@@ -107,7 +107,7 @@ fn google_keeps_what_others_keep() {
     let info = run(&["store", "info"]).out;
     assert!(info.contains("store:      gs://bucket/some where/store\n"), "{info}");
     made.bucket.clear();
-    made.bucket.forget();
+    made.bucket.ignore_if_none_match();
     let ran = run(&["ingest"]);
     assert!(ran.err.contains("overwrote an object"), "{}", ran.err);
 }
@@ -119,15 +119,15 @@ fn what_a_question_needs_is_fetched_at_the_same_time() {
     let expected = made.expected();
     // Many files, for parts of files as small as these are read together.
     for name in names(&made.project.path("events")) {
-        made.well(&["ingest", &format!("events/{name}")]);
+        made.succeeds(&["ingest", &format!("events/{name}")]);
     }
-    made.bucket.slow(Duration::from_millis(50));
+    made.bucket.delay(Duration::from_millis(50));
     let at_once = |arguments: &[&str]| {
-        made.bucket.most_at_once();
+        made.bucket.most_concurrent();
         let ran =
             Ran::of(made.program().env("RAYON_NUM_THREADS", "1").args(arguments).output().unwrap());
         assert_eq!(ran.code, 0, "{}", ran.err);
-        (ran.out, made.bucket.most_at_once())
+        (ran.out, made.bucket.most_concurrent())
     };
     let (report, most) = at_once(&REPORT);
     assert!(report == expected, "another report");
@@ -152,10 +152,10 @@ fn a_bucket_holds_what_a_folder_holds() {
     for made in [&local, &remote] {
         let first: Vec<String> = files.iter().map(|name| format!("events/{name}")).collect();
         let first: Vec<&str> = first.iter().map(String::as_str).collect();
-        made.well(&[["ingest"].as_slice(), &first].concat());
+        made.succeeds(&[["ingest"].as_slice(), &first].concat());
         // One file is not in the store, and is read along.
         made.assert_right(&expected, "before the late file");
-        made.well(&["ingest", &late]);
+        made.succeeds(&["ingest", &late]);
         made.assert_complete(&expected, "after the late file");
         assert!(made.run(&["ingest"]).err.contains("0 events of 0 files"));
     }
@@ -164,16 +164,16 @@ fn a_bucket_holds_what_a_folder_holds() {
         let lines = info.lines().filter(|line| !line.starts_with("store:"));
         lines.filter(|line| !line.ends_with("bytes")).map(str::to_owned).collect::<Vec<_>>()
     };
-    let info = remote.well(&["store", "info"]);
+    let info = remote.succeeds(&["store", "info"]);
     assert!(info.contains("store:      s3://bucket/some where/store\n"), "{info}");
-    assert_eq!(table(info), table(local.well(&["store", "info"])));
+    assert_eq!(table(info), table(local.succeeds(&["store", "info"])));
     for made in [&local, &remote] {
-        made.well(&["store", "compact"]);
+        made.succeeds(&["store", "compact"]);
         made.assert_complete(&expected, "after compacting");
         let trailing = ["report", "--format", "csv", "--window", "trailing_7d", "--by", "plan"];
-        let raw = made.well(&[trailing.as_slice(), &["--no-store"]].concat());
-        assert_eq!(made.well(&trailing), raw);
-        made.well(&["store", "export", "-o", "copy"]);
+        let raw = made.succeeds(&[trailing.as_slice(), &["--no-store"]].concat());
+        assert_eq!(made.succeeds(&trailing), raw);
+        made.succeeds(&["store", "export", "-o", "copy"]);
     }
     for part in ["activity", "users", "months", "files"] {
         let part = format!("copy/{part}");
@@ -186,12 +186,14 @@ fn a_bucket_holds_what_a_folder_holds() {
         }
     }
     // Older versions are still there.
-    assert!(remote.well(&["store", "info", "--version", "1"]).contains("ingested:   7 files\n"));
+    assert!(
+        remote.succeeds(&["store", "info", "--version", "1"]).contains("ingested:   7 files\n")
+    );
     let sum = ["sql", "--format", "csv", "-c", "SELECT sum(event_count) AS events FROM activity"];
-    assert_eq!(remote.well(&sum), "events\n20000\n");
+    assert_eq!(remote.succeeds(&sum), "events\n20000\n");
     // Nothing but the store is needed.
     std::fs::remove_dir_all(remote.project.path("events")).unwrap();
-    assert_eq!(remote.well(&REPORT), expected);
+    assert_eq!(remote.succeeds(&REPORT), expected);
     assert!(!remote.project.path("s3:").exists() && !remote.project.path("store").exists());
 }
 
@@ -200,13 +202,13 @@ fn a_sweep_leaves_what_an_ingest_may_be_about_to_commit() {
     let made = Made::new(REMOTE);
     let expected = made.expected();
     let first = names(&made.project.path("events")).pop_first().unwrap();
-    made.well(&["ingest", &format!("events/{first}")]);
-    made.well(&INGEST);
-    made.bucket.age(Duration::from_secs(20 * 3600));
+    made.succeeds(&["ingest", &format!("events/{first}")]);
+    made.succeeds(&INGEST);
+    made.bucket.backdate(Duration::from_secs(20 * 3600));
     let ran = made.run(&["store", "compact", "--sweep"]);
     assert!(ran.err.contains("deleted 0 files"), "{}", ran.err);
     assert!(ran.err.contains("unneeded files: a running ingest may be using"), "{}", ran.err);
-    made.bucket.age(Duration::from_secs(5 * 3600));
+    made.bucket.backdate(Duration::from_secs(5 * 3600));
     let before = made.bucket.keys();
     let ran = made.run(&["store", "compact", "--sweep"]);
     assert!(!ran.err.contains("deleted 0 files"), "{}", ran.err);
@@ -221,7 +223,7 @@ fn a_sweep_leaves_what_an_ingest_may_be_about_to_commit() {
 #[test]
 fn a_changed_byte_is_found() {
     let made = Made::new(REMOTE);
-    made.well(&INGEST);
+    made.succeeds(&INGEST);
     for part in ["activity/", "users/", "months/", "files/", "activity/_delta_log/"] {
         let prefix = format!("some where/store/{part}");
         let keys = made.bucket.keys();
@@ -242,8 +244,8 @@ fn of_two_writers_one_wins_and_the_other_completes_when_run_again() {
     let expected = made.expected();
     let files: Vec<String> = names(&made.project.path("events")).into_iter().collect();
     let named = |at: usize| format!("events/{}", files[at]);
-    made.well(&["ingest", &named(0)]);
-    made.bucket.meet_at("users/_delta_log/00000000000000000002.json");
+    made.succeeds(&["ingest", &named(0)]);
+    made.bucket.synchronize_writers("users/_delta_log/00000000000000000002.json");
     let children = [1, 2].map(|at| made.start(&["ingest", &named(at)]));
     let ended = children.map(|child| child.wait_with_output().unwrap());
     let won = ended.iter().filter(|output| output.status.success()).count();
@@ -254,7 +256,7 @@ fn of_two_writers_one_wins_and_the_other_completes_when_run_again() {
     assert!(printed.contains("s3://bucket/some where/store"), "{printed}");
     assert!(printed.contains("run the command again"), "{printed}");
     made.assert_right(&expected, "after both");
-    made.well(&INGEST);
+    made.succeeds(&INGEST);
     made.assert_complete(&expected, "after one more");
 }
 
@@ -265,7 +267,7 @@ fn the_same_done_twice_at_once_is_done_once() {
     for version in [0, 1] {
         let made = Made::new(REMOTE);
         let expected = made.expected();
-        made.bucket.meet_at(&format!("activity/_delta_log/{version:020}.json"));
+        made.bucket.synchronize_writers(&format!("activity/_delta_log/{version:020}.json"));
         // On one thread people get their numbers in the same order, so both write the same.
         let mut command = made.program();
         command.env("RAYON_NUM_THREADS", "1").args(["ingest"]).stderr(Stdio::piped());
@@ -286,40 +288,40 @@ fn the_connection_may_be_lost_at_any_moment() {
         std::env::var("HEADCOUNT_CUTS").ok().and_then(|text| text.parse().ok()).unwrap_or(12);
     let made = Made::new(REMOTE);
     let expected = made.expected();
-    made.well(&INGEST);
+    made.succeeds(&INGEST);
     let ingest = made.bucket.requests();
-    made.well(&["store", "compact"]);
+    made.succeeds(&["store", "compact"]);
     let compact = made.bucket.requests() - ingest;
     assert!(ingest > 40 && compact > 20, "{ingest} requests, {compact} requests");
     let mut idle = 0;
     for cut in 0..cuts {
         made.bucket.clear();
         // Waiting for the connection to come back takes seconds, so most are refused.
-        let trouble = match cut % 6 {
-            0 => Trouble::Cut,
-            1 | 3 => Trouble::Unanswered,
-            _ => Trouble::Refused,
+        let failure = match cut % 6 {
+            0 => Failure::Cut,
+            1 | 3 => Failure::Unanswered,
+            _ => Failure::Refused,
         };
         for (arguments, requests) in
             [(INGEST.as_slice(), ingest), (["store", "compact"].as_slice(), compact)]
         {
             // Half a step, so that no two runs are cut at the same request.
             let after = (2 * cut + 1) * requests / (2 * cuts);
-            let when = format!("{} {trouble:?} after {after} of {requests}", arguments[0]);
-            made.bucket.trouble_after(after, trouble);
+            let when = format!("{} {failure:?} after {after} of {requests}", arguments[0]);
+            made.bucket.fail_after(after, failure);
             let ran = made.run(arguments);
-            made.bucket.heal();
+            made.bucket.stop_failing();
             // Which thread runs out of memory first decides how many files an ingest writes.
             let is_idle = ran.err.contains("nothing to compact");
             idle += u64::from(is_idle);
-            if trouble != Trouble::Unanswered && !is_idle {
+            if failure != Failure::Unanswered && !is_idle {
                 assert_eq!(ran.code, 1, "{when}: {}", ran.err);
                 assert!(ran.err.contains("s3://bucket/some where/store"), "{when}: {}", ran.err);
                 assert!(ran.err.contains("AWS_ACCESS_KEY_ID"), "{when}: {}", ran.err);
                 assert!(ran.err.contains("run the command again"), "{when}: {}", ran.err);
             }
             made.assert_right(&expected, &when);
-            made.well(arguments);
+            made.succeeds(arguments);
             made.assert_complete(&expected, &when);
         }
     }
@@ -330,9 +332,9 @@ fn the_connection_may_be_lost_at_any_moment() {
 fn a_killed_process_leaves_a_bucket_that_counts_right() {
     let made = Made::new(REMOTE);
     let expected = made.expected();
-    made.bucket.slow(Duration::from_millis(2));
+    made.bucket.delay(Duration::from_millis(2));
     let begin = Instant::now();
-    made.well(&INGEST);
+    made.succeeds(&INGEST);
     let whole = begin.elapsed();
     made.bucket.clear();
     for kill in 0..8u32 {
@@ -346,7 +348,7 @@ fn a_killed_process_leaves_a_bucket_that_counts_right() {
             made.bucket.clear();
         }
     }
-    made.well(&INGEST);
+    made.succeeds(&INGEST);
     made.assert_complete(&expected, "at last");
 }
 
@@ -380,7 +382,7 @@ fn unreachable_storage_is_an_error_with_help() {
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("a request to the object store failed"), "{}", ran.err);
     let forgetful = Bucket::new();
-    forgetful.forget();
+    forgetful.ignore_if_none_match();
     let ran = run(&["ingest"], &|command| forgetful.point(command));
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("overwrote an object"), "{}", ran.err);

@@ -11,14 +11,13 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{AggregateUDF, Documentation, EmitTo, GroupsAccumulator};
 use datafusion::scalar::ScalarValue;
 
-use super::super::column::{is_int, is_user};
 use super::super::exact::ExactGroups;
 use super::super::external;
 use super::super::function::{Aggregate, arguments, names, unchanged_types};
 use super::super::single_group::EvaluateGroup;
 use super::{SETS, append, empty_bitmap};
-use crate::users::{Bitmap, IdDictionary, Key, Keys, UserSet};
-use crate::{Error, Result as EngineResult};
+use crate::events::{is_int, is_user};
+use crate::users::{Bitmap, IdDictionary};
 
 const NAME: &str = "bitmap_agg";
 
@@ -79,32 +78,6 @@ struct AggGroups {
     integers: bool,
 }
 
-impl AggGroups {
-    fn bitmap(&self, set: &UserSet, keys: Option<&Keys<'_>>) -> EngineResult<Bitmap> {
-        let Some(keys) = keys else {
-            if self.integers {
-                return Ok(Bitmap::from(set.to_roaring()));
-            }
-            return Ok(Bitmap::of_keys(set.iter().map(|number| Key::Int(i64::from(number)))));
-        };
-        let key = |number: u32| keys.get(number).map(|(_, key)| key);
-        let known = set
-            .iter()
-            .map(|number| key(number).ok_or_else(|| Error::internal("a number without a key")));
-        if !self.integers {
-            return Ok(Bitmap::of_keys(known.collect::<EngineResult<Vec<_>>>()?));
-        }
-        let mut integers = known
-            .map(|key| match key? {
-                Key::Int(int) => Ok(int as u64),
-                _ => Err(Error::internal("a non-integer key in a set of integers")),
-            })
-            .collect::<EngineResult<Vec<u64>>>()?;
-        integers.sort_unstable();
-        Ok(integers.into_iter().collect())
-    }
-}
-
 impl GroupsAccumulator for AggGroups {
     fn update_batch(
         &mut self,
@@ -130,7 +103,7 @@ impl GroupsAccumulator for AggGroups {
         let mut answers = LargeBinaryBuilder::new();
         let keys = self.groups.sets.dictionary().map(IdDictionary::keys);
         for set in sets {
-            let bitmap = self.bitmap(&set, keys.as_ref()).map_err(external)?;
+            let bitmap = Bitmap::of_ids(&set, keys.as_ref(), self.integers).map_err(external)?;
             append(&mut answers, Some(&bitmap)).map_err(external)?;
         }
         drop(keys);
@@ -164,7 +137,8 @@ impl EvaluateGroup for AggGroups {
         let sets = &self.groups.sets;
         let Some(set) = sets.set(group) else { return empty_bitmap().map_err(external) };
         let keys = sets.dictionary().map(IdDictionary::keys);
-        let bytes = self.bitmap(set, keys.as_ref()).and_then(|bitmap| bitmap.to_bytes());
+        let bitmap = Bitmap::of_ids(set, keys.as_ref(), self.integers);
+        let bytes = bitmap.and_then(|bitmap| bitmap.to_bytes());
         Ok(ScalarValue::LargeBinary(Some(bytes.map_err(external)?)))
     }
 }

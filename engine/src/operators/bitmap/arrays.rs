@@ -12,11 +12,11 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Documentation, ReturnFieldArgs, ScalarUDF};
 use datafusion::scalar::ScalarValue;
 
-use super::super::column::{any_keys, for_each_key, is_int, is_user};
 use super::super::function::{Scalar, arguments, names, other_columns};
 use super::super::values::must_be_bytes;
 use super::{SETS, append, sets};
 use crate::Result as EngineResult;
+use crate::events::{any_keys, for_each_key, is_int, is_user};
 use crate::users::{Bitmap, Key};
 
 const TO: &str = "bitmap_to_array";

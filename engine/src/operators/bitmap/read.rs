@@ -7,11 +7,11 @@ use arrow::datatypes::DataType;
 use datafusion::common::plan_err;
 use datafusion::logical_expr::{Documentation, ScalarUDF};
 
-use super::super::column::{any_keys, for_each_key, is_user};
 use super::super::function::{Scalar, arguments, names, other_columns};
 use super::super::values::must_be_bytes;
 use super::{SETS, sets};
 use crate::Result as EngineResult;
+use crate::events::{any_keys, for_each_key, is_user};
 
 const COUNT: &str = "bitmap_count";
 const CONTAINS: &str = "bitmap_contains";

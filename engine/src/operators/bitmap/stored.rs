@@ -8,17 +8,13 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::plan_err;
 use datafusion::logical_expr::{Documentation, ScalarUDF};
-use roaring::RoaringBitmap;
 
 use super::super::function::{Scalar, arguments, names, other_columns};
 use super::super::values::{Bytes, must_be_bytes};
 use super::{SETS, append};
 use crate::users::{Bitmap, Space};
-use crate::{Error, Result as EngineResult};
 
 const NAME: &str = "bitmap_of_store";
-/// The first shard of numbers that a store has given, and not of keys that are their own.
-const FIRST_ASSIGNED_SHARD: i64 = crate::store::FIRST_ASSIGNED_SHARD as i64;
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     Documentation::builder(
@@ -65,7 +61,9 @@ pub(super) fn function() -> ScalarUDF {
             for row in 0..shards.len() {
                 let shard = shards.is_valid(row).then(|| shards.value(row));
                 let set = match (users.get(row), shard, stores.get(row)) {
-                    (Some(users), Some(shard), Some(store)) => Some(set(users, shard, store)?),
+                    (Some(users), Some(shard), Some(store)) => {
+                        Some(Bitmap::of_stored(Space::try_from(store)?, shard, users)?)
+                    }
                     _ => None,
                 };
                 append(&mut answers, set.as_ref())?;
@@ -73,19 +71,4 @@ pub(super) fn function() -> ScalarUDF {
             Ok(Arc::new(answers.finish()))
         },
     })
-}
-
-fn set(users: &[u8], shard: i64, store: &[u8]) -> EngineResult<Bitmap> {
-    let name = store
-        .try_into()
-        .map_err(|_| Error::input(format!("a store id has 16 bytes, not {}", store.len())))?;
-    if shard < FIRST_ASSIGNED_SHARD {
-        return Bitmap::from_bytes(users);
-    }
-    let mut rest = users;
-    match RoaringBitmap::deserialize_from(&mut rest) {
-        Ok(numbers) if rest.is_empty() => Ok(Bitmap::of_store_ids(Space(name), numbers)),
-        _ => Err(Error::input("a stored set of users is corrupt")
-            .with("help", "run `headcount store verify` to find the file")),
-    }
 }

@@ -6,9 +6,9 @@ use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::buffer::NullBuffer;
 use datasketches::hash::value::raw_bytes::from_slice;
 
-use super::super::column::{any_keys, counted};
 use super::super::group_state::{GroupState, GroupStates, RowFunctions};
 use crate::events::UserKeys;
+use crate::events::{any_keys, counted_rows};
 use crate::{Error, Result};
 
 /// A part that takes in values.
@@ -76,7 +76,7 @@ fn for_each(
 ) -> Result<()> {
     let column =
         columns.first().ok_or_else(|| Error::internal("an operator without an argument"))?;
-    let counted = counted(column, filter);
+    let counted = counted_rows(column, filter);
     let counts = |row: usize| counted.as_ref().is_none_or(|counted| counted.is_valid(row));
     let mut rows = 0..column.len();
     if counted.as_ref().map_or(0, NullBuffer::null_count) == column.len() {

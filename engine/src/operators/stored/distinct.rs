@@ -15,11 +15,11 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-use super::super::column::counted;
 use super::super::group_sets::GroupSets;
 use super::super::single_group::{EvaluateGroup, SingleGroup};
 use super::super::{exact_state, external, state};
 use super::{RowUsers, UserColumn, stored_users_type};
+use crate::events::counted_rows;
 use crate::users::{IdDictionary, Key};
 use crate::{Error, Result as EngineResult};
 
@@ -103,7 +103,7 @@ impl Groups {
     ) -> EngineResult<()> {
         let sets = if assigned { &mut self.assigned } else { &mut self.by_key };
         match users_of_row {
-            RowUsers::Stored(set) => sets.insert_stored(group, set),
+            RowUsers::Stored(set) => sets.insert_set(group, set),
             RowUsers::One(number) => sets.insert(group, Key::Int(i64::from(number))),
         }
     }
@@ -144,7 +144,7 @@ impl GroupsAccumulator for Groups {
         self.grow(total_num_groups);
         let Some(array) = values.first() else { return Ok(()) };
         let people = UserColumn::of(array).map_err(external)?;
-        let counted = counted(array, opt_filter);
+        let counted = counted_rows(array, opt_filter);
         for (row, group) in group_indices.iter().enumerate() {
             if counted.as_ref().is_none_or(|counted| counted.is_valid(row)) {
                 self.add(*group, people.row(row)).map_err(external)?;

@@ -24,7 +24,7 @@ use arrow::datatypes::{DataType, Field, Fields, UInt32Type};
 pub use distinct::rollup_distinct;
 pub use number::store_number;
 
-use crate::store::FIRST_ASSIGNED_SHARD;
+use crate::users::FIRST_ASSIGNED_SHARD;
 use crate::{Error, Result};
 
 static FIELDS: LazyLock<Fields> = LazyLock::new(|| {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use arrow::array::{Array, ArrayRef, BooleanArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, BooleanArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::DataType;
 use datafusion::common::plan_err;
@@ -17,8 +17,7 @@ use super::super::external;
 use super::{UserColumn, stored_users_type};
 use crate::Result as EngineResult;
 use crate::events::UserKeys;
-use crate::store::{Store, StoredIds};
-use crate::users::Key;
+use crate::store::{Store, StoredIds, UserId};
 
 const NAME: &str = "store_number";
 
@@ -54,28 +53,23 @@ impl StoreNumber {
 
     fn numbers(&self, users: &ArrayRef) -> EngineResult<ArrayRef> {
         let nulls = users.logical_nulls().filter(|nulls| nulls.null_count() > 0);
-        let (mut numbers, mut assigned) = (vec![0; users.len()], vec![false; users.len()]);
-        let mut ids = None;
         let wanted = |row| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+        let mut found = vec![UserId::default(); users.len()];
+        let mut is_complete = true;
         UserKeys::of(users)?.for_each(wanted, |row, key| {
-            if let Key::Int(int) = key
-                && let Ok(number) = u32::try_from(int)
-            {
-                numbers[row] = number;
-                return Ok(());
+            match UserId::of_key(0, key) {
+                Some(id) => found[row] = id,
+                None => is_complete = false,
             }
-            let ids = match ids {
-                Some(ids) => ids,
-                None => *ids.insert(self.ids()?),
-            };
-            let hash = key.hash();
-            let part = StoredIds::part_of(hash);
-            let index = ids.part(part).id(0, key, hash)?;
-            (numbers[row], assigned[row]) = (StoredIds::id(part, index)?, true);
             Ok(())
         })?;
-        let assigned = BooleanArray::new(BooleanBuffer::from(assigned), None);
-        UserColumn::of_numbers(assigned, UInt32Array::from(numbers), nulls)
+        if !is_complete {
+            self.ids()?.find(users, nulls.as_ref(), &mut found)?;
+        }
+        let numbers = found.iter().map(|id| id.number).collect();
+        let assigned: BooleanBuffer = found.iter().map(|id| id.assigned).collect();
+        let assigned = BooleanArray::new(assigned, None);
+        UserColumn::of_numbers(assigned, numbers, nulls)
     }
 }
 

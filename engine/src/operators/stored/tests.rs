@@ -14,7 +14,8 @@ use proptest::prelude::{Strategy, any, prop_assert_eq, proptest};
 
 use super::distinct::Groups;
 use super::{UserColumn, stored_users};
-use crate::store::{FIRST_ASSIGNED_SHARD, encode, shard_of};
+use crate::users::portable::encode;
+use crate::users::{FIRST_ASSIGNED_SHARD, shard_of};
 
 /// A row: its group, whether a filter lets it through, whether the store gave the numbers, who is
 /// in it, and whether they come as a stored set.
@@ -126,7 +127,7 @@ fn broken_sets_and_states_are_errors() {
     let shards = Int32Array::from(vec![0]);
     let array = stored_users(&shards, &BinaryViewArray::from_iter_values([b"nothing"])).unwrap();
     let error = Groups::default().update_batch(&[array], &[0], None, 1).unwrap_err().to_string();
-    assert!(error.contains("a stored set of users is corrupt"), "{error}");
+    assert!(error.contains("a set of users is truncated or corrupt"), "{error}");
     let state: ArrayRef =
         std::sync::Arc::new(arrow::array::LargeBinaryArray::from_iter_values([&[9u8; 9][..]]));
     let error = Groups::default().merge_batch(&[state], &[0], 1).unwrap_err().to_string();

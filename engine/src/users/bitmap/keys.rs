@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Operation;
+use super::operation::Operation;
 use crate::users::Key;
 
 /// A key that owns its bytes.

@@ -14,7 +14,9 @@
 //! <https://github.com/RoaringBitmap/RoaringFormatSpec>.
 
 mod bytes;
+mod ids;
 mod keys;
+mod operation;
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +29,8 @@ use super::Key;
 use crate::{Error, Result};
 use keys::Keys;
 
+pub use operation::Operation;
+
 /// Numbers from here on are no numbers in the sense of a store.
 const FIRST_STORE_ID: u64 = 1 << 32;
 
@@ -34,24 +38,22 @@ const FIRST_STORE_ID: u64 = 1 << 32;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Space(pub [u8; 16]);
 
+impl TryFrom<&[u8]> for Space {
+    type Error = Error;
+
+    fn try_from(bytes: &[u8]) -> Result<Self> {
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| Error::input(format!("a store id has 16 bytes, not {}", bytes.len())))
+    }
+}
+
 /// As hexadecimal digits.
 impl fmt::Display for Space {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
-}
-
-/// What two sets are made into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Operation {
-    /// Who is in both.
-    And,
-    /// Who is in one or both.
-    Or,
-    /// Who is in exactly one.
-    Xor,
-    /// Who is in the first and not in the second.
-    AndNot,
 }
 
 /// A set of users with its identity space.
@@ -102,11 +104,6 @@ impl Bitmap {
             }
             Members::Numbers(..) => Err(Error::internal("a key for a set of numbers")),
         }
-    }
-
-    /// A set of numbers that a store has given.
-    pub fn of_store_ids(space: Space, numbers: RoaringBitmap) -> Self {
-        Self::of_numbers(Some(space), RoaringTreemap::from_bitmaps([(1, numbers)]))
     }
 
     /// A set without given numbers belongs to no space.

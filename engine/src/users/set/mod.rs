@@ -12,15 +12,14 @@ mod page;
 
 use roaring::RoaringBitmap;
 
-use crate::{Error, Result};
+use super::portable::{self, Container};
+use crate::Result;
 
 pub use builder::SetBuilder;
 use page::{Page, WORDS, page_mut};
 
 /// A set with up to this many users is one sorted list.
 const MAX_FEW: usize = 16;
-/// Written instead of the length of a list if a bitset follows.
-const BITSET: u16 = u16::MAX;
 
 /// An exact set of user numbers.
 #[derive(Clone, Debug, Default)]
@@ -126,83 +125,29 @@ impl UserSet {
         }
     }
 
-    /// Appends the set to `bytes`: for every page that is not empty its index (the high half of
-    /// its numbers), its length and its list of low halves, all of 2 bytes, little-endian; or
-    /// 65,535 instead of the length and the 8 KiB of the bitset. The empty set has no bytes.
+    /// Appends the set in the [portable format](portable).
     ///
-    /// This is the form in which parts of one query travel; what is stored is Roaring.
-    pub fn write(&self, bytes: &mut Vec<u8>) {
-        let halves = |at: usize, length: u16| {
-            let [a, b] = (at as u16).to_le_bytes(); // an index is the high half of an id
-            let [c, d] = length.to_le_bytes();
-            [a, b, c, d]
-        };
-        match &self.0 {
-            Repr::Few(few) => {
-                for page in few.chunk_by(|a, b| high(*a) == high(*b)) {
-                    bytes.extend(halves(high(page[0]), page.len() as u16));
-                    bytes.extend(page.iter().flat_map(|number| low(*number).to_le_bytes()));
-                }
-            }
-            Repr::Pages(pages) => {
-                for (at, page) in pages.iter().enumerate() {
-                    match page {
-                        Page::Empty => {}
-                        Page::List(list) => {
-                            bytes.extend(halves(at, list.len() as u16));
-                            bytes.extend(list.iter().flat_map(|low| low.to_le_bytes()));
-                        }
-                        Page::Bits(bits) => {
-                            bytes.extend(halves(at, BITSET));
-                            bytes.extend(bits.iter().flat_map(|word| word.to_le_bytes()));
-                        }
-                    }
-                }
-            }
-        }
+    /// # Errors
+    /// None that can happen: memory takes everything.
+    pub fn write(&self, bytes: &mut Vec<u8>) -> Result<()> {
+        portable::write(self.to_roaring(), bytes)
     }
 
-    /// Adds every user of a set that was [written](Self::write). `heap` grows by what
+    /// Adds every user of a set in the [portable format](portable). `heap` grows by what
     /// [`size`](Self::size) grows.
     ///
     /// # Errors
-    /// When the bytes are not a whole number of pages; the set then holds some of the users.
-    pub fn union_with_written(&mut self, mut bytes: &[u8], heap: &mut usize) -> Result<()> {
-        let cut = || Error::input("a set of users is truncated or corrupt");
-        while let Some((&[a, b, c, d], rest)) = bytes.split_first_chunk() {
-            let at = u16::from_le_bytes([a, b]);
-            bytes = match u16::from_le_bytes([c, d]) {
-                BITSET => {
-                    let length = WORDS * size_of::<u64>();
-                    let (words, rest) = rest.split_at_checked(length).ok_or_else(cut)?;
-                    let page = page_mut(self.pages_counting(heap), usize::from(at), heap);
-                    page.union_with_words(words, heap);
-                    rest
-                }
-                length => {
-                    let length = usize::from(length) * size_of::<u16>();
-                    let (lows, rest) = rest.split_at_checked(length).ok_or_else(cut)?;
-                    for low in lows.as_chunks().0 {
-                        let low = u32::from(u16::from_le_bytes(*low));
-                        self.insert_counting(u32::from(at) << 16 | low, heap);
-                    }
-                    rest
-                }
-            };
-        }
-        if bytes.is_empty() { Ok(()) } else { Err(cut()) }
-    }
-
-    /// Adds users of the 65,536 numbers with this high half, by one bit for each. `heap` grows by
-    /// what [`size`](Self::size) grows.
-    pub fn insert_bits(
-        &mut self,
-        high: u16,
-        bits: &[u8; WORDS * size_of::<u64>()],
-        heap: &mut usize,
-    ) {
-        let page = page_mut(self.pages_counting(heap), usize::from(high), heap);
-        page.union_with_words(bits, heap);
+    /// When the bytes are corrupt; the set then holds some of the users.
+    pub fn union_with_written(&mut self, bytes: &[u8], heap: &mut usize) -> Result<()> {
+        portable::containers(bytes, |high, container| match container {
+            Container::Bits(bits) => {
+                page_mut(self.pages_counting(heap), usize::from(high), heap)
+                    .union_with_words(bits, heap);
+            }
+            few => few.each(&mut |low| {
+                self.insert_counting(u32::from(high) << 16 | u32::from(low), heap);
+            }),
+        })
     }
 
     /// Keeps only the users that are in `other` too.
@@ -226,6 +171,85 @@ impl UserSet {
         }
     }
 
+    /// Number of pages of 65,536 ids up to that of the largest id.
+    pub fn page_count(&self) -> usize {
+        match &self.0 {
+            Repr::Few(few) => few.last().map_or(0, |last| high(*last) + 1),
+            Repr::Pages(pages) => pages.len(),
+        }
+    }
+
+    /// Whether any user is in a page.
+    pub fn has_page(&self, page: usize) -> bool {
+        match &self.0 {
+            Repr::Few(few) => !of_page(few, page).is_empty(),
+            Repr::Pages(pages) => pages.get(page).is_some_and(|page| !matches!(page, Page::Empty)),
+        }
+    }
+
+    /// Calls `each` with the low half of every id in a page, in ascending order.
+    #[inline]
+    pub fn each_in_page(&self, page: usize, each: &mut impl FnMut(u16)) {
+        match &self.0 {
+            Repr::Few(few) => of_page(few, page).iter().for_each(|number| each(low(*number))),
+            Repr::Pages(pages) => {
+                if let Some(page) = pages.get(page) {
+                    page.each(each);
+                }
+            }
+        }
+    }
+
+    /// How many users are in at least one of some sets.
+    pub fn union_len(sets: &[&Self]) -> u64 {
+        if let [set] = sets {
+            return set.len();
+        }
+        let (mut lists, mut paged): (Vec<&[u32]>, Vec<&[Page]>) = (Vec::new(), Vec::new());
+        for set in sets {
+            match &set.0 {
+                Repr::Few(few) => lists.push(few),
+                Repr::Pages(pages) => paged.push(pages),
+            }
+        }
+        if paged.is_empty() {
+            let mut all = lists.concat();
+            all.sort_unstable();
+            all.dedup();
+            return all.len() as u64;
+        }
+        let pages = paged.iter().map(|pages| pages.len());
+        let of_lists = lists.iter().filter_map(|list| list.last().map(|last| high(*last) + 1));
+        let (mut count, mut bits) = (0, Box::new([0u64; WORDS]));
+        for at in 0..pages.chain(of_lists).max().unwrap_or(0) {
+            let mut here = paged
+                .iter()
+                .filter_map(|pages| pages.get(at))
+                .filter(|page| !matches!(page, Page::Empty));
+            let mut has_more = false;
+            for list in &mut lists {
+                let users = list.iter().take_while(|number| high(**number) == at).count();
+                for number in &list[..users] {
+                    bits[usize::from(low(*number) >> 6)] |= 1 << (low(*number) & 63);
+                }
+                has_more |= users > 0;
+                *list = &list[users..];
+            }
+            let Some(first) = here.next() else {
+                count += if has_more { take_count(&mut bits) } else { 0 };
+                continue;
+            };
+            let mut here = here.peekable();
+            if !has_more && here.peek().is_none() {
+                count += first.len();
+                continue;
+            }
+            std::iter::once(first).chain(here).for_each(|page| page.add_to(&mut bits));
+            count += take_count(&mut bits);
+        }
+        count
+    }
+
     /// The users in ascending order.
     pub fn iter(&self) -> Box<dyn Iterator<Item = u32> + '_> {
         match &self.0 {
@@ -241,7 +265,7 @@ impl UserSet {
         self.0.size()
     }
 
-    /// The same set as a Roaring bitmap, for the world outside.
+    /// The same set as a Roaring bitmap.
     pub fn to_roaring(&self) -> RoaringBitmap {
         let mut bitmap = RoaringBitmap::new();
         match &self.0 {
@@ -289,16 +313,6 @@ impl UserSet {
     }
 }
 
-impl From<&RoaringBitmap> for UserSet {
-    fn from(bitmap: &RoaringBitmap) -> Self {
-        let mut set = Self::default();
-        for number in bitmap {
-            set.insert(number);
-        }
-        set
-    }
-}
-
 impl FromIterator<u32> for UserSet {
     fn from_iter<I: IntoIterator<Item = u32>>(numbers: I) -> Self {
         let mut set = Self::default();
@@ -313,6 +327,20 @@ impl PartialEq for UserSet {
     fn eq(&self, other: &Self) -> bool {
         self.len() == other.len() && self.iter().eq(other.iter())
     }
+}
+
+/// The numbers of a page.
+fn of_page(numbers: &[u32], page: usize) -> &[u32] {
+    let start = numbers.partition_point(|number| high(*number) < page);
+    let rest = &numbers[start..];
+    &rest[..rest.partition_point(|number| high(*number) == page)]
+}
+
+/// The number of bits that are set, which are cleared.
+fn take_count(bits: &mut [u64; WORDS]) -> u64 {
+    let count = bits.iter().map(|word| u64::from(word.count_ones())).sum();
+    bits.fill(0);
+    count
 }
 
 #[inline]
@@ -358,9 +386,18 @@ mod tests {
             prop_assert!(both.iter().eq(p.intersection(&q).copied()));
             prop_assert_eq!(both.is_empty(), p.is_disjoint(&q));
             prop_assert_eq!(union.len() + both.len(), x.len() + y.len());
+            prop_assert_eq!(UserSet::union_len(&[&x, &y]), union.len());
+            let mut by_page = Vec::new();
+            for page in 0..x.page_count() {
+                let before = by_page.len();
+                x.each_in_page(page, &mut |low| by_page.push((page as u32) << 16 | u32::from(low)));
+                prop_assert_eq!(x.has_page(page), by_page.len() > before);
+            }
+            prop_assert!(x.iter().eq(by_page));
+            prop_assert_eq!(UserSet::union_len(&[&y, &union, &both]), union.len());
+            prop_assert_eq!(UserSet::union_len(&[&x]) + UserSet::union_len(&[]), x.len());
             let roaring = x.to_roaring();
             prop_assert!(roaring.iter().eq(p.iter().copied()));
-            prop_assert!(UserSet::from(&roaring) == x);
         }
 
         #[test]
@@ -372,13 +409,11 @@ mod tests {
             }
             prop_assert_eq!(heap, set.size());
             let (mut bytes, other) = (Vec::new(), b.iter().copied().collect::<UserSet>());
-            other.write(&mut bytes);
+            other.write(&mut bytes).unwrap();
             set.union_with_written(&bytes, &mut heap).unwrap();
             prop_assert_eq!(heap, set.size());
             prop_assert!(set == a.iter().chain(&b).copied().collect());
-            if let Some(cut) = bytes.len().checked_sub(1) {
-                prop_assert!(set.union_with_written(&bytes[..cut], &mut heap).is_err());
-            }
+            prop_assert!(set.union_with_written(&bytes[..bytes.len() - 1], &mut heap).is_err());
         }
     }
 

@@ -183,6 +183,37 @@ impl Page {
         }
     }
 
+    /// Calls `each` with every user, in ascending order.
+    #[inline]
+    pub(super) fn each(&self, each: &mut impl FnMut(u16)) {
+        match self {
+            Self::Empty => {}
+            Self::List(list) => list.iter().for_each(|low| each(*low)),
+            Self::Bits(bits) => {
+                for (at, word) in bits.iter().enumerate() {
+                    let mut rest = *word;
+                    while rest != 0 {
+                        each((at * 64) as u16 + rest.trailing_zeros() as u16);
+                        rest &= rest - 1;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sets the bits of all users.
+    pub(super) fn add_to(&self, bits: &mut [u64; WORDS]) {
+        match self {
+            Self::Empty => {}
+            Self::List(list) => {
+                list.iter().for_each(|low| bits[usize::from(low >> 6)] |= 1 << (low & 63));
+            }
+            Self::Bits(ours) => {
+                bits.iter_mut().zip(ours.iter()).for_each(|(all, bits)| *all |= bits)
+            }
+        }
+    }
+
     /// Adds the users of a bitset in its written form.
     pub(super) fn union_with_words(&mut self, words: &[u8], heap: &mut usize) {
         let (words, _) = words.as_chunks();

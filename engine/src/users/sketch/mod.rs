@@ -47,6 +47,13 @@ pub struct Estimate {
     pub high: u64,
 }
 
+impl Estimate {
+    /// A count that is exact.
+    pub fn exact(users: u64) -> Self {
+        Self { users, low: users, high: users }
+    }
+}
+
 /// A sketch of the keys it has seen.
 #[derive(Clone, Debug)]
 pub struct Sketch {
@@ -138,10 +145,7 @@ impl Sketch {
     /// As `estimate`.
     pub fn within(&self, sigmas: f64) -> Result<Estimate> {
         Ok(match &self.normalized().repr {
-            Repr::List(list) => {
-                let users = list.len() as u64;
-                Estimate { users, low: users, high: users }
-            }
+            Repr::List(list) => Estimate::exact(list.len() as u64),
             Repr::Registers(registers) => {
                 let users = registers.estimate()?;
                 let error = sigmas * 1.04 / f64::from(1u32 << self.precision).sqrt();

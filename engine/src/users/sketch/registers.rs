@@ -1,9 +1,17 @@
 //! HyperLogLog++ registers that are fast to update.
 //!
 //! The layout of the registers and the update rule are those of the crate `hyperloglogplus`, which
-//! computes the estimate. The crate takes only one key at a time, through its hashers. These
-//! registers also keep the smallest register value, so most hashes are known to change nothing
-//! before a register is read: with 60 users per register, seven of eight.
+//! computes the estimate. These registers also keep the smallest register value, so most hashes are
+//! known to change nothing before a register is read: with 60 users per register, seven of eight.
+//!
+//! *Why not the crate's own methods?* `insert`, `merge` and `count` are all that it has: registers
+//! can neither be read, which the stored form needs, nor given, and a sketch leaves the crate's
+//! sparse form only when it has seen enough hashes. So registers reach `count` through the serde
+//! form of the crate, which a test compares with what `insert` makes. Measured at precision 14:
+//! filling these registers with 100,000 hashes takes 0.46 ms, the crate 2.0 ms (1,500: 0.01 and
+//! 0.13 ms; a million: 3.4 and 4.0 ms); an estimate takes 0.05 ms. With `insert` alone, one hash
+//! made for each register, it takes 1.1 ms and is wrong while the crate stays sparse: 1,434 instead
+//! of 1,501 for 1,500 hashes, at precision 18 83,405 instead of 100,089 for 100,000.
 
 use std::hash::{BuildHasher, Hasher};
 
@@ -158,8 +166,7 @@ fn lanes(word: u32) -> impl DoubleEndedIterator<Item = u32> + ExactSizeIterator 
     (0..REGISTERS_PER_WORD as u32).map(move |lane| (word >> (lane * REGISTER_BITS)) & MASK)
 }
 
-/// The fields of [`HyperLogLogPlus`] in its serde form: the crate gives no other way to registers
-/// that were filled elsewhere.
+/// The fields of [`HyperLogLogPlus`] in its serde form.
 #[derive(Serialize)]
 struct SerializedSketch<'a> {
     builder: PassThrough,

@@ -21,7 +21,7 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
 use arrow::record_batch::RecordBatch;
 use engine::{Error, Kind, Result};
 
-use crate::accuracy::{Measured, Measurement, SetKind};
+use crate::accuracy::measurement::{Measured, Measurement, SetKind};
 
 /// One row for each line.
 ///

@@ -1,43 +1,29 @@
-//! Writes the results in every format of reports.
+//! The results for the formats of [`output`](crate::output).
 //!
-//! Programs get [`columns`], nothing rounded; people get the [`tables`], pictures ([`page`]), and
-//! at the end the advice.
+//! Programs get `columns`, nothing rounded; people get `tables` and at the end the advice, in
+//! HTML with `charts`.
 
-mod chart;
+mod charts;
 mod columns;
 mod page;
-mod pictures;
 mod tables;
 
-use std::io::Write;
+use engine::Result;
 
-use engine::{Error, Kind, Result};
+use super::measurement::Measured;
+use crate::output::{Format, Out, document_text, put, write_batch};
 
-use super::Measured;
-use crate::report::{Format, Style, csv, json, parquet};
-
-/// Writes the figures; text formats are UTF-8 with `\n` at the end of every line. CSV, TSV, JSON
-/// and Parquet hold the figures only, the others the advice too.
+/// Writes the figures. CSV, TSV, JSON and Parquet hold the figures only, the others the advice too;
+/// `color` is for the terminal.
 ///
 /// # Errors
-/// [`Kind::Io`] when `out` refuses; its source is the [`std::io::Error`].
-pub fn write(
-    measured: &Measured,
-    format: Format,
-    out: &mut dyn Write,
-    style: &Style,
-) -> Result<()> {
-    let bytes = match format {
-        Format::Table => tables::terminal(measured, style).into_bytes(),
-        Format::Markdown => tables::markdown(measured).into_bytes(),
-        Format::Csv => csv::render(&columns::record_batch(measured)?)?.into_bytes(),
-        Format::Tsv => csv::render_tsv(&columns::record_batch(measured)?)?.into_bytes(),
-        Format::Json => json::render(&columns::record_batch(measured)?)?,
-        Format::Parquet => parquet::encode(&columns::record_batch(measured)?, Vec::new())?,
-        Format::Html => page::render(measured)?.into_bytes(),
-    };
-    out.write_all(&bytes).and_then(|()| out.flush()).map_err(|cause| {
-        let message = format!("cannot write the results: {cause}");
-        Error::new(Kind::Io, message).caused_by(cause)
-    })
+/// [`Kind::Io`](engine::Kind::Io) when writing fails.
+pub fn write(measured: &Measured, format: Format, out: Out<'_>, color: bool) -> Result<()> {
+    match format {
+        Format::Html => put(out, &page::render(measured)?),
+        Format::Table | Format::Markdown => {
+            put(out, &document_text(tables::document(measured), format, color))
+        }
+        _ => write_batch(format, &columns::record_batch(measured)?, out),
+    }
 }

@@ -18,13 +18,12 @@ use datafusion::physical_plan::execution_plan::{
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use engine::active::{Question, answer, source_plan_for};
-use engine::events::ScanObserver;
 use engine::rollup::{Counting, SourcePlan};
-use engine::{Error, Kind};
+use engine::{Error, JobContext, Kind};
 use rayon::ThreadPoolBuilder;
 use tokio::sync::mpsc::Sender;
 
-use super::{ReportContext, ReportListener};
+use super::ReportContext;
 use crate::cancellation::is_cancelled;
 use crate::catalog::dictionary;
 use crate::failure::external;
@@ -226,14 +225,16 @@ fn send(
         .map_err(|cause| {
             external(Error::new(Kind::Io, format!("cannot start threads: {cause}")))
         })?;
-    let wanted = || !sender.is_closed();
-    let monitor =
-        StatementMonitor { listener: report_context.listener.as_deref(), memory, wanted: &wanted };
-    let answered =
-        pool.install(|| answer(&report_context.project, &dictionary, question, &monitor));
+    let reserve = |more: usize| memory.try_grow(more).map_err(|cause| too_large(&cause));
+    let mut job =
+        JobContext::default().with_cancellation(|| sender.is_closed()).with_memory(reserve);
+    if let Some(listener) = &report_context.listener {
+        job = job.with_progress(|done, total| listener.progress(done, total));
+    }
+    let answered = pool.install(|| answer(&report_context.project, &dictionary, question, &job));
     let answer = answered.map_err(external)?;
     let batch = record_batch(&answer.report).map_err(external)?;
-    monitor.reserve(batch.get_array_memory_size()).map_err(external)?;
+    reserve(batch.get_array_memory_size()).map_err(external)?;
     let batch = match projection {
         Some(places) => batch.project(places)?,
         None => batch,
@@ -247,32 +248,13 @@ fn send(
     Ok(())
 }
 
-/// Reports progress, cancellation and memory of a statement's report.
-struct StatementMonitor<'a> {
-    listener: Option<&'a dyn ReportListener>,
-    memory: MemoryReservation,
-    /// Whether the receiver still exists.
-    wanted: &'a (dyn Fn() -> bool + Sync),
-}
-
-impl ScanObserver for StatementMonitor<'_> {
-    fn progress(&self, done: u64, total: u64) -> engine::Result<()> {
-        if let Some(listener) = self.listener {
-            listener.progress(done, total);
-        }
-        if (self.wanted)() { Ok(()) } else { Err(Error::limit("cancelled")) }
-    }
-
-    fn reserve(&self, more: usize) -> engine::Result<()> {
-        self.memory.try_grow(more).map_err(|cause| {
-            let cause = cause.strip_backtrace();
-            let first = cause.lines().next().unwrap_or_default();
-            Error::limit(format!("the report needs more memory than is available: {first}")).with(
-                "help",
-                "query fewer periods (`from`, `to`, a longer `window`), levels or dimensions, or \
-                 only the largest values (`top`); or raise the memory limit of the server or \
-                 session",
-            )
-        })
-    }
+/// An error for a report that exceeds the memory of its statement.
+fn too_large(cause: &DataFusionError) -> Error {
+    let cause = cause.strip_backtrace();
+    let first = cause.lines().next().unwrap_or_default();
+    Error::limit(format!("the report needs more memory than is available: {first}")).with(
+        "help",
+        "query fewer periods (`from`, `to`, a longer `window`), levels or dimensions, or only the \
+         largest values (`top`); or raise the memory limit of the server or session",
+    )
 }

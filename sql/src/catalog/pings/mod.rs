@@ -8,12 +8,12 @@ mod table;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::catalog::TableProvider;
+use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::MemoryReservation;
-use engine::events::ScanObserver;
 use engine::metric::Dictionary;
 use engine::pings::{Inputs, PingTables};
 use engine::project::Project;
-use engine::{Error, Kind};
+use engine::{Error, JobContext, Kind};
 use rayon::ThreadPoolBuilder;
 
 use self::columns::TABLES;
@@ -82,9 +82,14 @@ impl PingContext {
                     .map_err(|cause| {
                         Error::new(Kind::Io, format!("cannot start threads: {cause}"))
                     })?;
-                let observer = Observer { memory: &memory, is_wanted };
-                let load = || PingTables::load(&self.project, &dictionary, &inputs, &observer);
-                let tables = pool.install(load)?;
+                let tables = {
+                    let reserve = |more| memory.try_grow(more).map_err(|cause| too_large(&cause));
+                    let job = JobContext::default()
+                        .with_cancellation(|| !is_wanted())
+                        .with_memory(reserve);
+                    let load = || PingTables::load(&self.project, &dictionary, &inputs, &job);
+                    pool.install(load)?
+                };
                 Arc::new(Cached { inputs, dictionary, tables, _memory: memory })
             }
         };
@@ -97,26 +102,12 @@ impl PingContext {
     }
 }
 
-/// Ends the reading when nobody waits for it, and accounts for its memory.
-struct Observer<'a> {
-    memory: &'a MemoryReservation,
-    is_wanted: &'a (dyn Fn() -> bool + Sync),
-}
-
-impl ScanObserver for Observer<'_> {
-    fn progress(&self, _: u64, _: u64) -> engine::Result<()> {
-        if (self.is_wanted)() { Ok(()) } else { Err(Error::limit("cancelled")) }
-    }
-
-    fn reserve(&self, more: usize) -> engine::Result<()> {
-        self.memory.try_grow(more).map_err(|cause| {
-            let cause = cause.strip_backtrace();
-            let first = cause.lines().next().unwrap_or_default();
-            Error::limit(format!("the pings need more memory than is available: {first}")).with(
-                "help",
-                "name fewer files in the sources of pings, or raise the memory limit of the server \
-                 or session",
-            )
-        })
-    }
+/// An error for pings that exceed the memory of their statement.
+fn too_large(cause: &DataFusionError) -> Error {
+    let cause = cause.strip_backtrace();
+    let first = cause.lines().next().unwrap_or_default();
+    Error::limit(format!("the pings need more memory than is available: {first}")).with(
+        "help",
+        "name fewer files in the sources of pings, or raise the memory limit of the server or session",
+    )
 }

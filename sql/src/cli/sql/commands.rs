@@ -2,7 +2,7 @@
 
 use engine::{Error, Result};
 
-use crate::results::Format;
+use crate::output::Format;
 
 /// The text of `\?`.
 pub(super) const HELP: &str = "\
@@ -53,11 +53,12 @@ impl Command {
             ("\\h", Some(function)) => Ok(Self::Function(function.to_ascii_lowercase())),
             ("\\format", None) => Ok(Self::Format(None)),
             ("\\format", Some(word)) => {
-                let format = clap::ValueEnum::from_str(word, true).map_err(|_| {
-                    Error::input(format!("unknown format `{word}`"))
-                        .with("help", "use table, csv, tsv, json, ndjson, markdown or parquet")
-                })?;
-                Ok(Self::Format(Some(format)))
+                let format: Option<Format> = clap::ValueEnum::from_str(word, true).ok();
+                match format.filter(|format| Format::OF_QUERIES.contains(format)) {
+                    Some(format) => Ok(Self::Format(Some(format))),
+                    None => Err(Error::input(format!("unknown format `{word}`"))
+                        .with("help", format!("use one of {}", Format::names(Format::OF_QUERIES)))),
+                }
             }
             ("\\timing", None) => Ok(Self::Timing(None)),
             ("\\timing", Some("on")) => Ok(Self::Timing(Some(true))),
@@ -74,7 +75,7 @@ impl Command {
 #[cfg(test)]
 mod tests {
     use super::{Command, HELP, NAMES};
-    use crate::results::Format;
+    use crate::output::Format;
 
     #[test]
     fn commands_are_read() {

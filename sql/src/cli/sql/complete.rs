@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 use super::commands::NAMES;
 use super::prompt::is_quit;
 use crate::functions::functions;
+use crate::output::Format;
 use crate::script::is_complete;
 
 /// Keywords that are completed.
@@ -219,8 +220,8 @@ impl EditorHelper {
             "d" => matching(start, self.tables()),
             "h" => matching(start, functions(&self.session).into_iter().map(|f| f.name)),
             "format" => {
-                let formats = ["table", "csv", "tsv", "json", "ndjson", "markdown"];
-                matching(start, formats.map(str::to_owned))
+                let formats = Format::OF_QUERIES.iter().filter(|format| !format.is_binary());
+                matching(start, formats.map(Format::to_string))
             }
             "timing" => matching(start, ["on", "off"].map(str::to_owned)),
             _ => Vec::new(),

@@ -7,23 +7,23 @@ mod progress;
 mod prompt;
 mod shell;
 
-use std::io::{BufWriter, IsTerminal, Read, Write, stdin, stdout};
+use std::io::{IsTerminal, Read, stdin, stdout};
 use std::path::{Path, PathBuf};
 
 use engine::project::Project;
 use engine::{Error, Result};
 
-use super::output::{format, refuse_terminal, to_file};
-use super::{Outcome, args, output_error};
-use crate::results::{Format, Out};
+use super::output::Destination;
+use super::{Outcome, args};
+use crate::output::{Format, Out};
 use shell::{Origin, Shell};
 
 pub(super) fn run(project: Option<PathBuf>, options: &args::Sql) -> Result<Outcome> {
     let output = options.output.as_deref();
-    let format = format(options.format, output, &Format::ENDINGS, Format::Table);
+    let destination = Destination::new(options.format, output, Format::OF_QUERIES);
     let project = project_of(project)?;
     let root = project.as_ref().map(|project| project.root.clone());
-    let mut shell = Shell::new(project, &options.options(), format)?;
+    let mut shell = Shell::new(project, &options.options(), destination.format)?;
     let has_texts = !options.file.is_empty() || !options.command.is_empty();
     if !has_texts && output.is_none() && stdin().is_terminal() && stdout().is_terminal() {
         prompt::run(&mut shell, root.as_deref())?;
@@ -39,18 +39,10 @@ pub(super) fn run(project: Option<PathBuf>, options: &args::Sql) -> Result<Outco
         let text = read(&file)?;
         texts.push((Origin::File(file), text));
     }
-    match output {
-        Some(path) => to_file(path, |out| run_all(&mut shell, &texts, out))?,
-        None => {
-            refuse_terminal(format.is_binary())?;
-            shell.fit_terminal();
-            let mut out = BufWriter::new(stdout());
-            let done = run_all(&mut shell, &texts, &mut out);
-            // Results before an error are written.
-            out.flush().map_err(output_error)?;
-            done?;
-        }
+    if output.is_none() {
+        shell.fit_terminal();
     }
+    destination.write(|out, _| run_all(&mut shell, &texts, out))?;
     Ok(shell.outcome())
 }
 

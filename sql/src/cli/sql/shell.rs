@@ -27,7 +27,7 @@ use crate::catalog::{CatalogOptions, register};
 use crate::failure::statement_error;
 use crate::file_consistency;
 use crate::functions::{Function, describe, functions, page};
-use crate::results::{Format, Out, Writer};
+use crate::output::{Format, Options as OutputOptions, Out, writer};
 use crate::script::{Statement, statements};
 use crate::session::{self, Options, session};
 
@@ -109,6 +109,10 @@ impl Shell {
     /// Limits tables to the width of the terminal, if stdout is one.
     pub(super) fn fit_terminal(&mut self) {
         self.width = Table::new().width().map(usize::from).filter(|_| stdout().is_terminal());
+    }
+
+    fn output_options(&self) -> OutputOptions {
+        OutputOptions { width: self.width, ..OutputOptions::default() }
     }
 
     /// Begins a new text.
@@ -214,7 +218,7 @@ impl Shell {
             return Ok(None);
         }
         self.begin_result(out)?;
-        let mut writer = Writer::new(self.format, &schema, self.width, out)?;
+        let mut writer = writer(self.format, &schema, self.output_options(), out)?;
         let mut rows = 0;
         while let Some(found) = batch {
             rows += found.num_rows() as u64;
@@ -226,11 +230,8 @@ impl Shell {
             batch = next(&mut stream).await.transpose().map_err(to_error)?;
         }
         progress.stop();
-        if let Some(note) = writer.finish()? {
-            // Behind the table that it is about.
-            out.flush().map_err(output_error)?;
-            print_message(&format!("note: {note}"));
-        }
+        let note = writer.finish()?;
+        print_note(note, out)?;
         Ok(Some(rows))
     }
 
@@ -291,14 +292,10 @@ impl Shell {
     fn show(&mut self, batch: &RecordBatch, out: Out<'_>) -> Result<()> {
         self.begin_result(out)?;
         self.results += 1;
-        let mut writer = Writer::new(self.format, &batch.schema(), self.width, out)?;
+        let mut writer = writer(self.format, batch.schema_ref(), self.output_options(), out)?;
         writer.write(batch)?;
-        if let Some(note) = writer.finish()? {
-            // Behind the table that it is about.
-            out.flush().map_err(output_error)?;
-            print_message(&format!("note: {note}"));
-        }
-        Ok(())
+        let note = writer.finish()?;
+        print_note(note, out)
     }
 
     /// The columns of a table, or of files in single quotes.
@@ -350,6 +347,15 @@ fn list(functions: &[Function]) -> Result<RecordBatch> {
 
 fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch> {
     Ok(RecordBatch::try_from_iter(columns)?)
+}
+
+/// Prints the note about a table behind it.
+fn print_note(note: Option<String>, out: &mut dyn Write) -> Result<()> {
+    if let Some(note) = note {
+        out.flush().map_err(output_error)?;
+        print_message(&format!("note: {note}"));
+    }
+    Ok(())
 }
 
 fn write(out: &mut dyn Write, text: &str) -> Result<()> {

@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::User;
 use super::responses::ErrorResponse;
+use crate::output::{json, unsupported_type};
 use crate::question::set;
-use crate::report::json;
 use crate::server::{Protocol, ServerContext, StatementInfo};
 
 /// Answers the question of the parameters. A disconnected client cancels it.
@@ -37,14 +37,16 @@ pub(super) async fn report(
     // The ETag hashes the whole body, so it is buffered within the statement's memory limit.
     let pool = &session.runtime_env().memory_pool;
     let memory = MemoryConsumer::new("the JSON of the report").register(pool);
-    let mut json = json::Body::default();
+    let mut json = json::array(Vec::new());
     while let Some(batch) = rows.try_next().await? {
         json = tokio::task::spawn_blocking(move || json.write(&batch).map(|()| json))
             .await
-            .map_err(|cause| Error::internal(cause.to_string()))??;
-        memory.try_resize(json.size()).map_err(too_large)?;
+            .map_err(|cause| Error::internal(cause.to_string()))?
+            .map_err(unsupported_type)?;
+        memory.try_resize(json.get_ref().capacity()).map_err(too_large)?;
     }
-    let body = json.finish()?;
+    json.finish().map_err(unsupported_type)?;
+    let body = json.into_inner();
     let tag = tag(&body);
     let known = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let tags = [(header::ETAG, tag.clone())];

@@ -13,6 +13,7 @@ use tonic::transport::Channel;
 
 use super::{Client, ask, client, csv, fails};
 use crate::server::in_process::{InProcessServer, ServerSetup};
+use crate::server::poll::poll;
 
 /// Endless work.
 const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 3000000) a \
@@ -43,11 +44,11 @@ fn limits_apply_while_rows_stream_and_while_nobody_reads() {
     let info = in_process.runtime.block_on(client.execute(FLOOD.into(), None)).unwrap();
     let ticket = info.endpoint[0].ticket.clone().unwrap();
     let unread = in_process.runtime.block_on(client.do_get(ticket)).unwrap();
-    in_process.wait_for("headcount_running_statements 1", Duration::from_secs(1));
-    in_process.wait_for("headcount_running_statements 0", Duration::from_secs(3));
+    in_process.wait_for("headcount_running_statements 1");
+    in_process.wait_for("headcount_running_statements 0");
     drop(unread);
     let line = "headcount_statements_total{protocol=\"flight\",outcome=\"out_of_time\"} 3";
-    in_process.wait_for(line, Duration::from_secs(1));
+    in_process.wait_for(line);
 
     let (_project, in_process) = with(Limits { rows: 1000, ..Limits::default() });
     let mut client = super::client(&in_process);
@@ -74,7 +75,7 @@ fn limits_apply_while_rows_stream_and_while_nobody_reads() {
     let (_project, in_process) = with(Limits { connections: 2, ..Limits::default() });
     let (mut one, _two) = (super::client(&in_process), super::client(&in_process));
     in_process.runtime.block_on(ask(&mut one, "SELECT 1")).unwrap();
-    in_process.wait_for("headcount_connections{protocol=\"flight\"} 2", Duration::from_secs(5));
+    in_process.wait_for("headcount_connections{protocol=\"flight\"} 2");
     let third = Channel::from_shared(format!("http://{}", in_process.flight)).unwrap();
     let third = in_process.runtime.block_on(async {
         let mut third = Client::new(third.connect_lazy());
@@ -82,7 +83,7 @@ fn limits_apply_while_rows_stream_and_while_nobody_reads() {
     });
     assert!(third.is_err());
     in_process.runtime.block_on(ask(&mut one, "SELECT 1")).unwrap();
-    in_process.wait_for("headcount_refused_connections_total 1", Duration::from_secs(1));
+    in_process.wait_for("headcount_refused_connections_total 1");
 }
 
 #[test]
@@ -91,9 +92,9 @@ fn cancelled_statements_stop() {
     let mut client = client(&in_process);
     let ticket = |info: &FlightInfo| info.endpoint[0].ticket.clone().unwrap();
     let stopped = |cancelled: u64| {
-        in_process.wait_for("headcount_running_statements 0", Duration::from_secs(1));
+        in_process.wait_for("headcount_running_statements 0");
         let line = "headcount_statements_total{protocol=\"flight\",outcome=\"cancelled\"}";
-        in_process.wait_for(&format!("{line} {cancelled}"), Duration::from_secs(1));
+        in_process.wait_for(&format!("{line} {cancelled}"));
     };
     // Dropped while rows come.
     let info = in_process.runtime.block_on(client.execute(FLOOD.into(), None)).unwrap();
@@ -124,7 +125,7 @@ fn cancelled_statements_stop() {
             let rows = cloned.do_get(request).await?;
             rows.try_collect::<Vec<_>>().await
         });
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        in_process.wait_for("headcount_running_statements 1");
         let mut answer = other.do_action(cancel(&info)).await.unwrap();
         let answer = answer.message().await.unwrap().unwrap();
         let result = CancelFlightInfoResult::decode(answer.body).unwrap();
@@ -151,9 +152,11 @@ fn it_stops_on_request() {
     // What runs may go on; new connections are not taken.
     in_process.server.stop();
     in_process.runtime.block_on(rows.next()).unwrap().unwrap();
-    std::thread::sleep(Duration::from_millis(200));
-    assert!(TcpStream::connect(in_process.flight).is_err());
+    poll(|| match TcpStream::connect(in_process.flight) {
+        Ok(accepted) => Err(accepted),
+        Err(_) => Ok(()),
+    });
     in_process.server.kill();
-    in_process.ended(Duration::from_secs(3));
-    in_process.wait_for("headcount_running_statements 0", Duration::from_secs(1));
+    in_process.ended();
+    in_process.wait_for("headcount_running_statements 0");
 }

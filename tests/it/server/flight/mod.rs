@@ -23,7 +23,7 @@ fn client(in_process: &InProcessServer) -> Client {
     Client::new(in_process.runtime.block_on(channel.connect()).unwrap())
 }
 
-/// The rows of an info, whose schema must be the one that it promised.
+/// The rows of a FlightInfo, whose schema must be the one in the info.
 async fn rows_of(client: &mut Client, info: FlightInfo) -> Result<RecordBatch, FlightError> {
     let promised = info.clone().try_decode_schema()?;
     let ticket = info.endpoint[0].ticket.clone().unwrap();

@@ -1,7 +1,6 @@
 //! Authentication, TLS and addresses.
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use super::psql::psql;
 use super::server::{Server, client, fails, refused, run};
@@ -181,7 +180,7 @@ fn a_port_in_use_is_an_error_with_help() {
         assert!(error.contains(part), "no {part:?} in {error}");
     }
     assert_eq!(error.trim().lines().count(), 1, "{error}");
-    server.is_well();
+    server.assert_healthy();
 }
 
 #[test]
@@ -191,12 +190,11 @@ fn idle_unauthenticated_connections_are_closed() {
     let mut strangers: Vec<_> = (0..2)
         .map(|_| super::raw_connection::RawConnection::unauthenticated(server.postgres))
         .collect();
-    std::thread::sleep(Duration::from_millis(300));
     // They hold slots until the timeout.
     for stranger in &mut strangers {
         assert!(stranger.receive().is_none());
     }
-    server.is_well();
+    server.assert_healthy();
 }
 
 #[test]

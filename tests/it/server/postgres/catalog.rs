@@ -72,7 +72,7 @@ fn the_jdbc_driver_finds_no_keys() {
             assert_eq!(rows(&client, sql).await, Vec::<String>::new(), "{sql}");
         }
     });
-    server.is_well();
+    server.assert_healthy();
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn the_jdbc_driver_finds_tables_and_columns() {
         let schemas = rows(&client, JDBC_SCHEMAS).await;
         assert!(schemas.iter().any(|row| row.starts_with("public|")), "{schemas:?}");
     });
-    server.is_well();
+    server.assert_healthy();
 }
 
 #[test]
@@ -155,5 +155,5 @@ fn the_first_queries_of_tools_are_answered() {
             assert!(found[0].starts_with(expected), "{sql}: {found:?}");
         }
     });
-    server.is_well();
+    server.assert_healthy();
 }

@@ -57,7 +57,7 @@ fn hostile_statements_are_answered() {
             }
         }
     });
-    server.is_well();
+    server.assert_healthy();
     if let Some(peak) = server.peak() {
         println!("{peak} bytes at most");
         assert!(peak < 1 << 30, "{peak} bytes, where all statements together may hold 128 MiB");
@@ -128,7 +128,7 @@ fn malformed_messages_are_harmless() {
         let received = raw_connection.until_ready();
         assert!(received.len() < 10, "{step:?}: {received:?}");
     }
-    server.is_well();
+    server.assert_healthy();
 }
 
 #[test]
@@ -182,10 +182,9 @@ fn formats_and_row_counts_are_validated() {
     // A statement's text may be empty.
     raw_connection.bytes(&[parse(" -- nothing"), bind(""), execute("", 0), sync()].concat());
     assert_eq!(raw_connection::kinds(&raw_connection.until_ready()), "12IZ");
-    server.is_well();
+    server.assert_healthy();
 }
 
-/// A thousand of everything, and then no more.
 #[test]
 fn open_statements_and_portals_are_limited() {
     let project = Project::good();
@@ -206,5 +205,5 @@ fn open_statements_and_portals_are_limited() {
         assert!(refused.is_some(), "{} statements", kept.len());
         assert!(alive(&client).await);
     });
-    server.is_well();
+    server.assert_healthy();
 }

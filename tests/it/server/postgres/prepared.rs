@@ -52,7 +52,7 @@ fn values_have_the_described_types() {
         let sum: f64 = rows.iter().map(|row| row.get::<_, f64>(0)).sum();
         assert_eq!(sum, 3.5);
     });
-    server.is_well();
+    server.assert_healthy();
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn parameters_are_bound() {
         );
         fails(client.query("INSERT INTO visits VALUES ($1)", &[&one]).await, "25006", &[]);
     });
-    server.is_well();
+    server.assert_healthy();
 }
 
 /// A NUMERIC beside an integer is compared as it is.
@@ -162,5 +162,5 @@ fn values_are_transferred_exactly() {
     ] {
         assert_eq!(counts(oid, condition, format, value), expected, "{oid} {condition} {value:?}");
     }
-    server.is_well();
+    server.assert_healthy();
 }

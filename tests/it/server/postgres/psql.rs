@@ -116,5 +116,5 @@ fn psql_lists_the_catalog() {
     assert_eq!(ran.out.lines().count(), 5000, "{}", ran.err);
     let copied = psql_on(&server, &["-c", "\\copy (SELECT 1) TO '/dev/null'"]);
     assert!(copied.err.contains("only reads"), "{}", copied.err);
-    server.is_well();
+    server.assert_healthy();
 }

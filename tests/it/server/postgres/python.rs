@@ -17,7 +17,7 @@ fn psycopg_reads_the_rows_of_the_report() {
     let folder = Project::empty();
     folder.write("report.csv", &report.out);
     ask(&server, "report", &[&folder.path("report.csv").display().to_string()]);
-    server.is_well();
+    server.assert_healthy();
 }
 
 #[test]
@@ -25,7 +25,7 @@ fn psycopg_binds_and_gets_errors() {
     let project = Project::good();
     let server = Server::start(project.root(), &[]);
     ask(&server, "psycopg", &[]);
-    server.is_well();
+    server.assert_healthy();
 }
 
 #[test]
@@ -33,5 +33,5 @@ fn sqlalchemy_finds_tables_and_queries() {
     let project = Project::good();
     let server = Server::start(project.root(), &[]);
     ask(&server, "sqlalchemy", &[]);
-    server.is_well();
+    server.assert_healthy();
 }

@@ -5,14 +5,12 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 use tokio_postgres::{Client, Config, NoTls};
 
 use crate::project::program;
-
-/// Most time to start, on a busy machine.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+use crate::server::http;
+use crate::server::poll::poll;
 
 /// A running server, killed on drop.
 pub(crate) struct Server {
@@ -51,19 +49,13 @@ impl Server {
     /// Waits for a line that contains this.
     #[track_caller]
     pub(crate) fn wait_for_line(&mut self, part: &str) -> String {
-        let begun = Instant::now();
-        loop {
-            if let Some(line) = self.log_lines().into_iter().find(|line| line.contains(part)) {
-                return line;
-            }
+        poll(|| {
             let ended = self.child.try_wait().unwrap();
-            assert!(
-                begun.elapsed() < START_TIMEOUT && ended.is_none(),
-                "no {part:?} ({ended:?}) in {:#?}",
-                self.log_lines()
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
+            let lines = self.log_lines();
+            let line = lines.iter().find(|line| line.contains(part)).cloned();
+            assert!(line.is_some() || ended.is_none(), "{ended:?}, no {part:?} in {lines:#?}");
+            line.ok_or(lines)
+        })
     }
 
     /// The lines of its log so far.
@@ -79,15 +71,18 @@ impl Server {
 
     /// Waits until it has ended.
     #[track_caller]
-    pub(crate) fn ended(&mut self, within: Duration) -> ExitStatus {
-        let begun = Instant::now();
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(begun.elapsed() < within, "it goes on: {:#?}", self.log_lines());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        poll(|| self.child.try_wait().unwrap().ok_or_else(|| self.log_lines()))
+    }
+
+    /// Waits for a line of the metrics; the server must have been started with `--http`.
+    #[track_caller]
+    pub(crate) fn wait_for_metric(&mut self, line: &str) {
+        let address = self.address("http").parse().unwrap();
+        poll(|| {
+            let text = http::get(address, "/metrics").body;
+            if text.lines().any(|found| found == line) { Ok(()) } else { Err(text) }
+        });
     }
 
     /// The configuration for tokio-postgres.
@@ -113,7 +108,7 @@ impl Server {
 
     /// It answers, and nothing has panicked.
     #[track_caller]
-    pub(crate) fn is_well(&self) {
+    pub(crate) fn assert_healthy(&self) {
         let one = run(async {
             let row = self.client().await.query_one("SELECT 1::BIGINT", &[]).await.unwrap();
             row.get::<_, i64>(0)
@@ -132,7 +127,7 @@ impl Drop for Server {
     }
 }
 
-/// A client; its connection goes on by itself.
+/// A client, whose connection runs in a task.
 pub(crate) async fn client(config: &Config) -> Result<Client, tokio_postgres::Error> {
     let (client, connection) = config.connect(NoTls).await?;
     tokio::spawn(connection);

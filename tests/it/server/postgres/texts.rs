@@ -37,7 +37,7 @@ fn the_numbers_are_those_of_the_report() {
         let counted = "SELECT count(DISTINCT user_id), count(*) FROM visits";
         assert_eq!(rows(&client, counted).await, ["3|7"]);
     });
-    server.is_well();
+    server.assert_healthy();
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn values_are_written_as_postgresql_writes_them() {
             assert_eq!(rows(&client, &format!("SELECT {sql}")).await, [expected], "{sql}");
         }
     });
-    server.is_well();
+    server.assert_healthy();
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_message_may_have_several_statements_or_none() {
         let two = "SELECT (SELECT value FROM generate_series(1, 2))";
         assert!(client.simple_query(two).await.is_err());
     });
-    server.is_well();
+    server.assert_healthy();
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn errors_have_codes_and_hints() {
             super::server::error_fields(client.simple_query("SELECT * FROM nowhere").await).2;
         assert!(!hint.is_empty());
     });
-    server.is_well();
+    server.assert_healthy();
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn settings_are_those_of_one_connection() {
         rows(&one, "BEGIN; SET application_name = 'undone'; ROLLBACK").await;
         assert_eq!(rows(&one, "SHOW application_name").await, [""]);
     });
-    server.is_well();
+    server.assert_healthy();
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn transactions_look_like_transactions() {
         assert!(client.simple_query("SELECT nothing").await.is_err());
         fails(client.simple_query("SELECT 1").await, "25P02", &["aborted"]);
     });
-    server.is_well();
+    server.assert_healthy();
 }
 
 #[test]
@@ -248,5 +248,5 @@ fn cursors_return_rows_in_parts() {
         assert_eq!(rows(&client, "FETCH ALL FROM h").await, ["7"]);
         fails(client.simple_query("FETCH PRIOR FROM h").await, "55000", &["forward"]);
     });
-    server.is_well();
+    server.assert_healthy();
 }

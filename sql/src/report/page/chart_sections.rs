@@ -1,0 +1,174 @@
+//! The chart sections of the page.
+
+use engine::Result;
+use engine::active::{Level, ReportRow};
+
+use super::chart_data::{ChartData, Series};
+use super::charts::{line, stack};
+use crate::output::html::chart::{MAX_COLORS, Size};
+use crate::output::html::{escape, figure, legend, section};
+use crate::output::text::{format_number, plain};
+use crate::report::view::ReportView;
+
+/// Most dimension values with a chart of their own.
+const MAX_CHARTED_VALUES: usize = 12;
+
+/// All charts of the report: over time, or as bars for a single period.
+///
+/// # Errors
+///
+/// Those of [`line`] and [`stack`].
+pub(super) fn chart_sections(view: &ReportView<'_>, data: &ChartData<'_>) -> Result<String> {
+    let mut page = String::new();
+    let over_time = data.spans.len() > 1;
+    if let Some(whole) = data.whole().filter(|_| over_time) {
+        let title = match data.level(Level::Total).is_empty() {
+            true => format!("{} over time", whole.name),
+            false => format!("{} over time", view.subject()),
+        };
+        let chart = line(data, &whole, Size::Wide, chart_description(data, &whole, &title))?;
+        let marks = marks_of_line(&whole);
+        let body = format!("<figure class=\"wide\">{chart}</figure>\n{marks}");
+        page.push_str(&section(&title, "", &body));
+    }
+    let stages = data.largest(Level::Stage);
+    if stages.len() > 1 && over_time {
+        page.push_str(&composition(data, &stages)?);
+    }
+    let mut parts = vec![
+        ("Each section".to_owned(), String::new(), data.largest(Level::Section)),
+        ("Each stage".to_owned(), String::new(), stages),
+    ];
+    for (at, dimension) in view.report.by.iter().enumerate() {
+        let mut values = data.values(at);
+        let mut hint = String::new();
+        if values.len() > MAX_CHARTED_VALUES {
+            let rest = values.len() - MAX_CHARTED_VALUES;
+            hint = format!(
+                "The {MAX_CHARTED_VALUES} largest values; {rest} more are in the table below. "
+            );
+            values.truncate(MAX_CHARTED_VALUES);
+        }
+        parts.push((format!("By {}", plain(dimension)), hint, values));
+    }
+    for (title, hint, series) in parts.iter().filter(|(.., series)| !series.is_empty()) {
+        page.push_str(&match over_time {
+            true => small_multiples(data, title, hint, series)?,
+            false => bars(data, title, hint, series),
+        });
+    }
+    Ok(page)
+}
+
+fn composition(data: &ChartData<'_>, stages: &[Series<'_>]) -> Result<String> {
+    // The last colour is for all the others together.
+    let own = if stages.len() <= MAX_COLORS { stages.len() } else { MAX_COLORS - 1 };
+    let mut layers: Vec<(String, Vec<u64>)> =
+        stages[..own].iter().map(|stage| (stage.name.clone(), users(data, &[stage]))).collect();
+    let others: Vec<&Series<'_>> = stages[own..].iter().collect();
+    if !others.is_empty() {
+        layers.push((format!("{} other stages", others.len()), users(data, &others)));
+    }
+    let now = |layer: &[u64]| layer.get(data.latest).copied().unwrap_or(0);
+    let sum: u64 = layers.iter().map(|(_, users)| now(users)).sum();
+    let share = |users: &[u64]| if sum == 0 { 0.0 } else { now(users) as f64 / sum as f64 };
+    let entries = layers.iter().enumerate().map(|(color, (name, users))| {
+        (color, name.clone(), format!("{:.0} %", share(users) * 100.0))
+    });
+    let title = format!("Users of the stages, stacked. {}", extent(data));
+    let chart = stack(data, &layers, title)?;
+    let hint = format!(
+        "The height is the sum of the stages: a user of three stages counts three times, so it is \
+         not the number of unique users. Percentages are of this sum in {}.",
+        data.spans[data.latest].name
+    );
+    let body = format!("<figure class=\"wide\">{chart}</figure>\n{}", legend(entries));
+    Ok(section("Sum of the stages", &hint, &body))
+}
+
+fn small_multiples(
+    data: &ChartData<'_>,
+    title: &str,
+    hint: &str,
+    series: &[Series<'_>],
+) -> Result<String> {
+    let mut figures = String::new();
+    for one in series {
+        let chart = line(data, one, Size::Small, chart_description(data, one, &one.name))?;
+        let now = data.now(one).map(|row| format_number(row.users)).unwrap_or_default();
+        figures.push_str(&figure(&one.name, &now, &chart));
+    }
+    let own = if series.len() > 1 { "Each chart has its own scale. " } else { "" };
+    let latest = &data.spans[data.latest].name;
+    let hint = format!("{hint}{own}The numbers are for {latest}.");
+    Ok(section(title, &hint, &format!("<div class=\"many\">\n{figures}</div>\n")))
+}
+
+/// Bars on one scale, for a report of a single period.
+fn bars(data: &ChartData<'_>, title: &str, hint: &str, series: &[Series<'_>]) -> String {
+    let rows = || series.iter().filter_map(|one| Some((one, data.now(one)?)));
+    let widest = rows().map(|(_, row)| row.users).max().unwrap_or(0).max(1) as f64;
+    let mut body = String::new();
+    for (one, row) in rows() {
+        body.push_str(&format!(
+            "<tr><th scope=\"row\">{}</th><td class=\"n\">{}</td><td class=\"length\" \
+             aria-hidden=\"true\"><i style=\"width:{:.1}%\"></i></td></tr>\n",
+            escape(&one.name),
+            format_number(row.users),
+            row.users as f64 / widest * 100.0
+        ));
+    }
+    let hint = format!("{hint}Users in {}.", data.spans[data.latest].name);
+    let table = format!("<table class=\"bars\">\n<tbody>\n{body}</tbody>\n</table>\n");
+    section(title, &hint, &table)
+}
+
+/// What a line's special marks mean, if it has any.
+fn marks_of_line(series: &Series<'_>) -> String {
+    let any = |test: fn(&ReportRow) -> bool| series.rows.iter().flatten().any(|row| test(row));
+    let mut words = Vec::new();
+    if any(|row| row.users_low != row.users_high) {
+        words.push("The band is the 95 % interval of the approximate count.");
+    }
+    if any(|row| !row.complete) {
+        words.push("A hollow point on a dashed line is an incomplete period.");
+    }
+    if words.is_empty() {
+        String::new()
+    } else {
+        format!("<p class=\"hint\">{}</p>\n", words.join(" "))
+    }
+}
+
+/// The text alternative of a chart.
+fn chart_description(data: &ChartData<'_>, series: &Series<'_>, title: &str) -> String {
+    let rows = || series.rows.iter().flatten().filter(|row| row.complete).map(|row| row.users);
+    let range = match (rows().min(), rows().max()) {
+        (Some(low), Some(high)) => {
+            format!(
+                " Between {} and {} users in complete periods.",
+                format_number(low),
+                format_number(high)
+            )
+        }
+        _ => String::new(),
+    };
+    format!("{title}. {}{range}", extent(data))
+}
+
+fn extent(data: &ChartData<'_>) -> String {
+    match data.spans.as_slice() {
+        [first, .., last] => format!("{} to {}.", first.name, last.name),
+        [only] => format!("{}.", only.name),
+        [] => String::new(),
+    }
+}
+
+/// The users of some series together, period by period.
+fn users(data: &ChartData<'_>, series: &[&Series<'_>]) -> Vec<u64> {
+    let of = |at: usize| {
+        let rows = series.iter().filter_map(|series| series.rows.get(at).copied().flatten());
+        rows.map(|row| row.users).sum()
+    };
+    (0..data.spans.len()).map(of).collect()
+}
