@@ -6,7 +6,7 @@
 //! | ring | modules | may use |
 //! |---|---|---|
 //! | 1 | [`calendar`], [`users`], [`metric`] | nothing but the standard library and their own crates |
-//! | 2 | [`storage`], [`events`], [`operators`], [`distinct`], [`store`] | ring 1, DataFusion, Arrow, files |
+//! | 2 | [`storage`], [`scan`], [`functions`], [`distinct`], [`store`] | ring 1, DataFusion, Arrow, files |
 //! | 3 | [`rollup`], [`active`], [`pings`] | rings 1 and 2 |
 //!
 //! Start reading at [`active`]: it has the arguments of a report and its rows.
@@ -16,8 +16,8 @@ pub mod metric;
 pub mod users;
 
 pub mod distinct;
-pub mod events;
-pub mod operators;
+pub mod functions;
+pub mod scan;
 pub mod storage;
 pub mod store;
 
@@ -27,6 +27,7 @@ pub mod project;
 pub mod rollup;
 
 mod counting_sort;
+mod datafusion_error;
 mod error;
 mod job;
 mod nearest;

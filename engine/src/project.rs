@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::calendar::{Day, TimeUnit, Zone};
-use crate::events::{DEPLOYMENT, Source, Value};
 use crate::metric::yaml::{Value as Yaml, View, load};
 use crate::metric::{Paths, Problem, Problems, Severity};
 use crate::pings::{self, PingSettings, PingSource};
+use crate::scan::{DEPLOYMENT, Source, Value};
 use crate::storage::Storage;
 use crate::store::dimensions_of;
 use crate::{Error, Result};

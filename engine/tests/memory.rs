@@ -18,7 +18,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use engine::distinct::{CountDistinctRule, physical_rules};
-use engine::operators::{Planning, aggregates};
+use engine::functions::{Planning, aggregates};
 use engine::users::{IdDictionary, Key, SetBuilder, Sketch, UserSet, hash_int};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 

@@ -170,8 +170,8 @@ pub fn page(session: &SessionContext) -> String {
 /// The functions that Headcount adds to DataFusion, by kind and name, because `range` is also a
 /// scalar function of DataFusion.
 fn added() -> BTreeSet<(Kind, String)> {
-    let aggregates = engine::operators::aggregates();
-    let scalars = engine::operators::scalars();
+    let aggregates = engine::functions::aggregates();
+    let scalars = engine::functions::scalars();
     let aggregates = aggregates.iter().map(|f| (Kind::Aggregate, f.name().to_owned()));
     let scalars = scalars.iter().map(|f| (Kind::Scalar, f.name().to_owned()));
     let tables = table_functions().into_iter().map(|(name, _)| (Kind::Table, name));
@@ -275,8 +275,8 @@ mod tests {
         let session = session(&Options::default()).unwrap();
         let events = "CREATE VIEW events AS SELECT value AS user_id FROM range(10)";
         session.sql(events).await.unwrap();
-        let aggregates = engine::operators::aggregates();
-        let scalars = engine::operators::scalars();
+        let aggregates = engine::functions::aggregates();
+        let scalars = engine::functions::scalars();
         let documented = aggregates.iter().map(|f| f.documentation());
         for documentation in documented.chain(scalars.iter().map(|f| f.documentation())) {
             let example = documentation.unwrap().sql_example.as_ref().unwrap();

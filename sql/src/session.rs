@@ -15,7 +15,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 use engine::distinct::{CountDistinctRule, physical_rules};
-use engine::operators::Planning;
+use engine::functions::Planning;
 use engine::{Error, Kind, Result};
 
 use crate::catalog::RollupRule;
@@ -107,10 +107,10 @@ pub fn session_with_runtime(options: &Options, runtime: Arc<RuntimeEnv>) -> Resu
     for rule in datafusion_bugs::analyzer_rules() {
         session.add_analyzer_rule(rule);
     }
-    for aggregate in engine::operators::aggregates() {
+    for aggregate in engine::functions::aggregates() {
         session.register_udaf(aggregate);
     }
-    for scalar in engine::operators::scalars() {
+    for scalar in engine::functions::scalars() {
         session.register_udf(scalar);
     }
     Ok(session)
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn sessions_have_our_functions_and_threads() {
         let session = session(&Options { threads: Some(3), ..Options::default() }).unwrap();
-        for aggregate in engine::operators::aggregates() {
+        for aggregate in engine::functions::aggregates() {
             assert!(session.state().aggregate_functions().contains_key(aggregate.name()));
         }
         assert_eq!(session.state().config().target_partitions(), 3);

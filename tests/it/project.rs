@@ -9,6 +9,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::datatypes::{Field, Schema};
 use arrow::record_batch::RecordBatch;
+use engine::JobContext;
 use engine::active::{Answer, Question, answer};
 use engine::calendar::Day;
 use engine::metric::Dictionary;
@@ -173,7 +174,7 @@ pub(crate) fn ask_at(root: &Path, question: &Question) -> engine::Result<Answer>
     let project = engine::project::Project::load(root)?;
     let dictionary = Dictionary::load(&project.dictionary)?;
     assert!(!dictionary.has_errors(), "{:?}", dictionary.problems);
-    answer(&project, &dictionary, question, &|_: u64, _: u64| ())
+    answer(&project, &dictionary, question, &JobContext::default())
 }
 
 /// Runs the program in a folder.

@@ -58,12 +58,17 @@ const RING_1: &[&str] = &[
     "engine/src/error.rs",
     "engine/src/nearest.rs",
 ];
-const RING_2: &[&str] =
-    &["engine/src/storage", "engine/src/events", "engine/src/operators", "engine/src/store"];
+const RING_2: &[&str] = &[
+    "engine/src/storage",
+    "engine/src/scan",
+    "engine/src/functions",
+    "engine/src/distinct",
+    "engine/src/store",
+];
 
 #[test]
 fn rings_only_use_inner_rings() {
-    check(RING_1, &["arrow::", "datafusion::", "parquet::", "crate::events", "crate::operators"]);
+    check(RING_1, &["arrow::", "datafusion::", "parquet::", "crate::scan", "crate::functions"]);
     check(RING_1, &["deltalake", "crate::store", "crate::storage"]);
     let outer = ["crate::rollup", "crate::active", "crate::pings", "crate::project"];
     check(RING_1, &outer);
@@ -89,7 +94,8 @@ fn output_does_not_know_what_it_writes() {
 #[test]
 fn one_module_applies_time_zones_and_one_creates_sessions() {
     let zones = ["jiff", "chrono"];
-    for place in ["metric", "users", "storage", "events", "operators", "store", "rollup", "active"]
+    for place in
+        ["metric", "users", "storage", "scan", "functions", "distinct", "store", "rollup", "active"]
     {
         check(&[&format!("engine/src/{place}")], &zones);
     }

@@ -6,11 +6,11 @@ use super::survey::{Survey, survey};
 use crate::calendar::Window;
 use arrow::record_batch::RecordBatch;
 
-use crate::events::{
-    ColumnProblem, EventFile, Rejects, Request, Scan, Sink, Source, TimeGrain, column_problems,
-};
 use crate::metric::{Dictionary, Problem, Severity};
 use crate::project::Project;
+use crate::scan::{
+    ColumnProblem, EventFile, Rejects, Request, Scan, Sink, Source, TimeGrain, column_problems,
+};
 use crate::{Error, JobContext, Result};
 
 /// Files that are named for the same problem of a source; the rest is counted.

@@ -29,10 +29,10 @@ use std::num::NonZeroUsize;
 use self::event_classes::event_classes;
 
 use crate::calendar::{Day, Window};
-use crate::events::{Request, Scan, ScanSummary, TimeGrain};
 use crate::metric::Dictionary;
 use crate::project::{Project, known_dimensions};
 use crate::rollup::{Counting, FromStore, Rollup, SourcePlan, source_plan};
+use crate::scan::{Request, Scan, ScanSummary, TimeGrain};
 use crate::{Error, JobContext, Result};
 
 pub use inspect::{Inspection, inspect};

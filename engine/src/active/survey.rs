@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::inspect::request;
 use super::nodes::selections;
 use super::{ScanSummary, counted_events};
-use crate::events::{Request, Scan};
 use crate::metric::Dictionary;
 use crate::project::Project;
 use crate::rollup::{Counting, Rollup};
+use crate::scan::{Request, Scan};
 use crate::users::PRECISIONS;
 use crate::{JobContext, Result};
 

@@ -20,9 +20,9 @@ use hashbrown::HashTable;
 
 use super::codes::Codes;
 use super::periods::Periods;
-use crate::events::UserKeys;
-use crate::events::{any_keys, is_int};
-use crate::operators::external;
+use crate::datafusion_error::external;
+use crate::scan::UserKeys;
+use crate::scan::{any_keys, is_int};
 use crate::users::{hash_bytes, hash_int};
 
 /// Integers from 0 up to this are looked up by index in a table.

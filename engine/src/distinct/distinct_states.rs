@@ -6,7 +6,7 @@ use rayon::iter::{
 };
 
 use super::codes::Codes;
-use super::counts::DistinctState;
+use super::distinct_state::DistinctState;
 use crate::Result;
 use crate::counting_sort::counting_sort;
 
@@ -193,7 +193,7 @@ mod tests {
 
     use super::{BUFFERED_GROUPS, DistinctStates, MAX_PENDING, PendingId};
     use crate::distinct::codes::Codes;
-    use crate::distinct::counts::DistinctState;
+    use crate::distinct::distinct_state::DistinctState;
     use crate::distinct::exact_set::ExactSet;
     use crate::distinct::query_ids::QueryIds;
     use crate::users::{Sketch, hash_int};

@@ -3,7 +3,7 @@
 use arrow::array::ArrayRef;
 use arrow::buffer::NullBuffer;
 
-use super::counts::DistinctState;
+use super::distinct_state::DistinctState;
 use super::query_ids::QueryIds;
 use crate::Result;
 use crate::users::{SetBuilder, UserSet};

@@ -27,7 +27,7 @@ use super::parquet_scan::ParquetScan;
 use super::plan::Aggregates;
 use super::query_ids::QueryIds;
 use super::worker::Worker;
-use crate::events::is_int;
+use crate::scan::is_int;
 
 /// Groups rows and counts different values, exactly or by sketches, with other aggregates beside.
 ///

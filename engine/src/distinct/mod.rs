@@ -22,6 +22,7 @@
 mod codes;
 mod column_encoder;
 mod counts;
+mod distinct_state;
 mod distinct_states;
 mod exact_set;
 mod exec;
@@ -35,7 +36,7 @@ mod query_ids;
 mod rules;
 mod worker;
 
-pub(crate) use counts::DistinctState;
+pub(crate) use distinct_state::DistinctState;
 pub(crate) use exact_set::ExactSet;
 pub use exec::DistinctAggregateExec;
 pub(crate) use plan::Aggregates;

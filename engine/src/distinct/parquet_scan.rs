@@ -31,8 +31,8 @@ use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use super::filters::only_column;
 use super::periods::Periods;
 use super::plan::Aggregates;
-use crate::events::{EventFile, ParquetFile, int_bounds};
-use crate::operators::external;
+use crate::datafusion_error::external;
+use crate::scan::{EventFile, ParquetFile, int_bounds};
 
 /// Row groups to be read, by all threads together.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
 use datafusion::physical_plan::PhysicalExpr;
 
 use crate::calendar::{Day, Window, Zone};
-use crate::events::{TimeBucketer, TimeGrain};
+use crate::scan::{TimeBucketer, TimeGrain};
 
 /// The rows at which a period begins, and the first day of the period.
 pub(super) type Runs = Vec<(usize, i64)>;

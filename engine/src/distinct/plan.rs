@@ -16,8 +16,8 @@ use datafusion::physical_plan::projection::ProjectionExec;
 
 use super::column_encoder::is_encodable;
 use super::exact_set::ExactSet;
-use crate::events::{EVENT, PERIOD, USER};
-use crate::operators::{ApproxCountDistinct, ExactDistinct, precision};
+use crate::functions::{ApproxCountDistinct, ExactDistinct, precision};
+use crate::scan::{EVENT, PERIOD, USER};
 use crate::users::Sketch;
 
 /// The group columns and the aggregates of one query; `E` is the kind of exact sets.
@@ -171,7 +171,7 @@ impl Aggregates {
 }
 
 impl<E> Aggregates<E> {
-    /// Groups the batches of a [scan](crate::events::Sink) by period, event and dimensions; for each
+    /// Groups the batches of a [scan](crate::scan::Sink) by period, event and dimensions; for each
     /// group its users, as a set of the one kind or the other, and the number of its events.
     ///
     /// # Errors

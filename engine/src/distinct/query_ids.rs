@@ -12,7 +12,7 @@
 use arrow::array::{Array, ArrayRef};
 use arrow::buffer::NullBuffer;
 
-use crate::events::{UserKeys, any_keys, scope_values, split_scopes};
+use crate::scan::{UserKeys, any_keys, scope_values, split_scopes};
 use crate::users::{ID_SHARDS, Key, KeyBatch, ShardedIds};
 use crate::{Error, Result};
 
@@ -159,7 +159,7 @@ mod tests {
     use proptest::prelude::{any, prop_assert_eq, prop_oneof, proptest};
 
     use super::{END_OF_IDS, FIRST_ASSIGNED, IdValue, MAX_DIRECT, QueryIds};
-    use crate::events::is_int;
+    use crate::scan::is_int;
     use crate::users::Key;
 
     /// Equal values have equal numbers, and no others have.

@@ -19,8 +19,8 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
 use super::exec::DistinctAggregateExec;
 use super::plan::Aggregates;
-use crate::events::is_countable;
-use crate::operators::{ApproxCountDistinct, ExactDistinct, Planning};
+use crate::functions::{ApproxCountDistinct, ExactDistinct, Planning};
+use crate::scan::is_countable;
 
 /// Turns `COUNT(DISTINCT x)` into `exact_distinct(x)`, under its old name.
 #[derive(Debug)]

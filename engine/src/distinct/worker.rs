@@ -12,12 +12,13 @@ use datafusion::physical_plan::aggregates::{PhysicalGroupBy, evaluate_group_by};
 
 use super::codes::Codes;
 use super::column_encoder::ColumnEncoder;
-use super::counts::{Counts, DistinctState};
+use super::counts::Counts;
+use super::distinct_state::DistinctState;
 use super::exact_set::ExactSet;
 use super::groups::Groups;
 use super::passthrough::Passthrough;
 use super::plan::{Aggregates, Kind};
-use crate::operators::external;
+use crate::datafusion_error::external;
 use crate::users::Sketch;
 
 /// For each group column the code that stands in every row, as those of columns that are not in the

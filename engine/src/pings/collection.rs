@@ -12,8 +12,8 @@ use super::settings::PingSettings;
 use super::upload::Reason;
 use super::values::{Content, Values};
 use crate::calendar::{Day, Window, Zone};
-use crate::events::EventFile;
 use crate::project::Project;
+use crate::scan::EventFile;
 use crate::{JobContext, Result};
 
 /// What became of an upload.

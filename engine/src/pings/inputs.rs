@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::events::{EventFile, Format};
 use crate::project::Project;
+use crate::scan::{EventFile, Format};
 use crate::{Error, Result};
 
 /// All files as they were found. Equal inputs give equal tables.

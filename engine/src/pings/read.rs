@@ -16,7 +16,7 @@ use super::flatten::{Flattener, Identity, Unusable};
 use super::paths::KeyPaths;
 use super::upload::{Accepted, Reason, accept, time_of_name};
 use super::values::Values;
-use crate::events::{Compression, EventFile};
+use crate::scan::{Compression, EventFile};
 use crate::{Error, JobContext, Kind, Result};
 
 /// Heap bytes of an upload, about.

@@ -10,7 +10,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::identity::major_minor;
 use crate::calendar::{Day, first_day};
-use crate::events::{EventFile, Format, read_text, text_columns};
+use crate::scan::{EventFile, Format, read_text, text_columns};
 use crate::{Error, Result};
 
 /// A row of the file of subscriptions.

@@ -1,6 +1,6 @@
 //! Approximate cells: one sketch each.
 
-use super::UserExpr;
+use super::user_expr::UserExpr;
 use crate::users::{Estimate, Sketch};
 use crate::{Error, Result};
 

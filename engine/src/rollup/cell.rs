@@ -8,7 +8,7 @@ use arrow::record_batch::RecordBatch;
 
 use crate::calendar::Day;
 use crate::distinct::{Aggregates, DistinctState, GroupedUsers, Worker};
-use crate::events::Sink;
+use crate::scan::Sink;
 use crate::{Error, JobContext, Result};
 
 /// One cell of the roll-up.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use super::trailing::{PageSets, check_days, trailing};
-use super::{UserExpr, evaluate};
+use super::user_expr::{UserExpr, evaluate};
 use crate::distinct::{ExactSet, QueryIds};
 use crate::users::UserSet;
 use crate::{Error, Result};

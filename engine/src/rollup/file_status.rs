@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::calendar::TimeUnit;
-use crate::events::{EventFile, Source, Value};
 use crate::project::Project;
+use crate::scan::{EventFile, Source, Value};
 use crate::storage::Digest;
 use crate::store::{Entry, Store};
 use crate::{Error, Result};

@@ -9,8 +9,8 @@ use super::file_status::{FileStatus, SourceFile, SourceSettings, check_settings,
 use super::ingest_sink::{CellList, IngestContext, IngestSink, UserList, activity_rows};
 use crate::calendar::Window;
 use crate::distinct::Aggregates;
-use crate::events::{Rejects, Request, Scan, ScanSummary, TimeGrain};
 use crate::project::Project;
+use crate::scan::{Rejects, Request, Scan, ScanSummary, TimeGrain};
 use crate::storage::{Digest, is_address};
 use crate::store::{
     DataReader, Entry, Lock, Store, StoredIds, WrittenFiles, dimensions_of, rejects,

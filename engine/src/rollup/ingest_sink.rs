@@ -13,7 +13,7 @@ use rayon::prelude::{IntoParallelIterator, ParallelIterator, ParallelSliceMut};
 
 use super::cell::{Cell, CellSink, cells};
 use crate::distinct::{Aggregates, DistinctState, GroupedUsers};
-use crate::events::Sink;
+use crate::scan::Sink;
 use crate::store::{ActivityRow, Series, Store, StoredIds, UserId, WrittenFiles};
 use crate::users::portable::encode;
 use crate::users::shard_of;

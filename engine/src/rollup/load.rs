@@ -11,7 +11,7 @@ use super::cell::Cell;
 use super::stored_sets::{NO_CELL, StoredGroup, StoredSets};
 use crate::Result;
 use crate::calendar::{Day, Window, Zone};
-use crate::events::{Request, TimeGrain};
+use crate::scan::{Request, TimeGrain};
 use crate::store::{DataReader, RowKeys};
 
 /// The cells of all files.

@@ -23,6 +23,7 @@ mod stored_rows;
 mod stored_sets;
 mod trailing;
 mod user_directory;
+mod user_expr;
 
 use std::sync::Arc;
 
@@ -30,8 +31,8 @@ use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
 use self::cell::{CellSink, cells};
 use crate::distinct::{Aggregates, ExactSet, GroupedUsers, QueryIds};
-use crate::events::{Request, Scan, ScanSummary};
-use crate::users::{Estimate, Sketch, UserSet};
+use crate::scan::{Request, Scan, ScanSummary};
+use crate::users::{Estimate, Sketch};
 use crate::{Error, Result};
 
 pub use approx::Sketches;
@@ -44,6 +45,7 @@ pub use source_plan::{SourcePlan, StoreCoverage, source_plan, store_coverage};
 pub use stored_rows::{RowGroupRef, StoredColumn, StoredRows, may_be_empty, row_schema};
 pub use stored_sets::StoredSets;
 pub use user_directory::{CountedUser, UserDirectory};
+pub use user_expr::{CountRequest, UserExpr};
 
 /// How users are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,10 +56,6 @@ pub enum Counting {
     Approx(u8),
 }
 
-/// A set of users as an expression over cells: a union of terms; a term is an intersection of unions
-/// of cells. A plain metric is one term of one list of cells.
-pub type UserExpr = Vec<Vec<Vec<u32>>>;
-
 /// The users of all cells.
 #[derive(Debug)]
 pub enum CellUsers {
@@ -67,35 +65,6 @@ pub enum CellUsers {
     Approx(Sketches),
     /// Exact sets in the store.
     Stored(StoredSets),
-}
-
-/// A series of counts to be computed.
-#[derive(Clone, Debug)]
-pub enum CountRequest {
-    /// The users of each of these.
-    Exprs(Vec<UserExpr>),
-    /// For each of consecutive days, given its cells, the users of `length` days that end on it.
-    Trailing {
-        /// Cells of each day.
-        days: Vec<Vec<u32>>,
-        /// Days of a window, at least 1.
-        length: usize,
-    },
-}
-
-impl CountRequest {
-    /// Number of counts.
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Exprs(exprs) => exprs.len(),
-            Self::Trailing { days, .. } => days.len(),
-        }
-    }
-
-    /// Whether there is nothing to count.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
 }
 
 impl CellUsers {
@@ -188,25 +157,4 @@ impl Rollup {
         };
         Ok(Self { cells, events, users, summary })
     }
-}
-
-/// The users of an expression, given the set of each cell.
-fn evaluate<'a>(expr: &UserExpr, set: impl Fn(u32) -> Option<&'a UserSet>) -> UserSet {
-    let union = |cells: &[u32]| {
-        let mut union = UserSet::default();
-        for set in cells.iter().filter_map(|cell| set(*cell)) {
-            union.union_with(set);
-        }
-        union
-    };
-    let mut users = UserSet::default();
-    for term in expr {
-        let Some((first_cells, rest)) = term.split_first() else { continue };
-        let mut intersection = union(first_cells);
-        for cells in rest {
-            intersection.intersect_with(&union(cells));
-        }
-        users.union_with(&intersection);
-    }
-    users
 }

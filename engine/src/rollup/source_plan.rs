@@ -9,8 +9,8 @@ use super::file_status::{
     FileStatus, SourceFile, SourceSettings, check_settings, find_files, missing,
 };
 use crate::calendar::{Day, Zone};
-use crate::events::Source;
 use crate::project::Project;
+use crate::scan::Source;
 use crate::storage::Digest;
 use crate::store::{Entry, Store};
 use crate::{Error, Result};

@@ -15,8 +15,8 @@ use parquet::file::statistics::Statistics;
 
 use super::merge_small_sets::merge_small_sets;
 use crate::calendar::Day;
-use crate::events::{DEPLOYMENT, Source, Value};
-use crate::operators::{stored_users, stored_users_type};
+use crate::functions::{stored_users, stored_users_type};
+use crate::scan::{DEPLOYMENT, Source, Value};
 use crate::store::{DataReader, Store};
 use crate::{Error, Result};
 

@@ -12,9 +12,9 @@ use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIter
 
 use super::sets_by_cell::SetsByCell;
 use super::trailing::{check_days, trailing};
-use super::{CountRequest, UserExpr};
+use super::user_expr::{CountRequest, UserExpr};
 use crate::calendar::{Day, Window};
-use crate::events::TimeGrain;
+use crate::scan::TimeGrain;
 use crate::store::{DataReader, MonthRow, StoredIds, months as month_rows, users};
 use crate::users::portable::numbers;
 use crate::users::{FIRST_ASSIGNED_SHARD, ID_SHARDS, ShardBitset, Sketch, each_page, hash_int};

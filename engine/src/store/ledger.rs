@@ -8,7 +8,7 @@ use arrow::record_batch::RecordBatch;
 use url::form_urlencoded::{self, Serializer};
 
 use crate::calendar::Day;
-use crate::events::{EventFile, Example, Reason, Rejected, Rejects, lines_of};
+use crate::scan::{EventFile, Example, Reason, Rejected, Rejects, lines_of};
 use crate::storage::Digest;
 use crate::{Error, Result};
 
@@ -267,7 +267,7 @@ fn read_first(text: &str) -> Option<FirstRow> {
 mod tests {
     use super::{Entry, FirstRow, Reject, read, read_rejects, write, write_rejects};
     use crate::calendar::Day;
-    use crate::events::Reason;
+    use crate::scan::Reason;
     use crate::storage::Digest;
 
     /// Stores for ever hold these texts, however people are told of the reasons.

@@ -324,11 +324,11 @@ impl Store {
 }
 
 /// The dimensions of all sources, sorted.
-pub fn dimensions_of(sources: &[crate::events::Source]) -> Vec<String> {
+pub fn dimensions_of(sources: &[crate::scan::Source]) -> Vec<String> {
     let mut all = BTreeSet::new();
     for source in sources {
         all.extend(source.dimensions.iter().cloned());
-        all.extend(source.deployment.as_ref().map(|_| crate::events::DEPLOYMENT.to_owned()));
+        all.extend(source.deployment.as_ref().map(|_| crate::scan::DEPLOYMENT.to_owned()));
     }
     all.into_iter().collect()
 }

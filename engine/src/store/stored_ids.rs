@@ -14,7 +14,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatc
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 
-use crate::events::{UserKeys, scope_values, split_scopes};
+use crate::scan::{UserKeys, scope_values, split_scopes};
 use crate::users::{ID_SHARDS, Key, KeyBatch, ShardedIds};
 use crate::{Error, Result};
 

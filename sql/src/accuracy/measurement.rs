@@ -2,7 +2,7 @@
 
 use counters::Counter;
 use engine::active::Level;
-use engine::events::Rejects;
+use engine::scan::Rejects;
 
 /// The kind of sets of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -27,10 +27,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use engine::active::{Level, Question, ReportRow, answer_from_events, members};
-use engine::events::Rejects;
 use engine::metric::{Dictionary, Operator};
 use engine::project::Project;
 use engine::rollup::Counting;
+use engine::scan::Rejects;
 use engine::{Error, JobContext, Result};
 
 pub use counters::{Counter, Kind};

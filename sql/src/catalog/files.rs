@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::execution::SessionState;
-use engine::events::{EventFile, Format};
+use engine::scan::{EventFile, Format};
 use engine::{Error, Result};
 
 use super::parquet::{ParquetFiles, file_url};

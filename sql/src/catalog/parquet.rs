@@ -13,7 +13,7 @@ use datafusion::execution::cache::cache_manager::FileStatisticsCache;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::object_store::ObjectStore;
 use datafusion::prelude::ParquetReadOptions;
-use engine::events::EventFile;
+use engine::scan::EventFile;
 use engine::{Error, Result};
 
 use super::files::MergedColumns;

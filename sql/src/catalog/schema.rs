@@ -11,8 +11,8 @@ use datafusion::execution::SessionState;
 use datafusion::logical_expr::TableType;
 use datafusion::prelude::SessionContext;
 use engine::Error;
-use engine::events::{Format, Source, Value};
 use engine::project::Project;
+use engine::scan::{Format, Source, Value};
 
 use super::active::{ReportContext, view, views};
 use super::files::Files;

@@ -12,9 +12,9 @@ use datafusion::datasource::listing::ListingTable;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use engine::events::Source;
 use engine::project::Project;
 use engine::rollup::{StoreCoverage, store_coverage};
+use engine::scan::Source;
 
 use super::parquet::ParquetFiles;
 

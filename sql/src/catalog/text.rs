@@ -14,7 +14,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use engine::Error;
-use engine::events::{EventFile, read_text, text_columns};
+use engine::scan::{EventFile, read_text, text_columns};
 
 use super::files::MergedColumns;
 use crate::failure::external;

@@ -6,10 +6,10 @@ use std::io::{BufWriter, Write, stdout};
 use std::path::Path;
 
 use engine::active::{Survey, inspect};
-use engine::events::Source;
 use engine::metric::{Dictionary, Problem, Severity, Uncounted};
 use engine::pings::{Inputs, PingTables, Refused};
 use engine::project::Project;
+use engine::scan::Source;
 use engine::{JobContext, Result};
 
 use super::progress::Progress;

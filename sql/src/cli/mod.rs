@@ -20,9 +20,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use engine::events::Rejects;
 use engine::pings::Refused;
 use engine::project::Project;
+use engine::scan::Rejects;
 use engine::{Error, Kind, Result};
 use rayon::ThreadPoolBuilder;
 

@@ -226,7 +226,12 @@ fn files_that_change_while_they_are_read() {
         let dictionary = engine::metric::Dictionary::load(&project.dictionary).unwrap();
         let question = engine::active::Question::default();
         let ask = |during: &(dyn Fn() + Sync)| {
-            engine::active::answer(&project, &dictionary, &question, &|_: u64, _: u64| during())
+            engine::active::answer(
+                &project,
+                &dictionary,
+                &question,
+                &engine::JobContext::default().with_progress(|_, _| during()),
+            )
         };
         let expected = ask(&|| ()).unwrap().report.rows;
         let error = ask(&|| files.write(name, [content.as_slice(), b"\n"].concat())).unwrap_err();

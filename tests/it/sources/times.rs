@@ -10,7 +10,7 @@ use arrow::array::{
 };
 use arrow::datatypes::Int16Type;
 use engine::active::Question;
-use engine::events::Reason;
+use engine::scan::Reason;
 
 use super::{FIELDS, columns_with, csv, events, expected, ndjson, project, rows_of};
 use crate::project::{Project, civil, parquet, parquet_in_groups};

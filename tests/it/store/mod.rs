@@ -49,9 +49,9 @@ fn assert_sound(root: &Path) {
 fn assert_same(root: &Path, question: &Question) -> Answer {
     let project = Project::load(root).unwrap();
     let dictionary = Dictionary::load(&project.dictionary).unwrap();
-    let stored = answer(&project, &dictionary, question, &|_: u64, _: u64| ())
+    let stored = answer(&project, &dictionary, question, &JobContext::default())
         .unwrap_or_else(|error| panic!("{error}"));
-    let events = answer_from_events(&project, &dictionary, question, &|_: u64, _: u64| ())
+    let events = answer_from_events(&project, &dictionary, question, &JobContext::default())
         .unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(stored.notes, events.notes);
     assert_eq!(stored.report.rows, events.report.rows);

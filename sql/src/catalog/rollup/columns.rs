@@ -11,7 +11,7 @@ use datafusion::logical_expr::expr::Case;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, Operator};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
-use engine::operators::stored_users_type;
+use engine::functions::stored_users_type;
 
 use super::range::{self, DAY};
 

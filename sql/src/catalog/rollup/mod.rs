@@ -3,7 +3,7 @@
 //! A rule finds aggregations that only count distinct users of a source, and whose other
 //! expressions have one value for all events of a day, event and dimensions. It replaces the scan
 //! of the source by a scan of the roll-up: the same columns, with the start of the day as the time
-//! and [people](engine::operators::stored_users_type) instead of users. The nodes between scan and
+//! and [people](engine::functions::stored_users_type) instead of users. The nodes between scan and
 //! aggregation stay.
 //!
 //! Events that the roll-up lacks are added by a union: new files, and partial days at the ends of a
@@ -38,7 +38,7 @@ use datafusion::logical_expr::logical_plan::{
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{AggregateUDF, Expr, LogicalPlan, ScalarUDF};
 use datafusion::optimizer::AnalyzerRule;
-use engine::operators::{Planning, rollup_distinct, store_number};
+use engine::functions::{Planning, rollup_distinct, store_number};
 use engine::rollup::{StoreCoverage, StoredColumn, may_be_empty};
 
 use self::columns::{ColumnRoles, Role};

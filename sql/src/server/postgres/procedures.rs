@@ -55,12 +55,12 @@ pub(super) fn procedure(oid: i32) -> Option<&'static Procedure> {
 
 static PROCEDURES: LazyLock<Vec<Procedure>> = LazyLock::new(|| {
     let mut all = Vec::new();
-    for function in engine::operators::aggregates() {
+    for function in engine::functions::aggregates() {
         let names = names(function.name(), function.aliases());
         let returns = |values: &[ScalarValue]| aggregate_type(&function, values);
         all.extend(rows(&names, "a", function.signature(), function.documentation(), returns));
     }
-    for function in engine::operators::scalars() {
+    for function in engine::functions::scalars() {
         let names = names(function.name(), function.aliases());
         let returns = |values: &[ScalarValue]| scalar_type(&function, values);
         all.extend(rows(&names, "f", function.signature(), function.documentation(), returns));
@@ -310,11 +310,11 @@ mod tests {
         check("bitmap_from_array", &[("list anyarray", "bytea")]);
         check("hll_bounds", &[("h bytea", "record"), ("h bytea, sigma bigint", "record")]);
         for name in
-            engine::operators::aggregates().iter().map(|function| function.name().to_owned())
+            engine::functions::aggregates().iter().map(|function| function.name().to_owned())
         {
             assert!(PROCEDURES.iter().any(|one| one.name == name && one.kind == "a"), "{name}");
         }
-        for name in engine::operators::scalars().iter().map(|function| function.name().to_owned()) {
+        for name in engine::functions::scalars().iter().map(|function| function.name().to_owned()) {
             assert!(PROCEDURES.iter().any(|one| one.name == name && one.kind == "f"), "{name}");
         }
         for (at, one) in PROCEDURES.iter().enumerate() {
