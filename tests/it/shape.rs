@@ -94,9 +94,18 @@ fn output_does_not_know_what_it_writes() {
 #[test]
 fn one_module_applies_time_zones_and_one_creates_sessions() {
     let zones = ["jiff", "chrono"];
-    for place in
-        ["metric", "users", "storage", "scan", "functions", "distinct", "store", "rollup", "active"]
-    {
+    for place in [
+        "metric",
+        "users",
+        "storage",
+        "scan",
+        "functions",
+        "distinct",
+        "store",
+        "rollup",
+        "active",
+        "pings",
+    ] {
         check(&[&format!("engine/src/{place}")], &zones);
     }
     for (file, lines) in code("sql/src") {

@@ -12,7 +12,6 @@ use super::settings::PingSettings;
 use super::upload::Reason;
 use super::values::{Content, Values};
 use crate::calendar::{Day, Window, Zone};
-use crate::project::Project;
 use crate::scan::EventFile;
 use crate::{JobContext, Result};
 
@@ -122,7 +121,8 @@ impl Collection {
     /// # Errors
     /// When a file cannot be read, or the job is cancelled or has no more memory.
     pub(super) fn load(
-        project: &Project,
+        root: &Path,
+        settings: &PingSettings,
         files: &[EventFile],
         job: &JobContext<'_>,
     ) -> Result<Self> {
@@ -130,7 +130,7 @@ impl Collection {
         let read = read(files, &paths, job)?;
         let (mut uploads, mut candidates, mut parts) = (Vec::new(), Vec::new(), Vec::new());
         for (file, read) in files.iter().zip(read) {
-            let name = name(&project.root, &file.path);
+            let name = name(root, &file.path);
             for part in read {
                 for upload in part.uploads {
                     let file = match upload.line {
@@ -159,7 +159,7 @@ impl Collection {
         let paths = paths.into_list();
         let (installations, pings) = (Vec::new(), Vec::new());
         let mut collection = Self { uploads, installations, pings, paths, parts };
-        collection.choose(candidates, &project.pings);
+        collection.choose(candidates, settings);
         Ok(collection)
     }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::project::Project;
+use super::settings::{PingSettings, PingSource};
 use crate::scan::{EventFile, Format};
 use crate::{Error, Result};
 
@@ -18,21 +18,20 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Finds the files.
+    /// Finds the files; relative paths start at `root`.
     ///
     /// # Errors
     /// When a pattern matches no file, or names a file of unknown format.
-    pub fn find(project: &Project) -> Result<Self> {
-        let root = &project.root;
+    pub fn find(root: &Path, sources: &[PingSource], settings: &PingSettings) -> Result<Self> {
         let mut pings = Vec::new();
-        for source in &project.ping_sources {
+        for source in sources {
             let found = ping_files(root, &source.files);
             pings.extend(found.map_err(|error| error.with("source", &source.name))?);
         }
         pings.sort_by(|a: &EventFile, b| a.path.cmp(&b.path));
         pings.dedup_by(|a, b| a.path == b.path);
-        let subscriptions = EventFile::find(root, &project.pings.subscriptions)?;
-        let releases = &project.pings.releases;
+        let subscriptions = EventFile::find(root, &settings.subscriptions)?;
+        let releases = &settings.releases;
         let releases = match releases.is_empty() {
             true => None,
             false => Some(EventFile::find(root, releases)?),

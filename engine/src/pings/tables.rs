@@ -1,6 +1,7 @@
 //! All that is computed from pings.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::collection::{Collection, Ping};
 use super::estimate::{Estimate, estimates};
@@ -8,10 +9,10 @@ use super::inputs::Inputs;
 use super::metrics::{Kind, MetricPaths};
 use super::population::{Subscriber, population};
 use super::recorded::{Recorded, recorded};
+use super::settings::PingSettings;
 use super::subscriptions::{releases, subscriptions};
 use super::windows::Windows;
 use crate::metric::Dictionary;
-use crate::project::Project;
 use crate::{JobContext, Result};
 
 /// The pings of a project, and all that is computed from them.
@@ -37,12 +38,14 @@ pub struct Selection(Vec<bool>);
 
 impl PingTables {
     /// Reads all files and computes everything, in parallel on the threads of the current pool.
+    /// Names of files in the tables are relative to `root`.
     ///
     /// # Errors
     /// When a file cannot be read, a file of subscriptions or releases has an invalid value, or the
     /// job is cancelled or has no more memory.
     pub fn load(
-        project: &Project,
+        root: &Path,
+        settings: &PingSettings,
         dictionary: &Dictionary,
         inputs: &Inputs,
         job: &JobContext<'_>,
@@ -50,11 +53,11 @@ impl PingTables {
         let rows = subscriptions(&inputs.subscriptions)?;
         let releases: Option<BTreeSet<i64>> =
             inputs.releases.as_deref().map(releases).transpose()?;
-        let collection = Collection::load(project, &inputs.pings, job)?;
+        let collection = Collection::load(root, settings, &inputs.pings, job)?;
         let metrics = MetricPaths::new(dictionary, &collection);
         let recorded = recorded(&collection, &metrics);
         let windows = Windows::new(&collection, &metrics, releases.as_ref());
-        let population = population(&collection, &rows, &project.pings);
+        let population = population(&collection, &rows, settings);
         let estimates = estimates(&collection, &metrics, &recorded, &windows, &population);
         let rows = size_of_val(&*recorded) + size_of_val(&*population) + size_of_val(&*estimates);
         job.reserve(rows)?;

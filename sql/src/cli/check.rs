@@ -73,8 +73,9 @@ fn pings(project: &Project, dictionary: &Dictionary, out: &mut impl Write) -> Re
     if project.ping_sources.is_empty() {
         return Ok(Refused::new());
     }
-    let inputs = Inputs::find(project)?;
-    let tables = PingTables::load(project, dictionary, &inputs, &JobContext::default())?;
+    let Project { root, ping_sources, pings, .. } = project;
+    let inputs = Inputs::find(root, ping_sources, pings)?;
+    let tables = PingTables::load(root, pings, dictionary, &inputs, &JobContext::default())?;
     let collection = &tables.collection;
     let (pings, installations) = (collection.pings.len(), collection.installations.len());
     writeln!(out, "pings: {pings} of {installations} installations").map_err(output_error)?;

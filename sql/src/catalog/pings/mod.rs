@@ -65,7 +65,8 @@ impl PingContext {
         memory: MemoryReservation,
         is_wanted: &(dyn Fn() -> bool + Sync),
     ) -> engine::Result<Arc<Cached>> {
-        let inputs = Inputs::find(&self.project)?;
+        let Project { root, ping_sources, pings, .. } = &*self.project;
+        let inputs = Inputs::find(root, ping_sources, pings)?;
         let dictionary = dictionary::load(&self.project)?;
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let known = cache
@@ -87,7 +88,7 @@ impl PingContext {
                     let job = JobContext::default()
                         .with_cancellation(|| !is_wanted())
                         .with_memory(reserve);
-                    let load = || PingTables::load(&self.project, &dictionary, &inputs, &job);
+                    let load = || PingTables::load(root, pings, &dictionary, &inputs, &job);
                     pool.install(load)?
                 };
                 Arc::new(Cached { inputs, dictionary, tables, _memory: memory })
