@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::calendar::{Day, TimeUnit, Zone};
 use crate::metric::yaml::{Value as Yaml, View, load};
 use crate::metric::{Paths, Problem, Problems, Severity};
+use crate::pings::{self, PingSettings, PingSource};
 use crate::scan::{DEPLOYMENT, Source, Value};
 use crate::storage::Storage;
 use crate::store::dimensions_of;
@@ -28,6 +29,10 @@ pub struct Project {
     pub no_events_after: Option<Day>,
     /// The sources of events.
     pub sources: Vec<Source>,
+    /// The sources of pings.
+    pub ping_sources: Vec<PingSource>,
+    /// What pings are interpreted by.
+    pub pings: PingSettings,
     /// The files of the dictionary.
     pub dictionary: Paths,
     /// The storage of the store.
@@ -101,8 +106,8 @@ fn is_error(problem: &Problem) -> bool {
 }
 
 fn read(root: &Path, view: &View<'_>) -> Project {
-    view.only(&["time_zone", "no_events_after", "sources", "dictionary", "store"]);
-    let mut sources: Vec<Source> = Vec::new();
+    view.only(&["time_zone", "no_events_after", "sources", "dictionary", "store", "pings"]);
+    let (mut sources, mut ping_sources, mut names) = (Vec::new(), Vec::new(), Vec::new());
     match view.get("sources") {
         None => view.error("`sources` is missing", Some("add at least one source of events")),
         Some(list) => {
@@ -110,11 +115,21 @@ fn read(root: &Path, view: &View<'_>) -> Project {
                 list.error("`sources` is empty", Some("add at least one source of events"));
             }
             for item in list.items() {
-                let Some(source) = source(&item) else { continue };
-                if sources.iter().any(|other| other.name == source.name) {
-                    item.error(format!("two sources have the name `{}`", source.name), None);
+                let name = match item.get("format") {
+                    None => source(&item).map(|source| {
+                        sources.push(source);
+                        &sources[sources.len() - 1].name
+                    }),
+                    Some(_) => ping_source(&item).map(|source| {
+                        ping_sources.push(source);
+                        &ping_sources[ping_sources.len() - 1].name
+                    }),
+                };
+                let Some(name) = name else { continue };
+                if names.contains(name) {
+                    item.error(format!("two sources have the name `{name}`"), None);
                 }
-                sources.push(source);
+                names.push(name.clone());
             }
         }
     }
@@ -124,6 +139,8 @@ fn read(root: &Path, view: &View<'_>) -> Project {
         zone: zone(view, "time_zone"),
         no_events_after: view.day_of("no_events_after"),
         sources,
+        ping_sources,
+        pings: PingSettings::read(view),
         dictionary: dictionary(root, view),
         store,
         store_dimensions,
@@ -207,18 +224,8 @@ fn source(view: &View<'_>) -> Option<Source> {
         view.wrong_type("a mapping");
         return None;
     }
-    view.only(&["name", "files", "time", "user", "event", "dimensions", "deployment"]);
-    let name = view.required_text_of("name")?;
-    let word = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    if !word || name.starts_with(|c: char| c.is_ascii_digit()) {
-        let help = "use letters, digits and `_`, not starting with a digit; the name is also that \
-                    of the SQL table";
-        view.error(format!("invalid source name `{name}`"), Some(help));
-    }
-    let files: Vec<String> = view.texts_of("files").into_iter().map(str::to_owned).collect();
-    if files.is_empty() {
-        view.error("`files` is missing", Some("name a file, a folder, a glob, or a list of these"));
-    }
+    view.only(&["name", "files", "time", "user", "event", "dimensions", "deployment", "format"]);
+    let (name, files) = name_and_files(view)?;
     let (time, time_unit, time_zone) = time(view)?;
     let (user, scope) = user(view)?;
     let event = match view.get("event") {
@@ -261,6 +268,36 @@ fn source(view: &View<'_>) -> Option<Source> {
         dimensions,
         deployment,
     })
+}
+
+/// `{name: pings, format: service_ping, files: pings/*.json}`
+fn ping_source(view: &View<'_>) -> Option<PingSource> {
+    view.only(&["name", "files", "format"]);
+    let format = view.text_of("format")?;
+    if format != pings::FORMAT {
+        let help =
+            format!("write `{}`; the format of events is known by their files", pings::FORMAT);
+        view.get("format")?.error(format!("unknown format `{format}`"), Some(&help));
+        return None;
+    }
+    let (name, files) = name_and_files(view)?;
+    Some(PingSource { name: name.to_owned(), files })
+}
+
+/// What all sources have.
+fn name_and_files<'a>(view: &View<'a>) -> Option<(&'a str, Vec<String>)> {
+    let name = view.required_text_of("name")?;
+    let word = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    if !word || name.starts_with(|c: char| c.is_ascii_digit()) {
+        let help = "use letters, digits and `_`, not starting with a digit; the name is also that \
+                    of the SQL table";
+        view.error(format!("invalid source name `{name}`"), Some(help));
+    }
+    let files: Vec<String> = view.texts_of("files").into_iter().map(str::to_owned).collect();
+    if files.is_empty() {
+        view.error("`files` is missing", Some("name a file, a folder, a glob, or a list of these"));
+    }
+    Some((name, files))
 }
 
 /// `time: column` or `time: {column: ts, unit: ms, zone: Europe/Berlin}`.

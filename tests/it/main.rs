@@ -10,6 +10,7 @@
 //! | `duckdb` | are random statements answered as DuckDB answers them? |
 //! | `exchange` | do other programs read our sets and sketches, and we theirs? |
 //! | `laws` | are the rows of random data those of the reference implementation in `oracle`? |
+//! | `pings` | are the tables of pings those of the rules, of a count by hand, and of plain Python? |
 //! | `planning` | does our operator give the rows of DataFusion for COUNT(DISTINCT)? |
 //! | `real` | are the answers on the real data those of plain DataFusion? |
 //! | `recount` | are the reports of random projects those of a second count in Python? |
@@ -45,6 +46,7 @@ mod duckdb;
 mod exchange;
 mod laws;
 mod oracle;
+mod pings;
 mod planning;
 mod project;
 mod python;

@@ -70,7 +70,7 @@ const RING_2: &[&str] = &[
 fn rings_only_use_inner_rings() {
     check(RING_1, &["arrow::", "datafusion::", "parquet::", "crate::scan", "crate::functions"]);
     check(RING_1, &["deltalake", "crate::store", "crate::storage"]);
-    let outer = ["crate::rollup", "crate::active", "crate::project"];
+    let outer = ["crate::rollup", "crate::active", "crate::pings", "crate::project"];
     check(RING_1, &outer);
     check(RING_2, &outer);
 }
@@ -94,9 +94,18 @@ fn output_does_not_know_what_it_writes() {
 #[test]
 fn one_module_applies_time_zones_and_one_creates_sessions() {
     let zones = ["jiff", "chrono"];
-    for place in
-        ["metric", "users", "storage", "scan", "functions", "distinct", "store", "rollup", "active"]
-    {
+    for place in [
+        "metric",
+        "users",
+        "storage",
+        "scan",
+        "functions",
+        "distinct",
+        "store",
+        "rollup",
+        "active",
+        "pings",
+    ] {
         check(&[&format!("engine/src/{place}")], &zones);
     }
     for (file, lines) in code("sql/src") {

@@ -25,6 +25,14 @@ pub fn parse(text: &str, zone_of_local: &Zone) -> Option<i64> {
     fast(text.as_bytes(), zone_of_local).or_else(|| slow(text, zone_of_local))
 }
 
+/// As [`parse`], but only of ISO 8601 text with a time of day and an offset from UTC.
+#[must_use]
+pub fn parse_with_offset(text: &str) -> Option<i64> {
+    let has_offset = |text: &str| Some(Pieces::parse(text).ok()?.to_numeric_offset().is_some());
+    let is_iso = !text.contains(' ') && has_offset(text) == Some(true);
+    if is_iso { parse(text, &Zone::utc()) } else { None }
+}
+
 /// The layout that nearly every file uses, with every digit at its place. `None` means only that
 /// the text is not in this layout.
 pub(super) fn fast(text: &[u8], zone: &Zone) -> Option<i64> {

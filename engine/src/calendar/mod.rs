@@ -35,7 +35,7 @@ mod zone;
 mod tests;
 
 pub use day::Day;
-pub use instant::parse as parse_instant;
+pub use instant::{parse as parse_instant, parse_with_offset as parse_instant_with_offset};
 pub use period::Period;
 pub use span::{first_day, last_day};
 pub use unit::TimeUnit;

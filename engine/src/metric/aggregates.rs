@@ -116,6 +116,7 @@ fn aggregate(view: &View<'_>) -> Option<Metric> {
         section_hint: None,
         status: Status::Active,
         time_frames: time_frames(view),
+        has_frame_list: false,
         indicators: Vec::new(),
         data_source: None,
         operator: operator(view),

@@ -76,6 +76,7 @@ fn metric(view: &View<'_>) -> Option<Metric> {
         section_hint: fields::owner(view, "product_section"),
         status: fields::status(view, &mut other),
         time_frames: time_frames(view),
+        has_frame_list: view.node().get("time_frame").is_some_and(|node| node.as_list().is_some()),
         indicators: indicators(view),
         data_source,
         operator: match view.get("operator") {

@@ -49,6 +49,8 @@ pub struct Metric {
     pub status: Status,
     /// The time frames of the metric; none means any.
     pub time_frames: Vec<TimeFrame>,
+    /// Whether `time_frame` is a list: then pings have a key path for each frame, with its ending.
+    pub has_frame_list: bool,
     /// Which performance indicators it stands for.
     pub indicators: Vec<Indicator>,
     /// Where its numbers come from: `internal_events`, `redis_hll`, `database` ...

@@ -170,7 +170,7 @@ impl EventFile {
     ///
     /// # Errors
     /// When it cannot be opened, or an object cannot be read.
-    pub(super) fn fetch(&self, ranges: &[Range<u64>]) -> Result<Chunks> {
+    pub(crate) fn fetch(&self, ranges: &[Range<u64>]) -> Result<Chunks> {
         match &self.object {
             Some(object) => object.fetch(ranges),
             None => Ok(Chunks::File(self.open()?)),
@@ -203,7 +203,7 @@ impl EventFile {
         text.by_ref()
             .take(UTF8_MARK.len() as u64)
             .read_to_end(&mut start)
-            .map_err(|cause| self.broken(&cause))?;
+            .map_err(|cause| self.broken(&cause).caused_by(cause))?;
         if UTF16_MARKS.iter().any(|mark| start.starts_with(mark)) {
             return Err(Error::input("the file is encoded in UTF-16; only UTF-8 is supported")
                 .with("file", self.path.display())

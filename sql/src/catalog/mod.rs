@@ -7,6 +7,7 @@
 //! | `metrics`, `stages`, `events` | the dictionary; always there as `dictionary.metrics` |
 //! | `activity` | the roll-up, as soon as the project has a store |
 //! | `mau`, `smau`, `gmau`, `amau`, `xmau` | monthly active users per level, and of all levels |
+//! | `pings`, `ping_uploads` ... | the [tables of pings](pings), if the project has sources of pings |
 //! | `'file'`, `'folder'`, `'glob'` | these files, relative to the working folder |
 //! | created by statements | tables and views of this session |
 //!
@@ -19,6 +20,7 @@ mod checksummed;
 mod dictionary;
 mod files;
 mod parquet;
+mod pings;
 mod rollup;
 mod schema;
 mod source;

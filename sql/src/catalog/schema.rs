@@ -16,6 +16,7 @@ use engine::scan::{Format, Source, Value};
 
 use super::active::{ReportContext, view, views};
 use super::files::Files;
+use super::pings::{self, PingContext};
 use super::source::SourceTable;
 use super::{activity, dictionary};
 use crate::failure::external;
@@ -28,6 +29,7 @@ pub(super) struct PublicSchema {
     /// Tables and views that statements created; they take precedence.
     registered: MemorySchemaProvider,
     report_context: Option<ReportContext>,
+    pings: Option<PingContext>,
     paths: Option<PathBuf>,
     /// The state of the schema's session, while it exists.
     session: Box<dyn Fn() -> Option<SessionState> + Send + Sync>,
@@ -41,9 +43,11 @@ impl PublicSchema {
     ) -> Self {
         // A weak reference, because the session owns this schema.
         let session = session.state_weak_ref();
+        let pings = report_context.as_ref().and_then(PingContext::new);
         Self {
             registered: MemorySchemaProvider::new(),
             report_context,
+            pings,
             paths,
             session: Box::new(move || session.upgrade().map(|state| state.read().clone())),
         }
@@ -81,6 +85,9 @@ impl PublicSchema {
             if name == activity::NAME {
                 let table = activity::table(&state()?, &report_context.project).await;
                 return Ok(Some(table.map_err(external)?));
+            }
+            if let Some(table) = self.pings.as_ref().and_then(|pings| pings.table(name)) {
+                return Ok(Some(table));
             }
         }
         match &self.paths {
@@ -137,6 +144,9 @@ impl SchemaProvider for PublicSchema {
             names.extend(dictionary::TABLES.into_iter().chain(views()).map(str::to_owned));
             if activity::exists(&report_context.project) {
                 names.push(activity::NAME.to_owned());
+            }
+            if self.pings.is_some() {
+                names.extend(pings::tables().map(str::to_owned));
             }
         }
         names.sort();

@@ -7,12 +7,13 @@ use std::path::Path;
 
 use engine::active::{Survey, inspect};
 use engine::metric::{Dictionary, Problem, Severity, Uncounted};
+use engine::pings::{Inputs, PingTables, Refused};
 use engine::project::Project;
 use engine::scan::Source;
 use engine::{JobContext, Result};
 
 use super::progress::Progress;
-use super::{Outcome, output_error, print_reject_reasons};
+use super::{Outcome, output_error, print_refused, print_reject_reasons};
 
 /// Most unused events that are listed; the rest is counted.
 const MOST: usize = 20;
@@ -52,9 +53,33 @@ pub(super) fn run(root: &Path) -> Result<Outcome> {
     if let Some(survey) = &found.survey {
         print_survey(&mut out, survey).map_err(output_error)?;
     }
+    let mut refused = Refused::new();
+    if let Some(dictionary) = dictionary.filter(|_| errors == 0) {
+        match pings(&project, &dictionary, &mut out) {
+            Ok(found) => refused = found,
+            Err(error) => {
+                errors += 1;
+                writeln!(out, "error: {error}").map_err(output_error)?;
+            }
+        }
+    }
     let outcome = print_result(&mut out, errors)?;
-    let rejected = print_reject_reasons(&found.rejects);
-    Ok(if outcome == Outcome::Done { rejected } else { outcome })
+    let outcomes = [outcome, print_reject_reasons(&found.rejects), print_refused(&refused)];
+    Ok(outcomes.into_iter().find(|outcome| *outcome != Outcome::Done).unwrap_or(Outcome::Done))
+}
+
+/// Reads the pings, and returns the refused uploads.
+fn pings(project: &Project, dictionary: &Dictionary, out: &mut impl Write) -> Result<Refused> {
+    if project.ping_sources.is_empty() {
+        return Ok(Refused::new());
+    }
+    let Project { root, ping_sources, pings, .. } = project;
+    let inputs = Inputs::find(root, ping_sources, pings)?;
+    let tables = PingTables::load(root, pings, dictionary, &inputs, &JobContext::default())?;
+    let collection = &tables.collection;
+    let (pings, installations) = (collection.pings.len(), collection.installations.len());
+    writeln!(out, "pings: {pings} of {installations} installations").map_err(output_error)?;
+    Ok(collection.refused())
 }
 
 /// Lists problems and returns how many of them are errors.

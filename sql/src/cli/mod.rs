@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
+use engine::pings::Refused;
 use engine::project::Project;
 use engine::scan::Rejects;
 use engine::{Error, Kind, Result};
@@ -132,6 +133,20 @@ fn print_reject_reasons(rejects: &Rejects) -> Outcome {
             rows(all.rows),
             all.first
         ));
+    }
+    Outcome::Rejected
+}
+
+/// Prints refused uploads of pings by reason.
+fn print_refused(refused: &Refused) -> Outcome {
+    if refused.is_empty() {
+        return Outcome::Done;
+    }
+    let uploads = |uploads| format!("{uploads} upload{}", if uploads == 1 { "" } else { "s" });
+    let all = refused.values().map(|(count, _)| count).sum::<u64>();
+    print_message(&format!("refused {} of pings:", uploads(all)));
+    for (reason, (count, first)) in refused {
+        print_message(&format!("  {reason}: {}, the first in {first}", uploads(*count)));
     }
     Outcome::Rejected
 }

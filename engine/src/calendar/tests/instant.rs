@@ -2,7 +2,7 @@
 
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 
-use crate::calendar::instant::{fast, parse, slow};
+use crate::calendar::instant::{fast, parse, parse_with_offset, slow};
 use crate::calendar::{Day, Zone};
 
 /// 2026-03-15T00:00:00Z
@@ -39,6 +39,27 @@ fn the_forms() {
     check("2026-03-15T23:59:60Z", 24 * hour - SECOND);
     // The clocks of Berlin jumped from 02:00 to 03:00 on 29 March.
     check("2026-03-29T02:30:00", 14 * 24 * hour + 3 * hour / 2);
+}
+
+#[test]
+fn an_offset_can_be_required() {
+    for text in ["2026-03-15T00:00:00Z", "2026-03-15T01:00+01:00", "20260315T000000Z"] {
+        assert_eq!(parse_with_offset(text), Some(MIDNIGHT), "{text}");
+    }
+    for text in [
+        "2026-03-15",
+        "2026-03-15T00:00:00",
+        "2026-03-15 00:00:00Z",
+        "2026-03-15 00:00:00 UTC",
+        "2026-03-15Z",
+        "2026-02-30T00:00:00Z",
+        "2026-03-15T00:00:00Z[UTC]",
+        "yesterday",
+        "",
+        "1773532800",
+    ] {
+        assert_eq!(parse_with_offset(text), None, "{text}");
+    }
 }
 
 #[test]

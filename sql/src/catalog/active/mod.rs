@@ -19,6 +19,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use engine::active::{Answer, Level, Question};
+use engine::pings::Refused;
 use engine::project::Project;
 use tokio::sync::Semaphore;
 
@@ -44,6 +45,9 @@ pub trait ReportListener: fmt::Debug + Send + Sync {
 
     /// A report is complete, with its notes and rejected rows.
     fn answered(&self, answer: Answer);
+
+    /// A statement reads pings of which some uploads were refused.
+    fn refused(&self, _: Refused) {}
 }
 
 /// Most reports that a session computes concurrently. Each uses all threads of a statement; with

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use engine::active::Answer;
+use engine::pings::Refused;
 
 use crate::catalog::ReportListener;
 
@@ -11,6 +12,7 @@ use crate::catalog::ReportListener;
 #[derive(Debug, Default)]
 pub(super) struct AnswerCollector {
     answers: Mutex<Vec<Answer>>,
+    refused: Mutex<Refused>,
     done: AtomicU64,
     total: AtomicU64,
 }
@@ -26,6 +28,11 @@ impl AnswerCollector {
         self.progress(0, 0);
         std::mem::take(&mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner))
     }
+
+    /// The refused uploads of pings since the last call.
+    pub(super) fn take_refused(&self) -> Refused {
+        std::mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl ReportListener for AnswerCollector {
@@ -36,5 +43,9 @@ impl ReportListener for AnswerCollector {
 
     fn answered(&self, answer: Answer) {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).push(answer);
+    }
+
+    fn refused(&self, refused: Refused) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
     }
 }

@@ -18,7 +18,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::super::output::binary_to_terminal;
 use super::super::report::print_notes;
-use super::super::{Outcome, output_error, print_message};
+use super::super::{Outcome, output_error, print_message, print_refused};
 use super::answers::AnswerCollector;
 use super::commands::{Command, HELP};
 use super::progress::StatementProgress;
@@ -193,6 +193,9 @@ impl Shell {
             if print_notes(&answer) != Outcome::Done {
                 self.outcome = Outcome::Rejected;
             }
+        }
+        if print_refused(&self.answers.take_refused()) != Outcome::Done {
+            self.outcome = Outcome::Rejected;
         }
         let done = done?;
         if done.is_some() {

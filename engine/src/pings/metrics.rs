@@ -1,0 +1,158 @@
+//! Key paths of metrics, and what a value at a key path is.
+
+use std::collections::HashMap;
+
+use super::collection::Collection;
+use super::values::Content;
+use crate::metric::{Dictionary, Metric, TimeFrame};
+
+/// What a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An integer from 0 to 2^63 - 1 at the key path of a metric whose value is a number.
+    Valid,
+    /// An integer from 0 to 2^63 - 1 at the key path of no metric.
+    Unknown,
+    /// -1
+    Timeout,
+    /// -2
+    Error,
+    /// -1000
+    Deprecated,
+    /// Any other negative integer.
+    Negative,
+    /// An integer of 2^63 or more.
+    TooLarge,
+    /// A number with a decimal point or an exponent.
+    Fraction,
+    /// Text.
+    String,
+    /// Null.
+    Null,
+    /// True or false.
+    Boolean,
+    /// A list; an object where a metric should have a value; an integer where the value of the
+    /// metric is not a number.
+    NotANumber,
+}
+
+impl Kind {
+    /// As in the tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Unknown => "unknown",
+            Self::Timeout => "timeout",
+            Self::Error => "error",
+            Self::Deprecated => "deprecated",
+            Self::Negative => "negative",
+            Self::TooLarge => "too_large",
+            Self::Fraction => "fraction",
+            Self::String => "string",
+            Self::Null => "null",
+            Self::Boolean => "boolean",
+            Self::NotANumber => "not_a_number",
+        }
+    }
+}
+
+/// A key path of a metric.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricPath {
+    /// The path in a ping.
+    pub key_path: String,
+    /// What its value is counted over.
+    pub time_frame: TimeFrame,
+    /// Whether its value is a number.
+    pub is_number: bool,
+}
+
+impl MetricPath {
+    /// The key paths of a metric: one for each time frame if it has a list of them, with the endings
+    /// that GitLab gives them.
+    fn of(metric: &Metric) -> Vec<Self> {
+        let mut types = metric.other.iter().filter(|(key, _)| key == "value_type");
+        let is_number = types.next().is_none_or(|(_, value_type)| value_type == "number");
+        let path = |ending: &str, time_frame| Self {
+            key_path: format!("{}{ending}", metric.key_path),
+            time_frame,
+            is_number,
+        };
+        if metric.has_frame_list {
+            let ending = |frame| match frame {
+                TimeFrame::Week => "_weekly",
+                TimeFrame::Month => "_monthly",
+                TimeFrame::All | TimeFrame::None => "",
+            };
+            return metric.time_frames.iter().map(|frame| path(ending(*frame), *frame)).collect();
+        }
+        // The first of these names an aggregate.
+        let frames = [TimeFrame::Month, TimeFrame::Week, TimeFrame::All, TimeFrame::None];
+        let frame = frames.into_iter().find(|frame| metric.time_frames.contains(frame));
+        vec![path("", frame.unwrap_or(TimeFrame::Month))]
+    }
+}
+
+/// The key paths of all metrics, by code and by their own index.
+#[derive(Debug)]
+pub struct MetricPaths {
+    /// The paths, sorted.
+    pub list: Vec<MetricPath>,
+    /// For the code of each key path, its index in the list.
+    by_code: Vec<Option<u32>>,
+}
+
+impl MetricPaths {
+    /// Finds the metrics of a dictionary in a collection.
+    pub fn new(dictionary: &Dictionary, collection: &Collection) -> Self {
+        let mut list: Vec<MetricPath> =
+            dictionary.metrics.iter().flat_map(MetricPath::of).collect();
+        // Of two metrics with one path the first counts.
+        list.sort_by(|a, b| a.key_path.cmp(&b.key_path));
+        list.dedup_by(|b, a| a.key_path == b.key_path);
+        let places = list.iter().zip(0..);
+        let places: HashMap<&str, u32> =
+            places.map(|(metric, at)| (metric.key_path.as_str(), at)).collect();
+        let by_code = collection.paths.iter().map(|path| places.get(path.as_str()).copied());
+        let by_code = by_code.collect();
+        Self { list, by_code }
+    }
+
+    /// The index of the metric at a key path.
+    pub(super) fn index(&self, code: u32) -> Option<usize> {
+        self.by_code.get(code as usize).copied().flatten().map(|index| index as usize)
+    }
+
+    /// The metric and value of a valid value.
+    pub(super) fn valid(&self, code: u32, content: Content) -> Option<(usize, i64)> {
+        let Content::Integer(value) = content else { return None };
+        let index = self.index(code)?;
+        self.list[index].is_number.then_some((index, value))
+    }
+
+    /// What a value is, with its number if that can be used; `None` for an object that holds values.
+    pub(super) fn kind(&self, code: u32, content: Content) -> Option<(Kind, Option<i64>)> {
+        let metric = self.index(code).map(|index| &self.list[index]);
+        Some(match content {
+            Content::Integer(value) => match metric {
+                Some(metric) if metric.is_number => (Kind::Valid, Some(value)),
+                Some(_) => (Kind::NotANumber, None),
+                None => (Kind::Unknown, Some(value)),
+            },
+            Content::Timeout => (Kind::Timeout, None),
+            Content::Error => (Kind::Error, None),
+            Content::Deprecated => (Kind::Deprecated, None),
+            Content::Negative => (Kind::Negative, None),
+            Content::TooLarge => (Kind::TooLarge, None),
+            Content::Fraction => (Kind::Fraction, None),
+            Content::String => (Kind::String, None),
+            Content::Null => (Kind::Null, None),
+            Content::Boolean => (Kind::Boolean, None),
+            Content::Array => (Kind::NotANumber, None),
+            Content::Object => {
+                metric?;
+                (Kind::NotANumber, None)
+            }
+        })
+    }
+}

@@ -1,0 +1,43 @@
+//! Pings: JSON documents that installations send about once a week, with a number for each key path
+//! instead of events. Their users cannot be told apart, so numbers are summed over installations.
+//!
+//! | step | module | is |
+//! |---|---|---|
+//! | files | `read`, `json`, `flatten` | documents, and their values by key path |
+//! | uploads | `upload`, [`Collection`] | which are accepted, and the newest of each ping |
+//! | identity | `identity` | edition, tier, version and deployment of an installation |
+//! | metrics | [`MetricPaths`] | which values are valid, and what the others are |
+//! | recorded | [`Recorded`] | monthly values, summed over installations |
+//! | estimated | [`Windows`], [`Subscriber`], [`Estimate`] | what those that do not report would add |
+//!
+//! [`PingTables`] computes all of it from the files of [`Inputs`].
+
+mod collection;
+mod estimate;
+mod flatten;
+mod identity;
+mod inputs;
+mod json;
+mod metrics;
+mod paths;
+mod population;
+mod read;
+mod recorded;
+mod settings;
+mod subscriptions;
+mod tables;
+mod upload;
+mod values;
+mod windows;
+
+pub use collection::{Collection, Installation, Outcome, Ping, Refused, UploadRow};
+pub use estimate::{Condition, Estimate, Measure};
+pub use identity::{Deployment, Edition, Tier};
+pub use inputs::Inputs;
+pub use metrics::{Kind, MetricPath, MetricPaths};
+pub use population::{Origin, Subscriber};
+pub use recorded::Recorded;
+pub use settings::{CountedFrom, FORMAT, PingSettings, PingSource};
+pub use tables::{PingTables, Selection};
+pub use upload::Reason;
+pub use windows::{VersionWindow, Windows};

@@ -1,0 +1,87 @@
+//! All that is computed from pings.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::collection::{Collection, Ping};
+use super::estimate::{Estimate, estimates};
+use super::inputs::Inputs;
+use super::metrics::{Kind, MetricPaths};
+use super::population::{Subscriber, population};
+use super::recorded::{Recorded, recorded};
+use super::settings::PingSettings;
+use super::subscriptions::{releases, subscriptions};
+use super::windows::Windows;
+use crate::metric::Dictionary;
+use crate::{JobContext, Result};
+
+/// The pings of a project, and all that is computed from them.
+#[derive(Debug)]
+pub struct PingTables {
+    /// Uploads, installations and pings.
+    pub collection: Collection,
+    /// The key paths of metrics.
+    pub metrics: MetricPaths,
+    /// Recorded numbers.
+    pub recorded: Vec<Recorded>,
+    /// Version windows.
+    pub windows: Windows,
+    /// The population of each month.
+    pub population: Vec<Subscriber>,
+    /// Estimated numbers.
+    pub estimates: Vec<Estimate>,
+}
+
+/// Selected key paths, by code.
+#[derive(Debug)]
+pub struct Selection(Vec<bool>);
+
+impl PingTables {
+    /// Reads all files and computes everything, in parallel on the threads of the current pool.
+    /// Names of files in the tables are relative to `root`.
+    ///
+    /// # Errors
+    /// When a file cannot be read, a file of subscriptions or releases has an invalid value, or the
+    /// job is cancelled or has no more memory.
+    pub fn load(
+        root: &Path,
+        settings: &PingSettings,
+        dictionary: &Dictionary,
+        inputs: &Inputs,
+        job: &JobContext<'_>,
+    ) -> Result<Self> {
+        let rows = subscriptions(&inputs.subscriptions)?;
+        let releases: Option<BTreeSet<i64>> =
+            inputs.releases.as_deref().map(releases).transpose()?;
+        let collection = Collection::load(root, settings, &inputs.pings, job)?;
+        let metrics = MetricPaths::new(dictionary, &collection);
+        let recorded = recorded(&collection, &metrics);
+        let windows = Windows::new(&collection, &metrics, releases.as_ref());
+        let population = population(&collection, &rows, settings);
+        let estimates = estimates(&collection, &metrics, &recorded, &windows, &population);
+        let rows = size_of_val(&*recorded) + size_of_val(&*population) + size_of_val(&*estimates);
+        job.reserve(rows)?;
+        Ok(Self { collection, metrics, recorded, windows, population, estimates })
+    }
+
+    /// Selects key paths, for [`values`](Self::values).
+    pub fn select(&self, key_paths: &BTreeSet<String>) -> Selection {
+        let paths = self.collection.paths.iter();
+        Selection(paths.map(|path| key_paths.contains(path)).collect())
+    }
+
+    /// The values of a ping with their key paths, all or those selected. The number of a value that is
+    /// not an integer, or not that of its metric, is `None`.
+    pub fn values(
+        &self,
+        ping: &Ping,
+        selection: Option<&Selection>,
+    ) -> impl Iterator<Item = (&str, Kind, Option<i64>)> {
+        let is_selected = move |code: u32| selection.is_none_or(|all| all.0[code as usize]);
+        let values = self.collection.values(ping).filter(move |(code, _)| is_selected(*code));
+        values.filter_map(|(code, content)| {
+            let (kind, value) = self.metrics.kind(code, content)?;
+            Some((self.collection.path(code), kind, value))
+        })
+    }
+}

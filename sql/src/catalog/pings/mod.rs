@@ -1,0 +1,114 @@
+//! The tables of pings, if the project has sources of pings. All of them are computed together, when
+//! one of them is first read, and again only after a file or definition has changed.
+
+mod columns;
+mod rows;
+mod table;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datafusion::catalog::TableProvider;
+use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::MemoryReservation;
+use engine::metric::Dictionary;
+use engine::pings::{Inputs, PingTables};
+use engine::project::Project;
+use engine::{Error, JobContext, Kind};
+use rayon::ThreadPoolBuilder;
+
+use self::columns::TABLES;
+use self::table::PingTable;
+use super::active::{ReportContext, ReportListener};
+use super::dictionary;
+
+/// The names of the tables.
+pub(super) fn tables() -> impl Iterator<Item = &'static str> {
+    TABLES.iter().map(|(name, _)| *name)
+}
+
+/// The pings of a project, read once per session.
+#[derive(Clone, Debug)]
+pub(super) struct PingContext {
+    project: Arc<Project>,
+    listener: Option<Arc<dyn ReportListener>>,
+    cache: Arc<Mutex<Option<Arc<Cached>>>>,
+}
+
+/// Computed tables, and what they were computed from.
+#[derive(Debug)]
+struct Cached {
+    inputs: Inputs,
+    dictionary: Dictionary,
+    tables: PingTables,
+    /// The memory of the tables, as long as they exist.
+    _memory: MemoryReservation,
+}
+
+impl PingContext {
+    /// `None` if the project has no sources of pings.
+    pub(super) fn new(report_context: &ReportContext) -> Option<Self> {
+        let ReportContext { project, listener, .. } = report_context.clone();
+        let has_pings = !project.ping_sources.is_empty();
+        has_pings.then(|| Self { project, listener, cache: Arc::default() })
+    }
+
+    /// The table of that name.
+    pub(super) fn table(&self, name: &str) -> Option<Arc<dyn TableProvider>> {
+        let (name, columns) = TABLES.iter().find(|(table, _)| *table == name)?;
+        Some(Arc::new(PingTable::new(name, columns, self.clone())))
+    }
+
+    /// The computed tables. Concurrent callers wait for the first.
+    fn load(
+        &self,
+        threads: usize,
+        memory: MemoryReservation,
+        is_wanted: &(dyn Fn() -> bool + Sync),
+    ) -> engine::Result<Arc<Cached>> {
+        let Project { root, ping_sources, pings, .. } = &*self.project;
+        let inputs = Inputs::find(root, ping_sources, pings)?;
+        let dictionary = dictionary::load(&self.project)?;
+        let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = cache
+            .take()
+            .filter(|cached| (&cached.inputs, &cached.dictionary) == (&inputs, &dictionary));
+        let cached = match known {
+            Some(cached) => cached,
+            None => {
+                // A pool of its own, as for reports.
+                let pool = ThreadPoolBuilder::new()
+                    .num_threads(threads)
+                    .thread_name(|_| "pings".to_owned())
+                    .build()
+                    .map_err(|cause| {
+                        Error::new(Kind::Io, format!("cannot start threads: {cause}"))
+                    })?;
+                let tables = {
+                    let reserve = |more| memory.try_grow(more).map_err(|cause| too_large(&cause));
+                    let job = JobContext::default()
+                        .with_cancellation(|| !is_wanted())
+                        .with_memory(reserve);
+                    let load = || PingTables::load(root, pings, &dictionary, &inputs, &job);
+                    pool.install(load)?
+                };
+                Arc::new(Cached { inputs, dictionary, tables, _memory: memory })
+            }
+        };
+        *cache = Some(Arc::clone(&cached));
+        let refused = cached.tables.collection.refused();
+        if let Some(listener) = self.listener.as_ref().filter(|_| !refused.is_empty()) {
+            listener.refused(refused);
+        }
+        Ok(cached)
+    }
+}
+
+/// An error for pings that exceed the memory of their statement.
+fn too_large(cause: &DataFusionError) -> Error {
+    let cause = cause.strip_backtrace();
+    let first = cause.lines().next().unwrap_or_default();
+    Error::limit(format!("the pings need more memory than is available: {first}")).with(
+        "help",
+        "name fewer files in the sources of pings, or raise the memory limit of the server or session",
+    )
+}

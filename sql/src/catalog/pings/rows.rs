@@ -1,0 +1,238 @@
+//! The rows of the tables.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, ListBuilder, StringArray,
+    StringBuilder, TimestampMicrosecondArray,
+};
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use datafusion::error::Result;
+use engine::calendar::Day;
+use engine::pings::{
+    Edition, Estimate, Outcome, Ping, PingTables, Recorded, Subscriber, UploadRow, VersionWindow,
+};
+use tokio::sync::mpsc::Sender;
+
+/// The table of values, which may be very long.
+pub(super) const VALUES: &str = "ping_values";
+
+/// Rows of a batch.
+const BATCH_ROWS: usize = 8_192;
+
+/// Makes the columns of some rows.
+type Column<'a, T> = Box<dyn Fn(&[T]) -> ArrayRef + 'a>;
+
+/// Where the rows of a table go.
+pub(super) struct Rows {
+    pub(super) schema: SchemaRef,
+    /// The wanted columns.
+    pub(super) columns: Vec<usize>,
+    /// Of `ping_values`: the wanted key paths, if not all.
+    pub(super) key_paths: Option<Arc<BTreeSet<String>>>,
+    /// Of `ping_values`: which of so many parts is wanted.
+    pub(super) part: usize,
+    pub(super) parts: usize,
+    pub(super) sender: Sender<Result<RecordBatch>>,
+}
+
+impl Rows {
+    /// Sends rows with the wanted ones of all columns; whether the receiver still exists.
+    fn send<T>(&self, rows: &[T], columns: &Columns<'_, T>) -> Result<bool> {
+        for rows in rows.chunks(BATCH_ROWS) {
+            let arrays = self.columns.iter().map(|at| columns.0[*at](rows)).collect();
+            let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
+            let schema = Arc::clone(&self.schema);
+            let batch = RecordBatch::try_new_with_options(schema, arrays, &options)?;
+            if self.sender.blocking_send(Ok(batch)).is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// The columns of a table, in their order.
+struct Columns<'a, T>(Vec<Column<'a, T>>);
+
+impl<'a, T> Columns<'a, T> {
+    fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    fn with(mut self, column: impl Fn(&[T]) -> ArrayRef + 'a) -> Self {
+        self.0.push(Box::new(column));
+        self
+    }
+
+    fn text(self, get: impl Fn(&T) -> Option<&'a str> + 'a) -> Self {
+        self.with(move |rows| Arc::new(rows.iter().map(&get).collect::<StringArray>()))
+    }
+
+    fn shown<S: ToString>(self, get: impl Fn(&T) -> S + 'a) -> Self {
+        let text = move |row: &T| get(row).to_string();
+        self.with(move |rows| Arc::new(StringArray::from_iter_values(rows.iter().map(&text))))
+    }
+
+    fn count(self, get: impl Fn(&T) -> Option<i64> + 'a) -> Self {
+        self.with(move |rows| Arc::new(rows.iter().map(&get).collect::<Int64Array>()))
+    }
+
+    fn share(self, get: impl Fn(&T) -> f64 + 'a) -> Self {
+        self.with(move |rows| Arc::new(Float64Array::from_iter_values(rows.iter().map(&get))))
+    }
+
+    fn flag(self, get: impl Fn(&T) -> bool + 'a) -> Self {
+        let flag = move |row: &T| Some(get(row));
+        self.with(move |rows| Arc::new(rows.iter().map(&flag).collect::<BooleanArray>()))
+    }
+
+    fn month(self, get: impl Fn(&T) -> Day + 'a) -> Self {
+        let number = move |row: &T| get(row).number();
+        self.with(move |rows| Arc::new(Date32Array::from_iter_values(rows.iter().map(&number))))
+    }
+
+    fn instant(self, get: impl Fn(&T) -> Option<i64> + 'a) -> Self {
+        self.with(move |rows| {
+            let instants = rows.iter().map(&get).collect::<TimestampMicrosecondArray>();
+            Arc::new(instants.with_timezone("UTC"))
+        })
+    }
+}
+
+/// A value of a ping.
+struct ValueRow<'a> {
+    ping: &'a Ping,
+    key_path: &'a str,
+    kind: &'static str,
+    value: Option<i64>,
+}
+
+/// Sends the rows of a table; whether the receiver still exists.
+pub(super) fn send(name: &str, tables: &PingTables, out: &Rows) -> Result<bool> {
+    let PingTables { collection, metrics, .. } = tables;
+    let uuid = |ping: &Ping| Some(collection.installations[ping.installation].uuid.as_str());
+    let hostname = |ping: &Ping| collection.installations[ping.installation].hostname.as_deref();
+    let path = |metric: usize| Some(metrics.list[metric].key_path.as_str());
+    match name {
+        "pings" => out.send(
+            &collection.pings.iter().collect::<Vec<_>>(),
+            &Columns::<&Ping>::new()
+                .text(|ping| Some(ping.file.as_str()))
+                .text(move |ping| uuid(ping))
+                .text(move |ping| hostname(ping))
+                .instant(|ping| Some(ping.recorded_at))
+                .instant(|ping| ping.uploaded_at)
+                .month(|ping| ping.month)
+                .flag(|ping| ping.is_last_of_month)
+                .text(|ping| ping.version.as_deref())
+                .count(|ping| ping.major_minor())
+                .flag(|ping| ping.is_prerelease())
+                .text(|ping| ping.raw_edition.as_deref())
+                .shown(|ping| ping.edition)
+                .shown(|ping| ping.tier)
+                .shown(|ping| ping.deployment)
+                .text(|ping| ping.subscription.as_deref()),
+        ),
+        "ping_uploads" => out.send(
+            &collection.uploads.iter().collect::<Vec<_>>(),
+            &Columns::<&UploadRow>::new()
+                .text(|upload| Some(upload.file.as_str()))
+                .text(|upload| {
+                    Some(match upload.outcome {
+                        Outcome::Accepted => "accepted",
+                        Outcome::Superseded => "superseded",
+                        Outcome::Refused(_) => "refused",
+                    })
+                })
+                .text(|upload| match upload.outcome {
+                    Outcome::Refused(reason) => Some(reason.as_str()),
+                    _ => None,
+                }),
+        ),
+        VALUES => {
+            let columns = Columns::<ValueRow<'_>>::new()
+                .text(move |row| uuid(row.ping))
+                .text(move |row| hostname(row.ping))
+                .instant(|row| Some(row.ping.recorded_at))
+                .text(|row| Some(row.key_path))
+                .text(|row| Some(row.kind))
+                .count(|row| row.value);
+            let selection = out.key_paths.as_ref().map(|key_paths| tables.select(key_paths));
+            let pings = &collection.pings;
+            let bound = |part| pings.len() * part / out.parts;
+            let mut rows = Vec::new();
+            for ping in &pings[bound(out.part)..bound(out.part + 1)] {
+                let values =
+                    tables.values(ping, selection.as_ref()).map(|(key_path, kind, value)| {
+                        ValueRow { ping, key_path, kind: kind.as_str(), value }
+                    });
+                rows.extend(values);
+                if rows.len() >= BATCH_ROWS {
+                    if !out.send(&rows, &columns)? {
+                        return Ok(false);
+                    }
+                    rows.clear();
+                }
+            }
+            out.send(&rows, &columns)
+        }
+        "ping_recorded" => out.send(
+            &tables.recorded,
+            &Columns::<Recorded>::new()
+                .month(|row| row.month)
+                .text(move |row| path(row.metric))
+                .shown(|row| row.edition)
+                .shown(|row| row.deployment)
+                .shown(|row| row.tier)
+                .shown(|row| metrics.list[row.metric].time_frame)
+                .flag(|row| row.complete)
+                .count(|row| Some(row.installations))
+                .count(|row| Some(row.installations_active))
+                .count(|row| Some(row.recorded)),
+        ),
+        "ping_windows" => out.send(
+            &tables.windows.iter().collect::<Vec<_>>(),
+            &Columns::<(usize, Edition, bool, VersionWindow)>::new()
+                .text(move |row| path(row.0))
+                .shown(|row| row.1)
+                .flag(|row| row.2)
+                .count(|row| Some(row.3.0))
+                .count(|row| Some(row.3.1)),
+        ),
+        "ping_population" => out.send(
+            &tables.population.iter().collect::<Vec<_>>(),
+            &Columns::<&Subscriber>::new()
+                .month(|row| row.month)
+                .text(|row| Some(row.id.as_str()))
+                .shown(|row| row.deployment)
+                .count(|row| Some(row.seats))
+                .text(|row| Some(row.origin.as_str()))
+                .with(|rows| {
+                    let mut lists = ListBuilder::new(StringBuilder::new());
+                    for row in rows {
+                        lists.append_value(row.versions.iter().map(Some));
+                    }
+                    Arc::new(lists.finish())
+                }),
+        ),
+        _ => out.send(
+            &tables.estimates,
+            &Columns::<Estimate>::new()
+                .month(|row| row.month)
+                .text(move |row| path(row.metric))
+                .shown(|row| row.edition)
+                .shown(|row| row.deployment)
+                .text(|row| Some(row.condition.as_str()))
+                .text(|row| Some(row.measure.as_str()))
+                .count(|row| row.share.map(|(numerator, _)| numerator))
+                .count(|row| row.share.map(|(_, denominator)| denominator))
+                .share(|row| row.p())
+                .count(|row| Some(row.recorded))
+                .count(|row| Some(row.total - row.recorded))
+                .count(|row| Some(row.total)),
+        ),
+    }
+}
