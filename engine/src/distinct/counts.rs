@@ -125,20 +125,15 @@ impl<S: DistinctState> Counts<S> {
         Ok(())
     }
 
-    /// Makes coarser groups of the first `fine` ones: each mapping says which of groups
-    /// `fine..total` each of these belongs to.
+    /// Adds the sets of the first groups to those of coarser groups; `groups` says for each of them
+    /// which of groups `0..total`.
     ///
     /// # Errors
     /// When sets cannot be united.
-    pub(super) fn roll_up(
-        &mut self,
-        fine: usize,
-        mappings: &[Vec<usize>],
-        total: usize,
-    ) -> Result<()> {
+    pub(super) fn roll_up(&mut self, groups: &[usize], total: usize) -> Result<()> {
         for (sets, count) in self.sets.iter_mut().zip(&self.distinct.counts) {
             sets.grow(total);
-            sets.roll_up(fine, mappings, &self.context[count.argument]).map_err(external)?;
+            sets.roll_up(groups, &self.context[count.argument]).map_err(external)?;
         }
         Ok(())
     }

@@ -132,26 +132,22 @@ impl<S: DistinctState> DistinctStates<S> {
         })
     }
 
-    /// Adds the sets of the first `fine` groups to those of others; each mapping says for each of
-    /// them which one.
+    /// Adds the sets of the first groups to those of coarser groups, which come after all finer ones;
+    /// `groups` says for each of them which one.
     ///
     /// # Errors
     /// When sets cannot be united.
-    pub(super) fn roll_up(
-        &mut self,
-        fine: usize,
-        mappings: &[Vec<usize>],
-        context: &S::Context,
-    ) -> Result<()> {
+    pub(super) fn roll_up(&mut self, groups: &[usize], context: &S::Context) -> Result<()> {
         self.flush(context)?;
-        let (fine_sets, coarse) = self.sets.split_at_mut(fine);
-        let mut members: Vec<Vec<usize>> = vec![Vec::new(); coarse.len()];
-        for (member, group) in mappings.iter().flat_map(|mapping| mapping.iter().enumerate()) {
-            members[*group - fine].push(member);
+        let Some(first) = groups.iter().copied().min() else { return Ok(()) };
+        let (fine, coarse) = self.sets.split_at_mut(first);
+        let mut members: Vec<Vec<u32>> = vec![Vec::new(); coarse.len()];
+        for (member, group) in groups.iter().enumerate() {
+            members[group - first].push(member as u32); // there are fewer groups than 2^32
         }
         let sizes = coarse.par_iter_mut().zip(members).map(|(set, members)| {
             for member in members {
-                set.absorb(fine_sets[member].clone(), context)?;
+                set.absorb(fine[member as usize].clone(), context)?;
             }
             Ok(set.size())
         });
@@ -254,7 +250,7 @@ mod tests {
 
     #[test]
     fn every_row_is_added_to_its_set() {
-        // From MANY groups on rows wait, to the end and not so long.
+        // From BUFFERED_GROUPS groups on, rows wait, to the end and not so long.
         for sizes in [
             [7, 20_000, 2],
             [BUFFERED_GROUPS, 20_000, 2],

@@ -31,7 +31,7 @@ use crate::scan::is_int;
 
 /// Groups rows and counts different values, exactly or by sketches, with other aggregates beside.
 ///
-/// Each partition of the input is aggregated by a thread of its own, all with the same numbers
+/// Each partition of the input is aggregated by a thread of its own, all with the same ids
 /// for the values that are counted; at the end the threads' sets are united. It has one partition
 /// of output, in no order. Its memory grows with users and groups, not with rows; it does not
 /// spill.

@@ -85,26 +85,33 @@ impl Passthrough {
         Ok(())
     }
 
-    /// Makes coarser groups of the first `fine` ones: each mapping says which of groups
-    /// `fine..total` each of these belongs to.
+    /// The states of all groups, of each aggregate, which starts again.
+    ///
+    /// # Errors
+    /// When an accumulator fails.
+    pub(super) fn take_states(&mut self) -> Result<Vec<Vec<ArrayRef>>> {
+        let accumulators = self.accumulators.iter_mut().zip(&*self.aggregates);
+        accumulators
+            .map(|(accumulator, aggregate)| {
+                let states = accumulator.state(EmitTo::All)?;
+                *accumulator = aggregate.function.create_groups_accumulator()?;
+                Ok(states)
+            })
+            .collect()
+    }
+
+    /// Merges states; `groups` says for each of them which of groups `0..total` it belongs to.
     ///
     /// # Errors
     /// When states cannot be merged.
-    pub(super) fn roll_up(
+    pub(super) fn merge_states(
         &mut self,
-        fine: usize,
-        mappings: &[Vec<usize>],
+        states: &[Vec<ArrayRef>],
+        groups: &[usize],
         total: usize,
     ) -> Result<()> {
-        let same: Vec<usize> = (0..fine).collect();
-        for (accumulator, aggregate) in self.accumulators.iter_mut().zip(&*self.aggregates) {
-            let states = accumulator.state(EmitTo::All)?;
-            *accumulator = aggregate.function.create_groups_accumulator()?;
-            for groups in std::iter::once(&same).chain(mappings) {
-                accumulator.merge_batch(&states, groups, total)?;
-            }
-        }
-        Ok(())
+        let mut accumulators = self.accumulators.iter_mut().zip(states);
+        accumulators.try_for_each(|(ours, states)| ours.merge_batch(states, groups, total))
     }
 
     /// For each aggregate its column, of groups `0..total`.

@@ -179,28 +179,34 @@ impl<E: DistinctState> Worker<E> {
         self.passthrough.merge(other.passthrough, &rows, total)
     }
 
-    /// Makes the groups of the other grouping sets of those of the finest one.
+    /// Makes the groups of the other grouping sets of those of the finest one, set by set, so that
+    /// memory is reserved in between.
     fn roll_up(&mut self) -> Result<()> {
         let Some(finest) = self.finest.filter(|_| self.started) else { return Ok(()) };
-        let (fine, before) = (self.groups.len(), self.size());
+        let fine = self.groups.len();
         let columns = 0..self.encoders.len();
         let codes: Vec<Codes<u32>> = columns
             .map(|column| Codes::Rows(self.groups.codes(column).values().to_vec()))
             .collect();
-        let mut mappings = Vec::new();
-        for (_, set) in self.grouping_sets.iter().enumerate().filter(|(at, _)| *at != finest) {
+        let states = self.passthrough.take_states()?;
+        let same: Vec<usize> = (0..fine).collect();
+        self.passthrough.merge_states(&states, &same, fine)?;
+        let sets = Arc::clone(&self.grouping_sets);
+        for (_, set) in sets.iter().enumerate().filter(|(at, _)| *at != finest) {
+            let before = self.size();
             let columns = set.iter().zip(&codes);
             let columns: Vec<&Codes<u32>> =
                 columns.map(|(fixed, codes)| fixed.as_ref().unwrap_or(codes)).collect();
             let groups = self.groups.find(&columns, fine).map_err(external)?;
-            mappings.push((0..fine).map(|row| groups.get(row) as usize).collect());
+            let groups: Vec<usize> = (0..fine).map(|row| groups.get(row) as usize).collect();
+            let total = self.groups.len();
+            self.exact.roll_up(&groups, total)?;
+            self.approximate.roll_up(&groups, total)?;
+            self.passthrough.merge_states(&states, &groups, total)?;
+            let more = self.size().saturating_sub(before);
+            self.reservations.first_mut().map_or(Ok(()), |memory| memory.try_grow(more))?;
         }
-        let total = self.groups.len();
-        self.exact.roll_up(fine, &mappings, total)?;
-        self.approximate.roll_up(fine, &mappings, total)?;
-        self.passthrough.roll_up(fine, &mappings, total)?;
-        let more = self.size().saturating_sub(before);
-        self.reservations.first_mut().map_or(Ok(()), |memory| memory.try_grow(more))
+        Ok(())
     }
 
     /// The answer: a row for each group.
@@ -261,7 +267,7 @@ impl<E: DistinctState> Worker<E> {
         columns.map(|(at, encoder)| encoder.values(&self.groups.codes(at))).collect()
     }
 
-    /// Heap bytes in use, without the numbers that all threads share.
+    /// Heap bytes in use, without the ids that all threads share.
     pub(crate) fn size(&self) -> usize {
         self.exact.size()
             + self.approximate.size()

@@ -1,6 +1,7 @@
 //! Cells, and how events are grouped into them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::Int32Type;
@@ -44,13 +45,32 @@ pub(super) fn cells(columns: &[ArrayRef]) -> Result<Vec<Cell>> {
     Ok((0..periods.len()).map(cell).collect())
 }
 
+/// Heap bytes that several threads share, of which each reports what the others have not.
+pub(super) struct SharedBytes<'a> {
+    size: &'a (dyn Fn() -> usize + Sync),
+    reported: AtomicUsize,
+}
+
+impl<'a> SharedBytes<'a> {
+    /// Bytes of which none is reported.
+    pub(super) fn new(size: &'a (dyn Fn() -> usize + Sync)) -> Self {
+        Self { size, reported: AtomicUsize::new(0) }
+    }
+
+    /// How much they have grown since the last call.
+    pub(super) fn growth(&self) -> usize {
+        let now = (self.size)();
+        now.saturating_sub(self.reported.fetch_max(now, Ordering::Relaxed))
+    }
+}
+
 /// One thread's sink: groups events by cell.
 pub(super) struct CellSink<'a, E: DistinctState> {
     aggregates: Arc<Aggregates<E>>,
     ids: Arc<Vec<E::Context>>,
     worker: Worker<E>,
-    /// This thread's share of the heap bytes that the ids take.
-    id_bytes: &'a (dyn Fn() -> usize + Sync),
+    /// The heap bytes of the ids, which all threads share.
+    id_bytes: &'a SharedBytes<'a>,
     job: &'a JobContext<'a>,
     /// Bytes reported to the job.
     reported: usize,
@@ -60,7 +80,7 @@ impl<'a, E: DistinctState> CellSink<'a, E> {
     pub(super) fn new(
         aggregates: &Arc<Aggregates<E>>,
         ids: &Arc<Vec<E::Context>>,
-        id_bytes: &'a (dyn Fn() -> usize + Sync),
+        id_bytes: &'a SharedBytes<'a>,
         job: &'a JobContext<'a>,
     ) -> Result<Self> {
         let worker = Worker::new(aggregates, ids)?;
@@ -92,9 +112,8 @@ impl<'a, E: DistinctState> CellSink<'a, E> {
 impl<E: DistinctState> Sink for CellSink<'_, E> {
     fn take(&mut self, batch: &RecordBatch) -> Result<()> {
         self.worker.take(batch)?;
-        let size = self.worker.size() + (self.id_bytes)();
-        let more = size.saturating_sub(self.reported);
+        let more = self.worker.size().saturating_sub(self.reported);
         self.reported += more;
-        self.job.reserve(more)
+        self.job.reserve(more + self.id_bytes.growth())
     }
 }

@@ -44,13 +44,14 @@ impl ExactSets {
     /// When there are too many days.
     pub(super) fn trailing(&self, days: &[Vec<u32>], length: usize) -> Result<Vec<u64>> {
         check_days(days)?;
-        let pages = self.sets.iter().map(UserSet::page_count).max().unwrap_or(0);
+        let sets: Vec<&UserSet> = days.iter().flatten().filter_map(|cell| self.of(*cell)).collect();
+        let pages = sets.iter().map(|set| set.page_count()).max().unwrap_or(0);
         let sum = |mut all: Vec<u64>, more: Vec<u64>| {
             all.iter_mut().zip(more).for_each(|(all, more)| *all += more);
             all
         };
         let of_page = |page| trailing(&SetsOfPage { sets: self, page }, days, length);
-        let is_used = |page: &usize| self.sets.iter().any(|set| set.has_page(*page));
+        let is_used = |page: &usize| sets.iter().any(|set| set.has_page(*page));
         let pages = (0..pages).into_par_iter().filter(is_used).map(of_page);
         Ok(pages.reduce(|| vec![0; days.len()], sum))
     }

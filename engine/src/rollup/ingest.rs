@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
+use super::cell::SharedBytes;
 use super::file_status::{FileStatus, SourceFile, SourceSettings, check_settings, find_files};
 use super::ingest_sink::{CellList, IngestContext, IngestSink, UserList, activity_rows};
 use crate::calendar::Window;
@@ -257,6 +258,7 @@ impl FilesIngest<'_> {
                 None,
             )?),
             ids: Arc::new(vec![Arc::clone(ids)]),
+            id_bytes: SharedBytes::new(&|| 0),
             max_thread_bytes: usize::try_from(self.memory / 2 / threads).unwrap_or(usize::MAX),
             max_id_bytes: usize::try_from(self.memory / 2).unwrap_or(usize::MAX),
             job: self.job,

@@ -11,7 +11,7 @@ use arrow::buffer::NullBuffer;
 use arrow::record_batch::RecordBatch;
 use rayon::prelude::{IntoParallelIterator, ParallelIterator, ParallelSliceMut};
 
-use super::cell::{Cell, CellSink, cells};
+use super::cell::{Cell, CellSink, SharedBytes, cells};
 use crate::distinct::{Aggregates, DistinctState, GroupedUsers};
 use crate::scan::Sink;
 use crate::store::{ActivityRow, Series, Store, StoredIds, UserId, WrittenFiles};
@@ -85,6 +85,8 @@ pub(super) struct IngestContext<'a> {
     pub(super) aggregates: Arc<Aggregates<UserList>>,
     /// The ids of the one column of users.
     pub(super) ids: Arc<Vec<Arc<StoredIds>>>,
+    /// The ids have a limit of their own.
+    pub(super) id_bytes: SharedBytes<'a>,
     /// Bytes that one thread may hold before it writes its lists to the store.
     pub(super) max_thread_bytes: usize,
     /// Bytes that the ids may take.
@@ -107,7 +109,7 @@ pub(super) struct IngestSink<'a> {
 impl<'a> IngestSink<'a> {
     pub(super) fn new(context: &'a IngestContext<'a>, source: &'a str) -> Result<Self> {
         let IngestContext { aggregates, ids, job, .. } = context;
-        let cells = CellSink::new(aggregates, ids, &|| 0, *job)?;
+        let cells = CellSink::new(aggregates, ids, &context.id_bytes, *job)?;
         Ok(Self { context, source, cells, events: 0 })
     }
 

@@ -29,7 +29,7 @@ use std::sync::Arc;
 
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
-use self::cell::{CellSink, cells};
+use self::cell::{CellSink, SharedBytes, cells};
 use crate::distinct::{Aggregates, ExactSet, GroupedUsers, QueryIds};
 use crate::scan::{Request, Scan, ScanSummary};
 use crate::users::{Estimate, Sketch};
@@ -136,8 +136,8 @@ impl Rollup {
         let empty = approximate.clone();
         let aggregates = Arc::new(Aggregates::of_events(&scan.dimensions, exact, approximate)?);
         let ids = Arc::new(vec![QueryIds::new(scan.has_integer_keys())]);
-        let threads = rayon::current_num_threads();
-        let id_bytes = || ids.iter().map(QueryIds::size).sum::<usize>() / threads;
+        let id_size = || ids.iter().map(QueryIds::size).sum();
+        let id_bytes = SharedBytes::new(&id_size);
         let sink = || CellSink::new(&aggregates, &ids, &id_bytes, request.job);
         request.job.begin(scan.total_rows());
         let (sinks, summary) = scan.run(request, sink)?;
@@ -149,7 +149,12 @@ impl Rollup {
             }
         };
         let users = match empty {
-            None => CellUsers::Exact(ExactSets::new(exact, ids)?),
+            None => {
+                let sets = ExactSets::new(exact, Arc::clone(&ids))?;
+                // Integers that small sets kept have got ids only now.
+                request.job.reserve(id_bytes.growth())?;
+                CellUsers::Exact(sets)
+            }
             Some(empty) => {
                 let sketches = sketches.into_iter().map(Some).collect();
                 CellUsers::Approx(Sketches::new(empty, sketches))

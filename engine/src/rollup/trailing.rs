@@ -63,7 +63,7 @@ pub(super) fn trailing(sets: &impl PageSets, days: &[Vec<u32>], length: usize) -
     // By the number of their last day; who never came before is at 0, and does not matter.
     let mut left = vec![0u64; days.len() + length];
     for (today, cells) in days.iter().enumerate() {
-        // There are at most LONGEST days.
+        // There are at most MAX_DAYS days.
         let (now, too_long_ago) = ((today + length) as u16, today as u16);
         let mut visit = |low: u16| {
             let before = std::mem::replace(&mut last_seen[usize::from(low)], now);

@@ -4,23 +4,35 @@
 //! A call may produce a part of a statement's memory, and no more than the process has room for at
 //! that moment. So calls whose results exist at the same time are checked against what the earlier
 //! ones have really taken.
+//!
+//! Concatenation is among them although its output is only the sum of its inputs: constant
+//! expressions are evaluated while a statement is planned, outside of all operators, and
+//! `a || a || a ...` repeats one value as often as a text of 1 MiB can name it.
 
 use std::cell::OnceCell;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
+use arrow::compute::kernels::concat_elements::concat_elements_dyn;
 use arrow::datatypes::{
     DataType, FieldRef, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
     TimeUnit,
 };
+use datafusion::common::DFSchema;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::Transformed;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
+use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature,
+    BinaryExpr, ColumnarValue, Documentation, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::prelude::SessionContext;
+use datafusion::scalar::ScalarValue;
 
 use super::sizes::{ELEMENT, lengths, numbers, sizes};
 use super::{MemoryMonitor, PART, too_large};
@@ -29,6 +41,8 @@ use super::{MemoryMonitor, PART, too_large};
 const SMALL: f64 = (16 << 20) as f64;
 /// Most steps of a call of `levenshtein`, which takes about a second for so many.
 const MAX_STEPS: usize = 1 << 30;
+/// The operator that joins texts, as a function.
+const CONCAT: &str = "||";
 
 /// What a call costs at most.
 enum Cost {
@@ -40,7 +54,7 @@ enum Cost {
 type CostOf = fn(&Arguments) -> Cost;
 
 /// The functions, and what a call costs.
-const FUNCTIONS: [(&str, CostOf); 12] = [
+const FUNCTIONS: [(&str, CostOf); 22] = [
     ("repeat", |call| call.bytes(|row| row.size(0) * row.number(1))),
     ("lpad", |call| call.bytes(|row| 4.0 * row.number(1))),
     ("rpad", |call| call.bytes(|row| 4.0 * row.number(1))),
@@ -51,6 +65,17 @@ const FUNCTIONS: [(&str, CostOf); 12] = [
     ("regexp_replace", |call| {
         call.bytes(|row| row.size(0) + (2.0 * row.size(0) + 1.0) * row.size(2))
     }),
+    ("encode", |call| call.bytes(|row| 2.0 * row.size(0))),
+    // A pattern of two characters can stand for 35.
+    ("to_char", |call| call.bytes(|row| 18.0 * row.size(1))),
+    ("string_to_array", |call| call.bytes(|row| 17.0 * row.size(0))),
+    ("concat", total),
+    ("concat_ws", |call| call.bytes(|row| row.total() + row.count() * row.size(0))),
+    (CONCAT, total),
+    ("make_array", total),
+    ("array_append", total),
+    ("array_prepend", total),
+    ("array_concat", total),
     ("array_repeat", |call| call.bytes(|row| row.size(0).max(ELEMENT) * row.number(1))),
     ("array_resize", |call| call.bytes(|row| row.size(2).max(ELEMENT) * row.number(1))),
     ("array_replace_all", |call| call.bytes(|row| row.size(0) + row.length(0) * row.size(2))),
@@ -64,6 +89,10 @@ const FUNCTIONS: [(&str, CostOf); 12] = [
     }),
 ];
 
+fn total(call: &Arguments) -> Cost {
+    call.bytes(|row| row.total())
+}
+
 /// Adds the checks to a session.
 ///
 /// # Errors
@@ -74,12 +103,13 @@ pub(crate) fn limit_functions(
 ) -> Result<()> {
     let state = session.state_ref();
     let mut state = state.write();
-    for (name, cost) in FUNCTIONS {
-        let (inner, monitor) = (state.udf(name)?, Arc::clone(monitor));
-        let checked = CheckedFunction { inner, cost, monitor };
-        state.register_udf(Arc::new(ScalarUDF::new_from_impl(checked)))?;
+    let checks = Checks { monitor: Arc::clone(monitor) };
+    for (name, _) in FUNCTIONS.iter().filter(|(name, _)| *name != CONCAT) {
+        if let Some(checked) = checks.of(&state.udf(name)?) {
+            state.register_udf(checked)?;
+        }
     }
-    Ok(())
+    state.register_function_rewrite(Arc::new(checks))
 }
 
 /// The arguments of a call.
@@ -183,6 +213,110 @@ impl Row<'_> {
     fn number(self, at: usize) -> f64 {
         self.of(at, |column| {
             column.numbers.get_or_init(|| numbers(&column.array).unwrap_or_default())
+        })
+    }
+
+    fn count(self) -> f64 {
+        self.call.columns.len() as f64
+    }
+
+    fn total(self) -> f64 {
+        (0..self.call.columns.len()).map(|at| self.size(at)).sum()
+    }
+}
+
+/// Adds checks to functions that no statement names: those that stand for operators.
+#[derive(Debug)]
+struct Checks {
+    monitor: Arc<MemoryMonitor>,
+}
+
+impl Checks {
+    /// The function with a check, if it needs one and has none.
+    fn of(&self, inner: &Arc<ScalarUDF>) -> Option<Arc<ScalarUDF>> {
+        let (_, cost) = FUNCTIONS.iter().find(|(name, _)| *name == inner.name())?;
+        if inner.inner().is::<CheckedFunction>() {
+            return None;
+        }
+        let (inner, cost, monitor) = (Arc::clone(inner), *cost, Arc::clone(&self.monitor));
+        Some(Arc::new(ScalarUDF::new_from_impl(CheckedFunction { inner, cost, monitor })))
+    }
+}
+
+impl FunctionRewrite for Checks {
+    fn name(&self) -> &'static str {
+        "check_sizes"
+    }
+
+    fn rewrite(&self, expr: Expr, _: &DFSchema, _: &ConfigOptions) -> Result<Transformed<Expr>> {
+        let (function, args) = match expr {
+            Expr::BinaryExpr(BinaryExpr { left, op: Operator::StringConcat, right }) => match *left
+            {
+                // A chain is one call, because planning nested calls takes long.
+                Expr::ScalarFunction(mut call) if call.func.name() == CONCAT => {
+                    call.args.push(*right);
+                    return Ok(Transformed::yes(Expr::ScalarFunction(call)));
+                }
+                left => (Arc::new(ScalarUDF::new_from_impl(Concat::default())), vec![left, *right]),
+            },
+            Expr::ScalarFunction(ScalarFunction { func, args }) => (func, args),
+            other => return Ok(Transformed::no(other)),
+        };
+        let checked = self.of(&function);
+        let is_new = checked.is_some();
+        let func = checked.unwrap_or(function);
+        let call = Expr::ScalarFunction(ScalarFunction { func, args });
+        Ok(Transformed::new_transformed(call, is_new))
+    }
+}
+
+/// `||` of texts or bytes as a function; NULL if one of them is.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Concat {
+    signature: Signature,
+}
+
+impl Default for Concat {
+    fn default() -> Self {
+        Self { signature: Signature::user_defined(Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for Concat {
+    fn name(&self) -> &'static str {
+        CONCAT
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        let [first, rest @ ..] = arguments else { return Ok(DataType::Null) };
+        rest.iter().try_fold(first.clone(), |left, right| {
+            BinaryTypeCoercer::new(&left, &Operator::StringConcat, right).get_result_type()
+        })
+    }
+
+    fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(match self.return_type(arguments)? {
+            // The sum of theirs.
+            DataType::FixedSizeBinary(_) => arguments.to_vec(),
+            whole => vec![whole; arguments.len()],
+        })
+    }
+
+    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let is_one = call.args.iter().all(|one| matches!(one, ColumnarValue::Scalar(_)));
+        let rows = if is_one { 1 } else { call.number_rows };
+        let mut columns = call.args.iter().map(|argument| argument.to_array_of_size(rows));
+        let Some(first) = columns.next() else { return Ok(ScalarValue::Null.into()) };
+        let joined = columns.try_fold(first?, |left, right| {
+            Ok::<_, DataFusionError>(concat_elements_dyn(&left, &right?)?)
+        })?;
+        Ok(match is_one {
+            true => ColumnarValue::Scalar(ScalarValue::try_from_array(&joined, 0)?),
+            false => ColumnarValue::Array(joined),
         })
     }
 }
@@ -297,6 +431,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn concatenation_gives_the_same_values_as_without_checks() {
+        let (plain, checked) = (session(&Options::default()).unwrap(), checked(usize::MAX));
+        for joined in [
+            "a || n",
+            "n || a || n",
+            "a || (n || a) || 'z' || a",
+            "arrow_cast(a, 'Utf8View') || n || arrow_cast('y', 'LargeUtf8')",
+            "arrow_cast('ab', 'FixedSizeBinary(2)') || arrow_cast('c', 'FixedSizeBinary(1)')",
+            "X'00' || X'ff' || arrow_cast('ab', 'FixedSizeBinary(2)')",
+            "NULL || a",
+            "a || NULL || NULL",
+            "n || n || a",
+            "NOT (a || 'y' = 'xy') || a",
+        ] {
+            let sql = format!(
+                "SELECT {joined} AS joined FROM (VALUES ('x', 1), (NULL, 2), ('', NULL)) t(a, n)"
+            );
+            let (plain, checked) = (ask(&plain, &sql).await, ask(&checked, &sql).await);
+            assert_eq!(checked.map_err(drop), plain.map_err(drop), "{joined}");
+        }
+    }
+
+    #[tokio::test]
     async fn calls_that_produce_too_much_are_refused() {
         let session = checked(usize::MAX);
         let many = "FROM generate_series(1, 1000) AS many(n)";
@@ -314,6 +471,18 @@ mod tests {
                 "array_repeat(arrow_cast(repeat('x', 90), 'Utf8View'), 900)",
                 "array_repeat(arrow_cast(repeat('x', 900), 'Utf8View'), 900)",
                 "array_repeat",
+            ),
+            ("repeat('x', 40000) || 'y'", "repeat('x', 60000) || repeat('y', 60000)", "||"),
+            (
+                "array_repeat(1, 6000) || array_repeat(2, 6000)",
+                "array_repeat(1, 12000) || array_repeat(2, 12000)",
+                "array_concat",
+            ),
+            ("range(0, 12000) || 1", "range(0, 12500) || 1", "array_append"),
+            (
+                "concat_ws(repeat('-', 9000), 'a', 'b', 'c')",
+                "concat_ws(repeat('-', 90000), 'a', 'b', 'c')",
+                "concat_ws",
             ),
             (
                 "replace(repeat('xyz', 10000), 'xyz', 'xyz')",
@@ -335,6 +504,11 @@ mod tests {
                 "array_replace_all(array_repeat([1], 900), [1], range(0, 900))",
                 "array_replace_all",
             ),
+            (
+                "make_array(range(0, 3000), range(0, 3000))",
+                "make_array(range(0, 9000), range(0, 9000))",
+                "make_array",
+            ),
             ("array_resize([1], 12000, 0)", "list_resize([1], 13000, 0)", "array_resize"),
             ("range(0, 12000)", "range(13000)", "range"),
             ("range(0, 50000, 5)", "range(0, -50000, -1)", "range"),
@@ -353,7 +527,10 @@ mod tests {
             let refused = ask(&session, &format!("SELECT {large}")).await.expect_err(large);
             assert!(refused.contains(&format!("{function} needs ")), "{large}: {refused}");
         }
-        for (small, large) in [("repeat('x', 90)", "repeat('x', n)")] {
+        for (small, large) in [
+            ("repeat('x', 90)", "repeat('x', n)"),
+            ("n || repeat('x', 50)", "n || repeat('x', 500)"),
+        ] {
             ask(&session, &format!("SELECT {small} {many}")).await.expect(small);
             ask(&session, &format!("SELECT {large} {many}")).await.expect_err(large);
         }

@@ -51,7 +51,8 @@ fn memory_is_limited() {
     fleet.write("keys.json", ping("keys", AT, &keys.join(",")));
     let sql = "SELECT count(*) FROM ping_values";
     let ran = fleet.0.run(&["sql", "--memory-limit", "4MB", "-c", sql]);
-    assert!(ran.code == 1 && ran.err.contains("the pings need more memory"), "{}", ran.err);
+    // By what the tables report, or by what the process uses: whichever is noticed first.
+    assert!(ran.code == 1 && ran.err.contains("more memory"), "{}", ran.err);
 }
 
 #[test]
