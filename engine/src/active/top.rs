@@ -4,7 +4,8 @@
 //! Each dimension is ranked by itself: a value's size is its users at level total, whatever the
 //! values of the other dimensions, in the newest complete period of the report (the newest period
 //! if none is complete). Values of the same size are taken in the order of their names; values
-//! without users in that period are among the others. Because the other values are one value when users are counted, a user of several of them counts once.
+//! without users in that period are among the others. Because the other values are one value when
+//! users are counted, a user of several of them counts once.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

@@ -10,7 +10,7 @@ use crate::users::{SetBuilder, UserSet};
 
 /// Room in a list that gets its first integer.
 const INITIAL_CAPACITY: usize = 4;
-/// The longest list of integers without numbers: to sort it takes less time than to number it.
+/// The longest list of integers without ids: sorting it takes less time than assigning them.
 const MAX_LIST: usize = 2048;
 /// A longer list, of integers that have no id yet, takes at most this part of the memory of the
 /// ids.
@@ -19,49 +19,49 @@ const LIST_SHARE: usize = 8;
 /// An exact set of integers.
 ///
 /// Integers that [are ids](QueryIds::direct) are added to the set of ids. Others are kept in
-/// a list, which can be counted without lookups in the dictionary, which is larger than any cache.
+/// a list, which can be counted without lookups in the ids, which is larger than any cache.
 /// Only if a group has too many of them for a list, they get ids, many at a time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ExactSet {
     set: SetBuilder,
     /// Integers without an id; may contain duplicates.
-    unnumbered: Vec<i64>,
+    pending: Vec<i64>,
     /// Whether such integers get ids in this group.
-    numbered: bool,
+    has_ids: bool,
 }
 
 impl ExactSet {
     #[cold]
-    fn grow_or_assign(&mut self, dictionary: &QueryIds, heap: &mut usize) -> Result<()> {
-        let before = self.unnumbered.capacity();
+    fn grow_or_assign(&mut self, ids: &QueryIds, heap: &mut usize) -> Result<()> {
+        let before = self.pending.capacity();
         let room = (before * 2).max(INITIAL_CAPACITY);
-        if !self.numbered {
+        if !self.has_ids {
             self.sort();
             // A quarter of free room is worth the sorting; twice the room would be mostly free.
-            if self.unnumbered.len() * 4 < before * 3 {
+            if self.pending.len() * 4 < before * 3 {
                 return Ok(());
             }
-            self.numbered = before >= MAX_LIST;
+            self.has_ids = before >= MAX_LIST;
         }
-        if self.numbered {
-            self.assign_ids(dictionary, heap)?;
+        if self.has_ids {
+            self.assign_ids(ids, heap)?;
         }
-        if !self.numbered || room * size_of::<i64>() <= self.set.size() / LIST_SHARE {
-            self.unnumbered.reserve_exact(room - self.unnumbered.len());
-            *heap += (self.unnumbered.capacity() - before) * size_of::<i64>();
+        if !self.has_ids || room * size_of::<i64>() <= self.set.size() / LIST_SHARE {
+            self.pending.reserve_exact(room - self.pending.len());
+            *heap += (self.pending.capacity() - before) * size_of::<i64>();
         }
         Ok(())
     }
 
     fn sort(&mut self) {
-        self.unnumbered.sort_unstable();
-        self.unnumbered.dedup();
+        self.pending.sort_unstable();
+        self.pending.dedup();
     }
 
     /// Gives every integer its number.
-    fn assign_ids(&mut self, dictionary: &QueryIds, heap: &mut usize) -> Result<()> {
-        dictionary.assign(&self.unnumbered, |number| self.set.push(number, heap))?;
-        self.unnumbered.clear();
+    fn assign_ids(&mut self, ids: &QueryIds, heap: &mut usize) -> Result<()> {
+        ids.assign(&self.pending, |number| self.set.push(number, heap))?;
+        self.pending.clear();
         Ok(())
     }
 }
@@ -73,7 +73,7 @@ impl ExactSet {
     /// When there are too many values.
     pub(crate) fn into_ids(mut self, ids: &QueryIds) -> Result<UserSet> {
         self.assign_ids(ids, &mut 0)?;
-        self.unnumbered = Vec::new();
+        self.pending = Vec::new();
         Ok(self.set.finish())
     }
 }
@@ -83,47 +83,47 @@ impl DistinctState for ExactSet {
     type Context = QueryIds;
 
     fn find(
-        dictionary: &QueryIds,
+        ids: &QueryIds,
         values: &ArrayRef,
         rows: Option<&NullBuffer>,
         found: &mut Vec<i64>,
     ) -> Result<()> {
-        dictionary.find(values, rows, found)
+        ids.find(values, rows, found)
     }
 
     #[inline]
-    fn push(&mut self, int: i64, dictionary: &QueryIds, heap: &mut usize) -> Result<()> {
-        if let Some(number) = dictionary.direct(int) {
+    fn push(&mut self, int: i64, ids: &QueryIds, heap: &mut usize) -> Result<()> {
+        if let Some(number) = ids.direct(int) {
             self.set.push(number, heap);
             return Ok(());
         }
-        if self.unnumbered.len() == self.unnumbered.capacity() {
-            self.grow_or_assign(dictionary, heap)?;
+        if self.pending.len() == self.pending.capacity() {
+            self.grow_or_assign(ids, heap)?;
         }
-        self.unnumbered.push(int);
+        self.pending.push(int);
         Ok(())
     }
 
-    fn absorb(&mut self, mut other: Self, dictionary: &QueryIds) -> Result<()> {
-        if self.unnumbered.capacity() < other.unnumbered.capacity() {
-            std::mem::swap(&mut self.unnumbered, &mut other.unnumbered);
+    fn absorb(&mut self, mut other: Self, ids: &QueryIds) -> Result<()> {
+        if self.pending.capacity() < other.pending.capacity() {
+            std::mem::swap(&mut self.pending, &mut other.pending);
         }
         self.set.absorb(other.set);
-        self.numbered |= other.numbered;
-        other.unnumbered.into_iter().try_for_each(|int| self.push(int, dictionary, &mut 0))
+        self.has_ids |= other.has_ids;
+        other.pending.into_iter().try_for_each(|int| self.push(int, ids, &mut 0))
     }
 
-    fn count(mut self, dictionary: &QueryIds) -> Result<u64> {
-        if self.numbered {
-            self.assign_ids(dictionary, &mut 0)?;
+    fn count(mut self, ids: &QueryIds) -> Result<u64> {
+        if self.has_ids {
+            self.assign_ids(ids, &mut 0)?;
         } else {
             self.sort();
         }
-        Ok(self.unnumbered.len() as u64 + self.set.finish().len())
+        Ok(self.pending.len() as u64 + self.set.finish().len())
     }
 
     fn size(&self) -> usize {
-        self.set.size() + self.unnumbered.capacity() * size_of::<i64>()
+        self.set.size() + self.pending.capacity() * size_of::<i64>()
     }
 }
 
@@ -147,9 +147,9 @@ mod tests {
         ]
     }
 
-    fn filled(ints: &[i64], dictionary: &QueryIds) -> ExactSet {
+    fn filled(ints: &[i64], ids: &QueryIds) -> ExactSet {
         let (mut set, mut heap) = (ExactSet::default(), 0);
-        ints.iter().for_each(|int| set.push(*int, dictionary, &mut heap).unwrap());
+        ints.iter().for_each(|int| set.push(*int, ids, &mut heap).unwrap());
         assert_eq!(heap, set.size());
         set
     }
@@ -157,27 +157,27 @@ mod tests {
     proptest! {
         #[test]
         fn different_integers_are_counted(a in ints(), b in ints()) {
-            let dictionary = QueryIds::new(true);
+            let ids = QueryIds::new(true);
             let different = |ints: &[i64]| ints.iter().collect::<BTreeSet<_>>().len() as u64;
-            prop_assert_eq!(filled(&a, &dictionary).count(&dictionary).unwrap(), different(&a));
+            prop_assert_eq!(filled(&a, &ids).count(&ids).unwrap(), different(&a));
             let both = different(&[a.clone(), b.clone()].concat());
             for (ours, theirs) in [(&a, &b), (&b, &a)] {
-                let mut ours = filled(ours, &dictionary);
-                ours.absorb(filled(theirs, &dictionary), &dictionary).unwrap();
-                prop_assert!(ours.numbered || ours.unnumbered.capacity() <= MAX_LIST);
-                prop_assert_eq!(ours.count(&dictionary).unwrap(), both);
+                let mut ours = filled(ours, &ids);
+                ours.absorb(filled(theirs, &ids), &ids).unwrap();
+                prop_assert!(ours.has_ids || ours.pending.capacity() <= MAX_LIST);
+                prop_assert_eq!(ours.count(&ids).unwrap(), both);
             }
         }
     }
 
     #[test]
     fn a_list_needs_no_ids() {
-        let dictionary = QueryIds::new(true);
-        let nothing = dictionary.size();
+        let ids = QueryIds::new(true);
+        let nothing = ids.size();
         let ints: Vec<i64> = (0..3 * MAX_LIST as i64).map(|int| -1 - int % 1_000).collect();
-        assert_eq!(filled(&ints, &dictionary).count(&dictionary).unwrap(), 1_000);
-        assert_eq!(dictionary.size(), nothing);
-        let set = filled(&[-1, i64::MAX, -1, 1 << 40], &dictionary);
+        assert_eq!(filled(&ints, &ids).count(&ids).unwrap(), 1_000);
+        assert_eq!(ids.size(), nothing);
+        let set = filled(&[-1, i64::MAX, -1, 1 << 40], &ids);
         assert!(size_of::<ExactSet>() + set.size() <= 112, "{}", set.size());
     }
 }

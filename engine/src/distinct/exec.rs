@@ -59,8 +59,8 @@ impl DistinctAggregateExec {
 /// One thread at work.
 struct WorkerTask {
     worker: Worker,
-    dictionaries: Arc<Vec<QueryIds>>,
-    /// Number of threads: each accounts for its part of the shared dictionaries.
+    ids: Arc<Vec<QueryIds>>,
+    /// Number of threads: each accounts for its part of the shared ids.
     threads: usize,
     reservation: MemoryReservation,
     peak: Gauge,
@@ -69,7 +69,7 @@ struct WorkerTask {
 impl WorkerTask {
     fn take(&mut self, batch: &RecordBatch) -> Result<()> {
         self.worker.take(batch)?;
-        let shared = self.dictionaries.iter().map(QueryIds::size).sum::<usize>() / self.threads;
+        let shared = self.ids.iter().map(QueryIds::size).sum::<usize>() / self.threads;
         let size = self.worker.size() + shared;
         self.peak.set_max(size);
         self.reservation.try_resize(size).map_err(|cause| {
@@ -167,14 +167,13 @@ impl ExecutionPlan for DistinctAggregateExec {
     ) -> Result<SendableRecordBatchStream> {
         assert_eq_or_internal_err!(partition, 0, "the operator has one partition");
         let counted = self.aggregates.exact.arguments.iter();
-        let dictionaries =
-            counted.map(|c| Ok(QueryIds::new(is_int(&c.data_type(&self.aggregates.input)?))));
-        let dictionaries: Arc<Vec<QueryIds>> = Arc::new(dictionaries.collect::<Result<_>>()?);
+        let ids = counted.map(|c| Ok(QueryIds::new(is_int(&c.data_type(&self.aggregates.input)?))));
+        let ids: Arc<Vec<QueryIds>> = Arc::new(ids.collect::<Result<_>>()?);
         let task = |partition: usize, threads: usize| {
             let name = format!("DistinctAggregateExec[{partition}]");
             Ok::<_, DataFusionError>(WorkerTask {
-                worker: Worker::new(&self.aggregates, &dictionaries)?,
-                dictionaries: Arc::clone(&dictionaries),
+                worker: Worker::new(&self.aggregates, &ids)?,
+                ids: Arc::clone(&ids),
                 threads,
                 reservation: MemoryConsumer::new(name).register(context.memory_pool()),
                 peak: MetricBuilder::new(&self.metrics).gauge("peak_mem_used", partition),

@@ -141,7 +141,7 @@ fn assigned_id(local: u32, shard: usize) -> Result<u64> {
     Ok(assigned)
 }
 
-/// Turns pages (of 65,536 numbers) so that small and given integers take turns: those of the lower
+/// Turns pages (of 65,536 ids) so that direct and assigned ids take turns: those of the lower
 /// half become the even ones. A set has an entry for each page below its last.
 #[inline]
 fn interleaved(int: u32) -> u32 {
@@ -162,7 +162,7 @@ mod tests {
     use crate::scan::is_int;
     use crate::users::Key;
 
-    /// Equal values have equal numbers, and no others have.
+    /// Equal values have equal ids, and no others have.
     fn check<K: Clone + Eq + std::hash::Hash>(dictionary: &[u32], keys: &[Option<K>]) {
         let (mut by_key, mut by_number) = (HashMap::new(), HashMap::new());
         for (number, key) in dictionary.iter().zip(keys) {

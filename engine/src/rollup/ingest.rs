@@ -119,7 +119,7 @@ pub fn ingest(
     Ok(report)
 }
 
-/// Reads new files as if they were ingested, and keeps the rows in memory. `ids` get numbers
+/// Reads new files as if they were ingested, and keeps the rows in memory. `ids` get new ids
 /// that are not kept.
 ///
 /// # Errors

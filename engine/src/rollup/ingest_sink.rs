@@ -70,11 +70,11 @@ impl DistinctState for UserList {
     }
 }
 
-/// The users of one cell: one number for every event.
+/// Ids of one kind of the users of a cell, one for every event.
 #[derive(Debug)]
 pub(super) struct CellList {
     cell: Cell,
-    /// Whether the store gave the numbers, or they are the keys.
+    /// Whether the store assigned them, or they are the keys.
     assigned: bool,
     numbers: Vec<u32>,
 }

@@ -102,7 +102,7 @@ impl StoredIds {
     /// The id of the `index`-th key of a shard.
     ///
     /// # Errors
-    /// When 2^32 numbers do not suffice.
+    /// When 2^32 ids do not suffice.
     #[inline]
     pub fn id(shard: usize, index: u32) -> Result<u32> {
         let block = u64::from(index >> BLOCK_BITS) << SHARD_BITS | shard as u64;
@@ -178,7 +178,7 @@ impl StoredIds {
     /// Ids that are not in the store yet, as batches of the table.
     ///
     /// # Errors
-    /// When a number is out of bounds.
+    /// When an id is out of bounds.
     pub(super) fn unsaved(&self) -> Result<Vec<RecordBatch>> {
         let names = self.keys.scopes();
         let mut batches = Vec::new();
@@ -227,7 +227,7 @@ impl StoredIds {
 }
 
 fn no_key() -> Error {
-    Error::internal("a number without a key")
+    Error::internal("an id without a key")
 }
 
 fn no_scope() -> Error {
