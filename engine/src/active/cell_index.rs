@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::metric_sets::MetricSet;
 use super::nodes::{needs_intersection, selections};
 use super::row_sink::MemoryReporter;
 use super::top::Labels;
@@ -9,9 +10,6 @@ use crate::calendar::{Day, Period};
 use crate::metric::Dictionary;
 use crate::rollup::{Rollup, UserExpr};
 use crate::{JobContext, Result};
-
-/// The users to count: the union of some metrics, or (`None`) all users.
-pub(super) type MetricSet = Option<Vec<usize>>;
 
 /// One value for each dimension of `--by`; `None` is All.
 pub(super) type Combo = Vec<Option<String>>;

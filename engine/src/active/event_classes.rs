@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::Question;
+use super::metric_sets::{is_needed, metric_sets_of};
 use super::nodes::{change_days, needs_intersection, nodes};
-use super::rows::{is_needed, metric_sets_of};
+use super::question::Question;
 use crate::calendar::Day;
 use crate::metric::Dictionary;
 

@@ -2,15 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::survey::{Survey, survey};
-use crate::calendar::Window;
+use super::survey::{Survey, request, survey};
 use arrow::record_batch::RecordBatch;
 
 use crate::metric::{Dictionary, Problem, Severity};
 use crate::project::Project;
-use crate::scan::{
-    ColumnProblem, EventFile, Rejects, Request, Scan, Sink, Source, TimeGrain, column_problems,
-};
+use crate::scan::{ColumnProblem, EventFile, Rejects, Scan, Sink, Source, column_problems};
 use crate::{Error, JobContext, Result};
 
 /// Files that are named for the same problem of a source; the rest is counted.
@@ -146,18 +143,6 @@ fn read<'a>(
         }
     }
     rejects
-}
-
-/// Everything, whatever its time.
-pub(super) fn request<'a>(project: &'a Project, job: &'a JobContext<'a>) -> Request<'a> {
-    Request {
-        zone: &project.zone,
-        grain: TimeGrain::Calendar(Window::Year),
-        range: i64::MIN..i64::MAX,
-        bound: project.no_events_after.map(|day| project.zone.end_of(day)),
-        counted: None,
-        job,
-    }
 }
 
 /// Wants no batch.

@@ -1,7 +1,9 @@
 //! The users behind the rows of a report, for `bench accuracy`.
 
+use super::count::count;
+use super::question::Question;
+use super::row::ReportRow;
 use super::rows::sets;
-use super::{Question, ReportRow, count};
 use crate::metric::Dictionary;
 use crate::project::Project;
 use crate::rollup::{CellUsers, CountedUser, UserDirectory};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Level;
+use super::row::Level;
 use crate::calendar::Day;
 use crate::metric::{Dictionary, Indicator, Metric, Operator, Rank, Rule};
 use crate::rollup::Cell;

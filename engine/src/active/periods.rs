@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Question;
+use super::question::Question;
 use crate::calendar::{Day, Period, Window, Zone};
 
 /// The periods of a report in their order. A span of thousands of years has millions of them, so

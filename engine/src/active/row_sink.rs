@@ -1,6 +1,6 @@
 //! Receives the rows of a report, and reports their memory to the job in steps.
 
-use super::ReportRow;
+use super::row::ReportRow;
 use crate::{JobContext, Result};
 
 /// Bytes that are reported together.

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::cell_index::{CellIndex, MetricSet};
+use super::cell_index::CellIndex;
+use super::count::Counted;
+use super::metric_sets::{MetricSet, is_needed, metric_sets_of};
 use super::nodes::{Name, Node, change_days, names, nodes};
 use super::periods::{ReportPeriods, periods};
+use super::question::{Question, TreeOf};
+use super::row::{Basis, Count, Level, Method, Report, ReportRow};
 use super::row_sink::RowSink;
 use super::top::Labels;
 use super::values::{Values, values};
-use super::{Basis, Count, Counted, Level, Method, Question, Report, ReportRow, TreeOf};
 use crate::calendar::{Day, Period};
 use crate::metric::Dictionary;
 use crate::project::Project;
@@ -291,26 +294,6 @@ fn trees(
         }
     }
     trees
-}
-
-/// The values that a node is made of.
-pub(super) fn metric_sets_of(method: Method, node: &Node) -> Vec<MetricSet> {
-    match (node.name.level, method) {
-        (Level::Total, _) => vec![None],
-        // Made of the stages' values.
-        (Level::Combined, _) => Vec::new(),
-        (Level::Action, _) | (_, Method::Union) => vec![Some(node.metrics.clone())],
-        (_, Method::Indicator) if node.indicators.is_empty() => Vec::new(),
-        (_, Method::Indicator) => vec![Some(node.indicators.clone())],
-        (_, Method::Max | Method::Sum) => {
-            node.metrics.iter().map(|metric| Some(vec![*metric])).collect()
-        }
-    }
-}
-
-pub(super) fn is_needed(question: &Question, level: Level) -> bool {
-    question.levels.contains(&level)
-        || (level == Level::Stage && question.levels.contains(&Level::Combined))
 }
 
 fn sum(values: impl Iterator<Item = Estimate>) -> Estimate {

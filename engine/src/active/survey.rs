@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::inspect::request;
+use super::count::{counted_events, dimensions};
 use super::nodes::selections;
-use super::{ScanSummary, counted_events};
+use crate::calendar::Window;
 use crate::metric::Dictionary;
 use crate::project::Project;
 use crate::rollup::{Counting, Rollup};
-use crate::scan::{Request, Scan};
+use crate::scan::{Request, Scan, ScanSummary, TimeGrain};
 use crate::users::PRECISIONS;
 use crate::{JobContext, Result};
 
@@ -42,7 +42,7 @@ pub(super) fn survey(
     job: &JobContext<'_>,
 ) -> Result<Survey> {
     let mut notes = Vec::new();
-    let dimensions = super::dimensions(project, dictionary, &[], &mut notes);
+    let dimensions = dimensions(project, dictionary, &[], &mut notes);
     let scan = Scan::open(&project.root, &project.sources, &dimensions)?;
     let counted =
         counted_events(dictionary).into_iter().map(|event| (event.clone(), event)).collect();
@@ -70,4 +70,16 @@ pub(super) fn survey(
     let summary = rollup.summary;
     let unknown = summary.unmapped.clone();
     Ok(Survey { dimensions, events, unknown, unmapped, empty, summary, notes })
+}
+
+/// Everything, whatever its time.
+pub(super) fn request<'a>(project: &'a Project, job: &'a JobContext<'a>) -> Request<'a> {
+    Request {
+        zone: &project.zone,
+        grain: TimeGrain::Calendar(Window::Year),
+        range: i64::MIN..i64::MAX,
+        bound: project.no_events_after.map(|day| project.zone.end_of(day)),
+        counted: None,
+        job,
+    }
 }

@@ -11,7 +11,6 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
-use super::values::count_all;
 use crate::Result;
 use crate::calendar::Period;
 use crate::rollup::{Rollup, UserExpr};
@@ -91,7 +90,7 @@ fn largest(
     }
     let (names, expr): (Vec<String>, Vec<UserExpr>) =
         cells.into_iter().map(|(name, cells)| (name, vec![vec![cells]])).unzip();
-    let users = count_all(rollup, expr)?;
+    let users = rollup.count(expr)?;
     let mut ranked: Vec<(Reverse<u64>, String)> =
         users.into_iter().map(|users| Reverse(users.users)).zip(names).collect();
     ranked.sort_unstable();

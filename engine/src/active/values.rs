@@ -3,9 +3,10 @@
 
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
-use super::cell_index::{CellIndex, CellsByDay, MetricSet};
+use super::cell_index::{CellIndex, CellsByDay};
+use super::metric_sets::MetricSet;
 use crate::calendar::{Day, Period, Window};
-use crate::rollup::{CellUsers, CountRequest, Rollup, UserExpr};
+use crate::rollup::{CellUsers, CountRequest, UserExpr};
 use crate::users::Estimate;
 use crate::{JobContext, Result};
 
@@ -110,12 +111,6 @@ pub(super) fn values(
     active.sort_unstable();
     active.dedup();
     Ok(Values { combos, active })
-}
-
-/// Users of each of some expressions.
-pub(super) fn count_all(rollup: &Rollup, exprs: Vec<UserExpr>) -> Result<Vec<Estimate>> {
-    let counts = rollup.users.answer(vec![CountRequest::Exprs(exprs)])?;
-    Ok(counts.into_iter().flatten().collect())
 }
 
 /// The request for a metric set; `None` if it has no cells in any period.

@@ -19,7 +19,7 @@ const LIST_SHARE: usize = 8;
 /// An exact set of integers.
 ///
 /// Integers that [are ids](QueryIds::direct) are added to the set of ids. Others are kept in
-/// a list, which can be counted without lookups in the ids, which is larger than any cache.
+/// a list, which can be counted without lookups in the table of ids, which is larger than any cache.
 /// Only if a group has too many of them for a list, they get ids, many at a time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ExactSet {
@@ -58,9 +58,9 @@ impl ExactSet {
         self.pending.dedup();
     }
 
-    /// Gives every integer its number.
+    /// Gives every integer its id.
     fn assign_ids(&mut self, ids: &QueryIds, heap: &mut usize) -> Result<()> {
-        ids.assign(&self.pending, |number| self.set.push(number, heap))?;
+        ids.assign(&self.pending, |id| self.set.push(id, heap))?;
         self.pending.clear();
         Ok(())
     }

@@ -162,4 +162,13 @@ impl Rollup {
         };
         Ok(Self { cells, events, users, summary })
     }
+
+    /// Users of each of some expressions.
+    ///
+    /// # Errors
+    /// As [`CellUsers::answer`].
+    pub fn count(&self, exprs: Vec<UserExpr>) -> Result<Vec<Estimate>> {
+        let counts = self.users.answer(vec![CountRequest::Exprs(exprs)])?;
+        Ok(counts.into_iter().flatten().collect())
+    }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
-use super::{Entry, Node, Value};
+use super::node::{Entry, Node, Value};
 use crate::metric::problem::{Problem, Problems, Severity};
 
 /// Deeper nesting than any definition has; keeps recursion over nodes from exhausting the stack.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Node, Value};
+use super::node::{Node, Value};
 use crate::calendar::Day;
 use crate::metric::problem::{Problem, Problems, Severity};
 use crate::nearest::did_you_mean;
