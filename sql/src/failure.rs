@@ -6,7 +6,7 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::parser::ParserError;
 use engine::{Error, Kind};
 
-use crate::session::{CATALOG, SCHEMA};
+use crate::default_schema::{CATALOG, SCHEMA};
 
 /// Part of the message of a statement that exceeds its own memory limit, not that of all.
 pub(crate) const OF_ONE: &str = "and the statement already uses";

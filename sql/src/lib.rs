@@ -9,6 +9,7 @@ pub mod accuracy;
 pub mod cancellation;
 pub mod catalog;
 pub mod cli;
+mod default_schema;
 pub mod failure;
 pub mod functions;
 pub mod output;

@@ -20,12 +20,7 @@ use engine::{Error, Kind, Result};
 
 use crate::catalog::RollupRule;
 use crate::datafusion_bugs;
-
-/// The catalog of sessions, which PostgreSQL clients see as the database.
-pub(crate) const CATALOG: &str = "headcount";
-
-/// The schema of tables that are named without one.
-pub(crate) const SCHEMA: &str = "public";
+use crate::default_schema::{CATALOG, SCHEMA};
 
 /// How many of the largest consumers an error about memory names.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(4);

@@ -1,9 +1,8 @@
 //! Files of one format as one table.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::execution::SessionState;
 use engine::scan::{EventFile, Format};
@@ -58,48 +57,5 @@ impl Files {
             Self::Parquet(files) => Ok(Arc::new(files.table(|_| true)?)),
             Self::Text(files) => Ok(Arc::new(files)),
         }
-    }
-}
-
-/// The union of the columns of several files, in the order of first occurrence.
-#[derive(Debug, Default)]
-pub(super) struct MergedColumns {
-    fields: Vec<Field>,
-    files: Vec<PathBuf>,
-}
-
-impl MergedColumns {
-    /// Adds the columns of a file.
-    ///
-    /// # Errors
-    /// When a column has a different type in an earlier file.
-    pub(super) fn add(&mut self, path: &Path, schema: &Schema) -> Result<()> {
-        for field in schema.fields() {
-            let Some(at) = self.fields.iter().position(|known| known.name() == field.name()) else {
-                self.fields.push(field.as_ref().clone());
-                self.files.push(path.to_owned());
-                continue;
-            };
-            let known = &self.fields[at];
-            if known.data_type() != field.data_type() {
-                let other = self.files[at].display();
-                return Err(Error::input(format!(
-                    "this column has type {} here and {} in {other}",
-                    field.data_type(),
-                    known.data_type()
-                ))
-                .with("file", path.display())
-                .with("column", field.name())
-                .with("help", "query the files separately, by their paths, and cast"));
-            }
-        }
-        Ok(())
-    }
-
-    /// The union of the columns; NULL where a file lacks one.
-    pub(super) fn schema(self) -> SchemaRef {
-        // Nullable, because a file may lack the column.
-        let fields = self.fields.into_iter().map(|field| field.with_nullable(true));
-        Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     }
 }

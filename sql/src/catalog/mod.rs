@@ -19,6 +19,7 @@ mod activity;
 mod checksummed;
 mod dictionary;
 mod files;
+mod merged_columns;
 mod parquet;
 mod pings;
 mod rollup;

@@ -16,7 +16,7 @@ use datafusion::prelude::ParquetReadOptions;
 use engine::scan::EventFile;
 use engine::{Error, Result};
 
-use super::files::MergedColumns;
+use super::merged_columns::MergedColumns;
 use crate::failure::statement_error;
 
 /// Parquet files with the union of their columns.

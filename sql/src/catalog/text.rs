@@ -16,7 +16,7 @@ use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use engine::Error;
 use engine::scan::{EventFile, read_text, text_columns};
 
-use super::files::MergedColumns;
+use super::merged_columns::MergedColumns;
 use crate::failure::external;
 
 /// Batches that are read ahead.

@@ -21,6 +21,7 @@ mod in_lists;
 mod in_subqueries;
 mod nullability;
 mod unique_names;
+mod visit;
 
 use std::sync::Arc;
 
@@ -29,10 +30,7 @@ use datafusion::error::Result;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::AnalyzerRule;
-use datafusion::sql::parser::{CopyToSource, Statement};
-use datafusion::sql::sqlparser::ast::VisitorMut;
-
-use crate::ast::visit_mut;
+use datafusion::sql::parser::Statement;
 
 /// Sets what a session needs, but for what users set themselves.
 pub(crate) fn configure(options: &mut ConfigOptions) {
@@ -41,7 +39,7 @@ pub(crate) fn configure(options: &mut ConfigOptions) {
 
 /// Plans a statement. Its names change only if DataFusion refuses them because they are not unique.
 pub(crate) async fn plan(state: &SessionState, mut statement: Statement) -> Result<LogicalPlan> {
-    visit(&mut statement, &mut distinct_from::Regroup);
+    visit::visit(&mut statement, &mut distinct_from::Regroup);
     let refused = match state.statement_to_plan(statement.clone()).await {
         Err(error) if unique_names::may_be_for_names(&error) => error,
         planned => return planned,
@@ -53,22 +51,6 @@ pub(crate) async fn plan(state: &SessionState, mut statement: Statement) -> Resu
     }
     // The first error refers to the statement as written.
     state.statement_to_plan(unique).await.map_err(|_| refused)
-}
-
-/// Visits the SQL in a statement.
-fn visit(statement: &mut Statement, visitor: &mut dyn VisitorMut<Break = ()>) {
-    match statement {
-        Statement::Statement(statement) => {
-            let _ = visit_mut(statement, visitor);
-        }
-        Statement::Explain(explain) => visit(&mut explain.statement, visitor),
-        Statement::CopyTo(copy) => {
-            if let CopyToSource::Query(query) = &mut copy.source {
-                let _ = visit_mut(query, visitor);
-            }
-        }
-        _ => {}
-    }
 }
 
 /// Rules for a session. They must run after all other rules that inspect filters, which these

@@ -26,6 +26,7 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{Expr, Ident, Select, SelectItem, Value, VisitorMut};
 
+use super::visit::visit;
 use crate::ast::{call, for_each_expr_mut, visit_mut};
 
 /// Calls of `coalesce` that are put into one statement at most; planning calls within calls takes
@@ -41,9 +42,9 @@ pub(crate) fn may_be_for_names(error: &DataFusionError) -> bool {
 /// Makes the names in a statement unique, as far as the text shows them.
 pub(crate) fn make_unique(statement: &mut Statement) {
     let mut casts = Casts::default();
-    super::visit(statement, &mut casts);
+    visit(statement, &mut casts);
     let mut names = Names { types: if casts.calls > CALLS { None } else { Some(casts.types) } };
-    super::visit(statement, &mut names);
+    visit(statement, &mut names);
 }
 
 /// The types that a statement casts columns to.

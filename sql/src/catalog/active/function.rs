@@ -14,7 +14,8 @@ use datafusion::logical_expr::{DocSection, Documentation, Expr};
 use engine::Error;
 use engine::active::Question;
 
-use super::{ReportContext, ReportTable};
+use super::ReportTable;
+use super::context::ReportContext;
 use crate::failure::external;
 use crate::question::{PARAMETERS, set};
 

@@ -4,12 +4,12 @@
 //! what is read.
 
 mod arguments;
+mod context;
 mod function;
 mod plan;
 mod range;
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -18,14 +18,13 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use engine::active::{Answer, Level, Question};
-use engine::pings::Refused;
-use engine::project::Project;
-use tokio::sync::Semaphore;
+use engine::active::{Level, Question};
 
 use crate::report::schema;
 
 pub(super) use arguments::NamedArguments;
+pub(super) use context::ReportContext;
+pub use context::ReportListener;
 pub(super) use function::{ActiveUsers, DOCUMENTATION, NAME};
 use plan::ActiveUsersExec;
 
@@ -37,38 +36,6 @@ const VIEWS: [(&str, &[Level]); 5] = [
     ("amau", &[Level::Action]),
     ("xmau", Level::ALL),
 ];
-
-/// Receives progress and results of reports, from the threads that compute them.
-pub trait ReportListener: fmt::Debug + Send + Sync {
-    /// Rows of events read so far, and in total; 0 if the total is unknown.
-    fn progress(&self, done: u64, total: u64);
-
-    /// A report is complete, with its notes and rejected rows.
-    fn answered(&self, answer: Answer);
-
-    /// A statement reads pings of which some uploads were refused.
-    fn refused(&self, _: Refused) {}
-}
-
-/// Most reports that a session computes concurrently. Each uses all threads of a statement; with
-/// two, one can load its definitions while the other counts.
-const CONCURRENT_ANSWERS: usize = 2;
-
-/// What a report needs besides its question.
-#[derive(Clone, Debug)]
-pub(super) struct ReportContext {
-    pub(super) project: Arc<Project>,
-    pub(super) listener: Option<Arc<dyn ReportListener>>,
-    /// Limits concurrent reports: a join of dozens of views would otherwise compute all of them at
-    /// once, with the memory of all of them.
-    permits: Arc<Semaphore>,
-}
-
-impl ReportContext {
-    pub(super) fn new(project: Arc<Project>, listener: Option<Arc<dyn ReportListener>>) -> Self {
-        Self { project, listener, permits: Arc::new(Semaphore::new(CONCURRENT_ANSWERS)) }
-    }
-}
 
 /// The names of the views.
 pub(super) fn views() -> impl Iterator<Item = &'static str> {

@@ -23,7 +23,7 @@ use engine::{Error, JobContext, Kind};
 use rayon::ThreadPoolBuilder;
 use tokio::sync::mpsc::Sender;
 
-use super::ReportContext;
+use super::context::ReportContext;
 use crate::cancellation::is_cancelled;
 use crate::catalog::dictionary;
 use crate::failure::external;

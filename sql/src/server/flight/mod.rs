@@ -17,6 +17,7 @@ mod metadata;
 mod server_info;
 mod service;
 mod statements;
+mod status;
 mod tokens;
 mod types;
 
@@ -28,7 +29,6 @@ use arrow_flight::flight_service_server::FlightServiceServer;
 use engine::{Error, Kind, Result};
 use tokio::net::TcpListener;
 use tonic::transport::Server;
-use tonic::{Code, Status};
 
 use super::incoming::{Incoming, TransportConfig};
 use super::{Protocol, ServerContext, Tls};
@@ -47,8 +47,6 @@ const MAX_CALLS: u32 = 64;
 const KEEPALIVE: Duration = Duration::from_secs(20);
 /// Time to finish sending after all statements were cancelled.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(1);
-/// Most bytes of an error message, because clients limit the size of headers.
-const MAX_ERROR_BYTES: usize = 2000;
 
 const TRANSPORT: TransportConfig = TransportConfig {
     protocol: Protocol::Flight,
@@ -93,20 +91,4 @@ pub async fn serve(
         // Connections of clients that do not read are dropped.
         () = killed => Ok(()),
     }
-}
-
-/// Converts an error to a gRPC status.
-fn status(error: &Error) -> Status {
-    let code = match error.kind() {
-        Kind::Input => Code::InvalidArgument,
-        Kind::Limit => Code::ResourceExhausted,
-        Kind::Io => Code::FailedPrecondition,
-        _ => Code::Internal,
-    };
-    let mut message = error.to_string();
-    if message.len() > MAX_ERROR_BYTES {
-        message.truncate(message.floor_char_boundary(MAX_ERROR_BYTES));
-        message.push_str(" ...");
-    }
-    Status::new(code, message)
 }

@@ -28,7 +28,8 @@ use tonic::{Request, Response, Status, Streaming};
 use super::auth::Caller;
 use super::handle::{StatementHandle, read_values};
 use super::statements::{FlightServer, FlightStream, listing_info};
-use super::{metadata, server_info, status};
+use super::status::status;
+use super::{metadata, server_info};
 
 /// Flight's action for cancellation; Flight SQL has an older one as well.
 const CANCEL: &str = "CancelFlightInfo";

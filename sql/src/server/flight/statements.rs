@@ -27,8 +27,9 @@ use tonic::Status;
 use super::auth::Caller;
 use super::cancels::CancelRegistry;
 use super::handle::{self, StatementHandle};
+use super::status::status;
 use super::tokens::Tokens;
-use super::{status, types};
+use super::types;
 use crate::failure::statement_error;
 use crate::server::{Protocol, ServerContext, StatementExecution, StatementInfo};
 

@@ -10,6 +10,7 @@
 
 mod report;
 mod responses;
+mod user;
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -114,10 +115,6 @@ fn routes(server: &Arc<ServerContext>) -> Router {
         .with_state(Arc::clone(server))
 }
 
-/// The user; empty if the server requires no login.
-#[derive(Clone, Debug)]
-struct User(String);
-
 /// Passes on requests of authenticated users only.
 async fn authenticate(
     State(server): State<Arc<ServerContext>>,
@@ -134,7 +131,7 @@ async fn authenticate(
     } else {
         String::new()
     };
-    request.extensions_mut().insert(User(user));
+    request.extensions_mut().insert(user::User(user));
     next.run(request).await
 }
 

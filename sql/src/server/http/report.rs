@@ -15,8 +15,8 @@ use engine::{Error, Result};
 use futures::TryStreamExt;
 use tokio_util::sync::CancellationToken;
 
-use super::User;
 use super::responses::ErrorResponse;
+use super::user::User;
 use crate::output::{json, unsupported_type};
 use crate::question::set;
 use crate::server::{Protocol, ServerContext, StatementInfo};

@@ -14,8 +14,8 @@ use super::functions::functions;
 use super::relations::{PgCatalogSchema, SCHEMA};
 use super::settings::Settings;
 use super::weak_catalogs::WeakCatalogs;
+use crate::default_schema::CATALOG;
 use crate::failure::statement_error;
-use crate::session::CATALOG;
 
 /// The tables that are the same for all sessions.
 ///

@@ -20,7 +20,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::procedures;
 use super::settings::Settings;
-use crate::session::CATALOG;
+use crate::default_schema::CATALOG;
 
 /// The schema of the tables.
 pub(super) const SCHEMA: &str = "pg_catalog";
