@@ -168,7 +168,7 @@ impl MemoryMonitor {
         let grown = self.grown(now);
         // A statement that may use all of the limit spills there. Beside others it may not, so there
         // can be a margin for what is allocated before a cancellation takes effect.
-        let full = (self.limit / 5 * 4).max(self.statement_limit.min(self.limit));
+        let full = (self.limit / 3 * 2).max(self.statement_limit.min(self.limit));
         let threshold = history.threshold(grown, self.limit, full.saturating_add(SLACK));
         if let Some(error) = self.choose(&list, grown, threshold) {
             tracing::warn!(resident = now, limit = self.limit, "{error}");
