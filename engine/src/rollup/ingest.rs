@@ -66,7 +66,7 @@ pub fn ingest(
     }
     let wanted = project.stored_dimensions();
     Store::create_folder(&project.store)?;
-    let _lock = Lock::take(&project.store, &|| job.waiting())?;
+    let _lock = Lock::take(&project.store, || job.waiting())?;
     let mut store = Store::create(&project.store, &wanted)?;
     check_settings(project, &store)?;
     let mut report = IngestReport::default();

@@ -109,7 +109,7 @@ pub(super) struct IngestSink<'a> {
 impl<'a> IngestSink<'a> {
     pub(super) fn new(context: &'a IngestContext<'a>, source: &'a str) -> Result<Self> {
         let IngestContext { aggregates, ids, job, .. } = context;
-        let cells = CellSink::new(aggregates, ids, &context.id_bytes, *job)?;
+        let cells = CellSink::new(aggregates, ids, &context.id_bytes, job)?;
         Ok(Self { context, source, cells, events: 0 })
     }
 
