@@ -1,8 +1,7 @@
-//! Events that a report does not tell apart.
+//! Groups of events that count in the same nodes of a report, under the same filters.
 //!
-//! A report of stages does not ask which event of a stage somebody did: events that count in the
-//! same nodes, under the same filters, can be one event. Fewer cells then have to be filled and
-//! united.
+//! In a report of stages, for example, all events of a stage without filters are such a group. The
+//! events of a group are counted as one event, so fewer sets have to be filled and merged.
 
 use std::collections::{BTreeMap, HashMap};
 
