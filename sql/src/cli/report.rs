@@ -44,6 +44,12 @@ pub(super) fn answer_question(root: &Path, question: &Question) -> Result<Answer
 
 fn load(root: &Path) -> Result<(Project, Dictionary)> {
     let project = Project::load(root)?;
+    if project.sources.is_empty() && !project.ping_sources.is_empty() {
+        return Err(Error::input("reports count events, and the project has only pings").with(
+            "help",
+            "query the tables `ping_recorded` and `ping_estimates` with `headcount sql`",
+        ));
+    }
     let dictionary = dictionary(&project)?;
     Ok((project, dictionary))
 }
