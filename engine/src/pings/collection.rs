@@ -1,18 +1,18 @@
 //! All pings of a project: which upload of each counts, and which ping is the last of its month.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::Path;
 
-use super::flatten::{Field, Identity};
 use super::identity::{Deployment, Edition, Tier, is_prerelease, major_minor};
+use super::inputs::{Inputs, Origin};
 use super::paths::KeyPaths;
-use super::read::{Document, read};
+use super::read::{Part, Upload, read_all};
 use super::settings::PingSettings;
+use super::stored::{read_uploads, read_values};
 use super::upload::Reason;
-use super::values::{Content, Values};
+use super::values::Values;
 use crate::calendar::{Day, Window, Zone};
-use crate::scan::EventFile;
+use crate::store::{Content, PingHeader};
 use crate::{JobContext, Result};
 
 /// What became of an upload.
@@ -110,96 +110,68 @@ impl Ping {
 /// An accepted upload that may be superseded.
 struct Candidate {
     installation: Installation,
+    header: PingHeader,
     upload: usize,
-    part: usize,
-    document: Document,
+    values: Place,
+}
+
+/// Where the values of an upload are.
+enum Place {
+    /// In a part that was read from a file.
+    Part(usize, Range<usize>),
+    /// In the store, under this number.
+    Store(u64),
 }
 
 impl Collection {
-    /// Reads files, in parallel on the threads of the current pool.
+    /// Reads files and the store, in parallel on the threads of the current pool; with `key_paths`
+    /// only the values of these.
     ///
     /// # Errors
-    /// When a file cannot be read, or the job is cancelled or has no more memory.
+    /// When a file or the store cannot be read, or the job is cancelled or has no more memory.
     pub(super) fn load(
-        root: &Path,
+        inputs: &Inputs,
         settings: &PingSettings,
-        files: &[EventFile],
+        key_paths: Option<&BTreeSet<String>>,
         job: &JobContext<'_>,
     ) -> Result<Self> {
-        let paths = KeyPaths::default();
-        let read = read(files, &paths, job)?;
-        let (mut uploads, mut candidates, mut parts) = (Vec::new(), Vec::new(), Vec::new());
-        for (file, read) in files.iter().zip(read) {
-            let name = name(root, &file.path);
-            for part in read {
-                for upload in part.uploads {
-                    let file = match upload.line {
-                        Some(line) => format!("{name}:{line}"),
-                        None => name.clone(),
-                    };
-                    let outcome = match &upload.result {
-                        Ok(_) => Outcome::Superseded,
-                        Err(reason) => Outcome::Refused(*reason),
-                    };
-                    if let Ok(document) = upload.result {
-                        let uuid = document.accepted.uuid.clone();
-                        let hostname = document.identity.text("hostname").map(str::to_owned);
-                        candidates.push(Candidate {
-                            installation: Installation { uuid, hostname },
-                            upload: uploads.len(),
-                            part: parts.len(),
-                            document,
-                        });
+        let paths = KeyPaths::new(key_paths);
+        let mut read = read_all(inputs, &paths, job)?.into_iter();
+        let stored = read_uploads(inputs, job)?;
+        let mut uploads = Uploads::default();
+        let mut parts = Vec::new();
+        for file in &inputs.pings {
+            match &file.origin {
+                Origin::File(_) => {
+                    for part in read.next().unwrap_or_default() {
+                        uploads.add_part(&file.name, part, &mut parts);
                     }
-                    uploads.push(UploadRow { file, outcome });
                 }
-                parts.push(part.values);
+                Origin::Store(digest) => {
+                    for (upload, line, outcome) in stored.get(digest).into_iter().flatten() {
+                        let outcome = outcome.clone().map(|header| (header, Place::Store(*upload)));
+                        uploads.add(&file.name, *line, outcome);
+                    }
+                }
             }
         }
-        let paths = paths.into_list();
-        let (installations, pings) = (Vec::new(), Vec::new());
-        let mut collection = Self { uploads, installations, pings, paths, parts };
-        collection.choose(candidates, settings);
-        Ok(collection)
-    }
-
-    /// Keeps the newest upload of each ping: that with the latest upload time (an unknown one is
-    /// before all others), and of these the last by file and line.
-    fn choose(&mut self, mut candidates: Vec<Candidate>, settings: &PingSettings) {
-        candidates.sort_by(|a, b| {
-            let key = |c: &Candidate| {
-                (c.document.accepted.recorded_at, c.document.accepted.uploaded_at, c.upload)
-            };
-            a.installation.cmp(&b.installation).then_with(|| key(a).cmp(&key(b)))
-        });
-        let mut candidates = candidates.into_iter().peekable();
-        while let Some(candidate) = candidates.next() {
-            let recorded_at = candidate.document.accepted.recorded_at;
-            let (mut is_superseded, mut is_last_of_month) = (false, true);
-            let month = month_of(recorded_at);
-            if let Some(next) = candidates.peek()
-                && next.installation == candidate.installation
-            {
-                let next = next.document.accepted.recorded_at;
-                is_superseded = next == recorded_at;
-                is_last_of_month = month_of(next) != month;
+        let (mut pings, installations, places) = uploads.choose(settings);
+        let mut numbers = Vec::new();
+        for (at, (ping, place)) in pings.iter_mut().zip(places).enumerate() {
+            match place {
+                Place::Part(part, values) => (ping.part, ping.values) = (part, values),
+                Place::Store(number) => numbers.push((number, at)),
             }
-            if is_superseded {
-                continue;
-            }
-            let upload = &mut self.uploads[candidate.upload];
-            upload.outcome = Outcome::Accepted;
-            if self.installations.last() != Some(&candidate.installation) {
-                self.installations.push(candidate.installation.clone());
-            }
-            self.pings.push(Ping {
-                installation: self.installations.len() - 1,
-                file: upload.file.clone(),
-                month,
-                is_last_of_month,
-                ..ping(candidate, settings)
-            });
         }
+        if let Some(store) = &inputs.store {
+            let (values, ranges) = read_values(&store.0, &numbers, &paths, key_paths, job)?;
+            for ((_, at), range) in numbers.into_iter().zip(ranges) {
+                (pings[at].part, pings[at].values) = (parts.len(), range);
+            }
+            parts.push(values);
+        }
+        let (paths, uploads) = (paths.into_list(), uploads.rows);
+        Ok(Self { uploads, installations, pings, paths, parts })
     }
 
     /// How many uploads were refused for each reason, and the file of the first of them.
@@ -236,49 +208,110 @@ impl Collection {
     }
 }
 
+/// All uploads, by file and line, and those that may count.
+#[derive(Default)]
+struct Uploads {
+    rows: Vec<UploadRow>,
+    candidates: Vec<Candidate>,
+}
+
+impl Uploads {
+    fn add(
+        &mut self,
+        file: &str,
+        line: Option<u64>,
+        outcome: std::result::Result<(PingHeader, Place), Reason>,
+    ) {
+        let file = match line {
+            Some(line) => format!("{file}:{line}"),
+            None => file.to_owned(),
+        };
+        let outcome = match outcome {
+            Ok((header, values)) => {
+                let (uuid, hostname) = (header.uuid.clone(), header.hostname.clone());
+                let installation = Installation { uuid, hostname };
+                let upload = self.rows.len();
+                self.candidates.push(Candidate { installation, header, upload, values });
+                Outcome::Superseded
+            }
+            Err(reason) => Outcome::Refused(reason),
+        };
+        self.rows.push(UploadRow { file, outcome });
+    }
+
+    /// Adds what was read of a file together.
+    fn add_part(&mut self, file: &str, part: Part, parts: &mut Vec<Values>) {
+        for Upload { line, result } in part.uploads {
+            let place = |values| Place::Part(parts.len(), values);
+            self.add(file, line, result.map(|(header, values)| (header, place(values))));
+        }
+        parts.push(part.values);
+    }
+
+    /// The newest upload of each ping: that with the latest upload time (an unknown one is before all
+    /// others), and of these the last by file and line. Pings are by installation and time.
+    fn choose(&mut self, settings: &PingSettings) -> (Vec<Ping>, Vec<Installation>, Vec<Place>) {
+        let mut candidates = std::mem::take(&mut self.candidates);
+        candidates.sort_by(|a, b| {
+            let key = |c: &Candidate| (c.header.recorded_at, c.header.uploaded_at, c.upload);
+            a.installation.cmp(&b.installation).then_with(|| key(a).cmp(&key(b)))
+        });
+        let (mut pings, mut installations, mut places) = (Vec::new(), Vec::new(), Vec::new());
+        let mut candidates = candidates.into_iter().peekable();
+        while let Some(candidate) = candidates.next() {
+            let Candidate { installation, header, upload, values } = candidate;
+            let (mut is_superseded, mut is_last_of_month) = (false, true);
+            let month = month_of(header.recorded_at);
+            if let Some(next) = candidates.peek()
+                && next.installation == installation
+            {
+                is_superseded = next.header.recorded_at == header.recorded_at;
+                is_last_of_month = month_of(next.header.recorded_at) != month;
+            }
+            if is_superseded {
+                continue;
+            }
+            let upload = &mut self.rows[upload];
+            upload.outcome = Outcome::Accepted;
+            if installations.last() != Some(&installation) {
+                installations.push(installation);
+            }
+            pings.push(Ping {
+                installation: installations.len() - 1,
+                file: upload.file.clone(),
+                is_last_of_month,
+                ..ping(header, month, settings)
+            });
+            places.push(values);
+        }
+        (pings, installations, places)
+    }
+}
+
 /// A ping of an upload; what depends on others is not set.
-fn ping(candidate: Candidate, settings: &PingSettings) -> Ping {
-    let Document { accepted, identity, values } = candidate.document;
-    let Installation { uuid, hostname } = &candidate.installation;
-    let text = |key| identity.text(key).map(str::to_owned);
-    let raw_edition = identity.text("edition");
-    let is_dedicated = *identity.field("gitlab_dedicated") == Field::Bool(true);
-    let recorded_at = accepted.recorded_at;
+fn ping(header: PingHeader, month: Day, settings: &PingSettings) -> Ping {
+    let PingHeader { uuid, hostname, recorded_at, is_dedicated, license_expires_at, .. } = header;
+    let raw_edition = header.edition;
     Ping {
         installation: 0,
         file: String::new(),
         recorded_at,
-        uploaded_at: accepted.uploaded_at,
-        month: month_of(recorded_at),
+        uploaded_at: header.uploaded_at,
+        month,
         is_last_of_month: false,
-        version: text("version"),
-        raw_edition: text("edition"),
-        edition: Edition::of(raw_edition),
-        tier: Tier::of(raw_edition, identity.text("license_expires_at"), recorded_at),
-        deployment: Deployment::of(settings, uuid, hostname.as_deref(), is_dedicated),
-        subscription: subscription(&identity),
-        licensed_users: match identity.field("license_user_count") {
-            Field::Number(number) => number.parse().ok().filter(|users| *users >= 0),
-            _ => None,
-        },
-        part: candidate.part,
-        values,
-    }
-}
-
-fn subscription(identity: &Identity) -> Option<String> {
-    match identity.field("license_subscription_id") {
-        Field::Text(text) | Field::Number(text) => Some(text.clone()),
-        _ => None,
+        version: header.version,
+        edition: Edition::of(raw_edition.as_deref()),
+        tier: Tier::of(raw_edition.as_deref(), license_expires_at, recorded_at),
+        deployment: Deployment::of(settings, &uuid, hostname.as_deref(), is_dedicated),
+        raw_edition,
+        subscription: header.subscription,
+        licensed_users: header.licensed_users,
+        part: 0,
+        values: 0..0,
     }
 }
 
 /// The first day of the UTC month of an instant.
 fn month_of(micros: i64) -> Day {
     Window::Month.at(Zone::utc().day_of(micros)).start
-}
-
-/// A path relative to the project, or an address.
-fn name(root: &Path, path: &Path) -> String {
-    path.strip_prefix(root).unwrap_or(path).display().to_string()
 }

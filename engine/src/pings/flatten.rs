@@ -15,7 +15,8 @@ use twox_hash::XxHash3_64;
 
 use super::json::{Invalid, Parser, Token, unescape};
 use super::paths::KeyPaths;
-use super::values::{Content, Values};
+use super::values::Values;
+use crate::store::Content;
 
 /// Longest key path, in bytes. It bounds the work for documents that are nested very deeply.
 const MAX_PATH: usize = 1_024;
@@ -93,7 +94,9 @@ struct Node {
     /// Whether it is written without escapes.
     is_plain: bool,
     has_dot: bool,
-    /// The code of its path; `None` if it is dropped.
+    /// Whether it is kept, and not dropped with everything in it.
+    is_kept: bool,
+    /// The code of its path; `None` if its value is not kept.
     path: Option<u32>,
     /// Bytes of its path.
     length: usize,
@@ -107,11 +110,11 @@ struct Node {
 }
 
 impl Node {
-    fn new(parent: u32, key: &str, path: Option<u32>, length: usize) -> Self {
+    fn new(parent: u32, key: &str, is_kept: bool, path: Option<u32>, length: usize) -> Self {
         let (first, next, object, values) = (ROOT, ROOT, 0, 0..0);
         let is_plain = key.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
         let (has_dot, key) = (key.contains('.'), key.into());
-        Self { parent, key, is_plain, has_dot, path, length, first, next, object, values }
+        Self { parent, key, is_plain, has_dot, is_kept, path, length, first, next, object, values }
     }
 }
 
@@ -125,7 +128,7 @@ struct Level {
 
 /// Flattens documents one after the other, and remembers their keys.
 pub(super) struct Flattener<'a> {
-    paths: &'a KeyPaths,
+    paths: &'a KeyPaths<'a>,
     nodes: Vec<Node>,
     children: HashTable<u32>,
     hasher: BuildHasherDefault<XxHash3_64>,
@@ -138,7 +141,7 @@ pub(super) struct Flattener<'a> {
 
 impl<'a> Flattener<'a> {
     /// `paths` gives codes to key paths; it may be shared.
-    pub(super) fn new(paths: &'a KeyPaths) -> Self {
+    pub(super) fn new(paths: &'a KeyPaths<'a>) -> Self {
         let mut flattener = Self {
             paths,
             nodes: Vec::new(),
@@ -156,7 +159,7 @@ impl<'a> Flattener<'a> {
     fn start_anew(&mut self) {
         self.nodes.clear();
         self.children.clear();
-        self.nodes.push(Node::new(ROOT, "", None, 0));
+        self.nodes.push(Node::new(ROOT, "", true, None, 0));
         for key in IDENTITY_KEYS {
             self.child(ROOT, key);
         }
@@ -211,7 +214,7 @@ impl<'a> Flattener<'a> {
                 out.push(path, content(token));
             }
             (node.object, node.values) = (object, begin..out.len());
-            let is_kept = node.path.is_some();
+            let is_kept = node.is_kept;
             if self.levels.len() == 1 && (1..=IDENTITY_KEYS.len()).contains(&(number as usize)) {
                 identity.0[number as usize - 1] = field(token);
             }
@@ -283,12 +286,12 @@ impl<'a> Flattener<'a> {
         let length = above.length + usize::from(parent != ROOT) + key.len();
         let is_kept = (1..=MAX_PATH).contains(&length) && !is_personal(key);
         let path = is_kept.then(|| self.path_of(parent, key));
-        let path = path.map(|path| {
+        let path = path.and_then(|path| {
             self.new_bytes += 2 * path.len() + 128;
             self.paths.code(&path)
         });
         self.new_bytes += key.len() + 2 * size_of::<Node>();
-        self.nodes.push(Node::new(parent, key, path, length));
+        self.nodes.push(Node::new(parent, key, is_kept, path, length));
         let (nodes, hasher) = (&self.nodes, &self.hasher);
         self.children.insert_unique(hash, number, |node| {
             let node = &nodes[*node as usize];
@@ -344,7 +347,8 @@ fn is_personal(key: &str) -> bool {
 mod tests {
     use super::{Field, Flattener, MAX_PATH, Unusable};
     use crate::pings::paths::KeyPaths;
-    use crate::pings::values::{Content, Values};
+    use crate::pings::values::Values;
+    use crate::store::Content;
 
     /// The values of a document, by path.
     fn values(text: &str) -> Result<Vec<(String, Content)>, Unusable> {

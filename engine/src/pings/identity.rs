@@ -48,9 +48,11 @@ impl Edition {
 }
 
 impl Tier {
-    /// The tier by the raw edition and the end of the licence, at an instant in microseconds.
-    pub fn of(raw_edition: Option<&str>, license_expires_at: Option<&str>, at: i64) -> Self {
-        let is_expired = license_expires_at.and_then(license_end).is_some_and(|end| end < at);
+    /// The tier by the raw edition and the day at whose beginning the licence ends, at an instant in
+    /// microseconds.
+    pub fn of(raw_edition: Option<&str>, license_expires_at: Option<Day>, at: i64) -> Self {
+        let end = license_expires_at.map(|day| Zone::utc().start_of(day));
+        let is_expired = end.is_some_and(|end| end < at);
         match raw_edition {
             _ if is_expired => Self::Free,
             Some("CE" | "EE Free") => Self::Free,
@@ -80,9 +82,9 @@ impl Deployment {
     }
 }
 
-/// Midnight UTC of the date that a text begins with, in microseconds since 1970. Years above 9999
-/// are the end of 9999; `None` if the text does not begin with a date.
-pub(super) fn license_end(text: &str) -> Option<i64> {
+/// The date that a text begins with. Years above 9999 are the end of 9999; `None` if the text does
+/// not begin with a date.
+pub(super) fn license_day(text: &str) -> Option<Day> {
     let text = text.strip_prefix('+').unwrap_or(text);
     let (year, rest) = text.split_once('-')?;
     if year.len() < 4 || !year.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -98,7 +100,7 @@ pub(super) fn license_end(text: &str) -> Option<i64> {
         (false, month_and_day) => format!("{year:0>4}-{month_and_day}").parse().ok()?,
     };
     let has_more_digits = rest.as_bytes().get(5).is_some_and(u8::is_ascii_digit);
-    (!has_more_digits).then(|| Zone::utc().start_of(date))
+    (!has_more_digits).then_some(date)
 }
 
 /// The version as one number: major * 100 + minor, so 13.10 is 1310. `None` if it does not begin

@@ -1,10 +1,10 @@
 //! Key paths of metrics, and what a value at a key path is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::collection::Collection;
-use super::values::Content;
 use crate::metric::{Dictionary, Metric, TimeFrame};
+use crate::store::Content;
 
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +103,12 @@ pub struct MetricPaths {
 }
 
 impl MetricPaths {
+    /// The key paths of the metrics of a dictionary.
+    pub fn key_paths(dictionary: &Dictionary) -> BTreeSet<String> {
+        let metrics = dictionary.metrics.iter().flat_map(MetricPath::of);
+        metrics.map(|metric| metric.key_path).collect()
+    }
+
     /// Finds the metrics of a dictionary in a collection.
     pub fn new(dictionary: &Dictionary, collection: &Collection) -> Self {
         let mut list: Vec<MetricPath> =

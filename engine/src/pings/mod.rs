@@ -4,18 +4,20 @@
 //! | step | module | is |
 //! |---|---|---|
 //! | files | `read`, `json`, `flatten` | documents, and their values by key path |
+//! | store | [`PingIngest`], `stored` | the same from the store |
 //! | uploads | `upload`, [`Collection`] | which are accepted, and the newest of each ping |
 //! | identity | `identity` | edition, tier, version and deployment of an installation |
 //! | metrics | [`MetricPaths`] | which values are valid, and what the others are |
 //! | recorded | [`Recorded`] | monthly values, summed over installations |
 //! | estimated | [`Windows`], [`Subscriber`], [`Estimate`] | what those that do not report would add |
 //!
-//! [`PingTables`] computes all of it from the files of [`Inputs`].
+//! [`PingTables`] computes all of it from the files of [`Inputs`] and from the store.
 
 mod collection;
 mod estimate;
 mod flatten;
 mod identity;
+mod ingest;
 mod inputs;
 mod json;
 mod metrics;
@@ -24,6 +26,7 @@ mod population;
 mod read;
 mod recorded;
 mod settings;
+mod stored;
 mod subscriptions;
 mod tables;
 mod upload;
@@ -33,7 +36,9 @@ mod windows;
 pub use collection::{Collection, Installation, Outcome, Ping, Refused, UploadRow};
 pub use estimate::{Condition, Estimate, Measure};
 pub use identity::{Deployment, Edition, Tier};
-pub use inputs::Inputs;
+pub use ingest::PingIngest;
+pub(crate) use ingest::ingest;
+pub use inputs::{Inputs, find_ping_files};
 pub use metrics::{Kind, MetricPath, MetricPaths};
 pub use population::{Origin, Subscriber};
 pub use recorded::Recorded;

@@ -10,19 +10,21 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use memchr::{memchr, memchr_iter, memrchr};
-use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use rayon::iter::{IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
 
-use super::flatten::{Flattener, Identity, Unusable};
+use super::flatten::{Flattener, Unusable};
+use super::inputs::{Inputs, Origin};
 use super::paths::KeyPaths;
-use super::upload::{Accepted, Reason, accept, time_of_name};
+use super::upload::{Reason, accept, time_of_name};
 use super::values::Values;
 use crate::scan::{Compression, EventFile};
+use crate::store::PingHeader;
 use crate::{Error, JobContext, Kind, Result};
 
 /// Heap bytes of an upload, about.
 const UPLOAD_BYTES: usize = size_of::<Upload>() + 512;
 /// Bytes of lines that are read before they are flattened in parallel.
-const BLOCK_BYTES: usize = 16 << 20;
+pub(super) const BLOCK_BYTES: usize = 16 << 20;
 /// Bytes of lines that one thread flattens at once.
 const TASK_BYTES: usize = 1 << 20;
 /// Bytes that are read at once.
@@ -35,15 +37,8 @@ const MAX_DOCUMENT: usize = 512 << 20;
 pub(super) struct Upload {
     /// Line of the document, from 1; `None` if the file holds nothing else.
     pub(super) line: Option<u64>,
-    pub(super) result: std::result::Result<Document, Reason>,
-}
-
-/// An accepted document, with the place of its values.
-#[derive(Debug)]
-pub(super) struct Document {
-    pub(super) accepted: Accepted,
-    pub(super) identity: Identity,
-    pub(super) values: Range<usize>,
+    /// What an accepted document says of its sender, and the place of its values.
+    pub(super) result: std::result::Result<(PingHeader, Range<usize>), Reason>,
 }
 
 /// Uploads that were read together, with their values.
@@ -63,106 +58,255 @@ impl Part {
     fn is_invalid_json(&self) -> bool {
         matches!(self.uploads[..], [Upload { result: Err(Reason::InvalidJson), .. }])
     }
+
+    /// Heap bytes, about.
+    pub(super) fn bytes(&self) -> usize {
+        Values::bytes(self.values.len()) + self.uploads.len() * UPLOAD_BYTES + self.new_bytes
+    }
 }
 
-/// Reads files; the parts of each are in the order of its lines.
+/// Flatteners of documents, one for each thread.
+pub(super) struct Flatteners<'a> {
+    paths: &'a KeyPaths<'a>,
+    /// Those that are not in use.
+    idle: Mutex<Vec<Flattener<'a>>>,
+}
+
+impl<'a> Flatteners<'a> {
+    /// `paths` gives codes to key paths.
+    pub(super) fn new(paths: &'a KeyPaths<'a>) -> Self {
+        Self { paths, idle: Mutex::default() }
+    }
+
+    fn part(&self, fill: impl FnOnce(&mut Flattener<'_>, &mut Part)) -> Part {
+        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = idle().pop();
+        let mut flattener = taken.unwrap_or_else(|| Flattener::new(self.paths));
+        let mut part = Part::default();
+        fill(&mut flattener, &mut part);
+        part.new_bytes = std::mem::take(&mut flattener.new_bytes);
+        idle().push(flattener);
+        part.values.shrink_to_fit();
+        part
+    }
+}
+
+/// Reads the files of inputs whose contents are not in the store; the parts of each are in the order
+/// of its lines.
 ///
 /// # Errors
-/// When a file cannot be read or changes meanwhile, a document is longer than 512 MiB, or the
-/// job is cancelled or has no more memory.
-pub(super) fn read(
-    files: &[EventFile],
-    paths: &KeyPaths,
+/// As [`Reader::step`], and when the job has no more memory.
+pub(super) fn read_all(
+    inputs: &Inputs,
+    paths: &KeyPaths<'_>,
     job: &JobContext<'_>,
 ) -> Result<Vec<Vec<Part>>> {
-    let flatteners = &Mutex::new(Vec::new());
-    let read = |file| FileReader { file, paths, flatteners, job }.read();
-    files.par_iter().map(read).collect()
+    let files = inputs.pings.iter().filter_map(|file| match &file.origin {
+        Origin::File(file) => Some(file),
+        Origin::Store(_) => None,
+    });
+    let files: Vec<&EventFile> = files.collect();
+    let mut all: Vec<Vec<Part>> = files.iter().map(|_| Vec::new()).collect();
+    let flatteners = Flatteners::new(paths);
+    let mut reader = Reader::new(files, BLOCK_BYTES, job);
+    while let Some(read) = reader.step(&flatteners)? {
+        for FileParts { file, parts, .. } in read {
+            job.reserve(parts.iter().map(Part::bytes).sum())?;
+            all[file].extend(parts);
+        }
+    }
+    Ok(all)
+}
+
+/// Reads files step by step, so that what was read can be stored before more is read.
+pub(super) struct Reader<'a> {
+    files: Vec<&'a EventFile>,
+    job: &'a JobContext<'a>,
+    /// Bytes of a block of lines.
+    block: usize,
+    /// Files that were begun.
+    open: Vec<FileReader<'a>>,
+    /// The next file to begin.
+    next: usize,
+}
+
+/// What one step has read of a file.
+#[derive(Debug)]
+pub(super) struct FileParts {
+    /// The index of the file.
+    pub(super) file: usize,
+    /// Its next uploads, in the order of its lines.
+    pub(super) parts: Vec<Part>,
+    /// Whether they are its last ones.
+    pub(super) is_end: bool,
+}
+
+impl<'a> Reader<'a> {
+    /// `block` is how many bytes of a file are read at once, if its lines are not longer.
+    pub(super) fn new(files: Vec<&'a EventFile>, block: usize, job: &'a JobContext<'a>) -> Self {
+        Self { files, job, block, open: Vec::new(), next: 0 }
+    }
+
+    /// Reads a block of one file or some small files; `None` if all files have been read.
+    ///
+    /// # Errors
+    /// When a file cannot be read or changes meanwhile, a document is longer than 512 MiB, or the
+    /// job is cancelled.
+    pub(super) fn step(&mut self, flatteners: &Flatteners<'_>) -> Result<Option<Vec<FileParts>>> {
+        let mut bytes = self.open.len() * self.block;
+        while bytes < self.block * 2 && self.next < self.files.len() {
+            let file = self.files[self.next];
+            bytes += match file.compression {
+                Compression::Plain => self.block.min(file.size as usize),
+                _ => self.block,
+            };
+            self.open.push(FileReader::new(self.next, file, self.block));
+            self.next += 1;
+        }
+        if self.open.is_empty() {
+            return Ok(None);
+        }
+        let job = self.job;
+        let read = self.open.par_iter_mut().map(|file| file.step(flatteners, job));
+        let read: Vec<FileParts> = read.collect::<Result<_>>()?;
+        let mut is_end = read.iter().map(|parts| parts.is_end);
+        self.open.retain(|_| is_end.next() == Some(false));
+        Ok(Some(read))
+    }
 }
 
 struct FileReader<'a> {
+    index: usize,
     file: &'a EventFile,
-    paths: &'a KeyPaths,
-    /// Those that are not in use.
-    flatteners: &'a Mutex<Vec<Flattener<'a>>>,
-    job: &'a JobContext<'a>,
+    block: usize,
+    /// `None` before it is opened.
+    lines: Option<LineReader<'a>>,
+    /// Whether a line that is not blank was read.
+    is_begun: bool,
+    /// Uploads so far.
+    uploads: usize,
 }
 
-impl FileReader<'_> {
-    fn read(&self) -> Result<Vec<Part>> {
-        self.job.advance(0)?;
+impl<'a> FileReader<'a> {
+    fn new(index: usize, file: &'a EventFile, block: usize) -> Self {
+        Self { index, file, block, lines: None, is_begun: false, uploads: 0 }
+    }
+
+    /// Reads on until there are several uploads or the file ends: the line of an only one does not
+    /// matter.
+    fn step(&mut self, flatteners: &Flatteners<'_>, job: &JobContext<'_>) -> Result<FileParts> {
         let mut parts = Vec::new();
-        match self.read_parts(&mut parts) {
-            Ok(()) => {}
-            Err(Failure::Undecodable) => parts.push(Part::refused(Reason::InvalidJson)),
-            Err(Failure::Error(error)) => return Err(error),
-        }
-        self.file.check_unchanged()?;
-        if parts.iter().all(|part| part.uploads.is_empty()) {
-            parts.push(Part::refused(Reason::Empty));
-        }
-        let mut uploads = parts.iter_mut().flat_map(|part| &mut part.uploads);
-        if let (Some(only), None) = (uploads.next(), uploads.next()) {
-            only.line = None;
-        }
-        Ok(parts)
-    }
-
-    fn read_parts(&self, parts: &mut Vec<Part>) -> Result<(), Failure> {
-        let input = self.file.open_text().map_err(|error| self.open_failure(error))?;
-        let mut lines = LineReader { file: self.file, input, carry: Vec::new(), line: 1 };
-        let mut is_first = true;
         loop {
-            let (mut line, mut block, end) = lines.block()?;
-            let mut from = 0;
-            if is_first && let Some((number, range)) = first_line(&block) {
-                is_first = false;
-                let part = self.document_alone(&block[range.clone()], Some(line + number));
-                if part.is_invalid_json() {
-                    if end == End::More {
-                        lines.rest(&mut block)?;
-                    } else if end == End::Undecodable {
-                        return Err(Failure::Undecodable);
-                    }
-                    return self.whole(line, &block, part, range.end, parts);
+            let before = parts.len();
+            let is_end = match self.read_block(flatteners, &mut parts) {
+                Ok(is_end) => is_end,
+                Err(Failure::Undecodable) => {
+                    parts.push(Part::refused(Reason::InvalidJson));
+                    true
                 }
-                self.keep(part, parts)?;
-                (line, from) = (line + number, range.end);
+                Err(Failure::Error(error)) => return Err(error),
+            };
+            let read: usize = parts[before..].iter().map(|part| part.uploads.len()).sum();
+            self.uploads += read;
+            job.advance(read as u64)?;
+            if is_end {
+                self.file.check_unchanged()?;
+                match self.uploads {
+                    0 => parts.push(Part::refused(Reason::Empty)),
+                    1 => {
+                        let uploads = parts.iter_mut().flat_map(|part| &mut part.uploads);
+                        uploads.for_each(|upload| upload.line = None);
+                    }
+                    _ => {}
+                }
             }
-            self.lines(line, &block[from..], parts)?;
-            match end {
-                End::More => {}
-                End::File => return Ok(()),
-                End::Undecodable => return Err(Failure::Undecodable),
+            if is_end || self.uploads > 1 {
+                return Ok(FileParts { file: self.index, parts, is_end });
             }
         }
     }
 
+    /// Reads a block of lines; whether it is the last.
+    fn read_block(
+        &mut self,
+        flatteners: &Flatteners<'_>,
+        parts: &mut Vec<Part>,
+    ) -> Result<bool, Failure> {
+        let documents = Documents { file: self.file, flatteners };
+        let lines = match &mut self.lines {
+            Some(lines) => lines,
+            None => {
+                let input = self.file.open_text().map_err(|error| self.open_failure(error))?;
+                let (file, size) = (self.file, self.block);
+                self.lines.insert(LineReader { file, input, size, carry: Vec::new(), line: 1 })
+            }
+        };
+        let (mut line, mut block, end) = lines.block()?;
+        let mut from = 0;
+        if !self.is_begun
+            && let Some((number, range)) = first_line(&block)
+        {
+            self.is_begun = true;
+            let part = documents.alone(&block[range.clone()], Some(line + number));
+            if part.is_invalid_json() {
+                if end == End::More {
+                    lines.rest(&mut block)?;
+                } else if end == End::Undecodable {
+                    return Err(Failure::Undecodable);
+                }
+                documents.whole(line, &block, part, range.end, parts);
+                return Ok(true);
+            }
+            parts.push(part);
+            (line, from) = (line + number, range.end);
+        }
+        documents.lines(line, &block[from..], parts);
+        match end {
+            End::More => Ok(false),
+            End::File => Ok(true),
+            End::Undecodable => Err(Failure::Undecodable),
+        }
+    }
+
+    /// An error from opening the file, which reads its first bytes.
+    fn open_failure(&self, error: Error) -> Failure {
+        let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
+        match cause {
+            Some(cause) if is_undecodable(self.file, cause) => Failure::Undecodable,
+            // UTF-16.
+            None if error.kind() == Kind::Input => Failure::Undecodable,
+            _ => Failure::Error(error),
+        }
+    }
+}
+
+/// Flattens the documents of a file.
+struct Documents<'a, 'p> {
+    file: &'a EventFile,
+    flatteners: &'a Flatteners<'p>,
+}
+
+impl Documents<'_, '_> {
     /// Reads one document that takes several lines, or lines of which the first is broken. The
     /// first ends before `end`, and `first` refuses it.
-    fn whole(
-        &self,
-        line: u64,
-        text: &[u8],
-        first: Part,
-        end: usize,
-        parts: &mut Vec<Part>,
-    ) -> Result<(), Failure> {
+    fn whole(&self, line: u64, text: &[u8], first: Part, end: usize, parts: &mut Vec<Part>) {
         let rest = &text[end..];
         if is_blank(rest) {
-            return self.keep(first, parts);
+            parts.push(first);
+            return;
         }
-        let whole = self.document_alone(text, None);
+        let whole = self.alone(text, None);
         let mut others = lines(rest).filter(|line| line.starts_with(b"{"));
-        let is_json = |line| !self.document_alone(line, None).is_invalid_json();
+        let is_json = |line| !self.alone(line, None).is_invalid_json();
         if whole.is_invalid_json() && others.any(is_json) {
-            return self.lines(line, text, parts);
+            self.lines(line, text, parts);
+        } else {
+            parts.push(whole);
         }
-        self.keep(whole, parts)
     }
 
     /// Reads lines in parallel; the first has the number `line`.
-    fn lines(&self, line: u64, text: &[u8], parts: &mut Vec<Part>) -> Result<(), Failure> {
+    fn lines(&self, line: u64, text: &[u8], parts: &mut Vec<Part>) {
         let mut tasks = Vec::new();
         let (mut line, mut rest) = (line, text);
         while !rest.is_empty() {
@@ -173,33 +317,21 @@ impl FileReader<'_> {
             line += memchr_iter(b'\n', task).count() as u64;
             rest = after;
         }
-        let read: Vec<Part> = tasks.into_par_iter().map(|task| self.task(task.0, task.1)).collect();
-        read.into_iter().try_for_each(|part| self.keep(part, parts))
-    }
-
-    fn task(&self, line: u64, text: &[u8]) -> Part {
-        self.part(|flattener, part| {
-            for (line, text) in (line..).zip(lines(text)) {
-                if !is_blank(text) {
-                    self.document(text, Some(line), flattener, part);
+        let read = tasks.into_par_iter().map(|(line, text)| {
+            self.flatteners.part(|flattener, part| {
+                for (line, text) in (line..).zip(lines(text)) {
+                    if !is_blank(text) {
+                        self.document(text, Some(line), flattener, part);
+                    }
                 }
-            }
-        })
+            })
+        });
+        parts.extend(read.collect::<Vec<_>>());
     }
 
-    fn document_alone(&self, text: &[u8], line: Option<u64>) -> Part {
-        self.part(|flattener, part| self.document(text, line, flattener, part))
-    }
-
-    fn part(&self, fill: impl FnOnce(&mut Flattener<'_>, &mut Part)) -> Part {
-        let flatteners = || self.flatteners.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = flatteners().pop();
-        let mut flattener = idle.unwrap_or_else(|| Flattener::new(self.paths));
-        let mut part = Part::default();
-        fill(&mut flattener, &mut part);
-        part.new_bytes = std::mem::take(&mut flattener.new_bytes);
-        flatteners().push(flattener);
-        part
+    /// Reads one document.
+    fn alone(&self, text: &[u8], line: Option<u64>) -> Part {
+        self.flatteners.part(|flattener, part| self.document(text, line, flattener, part))
     }
 
     fn document(
@@ -212,35 +344,13 @@ impl FileReader<'_> {
         let start = part.values.len();
         let text = std::str::from_utf8(text).map_err(|_| Unusable::InvalidJson);
         let identity = text.and_then(|text| flattener.flatten(text, &mut part.values));
-        let accepted = identity.map_err(Reason::from).and_then(|identity| {
-            let accepted = accept(&identity, time_of_name(&self.file.path))?;
-            Ok(Document { accepted, identity, values: start..part.values.len() })
-        });
-        if accepted.is_err() {
+        let header = identity.map_err(Reason::from);
+        let header = header.and_then(|identity| accept(&identity, time_of_name(&self.file.path)));
+        if header.is_err() {
             part.values.truncate(start);
         }
-        part.uploads.push(Upload { line, result: accepted });
-    }
-
-    /// Adds a part, and accounts for its memory.
-    fn keep(&self, mut part: Part, parts: &mut Vec<Part>) -> Result<(), Failure> {
-        part.values.shrink_to_fit();
-        let bytes = Values::bytes(part.values.len()) + part.uploads.len() * UPLOAD_BYTES;
-        self.job.reserve(bytes + part.new_bytes).map_err(Failure::Error)?;
-        self.job.advance(0).map_err(Failure::Error)?;
-        parts.push(part);
-        Ok(())
-    }
-
-    /// An error from opening the file, which reads its first bytes.
-    fn open_failure(&self, error: Error) -> Failure {
-        let cause = error.source().and_then(|cause| cause.downcast_ref::<io::Error>());
-        match cause {
-            Some(cause) if is_undecodable(self.file, cause) => Failure::Undecodable,
-            // UTF-16.
-            None if error.kind() == Kind::Input => Failure::Undecodable,
-            _ => Failure::Error(error),
-        }
+        let result = header.map(|header| (header, start..part.values.len()));
+        part.uploads.push(Upload { line, result });
     }
 }
 
@@ -263,6 +373,8 @@ enum End {
 struct LineReader<'a> {
     file: &'a EventFile,
     input: Box<dyn Read + Send>,
+    /// Bytes of a block, if lines are not longer.
+    size: usize,
     /// The beginning of a line that has no end yet.
     carry: Vec<u8>,
     /// Number of the next line, from 1.
@@ -280,7 +392,7 @@ impl LineReader<'_> {
             if let Some(at) = memrchr(b'\n', &block[before..]) {
                 last_newline = Some(before + at);
             }
-            if end != End::More || (block.len() >= BLOCK_BYTES && last_newline.is_some()) {
+            if end != End::More || (block.len() >= self.size && last_newline.is_some()) {
                 break end;
             }
         };

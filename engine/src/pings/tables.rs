@@ -1,7 +1,6 @@
 //! All that is computed from pings.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use super::collection::{Collection, Ping};
 use super::estimate::{Estimate, estimates};
@@ -37,23 +36,24 @@ pub struct PingTables {
 pub struct Selection(Vec<bool>);
 
 impl PingTables {
-    /// Reads all files and computes everything, in parallel on the threads of the current pool.
-    /// Names of files in the tables are relative to `root`.
+    /// Reads the store and the files that it does not have, and computes everything, in parallel on
+    /// the threads of the current pool. With `key_paths` only the values of these are read, and
+    /// there are only rows of their metrics; the store can read them without the others.
     ///
     /// # Errors
-    /// When a file cannot be read, a file of subscriptions or releases has an invalid value, or the
-    /// job is cancelled or has no more memory.
+    /// When a file or the store cannot be read, a file of subscriptions or releases has an invalid
+    /// value, or the job is cancelled or has no more memory.
     pub fn load(
-        root: &Path,
         settings: &PingSettings,
         dictionary: &Dictionary,
         inputs: &Inputs,
+        key_paths: Option<&BTreeSet<String>>,
         job: &JobContext<'_>,
     ) -> Result<Self> {
         let rows = subscriptions(&inputs.subscriptions)?;
         let releases: Option<BTreeSet<i64>> =
             inputs.releases.as_deref().map(releases).transpose()?;
-        let collection = Collection::load(root, settings, &inputs.pings, job)?;
+        let collection = Collection::load(inputs, settings, key_paths, job)?;
         let metrics = MetricPaths::new(dictionary, &collection);
         let recorded = recorded(&collection, &metrics);
         let windows = Windows::new(&collection, &metrics, releases.as_ref());

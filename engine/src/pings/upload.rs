@@ -4,7 +4,9 @@ use std::fmt;
 use std::path::Path;
 
 use super::flatten::{Field, Identity, Unusable};
+use super::identity::license_day;
 use crate::calendar::{Zone, parse_instant, parse_instant_with_offset};
+use crate::store::PingHeader;
 
 /// How far a clock may be ahead of the upload, in microseconds: 24 hours.
 const CLOCK_TOLERANCE: i64 = 24 * 3_600 * 1_000_000;
@@ -33,7 +35,23 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// As in the tables.
+    const ALL: [Self; 8] = [
+        Self::Empty,
+        Self::InvalidJson,
+        Self::NotAnObject,
+        Self::MissingUuid,
+        Self::MissingRecordedAt,
+        Self::BadRecordedAt,
+        Self::PlaceholderVersion,
+        Self::FutureClock,
+    ];
+
+    /// The reason that the store has as this text.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
+    }
+
+    /// As in the tables, and in the store: never to be changed.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Empty => "empty",
@@ -64,16 +82,8 @@ impl From<Unusable> for Reason {
     }
 }
 
-/// What identifies an accepted upload. Instants are microseconds since 1970.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Accepted {
-    pub(super) uuid: String,
-    pub(super) recorded_at: i64,
-    pub(super) uploaded_at: Option<i64>,
-}
-
 /// Accepts or refuses a document; `file_time` is the upload time in the name of its file.
-pub(super) fn accept(identity: &Identity, file_time: Option<i64>) -> Result<Accepted, Reason> {
+pub(super) fn accept(identity: &Identity, file_time: Option<i64>) -> Result<PingHeader, Reason> {
     let uuid = identity.text("uuid").ok_or(Reason::MissingUuid)?;
     let recorded_at = match identity.field("recorded_at") {
         Field::Missing => return Err(Reason::MissingRecordedAt),
@@ -88,7 +98,25 @@ pub(super) fn accept(identity: &Identity, file_time: Option<i64>) -> Result<Acce
     if uploaded_at.is_some_and(|uploaded| recorded_at > uploaded.saturating_add(CLOCK_TOLERANCE)) {
         return Err(Reason::FutureClock);
     }
-    Ok(Accepted { uuid: uuid.to_owned(), recorded_at, uploaded_at })
+    let text = |key| identity.text(key).map(str::to_owned);
+    Ok(PingHeader {
+        uuid: uuid.to_owned(),
+        hostname: text("hostname"),
+        recorded_at,
+        uploaded_at,
+        version: text("version"),
+        edition: text("edition"),
+        is_dedicated: *identity.field("gitlab_dedicated") == Field::Bool(true),
+        license_expires_at: identity.text("license_expires_at").and_then(license_day),
+        subscription: match identity.field("license_subscription_id") {
+            Field::Text(text) | Field::Number(text) => Some(text.clone()),
+            _ => None,
+        },
+        licensed_users: match identity.field("license_user_count") {
+            Field::Number(number) => number.parse().ok().filter(|users| *users >= 0),
+            _ => None,
+        },
+    })
 }
 
 /// The upload time that a file name begins with: `20260315T102030Z`.

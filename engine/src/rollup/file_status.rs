@@ -1,50 +1,12 @@
-//! Which files of a project are in the store, which are new, and which have changed.
-//!
-//! A file is identified by the digest of its content. `ingest` computes it for every file. Reports
-//! and SQL skip reading ingested files: a file counts as ingested if its source, name, size and
-//! modification time (in nanoseconds; for an object the second and a hash of its entity tag) are
-//! those of the ledger. They therefore miss a file that was replaced by other content of the same
-//! size and modification time: two writes within one tick of the file system's clock, or a copy
-//! that keeps times. `ingest`, and [`changed_files`] behind `headcount store verify --events`,
-//! notice it.
+//! Which event files of a project are in the store, and whether they would be read now as they were.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::{Path, PathBuf};
-
-use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
+use std::collections::BTreeMap;
 
 use crate::calendar::TimeUnit;
 use crate::project::Project;
 use crate::scan::{EventFile, Source, Value};
-use crate::storage::Digest;
-use crate::store::{Entry, Store};
+use crate::store::{Entry, FileStatus, SourceFile, SourceNames, Store, file_status};
 use crate::{Error, Result};
-
-/// Status of an event file relative to the store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FileStatus {
-    /// Its content was ingested, under this name.
-    Known(String),
-    /// Its content is new.
-    New,
-    /// A file of this name was ingested, with another content that is nowhere any more.
-    Changed,
-}
-
-/// A file of events of a project.
-#[derive(Clone, Debug)]
-pub struct SourceFile {
-    /// Place of its source in the project.
-    pub source: usize,
-    /// The file.
-    pub file: EventFile,
-    /// Path, relative to the project if it is in it; or address.
-    pub name: String,
-    /// What it is known by.
-    pub digest: Digest,
-    /// Status relative to the store.
-    pub status: FileStatus,
-}
 
 /// All files of a project that are there, in the order of sources and paths. With `trust_mtime`, a file
 /// that has the name, size and time of an ingested one is taken for it without reading it.
@@ -65,44 +27,13 @@ pub fn find_files(
             files.map_err(|e| e.with("source", &source.name))?.into_iter().map(|f| (at, f)),
         );
     }
-    // By source and name: the entry of that name, the latest if there are several.
-    let named: HashMap<(&str, &str), &Entry> =
-        ledger.iter().map(|entry| ((entry.source.as_str(), entry.name.as_str()), entry)).collect();
-    let found: Result<Vec<SourceFile>> = source_files
-        .par_iter()
-        .map(|(at, file)| {
-            let source = &project.sources[*at];
-            let name = name(project, file);
-            let same = named.get(&(source.name.as_str(), name.as_str())).copied();
-            let same =
-                same.filter(|e| trust_mtime && (e.size, e.modified) == (file.size, file.modified));
-            let digest = match same {
-                Some(entry) => entry.digest,
-                None => file.digest()?,
-            };
-            let (source, file, status) = (*at, file.clone(), FileStatus::New);
-            Ok(SourceFile { source, file, name, digest, status })
-        })
-        .collect();
-    let mut found = found?;
-    let known: HashMap<(&str, Digest), &str> = ledger
-        .iter()
-        .map(|entry| ((entry.source.as_str(), entry.digest), entry.name.as_str()))
-        .collect();
-    let present: HashSet<(usize, Digest)> = found.iter().map(|f| (f.source, f.digest)).collect();
-    for file in &mut found {
-        let source = project.sources[file.source].name.as_str();
-        let before = named.get(&(source, file.name.as_str()));
-        file.status = match (known.get(&(source, file.digest)), before) {
-            (Some(name), _) => FileStatus::Known((*name).to_owned()),
-            // The content has another name now: rotated logs.
-            (None, Some(before)) if !present.contains(&(file.source, before.digest)) => {
-                FileStatus::Changed
-            }
-            (None, _) => FileStatus::New,
-        };
-    }
-    Ok(found)
+    file_status(&project.root, &source_names(project), source_files, ledger, trust_mtime)
+}
+
+/// The names of the sources of events.
+pub(super) fn source_names(project: &Project) -> SourceNames<'_> {
+    let names = project.sources.iter().map(|source| source.name.as_str()).collect();
+    SourceNames { names, are_apart: true }
 }
 
 /// Names of files whose content is not what was ingested under their name, found by reading all of
@@ -113,20 +44,6 @@ pub fn find_files(
 pub fn changed_files(project: &Project, ledger: &[Entry]) -> Result<Vec<String>> {
     let found = find_files(project, ledger, false)?.into_iter();
     Ok(found.filter(|file| file.status == FileStatus::Changed).map(|file| file.name).collect())
-}
-
-/// Ledger entries whose content and name are in no file of the project any more.
-pub fn missing<'a>(project: &Project, ledger: &'a [Entry], found: &[SourceFile]) -> Vec<&'a Entry> {
-    let source = |file: &SourceFile| project.sources[file.source].name.as_str();
-    let contents: HashSet<(&str, Digest)> =
-        found.iter().map(|file| (source(file), file.digest)).collect();
-    let names: HashSet<(&str, &str)> =
-        found.iter().map(|file| (source(file), file.name.as_str())).collect();
-    let is_there = |entry: &Entry| {
-        contents.contains(&(entry.source.as_str(), entry.digest))
-            || names.contains(&(entry.source.as_str(), entry.name.as_str()))
-    };
-    ledger.iter().filter(|entry| !is_there(entry)).collect()
 }
 
 /// What a source and its project say of columns and times, as far as the store keeps it.
@@ -235,13 +152,4 @@ pub fn check_settings(project: &Project, store: &Store) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn name(project: &Project, file: &EventFile) -> String {
-    if file.object.is_some() {
-        return file.path.to_string_lossy().into_owned();
-    }
-    let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let (root, path): (PathBuf, PathBuf) = (absolute(&project.root), absolute(&file.path));
-    path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().into_owned()
 }

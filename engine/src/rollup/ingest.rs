@@ -1,20 +1,23 @@
-//! Ingests new event files into the store, exactly once.
+//! Ingests new files of events and pings into the store, exactly once.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
 use super::cell::SharedBytes;
-use super::file_status::{FileStatus, SourceFile, SourceSettings, check_settings, find_files};
+use super::file_status::{SourceSettings, check_settings, find_files};
 use super::ingest_sink::{CellList, IngestContext, IngestSink, UserList, activity_rows};
 use crate::calendar::Window;
 use crate::distinct::Aggregates;
+use crate::pings::{self, PingIngest, find_ping_files};
 use crate::project::Project;
 use crate::scan::{Rejects, Request, Scan, ScanSummary, TimeGrain};
 use crate::storage::{Digest, is_address};
 use crate::store::{
-    DataReader, Entry, Lock, Store, StoredIds, WrittenFiles, dimensions_of, rejects,
+    DataReader, Entry, FileStatus, Lock, SourceFile, Store, StoredIds, WrittenFiles, dimensions_of,
+    rejects,
 };
 use crate::{Error, JobContext, Result};
 
@@ -30,7 +33,7 @@ const TEXT_BYTES_PER_ROW: u64 = 40;
 /// What an ingest did.
 #[derive(Clone, Debug, Default)]
 pub struct IngestReport {
-    /// Files that are in the store now and were not before.
+    /// Files of events that are in the store now and were not before.
     pub added: Vec<Entry>,
     /// Files that were in the store already: name, and the name under which it was ingested.
     pub known: Vec<(String, String)>,
@@ -38,6 +41,8 @@ pub struct IngestReport {
     pub changed: Vec<String>,
     /// Rows rejected, of the files added.
     pub rejects: Rejects,
+    /// The same of pings.
+    pub pings: PingIngest,
     /// Users who got an id.
     pub new_ids: u64,
     /// The store's version.
@@ -78,18 +83,13 @@ pub fn ingest(
             wanted.join(", ")
         ));
     }
-    let mut new = Vec::new();
-    for file in select(find_files(project, store.ledger(), false)?, named)? {
-        match &file.status {
-            FileStatus::Known(before) => report.known.push((file.name, before.clone())),
-            FileStatus::Changed => report.changed.push(file.name),
-            // The same content twice in one source is one file.
-            FileStatus::New if is_duplicate(&new, &file) => {
-                report.known.push((file.name.clone(), file.name));
-            }
-            FileStatus::New => new.push(file),
-        }
-    }
+    let mut selection = Selection::new(named)?;
+    let events = selection.of(find_files(project, store.ledger(), false)?)?;
+    let pings =
+        selection.of(find_ping_files(&project.root, &project.ping_sources, &store, false)?)?;
+    selection.check()?;
+    let new = report.new_files(events, true);
+    let new_pings = report.new_files(pings, false);
     let ids = if new.is_empty() { StoredIds::default() } else { store.stored_ids()? };
     let mut ids = Arc::new(ids);
     let before = ids.len();
@@ -115,6 +115,7 @@ pub fn ingest(
         report.added.append(&mut entries);
     }
     report.new_ids = ids.len() - before;
+    report.pings = pings::ingest(&mut store, &project.ping_sources, &new_pings, memory, job)?;
     report.version = store.version();
     Ok(report)
 }
@@ -148,42 +149,76 @@ pub(super) fn overlay(
     Ok((store.in_memory(&series, &mut rows)?, entries))
 }
 
-/// The files named, all of which must be among those found; all if none is named.
-fn select(found: Vec<SourceFile>, named: &[PathBuf]) -> Result<Vec<SourceFile>> {
-    if named.is_empty() {
-        return Ok(found);
-    }
-    let full = |path: &Path| match is_address(&path.to_string_lossy()) {
-        true => Ok(path.to_owned()),
-        false => std::fs::canonicalize(path).map_err(|cause| Error::io(path, cause)),
-    };
-    let mut wanted = Vec::new();
-    for path in named {
-        wanted.push((full(path)?, path, false));
-    }
-    let mut selected = Vec::new();
-    for file in found {
-        let path = full(&file.file.path)?;
-        let mut is_named = false;
-        for (wanted, _, used) in &mut wanted {
-            if path == *wanted || path.starts_with(&wanted) {
-                (is_named, *used) = (true, true);
+impl IngestReport {
+    /// The new ones among files that were found; the others are noted.
+    fn new_files(&mut self, found: Vec<SourceFile>, are_sources_apart: bool) -> Vec<SourceFile> {
+        let mut new = Vec::new();
+        let mut contents = HashSet::new();
+        for file in found {
+            let source = if are_sources_apart { file.source } else { 0 };
+            match &file.status {
+                FileStatus::Known(before) => self.known.push((file.name, before.clone())),
+                FileStatus::Changed => self.changed.push(file.name),
+                // The same content twice is one file.
+                FileStatus::New if !contents.insert((source, file.digest)) => {
+                    self.known.push((file.name.clone(), file.name));
+                }
+                FileStatus::New => new.push(file),
             }
         }
-        if is_named {
-            selected.push(file);
-        }
-    }
-    match wanted.iter().find(|(_, _, used)| !used) {
-        None => Ok(selected),
-        Some((_, path, _)) => Err(Error::input("this file belongs to no source of the project")
-            .with("file", path.display())
-            .with("help", "add it to `files:` of a source in headcount.yaml")),
+        new
     }
 }
 
-fn is_duplicate(files: &[SourceFile], file: &SourceFile) -> bool {
-    files.iter().any(|other| other.source == file.source && other.digest == file.digest)
+/// The files that were named, with their full paths, and whether each was found; all files if none
+/// was named.
+struct Selection<'a>(Vec<(PathBuf, &'a Path, bool)>);
+
+impl<'a> Selection<'a> {
+    fn new(named: &'a [PathBuf]) -> Result<Self> {
+        let named = named.iter().map(|path| Ok((full_path(path)?, path.as_path(), false)));
+        Ok(Self(named.collect::<Result<_>>()?))
+    }
+
+    /// The selected ones of files that were found.
+    fn of(&mut self, found: Vec<SourceFile>) -> Result<Vec<SourceFile>> {
+        if self.0.is_empty() {
+            return Ok(found);
+        }
+        let mut selected = Vec::new();
+        for file in found {
+            let path = full_path(&file.file.path)?;
+            let mut is_named = false;
+            for (named, _, is_found) in &mut self.0 {
+                if path.starts_with(&named) {
+                    (is_named, *is_found) = (true, true);
+                }
+            }
+            if is_named {
+                selected.push(file);
+            }
+        }
+        Ok(selected)
+    }
+
+    /// All that was named must have been found.
+    fn check(self) -> Result<()> {
+        match self.0.iter().find(|(_, _, is_found)| !is_found) {
+            None => Ok(()),
+            Some((_, path, _)) => {
+                Err(Error::input("this file belongs to no source of the project")
+                    .with("file", path.display())
+                    .with("help", "add it to `files:` of a source in headcount.yaml"))
+            }
+        }
+    }
+}
+
+fn full_path(path: &Path) -> Result<PathBuf> {
+    match is_address(&path.to_string_lossy()) {
+        true => Ok(path.to_owned()),
+        false => std::fs::canonicalize(path).map_err(|cause| Error::io(path, cause)),
+    }
 }
 
 type OpenFiles = Vec<(SourceFile, Scan)>;
@@ -323,6 +358,7 @@ fn entry(
         first: summary.first,
         last: summary.last,
         rejects: rejects(&file.file, &summary.rejects)?,
+        refused: 0,
     })
 }
 

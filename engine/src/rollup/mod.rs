@@ -38,7 +38,7 @@ use crate::{Error, Result};
 pub use approx::Sketches;
 pub use cell::Cell;
 pub use exact::ExactSets;
-pub use file_status::{FileStatus, SourceFile, changed_files, check_settings, find_files, missing};
+pub use file_status::{changed_files, check_settings, find_files};
 pub use from_store::FromStore;
 pub use ingest::{DEFAULT_MEMORY, IngestReport, MIN_MEMORY, ingest};
 pub use source_plan::{SourcePlan, StoreCoverage, source_plan, store_coverage};

@@ -5,14 +5,12 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::file_status::{
-    FileStatus, SourceFile, SourceSettings, check_settings, find_files, missing,
-};
+use super::file_status::{SourceSettings, check_settings, find_files, source_names};
 use crate::calendar::{Day, Zone};
 use crate::project::Project;
 use crate::scan::Source;
 use crate::storage::Digest;
-use crate::store::{Entry, Store};
+use crate::store::{Entry, FileStatus, SourceFile, Store, missing};
 use crate::{Error, Result};
 
 /// What a query over all sources reads.
@@ -43,7 +41,7 @@ pub fn source_plan(project: &Project, dimensions: &[String]) -> Result<SourcePla
     }
     let found = find_files(project, store.ledger(), true)?;
     if let Some(reason) = reason(project, dimensions, &store, &found) {
-        let lost = missing(project, store.ledger(), &found);
+        let lost = missing(&source_names(project), store.ledger(), &found);
         return match lost.first() {
             None => Ok(SourcePlan::Events(Some(reason.to_string()))),
             Some(entry) => Err(reason.with("help", format!(

@@ -170,19 +170,17 @@ impl Table {
         Ok(state.schema().fields().map(|field| field.name().clone()).collect())
     }
 
-    /// The version that was last noted under a name. Only the first version may have none, which
-    /// stands for 0.
-    pub(super) fn txn_version(&self, name: &str) -> Result<u64> {
+    /// The version that was last noted under a name.
+    pub(super) fn txn_version(&self, name: &str) -> Result<Option<u64>> {
         let failed = |cause| failed(&self.storage, cause);
         let state = self.delta.snapshot().map_err(failed)?;
         let log = self.delta.log_store();
         let txn_version = block_on(state.transaction_version(log.as_ref(), name))?;
-        let invalid = || broken(&self.storage, &format!("no valid version of {name}"));
-        match txn_version.map_err(failed)? {
-            Some(version) => u64::try_from(version).map_err(|_| invalid()),
-            None if self.version == 0 => Ok(0),
-            None => Err(invalid()),
-        }
+        let unsigned = |version| {
+            u64::try_from(version)
+                .map_err(|_| broken(&self.storage, &format!("no valid version of {name}")))
+        };
+        txn_version.map_err(failed)?.map(unsigned).transpose()
     }
 
     /// Commits the next version: exactly the files of `wanted`, `txn_versions`, and properties of the
@@ -264,7 +262,7 @@ impl Table {
     ) -> Result<bool> {
         let next = Self::load(&self.storage, Some(self.version() + 1))?;
         for (name, version) in txn_versions {
-            if next.txn_version(name)? != *version {
+            if next.txn_version(name)? != Some(*version) {
                 return Ok(false);
             }
         }

@@ -109,6 +109,21 @@ impl DataReader {
         known.unwrap_or((i32::MIN, i32::MAX))
     }
 
+    /// Least and greatest value of a column of texts in a row group of a file; `None` if the file
+    /// does not say.
+    pub(super) fn text_bounds(&self, group: usize, column: &str) -> Option<(&str, &str)> {
+        let Input::Stored(_, _, metadata) = &self.input else { return None };
+        let columns = metadata.metadata().row_group(group).columns();
+        let column = columns.iter().find(|c| c.column_path().parts() == [column])?;
+        match column.statistics()? {
+            Statistics::ByteArray(statistics) => Some((
+                std::str::from_utf8(statistics.min_bytes_opt()?).ok()?,
+                std::str::from_utf8(statistics.max_bytes_opt()?).ok()?,
+            )),
+            _ => None,
+        }
+    }
+
     /// Some columns of a row group, in the order of the file.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The ledger: one entry for every file of events that was ingested.
+//! The ledger: one entry for every file of events or pings that was ingested.
 
 use std::sync::Arc;
 
@@ -12,7 +12,10 @@ use crate::scan::{EventFile, Example, Reason, Rejected, Rejects, lines_of};
 use crate::storage::Digest;
 use crate::{Error, Result};
 
-/// An ingested file of events.
+/// The settings of files of pings: nothing that a project says changes what is stored of them.
+pub const PING_SETTINGS: &str = "1;format=service_ping";
+
+/// An ingested file of events or pings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Name of the source it belongs to.
@@ -28,14 +31,17 @@ pub struct Entry {
     /// When it was last changed, in nanoseconds since 1970; a file with the same name, size and
     /// time is not read again to see that it is the same.
     pub modified: i64,
-    /// Rows that were counted.
+    /// Rows that were counted; uploads of pings that were not refused.
     pub events: u64,
-    /// Oldest instant of all rows with a good time, in microseconds since 1970.
+    /// Oldest instant of all rows with a good time, in microseconds since 1970; of pings, of those
+    /// that were not refused.
     pub first: Option<i64>,
     /// Newest instant of all rows with a good time.
     pub last: Option<i64>,
     /// Rows that were not counted.
     pub rejects: Vec<Reject>,
+    /// Uploads of pings that were refused; the table `ping_uploads` has the reasons.
+    pub refused: u64,
 }
 
 /// Rejected rows of a file.
@@ -63,9 +69,14 @@ pub struct FirstRow {
 }
 
 impl Entry {
-    /// Rejected rows in all.
+    /// Rejected rows, or refused uploads, in all.
     pub fn rejected(&self) -> u64 {
-        self.rejects.iter().map(|reject| reject.rows).sum()
+        self.refused + self.rejects.iter().map(|reject| reject.rows).sum::<u64>()
+    }
+
+    /// Whether it is of a file of pings.
+    pub fn is_of_pings(&self) -> bool {
+        self.settings == PING_SETTINGS
     }
 }
 
@@ -167,13 +178,18 @@ pub(super) fn read(batch: &RecordBatch) -> Result<Vec<Entry>> {
     }
     let (source, name, hash) = (text("source")?, text("name")?, text("hash")?);
     let (rejects, settings) = (text("rejects")?, text("settings")?);
-    let (size, modified, events) = (number("size")?, number("modified_ns")?, number("events")?);
+    let (size, modified) = (number("size")?, number("modified_ns")?);
+    let (events, rejected) = (number("events")?, number("rejected")?);
     let (first, last) = (time("first")?, time("last")?);
     (0..batch.num_rows())
         .map(|row| {
+            let rejects = read_rejects(rejects.value(row)).ok_or_else(broken)?;
+            let settings = settings.value(row).to_owned();
+            // Rejected rows of events are those of `rejects`.
+            let refused = if settings == PING_SETTINGS { rejected.value(row) } else { 0 };
             Ok(Entry {
                 source: source.value(row).to_owned(),
-                settings: settings.value(row).to_owned(),
+                settings,
                 name: name.value(row).to_owned(),
                 digest: Digest::parse(hash.value(row)).ok_or_else(broken)?,
                 size: u64::try_from(size.value(row)).map_err(|_| broken())?,
@@ -181,7 +197,8 @@ pub(super) fn read(batch: &RecordBatch) -> Result<Vec<Entry>> {
                 events: u64::try_from(events.value(row)).map_err(|_| broken())?,
                 first: first.is_valid(row).then(|| first.value(row)),
                 last: last.is_valid(row).then(|| last.value(row)),
-                rejects: read_rejects(rejects.value(row)).ok_or_else(broken)?,
+                rejects,
+                refused: u64::try_from(refused).map_err(|_| broken())?,
             })
         })
         .collect()
@@ -265,7 +282,7 @@ fn read_first(text: &str) -> Option<FirstRow> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, FirstRow, Reject, read, read_rejects, write, write_rejects};
+    use super::{Entry, FirstRow, PING_SETTINGS, Reject, read, read_rejects, write, write_rejects};
     use crate::calendar::Day;
     use crate::scan::Reason;
     use crate::storage::Digest;
@@ -315,9 +332,11 @@ mod tests {
                 reject(Reason::TimeUnreadable, None, Some("; user_missing: 3 row=1&value=\n…+%20")),
                 reject(Reason::UserMissing, Some(20_000), Some("")),
             ],
+            refused: 0,
         };
         let none = Entry { rejects: Vec::new(), ..entry.clone() };
-        let entries = vec![entry, none];
+        let pings = Entry { settings: PING_SETTINGS.to_owned(), refused: 5, ..none.clone() };
+        let entries = vec![entry, none, pings];
         assert_eq!(read(&write(&entries).unwrap()).unwrap(), entries);
     }
 }

@@ -59,7 +59,8 @@ impl Store {
         let file = self.write_batches(FILES, &batch, &self.next_number(), BEST_LEVEL)?;
         let files = BTreeMap::from([(file.name.clone(), file)]);
         let (activity, months) = (by_name(written.activity), by_name(written.months));
-        self.publish(activity, [users, files, months], true)?;
+        let (ping_uploads, ping_values) = (self.ping_uploads.clone(), self.ping_values.clone());
+        self.publish(activity, [users, files, months, ping_uploads, ping_values], true)?;
         Ok(true)
     }
 

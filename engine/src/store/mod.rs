@@ -1,6 +1,6 @@
 //! The roll-up on disk: which user did which event on which day.
 //!
-//! Four Delta Lake tables in one [`Storage`], a folder or a prefix in an object store, readable by
+//! Delta Lake tables in one [`Storage`], a folder or a prefix in an object store, readable by
 //! everything that reads Delta:
 //!
 //! | table | a row is | columns |
@@ -8,18 +8,22 @@
 //! | `activity` | the users of one (day, source, event, dimension values) in one shard | `day, source, event,` one for each dimension`, shard, users, user_count, event_count` |
 //! | `users` | a user whose key needs an id | `scope, kind, key, number` |
 //! | `months` | the users of any event in a month, in one shard: the union of `activity` | `month, shard, users, user_count` |
-//! | `files` | a file of events that was ingested | `source, name, hash, size, modified_ns, events, rejected, first, last, rejects, settings` |
+//! | `files` | a file that was ingested | `source, name, hash, size, modified_ns, events, rejected, first, last, rejects, settings` |
+//! | `ping_uploads` | a document in a file of pings | see [`StoredUpload`] |
+//! | `ping_values` | a value of an upload that was not refused | `key_path, upload, value, kind` |
 //!
 //! `users` is a Roaring bitmap in the portable format. Several rows may have the same keys, if
 //! files were ingested one after the other: their union counts. Shards hold disjoint users, so the
 //! counts of shards add.
 //!
 //! **Exactly once.** A version of the store is a version of `activity`. Its commit contains (as Delta
-//! application transactions, `headcount.users` and so on) the versions of the three other tables
+//! application transactions, `headcount.users` and so on) the versions of the other tables
 //! that belong to it. These are committed first; the commit of `activity` then makes all
-//! of it visible at once: users, ids and ledger. What a killed process has committed or
+//! of it visible at once: users, ids, pings and ledger. What a killed process has committed or
 //! written before that is never read, and the next commit leaves it out. So a file is in the
-//! ledger if and only if its events are in `activity`, also after a crash or power loss.
+//! ledger if and only if its events are in `activity`, also after a crash or power loss. The tables
+//! of pings are made by the first ingest of pings; without them a store is as it was before there
+//! were any.
 //!
 //! One process writes at a time ([`Lock`]). Where the lock does not reach, as in object stores and
 //! on some network file systems, a commit on a version that is no longer the newest fails, and
@@ -39,10 +43,13 @@ mod activity;
 mod checksums;
 mod delta;
 mod file;
+mod file_status;
 mod ledger;
 mod lock;
 mod maintenance;
 mod months;
+mod ping_uploads;
+mod ping_values;
 mod state;
 mod stored_ids;
 mod table;
@@ -69,10 +76,13 @@ pub use activity::{ActivityRow, RowKeys, Series, users};
 pub use checksums::{Checksums, footer_in, footer_length};
 pub use delta::DataFile;
 pub use file::DataReader;
-pub use ledger::{Entry, FirstRow, Reject, rejects};
+pub use file_status::{FileStatus, SourceFile, SourceNames, file_names, file_status, missing};
+pub use ledger::{Entry, FirstRow, PING_SETTINGS, Reject, rejects};
 pub use lock::Lock;
 pub use maintenance::VacuumReport;
 pub use months::{MonthRow, months};
+pub use ping_uploads::{PingHeader, StoredUpload};
+pub use ping_values::{Content, SortedValues, ValueGroup, ValueGroups, ValueKeys};
 pub use stored_ids::{StoredIds, UserId};
 pub use verify::{Fault, Verified};
 pub use write::WrittenFiles;
@@ -80,15 +90,26 @@ pub use write::WrittenFiles;
 /// The property of tables that holds the version of the store's layout.
 const FORMAT_KEY: &str = "headcount.format";
 const FORMAT: &str = "1";
+/// The layout with tables of pings, which programs that do not know them must not change.
+const PING_FORMAT: &str = "3";
 /// The layout that had packed sets, which are not read any more.
 const PACKED_FORMAT: &str = "2";
 const ACTIVITY: &str = "activity";
 const USERS: &str = "users";
 const FILES: &str = "files";
 const MONTHS: &str = "months";
+const PING_UPLOADS: &str = "ping_uploads";
+const PING_VALUES: &str = "ping_values";
 /// The tables beside `activity`, and the names under which its commits note their versions.
-const SIDE_TABLES: [(&str, &str); 3] =
-    [(USERS, "headcount.users"), (FILES, "headcount.files"), (MONTHS, "headcount.months")];
+const SIDE_TABLES: [(&str, &str); 5] = [
+    (USERS, "headcount.users"),
+    (FILES, "headcount.files"),
+    (MONTHS, "headcount.months"),
+    (PING_UPLOADS, "headcount.ping_uploads"),
+    (PING_VALUES, "headcount.ping_values"),
+];
+/// How many of these every store has; the others come with the first pings.
+const FIRST_PING_TABLE: usize = 3;
 /// Data files of a table, by name.
 type Files = BTreeMap<String, DataFile>;
 
@@ -102,11 +123,16 @@ pub struct Store {
     users: Files,
     files: Files,
     months: Files,
-    /// Versions of [`SIDE_TABLES`].
-    txn_versions: [u64; 3],
+    ping_uploads: Files,
+    ping_values: Files,
+    /// Versions of [`SIDE_TABLES`]; 0 for tables that do not exist.
+    txn_versions: [u64; 5],
     /// Id of the table `users`, which is made with it and stays.
     space: String,
+    /// The entries of files of events.
     ledger: Vec<Entry>,
+    /// The entries of files of pings.
+    ping_ledger: Vec<Entry>,
     /// Data files written so far, for their names.
     written: AtomicU64,
 }
@@ -123,11 +149,12 @@ impl Store {
         }
         // The newest versions of the tables mostly belong together: all are read at once.
         let side_storages = SIDE_TABLES.map(|(name, _)| storage.child(name));
-        let newest = || match version {
-            None => {
-                side_storages.par_iter().map(|storage| Table::load(storage, None).ok()).collect()
-            }
-            Some(_) => vec![None, None, None],
+        let newest = || -> Vec<Option<Table>> {
+            let load = |storage: &Storage| match version {
+                None => Table::load(storage, None).ok(),
+                Some(_) => None,
+            };
+            side_storages.par_iter().map(load).collect()
         };
         let (activity, newest) =
             rayon::join(|| Table::load(&storage.child(ACTIVITY), version), newest);
@@ -143,7 +170,13 @@ impl Store {
         }
         let last = columns.len() - activity::TRAILING_COLUMNS.len();
         let side = |(at, newest): (usize, Option<Table>)| -> Result<(u64, Files, String)> {
-            let recorded = activity.txn_version(SIDE_TABLES[at].1)?;
+            let (_, note) = SIDE_TABLES[at];
+            let recorded = match activity.txn_version(note)? {
+                Some(version) => version,
+                None if at >= FIRST_PING_TABLE => return Ok(Default::default()),
+                None if activity.version() == 0 => 0,
+                None => return Err(delta::broken(storage, &format!("no version of {note}"))),
+            };
             let newest = newest.filter(|table| table.version() == recorded).map(Ok);
             let table =
                 newest.unwrap_or_else(|| Table::load(&side_storages[at], Some(recorded)))?;
@@ -151,9 +184,11 @@ impl Store {
         };
         let sides: Vec<(u64, Files, String)> =
             newest.into_par_iter().enumerate().map(side).collect::<Result<_>>()?;
-        let sides: [(u64, Files, String); 3] =
-            sides.try_into().map_err(|_| Error::internal("a table of the store is missing"))?;
-        let [(users_at, users, space), (files_at, files, _), (months_at, months, _)] = sides;
+        let txn_versions = std::array::from_fn(|at| sides[at].0);
+        let mut sides = sides.into_iter().map(|(_, files, id)| (files, id));
+        let mut side = || sides.next().unwrap_or_default();
+        let ((users, space), (files, _), (months, _)) = (side(), side(), side());
+        let ((ping_uploads, _), (ping_values, _)) = (side(), side());
         let mut store = Self {
             storage: storage.clone(),
             dimensions: columns[activity::LEADING_COLUMNS.len()..last].to_vec(),
@@ -162,13 +197,17 @@ impl Store {
             users,
             files,
             months,
-            txn_versions: [users_at, files_at, months_at],
+            ping_uploads,
+            ping_values,
+            txn_versions,
             space,
             ledger: Vec::new(),
+            ping_ledger: Vec::new(),
             written: AtomicU64::new(0),
         };
         store.check_state(&activity)?;
-        store.ledger = store.read_ledger()?;
+        (store.ping_ledger, store.ledger) =
+            store.read_ledger()?.into_iter().partition(Entry::is_of_pings);
         Ok(Some(store))
     }
 
@@ -194,20 +233,10 @@ impl Store {
                 ));
         }
         // `activity` comes last: a store is there when it is.
-        let tables = [
-            (USERS, stored_ids::schema(), "Ids of users whose keys are not stored as they are"),
-            (FILES, ledger::schema(), "Ingested event files"),
-            (MONTHS, months::schema(), "Users by month"),
-            (ACTIVITY, activity::schema(dimensions), "Users by day, event and dimensions"),
-        ];
-        for (name, schema, comment) in tables {
-            let side = storage.child(name);
-            if !Table::exists(&side)? {
-                side.create_folder()?;
-                let format = [(FORMAT_KEY, FORMAT.to_owned())];
-                Table::create(&side, fields(&schema)?, comment, &format)?;
-            }
+        for (name, _) in &SIDE_TABLES[..FIRST_PING_TABLE] {
+            create_table(storage, name, dimensions)?;
         }
+        create_table(storage, ACTIVITY, dimensions)?;
         let opened = Self::open(storage, None)?
             .ok_or_else(|| Error::internal("the store that was just created is missing"))?;
         opened.skip_used_numbers()?;
@@ -217,6 +246,12 @@ impl Store {
     /// Its storage.
     pub fn storage(&self) -> &Storage {
         &self.storage
+    }
+
+    /// Whether this is the same version of the same store.
+    pub fn is_same_version(&self, other: &Self) -> bool {
+        let key = |store: &Self| (store.storage.clone(), store.space.clone(), store.version);
+        key(self) == key(other)
     }
 
     /// The version, from 0.
@@ -234,25 +269,35 @@ impl Store {
         &self.ledger
     }
 
+    /// The files of pings that were ingested.
+    pub fn ping_ledger(&self) -> &[Entry] {
+        &self.ping_ledger
+    }
+
     /// Data files of the table `activity`.
     pub fn activity(&self) -> impl Iterator<Item = &DataFile> {
         self.activity.values()
     }
 
     /// Bytes of the data files of this version, by table.
-    pub fn sizes(&self) -> [(&'static str, u64); 4] {
+    pub fn sizes(&self) -> Vec<(&'static str, u64)> {
         let size = |files: &Files| files.values().map(|file| file.size).sum();
-        self.tables().map(|(name, files)| (name, size(files)))
+        self.tables().into_iter().map(|(name, files)| (name, size(files))).collect()
     }
 
-    /// The tables and their data files.
-    fn tables(&self) -> [(&'static str, &Files); 4] {
-        [
-            (ACTIVITY, &self.activity),
-            (USERS, &self.users),
-            (FILES, &self.files),
-            (MONTHS, &self.months),
-        ]
+    /// The tables that there are, and their data files.
+    fn tables(&self) -> Vec<(&'static str, &Files)> {
+        tables(&self.activity, self.sides(), self.has_pings())
+    }
+
+    /// The data files of [`SIDE_TABLES`].
+    fn sides(&self) -> [&Files; 5] {
+        [&self.users, &self.files, &self.months, &self.ping_uploads, &self.ping_values]
+    }
+
+    /// Whether it has tables of pings.
+    fn has_pings(&self) -> bool {
+        self.txn_versions[FIRST_PING_TABLE] > 0
     }
 
     /// Number of assigned ids.
@@ -333,9 +378,47 @@ pub fn dimensions_of(sources: &[crate::scan::Source]) -> Vec<String> {
     all.into_iter().collect()
 }
 
+/// How many of [`SIDE_TABLES`] a store has.
+fn side_tables(has_pings: bool) -> usize {
+    if has_pings { SIDE_TABLES.len() } else { FIRST_PING_TABLE }
+}
+
+/// The tables of a store and their data files, `activity` first.
+fn tables<'a>(
+    activity: &'a Files,
+    sides: [&'a Files; 5],
+    has_pings: bool,
+) -> Vec<(&'static str, &'a Files)> {
+    let sides = SIDE_TABLES.iter().map(|(name, _)| *name).zip(sides);
+    std::iter::once((ACTIVITY, activity)).chain(sides.take(side_tables(has_pings))).collect()
+}
+
+/// The layout of a store.
+fn format(has_pings: bool) -> &'static str {
+    if has_pings { PING_FORMAT } else { FORMAT }
+}
+
+/// Makes an empty table, unless it is there.
+fn create_table(storage: &Storage, name: &str, dimensions: &[String]) -> Result<()> {
+    let (schema, comment) = match name {
+        USERS => (stored_ids::schema(), "Ids of users whose keys are not stored as they are"),
+        FILES => (ledger::schema(), "Ingested files"),
+        MONTHS => (months::schema(), "Users by month"),
+        PING_UPLOADS => (ping_uploads::schema(), "Documents in files of pings"),
+        PING_VALUES => (ping_values::schema(), "Values of pings by key path"),
+        _ => (activity::schema(dimensions), "Users by day, event and dimensions"),
+    };
+    let storage = storage.child(name);
+    if Table::exists(&storage)? {
+        return Ok(());
+    }
+    storage.create_folder()?;
+    Table::create(&storage, fields(&schema)?, comment, &[(FORMAT_KEY, FORMAT.to_owned())])
+}
+
 fn check_format(format: &str, storage: &Storage) -> Result<()> {
     let error = match format {
-        FORMAT => return Ok(()),
+        FORMAT | PING_FORMAT => return Ok(()),
         PACKED_FORMAT => {
             Error::input("the sets of this store are packed, which is no longer supported")
                 .with("file", storage)

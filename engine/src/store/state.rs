@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::delta::{Table, broken};
-use super::{FORMAT, Files, Store};
+use super::{Files, Store, format, side_tables};
 use crate::Result;
 use crate::users::hash_bytes;
 
@@ -17,19 +17,21 @@ pub(super) const STATE_KEY: &str = "headcount.state";
 /// Everything that a store takes from its logs.
 pub(super) struct State<'a> {
     pub(super) version: u64,
+    pub(super) format: &'static str,
     pub(super) dimensions: &'a [String],
     pub(super) space: &'a str,
-    pub(super) txn_versions: [u64; 3],
-    pub(super) tables: [&'a Files; 4],
+    /// Of the tables that there are.
+    pub(super) txn_versions: &'a [u64],
+    pub(super) tables: Vec<(&'static str, &'a Files)>,
 }
 
 impl State<'_> {
     fn checksum(&self) -> u64 {
-        let Self { version, dimensions, space, txn_versions, tables } = self;
+        let Self { version, format, dimensions, space, txn_versions, tables } = self;
         // The names of files have the checksums of what is in them. Lengths come first, so that no
         // two states print alike.
-        let mut text = format!("{version} {FORMAT} {space} {txn_versions:?} {dimensions:?}");
-        for files in tables {
+        let mut text = format!("{version} {format} {space} {txn_versions:?} {dimensions:?}");
+        for (_, files) in tables {
             text.push_str(&format!("; {}", files.len()));
             for file in files.values() {
                 text.push_str(&format!(" {:?} {} {}", file.name, file.size, file.rows));
@@ -58,10 +60,11 @@ impl Store {
         }
         let state = State {
             version: self.version,
+            format: format(self.has_pings()),
             dimensions: &self.dimensions,
             space: &self.space,
-            txn_versions: self.txn_versions,
-            tables: [&self.activity, &self.users, &self.files, &self.months],
+            txn_versions: &self.txn_versions[..side_tables(self.has_pings())],
+            tables: self.tables(),
         };
         match state.to_string() == recorded {
             true => Ok(()),

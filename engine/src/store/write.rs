@@ -15,7 +15,8 @@ use super::ledger::{self, Entry};
 use super::state::{STATE_KEY, State};
 use super::stored_ids::StoredIds;
 use super::{
-    ACTIVITY, FILES, FORMAT, FORMAT_KEY, Files, MONTHS, SIDE_TABLES, Store, USERS, months,
+    ACTIVITY, FILES, FIRST_PING_TABLE, FORMAT_KEY, Files, MONTHS, SIDE_TABLES, SortedValues, Store,
+    StoredUpload, USERS, create_table, format, months, side_tables, tables,
 };
 use crate::{Error, Result};
 
@@ -30,6 +31,8 @@ pub(super) const BEST_LEVEL: i32 = 9;
 pub struct WrittenFiles {
     pub(super) activity: Vec<DataFile>,
     pub(super) months: Vec<DataFile>,
+    pub(super) ping_uploads: Vec<DataFile>,
+    pub(super) ping_values: Vec<DataFile>,
 }
 
 impl WrittenFiles {
@@ -37,6 +40,8 @@ impl WrittenFiles {
     pub fn append(&mut self, mut other: Self) {
         self.activity.append(&mut other.activity);
         self.months.append(&mut other.months);
+        self.ping_uploads.append(&mut other.ping_uploads);
+        self.ping_values.append(&mut other.ping_values);
     }
 }
 
@@ -63,11 +68,33 @@ impl Store {
         let number = || self.next_number();
         let activity = write_rows(&storage, &self.dimensions, series, rows, level, &number)?;
         let months = self.write_batches(MONTHS, &months::of_rows(rows)?, &number(), level)?;
-        Ok(WrittenFiles { activity, months: vec![months] })
+        Ok(WrittenFiles { activity, months: vec![months], ..WrittenFiles::default() })
+    }
+
+    /// Writes uploads and their values as data files that no version has yet; hand them to
+    /// [`commit`](Self::commit).
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn write_pings(
+        &self,
+        uploads: &[StoredUpload],
+        values: &SortedValues,
+    ) -> Result<WrittenFiles> {
+        if !self.has_pings() {
+            for (name, _) in &SIDE_TABLES[FIRST_PING_TABLE..] {
+                create_table(&self.storage, name, &self.dimensions)?;
+            }
+        }
+        Ok(WrittenFiles {
+            ping_uploads: vec![self.write_uploads(uploads, FAST_LEVEL)?],
+            ping_values: self.write_values(values, FAST_LEVEL)?,
+            ..WrittenFiles::default()
+        })
     }
 
     /// Makes the next version: these data files more, the ids that were assigned since, and
-    /// these entries of the ledger. All of it is there afterwards, or nothing.
+    /// these entries of the ledger, of which there must be one. All of it is there afterwards, or nothing.
     ///
     /// # Errors
     /// When the disk refuses, or another process has made a version meanwhile.
@@ -96,9 +123,16 @@ impl Store {
         let batch = [ledger::write(&entries)?];
         let file = self.write_batches(FILES, &batch, &self.next_number(), FAST_LEVEL)?;
         files.insert(file.name.clone(), file);
-        self.publish(activity, [users, files, months], false)?;
+        let mut ping_uploads = self.ping_uploads.clone();
+        ping_uploads.extend(by_name(written.ping_uploads));
+        let mut ping_values = self.ping_values.clone();
+        ping_values.extend(by_name(written.ping_values));
+        self.publish(activity, [users, files, months, ping_uploads, ping_values], false)?;
         ids.mark_saved();
-        self.ledger.extend(entries);
+        for entry in entries {
+            let is_of_pings = entry.is_of_pings();
+            if is_of_pings { &mut self.ping_ledger } else { &mut self.ledger }.push(entry);
+        }
         Ok(self.version)
     }
 
@@ -107,13 +141,13 @@ impl Store {
     pub(super) fn publish(
         &mut self,
         activity: Files,
-        sides: [Files; 3],
+        sides: [Files; 5],
         same_rows: bool,
     ) -> Result<()> {
         let mut txn_versions = self.txn_versions;
-        let before = [&self.users, &self.files, &self.months];
+        let has_pings = self.has_pings() || !sides[FIRST_PING_TABLE].is_empty();
         for (at, ((name, _), wanted)) in SIDE_TABLES.into_iter().zip(&sides).enumerate() {
-            if wanted != before[at] {
+            if wanted != self.sides()[at] {
                 let mut table = Table::load(&self.storage.child(name), None)?;
                 txn_versions[at] = table.commit(wanted, &[], same_rows, &[])?;
             }
@@ -122,23 +156,21 @@ impl Store {
         if table.version() != self.version {
             return Err(delta::conflict(&self.storage));
         }
-        let recorded: Vec<(&str, u64)> = SIDE_TABLES
-            .iter()
-            .zip(txn_versions)
-            .map(|((_, note), version)| (*note, version))
-            .collect();
-        let [users, files, months] = &sides;
+        let notes = SIDE_TABLES.iter().map(|(_, note)| *note).zip(txn_versions);
+        let notes: Vec<(&str, u64)> = notes.take(side_tables(has_pings)).collect();
         let state = State {
             version: self.version + 1,
+            format: format(has_pings),
             dimensions: &self.dimensions,
             space: &self.space,
-            txn_versions,
-            tables: [&activity, users, files, months],
+            txn_versions: &txn_versions[..side_tables(has_pings)],
+            tables: tables(&activity, sides.each_ref(), has_pings),
         };
-        let properties = [(FORMAT_KEY, FORMAT.to_owned()), (STATE_KEY, state.to_string())];
-        self.version = table.commit(&activity, &recorded, same_rows, &properties)?;
+        let properties =
+            [(FORMAT_KEY, format(has_pings).to_owned()), (STATE_KEY, state.to_string())];
+        self.version = table.commit(&activity, &notes, same_rows, &properties)?;
         (self.activity, self.txn_versions) = (activity, txn_versions);
-        [self.users, self.files, self.months] = sides;
+        [self.users, self.files, self.months, self.ping_uploads, self.ping_values] = sides;
         Ok(())
     }
 

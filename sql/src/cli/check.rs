@@ -1,7 +1,7 @@
 //! `headcount check`: reports every problem of the project, the dictionary and the sources, with
 //! file, line and key, and the events that no metric uses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufWriter, Write, stdout};
 use std::path::Path;
 
@@ -68,14 +68,15 @@ pub(super) fn run(root: &Path) -> Result<Outcome> {
     Ok(outcomes.into_iter().find(|outcome| *outcome != Outcome::Done).unwrap_or(Outcome::Done))
 }
 
-/// Reads the pings, and returns the refused uploads.
+/// Reads the files of pings, without their values, and returns the refused uploads.
 fn pings(project: &Project, dictionary: &Dictionary, out: &mut impl Write) -> Result<Refused> {
     if project.ping_sources.is_empty() {
         return Ok(Refused::new());
     }
     let Project { root, ping_sources, pings, .. } = project;
-    let inputs = Inputs::find(root, ping_sources, pings)?;
-    let tables = PingTables::load(root, pings, dictionary, &inputs, &JobContext::default())?;
+    let inputs = Inputs::find(root, ping_sources, pings, None)?;
+    let no_values = Some(&BTreeSet::new());
+    let tables = PingTables::load(pings, dictionary, &inputs, no_values, &JobContext::default())?;
     let collection = &tables.collection;
     let (pings, installations) = (collection.pings.len(), collection.installations.len());
     writeln!(out, "pings: {pings} of {installations} installations").map_err(output_error)?;

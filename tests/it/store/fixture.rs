@@ -16,7 +16,7 @@ fn the_first_store() {
 #[test]
 fn other_layouts_are_refused() {
     for (format, message) in
-        [("2", "run `headcount ingest` to rebuild it"), ("3", "unknown store format `3`")]
+        [("2", "run `headcount ingest` to rebuild it"), ("4", "unknown store format `4`")]
     {
         let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/store-1");
         let project = Project::empty();

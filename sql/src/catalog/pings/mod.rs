@@ -1,22 +1,25 @@
 //! The tables of pings, if the project has sources of pings. All of them are computed together, when
-//! one of them is first read, and again only after a file or definition has changed.
+//! one of them is first read, and again only after a file or definition has changed, or for key
+//! paths whose values were not read from the store yet.
 
 mod columns;
 mod rows;
 mod table;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::MemoryReservation;
 use engine::metric::Dictionary;
-use engine::pings::{Inputs, PingTables};
+use engine::pings::{Inputs, MetricPaths, PingTables};
 use engine::project::Project;
 use engine::{Error, JobContext, Kind};
 use rayon::ThreadPoolBuilder;
 
 use self::columns::TABLES;
+use self::rows::VALUES;
 use self::table::PingTable;
 use super::active::{ReportContext, ReportListener};
 use super::dictionary;
@@ -39,6 +42,8 @@ pub(super) struct PingContext {
 struct Cached {
     inputs: Inputs,
     dictionary: Dictionary,
+    /// The key paths whose values were read, if not all.
+    key_paths: Option<BTreeSet<String>>,
     tables: PingTables,
     /// The memory of the tables, as long as they exist.
     _memory: MemoryReservation,
@@ -58,23 +63,34 @@ impl PingContext {
         Some(Arc::new(PingTable::new(name, columns, self.clone())))
     }
 
-    /// The computed tables. Concurrent callers wait for the first.
+    /// The computed tables, at least with what the table of this name has of these key paths, or of
+    /// all. Concurrent callers wait for the first.
     fn load(
         &self,
+        (name, key_paths): (&str, Option<&BTreeSet<String>>),
         threads: usize,
         memory: MemoryReservation,
         is_wanted: &(dyn Fn() -> bool + Sync),
     ) -> engine::Result<Arc<Cached>> {
-        let Project { root, ping_sources, pings, .. } = &*self.project;
-        let inputs = Inputs::find(root, ping_sources, pings)?;
+        let Project { root, ping_sources, pings, store, .. } = &*self.project;
+        let inputs = Inputs::find(root, ping_sources, pings, Some(store))?;
         let dictionary = dictionary::load(&self.project)?;
+        // Files are read as a whole: what they have is kept for the next statement.
+        let mut key_paths = match inputs.use_store() {
+            true => needed(name, key_paths, &dictionary),
+            false => None,
+        };
         let mut cache = self.cache.lock().unwrap_or_else(PoisonError::into_inner);
         let known = cache
             .take()
             .filter(|cached| (&cached.inputs, &cached.dictionary) == (&inputs, &dictionary));
         let cached = match known {
-            Some(cached) => cached,
-            None => {
+            Some(cached) if is_part(key_paths.as_ref(), cached.key_paths.as_ref()) => cached,
+            known => {
+                // Statements that take turns would otherwise read the same again and again.
+                if let (Some(key_paths), Some(known)) = (&mut key_paths, known) {
+                    key_paths.extend(known.key_paths.iter().flatten().cloned());
+                }
                 // A pool of its own, as for reports.
                 let pool = ThreadPoolBuilder::new()
                     .num_threads(threads)
@@ -88,10 +104,11 @@ impl PingContext {
                     let job = JobContext::default()
                         .with_cancellation(|| !is_wanted())
                         .with_memory(reserve);
-                    let load = || PingTables::load(root, pings, &dictionary, &inputs, &job);
+                    let load =
+                        || PingTables::load(pings, &dictionary, &inputs, key_paths.as_ref(), &job);
                     pool.install(load)?
                 };
-                Arc::new(Cached { inputs, dictionary, tables, _memory: memory })
+                Arc::new(Cached { inputs, dictionary, key_paths, tables, _memory: memory })
             }
         };
         *cache = Some(Arc::clone(&cached));
@@ -100,6 +117,30 @@ impl PingContext {
             listener.refused(refused);
         }
         Ok(cached)
+    }
+}
+
+/// The key paths whose values the table of this name is made of, if not all.
+fn needed(
+    name: &str,
+    selected: Option<&BTreeSet<String>>,
+    dictionary: &Dictionary,
+) -> Option<BTreeSet<String>> {
+    let metrics = || MetricPaths::key_paths(dictionary);
+    match (name, selected) {
+        ("pings" | "ping_uploads" | "ping_population", _) => Some(BTreeSet::new()),
+        (VALUES, selected) => selected.cloned(),
+        (_, None) => Some(metrics()),
+        (_, Some(selected)) => Some(metrics().intersection(selected).cloned().collect()),
+    }
+}
+
+/// Whether a selection of key paths is part of another; `None` stands for all.
+fn is_part(part: Option<&BTreeSet<String>>, whole: Option<&BTreeSet<String>>) -> bool {
+    match (part, whole) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(part), Some(whole)) => part.is_subset(whole),
     }
 }
 

@@ -30,7 +30,7 @@ pub(super) struct Rows {
     pub(super) schema: SchemaRef,
     /// The wanted columns.
     pub(super) columns: Vec<usize>,
-    /// Of `ping_values`: the wanted key paths, if not all.
+    /// The wanted key paths, if not all; rows of others may be sent, too.
     pub(super) key_paths: Option<Arc<BTreeSet<String>>>,
     /// Of `ping_values`: which of so many parts is wanted.
     pub(super) part: usize,

@@ -23,6 +23,8 @@ use super::rows::{Rows, VALUES, send};
 use super::{Cached, PingContext};
 use crate::failure::external;
 
+/// The column that selects values.
+const KEY_PATH: &str = "key_path";
 /// Batches that are computed ahead.
 const BUFFERED_BATCHES: usize = 2;
 
@@ -62,7 +64,9 @@ impl TableProvider for PingTable {
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
         let supported = |filter: &&Expr| match key_paths(filter) {
-            Some(_) if self.name == VALUES => TableProviderFilterPushDown::Inexact,
+            Some(_) if self.schema.column_with_name(KEY_PATH).is_some() => {
+                TableProviderFilterPushDown::Inexact
+            }
             _ => TableProviderFilterPushDown::Unsupported,
         };
         Ok(filters.iter().map(supported).collect())
@@ -111,7 +115,7 @@ impl TableProvider for PingTable {
 
 /// The key paths that a filter selects at most; `None` if it does not constrain them.
 fn key_paths(filter: &Expr) -> Option<BTreeSet<String>> {
-    let is_column = |expr: &Expr| matches!(expr, Expr::Column(column) if column.name == "key_path");
+    let is_column = |expr: &Expr| matches!(expr, Expr::Column(column) if column.name == KEY_PATH);
     let text = |expr: &Expr| match expr {
         Expr::Literal(value, _) => value.try_as_str().flatten().map(str::to_owned),
         _ => None,
@@ -152,6 +156,7 @@ impl PingScan {
     fn load(
         context: &PingContext,
         loaded: &Mutex<Option<Arc<Cached>>>,
+        wanted: (&str, Option<&BTreeSet<String>>),
         threads: usize,
         memory: MemoryReservation,
         is_wanted: &(dyn Fn() -> bool + Sync),
@@ -159,7 +164,9 @@ impl PingScan {
         let mut loaded = loaded.lock().unwrap_or_else(PoisonError::into_inner);
         match &*loaded {
             Some(cached) => Ok(Arc::clone(cached)),
-            None => Ok(Arc::clone(loaded.insert(context.load(threads, memory, is_wanted)?))),
+            None => {
+                Ok(Arc::clone(loaded.insert(context.load(wanted, threads, memory, is_wanted)?)))
+            }
         }
     }
 }
@@ -185,7 +192,8 @@ impl PartitionStream for PingScan {
         };
         builder.spawn_blocking(move || {
             let is_wanted = || !out.sender.is_closed();
-            let cached = Self::load(&context, &loaded, threads, memory, &is_wanted);
+            let wanted = (name, out.key_paths.as_deref());
+            let cached = Self::load(&context, &loaded, wanted, threads, memory, &is_wanted);
             let cached = cached.map_err(external)?;
             // The receiver may have been dropped, which ends the rows.
             let _ = send(name, &cached.tables, &out)?;

@@ -1,0 +1,405 @@
+//! Rows of the table `ping_values`, and the Parquet files that hold them.
+//!
+//! A row is what stands at one key path of one upload. Rows are sorted by key path and upload, and
+//! uploads that were written together are numbered by installation and time; a row group holds few
+//! key paths and says which. So one metric over all months is read without the others.
+
+use std::collections::BTreeSet;
+use std::ops::{Bound, Range};
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, Int64Array, StringArray,
+};
+use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+
+use super::checksums::finish;
+use super::delta::{self, DataFile};
+use super::file::text_type;
+use super::{DataReader, PING_VALUES, Store};
+use crate::{Error, Result};
+
+/// A row group ends with the key path that brings it to so many rows.
+const MIN_GROUP_ROWS: usize = 1 << 15;
+/// Rows of a row group at most.
+const MAX_GROUP_ROWS: usize = 1 << 17;
+/// A data file ends with the row group that brings it to so many rows.
+pub(super) const FILE_ROWS: usize = 1 << 22;
+/// The columns, in their order.
+const COLUMNS: [&str; 4] = ["key_path", "upload", "value", "kind"];
+
+/// What stands at a key path, before it is held against the metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// An integer from 0 to 2^63 - 1.
+    Integer(i64),
+    /// -1: the count took too long.
+    Timeout,
+    /// -2: the counter failed.
+    Error,
+    /// -1000: the metric is no longer counted.
+    Deprecated,
+    /// Any other negative number without a fraction.
+    Negative,
+    /// An integer of 2^63 or more.
+    TooLarge,
+    /// A number with a decimal point or an exponent.
+    Fraction,
+    /// A text, which is not kept.
+    String,
+    /// Null.
+    Null,
+    /// True or false.
+    Boolean,
+    /// A list, which is not kept.
+    Array,
+    /// An object; what it holds has key paths of its own.
+    Object,
+}
+
+/// All contents but integers, and how the table calls them: never to be changed.
+const KINDS: [(Content, &str); 11] = [
+    (Content::Timeout, "timeout"),
+    (Content::Error, "error"),
+    (Content::Deprecated, "deprecated"),
+    (Content::Negative, "negative"),
+    (Content::TooLarge, "too_large"),
+    (Content::Fraction, "fraction"),
+    (Content::String, "string"),
+    (Content::Null, "null"),
+    (Content::Boolean, "boolean"),
+    (Content::Array, "list"),
+    (Content::Object, "object"),
+];
+
+impl Content {
+    /// The content of a number as JSON writes it.
+    pub fn of_number(number: &str) -> Self {
+        match number.parse::<i64>() {
+            Ok(value @ 0..) => Self::Integer(value),
+            Ok(-1) => Self::Timeout,
+            Ok(-2) => Self::Error,
+            Ok(-1000) => Self::Deprecated,
+            _ if number.contains(['.', 'e', 'E']) => Self::Fraction,
+            _ if number.starts_with('-') => Self::Negative,
+            _ => Self::TooLarge,
+        }
+    }
+
+    /// An integer as it is, any other content as a negative number.
+    #[inline]
+    pub fn code(self) -> i64 {
+        match self {
+            Self::Integer(value) => value,
+            other => -1 - Self::kind(other) as i64,
+        }
+    }
+
+    /// The content of a [`code`](Self::code).
+    #[inline]
+    pub fn of_code(code: i64) -> Self {
+        if code >= 0 { Self::Integer(code) } else { KINDS[(-1 - code) as usize].0 }
+    }
+
+    fn kind(self) -> usize {
+        KINDS.iter().position(|(known, _)| *known == self).unwrap_or_default()
+    }
+}
+
+/// Values in the order of the table.
+#[derive(Debug, Default)]
+pub struct SortedValues {
+    /// Key paths, sorted, each with the end of its rows.
+    pub paths: Vec<(String, usize)>,
+    /// The number of the upload of each row, above `first_upload`; ascending within a key path.
+    pub uploads: Vec<u32>,
+    /// What is added to `uploads`.
+    pub first_upload: u64,
+    /// The [code](Content::code) of each row.
+    pub codes: Vec<i64>,
+}
+
+/// Columns of the table.
+pub(super) fn schema() -> Schema {
+    let types = [DataType::Utf8, DataType::Int64, DataType::Int64, DataType::Utf8];
+    let fields = COLUMNS.into_iter().zip(types);
+    Schema::new(fields.map(|(name, kind)| Field::new(name, kind, true)).collect::<Vec<_>>())
+}
+
+/// The same, as they are handed over: key paths as dictionaries, which are written as texts.
+fn writing_schema() -> SchemaRef {
+    let mut fields = schema().fields().to_vec();
+    fields[0] = Arc::new(Field::new(COLUMNS[0], text_type(), true));
+    Arc::new(Schema::new(fields))
+}
+
+impl SortedValues {
+    /// Cuts the rows into row groups: mostly where a key path ends.
+    fn groups(&self) -> Vec<Range<usize>> {
+        let mut groups = Vec::new();
+        let mut start = 0;
+        for (_, end) in &self.paths {
+            while end - start > MAX_GROUP_ROWS {
+                groups.push(start..start + MAX_GROUP_ROWS);
+                start += MAX_GROUP_ROWS;
+            }
+            if end - start >= MIN_GROUP_ROWS {
+                groups.push(start..*end);
+                start = *end;
+            }
+        }
+        if start < self.codes.len() {
+            groups.push(start..self.codes.len());
+        }
+        groups
+    }
+
+    /// Indexes of the key paths of some rows.
+    fn paths_of(&self, rows: &Range<usize>) -> Range<usize> {
+        let first = self.paths.partition_point(|(_, end)| *end <= rows.start);
+        let last = self.paths.partition_point(|(_, end)| *end < rows.end);
+        first..last + 1
+    }
+
+    fn batch(&self, rows: Range<usize>) -> Result<RecordBatch> {
+        let paths = self.paths_of(&rows);
+        let mut keys = Vec::with_capacity(rows.len());
+        for (key, (_, end)) in (0..).zip(&self.paths[paths.clone()]) {
+            keys.resize((*end).min(rows.end) - rows.start, key);
+        }
+        let texts = self.paths[paths].iter().map(|(path, _)| path);
+        let texts = Arc::new(StringArray::from_iter_values(texts));
+        let paths = DictionaryArray::<Int32Type>::try_new(Int32Array::from(keys), texts)?;
+        let first = self.first_upload as i64;
+        let uploads = self.uploads[rows.clone()].iter().map(|upload| first + i64::from(*upload));
+        let codes = &self.codes[rows];
+        let values = codes.iter().map(|code| (*code >= 0).then_some(*code));
+        let kinds = codes.iter().map(|code| (*code < 0).then(|| KINDS[(-1 - code) as usize].1));
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(paths),
+            Arc::new(Int64Array::from_iter_values(uploads)),
+            Arc::new(values.collect::<Int64Array>()),
+            Arc::new(kinds.collect::<StringArray>()),
+        ];
+        Ok(RecordBatch::try_new(writing_schema(), columns)?)
+    }
+
+    /// The bytes of a data file, and its statistics.
+    fn file(&self, groups: &[Range<usize>], level: i32) -> Result<(Vec<u8>, String)> {
+        let broken =
+            |cause: ParquetError| Error::internal(format!("cannot write a data file: {cause}"));
+        let (Some(first), Some(last)) = (groups.first(), groups.last()) else {
+            return Err(Error::internal("an empty data file"));
+        };
+        let options = ArrowWriterOptions::new()
+            .with_properties(properties(level).map_err(broken)?)
+            .with_skip_arrow_metadata(true);
+        let mut writer = ArrowWriter::try_new_with_options(Vec::new(), writing_schema(), options)
+            .map_err(broken)?;
+        for group in groups {
+            writer.write(&self.batch(group.clone())?).map_err(broken)?;
+            writer.flush().map_err(broken)?;
+        }
+        let paths = self.paths_of(&(first.start..last.end));
+        let stats = format!(
+            "{{\"numRecords\":{},\"minValues\":{{\"key_path\":{}}},\"maxValues\":{{\"key_path\":{}}},\
+             \"nullCount\":{{\"key_path\":0,\"upload\":0}}}}",
+            last.end - first.start,
+            json_text(&self.paths[paths.start].0),
+            json_text(&self.paths[paths.end - 1].0),
+        );
+        Ok((finish(writer).map_err(broken)?, stats))
+    }
+}
+
+fn properties(level: i32) -> Result<WriterProperties, ParquetError> {
+    let level = Compression::ZSTD(ZstdLevel::try_new(level)?);
+    Ok(WriterProperties::builder()
+        .set_compression(Compression::UNCOMPRESSED)
+        .set_max_row_group_row_count(None)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_statistics_truncate_length(None)
+        .set_offset_index_disabled(true)
+        .set_column_dictionary_enabled(COLUMNS[1].into(), false)
+        .set_column_encoding(COLUMNS[1].into(), Encoding::DELTA_BINARY_PACKED)
+        .set_column_dictionary_enabled(COLUMNS[2].into(), false)
+        .set_column_encoding(COLUMNS[2].into(), Encoding::DELTA_BINARY_PACKED)
+        .set_column_compression(COLUMNS[2].into(), level)
+        .build())
+}
+
+/// A text as JSON.
+fn json_text(text: &str) -> String {
+    let mut json = String::from("\"");
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => json.extend(['\\', letter]),
+            '\0'..='\u{1f}' => json.push_str(&format!("\\u{:04x}", u32::from(letter))),
+            _ => json.push(letter),
+        }
+    }
+    json.push('"');
+    json
+}
+
+/// The key paths and uploads of the rows of a row group.
+#[derive(Debug)]
+pub struct ValueKeys {
+    paths: DictionaryArray<Int32Type>,
+    uploads: Int64Array,
+}
+
+impl ValueKeys {
+    fn of(file: &DataReader, batch: &RecordBatch) -> Result<Self> {
+        let broken = || file.broken("a value without a key path or upload");
+        let column = |at: usize| batch.column_by_name(COLUMNS[at]).ok_or_else(broken);
+        let paths = column(0)?.as_dictionary_opt::<Int32Type>().ok_or_else(broken)?.clone();
+        let uploads = column(1)?.as_primitive_opt::<Int64Type>().ok_or_else(broken)?.clone();
+        let is_sound = paths.logical_null_count() == 0
+            && paths.values().as_string_opt::<i32>().is_some()
+            && uploads.null_count() == 0
+            && uploads.values().iter().all(|upload| *upload >= 0);
+        if is_sound { Ok(Self { paths, uploads }) } else { Err(broken()) }
+    }
+
+    /// Key paths by index.
+    pub fn paths(&self) -> impl Iterator<Item = &str> {
+        // Checked when it was read.
+        self.paths.values().as_string::<i32>().iter().map(Option::unwrap_or_default)
+    }
+
+    /// The index of the key path, and the upload of each row.
+    pub fn rows(&self) -> impl Iterator<Item = (usize, u64)> {
+        let paths = self.paths.keys().values().iter().map(|path| *path as usize);
+        paths.zip(self.uploads.values().iter().map(|upload| upload.unsigned_abs()))
+    }
+}
+
+/// The rows of a row group.
+#[derive(Debug)]
+pub struct ValueGroup {
+    /// What they are about.
+    pub keys: ValueKeys,
+    /// Their [codes](Content::code).
+    pub codes: Vec<i64>,
+}
+
+impl ValueGroup {
+    fn of(file: &DataReader, batch: &RecordBatch) -> Result<Self> {
+        let broken = || file.broken("a value that is neither an integer nor of a known kind");
+        let column = |at: usize| batch.column_by_name(COLUMNS[at]).ok_or_else(broken);
+        let values = column(2)?.as_primitive_opt::<Int64Type>().ok_or_else(broken)?;
+        let kinds = column(3)?.as_dictionary_opt::<Int32Type>().ok_or_else(broken)?;
+        let texts = kinds.values().as_string_opt::<i32>().ok_or_else(broken)?;
+        let codes_of_kinds = texts.iter().map(|text| {
+            let kind = KINDS.iter().position(|(_, known)| Some(*known) == text);
+            kind.map(|kind| -1 - kind as i64).ok_or_else(broken)
+        });
+        let codes_of_kinds = codes_of_kinds.collect::<Result<Vec<i64>>>()?;
+        let code = |row: usize| match (values.is_valid(row), kinds.key(row)) {
+            (true, None) if values.value(row) >= 0 => Ok(values.value(row)),
+            (false, Some(kind)) => Ok(codes_of_kinds[kind]),
+            _ => Err(broken()),
+        };
+        let codes = (0..batch.num_rows()).map(code).collect::<Result<Vec<i64>>>()?;
+        Ok(Self { keys: ValueKeys::of(file, batch)?, codes })
+    }
+}
+
+/// The row groups of the table that can have one of some key paths, or all, in the order of the
+/// files.
+#[derive(Debug)]
+pub struct ValueGroups {
+    readers: Vec<DataReader>,
+    /// Indexes of the file, and of the row group in it.
+    groups: Vec<(usize, usize)>,
+}
+
+impl ValueGroups {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// Reads what the rows of one are about.
+    ///
+    /// # Errors
+    /// When the file is broken.
+    pub fn keys(&self, at: usize) -> Result<ValueKeys> {
+        let (file, group) = self.groups[at];
+        let file = &self.readers[file];
+        ValueKeys::of(file, &file.read(group, &COLUMNS[..2])?)
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// When the file is broken.
+    pub fn read(&self, at: usize) -> Result<ValueGroup> {
+        let (file, group) = self.groups[at];
+        let file = &self.readers[file];
+        ValueGroup::of(file, &file.read(group, &COLUMNS)?)
+    }
+}
+
+impl Store {
+    /// Finds the row groups with some key paths, or all.
+    ///
+    /// # Errors
+    /// When a data file is missing or broken.
+    pub fn ping_values(&self, key_paths: Option<&BTreeSet<String>>) -> Result<ValueGroups> {
+        let storage = self.storage.child(PING_VALUES);
+        let files: Vec<&DataFile> = self.ping_values.values().collect();
+        let open = |file: &&DataFile| DataReader::open(&storage, file);
+        let readers: Vec<DataReader> = files.par_iter().map(open).collect::<Result<_>>()?;
+        let mut groups = Vec::new();
+        for (file, reader) in readers.iter().enumerate() {
+            for group in 0..reader.groups() {
+                let may_have = |paths: &BTreeSet<String>| {
+                    let Some((low, high)) = reader.text_bounds(group, COLUMNS[0]) else {
+                        return true;
+                    };
+                    let bounds = (Bound::Included(low), Bound::Included(high));
+                    low <= high && paths.range::<str, _>(bounds).next().is_some()
+                };
+                if key_paths.is_none_or(may_have) {
+                    groups.push((file, group));
+                }
+            }
+        }
+        let wanted = groups.iter().map(|(file, group)| (&readers[*file], *group));
+        if key_paths.is_some() {
+            DataReader::fetch_ahead(wanted, &COLUMNS)?;
+        }
+        Ok(ValueGroups { readers, groups })
+    }
+
+    /// Writes rows as data files, several at a time.
+    pub(super) fn write_values(&self, values: &SortedValues, level: i32) -> Result<Vec<DataFile>> {
+        let mut files: Vec<Vec<Range<usize>>> = Vec::new();
+        for group in values.groups() {
+            match files.last_mut() {
+                Some(file) if group.end - file[0].start <= FILE_ROWS => file.push(group),
+                _ => files.push(vec![group]),
+            }
+        }
+        let storage = self.storage.child(PING_VALUES);
+        let write = |groups: Vec<Range<usize>>| {
+            let (bytes, stats) = values.file(&groups, level)?;
+            delta::write(&storage, bytes, stats, self.next_number())
+        };
+        files.into_par_iter().map(write).collect()
+    }
+}
