@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 
-use rayon::iter::{IntoParallelIterator, ParallelIterator};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::inputs::{Inputs, Origin};
 use super::paths::KeyPaths;
@@ -83,14 +83,15 @@ pub(super) fn read_values(
         let index = usize::try_from(upload).ok().and_then(|upload| indexes.get(upload).copied());
         index.ok_or_else(|| wrong_number(upload))
     };
-    let groups = store.ping_values(key_paths)?;
+    let files = store.ping_values()?;
+    let groups = files.groups(key_paths);
     let threads = rayon::current_num_threads().max(1);
     // How many values each upload has.
     let mut ends = vec![0_usize; uploads.len()];
-    for chunk in chunks(groups.len(), threads) {
+    for chunk in groups.chunks(threads) {
         job.advance(0)?;
-        let keys = chunk.into_par_iter().map(|at| {
-            let keys = groups.keys(at)?;
+        let keys = chunk.par_iter().map(|at| {
+            let keys = files.keys(*at)?;
             let is_wanted: Vec<bool> =
                 keys.paths().map(|path| paths.code(path).is_some()).collect();
             let rows = keys.rows().filter(|(path, _)| is_wanted[*path]);
@@ -110,14 +111,15 @@ pub(super) fn read_values(
     }
     job.reserve(Values::bytes(total))?;
     let mut values = Values::of_size(total);
-    for chunk in chunks(groups.len(), threads) {
+    for chunk in groups.chunks(threads) {
         job.advance(0)?;
-        let read = |at: usize| -> Result<(ValueGroup, Vec<Option<u32>>)> {
-            let group = groups.read(at)?;
+        files.fetch_ahead(chunk)?;
+        let read = |at: &usize| -> Result<(ValueGroup, Vec<Option<u32>>)> {
+            let group = files.read(*at)?;
             let codes = group.keys.paths().map(|path| paths.code(path)).collect();
             Ok((group, codes))
         };
-        let read = chunk.into_par_iter().map(read).collect::<Result<Vec<_>>>()?;
+        let read = chunk.par_iter().map(read).collect::<Result<Vec<_>>>()?;
         for (group, codes) in read {
             for ((path, upload), code) in group.keys.rows().zip(group.codes) {
                 let Some(path) = codes[path] else { continue };
@@ -133,11 +135,6 @@ pub(super) fn read_values(
     let mut start = 0;
     let ranges = ends.into_iter().map(|end| std::mem::replace(&mut start, end)..end);
     Ok((values, ranges.collect()))
-}
-
-/// Numbers below `count`, some at a time.
-fn chunks(count: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..count).step_by(size).map(move |start| start..count.min(start + size))
 }
 
 fn wrong_number(number: u64) -> Error {

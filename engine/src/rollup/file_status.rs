@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::calendar::TimeUnit;
+use crate::pings::find_ping_files;
 use crate::project::Project;
 use crate::scan::{EventFile, Source, Value};
 use crate::store::{Entry, FileStatus, SourceFile, SourceNames, Store, file_status};
@@ -36,14 +37,16 @@ pub(super) fn source_names(project: &Project) -> SourceNames<'_> {
     SourceNames { names, are_apart: true }
 }
 
-/// Names of files whose content is not what was ingested under their name, found by reading all of
-/// them.
+/// Names of files of events and pings whose content is not what was ingested under their name, found
+/// by reading all of them.
 ///
 /// # Errors
 /// When files cannot be read.
-pub fn changed_files(project: &Project, ledger: &[Entry]) -> Result<Vec<String>> {
-    let found = find_files(project, ledger, false)?.into_iter();
-    Ok(found.filter(|file| file.status == FileStatus::Changed).map(|file| file.name).collect())
+pub fn changed_files(project: &Project, store: &Store) -> Result<Vec<String>> {
+    let events = find_files(project, store.ledger(), false)?;
+    let pings = find_ping_files(&project.root, &project.ping_sources, store, false)?;
+    let changed = events.into_iter().chain(pings).filter(|f| f.status == FileStatus::Changed);
+    Ok(changed.map(|file| file.name).collect())
 }
 
 /// What a source and its project say of columns and times, as far as the store keeps it.

@@ -8,7 +8,7 @@ use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 use super::activity::{ActivityRow, RowKeys, Series, user_counts, users};
 use super::checksums::Checksums;
 use super::write::{BEST_LEVEL, by_name};
-use super::{ACTIVITY, DataReader, FILES, Store, USERS, each_batch, ledger};
+use super::{ACTIVITY, DataReader, Entry, FILES, Store, USERS, each_batch, ledger, tables};
 use crate::calendar::Day;
 use crate::storage::Item;
 use crate::users::portable;
@@ -37,7 +37,8 @@ impl Store {
             .tables()
             .iter()
             .all(|(_, files)| files.keys().all(|name| Checksums::of_footer(name).is_some()));
-        if self.files.is_empty() || self.files.len() == 1 && checked {
+        let is_small = self.files.len() == 1 && self.ping_uploads.len() <= 1;
+        if self.files.is_empty() || is_small && checked {
             return Ok(false);
         }
         self.skip_used_numbers()?;
@@ -55,11 +56,12 @@ impl Store {
             let file = self.write_batches(USERS, &batches, &self.users_number(0), BEST_LEVEL)?;
             users = BTreeMap::from([(file.name.clone(), file)]);
         }
-        let batch = [ledger::write(&self.ledger)?];
+        let entries: Vec<Entry> = self.ledger.iter().chain(&self.ping_ledger).cloned().collect();
+        let batch = [ledger::write(&entries)?];
         let file = self.write_batches(FILES, &batch, &self.next_number(), BEST_LEVEL)?;
         let files = BTreeMap::from([(file.name.clone(), file)]);
         let (activity, months) = (by_name(written.activity), by_name(written.months));
-        let (ping_uploads, ping_values) = (self.ping_uploads.clone(), self.ping_values.clone());
+        let [ping_uploads, ping_values] = self.merge_pings(BEST_LEVEL)?;
         self.publish(activity, [users, files, months, ping_uploads, ping_values], true)?;
         Ok(true)
     }
@@ -94,8 +96,13 @@ impl Store {
     /// When the storage cannot be read.
     pub fn unused(&self) -> Result<Vec<(&'static str, Item)>> {
         let mut unused = Vec::new();
-        for (table, files) in self.tables() {
-            let items = self.storage.child(table).list()?.into_iter();
+        // Also those of tables that no version has yet.
+        for (table, files) in tables(&self.activity, self.sides(), true) {
+            let storage = self.storage.child(table);
+            if !storage.may_exist() {
+                continue;
+            }
+            let items = storage.list()?.into_iter();
             let items = items.filter(|item| !files.contains_key(&item.name));
             unused.extend(items.map(|item| (table, item)));
         }

@@ -18,7 +18,7 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
+use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
 use super::checksums::finish;
 use super::delta::{self, DataFile};
@@ -292,7 +292,12 @@ pub struct ValueGroup {
 }
 
 impl ValueGroup {
-    fn of(file: &DataReader, batch: &RecordBatch) -> Result<Self> {
+    /// Reads a row group of a data file.
+    ///
+    /// # Errors
+    /// When the file is broken.
+    pub(super) fn read(file: &DataReader, group: usize) -> Result<Self> {
+        let batch = &file.read(group, &COLUMNS)?;
         let broken = || file.broken("a value that is neither an integer nor of a known kind");
         let column = |at: usize| batch.column_by_name(COLUMNS[at]).ok_or_else(broken);
         let values = column(2)?.as_primitive_opt::<Int64Type>().ok_or_else(broken)?;
@@ -313,27 +318,40 @@ impl ValueGroup {
     }
 }
 
-/// The row groups of the table that can have one of some key paths, or all, in the order of the
-/// files.
+/// The data files of the table, opened.
 #[derive(Debug)]
-pub struct ValueGroups {
+pub struct ValueFiles {
     readers: Vec<DataReader>,
-    /// Indexes of the file, and of the row group in it.
+    /// Row groups: the indexes of the file, and of the row group in it.
     groups: Vec<(usize, usize)>,
 }
 
-impl ValueGroups {
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.groups.len()
+impl ValueFiles {
+    /// The row groups that can have one of some key paths, or all, in the order of the files.
+    pub fn groups(&self, key_paths: Option<&BTreeSet<String>>) -> Vec<usize> {
+        let may_have = |at: &usize| {
+            let Some(key_paths) = key_paths else { return true };
+            let (file, group) = self.groups[*at];
+            let Some((low, high)) = self.readers[file].text_bounds(group, COLUMNS[0]) else {
+                return true;
+            };
+            let bounds = (Bound::Included(low), Bound::Included(high));
+            low <= high && key_paths.range::<str, _>(bounds).next().is_some()
+        };
+        (0..self.groups.len()).filter(may_have).collect()
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.groups.is_empty()
+    /// Fetches row groups that will be read, if they lie in an object store.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn fetch_ahead(&self, groups: &[usize]) -> Result<()> {
+        let places = groups.iter().map(|at| self.groups[*at]);
+        let wanted = places.map(|(file, group)| (&self.readers[file], group));
+        DataReader::fetch_ahead(wanted, &COLUMNS)
     }
 
-    /// Reads what the rows of one are about.
+    /// Reads what the rows of a row group are about.
     ///
     /// # Errors
     /// When the file is broken.
@@ -343,47 +361,27 @@ impl ValueGroups {
         ValueKeys::of(file, &file.read(group, &COLUMNS[..2])?)
     }
 
-    /// Reads one.
+    /// Reads a row group.
     ///
     /// # Errors
     /// When the file is broken.
     pub fn read(&self, at: usize) -> Result<ValueGroup> {
         let (file, group) = self.groups[at];
-        let file = &self.readers[file];
-        ValueGroup::of(file, &file.read(group, &COLUMNS)?)
+        ValueGroup::read(&self.readers[file], group)
     }
 }
 
 impl Store {
-    /// Finds the row groups with some key paths, or all.
+    /// Opens the data files of the table.
     ///
     /// # Errors
-    /// When a data file is missing or broken.
-    pub fn ping_values(&self, key_paths: Option<&BTreeSet<String>>) -> Result<ValueGroups> {
-        let storage = self.storage.child(PING_VALUES);
-        let files: Vec<&DataFile> = self.ping_values.values().collect();
-        let open = |file: &&DataFile| DataReader::open(&storage, file);
-        let readers: Vec<DataReader> = files.par_iter().map(open).collect::<Result<_>>()?;
-        let mut groups = Vec::new();
-        for (file, reader) in readers.iter().enumerate() {
-            for group in 0..reader.groups() {
-                let may_have = |paths: &BTreeSet<String>| {
-                    let Some((low, high)) = reader.text_bounds(group, COLUMNS[0]) else {
-                        return true;
-                    };
-                    let bounds = (Bound::Included(low), Bound::Included(high));
-                    low <= high && paths.range::<str, _>(bounds).next().is_some()
-                };
-                if key_paths.is_none_or(may_have) {
-                    groups.push((file, group));
-                }
-            }
-        }
-        let wanted = groups.iter().map(|(file, group)| (&readers[*file], *group));
-        if key_paths.is_some() {
-            DataReader::fetch_ahead(wanted, &COLUMNS)?;
-        }
-        Ok(ValueGroups { readers, groups })
+    /// When one is missing or broken.
+    pub fn ping_values(&self) -> Result<ValueFiles> {
+        let readers = self.open_all(PING_VALUES, &self.ping_values)?;
+        let groups = readers.iter().enumerate();
+        let groups =
+            groups.flat_map(|(file, reader)| (0..reader.groups()).map(move |at| (file, at)));
+        Ok(ValueFiles { groups: groups.collect(), readers })
     }
 
     /// Writes rows as data files, several at a time.

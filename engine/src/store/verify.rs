@@ -36,6 +36,10 @@ pub struct Verified {
     pub events: u64,
     /// Users with an assigned id.
     pub assigned_ids: u64,
+    /// Uploads of pings, refused ones too.
+    pub uploads: u64,
+    /// Values of pings.
+    pub values: u64,
     /// Everything that is wrong; empty for a sound store.
     pub faults: Vec<Fault>,
 }
@@ -50,8 +54,8 @@ impl fmt::Display for Fault {
 }
 
 impl Store {
-    /// Reads every data file and every set: digests, bitmaps, counts, shards, the ids, and
-    /// the ledger against what was counted.
+    /// Reads every data file, every set and every value: digests, bitmaps, counts, shards, the ids,
+    /// and the ledger against what was counted.
     ///
     /// # Errors
     /// When the machine refuses; what is wrong with the store is a [`Fault`].
@@ -114,6 +118,7 @@ impl Store {
         if broken.is_empty() {
             self.check_ledger(&counted, &mut verified.faults);
             self.check_months(merged, &mut verified.faults)?;
+            self.check_pings(&mut verified)?;
         }
         Ok(verified)
     }
@@ -223,7 +228,7 @@ fn read_months(storage: &Storage, file: &DataFile, recorded: &mut Months) -> Res
 
 /// What is wrong with a file that cannot be understood. One that cannot be read is no fault of the
 /// store's: the machine or the object store has refused.
-fn what_is_wrong(error: Error) -> Result<String> {
+pub(super) fn what_is_wrong(error: Error) -> Result<String> {
     match error.kind() {
         Kind::Io => Err(error),
         _ => Ok(error.to_string()),

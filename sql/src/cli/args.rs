@@ -204,12 +204,12 @@ pub(super) enum Store {
         #[arg(long, value_name = "N")]
         version: Option<u64>,
     },
-    /// Read the whole store and check it: checksums, sets, counts, user ids, the list of files
+    /// Read the whole store and check it: checksums, sets, counts, user ids, pings, the list of files
     Verify {
         /// Use an older version
         #[arg(long, value_name = "N")]
         version: Option<u64>,
-        /// Also read all files of events, and compare them with what was ingested
+        /// Also read all files of events and pings, and compare them with what was ingested
         #[arg(long)]
         events: bool,
     },

@@ -1,14 +1,15 @@
 //! `headcount store`: shows, verifies, compacts and exports the store.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{BufWriter, Write, stdout};
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use engine::calendar::Day;
+use engine::calendar::{Day, Zone};
 use engine::project::Project;
 use engine::rollup::changed_files;
-use engine::store::{DataReader, Fault, Lock, RowKeys, Store};
+use engine::storage::Digest;
+use engine::store::{DataReader, Entry, Fault, Lock, RowKeys, Store};
 use engine::{Error, Result};
 
 use super::progress::Progress;
@@ -72,8 +73,12 @@ fn info(store: &Store) -> Result<Outcome> {
             }
         }
     }
+    let pings = ping_months(store)?;
     let mut out = BufWriter::new(stdout().lock());
-    print_summary(&mut out, store, &months).and_then(|()| out.flush()).map_err(output_error)?;
+    print_summary(&mut out, store, &months)
+        .and_then(|()| print_pings(&mut out, &pings))
+        .and_then(|()| out.flush())
+        .map_err(output_error)?;
     let unused = store.unused()?;
     if !unused.is_empty() {
         let bytes: u64 = unused.iter().map(|(_, item)| item.size).sum();
@@ -84,6 +89,37 @@ fn info(store: &Store) -> Result<Outcome> {
         ));
     }
     Ok(Outcome::Done)
+}
+
+/// Uploads of pings that were not refused, by source, year and month in which they were recorded.
+fn ping_months(store: &Store) -> Result<BTreeMap<(String, i32, u8), u64>> {
+    let sources: HashMap<Digest, &str> =
+        store.ping_ledger().iter().map(|entry| (entry.digest, entry.source.as_str())).collect();
+    let mut months = BTreeMap::new();
+    store.each_ping_upload(|upload| {
+        if let Ok(header) = upload.outcome {
+            let source = sources.get(&upload.file).copied().unwrap_or_default().to_owned();
+            let (year, month, _) = Zone::utc().day_of(header.recorded_at).ymd();
+            *months.entry((source, year, month)).or_default() += 1;
+        }
+        Ok(())
+    })?;
+    Ok(months)
+}
+
+fn print_pings(
+    out: &mut impl Write,
+    months: &BTreeMap<(String, i32, u8), u64>,
+) -> std::io::Result<()> {
+    if months.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    writeln!(out, "{:>8} {:>14}  source", "month", "pings")?;
+    for ((source, year, month), pings) in months {
+        writeln!(out, " {year:04}-{month:02} {pings:>14}  {source}")?;
+    }
+    Ok(())
 }
 
 fn print_summary(
@@ -104,8 +140,17 @@ fn print_summary(
         writeln!(out, "{:<11} {bytes} bytes", format!("{table}:"))?;
     }
     writeln!(out, "users:      {} with an assigned id", store.assigned_ids())?;
-    writeln!(out, "ingested:   {} files", store.ledger().len())?;
+    let files = store.ledger().len() + store.ping_ledger().len();
+    writeln!(out, "ingested:   {files} files")?;
     writeln!(out, "events:     {events}, and {rejected} rejected")?;
+    if !store.ping_ledger().is_empty() {
+        let sum = |of: fn(&Entry) -> u64| store.ping_ledger().iter().map(of).sum::<u64>();
+        let (pings, refused) = (sum(|entry| entry.events), sum(|entry| entry.refused));
+        writeln!(out, "pings:      {pings}, and {refused} refused")?;
+    }
+    if months.is_empty() {
+        return Ok(());
+    }
     writeln!(out)?;
     writeln!(out, "{:>8} {:>5} {:>9} {:>14}  source", "month", "days", "sets", "events")?;
     for ((source, year, month), of) in months {
@@ -122,16 +167,18 @@ fn verify(store: &Store, events: Option<&Project>) -> Result<Outcome> {
         store.verify(&|done, total| progress.at(done, total))?
     };
     if let Some(project) = events {
-        verified.faults.extend(changed_files(project, store.ledger())?.into_iter().map(|file| {
-            Fault {
-                file: Some(file),
-                what: "this event file has changed since it was ingested".to_owned(),
-            }
+        verified.faults.extend(changed_files(project, store)?.into_iter().map(|file| Fault {
+            file: Some(file),
+            what: "this file has changed since it was ingested".to_owned(),
         }));
     }
     let mut out = BufWriter::new(stdout().lock());
+    let pings = match verified.uploads {
+        0 => String::new(),
+        uploads => format!(", {uploads} uploads of pings, {} values", verified.values),
+    };
     let mut lines = vec![format!(
-        "version {}: {} files, {} bytes, {} sets, {} events, {} users with an assigned id",
+        "version {}: {} files, {} bytes, {} sets, {} events, {} users with an assigned id{pings}",
         store.version(),
         verified.files,
         verified.bytes,
@@ -145,8 +192,8 @@ fn verify(store: &Store, events: Option<&Project>) -> Result<Outcome> {
     }
     lines.push(match verified.faults.len() {
         0 => "no errors".to_owned(),
-        1 => "1 error; ingest the events into a new store".to_owned(),
-        more => format!("{more} errors; ingest the events into a new store"),
+        1 => "1 error; ingest the files into a new store".to_owned(),
+        more => format!("{more} errors; ingest the files into a new store"),
     });
     for line in lines {
         writeln!(out, "{line}").map_err(output_error)?;

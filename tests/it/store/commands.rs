@@ -235,7 +235,7 @@ fn content_under_the_same_name_size_and_time_is_found_by_reading_it() {
     assert_eq!(plain.code, 0, "{}", plain.out);
     let ran = project.run(&["store", "verify", "--events"]);
     assert_eq!(ran.code, 1, "{}", ran.out);
-    let fault = "error: events.csv: this event file has changed since it was ingested";
+    let fault = "error: events.csv: this file has changed since it was ingested";
     assert!(ran.out.contains(fault), "{}", ran.out);
     assert_eq!(project.run(&["ingest"]).code, 1);
 }
