@@ -37,6 +37,7 @@ pub use inputs::Inputs;
 pub use metrics::{Kind, MetricPath, MetricPaths};
 pub use population::{Origin, Subscriber};
 pub use recorded::Recorded;
+pub(crate) use recorded::for_each_monthly_value;
 pub use settings::{CountedFrom, FORMAT, PingSettings, PingSource};
 pub use tables::{PingTables, Selection};
 pub use upload::Reason;
