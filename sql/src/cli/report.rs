@@ -50,8 +50,18 @@ fn answer_report(
     if question.window == Window::Ping28d {
         let variant = options.variant();
         return overview::answer_into(
-            &project, &dictionary, &question, variant, job, use_store, out,
+            &project,
+            &dictionary,
+            &question,
+            variant,
+            job,
+            use_store,
+            out,
         );
+    }
+    if project.sources.is_empty() {
+        return Err(Error::input("the project has only pings, and no events to count")
+            .with("help", "leave out --window, or use --window ping_28d"));
     }
     let mut answer = answer_into(&project, &dictionary, &question, job, use_store, out)?;
     if has_pings {

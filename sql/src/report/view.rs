@@ -213,6 +213,8 @@ impl<'a> ReportView<'a> {
     /// The display name of the row's node.
     pub(super) fn name(&self, row: &ReportRow) -> String {
         let (level, key) = match row.level {
+            // Users of several installations are not told apart.
+            Level::Total if self.report.window == Window::Ping28d => return "Total".to_owned(),
             Level::Total => return "Unique users".to_owned(),
             Level::Combined => return "Sum of stages".to_owned(),
             Level::Section => (row.level, &row.section),
@@ -280,9 +282,11 @@ fn meaning(window: Window) -> String {
         Window::Trailing(days) => format!("the {days} days that end on each day"),
         Window::Iso4w => "four complete ISO weeks".to_owned(),
         Window::Lagged28d => "the 28 days that end two days before each day".to_owned(),
-        Window::Ping28d => "what each installation counted for its last ping of the month, with the \
+        Window::Ping28d => {
+            "what each installation counted for its last ping of the month, with the \
                             events of last_28d_of_month"
-            .to_owned(),
+                .to_owned()
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod estimates;
 mod fleet;
 mod hostile;
 mod random;
+mod report;
 mod rules;
 mod uploads;
 
