@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::collection::Collection;
 use super::values::Content;
-use crate::metric::{Dictionary, Metric, TimeFrame};
+use crate::metric::{Dictionary, Metric, Status, TimeFrame};
 
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +65,8 @@ pub struct MetricPath {
     pub time_frame: TimeFrame,
     /// Whether its value is a number.
     pub is_number: bool,
+    /// Whether the current version no longer has it.
+    pub is_removed: bool,
 }
 
 impl MetricPath {
@@ -77,6 +79,7 @@ impl MetricPath {
             key_path: format!("{}{ending}", metric.key_path),
             time_frame,
             is_number,
+            is_removed: metric.status == Status::Removed,
         };
         if metric.has_frame_list {
             let ending = |frame| match frame {

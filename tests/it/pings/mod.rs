@@ -4,6 +4,7 @@
 mod estimates;
 mod fleet;
 mod hostile;
+mod predictions;
 mod random;
 mod rules;
 mod uploads;
@@ -93,6 +94,8 @@ fn the_columns_have_the_documented_types() {
              estimated Int64, total Int64",
             "ping_population month Date32, subscription_id Utf8, deployment Utf8, seats Int64, \
              source Utf8, versions List(Utf8)",
+            "ping_predictions month Date32, key_path Utf8, edition Utf8, deployment Utf8, scenario \
+             Utf8, measure Utf8, numerator Int64, denominator Int64, recorded Int64, predicted Int64",
             "ping_recorded month Date32, key_path Utf8, edition Utf8, deployment Utf8, tier Utf8, \
              time_frame Utf8, complete Boolean, installations Int64, installations_active Int64, \
              recorded Int64",

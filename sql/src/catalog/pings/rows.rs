@@ -12,7 +12,8 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::error::Result;
 use engine::calendar::Day;
 use engine::pings::{
-    Edition, Estimate, Outcome, Ping, PingTables, Recorded, Subscriber, UploadRow, VersionWindow,
+    Edition, Estimate, Outcome, Ping, PingTables, Prediction, Recorded, Subscriber, UploadRow,
+    VersionWindow,
 };
 use tokio::sync::mpsc::Sender;
 
@@ -80,8 +81,8 @@ impl<'a, T> Columns<'a, T> {
         self.with(move |rows| Arc::new(rows.iter().map(&get).collect::<Int64Array>()))
     }
 
-    fn share(self, get: impl Fn(&T) -> f64 + 'a) -> Self {
-        self.with(move |rows| Arc::new(Float64Array::from_iter_values(rows.iter().map(&get))))
+    fn share(self, get: impl Fn(&T) -> Option<f64> + 'a) -> Self {
+        self.with(move |rows| Arc::new(rows.iter().map(&get).collect::<Float64Array>()))
     }
 
     fn flag(self, get: impl Fn(&T) -> bool + 'a) -> Self {
@@ -191,7 +192,7 @@ pub(super) fn send(name: &str, tables: &PingTables, out: &Rows) -> Result<bool> 
                 .flag(|row| row.complete)
                 .count(|row| Some(row.installations))
                 .count(|row| Some(row.installations_active))
-                .count(|row| Some(row.recorded)),
+                .count(|row| row.recorded),
         ),
         "ping_windows" => out.send(
             &tables.windows.iter().collect::<Vec<_>>(),
@@ -218,7 +219,7 @@ pub(super) fn send(name: &str, tables: &PingTables, out: &Rows) -> Result<bool> 
                     Arc::new(lists.finish())
                 }),
         ),
-        _ => out.send(
+        "ping_estimates" => out.send(
             &tables.estimates,
             &Columns::<Estimate>::new()
                 .month(|row| row.month)
@@ -227,12 +228,26 @@ pub(super) fn send(name: &str, tables: &PingTables, out: &Rows) -> Result<bool> 
                 .shown(|row| row.deployment)
                 .text(|row| Some(row.condition.as_str()))
                 .text(|row| Some(row.measure.as_str()))
-                .count(|row| row.share.map(|(numerator, _)| numerator))
-                .count(|row| row.share.map(|(_, denominator)| denominator))
-                .share(|row| row.p())
-                .count(|row| Some(row.recorded))
-                .count(|row| Some(row.total - row.recorded))
-                .count(|row| Some(row.total)),
+                .count(|row| row.share.numerator())
+                .count(|row| row.share.denominator())
+                .share(|row| row.share.p())
+                .count(|row| row.recorded)
+                .count(|row| row.estimated())
+                .count(|row| row.total),
+        ),
+        _ => out.send(
+            &tables.predictions,
+            &Columns::<Prediction>::new()
+                .month(|row| row.month)
+                .text(move |row| path(row.metric))
+                .shown(|row| row.edition)
+                .shown(|row| row.deployment)
+                .text(|row| Some(row.scenario.as_str()))
+                .text(|row| Some(row.measure.as_str()))
+                .count(|row| row.share.numerator())
+                .count(|row| row.share.denominator())
+                .count(|row| row.recorded)
+                .count(|row| row.predicted),
         ),
     }
 }

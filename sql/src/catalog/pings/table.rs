@@ -187,6 +187,7 @@ impl PartitionStream for PingScan {
             let is_wanted = || !out.sender.is_closed();
             let cached = Self::load(&context, &loaded, threads, memory, &is_wanted);
             let cached = cached.map_err(external)?;
+            context.report_overflow(name, &cached.tables);
             // The receiver may have been dropped, which ends the rows.
             let _ = send(name, &cached.tables, &out)?;
             Ok(())
