@@ -16,6 +16,7 @@
 mod collection;
 mod counts;
 mod estimate;
+mod explanation;
 mod flatten;
 mod identity;
 mod inputs;
@@ -37,6 +38,7 @@ mod windows;
 
 pub use collection::{Collection, Installation, Outcome, Ping, Refused, UploadRow};
 pub use estimate::{Condition, Estimate, Measure};
+pub use explanation::{EstimateFilter, Explanation};
 pub use identity::{Deployment, Edition, Tier};
 pub use inputs::Inputs;
 pub use metrics::{Kind, MetricPath, MetricPaths};
