@@ -8,6 +8,7 @@ use super::recorded::Recorded;
 use super::share::Share;
 use super::windows::Windows;
 use crate::calendar::Day;
+use crate::words::words;
 
 /// Which subscriptions are in the numerator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,25 +28,8 @@ pub enum Measure {
     Seats,
 }
 
-impl Condition {
-    /// As in the tables.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::VersionCheck => "version_check",
-            Self::Reported => "reported",
-        }
-    }
-}
-
-impl Measure {
-    /// As in the tables.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Subscriptions => "subscriptions",
-            Self::Seats => "seats",
-        }
-    }
-}
+words!(Condition, "condition", VersionCheck = "version_check", Reported = "reported");
+words!(Measure, "measure", Subscriptions = "subscriptions", Seats = "seats");
 
 /// An estimated number.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -121,6 +121,15 @@ impl MetricPaths {
         Self { list, by_code }
     }
 
+    /// The index of the path that holds the monthly numbers of a metric: that of `28d`, else that of
+    /// `all`; `None` if it has neither, or its value is no number.
+    pub(crate) fn monthly(&self, metric: &Metric) -> Option<usize> {
+        let paths = MetricPath::of(metric);
+        let of = |frame| paths.iter().find(|path| path.time_frame == frame && path.is_number);
+        let path = of(TimeFrame::Month).or_else(|| of(TimeFrame::All))?;
+        self.list.binary_search_by(|known| known.key_path.cmp(&path.key_path)).ok()
+    }
+
     /// The index of the metric at a key path.
     pub(super) fn index(&self, code: u32) -> Option<usize> {
         self.by_code.get(code as usize).copied().flatten().map(|index| index as usize)

@@ -46,6 +46,7 @@ pub use overflow::Overflow;
 pub use population::{Origin, Subscriber};
 pub use prediction::{Prediction, Scenario, Unit};
 pub use recorded::Recorded;
+pub(crate) use recorded::for_each_monthly_value;
 pub use settings::{CountedFrom, FORMAT, PingSettings, PingSource};
 pub use share::Share;
 pub use tables::{PingTables, Selection};

@@ -10,6 +10,7 @@ use super::metrics::MetricPaths;
 use super::share::Share;
 use super::windows::Windows;
 use crate::calendar::Day;
+use crate::words::words;
 
 /// What is supposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,26 +32,19 @@ pub enum Unit {
     Seats,
 }
 
-impl Scenario {
-    /// As in the tables.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::CurrentVersion => "current_version",
-            Self::AllReported => "all_reported",
-        }
-    }
-}
-
-impl Unit {
-    /// As in the tables.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Installations => "installations",
-            Self::Subscriptions => "subscriptions",
-            Self::Seats => "seats",
-        }
-    }
-}
+words!(
+    Scenario,
+    "scenario",
+    CurrentVersion = "current_version",
+    AllReported = "all_reported"
+);
+words!(
+    Unit,
+    "measure",
+    Installations = "installations",
+    Subscriptions = "subscriptions",
+    Seats = "seats"
+);
 
 /// A predicted number.
 #[derive(Clone, Copy, Debug, PartialEq)]
