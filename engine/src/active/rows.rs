@@ -155,10 +155,11 @@ impl<'a> RowBuilder<'a> {
             nodes.retain(|node| is_needed(question, node.name.level));
         }
         let all = || trees.iter().flat_map(|(_, nodes)| nodes);
-        let metric_sets: Vec<MetricSet> =
-            BTreeSet::from_iter(all().flat_map(|node| metric_sets_of(question.method, question.total, node)))
-                .into_iter()
-                .collect();
+        let metric_sets: Vec<MetricSet> = BTreeSet::from_iter(
+            all().flat_map(|node| metric_sets_of(question.method, question.total, node)),
+        )
+        .into_iter()
+        .collect();
         let branch = |node: Node| {
             let own = metric_sets_of(question.method, question.total, &node);
             let metric_sets = own

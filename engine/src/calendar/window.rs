@@ -145,12 +145,9 @@ impl Window {
     #[must_use]
     pub fn partition(self, day: Day) -> Option<Period> {
         match self {
-            Self::Day
-            | Self::Week
-            | Self::Month
-            | Self::Quarter
-            | Self::Year
-            | Self::Ping28d => Some(self.at(day)),
+            Self::Day | Self::Week | Self::Month | Self::Quarter | Self::Year | Self::Ping28d => {
+                Some(self.at(day))
+            }
             Self::Last28dOfMonth | Self::Trailing(_) | Self::Iso4w | Self::Lagged28d => None,
         }
     }

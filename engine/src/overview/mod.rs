@@ -132,7 +132,8 @@ type PartRow = ReportRow;
 
 fn check(question: &Question) -> Result<()> {
     if question.method == Method::Union {
-        let message = "the users of pings cannot be told apart, so there is no union of their metrics";
+        let message =
+            "the users of pings cannot be told apart, so there is no union of their metrics";
         return Err(Error::input(message).with(
             "help",
             "use the method indicator, max or sum; or another window, such as month, to count events \
@@ -147,9 +148,7 @@ fn check(question: &Question) -> Result<()> {
             let known = DIMENSIONS.join(", ");
             return Err(Error::input(format!("pings have no dimension `{name}`")).with(
                 "help",
-                format!(
-                    "use {known}; or another window, such as month, to count events alone"
-                ),
+                format!("use {known}; or another window, such as month, to count events alone"),
             ));
         }
     }

@@ -32,19 +32,15 @@ pub(super) fn ping_rows(
     job: &JobContext<'_>,
 ) -> Result<PingRows> {
     let PingTables { collection, metrics, .. } = tables;
-    let path_of = |metric: &Metric| {
-        metrics.monthly(metric).filter(|_| metric.status != Status::Broken)
-    };
+    let path_of =
+        |metric: &Metric| metrics.monthly(metric).filter(|_| metric.status != Status::Broken);
     let months: BTreeSet<Day> = collection.pings.iter().map(|ping| ping.month).collect();
     let end_of = |month: &Day| Window::Month.at(*month).end;
     let last = parts.question.as_of.or(months.last().map(end_of)).unwrap_or(Day::MAX);
-    let trees = trees(
-        parts.dictionary,
-        parts.question.tree,
-        months.iter().map(end_of),
-        last,
-        |metric| path_of(metric).is_some(),
-    );
+    let trees =
+        trees(parts.dictionary, parts.question.tree, months.iter().map(end_of), last, |metric| {
+            path_of(metric).is_some()
+        });
     let paths: Vec<Option<usize>> = parts.dictionary.metrics.iter().map(path_of).collect();
     let needed = needed_metrics(parts, &trees);
     let mut is_needed = vec![false; metrics.list.len()];
@@ -68,14 +64,19 @@ pub(super) fn ping_rows(
                     None => of.uuid.clone(),
                 }
             };
-            let values = parts.other_dimensions().map(|name| Some(value_of(ping, name, installation)));
+            let values =
+                parts.other_dimensions().map(|name| Some(value_of(ping, name, installation)));
             slots = sums.slots(ping.month, Basis::Recorded, ping.deployment, values.collect());
         }
         slots.iter().for_each(|slot| sums.add(ping.month, *slot, path, Some(value.unsigned_abs())));
     });
     for row in &tables.estimates {
         let is_asked = (row.condition, row.measure) == (variant.condition, variant.measure);
-        if is_asked && is_needed[row.metric] && is_counted(row.deployment) && is_in_range(&row.month) {
+        if is_asked
+            && is_needed[row.metric]
+            && is_counted(row.deployment)
+            && is_in_range(&row.month)
+        {
             let values = parts.other_dimensions();
             let values = values.map(|name| (name == "edition").then(|| row.edition.to_string()));
             let slots = sums.slots(row.month, Basis::Estimated, row.deployment, values.collect());
@@ -91,7 +92,8 @@ pub(super) fn ping_rows(
     for ((month, basis, combo), slot) in &sums.index {
         let after = trees.partition_point(|(first, _)| *first <= months.range(..month).count());
         let nodes = after.checked_sub(1).map_or(&[][..], |at| &trees[at].1[..]);
-        let maker = NodeValues { values: &sums.slots[*slot], paths: &paths, method: parts.question.method };
+        let maker =
+            NodeValues { values: &sums.slots[*slot], paths: &paths, method: parts.question.method };
         for node in nodes.iter().filter(|node| parts.question.levels.contains(&node.name.level)) {
             let values = match node.name.level {
                 Level::Combined => {

@@ -2,7 +2,7 @@
 //! does not. Nothing is kept: rows are computed when they are read.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use super::estimate::Condition;
 use super::identity::{Deployment, Edition};
@@ -29,13 +29,13 @@ pub struct Explanation<'a> {
     pub why: String,
 }
 
-/// The estimates that are to be explained; all if both are `None`.
-#[derive(Clone, Debug, Default)]
+/// The estimates that are to be explained.
+#[derive(Clone, Debug)]
 pub struct EstimateFilter {
-    /// Their metrics.
+    /// Their metrics; `None` for all.
     pub key_paths: Option<BTreeSet<String>>,
-    /// First and last month, by their first days.
-    pub months: Option<(Day, Day)>,
+    /// The first days of their months.
+    pub months: RangeInclusive<Day>,
 }
 
 /// The metrics and editions of the estimates of a month and deployment.
@@ -70,10 +70,8 @@ impl PingTables {
             let key_path = &self.metrics.list[metric].key_path;
             filter.key_paths.as_ref().is_none_or(|selected| selected.contains(key_path))
         };
-        let is_in_range =
-            |month| filter.months.is_none_or(|(first, last)| first <= month && month <= last);
         let mut estimated = Estimated::new();
-        for row in self.estimates.iter().filter(|row| is_in_range(row.month)) {
+        for row in self.estimates.iter().filter(|row| filter.months.contains(&row.month)) {
             if is_selected(row.metric) {
                 let list = estimated.entry((row.month, row.deployment)).or_default();
                 // The variants of an estimate follow each other.

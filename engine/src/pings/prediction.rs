@@ -32,12 +32,7 @@ pub enum Unit {
     Seats,
 }
 
-words!(
-    Scenario,
-    "scenario",
-    CurrentVersion = "current_version",
-    AllReported = "all_reported"
-);
+words!(Scenario, "scenario", CurrentVersion = "current_version", AllReported = "all_reported");
 words!(
     Unit,
     "measure",

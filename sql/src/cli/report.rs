@@ -50,7 +50,13 @@ fn answer_report(
     if question.window == Window::Ping28d {
         let variant = options.variant();
         return overview::answer_into(
-            &project, &dictionary, &question, variant, job, use_store, out,
+            &project,
+            &dictionary,
+            &question,
+            variant,
+            job,
+            use_store,
+            out,
         );
     }
     let mut answer = answer_into(&project, &dictionary, &question, job, use_store, out)?;

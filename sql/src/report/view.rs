@@ -280,9 +280,11 @@ fn meaning(window: Window) -> String {
         Window::Trailing(days) => format!("the {days} days that end on each day"),
         Window::Iso4w => "four complete ISO weeks".to_owned(),
         Window::Lagged28d => "the 28 days that end two days before each day".to_owned(),
-        Window::Ping28d => "what each installation counted for its last ping of the month, with the \
+        Window::Ping28d => {
+            "what each installation counted for its last ping of the month, with the \
                             events of last_28d_of_month"
-            .to_owned(),
+                .to_owned()
+        }
     }
 }
 

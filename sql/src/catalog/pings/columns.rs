@@ -19,7 +19,7 @@ pub(super) enum Type {
 use Type::{Count, Flag, Instant, Month, Share, Text, Texts};
 
 /// The tables with their columns.
-pub(super) const TABLES: [(&str, &[(&str, Type)]); 8] = [
+pub(super) const TABLES: [(&str, &[(&str, Type)]); 9] = [
     (
         "pings",
         &[
@@ -118,6 +118,21 @@ pub(super) const TABLES: [(&str, &[(&str, Type)]); 8] = [
             ("denominator", Count),
             ("recorded", Count),
             ("predicted", Count),
+        ],
+    ),
+    (
+        "ping_estimate_subscriptions",
+        &[
+            ("month", Month),
+            ("key_path", Text),
+            ("edition", Text),
+            ("deployment", Text),
+            ("condition", Text),
+            ("subscription_id", Text),
+            ("seats", Count),
+            ("counted", Flag),
+            ("versions", Texts),
+            ("why", Text),
         ],
     ),
 ];
