@@ -370,12 +370,14 @@ def recount(folder):
             windows[key_path, edition, pre][0] <= number <= windows[key_path, edition, pre][1])
         for condition in ["version_check", "reported"]:
             fitting = []
-            for seats, versions, theirs in everyone:
+            for name, (seats, versions, theirs) in population.get((month, deployment), {}).items():
                 if condition == "reported":
                     counts = any(p.valid(key_path) is not None for p in theirs)
                 else:
                     counts = any(on_window(*number_of(version)) for version in versions if number_of(version))
                 fitting += [seats] if counts else []
+                listed = "[" + ", ".join(sorted(versions)) + "]"
+                tables["ping_estimate_subscriptions"].append([*row, condition, name, seats, counts, listed])
             for measure in ["subscriptions", "seats"]:
                 part = share(measure, fitting, everyone, deployment)
                 # A share of 0 leaves what was recorded.
@@ -443,6 +445,8 @@ COLUMNS = {
     "ping_estimates": "SELECT month, key_path, edition, deployment, condition, measure, numerator, denominator, "
                       "recorded, estimated, total FROM ping_estimates",
     "ping_predictions": "SELECT * FROM ping_predictions",
+    "ping_estimate_subscriptions": "SELECT month, key_path, edition, deployment, condition, subscription_id, seats, "
+                                   "counted, versions FROM ping_estimate_subscriptions",
 }
 
 

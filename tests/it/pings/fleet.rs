@@ -33,7 +33,7 @@ N,2026-01,Expired,premium,400,,,14.0.0-ee
 O,2026-01,Active,ultimate,500,o,o.gitlab-dedicated.com,
 ";
 
-fn fleet() -> Fleet {
+pub(super) fn fleet() -> Fleet {
     let fleet = Fleet::new("subscriptions: subscriptions.csv\nreleases: releases.csv");
     fleet.0.write("subscriptions.csv", SUBSCRIPTIONS);
     fleet.0.write("releases.csv", "major_minor\n13.0\n13.12\n14.0\n14.1\n14.2\n");
