@@ -94,3 +94,50 @@ fn they_are_the_numerators_and_denominators() {
         fleet.check(&sql(condition), &[&format!("{rows} {rows}")]);
     }
 }
+
+#[test]
+fn the_command_writes_the_estimates_and_their_subscriptions() {
+    let fleet = fleet();
+    let run = |arguments: &[&str]| {
+        let ran = fleet.0.run(&[&["report", "--explain"], arguments].concat());
+        assert_eq!(ran.code, 3, "{}", ran.err);
+        assert!(ran.err.starts_with("refused 1 upload of pings:"), "{}", ran.err);
+        ran.out
+    };
+    assert_eq!(
+        run(&["counts.issues", "--to", "2026-02-15"]),
+        "\
+month       edition  deployment    condition      measure        numerator  denominator    p  recorded  estimated  total
+──────────  ───────  ────────────  ─────────────  ─────────────  ─────────  ───────────  ───  ────────  ─────────  ─────
+2026-02-01  EE       self_managed  version_check  subscriptions          3            3  1.0        40          0     40
+
+month       edition  deployment    subscription_id  seats  counted  versions      why
+──────────  ───────  ────────────  ───────────────  ─────  ───────  ────────────  ─────────────────────────
+2026-02-01  EE       self_managed  A                  100  true     [14.0.1-ee]   14.0 is in 13.12 to 14.1
+2026-02-01  EE       self_managed  B                   60  true     [14.1.0-ee]   14.1 is in 13.12 to 14.1
+2026-02-01  EE       self_managed  C                   20  true     [13.12.0-ee]  13.12 is in 13.12 to 14.1
+"
+    );
+    let csv =
+        run(&["monthly.users", "--from", "2026-02", "--condition", "reported", "--format", "csv"]);
+    assert_eq!(
+        csv.lines().skip(1).filter(|line| line.contains(",EE,self_managed,")).collect::<Vec<_>>(),
+        [
+            "2026-02-01,EE,self_managed,A,100,true,[14.0.1-ee],sent 20",
+            "2026-02-01,EE,self_managed,B,60,false,[14.1.0-ee],no valid value: timeout",
+            "2026-02-01,EE,self_managed,C,20,false,[13.12.0-ee],the last ping does not have the key",
+        ]
+    );
+    for (arguments, message) in [
+        (&["monthly.user"][..], "there is no metric `monthly.user`; did you mean `monthly.users`?"),
+        (&["settings.name"], "pings have no monthly numbers of `settings.name`"),
+        (&["monthly.other"], "there are no estimates of `monthly.other` in these months"),
+        (&["monthly.users", "--from", "2026-03"], "there are no estimates of `monthly.users`"),
+        (&["monthly.users", "--format", "html"], "an explanation has no format html"),
+    ] {
+        let ran = fleet.0.run(&[&["report", "--explain"], arguments].concat());
+        assert!(ran.code == 1 && ran.err.contains(message), "{message}: {}", ran.err);
+    }
+    let ran = crate::project::Project::good().run(&["report", "--explain", "monthly.search"]);
+    assert!(ran.code == 1 && ran.err.contains("the project has no pings"), "{}", ran.err);
+}

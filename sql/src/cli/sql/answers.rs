@@ -10,7 +10,7 @@ use crate::catalog::ReportListener;
 
 /// Collects answers and progress while a statement runs.
 #[derive(Debug, Default)]
-pub(super) struct AnswerCollector {
+pub(in crate::cli) struct AnswerCollector {
     answers: Mutex<Vec<Answer>>,
     refused: Mutex<Refused>,
     overflows: Mutex<Vec<Overflow>>,
@@ -31,12 +31,12 @@ impl AnswerCollector {
     }
 
     /// The numbers of pings that are too large, since the last call.
-    pub(super) fn take_overflows(&self) -> Vec<Overflow> {
+    pub(in crate::cli) fn take_overflows(&self) -> Vec<Overflow> {
         std::mem::take(&mut *self.overflows.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The refused uploads of pings since the last call.
-    pub(super) fn take_refused(&self) -> Refused {
+    pub(in crate::cli) fn take_refused(&self) -> Refused {
         std::mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
