@@ -331,7 +331,7 @@ def recount(folder):
     for key, values in monthly.items():
         complete = is_complete(key[0], pings)
         active = sum(value > 0 for value in values)
-        tables["ping_recorded"].append([*key, complete, len(values), active, cap(sum(values))])
+        tables["ping_recorded"].append([*key, complete, len(values), active, fits(sum(values))])
         if complete:
             recorded[key[:4]] += sum(values)
 
@@ -378,34 +378,58 @@ def recount(folder):
             tables["ping_population"].append([month, name, deployment, max(seats), source, listed])
 
     for (month, key_path, edition, deployment), total in recorded.items():
-        total = cap(total)
+        row = [month, key_path, edition, deployment]
         everyone = population.get((month, deployment), {}).values()
+        on_window = lambda number, pre: (key_path, edition, pre) in windows and (
+            windows[key_path, edition, pre][0] <= number <= windows[key_path, edition, pre][1])
         for condition in ["version_check", "reported"]:
             fitting = []
-            for seats, versions, theirs in everyone:
+            for name, (seats, versions, theirs) in population.get((month, deployment), {}).items():
                 if condition == "reported":
-                    fits = any(p.valid(key_path) is not None for p in theirs)
+                    counts = any(p.valid(key_path) is not None for p in theirs)
                 else:
-                    numbered = [number_of(version) for version in versions if number_of(version)]
-                    fits = any((key_path, edition, pre) in windows
-                               and windows[key_path, edition, pre][0] <= number <= windows[key_path, edition, pre][1]
-                               for number, pre in numbered)
-                fitting += [seats] if fits else []
+                    counts = any(on_window(*number_of(version)) for version in versions if number_of(version))
+                fitting += [seats] if counts else []
+                listed = "[" + ", ".join(sorted(versions)) + "]"
+                tables["ping_estimate_subscriptions"].append([*row, condition, name, seats, counts, listed])
             for measure in ["subscriptions", "seats"]:
-                count = len if measure == "subscriptions" else sum
-                numerator, denominator = count(fitting), count([seats for seats, _, _ in everyone])
-                whole = total
-                if deployment == "saas":
-                    numerator = denominator = ""
-                elif numerator:
-                    whole = cap(int(Fraction(total * denominator, numerator) + Fraction(1, 2)))
-                tables["ping_estimates"].append([month, key_path, edition, deployment, condition, measure,
-                                                 numerator, denominator, total, whole - total, whole])
+                part = share(measure, fitting, everyone, deployment)
+                # A share of 0 leaves what was recorded.
+                whole = fits(total) if part[0] == 0 else raised(total, *part)
+                estimated = "" if "" in (whole, fits(total)) else whole - total
+                tables["ping_estimates"].append([*row, condition, measure, *part, fits(total), estimated, whole])
+        of_fleet = [p for (_, m), p in last.items() if (m, p.edition, p.deployment) == (month, edition, deployment)]
+        current = sum(1 for p in of_fleet if p.versions and on_window(*p.versions))
+        part = ("", "") if deployment == "saas" else (current, len(of_fleet))
+        tables["ping_predictions"].append([*row, "current_version", "installations", *part, fits(total),
+                                           raised(total, *part)])
+        with_ping = [seats for seats, _, theirs in everyone if theirs]
+        for measure in ["subscriptions", "seats"]:
+            part = share(measure, with_ping, everyone, deployment)
+            tables["ping_predictions"].append([*row, "all_reported", measure, *part, fits(total), raised(total, *part)])
     return tables
 
 
-def cap(number):
-    return min(number, 2**63 - 1)
+def share(measure, seats, everyone, deployment):
+    """Numerator and denominator; nothing for the SaaS installation, or if one does not fit."""
+    count = len if measure == "subscriptions" else sum
+    part = (count(seats), count([seats for seats, _, _ in everyone]))
+    return ("", "") if deployment == "saas" or "" in map(fits, part) else part
+
+
+def raised(total, numerator, denominator):
+    """The total divided by a share, rounded half up; nothing if there is no such number."""
+    if fits(total) == "" or numerator == 0:
+        return ""
+    if numerator == "":
+        # Without numbers it is the SaaS installation: no seats here are too large.
+        return total
+    return fits(int(Fraction(total * denominator, numerator) + Fraction(1, 2)))
+
+
+def fits(number):
+    """The number, or nothing if it is above 2^63 - 1."""
+    return number if number < 2**63 else ""
 
 
 def kind_of(value, value_type):
@@ -434,6 +458,9 @@ COLUMNS = {
     "ping_population": "SELECT * FROM ping_population",
     "ping_estimates": "SELECT month, key_path, edition, deployment, condition, measure, numerator, denominator, "
                       "recorded, estimated, total FROM ping_estimates",
+    "ping_predictions": "SELECT * FROM ping_predictions",
+    "ping_estimate_subscriptions": "SELECT month, key_path, edition, deployment, condition, subscription_id, seats, "
+                                   "counted, versions FROM ping_estimate_subscriptions",
 }
 
 

@@ -69,7 +69,7 @@ pub(super) fn ping_rows(
                 parts.other_dimensions().map(|name| Some(value_of(ping, name, installation)));
             slots = sums.slots(ping.month, Basis::Recorded, ping.deployment, values.collect());
         }
-        slots.iter().for_each(|slot| sums.add(ping.month, *slot, path, value.unsigned_abs()));
+        slots.iter().for_each(|slot| sums.add(ping.month, *slot, path, Some(value.unsigned_abs())));
     });
     for row in &tables.estimates {
         let is_asked = (row.condition, row.measure) == (variant.condition, variant.measure);
@@ -82,7 +82,7 @@ pub(super) fn ping_rows(
             let values = values.map(|name| (name == "edition").then(|| row.edition.to_string()));
             let slots = sums.slots(row.month, Basis::Estimated, row.deployment, values.collect());
             for slot in slots {
-                sums.add(row.month, slot, row.metric, row.total.unsigned_abs());
+                sums.add(row.month, slot, row.metric, row.total.map(i64::unsigned_abs));
             }
         }
     }
@@ -234,12 +234,12 @@ impl Sums {
         combos.into_iter().map(slot).collect()
     }
 
-    fn add(&mut self, month: Day, slot: usize, path: usize, value: u64) {
+    fn add(&mut self, month: Day, slot: usize, path: usize, value: Option<u64>) {
         let sum = self.slots[slot].entry(path).or_insert_with(|| {
             self.values += 1;
             Some(0)
         });
-        *sum = sum.and_then(|sum| checked_sum(&[sum, value]));
+        *sum = sum.zip(value).and_then(|(sum, value)| checked_sum(&[sum, value]));
         if sum.is_none() {
             self.too_large.insert((month, path));
         }

@@ -27,8 +27,8 @@ pub struct Recorded {
     pub installations: i64,
     /// How many of them have a value above 0.
     pub installations_active: i64,
-    /// The sum of their values, at most 2^63 - 1.
-    pub recorded: i64,
+    /// The sum of their values; `None` if it is above 2^63 - 1.
+    pub recorded: Option<i64>,
 }
 
 /// What the installations of a sum share.
@@ -39,7 +39,8 @@ type Segment = (Day, Edition, Deployment, Tier);
 struct Sum {
     installations: i64,
     active: i64,
-    recorded: i64,
+    /// A sum of numbers below 2^63, so it cannot overflow.
+    recorded: u128,
 }
 
 /// The recorded numbers by month, metric, edition, deployment and tier. Those of `28d` are the values
@@ -53,15 +54,14 @@ pub(super) fn recorded(collection: &Collection, metrics: &MetricPaths) -> Vec<Re
         let sum = &mut sums.entry(segment).or_insert_with(|| vec![Sum::default(); count])[metric];
         sum.installations += 1;
         sum.active += i64::from(monthly > 0);
-        sum.recorded = sum.recorded.saturating_add(monthly);
+        sum.recorded += u128::from(monthly.unsigned_abs());
     });
     let mut months: HashMap<Day, bool> = HashMap::new();
     let mut rows: Vec<Recorded> = Vec::new();
     for ((month, edition, deployment, tier), sums) in sums {
         let complete = *months.entry(month).or_insert_with(|| collection.is_complete(month));
         for (metric, sum) in sums.into_iter().enumerate().filter(|(_, sum)| sum.installations > 0) {
-            let Sum { installations, active, recorded } = sum;
-            let installations_active = active;
+            let Sum { installations, active: installations_active, recorded } = sum;
             rows.push(Recorded {
                 month,
                 metric,
@@ -71,7 +71,7 @@ pub(super) fn recorded(collection: &Collection, metrics: &MetricPaths) -> Vec<Re
                 complete,
                 installations,
                 installations_active,
-                recorded,
+                recorded: i64::try_from(recorded).ok(),
             });
         }
     }

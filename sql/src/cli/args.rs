@@ -17,6 +17,7 @@ use engine::rollup::Counting;
 use engine::users::{DEFAULT_PRECISION, PRECISIONS};
 
 use super::bench::Bench;
+use super::explain::Explanation;
 use crate::output::Format;
 use crate::question::tree;
 use crate::server::Limits;
@@ -107,6 +108,7 @@ Examples:
   headcount report --approx 16                        sketches, with a 95 % interval
   headcount report --by namespace --top 20 -o namespaces.html
   headcount report --format html -o smau.html
+  headcount report --explain KEY_PATH --from 2026-03 --to 2026-03
 
 Windows: day, week (ISO), month, quarter, year, last_28d_of_month, trailing_<n>d, iso_4w,
 lagged_28d. Both ends are inclusive, in the project's time zone. The report has the calendar periods
@@ -146,6 +148,10 @@ pub(super) struct Report {
     /// What an estimate counts of them: subscriptions or seats
     #[arg(long, default_value = "subscriptions", value_name = "MEASURE")]
     pub(super) measure: Measure,
+    /// Instead of a report, list the estimates of a metric from pings, and the subscriptions behind them;
+    /// only --from, --to, --condition, --measure, --format and -o apply
+    #[arg(long, value_name = "METRIC")]
+    pub(super) explain: Option<String>,
     /// Estimate with HyperLogLog sketches of this precision, 4 to 18 [default without a value: 14]
     #[arg(long, num_args = 0..=1, default_missing_value = "14", value_name = "PRECISION",
           value_parser = precision)]
@@ -195,6 +201,12 @@ impl Report {
             tree: self.tree,
             total: TotalOf::Everyone,
         }
+    }
+
+    /// What to explain instead of a report.
+    pub(super) fn explanation(&self) -> Option<Explanation<'_>> {
+        let metric = self.explain.as_deref()?;
+        Some(Explanation { metric, from: self.from, to: self.to, variant: self.variant() })
     }
 
     /// Which estimates to show.

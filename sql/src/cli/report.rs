@@ -14,7 +14,7 @@ use engine::{Error, JobContext, Kind, Result};
 
 use super::output::Destination;
 use super::progress::Progress;
-use super::{Outcome, args, print_message, print_refused, print_rejects};
+use super::{Outcome, args, explain, print_message, print_refused, print_rejects};
 use crate::output::Format;
 use crate::output::text::format_number;
 use crate::report::{Style, Writer};
@@ -22,6 +22,9 @@ use crate::report::{Style, Writer};
 pub(super) fn run(root: &Path, options: &args::Report) -> Result<Outcome> {
     let destination =
         Destination::new(options.format, options.output.as_deref(), Format::value_variants());
+    if let Some(explanation) = options.explanation() {
+        return explain::run(root, &explanation, &destination);
+    }
     let progress = Progress::new("counting");
     let job = job(&progress, options.memory_limit);
     let Overview { answer, refused } = destination.write(|out, color| {
