@@ -356,8 +356,8 @@ pub(super) struct Serve {
     /// Time limit of a statement, from its arrival to its last row: 30s, 5m
     #[arg(long, default_value = "5m", value_name = "TIME", value_parser = parse_duration)]
     pub(super) time_limit: Duration,
-    /// Memory limit of all statements together
-    #[arg(long, default_value = "4GiB", value_name = "SIZE", value_parser = bytes)]
+    /// Memory limit of all statements together, at least 512 MiB
+    #[arg(long, default_value = "4GiB", value_name = "SIZE", value_parser = server_memory)]
     pub(super) memory_limit: usize,
     /// Memory limit of one statement; beyond it the statement spills to disk or fails
     #[arg(long, default_value = "1GiB", value_name = "SIZE", value_parser = bytes)]
@@ -502,6 +502,12 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
     };
     let bytes = (number * unit).round();
     if (1.0..=1e18).contains(&bytes) { Ok(bytes as usize) } else { Err(wrong()) }
+}
+
+/// A server needs up to 400 MB for code, plans and the allocator's reserves, whatever its limit.
+fn server_memory(text: &str) -> Result<usize, String> {
+    let limit = bytes(text)?;
+    if limit >= 512 << 20 { Ok(limit) } else { Err("a server needs at least 512MiB".to_owned()) }
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {
