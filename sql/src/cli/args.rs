@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use datasets::Ids;
+use datasets::{Ids, Nonresponse};
 use engine::active::{Level, Method, Question, TotalOf, TreeOf};
 use engine::calendar::{Day, Window, first_day, last_day};
 use engine::overview::Variant;
@@ -62,7 +62,8 @@ pub(super) enum Command {
     Sql(Sql),
     /// Serve queries over PostgreSQL's protocol, Arrow Flight SQL and HTTP
     Serve(Box<Serve>),
-    /// Generate synthetic events, with the true numbers of users in a separate file
+    /// Generate synthetic events, or installations that send pings, with the true numbers of users in
+    /// separate files
     Generate(Generate),
     /// Measure accuracy and speed on your data, or on synthetic data
     Bench(Bench),
@@ -462,6 +463,16 @@ pub(super) struct Generate {
     /// Share of events that arrive late, 0 to 0.5
     #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
     pub(super) late: f64,
+    /// Generate weekly pings of this many installations, and subscriptions, in place of events
+    #[arg(long, value_name = "N", conflicts_with_all = EVENT_OPTIONS)]
+    pub(super) installations: Option<u32>,
+    /// Key paths in a ping, about
+    #[arg(long, default_value_t = 1_300, value_name = "N", requires = "installations")]
+    pub(super) keys: u32,
+    /// Installations that send no pings: random, or biased (the more users, the less likely)
+    #[arg(long, default_value = "random", requires = "installations",
+          value_parser = nonresponse)]
+    pub(super) nonresponse: Nonresponse,
     /// Replace an earlier data set in the folder
     #[arg(long)]
     pub(super) overwrite: bool,
@@ -469,6 +480,10 @@ pub(super) struct Generate {
     #[arg(short, long, value_name = "DIR")]
     pub(super) output: PathBuf,
 }
+
+/// Options of `generate` that are about events.
+const EVENT_OPTIONS: [&str; 7] =
+    ["events", "users", "ids", "scoped", "files_per_month", "rows_per_group", "late"];
 
 pub(super) fn precision(text: &str) -> Result<u8, String> {
     let precision = text.parse().ok().filter(|precision| PRECISIONS.contains(precision));
@@ -519,6 +534,13 @@ fn setting(text: &str) -> Result<(String, String), String> {
 fn ids(word: &str) -> Result<Ids, String> {
     word.parse().map_err(|_| {
         let names: Vec<&str> = Ids::ALL.iter().map(|ids| ids.name()).collect();
+        format!("use one of: {}", names.join(", "))
+    })
+}
+
+fn nonresponse(word: &str) -> Result<Nonresponse, String> {
+    word.parse().map_err(|_| {
+        let names: Vec<&str> = Nonresponse::ALL.iter().map(|kind| kind.name()).collect();
         format!("use one of: {}", names.join(", "))
     })
 }
