@@ -36,7 +36,7 @@ use crate::{JobContext, Result};
 pub use count::counted_events;
 pub use inspect::{Inspection, inspect};
 pub use members::members;
-pub(crate) use nodes::{Node, names, trees};
+pub(crate) use nodes::{Node, breaks, names, trees};
 pub use question::{Question, TotalOf, TreeOf};
 pub use row::{Basis, Count, Level, Method, Report, ReportRow};
 pub use row_sink::{CollectedRows, RowSink};
@@ -112,6 +112,7 @@ pub fn answer_into(
     let mut notes = Vec::new();
     let counted = count(project, dictionary, question, job, use_store, &mut notes)?;
     let report = rows::report(project, dictionary, question, job, &counted, out)?;
+    notes.extend(breaks(dictionary, question, &report));
     let Rollup { users, summary, .. } = counted.rollup;
     Ok(Answer { report, summary, notes, bytes: users.size() })
 }

@@ -42,6 +42,8 @@ pub enum Basis {
     Recorded,
     /// What was recorded, raised by what installations that do not report would add.
     Estimated,
+    /// What would have been recorded if installations had behaved otherwise.
+    Predicted,
 }
 
 /// Whether users were counted or estimated by a sketch.
@@ -64,7 +66,7 @@ words!(
     Action = "action"
 );
 words!(Method, "method", Union = "union", Indicator = "indicator", Max = "max", Sum = "sum");
-words!(Basis, "basis", Recorded = "recorded", Estimated = "estimated");
+words!(Basis, "basis", Recorded = "recorded", Estimated = "estimated", Predicted = "predicted");
 words!(Count, "count", Exact = "exact", Approx = "approx");
 
 /// One row of a report. Columns that do not apply are `None`.

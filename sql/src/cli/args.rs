@@ -12,7 +12,7 @@ use datasets::{Ids, Nonresponse};
 use engine::active::{Level, Method, Question, TotalOf, TreeOf};
 use engine::calendar::{Day, Window, first_day, last_day};
 use engine::overview::Variant;
-use engine::pings::{Condition, Measure};
+use engine::pings::{Condition, Measure, Scenario};
 use engine::rollup::Counting;
 use engine::users::{DEFAULT_PRECISION, PRECISIONS};
 
@@ -149,6 +149,10 @@ pub(super) struct Report {
     /// What an estimate counts of them: subscriptions or seats
     #[arg(long, default_value = "subscriptions", value_name = "MEASURE")]
     pub(super) measure: Measure,
+    /// Add what would have been recorded if installations had behaved otherwise: current_version (all
+    /// that sent pings ran a version with the metric) or all_reported (all subscriptions sent pings)
+    #[arg(long, value_name = "SCENARIO")]
+    pub(super) predict: Option<Scenario>,
     /// Instead of a report, list the estimates of a metric from pings, and the subscriptions behind them;
     /// only --from, --to, --condition, --measure, --format and -o apply
     #[arg(long, value_name = "METRIC")]
@@ -212,7 +216,7 @@ impl Report {
 
     /// Which estimates to show.
     pub(super) fn variant(&self) -> Variant {
-        Variant { condition: self.condition, measure: self.measure }
+        Variant { condition: self.condition, measure: self.measure, scenario: self.predict }
     }
 }
 

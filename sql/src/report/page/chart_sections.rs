@@ -35,6 +35,14 @@ pub(super) fn chart_sections(view: &ReportView<'_>, data: &ChartData<'_>) -> Res
         let body = format!("<figure class=\"wide\">{chart}</figure>\n{marks}");
         page.push_str(&section(&title, "", &body));
     }
+    let levels = [Level::Total, Level::Combined, Level::Stage];
+    let predicted: Vec<_> =
+        levels.into_iter().flat_map(|level| data.of_basis(level, Basis::Predicted)).collect();
+    if over_time && !predicted.is_empty() {
+        let hint = "What would have been recorded if installations had behaved otherwise: not what was \
+                    counted. ";
+        page.push_str(&small_multiples(data, "Predicted", hint, &predicted)?);
+    }
     let stages = data.largest(Level::Stage);
     if stages.len() > 1 && over_time {
         page.push_str(&composition(data, &stages)?);
@@ -100,7 +108,7 @@ fn recorded_and_estimated(
             let entries = [(0, names[0].to_owned(), low), (1, names[1].to_owned(), added)];
             figures.push_str(&format!("<figure class=\"wide\">{chart}</figure>\n"));
             figures.push_str(&legend(entries.into_iter()));
-            figures.push_str("<div class=\"many\">\n");
+            figures.push_str("<div class=\"many below\">\n");
         } else {
             figures.push_str(&figure(&recorded.name, &format!("{low} → {high}"), &chart));
         }

@@ -112,6 +112,7 @@ fn glossary(report: &Report) -> Vec<(&'static str, &'static str)> {
             "estimated",
             "what was recorded, divided by the share of subscriptions that could report it",
         ),
+        ("predicted", "what would have been recorded if installations had behaved otherwise"),
     ];
     let has_basis = |basis: &str| report.rows.iter().any(|row| row.basis.as_str() == basis);
     let has_level = |level: Level| report.rows.iter().any(|row| row.level == level);
