@@ -249,9 +249,8 @@ def number_of(version):
     return (int(match[1]) * 100 + int(match[2]), version.endswith("-pre")) if match else None
 
 
-def recount(folder):
-    """The rows of all tables, as sorted lists of lists of texts."""
-    tables = defaultdict(list)
+def read(folder):
+    """The outcome of every upload, and the newest upload of every ping with its file."""
     outcome, newest = {}, {}
     for path in sorted((Path(folder) / "pings").iterdir()):
         content = path.read_bytes()
@@ -281,10 +280,38 @@ def recount(folder):
                     newest[ping.who, ping.at] = (key, file, ping)
     for _, file, _ in newest.values():
         outcome[file] = ("accepted", "")
-    tables["ping_uploads"] = [[file, *found] for file, found in outcome.items()]
     pings = sorted((ping for _, _, ping in newest.values()), key=lambda ping: ping.at)
-    last = {(ping.who, ping.month): ping for ping in pings}
+    return outcome, pings
+
+
+def is_complete(month, pings):
+    year, number = int(month[:4]), int(month[5:7])
     end = max(ping.at for ping in pings)
+    return datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC) <= end
+
+
+def monthly_values(pings, key_path, frame):
+    """The last ping of each month with the monthly value of a metric, by time."""
+    last = {(ping.who, ping.month): ping for ping in pings}
+    before = {}
+    for (who, _), ping in sorted(last.items(), key=lambda item: item[0][1]):
+        value = ping.valid(key_path)
+        if value is None or frame in ("7d", "none"):
+            continue
+        if frame == "all":
+            previous, before[who] = before.get(who), value
+            if previous is None:
+                continue
+            value = max(0, value - previous)
+        yield ping, value
+
+
+def recount(folder):
+    """The rows of all tables, as sorted lists of lists of texts."""
+    tables = defaultdict(list)
+    outcome, pings = read(folder)
+    tables["ping_uploads"] = [[file, *found] for file, found in outcome.items()]
+    last = {(ping.who, ping.month): ping for ping in pings}
     numbers = [path for path in metric_paths() if path[2] in ("number", None)]
 
     kinds = defaultdict(int)
@@ -297,25 +324,12 @@ def recount(folder):
 
     monthly = defaultdict(list)
     for key_path, frame, _ in numbers:
-        before = {}
-        for (who, month), ping in sorted(last.items(), key=lambda item: item[0][1]):
-            value = ping.valid(key_path)
-            if value is None or frame in ("7d", "none"):
-                continue
-            if frame == "all":
-                previous, before[who] = before.get(who), value
-                if previous is None:
-                    continue
-                value = max(0, value - previous)
-            monthly[month, key_path, ping.edition, ping.deployment, ping.tier, frame].append(value)
-
-    def is_complete(month):
-        year, number = int(month[:4]), int(month[5:7])
-        return datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC) <= end
+        for ping, value in monthly_values(pings, key_path, frame):
+            monthly[ping.month, key_path, ping.edition, ping.deployment, ping.tier, frame].append(value)
 
     recorded = defaultdict(int)
     for key, values in monthly.items():
-        complete = is_complete(key[0])
+        complete = is_complete(key[0], pings)
         active = sum(value > 0 for value in values)
         tables["ping_recorded"].append([*key, complete, len(values), active, fits(sum(values))])
         if complete:
@@ -480,4 +494,5 @@ def main():
     print(f"{rows} rows of {seeds} fleets agree")
 
 
-main()
+if __name__ == "__main__":
+    main()

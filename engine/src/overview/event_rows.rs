@@ -1,15 +1,19 @@
 //! The rows of events: the same metrics in the last 28 days of each month.
 
+use std::collections::BTreeSet;
+
 use super::ping_rows::NONE_LABEL;
 use super::{DEPLOYMENT, PartRow, Parts, SAAS};
 use crate::active::{Answer, Basis, CollectedRows, Question, TotalOf, answer_into};
-use crate::calendar::Window;
+use crate::calendar::{Day, Window};
 use crate::{JobContext, Result};
 
-/// Adds the rows of events to `rows`, and returns the answer without them.
+/// Adds the rows of events to `rows` and the last days of months that they do not cover to
+/// `incomplete`, and returns the answer without its rows.
 pub(super) fn event_rows(
     parts: &Parts<'_>,
     rows: &mut Vec<PartRow>,
+    incomplete: &mut BTreeSet<Day>,
     job: &JobContext<'_>,
     use_store: bool,
 ) -> Result<Answer> {
@@ -34,13 +38,15 @@ pub(super) fn event_rows(
             // The rows over all deployments are made later.
             true => match values.next().flatten() {
                 None => continue,
-                Some(name) if name == NONE_LABEL => SAAS.to_owned(),
                 Some(name) => name,
             },
             false => SAAS.to_owned(),
         };
         if deployment == SAAS && !saas_from_events {
             continue;
+        }
+        if !row.complete {
+            incomplete.insert(row.period.end);
         }
         row.by.push(Some(deployment));
         let mut made = vec![row];

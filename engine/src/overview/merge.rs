@@ -1,7 +1,7 @@
 //! Puts the rows of all deployments together: the rows over all of them, the comparison with the month
 //! before, and the order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{DEPLOYMENT, PartRow};
 use crate::active::{Basis, Count, Level, Method, Question, ReportRow};
@@ -11,8 +11,17 @@ use crate::calendar::{Day, Window};
 /// the dimensions, and the basis.
 type RowKey = (Day, Level, [Option<String>; 4], Vec<Option<String>>, Basis);
 
-/// The rows of the report.
-pub(super) fn merge(parts: Vec<PartRow>, question: &Question) -> Vec<ReportRow> {
+/// The largest number of users of a row.
+pub(super) const MAX_USERS: u64 = i64::MAX.unsigned_abs();
+
+/// The rows of the report; those whose sum is too large are left out, with a note. The events of months
+/// that end on one of the days `incomplete` are not all there.
+pub(super) fn merge(
+    parts: Vec<PartRow>,
+    question: &Question,
+    incomplete: &BTreeSet<Day>,
+    notes: &mut Vec<String>,
+) -> Vec<ReportRow> {
     let mut rows: BTreeMap<RowKey, ReportRow> = BTreeMap::new();
     for part in parts {
         for mut row in with_all(part, question) {
@@ -26,6 +35,19 @@ pub(super) fn merge(parts: Vec<PartRow>, question: &Question) -> Vec<ReportRow> 
             }
         }
     }
+    let deployment = question.by.iter().position(|name| name == DEPLOYMENT);
+    let is_all = |row: &ReportRow| deployment.is_none_or(|at| row.by[at].is_none());
+    for row in rows.values_mut().filter(|row| incomplete.contains(&row.period.end)) {
+        row.complete &= !is_all(row);
+    }
+    // Only complete months have estimates.
+    rows.retain(|_, row| row.complete || row.basis == Basis::Recorded);
+    let all = rows.len();
+    rows.retain(|_, row| row.users <= MAX_USERS);
+    if rows.len() < all {
+        let left_out = all - rows.len();
+        notes.push(format!("{left_out} rows are left out: their sums are above 2^63 - 1"));
+    }
     let before: BTreeMap<RowKey, u64> =
         rows.iter().map(|(key, row)| (key.clone(), row.users)).collect();
     let is_asked = |row: &ReportRow| {
@@ -37,10 +59,9 @@ pub(super) fn merge(parts: Vec<PartRow>, question: &Question) -> Vec<ReportRow> 
     asked
         .map(|(mut key, mut row)| {
             key.0 = Window::Month.at(row.period.end).start.plus(-1);
-            // Rows of events know whether the data reach back to the month before.
-            if let Some(previous) = before.get(&key) {
-                row.previous_users = Some(*previous);
-            }
+            // Without such a row, events know whether the data reach back to the month before.
+            let none = row.previous_users.filter(|users| *users == 0);
+            row.previous_users = before.get(&key).copied().or(none);
             row.change_pct = row.previous_users.filter(|before| *before > 0).map(|before| {
                 let (now, before) = (row.users as f64, before as f64);
                 (now - before) / before * 100.0

@@ -14,6 +14,8 @@ mod event_rows;
 mod merge;
 mod ping_rows;
 
+use std::collections::BTreeSet;
+
 use crate::active::{Answer, Method, Question, Report, ReportRow, RowSink, names};
 use crate::calendar::{Day, Window, Zone};
 use crate::metric::Dictionary;
@@ -29,7 +31,7 @@ pub const DIMENSIONS: [&str; 5] = [DEPLOYMENT, "edition", "tier", "version", "in
 
 /// The dimension that tells apart who runs an installation.
 const DEPLOYMENT: &str = crate::scan::DEPLOYMENT;
-/// The deployment of events whose source names none.
+/// The deployment of events if no source of theirs names one.
 const SAAS: &str = "saas";
 
 /// Which estimates a report shows.
@@ -75,12 +77,13 @@ pub fn answer_into(
     let pings = ping_rows::ping_rows(&parts, &tables, variant, job)?;
     let (mut rows, mut notes) = (pings.rows, pings.notes);
     let (mut summary, mut bytes, mut events) = (ScanSummary::default(), 0, 0);
+    let mut incomplete = BTreeSet::new();
     if has_events {
-        let answer = event_rows::event_rows(&parts, &mut rows, job, use_store)?;
+        let answer = event_rows::event_rows(&parts, &mut rows, &mut incomplete, job, use_store)?;
         (summary, bytes, events) = (answer.summary, answer.bytes, answer.report.events);
         notes.extend(answer.notes);
     }
-    let rows = merge(rows, question);
+    let rows = merge(rows, question, &incomplete, &mut notes);
     let day = |instant: Option<i64>| instant.map(|instant| project.zone.day_of(instant));
     let recorded = tables.collection.pings.iter().map(|ping| Zone::utc().day_of(ping.recorded_at));
     let (oldest, newest) = (recorded.clone().min(), recorded.max());

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::merge::MAX_USERS;
 use super::{PartRow, Parts, Variant};
 use crate::active::{Basis, Count, Level, Method, Node, trees};
 use crate::calendar::{Day, Window};
@@ -252,7 +253,7 @@ impl Sums {
 /// The sum of some values; `None` without values, or if it is above 2^63 - 1.
 fn checked_sum(values: &[u64]) -> Option<u64> {
     let sum = values.iter().copied().reduce(u64::saturating_add)?;
-    (sum <= i64::MAX.unsigned_abs()).then_some(sum)
+    (sum <= MAX_USERS).then_some(sum)
 }
 
 fn too_large(month: Day, what: &str) -> String {

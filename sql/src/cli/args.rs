@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use datasets::Ids;
+use datasets::{Ids, Nonresponse};
 use engine::active::{Level, Method, Question, TotalOf, TreeOf};
 use engine::calendar::{Day, Window, first_day, last_day};
 use engine::overview::Variant;
@@ -62,7 +62,8 @@ pub(super) enum Command {
     Sql(Sql),
     /// Serve queries over PostgreSQL's protocol, Arrow Flight SQL and HTTP
     Serve(Box<Serve>),
-    /// Generate synthetic events, with the true numbers of users in a separate file
+    /// Generate synthetic events, or installations that send pings, with the true numbers of users in
+    /// separate files
     Generate(Generate),
     /// Measure accuracy and speed on your data, or on synthetic data
     Bench(Bench),
@@ -356,8 +357,8 @@ pub(super) struct Serve {
     /// Time limit of a statement, from its arrival to its last row: 30s, 5m
     #[arg(long, default_value = "5m", value_name = "TIME", value_parser = parse_duration)]
     pub(super) time_limit: Duration,
-    /// Memory limit of all statements together
-    #[arg(long, default_value = "4GiB", value_name = "SIZE", value_parser = bytes)]
+    /// Memory limit of all statements together, at least 512 MiB
+    #[arg(long, default_value = "4GiB", value_name = "SIZE", value_parser = server_memory)]
     pub(super) memory_limit: usize,
     /// Memory limit of one statement; beyond it the statement spills to disk or fails
     #[arg(long, default_value = "1GiB", value_name = "SIZE", value_parser = bytes)]
@@ -462,6 +463,16 @@ pub(super) struct Generate {
     /// Share of events that arrive late, 0 to 0.5
     #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
     pub(super) late: f64,
+    /// Generate weekly pings of this many installations, and subscriptions, in place of events
+    #[arg(long, value_name = "N", conflicts_with_all = EVENT_OPTIONS)]
+    pub(super) installations: Option<u32>,
+    /// Key paths in a ping, about
+    #[arg(long, default_value_t = 1_300, value_name = "N", requires = "installations")]
+    pub(super) keys: u32,
+    /// Installations that send no pings: random, or biased (the more users, the less likely)
+    #[arg(long, default_value = "random", requires = "installations",
+          value_parser = nonresponse)]
+    pub(super) nonresponse: Nonresponse,
     /// Replace an earlier data set in the folder
     #[arg(long)]
     pub(super) overwrite: bool,
@@ -469,6 +480,10 @@ pub(super) struct Generate {
     #[arg(short, long, value_name = "DIR")]
     pub(super) output: PathBuf,
 }
+
+/// Options of `generate` that are about events.
+const EVENT_OPTIONS: [&str; 7] =
+    ["events", "users", "ids", "scoped", "files_per_month", "rows_per_group", "late"];
 
 pub(super) fn precision(text: &str) -> Result<u8, String> {
     let precision = text.parse().ok().filter(|precision| PRECISIONS.contains(precision));
@@ -504,6 +519,12 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
     if (1.0..=1e18).contains(&bytes) { Ok(bytes as usize) } else { Err(wrong()) }
 }
 
+/// A server needs up to 400 MB for code, plans and the allocator's reserves, whatever its limit.
+fn server_memory(text: &str) -> Result<usize, String> {
+    let limit = bytes(text)?;
+    if limit >= 512 << 20 { Ok(limit) } else { Err("a server needs at least 512MiB".to_owned()) }
+}
+
 fn setting(text: &str) -> Result<(String, String), String> {
     let parts = text.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
     let (key, value) = parts.ok_or_else(|| "expected KEY=VALUE".to_owned())?;
@@ -513,6 +534,13 @@ fn setting(text: &str) -> Result<(String, String), String> {
 fn ids(word: &str) -> Result<Ids, String> {
     word.parse().map_err(|_| {
         let names: Vec<&str> = Ids::ALL.iter().map(|ids| ids.name()).collect();
+        format!("use one of: {}", names.join(", "))
+    })
+}
+
+fn nonresponse(word: &str) -> Result<Nonresponse, String> {
+    word.parse().map_err(|_| {
+        let names: Vec<&str> = Nonresponse::ALL.iter().map(|kind| kind.name()).collect();
         format!("use one of: {}", names.join(", "))
     })
 }

@@ -62,6 +62,10 @@ fn answer_report(
             out,
         );
     }
+    if project.sources.is_empty() {
+        return Err(Error::input("the project has only pings, and no events to count")
+            .with("help", "leave out --window, or use --window ping_28d"));
+    }
     let mut answer = answer_into(&project, &dictionary, &question, job, use_store, out)?;
     if has_pings {
         let window = question.window;

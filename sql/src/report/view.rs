@@ -213,6 +213,8 @@ impl<'a> ReportView<'a> {
     /// The display name of the row's node.
     pub(super) fn name(&self, row: &ReportRow) -> String {
         let (level, key) = match row.level {
+            // Users of several installations are not told apart.
+            Level::Total if self.report.window == Window::Ping28d => return "Total".to_owned(),
             Level::Total => return "Unique users".to_owned(),
             Level::Combined => return "Sum of stages".to_owned(),
             Level::Section => (row.level, &row.section),

@@ -131,8 +131,9 @@ fn subscriptions_come_as_parquet_too_and_bad_ones_are_errors() {
 /// 3,000 of 5,000 subscriptions, with 530,000 of 1,000,000 seats, are on 13.3 or later. Of 1.0 M
 /// recorded users of self-managed installations this makes 1.7 M (1.9 M by seats), and with 0.8 M of
 /// the SaaS installation 2.5 M (2.7 M) in all.
-#[test]
-fn the_worked_figures() {
+/// The published example: 3,000 of 5,000 subscriptions, and 530,000 of a million seats, use a version
+/// that has the metric; these report a million users, and SaaS 800,000.
+pub(super) fn worked_example() -> Fleet {
     let fleet = Fleet::new(SUBSCRIPTIONS);
     let mut subscriptions = "subscription_id,month,status,seats,version\n".to_owned();
     for at in 0..5_000 {
@@ -158,6 +159,12 @@ fn the_worked_figures() {
             .replace("\"saas\"", "\"ea8bf810-1d6f-4a6a-b4fd-93e8cbd8b57f\"")
             .replace("saas.example.com", "gitlab.com"),
     ]);
+    fleet
+}
+
+#[test]
+fn the_worked_figures() {
+    let fleet = worked_example();
     fleet.check(
         "SELECT deployment, measure, numerator, denominator, p, recorded, estimated, total \
          FROM ping_estimates WHERE condition = 'version_check' ORDER BY deployment, measure",
