@@ -13,6 +13,7 @@
 mod cell_index;
 mod count;
 mod event_classes;
+mod forecast;
 mod inspect;
 mod members;
 mod metric_sets;
@@ -34,6 +35,7 @@ use crate::scan::ScanSummary;
 use crate::{JobContext, Result};
 
 pub use count::counted_events;
+pub use forecast::{Forecast, ForecastMethod, ForecastMonth, forecast};
 pub use inspect::{Inspection, inspect};
 pub use members::members;
 pub(crate) use nodes::{Node, breaks, names, trees};
