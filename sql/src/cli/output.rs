@@ -10,7 +10,7 @@ use clap::error::ErrorKind;
 use engine::{Error, Result};
 
 use super::args::Arguments;
-use super::{output_error, use_colors};
+use super::messages::{output_error, use_colors};
 use crate::output::{Format, Out};
 
 /// Where a command writes its result, and in which format.

@@ -9,9 +9,10 @@ use engine::metric::Dictionary;
 use engine::project::Project;
 use engine::{Error, JobContext, Kind, Result};
 
+use super::args;
+use super::messages::{Outcome, print_message, print_rejects};
 use super::output::Destination;
 use super::progress::Progress;
-use super::{Outcome, args, print_message, print_rejects};
 use crate::output::Format;
 use crate::output::text::format_number;
 use crate::report::{Style, Writer};

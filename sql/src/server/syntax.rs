@@ -260,7 +260,9 @@ mod tests {
     fn checked(sql: &str) -> Result<(), String> {
         let parsed = Parser::parse_sql(&PostgreSqlDialect {}, sql);
         parsed.map_err(|error| error.to_string())?.iter().try_for_each(|statement| {
-            check_text(sql, MEMORY).and_then(|()| check(statement)).map_err(|error| error.to_string())
+            check_text(sql, MEMORY)
+                .and_then(|()| check(statement))
+                .map_err(|error| error.to_string())
         })
     }
 

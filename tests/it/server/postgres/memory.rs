@@ -27,7 +27,9 @@ fn real_memory_stays_within_the_limit() {
     run(async {
         let dashboard = server.client().await;
         let expected = rows(&dashboard, "SELECT * FROM smau").await;
-        for batch in [&LARGE[..1], &LARGE[1..4], &LARGE[2..], &[LARGE[1]; 4][..], &[LARGE[6]; 4][..]] {
+        for batch in
+            [&LARGE[..1], &LARGE[1..4], &LARGE[2..], &[LARGE[1]; 4][..], &[LARGE[6]; 4][..]]
+        {
             let mut running = Vec::new();
             for sql in batch {
                 let client = server.client().await;
