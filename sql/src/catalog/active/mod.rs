@@ -7,7 +7,7 @@ mod arguments;
 mod context;
 mod function;
 mod plan;
-mod range;
+pub(super) mod range;
 mod table;
 
 use std::collections::BTreeSet;

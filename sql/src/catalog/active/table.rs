@@ -32,7 +32,7 @@ impl ReportTable {
     /// The periods that a filter selects, if it constrains them. `None` for ranked values, because
     /// the ranking uses the newest period, whether or not a filter selects it.
     fn bound(&self, filter: &Expr) -> Option<range::Starts> {
-        range::of(filter).filter(|_| self.question.top.is_none())
+        range::of(filter, "period_start").filter(|_| self.question.top.is_none())
     }
 }
 
