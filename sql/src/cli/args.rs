@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use datasets::Ids;
+use datasets::{Ids, Nonresponse};
 use engine::active::{Level, Method, Question, TotalOf, TreeOf};
 use engine::calendar::{Day, Window, first_day, last_day};
 use engine::overview::Variant;
@@ -18,7 +18,7 @@ use engine::rollup::Counting;
 use engine::{Error, Result};
 
 use super::explain::Explanation;
-use super::values::{bytes, ids, month, precision, server_memory, setting};
+use super::values::{bytes, ids, month, nonresponse, precision, server_memory, setting};
 use crate::output::Format;
 use crate::question::tree;
 use crate::server::Limits;
@@ -63,7 +63,8 @@ pub(super) enum Command {
     Sql(Sql),
     /// Serve queries over PostgreSQL's protocol, Arrow Flight SQL and HTTP
     Serve(Box<Serve>),
-    /// Generate synthetic events, with the true numbers of users in a separate file
+    /// Generate synthetic events, or installations that send pings, with the true numbers of users in
+    /// separate files
     Generate(Generate),
     /// Measure accuracy and speed on your data, or on synthetic data
     Bench(Bench),
@@ -463,6 +464,16 @@ pub(super) struct Generate {
     /// Share of events that arrive late, 0 to 0.5
     #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
     pub(super) late: f64,
+    /// Generate weekly pings of this many installations, and subscriptions, in place of events
+    #[arg(long, value_name = "N", conflicts_with_all = EVENT_OPTIONS)]
+    pub(super) installations: Option<u32>,
+    /// Key paths in a ping, about
+    #[arg(long, default_value_t = 1_300, value_name = "N", requires = "installations")]
+    pub(super) keys: u32,
+    /// Installations that send no pings: random, or biased (the more users, the less likely)
+    #[arg(long, default_value = "random", requires = "installations",
+          value_parser = nonresponse)]
+    pub(super) nonresponse: Nonresponse,
     /// Replace an earlier data set in the folder
     #[arg(long)]
     pub(super) overwrite: bool,
@@ -470,6 +481,10 @@ pub(super) struct Generate {
     #[arg(short, long, value_name = "DIR")]
     pub(super) output: PathBuf,
 }
+
+/// Options of `generate` that are about events.
+const EVENT_OPTIONS: [&str; 7] =
+    ["events", "users", "ids", "scoped", "files_per_month", "rows_per_group", "late"];
 
 #[derive(Debug, Args)]
 pub(super) struct Bench {

@@ -1,5 +1,5 @@
 //! The commands. Results go to stdout, everything else to stderr; the exit codes are in
-//! [`Outcome::code`].
+//! [`messages::Outcome::code`].
 
 mod args;
 mod bench;

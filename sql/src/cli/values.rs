@@ -1,6 +1,6 @@
 //! Parsers of the values of arguments.
 
-use datasets::Ids;
+use datasets::{Ids, Nonresponse};
 use engine::users::{DEFAULT_PRECISION, PRECISIONS};
 
 /// The precision of a sketch.
@@ -55,6 +55,14 @@ pub(super) fn setting(text: &str) -> Result<(String, String), String> {
 pub(super) fn ids(word: &str) -> Result<Ids, String> {
     word.parse().map_err(|_| {
         let names: Vec<&str> = Ids::ALL.iter().map(|ids| ids.name()).collect();
+        format!("use one of: {}", names.join(", "))
+    })
+}
+
+/// The kind of installations that send no pings.
+pub(super) fn nonresponse(word: &str) -> Result<Nonresponse, String> {
+    word.parse().map_err(|_| {
+        let names: Vec<&str> = Nonresponse::ALL.iter().map(|kind| kind.name()).collect();
         format!("use one of: {}", names.join(", "))
     })
 }
