@@ -12,8 +12,8 @@ use engine::project::Project;
 use engine::scan::Source;
 use engine::{JobContext, Result};
 
+use super::messages::{Outcome, output_error, print_refused, print_reject_reasons};
 use super::progress::Progress;
-use super::{Outcome, output_error, print_refused, print_reject_reasons};
 
 /// Most unused events that are listed; the rest is counted.
 const MOST: usize = 20;

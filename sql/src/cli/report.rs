@@ -12,9 +12,10 @@ use engine::pings::Refused;
 use engine::project::Project;
 use engine::{Error, JobContext, Kind, Result};
 
+use super::messages::{Outcome, print_message, print_refused, print_rejects};
 use super::output::Destination;
 use super::progress::Progress;
-use super::{Outcome, args, explain, print_message, print_refused, print_rejects};
+use super::{args, explain};
 use crate::output::Format;
 use crate::output::text::format_number;
 use crate::report::{Style, Writer};
