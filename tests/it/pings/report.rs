@@ -271,7 +271,7 @@ stages:
         [
             format!("{january} create 44"),
             format!("{january} plan 33"),
-            format!("{february} create 40"),
+            format!("{february} create 41"),
             format!("{february} planning 15")
         ]
     );
@@ -283,7 +283,7 @@ stages:
         [
             format!("{january} create 44"),
             format!("{january} planning 33"),
-            format!("{february} create 40"),
+            format!("{february} create 41"),
             format!("{february} planning 15")
         ]
     );
