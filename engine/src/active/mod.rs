@@ -35,7 +35,7 @@ use crate::scan::ScanSummary;
 use crate::{JobContext, Result};
 
 pub use count::counted_events;
-pub use forecast::{Forecast, ForecastMethod, ForecastMonth, forecast};
+pub use forecast::{Forecast, ForecastMethod, ForecastMonth, ForecastRows, add_forecast, forecast};
 pub use inspect::{Inspection, inspect};
 pub use members::members;
 pub(crate) use nodes::{Node, breaks, names, trees};

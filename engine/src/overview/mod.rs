@@ -111,6 +111,7 @@ pub fn answer_into(
         last_day: question.as_of.or(day(summary.last).max(newest)),
         events,
         pings: Some(pings.counted),
+        forecast: None,
         names: names(dictionary),
         rows: Vec::new(),
     };

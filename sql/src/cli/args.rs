@@ -162,6 +162,10 @@ pub(super) struct Report {
     #[arg(long, num_args = 0..=1, default_missing_value = "14", value_name = "PRECISION",
           value_parser = precision)]
     pub(super) approx: Option<u8>,
+    /// Add a forecast of the next N months, with a 95 % interval and the errors that the method would
+    /// have made in the past
+    #[arg(long, value_name = "N")]
+    pub(super) forecast: Option<NonZeroUsize>,
     /// Report as if the data ended with this day
     #[arg(long, value_name = "DAY", value_parser = last_day)]
     pub(super) as_of: Option<Day>,

@@ -13,9 +13,11 @@
 //! Errors are measured by forecasts from earlier months (section 5.10, rolling origin). They also choose
 //! between the lags.
 
+mod rows;
 #[cfg(test)]
 mod tests;
 
+pub use self::rows::{ForecastRows, add_forecast};
 use crate::calendar::{Day, Window};
 use crate::{Error, Result};
 

@@ -43,6 +43,11 @@ pub(super) fn chart_sections(view: &ReportView<'_>, data: &ChartData<'_>) -> Res
                     counted. ";
         page.push_str(&small_multiples(data, "Predicted", hint, &predicted)?);
     }
+    let forecasts = forecasts(data);
+    if over_time && !forecasts.is_empty() {
+        let hint = "Dashed: the past numbers continued, with a 95 % interval. ";
+        page.push_str(&small_multiples(data, "Forecast", hint, &forecasts)?);
+    }
     let stages = data.largest(Level::Stage);
     if stages.len() > 1 && over_time {
         page.push_str(&composition(data, &stages)?);
@@ -85,6 +90,25 @@ fn with_estimates<'a>(data: &ChartData<'a>) -> Vec<(Series<'a>, Series<'a>)> {
         data.level(level).into_iter().filter_map(pair)
     });
     pairs.collect()
+}
+
+/// The whole and the stages with their forecasts, each as one series.
+fn forecasts<'a>(data: &ChartData<'a>) -> Vec<Series<'a>> {
+    let levels = [Level::Total, Level::Combined, Level::Stage];
+    let continued = levels.into_iter().flat_map(|level| {
+        // As in the forecast: what it continues is estimated if anything is.
+        let past = [Basis::Estimated, Basis::Recorded].map(|basis| data.of_basis(level, basis));
+        let past = past.into_iter().find(|series| !series.is_empty()).unwrap_or_default();
+        let continued = move |mut forecast: Series<'a>| {
+            let before = past.iter().find(|one| one.node() == forecast.node())?;
+            for (row, before) in forecast.rows.iter_mut().zip(&before.rows) {
+                *row = row.or(before.filter(|row| row.complete));
+            }
+            Some(forecast)
+        };
+        data.of_basis(level, Basis::Forecast).into_iter().filter_map(continued)
+    });
+    continued.collect()
 }
 
 /// What was recorded with what the estimate adds on top, for the whole and each stage.
