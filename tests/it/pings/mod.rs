@@ -3,6 +3,7 @@
 
 mod estimates;
 mod fleet;
+mod generated;
 mod hostile;
 mod random;
 mod rules;
