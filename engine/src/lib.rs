@@ -22,9 +22,11 @@ pub mod storage;
 pub mod store;
 
 pub mod active;
+pub mod overview;
 pub mod pings;
 pub mod project;
 pub mod rollup;
+mod words;
 
 mod counting_sort;
 mod datafusion_error;

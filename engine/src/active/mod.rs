@@ -13,6 +13,7 @@
 mod cell_index;
 mod count;
 mod event_classes;
+mod forecast;
 mod inspect;
 mod members;
 mod metric_sets;
@@ -34,9 +35,11 @@ use crate::scan::ScanSummary;
 use crate::{JobContext, Result};
 
 pub use count::counted_events;
+pub use forecast::{Forecast, ForecastMethod, ForecastMonth, forecast};
 pub use inspect::{Inspection, inspect};
 pub use members::members;
-pub use question::{Question, TreeOf};
+pub(crate) use nodes::{Node, breaks, names, trees};
+pub use question::{Question, TotalOf, TreeOf};
 pub use row::{Basis, Count, Level, Method, Report, ReportRow};
 pub use row_sink::{CollectedRows, RowSink};
 pub use survey::Survey;
@@ -111,6 +114,7 @@ pub fn answer_into(
     let mut notes = Vec::new();
     let counted = count(project, dictionary, question, job, use_store, &mut notes)?;
     let report = rows::report(project, dictionary, question, job, &counted, out)?;
+    notes.extend(breaks(dictionary, question, &report));
     let Rollup { users, summary, .. } = counted.rollup;
     Ok(Answer { report, summary, notes, bytes: users.size() })
 }

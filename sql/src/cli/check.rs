@@ -12,8 +12,8 @@ use engine::project::Project;
 use engine::scan::Source;
 use engine::{JobContext, Result};
 
+use super::messages::{Outcome, output_error, print_refused, print_reject_reasons};
 use super::progress::Progress;
-use super::{Outcome, output_error, print_refused, print_reject_reasons};
 
 /// Most unused events that are listed; the rest is counted.
 const MOST: usize = 20;
@@ -79,6 +79,9 @@ fn pings(project: &Project, dictionary: &Dictionary, out: &mut impl Write) -> Re
     let collection = &tables.collection;
     let (pings, installations) = (collection.pings.len(), collection.installations.len());
     writeln!(out, "pings: {pings} of {installations} installations").map_err(output_error)?;
+    for overflow in tables.overflows() {
+        writeln!(out, "note: {overflow}").map_err(output_error)?;
+    }
     Ok(collection.refused())
 }
 
