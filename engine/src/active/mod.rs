@@ -39,7 +39,7 @@ pub use members::members;
 pub use question::{Question, TreeOf};
 pub use row::{Basis, Count, Level, Method, Report, ReportRow};
 pub use row_sink::{CollectedRows, RowSink};
-pub use survey::Survey;
+pub use survey::{Survey, survey};
 pub use top::OTHER_LABEL;
 
 /// A report, and what was not counted for it.

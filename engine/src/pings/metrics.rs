@@ -70,7 +70,7 @@ pub struct MetricPath {
 impl MetricPath {
     /// The key paths of a metric: one for each time frame if it has a list of them, with the endings
     /// that GitLab gives them.
-    fn of(metric: &Metric) -> Vec<Self> {
+    pub fn of(metric: &Metric) -> Vec<Self> {
         let mut types = metric.other.iter().filter(|(key, _)| key == "value_type");
         let is_number = types.next().is_none_or(|(_, value_type)| value_type == "number");
         let path = |ending: &str, time_frame| Self {
@@ -116,6 +116,11 @@ impl MetricPaths {
         let by_code = collection.paths.iter().map(|path| places.get(path.as_str()).copied());
         let by_code = by_code.collect();
         Self { list, by_code }
+    }
+
+    /// The index of a key path in the list.
+    pub fn find(&self, key_path: &str) -> Option<usize> {
+        self.list.binary_search_by(|metric| metric.key_path.as_str().cmp(key_path)).ok()
     }
 
     /// The index of the metric at a key path.

@@ -24,6 +24,7 @@ mod population;
 mod read;
 mod recorded;
 mod settings;
+mod spans;
 mod subscriptions;
 mod tables;
 mod upload;

@@ -46,8 +46,9 @@ pub(super) enum Command {
     Demo(Demo),
     /// Create a working example project, to be adapted
     Init(Init),
-    /// Report every problem, with file, line and key, and events that no metric uses
-    Check,
+    /// Report every problem, with file, line and key, events that no metric uses, and where metrics
+    /// have data
+    Check(Check),
     /// Count active users per period, stage and dimension
     Report(Report),
     /// Add new event files to the store, each exactly once
@@ -93,6 +94,13 @@ pub(super) struct Init {
     /// Folder to create; existing files are never changed
     #[arg(value_name = "DIR")]
     pub(super) folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// List every metric with the days of its data, instead of the first few
+    #[arg(short, long)]
+    pub(super) verbose: bool,
 }
 
 #[derive(Debug, Args)]

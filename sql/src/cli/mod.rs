@@ -79,7 +79,7 @@ fn run(arguments: Arguments) -> Result<Outcome> {
     match arguments.command {
         Command::Demo(options) => demo::run(&options),
         Command::Init(options) => init::run(&options),
-        Command::Check => check::run(&root(project)?),
+        Command::Check(options) => check::run(&root(project)?, &options),
         Command::Report(options) => report::run(&root(project)?, &options),
         Command::Sql(options) => sql::run(project, &options),
         Command::Serve(options) => serve::run(project, &options),
