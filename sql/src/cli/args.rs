@@ -51,6 +51,8 @@ pub(super) enum Command {
     Check(Check),
     /// Count active users per period, stage and dimension
     Report(Report),
+    /// Write the documentation of metrics as HTML pages that need no server
+    Docs(Docs),
     /// Add new event files to the store, each exactly once
     Ingest(Ingest),
     /// Inspect, verify, compact or export the store
@@ -184,6 +186,29 @@ impl Report {
             tree: self.tree,
         }
     }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The folder has one page with a table of all metrics, events, groups, stages and sections, a page for
+each of them, a page on personal data, and the table as dictionary.csv and dictionary.json. The pages
+work from the file system, without JavaScript, and load nothing from elsewhere. Numbers are those of
+`headcount report --level total,section,stage,group,action`, and of pings those of the table
+`ping_recorded`. The same input gives the same files.
+
+Examples:
+  headcount docs -o metric-docs
+  headcount docs -o public --overwrite --title 'Metrics of our product'")]
+pub(super) struct Docs {
+    /// Folder to create; it may exist if it is empty
+    #[arg(short, long, value_name = "DIR")]
+    pub(super) output: PathBuf,
+    /// Replace an earlier site in the folder; other files stay
+    #[arg(long)]
+    pub(super) overwrite: bool,
+    /// Title of the pages
+    #[arg(long, value_name = "TEXT", default_value = "Metrics dictionary")]
+    pub(super) title: String,
 }
 
 #[derive(Debug, Args)]

@@ -42,7 +42,8 @@ pub(super) fn answer_question(root: &Path, question: &Question) -> Result<Answer
     answer(&project, &dictionary, question, &job(&progress, None))
 }
 
-fn load(root: &Path) -> Result<(Project, Dictionary)> {
+/// The project in a folder, and its dictionary.
+pub(super) fn load(root: &Path) -> Result<(Project, Dictionary)> {
     let project = Project::load(root)?;
     if project.sources.is_empty() && !project.ping_sources.is_empty() {
         return Err(Error::input("reports count events, and the project has only pings").with(
