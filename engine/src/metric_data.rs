@@ -92,7 +92,7 @@ pub fn metric_data(
 ) -> Vec<MetricData> {
     let spans = pings.map(PingTables::spans);
     let in_pings = |path: &str| {
-        let index = pings?.metrics.find(path)?;
+        let index = pings?.metrics.place(path)?;
         spans.as_ref()?[index]
     };
     let paths = |metric: &Metric| {

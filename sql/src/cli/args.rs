@@ -9,12 +9,15 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use datasets::Ids;
-use engine::active::{Level, Method, Question, TreeOf};
+use engine::active::{Level, Method, Question, TotalOf, TreeOf};
 use engine::calendar::{Day, Window, first_day, last_day};
+use engine::overview::Variant;
+use engine::pings::{Condition, Measure};
 use engine::rollup::Counting;
 use engine::users::{DEFAULT_PRECISION, PRECISIONS};
 
 use super::bench::Bench;
+use super::explain::Explanation;
 use crate::output::Format;
 use crate::question::tree;
 use crate::server::Limits;
@@ -115,6 +118,7 @@ Examples:
   headcount report --approx 16                        sketches, with a 95 % interval
   headcount report --by namespace --top 20 -o namespaces.html
   headcount report --format html -o smau.html
+  headcount report --explain KEY_PATH --from 2026-03 --to 2026-03
 
 Windows: day, week (ISO), month, quarter, year, last_28d_of_month, trailing_<n>d, iso_4w,
 lagged_28d. Both ends are inclusive, in the project's time zone. The report has the calendar periods
@@ -122,9 +126,10 @@ that overlap the range, and the rolling windows that end in it. An HTML page has
 rows and 5,000 series (nodes times values of --by), a table or Markdown 1,000,000 rows; csv, tsv,
 json and parquet have no limit.")]
 pub(super) struct Report {
-    /// Named window
-    #[arg(long, default_value = "month", value_name = "WINDOW")]
-    pub(super) window: Window,
+    /// Named window [default: month, or ping_28d if the project has pings: these together with the
+    /// events in last_28d_of_month; other windows count events only]
+    #[arg(long, value_name = "WINDOW")]
+    pub(super) window: Option<Window>,
     /// Levels, separated by commas: total, combined, section, stage, group, action
     #[arg(long, default_value = "total,stage", value_delimiter = ',', value_name = "LEVELS")]
     pub(super) level: Vec<Level>,
@@ -142,9 +147,21 @@ pub(super) struct Report {
     /// newest one if none is complete); equal ones by name. A user of several remaining values counts once
     #[arg(long, value_name = "N", requires = "by")]
     pub(super) top: Option<NonZeroUsize>,
-    /// How to aggregate stages, groups and sections: union, indicator, max or sum
-    #[arg(long, default_value = "union", value_name = "METHOD")]
-    pub(super) method: Method,
+    /// How to aggregate stages, groups and sections: union, indicator, max or sum [default: union, or
+    /// indicator in the window ping_28d]
+    #[arg(long, value_name = "METHOD")]
+    pub(super) method: Option<Method>,
+    /// Which subscriptions an estimate takes as reporting: version_check (on a version that has the
+    /// metric) or reported (that sent a value)
+    #[arg(long, default_value = "version_check", value_name = "CONDITION")]
+    pub(super) condition: Condition,
+    /// What an estimate counts of them: subscriptions or seats
+    #[arg(long, default_value = "subscriptions", value_name = "MEASURE")]
+    pub(super) measure: Measure,
+    /// Instead of a report, list the estimates of a metric from pings, and the subscriptions behind them;
+    /// only --from, --to, --condition, --measure, --format and -o apply
+    #[arg(long, value_name = "METRIC")]
+    pub(super) explain: Option<String>,
     /// Estimate with HyperLogLog sketches of this precision, 4 to 18 [default without a value: 14]
     #[arg(long, num_args = 0..=1, default_missing_value = "14", value_name = "PRECISION",
           value_parser = precision)]
@@ -171,12 +188,20 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// The question of the arguments.
-    pub(super) fn question(&self) -> Question {
+    /// The question of the arguments, about a project with pings or without.
+    pub(super) fn question(&self, has_pings: bool) -> Question {
+        let window = self.window.unwrap_or(match has_pings {
+            true => Window::Ping28d,
+            false => Window::Month,
+        });
+        let method = self.method.unwrap_or(match window {
+            Window::Ping28d => Method::Indicator,
+            _ => Method::Union,
+        });
         Question {
-            window: self.window,
+            window,
             levels: BTreeSet::from_iter(self.level.iter().copied()),
-            method: self.method,
+            method,
             by: self.by.clone(),
             top: self.top,
             from: self.from,
@@ -184,7 +209,19 @@ impl Report {
             as_of: self.as_of,
             counting: self.approx.map_or(Counting::Exact, Counting::Approx),
             tree: self.tree,
+            total: TotalOf::Everyone,
         }
+    }
+
+    /// What to explain instead of a report.
+    pub(super) fn explanation(&self) -> Option<Explanation<'_>> {
+        let metric = self.explain.as_deref()?;
+        Some(Explanation { metric, from: self.from, to: self.to, variant: self.variant() })
+    }
+
+    /// Which estimates to show.
+    pub(super) fn variant(&self) -> Variant {
+        Variant { condition: self.condition, measure: self.measure }
     }
 }
 

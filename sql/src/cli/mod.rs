@@ -6,6 +6,7 @@ mod bench;
 mod check;
 mod demo;
 mod docs;
+mod explain;
 mod generate;
 mod ingest;
 mod init;

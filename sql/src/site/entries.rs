@@ -285,7 +285,9 @@ impl Maker<'_> {
 fn recorded(tables: &PingTables) -> HashMap<usize, Series> {
     let mut recorded: HashMap<usize, Series> = HashMap::new();
     for row in &tables.recorded {
-        let value = row.recorded.unsigned_abs();
+        // Too large a sum is not known.
+        let Some(sum) = row.recorded else { continue };
+        let value = sum.unsigned_abs();
         let months = &mut recorded.entry(row.metric).or_default().months;
         match months.last_mut().filter(|month| month.start == row.month) {
             Some(month) => month.value = month.value.saturating_add(value),

@@ -19,7 +19,7 @@ pub(super) enum Type {
 use Type::{Count, Flag, Instant, Month, Share, Text, Texts};
 
 /// The tables with their columns.
-pub(super) const TABLES: [(&str, &[(&str, Type)]); 7] = [
+pub(super) const TABLES: [(&str, &[(&str, Type)]); 9] = [
     (
         "pings",
         &[
@@ -103,6 +103,36 @@ pub(super) const TABLES: [(&str, &[(&str, Type)]); 7] = [
             ("recorded", Count),
             ("estimated", Count),
             ("total", Count),
+        ],
+    ),
+    (
+        "ping_predictions",
+        &[
+            ("month", Month),
+            ("key_path", Text),
+            ("edition", Text),
+            ("deployment", Text),
+            ("scenario", Text),
+            ("measure", Text),
+            ("numerator", Count),
+            ("denominator", Count),
+            ("recorded", Count),
+            ("predicted", Count),
+        ],
+    ),
+    (
+        "ping_estimate_subscriptions",
+        &[
+            ("month", Month),
+            ("key_path", Text),
+            ("edition", Text),
+            ("deployment", Text),
+            ("condition", Text),
+            ("subscription_id", Text),
+            ("seats", Count),
+            ("counted", Flag),
+            ("versions", Texts),
+            ("why", Text),
         ],
     ),
 ];
