@@ -42,7 +42,7 @@ pub(crate) use nodes::{Node, breaks, names, trees};
 pub use question::{Question, TotalOf, TreeOf};
 pub use row::{Basis, Count, Level, Method, Report, ReportRow};
 pub use row_sink::{CollectedRows, RowSink};
-pub use survey::Survey;
+pub use survey::{Survey, survey};
 pub use top::OTHER_LABEL;
 
 /// A report, and what was not counted for it.

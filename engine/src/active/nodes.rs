@@ -191,11 +191,13 @@ pub(crate) fn names(dictionary: &Dictionary) -> BTreeMap<(Level, String), String
     names
 }
 
-/// For each metric of the dictionary and each of its rules, the cells that the rule selects.
+/// For each metric of the dictionary and each of its rules, the cells that the rule selects; nothing
+/// for metrics that are not `wanted`.
 pub(super) fn selections(
     dictionary: &Dictionary,
     dimensions: &[String],
     cells: &[Cell],
+    wanted: impl Fn(&Metric) -> bool,
 ) -> Vec<Vec<BTreeSet<u32>>> {
     let mut by_event: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
     for (at, cell) in cells.iter().enumerate() {
@@ -208,9 +210,9 @@ pub(super) fn selections(
     dictionary
         .metrics
         .iter()
-        .map(|metric| match metric.counted() {
-            Ok(()) => metric.rules.iter().map(select).collect(),
-            Err(_) => Vec::new(),
+        .map(|metric| match wanted(metric) {
+            true => metric.rules.iter().map(select).collect(),
+            false => Vec::new(),
         })
         .collect()
 }

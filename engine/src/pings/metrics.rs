@@ -74,7 +74,7 @@ pub struct MetricPath {
 impl MetricPath {
     /// The key paths of a metric: one for each time frame if it has a list of them, with the endings
     /// that GitLab gives them.
-    fn of(metric: &Metric) -> Vec<Self> {
+    pub fn of(metric: &Metric) -> Vec<Self> {
         let mut types = metric.other.iter().filter(|(key, _)| key == "value_type");
         let is_number = types.next().is_none_or(|(_, value_type)| value_type == "number");
         let path = |ending: &str, time_frame| Self {
@@ -152,12 +152,12 @@ impl MetricPaths {
     }
 
     /// The index of the path that holds the monthly numbers of a metric, if there is one.
-    pub(crate) fn monthly(&self, metric: &Metric) -> Option<usize> {
+    pub fn monthly(&self, metric: &Metric) -> Option<usize> {
         self.place(&MetricPath::monthly(metric)?.key_path)
     }
 
     /// The index of a path.
-    pub(crate) fn place(&self, key_path: &str) -> Option<usize> {
+    pub fn place(&self, key_path: &str) -> Option<usize> {
         self.list.binary_search_by(|known| known.key_path.as_str().cmp(key_path)).ok()
     }
 

@@ -30,6 +30,7 @@ mod read;
 mod recorded;
 mod settings;
 mod share;
+mod spans;
 mod subscriptions;
 mod tables;
 mod upload;

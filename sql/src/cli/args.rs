@@ -50,10 +50,13 @@ pub(super) enum Command {
     Demo(Demo),
     /// Create a working example project, to be adapted
     Init(Init),
-    /// Report every problem, with file, line and key, and events that no metric uses
-    Check,
+    /// Report every problem, with file, line and key, events that no metric uses, and where metrics
+    /// have data
+    Check(Check),
     /// Count active users per period, stage and dimension
     Report(Report),
+    /// Write the documentation of metrics as HTML pages that need no server
+    Docs(Docs),
     /// Add new event files to the store, each exactly once
     Ingest(Ingest),
     /// Inspect, verify, compact or export the store
@@ -98,6 +101,13 @@ pub(super) struct Init {
     /// Folder to create; existing files are never changed
     #[arg(value_name = "DIR")]
     pub(super) folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// List every metric with the days of its data, instead of the first few
+    #[arg(short, long)]
+    pub(super) verbose: bool,
 }
 
 #[derive(Debug, Args)]
@@ -223,6 +233,29 @@ impl Report {
     pub(super) fn variant(&self) -> Variant {
         Variant { condition: self.condition, measure: self.measure, scenario: self.predict }
     }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The folder has one page with a table of all metrics, events, groups, stages and sections, a page for
+each of them, a page on personal data, and the table as dictionary.csv and dictionary.json. The pages
+work from the file system, without JavaScript, and load nothing from elsewhere. Numbers are those of
+`headcount report --level total,section,stage,group,action`, and of pings those of the table
+`ping_recorded`. The same input gives the same files.
+
+Examples:
+  headcount docs -o metric-docs
+  headcount docs -o public --overwrite --title 'Metrics of our product'")]
+pub(super) struct Docs {
+    /// Folder to create; it may exist if it is empty
+    #[arg(short, long, value_name = "DIR")]
+    pub(super) output: PathBuf,
+    /// Replace an earlier site in the folder; other files stay
+    #[arg(long)]
+    pub(super) overwrite: bool,
+    /// Title of the pages
+    #[arg(long, value_name = "TEXT", default_value = "Metrics dictionary")]
+    pub(super) title: String,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod check;
 mod demo;
+mod docs;
 mod explain;
 mod generate;
 mod ingest;
@@ -55,7 +56,8 @@ fn run(arguments: Arguments) -> Result<Outcome> {
     match arguments.command {
         Command::Demo(options) => demo::run(&options),
         Command::Init(options) => init::run(&options),
-        Command::Check => check::run(&root(project)?),
+        Command::Check(options) => check::run(&root(project)?, &options),
+        Command::Docs(options) => docs::run(&root(project)?, &options),
         Command::Report(options) => report::run(&root(project)?, &options),
         Command::Sql(options) => sql::run(project, &options),
         Command::Serve(options) => serve::run(project, &options),

@@ -108,7 +108,8 @@ pub(super) fn answer_question(root: &Path, question: &Question) -> Result<Answer
     answer(&project, &dictionary, question, &job(&progress, None))
 }
 
-fn load(root: &Path) -> Result<(Project, Dictionary)> {
+/// The project in a folder, and its dictionary.
+pub(super) fn load(root: &Path) -> Result<(Project, Dictionary)> {
     let project = Project::load(root)?;
     let dictionary = dictionary(&project)?;
     Ok((project, dictionary))
