@@ -9,12 +9,17 @@ use crate::rollup::Cell;
 
 /// What a row is a row of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Name {
-    pub(super) level: Level,
-    pub(super) section: Option<String>,
-    pub(super) stage: Option<String>,
-    pub(super) group: Option<String>,
-    pub(super) metric: Option<String>,
+pub struct Name {
+    /// Its level.
+    pub level: Level,
+    /// Key of its section.
+    pub section: Option<String>,
+    /// Key of its stage.
+    pub stage: Option<String>,
+    /// Key of its group.
+    pub group: Option<String>,
+    /// Key path of the metric.
+    pub metric: Option<String>,
 }
 
 /// A node and the counted metrics below it, by their index in the dictionary.
@@ -34,6 +39,15 @@ pub(super) fn needs_intersection(metric: &Metric) -> bool {
 /// All nodes that have a counted metric below them, as the tree stands on a day. The total and
 /// the combined node are always there.
 pub(super) fn nodes(dictionary: &Dictionary, day: Day) -> Vec<Node> {
+    nodes_of(dictionary, day, |metric| metric.counted().is_ok())
+}
+
+/// As [`nodes`], of other metrics than those that are counted.
+pub(super) fn nodes_of(
+    dictionary: &Dictionary,
+    day: Day,
+    is_wanted: impl Fn(&Metric) -> bool,
+) -> Vec<Node> {
     let mut nodes: BTreeMap<Name, Node> = BTreeMap::new();
     let bare = |level| Name { level, section: None, stage: None, group: None, metric: None };
     for level in [Level::Total, Level::Combined] {
@@ -41,7 +55,7 @@ pub(super) fn nodes(dictionary: &Dictionary, day: Day) -> Vec<Node> {
         nodes.insert(name.clone(), Node { name, metrics: Vec::new(), indicators: Vec::new() });
     }
     for (at, metric) in dictionary.metrics.iter().enumerate() {
-        if metric.counted().is_err() || !metric.valid.contains(day) {
+        if !is_wanted(metric) || !metric.valid.contains(day) {
             continue;
         }
         let placement = dictionary.tree.placement(metric, day);

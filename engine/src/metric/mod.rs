@@ -17,6 +17,7 @@ mod check;
 mod dictionary;
 mod events;
 mod fields;
+mod key_paths;
 mod metrics;
 mod model;
 mod paths;

@@ -1,5 +1,6 @@
 //! Pings: JSON documents that installations send about once a week, with a number for each key path
-//! instead of events. Their users cannot be told apart, so numbers are summed over installations.
+//! instead of events. Their users cannot be told apart, so numbers are summed over installations; only
+//! those that send sketches can be united.
 //!
 //! | step | module | is |
 //! |---|---|---|
@@ -8,6 +9,7 @@
 //! | identity | `identity` | edition, tier, version and deployment of an installation |
 //! | metrics | [`MetricPaths`] | which values are valid, and what the others are |
 //! | recorded | [`Recorded`] | monthly values, summed over installations |
+//! | united | [`PingSketches`], [`unions`] | users of several installations, from their sketches |
 //! | estimated | [`Windows`], [`Subscriber`], [`Estimate`] | what those that do not report would add |
 //!
 //! [`PingTables`] computes all of it from the files of [`Inputs`].
@@ -19,13 +21,16 @@ mod identity;
 mod inputs;
 mod json;
 mod metrics;
+mod own;
 mod paths;
 mod population;
 mod read;
 mod recorded;
 mod settings;
+mod sketches;
 mod subscriptions;
 mod tables;
+mod unions;
 mod upload;
 mod values;
 mod windows;
@@ -35,9 +40,12 @@ pub use estimate::{Condition, Estimate, Measure};
 pub use identity::{Deployment, Edition, Tier};
 pub use inputs::Inputs;
 pub use metrics::{Kind, MetricPath, MetricPaths};
+pub use own::{IdentityValue, OwnInstallation, SketchSettings};
 pub use population::{Origin, Subscriber};
 pub use recorded::Recorded;
 pub use settings::{CountedFrom, FORMAT, PingSettings, PingSource};
+pub use sketches::{PingSketches, SKETCHES_KEY, last_sketches};
 pub use tables::{PingTables, Selection};
+pub use unions::{PingUnion, unions};
 pub use upload::Reason;
 pub use windows::{VersionWindow, Windows};

@@ -50,6 +50,8 @@ pub(super) enum Command {
     Check,
     /// Count active users per period, stage and dimension
     Report(Report),
+    /// Build this installation's Service Ping from its events
+    Ping(Ping),
     /// Add new event files to the store, each exactly once
     Ingest(Ingest),
     /// Inspect, verify, compact or export the store
@@ -176,6 +178,37 @@ impl Report {
             tree: self.tree,
         }
     }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  headcount ping -o ping.json                         of the newest complete month
+  headcount ping --month 2026-03                      recorded on the last day of March
+  headcount ping --as-of 2026-03-18 --min-users 5     recorded on a day, without small numbers
+  headcount ping --sketches                           also mergeable sketches of the users
+
+The ping says who sends it as `installation:` in headcount.yaml does. Metrics that cannot be counted
+from events are left out and listed on stderr.")]
+pub(super) struct Ping {
+    /// Month of the ping, which must be complete [default: the newest complete month]
+    #[arg(long, value_name = "YYYY-MM", value_parser = calendar_month, conflicts_with = "as_of")]
+    pub(super) month: Option<Day>,
+    /// Build the ping of this day, with which the data end
+    #[arg(long, value_name = "DAY", value_parser = last_day)]
+    pub(super) as_of: Option<Day>,
+    /// Leave out values of 1 to N - 1 users
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(super) min_users: u64,
+    /// Add a HyperLogLog sketch for each metric, of users hashed with a salt that installations share
+    #[arg(long)]
+    pub(super) sketches: bool,
+    /// Read the events even if the store can answer
+    #[arg(long)]
+    pub(super) no_store: bool,
+    /// Write to a file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -478,6 +511,12 @@ fn ids(word: &str) -> Result<Ids, String> {
         let names: Vec<&str> = Ids::ALL.iter().map(|ids| ids.name()).collect();
         format!("use one of: {}", names.join(", "))
     })
+}
+
+/// The first day of a month.
+fn calendar_month(text: &str) -> Result<Day, String> {
+    let (year, month) = month(text)?;
+    format!("{year:04}-{month:02}-01").parse().map_err(|error: engine::Error| error.to_string())
 }
 
 fn month(text: &str) -> Result<(i32, u32), String> {

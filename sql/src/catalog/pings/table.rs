@@ -17,9 +17,10 @@ use datafusion::logical_expr::{
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use engine::JobContext;
 
 use super::columns::Type;
-use super::rows::{Rows, VALUES, send};
+use super::rows::{Rows, SKETCHES, VALUES, send, send_sketches};
 use super::{Cached, PingContext};
 use crate::failure::external;
 
@@ -62,7 +63,9 @@ impl TableProvider for PingTable {
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
         let supported = |filter: &&Expr| match key_paths(filter) {
-            Some(_) if self.name == VALUES => TableProviderFilterPushDown::Inexact,
+            Some(_) if [VALUES, SKETCHES].contains(&self.name) => {
+                TableProviderFilterPushDown::Inexact
+            }
             _ => TableProviderFilterPushDown::Unsupported,
         };
         Ok(filters.iter().map(supported).collect())
@@ -187,6 +190,12 @@ impl PartitionStream for PingScan {
             let is_wanted = || !out.sender.is_closed();
             let cached = Self::load(&context, &loaded, threads, memory, &is_wanted);
             let cached = cached.map_err(external)?;
+            if name == SKETCHES {
+                let (root, collection) = (&context.project.root, &cached.tables.collection);
+                let job = JobContext::default().with_cancellation(|| !is_wanted());
+                send_sketches(root, &cached.inputs, collection, &out, &job).map_err(external)?;
+                return Ok(());
+            }
             // The receiver may have been dropped, which ends the rows.
             let _ = send(name, &cached.tables, &out)?;
             Ok(())
