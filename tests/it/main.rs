@@ -10,6 +10,7 @@
 //! | `duckdb` | are random statements answered as DuckDB answers them? |
 //! | `exchange` | do other programs read our sets and sketches, and we theirs? |
 //! | `laws` | are the rows of random data those of the reference implementation in `oracle`? |
+//! | `ping_out` | are the values of `headcount ping` those of plain loops, and unions of sketches near the true ones? |
 //! | `pings` | are the tables of pings those of the rules, of a count by hand, and of plain Python? |
 //! | `planning` | does our operator give the rows of DataFusion for COUNT(DISTINCT)? |
 //! | `real` | are the answers on the real data those of plain DataFusion? |
@@ -46,6 +47,7 @@ mod duckdb;
 mod exchange;
 mod laws;
 mod oracle;
+mod ping_out;
 mod pings;
 mod planning;
 mod project;

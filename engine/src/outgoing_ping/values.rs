@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::active::Span;
 use crate::calendar::{Day, Period, Window};
-use crate::metric::{Dictionary, Metric, TimeFrame, USER, Uncounted};
+use crate::metric::{Dictionary, Metric, Status, TimeFrame, USER, Uncounted};
 use crate::pings::{OwnInstallation, SKETCHES_KEY};
 
 /// Where the metrics of single events are, by category, and what the ends of their names mean.
@@ -47,10 +47,10 @@ impl PingValues {
         let mut ping = Self::default();
         let mut seen = BTreeSet::new();
         for metric in &dictionary.metrics {
-            let unit = unit(metric, day);
-            if unit == Err(Uncounted::Removed.to_string()) {
+            if metric.status == Status::Removed {
                 continue;
             }
+            let unit = unit(metric, day);
             let index = ping.dictionary.metrics.len();
             let mut counted = false;
             for (key_path, frame) in metric.key_paths() {
@@ -59,7 +59,7 @@ impl PingValues {
                     continue;
                 }
                 let days = days(frame, metric.data_source.as_deref(), day);
-                let days = days.ok_or_else(|| Uncounted::TimeFrame.to_string());
+                let days = days.ok_or_else(|| "no time frame".to_owned());
                 match unit.clone().and_then(|unit| Ok((unit, days?))) {
                     Ok((unit, days)) => {
                         counted = true;

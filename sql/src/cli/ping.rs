@@ -100,7 +100,7 @@ fn print_notes(ping: &OutgoingPing, min_users: u64) -> Outcome {
     let left_out = ping.left_out.values().map(Vec::len).sum();
     if left_out > 0 {
         let metrics = plural(left_out, "metric");
-        print_message(&format!("left out {metrics} that cannot be counted from events:"));
+        print_message(&format!("left out {metrics}:"));
         for (reason, key_paths) in &ping.left_out {
             print_message(&format!("  {reason}: {}", key_paths.join(", ")));
         }
@@ -111,7 +111,7 @@ fn print_notes(ping: &OutgoingPing, min_users: u64) -> Outcome {
     }
     if let Some(OutgoingSketches { user, without_user: rows @ 1.., .. }) = &ping.sketches {
         let rows = plural(usize::try_from(*rows).unwrap_or(usize::MAX), "row");
-        print_message(&format!("note: {rows} without `{user}` are in no sketch"));
+        print_message(&format!("left out of the sketches: {rows} without `{user}`"));
     }
     let written = plural(ping.values.len(), "value");
     print_message(&format!("wrote {written}, recorded at {}", ping.recorded_at()));
