@@ -175,8 +175,11 @@ mod tests {
         STANDARD.encode(sketch.to_bytes())
     }
 
-    /// The salt, and for each key path the users of the sketch.
-    fn read(text: &str) -> Option<(Option<String>, Vec<(String, Option<u64>)>)> {
+    /// For each key path the users of the sketch.
+    type Users = Vec<(String, Option<u64>)>;
+
+    /// The salt, and the users.
+    fn read(text: &str) -> Option<(Option<String>, Users)> {
         let PingSketches { salt, list } = PingSketches::of(text)?;
         let users = |sketch: Sketch| sketch.estimate().unwrap().users;
         let list = list.into_iter().map(|(key_path, sketch)| (key_path, sketch.map(users)));
