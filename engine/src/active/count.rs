@@ -6,6 +6,7 @@ use super::event_classes::event_classes;
 use super::nodes::needs_intersection;
 use super::periods::range;
 use super::question::Question;
+use crate::calendar::Window;
 use crate::metric::Dictionary;
 use crate::project::{Project, known_dimensions};
 use crate::rollup::{Counting, FromStore, Rollup};
@@ -73,6 +74,10 @@ pub fn counted_events(dictionary: &Dictionary) -> BTreeSet<String> {
 }
 
 fn check(project: &Project, dictionary: &Dictionary, question: &Question) -> Result<()> {
+    if question.window == Window::Ping28d {
+        return Err(Error::input("events are not counted in the window ping_28d, only pings are")
+            .with("help", "use another window, such as last_28d_of_month"));
+    }
     if question.top.is_some() && question.by.is_empty() {
         return Err(Error::input("`top` needs at least one dimension in `by`")
             .with("help", "add dimensions to `by`, or remove `top`"));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::question::TreeOf;
 use super::row::Level;
 use crate::calendar::Day;
 use crate::metric::{Dictionary, Indicator, Metric, Operator, Rank, Rule};
@@ -24,11 +25,11 @@ pub struct Name {
 
 /// A node and the counted metrics below it, by their index in the dictionary.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Node {
-    pub(super) name: Name,
-    pub(super) metrics: Vec<usize>,
+pub(crate) struct Node {
+    pub(crate) name: Name,
+    pub(crate) metrics: Vec<usize>,
     /// Those of the metrics that are flagged as the node's performance indicator.
-    pub(super) indicators: Vec<usize>,
+    pub(crate) indicators: Vec<usize>,
 }
 
 /// Whether a metric asks for users who did several different things.
@@ -38,15 +39,10 @@ pub(super) fn needs_intersection(metric: &Metric) -> bool {
 
 /// All nodes that have a counted metric below them, as the tree stands on a day. The total and
 /// the combined node are always there.
-pub(super) fn nodes(dictionary: &Dictionary, day: Day) -> Vec<Node> {
-    nodes_of(dictionary, day, |metric| metric.counted().is_ok())
-}
-
-/// As [`nodes`], of other metrics than those that are counted.
-pub(super) fn nodes_of(
+pub(super) fn nodes(
     dictionary: &Dictionary,
     day: Day,
-    is_wanted: impl Fn(&Metric) -> bool,
+    is_counted: impl Fn(&Metric) -> bool,
 ) -> Vec<Node> {
     let mut nodes: BTreeMap<Name, Node> = BTreeMap::new();
     let bare = |level| Name { level, section: None, stage: None, group: None, metric: None };
@@ -55,7 +51,7 @@ pub(super) fn nodes_of(
         nodes.insert(name.clone(), Node { name, metrics: Vec::new(), indicators: Vec::new() });
     }
     for (at, metric) in dictionary.metrics.iter().enumerate() {
-        if !is_wanted(metric) || !metric.valid.contains(day) {
+        if !is_counted(metric) || !metric.valid.contains(day) {
             continue;
         }
         let placement = dictionary.tree.placement(metric, day);
@@ -72,6 +68,7 @@ pub(super) fn nodes_of(
                 node.indicators.push(at);
             }
         };
+        add(bare(Level::Total), &[Indicator::Umau]);
         let (section, stage, group) =
             (own(placement.section), own(placement.stage), own(placement.group));
         if section.is_some() {
@@ -97,6 +94,31 @@ pub(super) fn nodes_of(
     nodes.into_values().collect()
 }
 
+/// The nodes of a tree for periods that end on these days, which are in order, and the index of the
+/// first period that has it. `last` is the day on which the data ends.
+pub(crate) fn trees(
+    dictionary: &Dictionary,
+    tree: TreeOf,
+    ends: impl Iterator<Item = Day>,
+    last: Day,
+    is_counted: impl Fn(&Metric) -> bool + Copy,
+) -> Vec<(usize, Vec<Node>)> {
+    if tree == TreeOf::Today {
+        return vec![(0, nodes(dictionary, last, is_counted))];
+    }
+    let changes = change_days(dictionary);
+    let mut trees = Vec::new();
+    let mut before = None;
+    for (at, end) in ends.enumerate() {
+        let passed = changes.partition_point(|day| *day <= end);
+        if before != Some(passed) {
+            before = Some(passed);
+            trees.push((at, nodes(dictionary, end, is_counted)));
+        }
+    }
+    trees
+}
+
 /// The days on which the tree or the set of metrics changes, in order: between two of them all
 /// days have the same nodes.
 pub(super) fn change_days(dictionary: &Dictionary) -> Vec<Day> {
@@ -110,7 +132,7 @@ pub(super) fn change_days(dictionary: &Dictionary) -> Vec<Day> {
 }
 
 /// Display names for every key that a row can hold.
-pub(super) fn names(dictionary: &Dictionary) -> BTreeMap<(Level, String), String> {
+pub(crate) fn names(dictionary: &Dictionary) -> BTreeMap<(Level, String), String> {
     let tree = &dictionary.tree;
     let sections = tree.sections.iter().map(|s| (Rank::Section, &s.key));
     let stages = tree.stages.iter().map(|s| (Rank::Stage, &s.key));

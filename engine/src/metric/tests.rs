@@ -528,16 +528,23 @@ fn pings_have_a_key_path_for_each_time_frame_of_a_list() {
         ("key_path: a.b, time_frame: [28d]", vec!["a.b_monthly 28d"]),
         ("key_path: a.b, time_frame: [all, 7d]", vec!["a.b all", "a.b_weekly 7d"]),
         ("name: x, operator: OR, events: [opened]", vec![&format!("{} 28d", x[0])]),
-        ("name: x, operator: OR, time_frame: [7d], events: [opened]", vec![&format!("{} 7d", x[1])]),
+        (
+            "name: x, operator: OR, time_frame: [7d], events: [opened]",
+            vec![&format!("{} 7d", x[1])],
+        ),
         (
             "name: x, operator: OR, time_frame: [all, 7d, 28d], events: [opened]",
             vec![&format!("{} 28d", x[0]), &format!("{} 7d", x[1]), "counts.aggregate_x all"],
         ),
-        ("key_path: counts_weekly.aggregated_metrics.x, time_frame: 7d", vec![&format!("{} 7d", x[1])]),
+        (
+            "key_path: counts_weekly.aggregated_metrics.x, time_frame: 7d",
+            vec![&format!("{} 7d", x[1])],
+        ),
     ] {
         let dictionary = dictionary(TREE, EVENTS, &format!("- {{{definition}}}"));
         let paths = dictionary.metrics[0].key_paths();
-        let paths: Vec<String> = paths.into_iter().map(|(p, frame)| format!("{p} {frame}")).collect();
+        let paths: Vec<String> =
+            paths.into_iter().map(|(p, frame)| format!("{p} {frame}")).collect();
         assert_eq!(paths, expected, "{definition}");
     }
 }

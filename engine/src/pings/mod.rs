@@ -11,22 +11,28 @@
 //! | recorded | [`Recorded`] | monthly values, summed over installations |
 //! | united | [`PingSketches`], [`unions`] | users of several installations, from their sketches |
 //! | estimated | [`Windows`], [`Subscriber`], [`Estimate`] | what those that do not report would add |
+//! | predicted | [`Prediction`] | what would be recorded if installations behaved otherwise |
 //!
 //! [`PingTables`] computes all of it from the files of [`Inputs`].
 
 mod collection;
+mod counts;
 mod estimate;
+mod explanation;
 mod flatten;
 mod identity;
 mod inputs;
 mod json;
 mod metrics;
+mod overflow;
 mod own;
 mod paths;
 mod population;
+mod prediction;
 mod read;
 mod recorded;
 mod settings;
+mod share;
 mod sketches;
 mod subscriptions;
 mod tables;
@@ -37,13 +43,18 @@ mod windows;
 
 pub use collection::{Collection, Installation, Outcome, Ping, Refused, UploadRow};
 pub use estimate::{Condition, Estimate, Measure};
+pub use explanation::{EstimateFilter, Explanation};
 pub use identity::{Deployment, Edition, Tier};
 pub use inputs::Inputs;
 pub use metrics::{Kind, MetricPath, MetricPaths};
+pub use overflow::Overflow;
 pub use own::{IdentityValue, OwnInstallation, SketchSettings};
 pub use population::{Origin, Subscriber};
+pub use prediction::{Prediction, Scenario, Unit};
 pub use recorded::Recorded;
+pub(crate) use recorded::for_each_monthly_value;
 pub use settings::{CountedFrom, FORMAT, PingSettings, PingSource};
+pub use share::Share;
 pub use sketches::{PingSketches, SKETCHES_KEY, last_sketches};
 pub use tables::{PingTables, Selection};
 pub use unions::{PingUnion, unions};

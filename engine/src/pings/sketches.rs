@@ -146,7 +146,7 @@ pub(super) fn each_last(
     read_sketches(&files, in_parallel, &take, job)
 }
 
-/// Calls `each` with the last pings of months and their sketches, in the order of their files.
+/// Calls `each` with the wanted last pings of months and their sketches, in the order of their files.
 ///
 /// # Errors
 /// When a file cannot be read, the job is cancelled, or `each` fails.
@@ -154,11 +154,12 @@ pub fn last_sketches<'a>(
     root: &Path,
     inputs: &Inputs,
     collection: &'a Collection,
+    is_wanted: &(dyn Fn(&Ping) -> bool + Sync),
     each: &(dyn Fn(&'a Ping, PingSketches) -> Result<()> + Sync),
     job: &JobContext<'_>,
 ) -> Result<()> {
     let each = |ping: usize, sketches| each(&collection.pings[ping], sketches);
-    each_last(root, inputs, collection, &|_| true, false, &each, job)
+    each_last(root, inputs, collection, is_wanted, false, &each, job)
 }
 
 #[cfg(test)]

@@ -8,13 +8,16 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use datasets::Ids;
-use engine::active::{Level, Method, Question, TreeOf};
+use datasets::{Ids, Nonresponse};
+use engine::active::{Level, Method, Question, TotalOf, TreeOf};
 use engine::calendar::{Day, Window, first_day, last_day};
+use engine::overview::Variant;
+use engine::pings::{Condition, Measure};
 use engine::rollup::Counting;
 use engine::users::{DEFAULT_PRECISION, PRECISIONS};
 
 use super::bench::Bench;
+use super::explain::Explanation;
 use crate::output::Format;
 use crate::question::tree;
 use crate::server::Limits;
@@ -61,7 +64,8 @@ pub(super) enum Command {
     Sql(Sql),
     /// Serve queries over PostgreSQL's protocol, Arrow Flight SQL and HTTP
     Serve(Box<Serve>),
-    /// Generate synthetic events, with the true numbers of users in a separate file
+    /// Generate synthetic events, or installations that send pings, with the true numbers of users in
+    /// separate files
     Generate(Generate),
     /// Measure accuracy and speed on your data, or on synthetic data
     Bench(Bench),
@@ -107,6 +111,7 @@ Examples:
   headcount report --approx 16                        sketches, with a 95 % interval
   headcount report --by namespace --top 20 -o namespaces.html
   headcount report --format html -o smau.html
+  headcount report --explain KEY_PATH --from 2026-03 --to 2026-03
 
 Windows: day, week (ISO), month, quarter, year, last_28d_of_month, trailing_<n>d, iso_4w,
 lagged_28d. Both ends are inclusive, in the project's time zone. The report has the calendar periods
@@ -114,9 +119,10 @@ that overlap the range, and the rolling windows that end in it. An HTML page has
 rows and 5,000 series (nodes times values of --by), a table or Markdown 1,000,000 rows; csv, tsv,
 json and parquet have no limit.")]
 pub(super) struct Report {
-    /// Named window
-    #[arg(long, default_value = "month", value_name = "WINDOW")]
-    pub(super) window: Window,
+    /// Named window [default: month, or ping_28d if the project has pings: these together with the
+    /// events in last_28d_of_month; other windows count events only]
+    #[arg(long, value_name = "WINDOW")]
+    pub(super) window: Option<Window>,
     /// Levels, separated by commas: total, combined, section, stage, group, action
     #[arg(long, default_value = "total,stage", value_delimiter = ',', value_name = "LEVELS")]
     pub(super) level: Vec<Level>,
@@ -134,9 +140,21 @@ pub(super) struct Report {
     /// newest one if none is complete); equal ones by name. A user of several remaining values counts once
     #[arg(long, value_name = "N", requires = "by")]
     pub(super) top: Option<NonZeroUsize>,
-    /// How to aggregate stages, groups and sections: union, indicator, max or sum
-    #[arg(long, default_value = "union", value_name = "METHOD")]
-    pub(super) method: Method,
+    /// How to aggregate stages, groups and sections: union, indicator, max or sum [default: union, or
+    /// indicator in the window ping_28d]
+    #[arg(long, value_name = "METHOD")]
+    pub(super) method: Option<Method>,
+    /// Which subscriptions an estimate takes as reporting: version_check (on a version that has the
+    /// metric) or reported (that sent a value)
+    #[arg(long, default_value = "version_check", value_name = "CONDITION")]
+    pub(super) condition: Condition,
+    /// What an estimate counts of them: subscriptions or seats
+    #[arg(long, default_value = "subscriptions", value_name = "MEASURE")]
+    pub(super) measure: Measure,
+    /// Instead of a report, list the estimates of a metric from pings, and the subscriptions behind them;
+    /// only --from, --to, --condition, --measure, --format and -o apply
+    #[arg(long, value_name = "METRIC")]
+    pub(super) explain: Option<String>,
     /// Estimate with HyperLogLog sketches of this precision, 4 to 18 [default without a value: 14]
     #[arg(long, num_args = 0..=1, default_missing_value = "14", value_name = "PRECISION",
           value_parser = precision)]
@@ -163,12 +181,20 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// The question of the arguments.
-    pub(super) fn question(&self) -> Question {
+    /// The question of the arguments, about a project with pings or without.
+    pub(super) fn question(&self, has_pings: bool) -> Question {
+        let window = self.window.unwrap_or(match has_pings {
+            true => Window::Ping28d,
+            false => Window::Month,
+        });
+        let method = self.method.unwrap_or(match window {
+            Window::Ping28d => Method::Indicator,
+            _ => Method::Union,
+        });
         Question {
-            window: self.window,
+            window,
             levels: BTreeSet::from_iter(self.level.iter().copied()),
-            method: self.method,
+            method,
             by: self.by.clone(),
             top: self.top,
             from: self.from,
@@ -176,7 +202,19 @@ impl Report {
             as_of: self.as_of,
             counting: self.approx.map_or(Counting::Exact, Counting::Approx),
             tree: self.tree,
+            total: TotalOf::Everyone,
         }
+    }
+
+    /// What to explain instead of a report.
+    pub(super) fn explanation(&self) -> Option<Explanation<'_>> {
+        let metric = self.explain.as_deref()?;
+        Some(Explanation { metric, from: self.from, to: self.to, variant: self.variant() })
+    }
+
+    /// Which estimates to show.
+    pub(super) fn variant(&self) -> Variant {
+        Variant { condition: self.condition, measure: self.measure }
     }
 }
 
@@ -352,8 +390,8 @@ pub(super) struct Serve {
     /// Time limit of a statement, from its arrival to its last row: 30s, 5m
     #[arg(long, default_value = "5m", value_name = "TIME", value_parser = parse_duration)]
     pub(super) time_limit: Duration,
-    /// Memory limit of all statements together
-    #[arg(long, default_value = "4GiB", value_name = "SIZE", value_parser = bytes)]
+    /// Memory limit of all statements together, at least 512 MiB
+    #[arg(long, default_value = "4GiB", value_name = "SIZE", value_parser = server_memory)]
     pub(super) memory_limit: usize,
     /// Memory limit of one statement; beyond it the statement spills to disk or fails
     #[arg(long, default_value = "1GiB", value_name = "SIZE", value_parser = bytes)]
@@ -458,6 +496,16 @@ pub(super) struct Generate {
     /// Share of events that arrive late, 0 to 0.5
     #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
     pub(super) late: f64,
+    /// Generate weekly pings of this many installations, and subscriptions, in place of events
+    #[arg(long, value_name = "N", conflicts_with_all = EVENT_OPTIONS)]
+    pub(super) installations: Option<u32>,
+    /// Key paths in a ping, about
+    #[arg(long, default_value_t = 1_300, value_name = "N", requires = "installations")]
+    pub(super) keys: u32,
+    /// Installations that send no pings: random, or biased (the more users, the less likely)
+    #[arg(long, default_value = "random", requires = "installations",
+          value_parser = nonresponse)]
+    pub(super) nonresponse: Nonresponse,
     /// Replace an earlier data set in the folder
     #[arg(long)]
     pub(super) overwrite: bool,
@@ -465,6 +513,10 @@ pub(super) struct Generate {
     #[arg(short, long, value_name = "DIR")]
     pub(super) output: PathBuf,
 }
+
+/// Options of `generate` that are about events.
+const EVENT_OPTIONS: [&str; 7] =
+    ["events", "users", "ids", "scoped", "files_per_month", "rows_per_group", "late"];
 
 pub(super) fn precision(text: &str) -> Result<u8, String> {
     let precision = text.parse().ok().filter(|precision| PRECISIONS.contains(precision));
@@ -500,6 +552,12 @@ pub(super) fn bytes(text: &str) -> Result<usize, String> {
     if (1.0..=1e18).contains(&bytes) { Ok(bytes as usize) } else { Err(wrong()) }
 }
 
+/// A server needs up to 400 MB for code, plans and the allocator's reserves, whatever its limit.
+fn server_memory(text: &str) -> Result<usize, String> {
+    let limit = bytes(text)?;
+    if limit >= 512 << 20 { Ok(limit) } else { Err("a server needs at least 512MiB".to_owned()) }
+}
+
 fn setting(text: &str) -> Result<(String, String), String> {
     let parts = text.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
     let (key, value) = parts.ok_or_else(|| "expected KEY=VALUE".to_owned())?;
@@ -517,6 +575,13 @@ fn ids(word: &str) -> Result<Ids, String> {
 fn calendar_month(text: &str) -> Result<Day, String> {
     let (year, month) = month(text)?;
     format!("{year:04}-{month:02}-01").parse().map_err(|error: engine::Error| error.to_string())
+}
+
+fn nonresponse(word: &str) -> Result<Nonresponse, String> {
+    word.parse().map_err(|_| {
+        let names: Vec<&str> = Nonresponse::ALL.iter().map(|kind| kind.name()).collect();
+        format!("use one of: {}", names.join(", "))
+    })
 }
 
 fn month(text: &str) -> Result<(i32, u32), String> {

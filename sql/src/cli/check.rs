@@ -79,6 +79,9 @@ fn pings(project: &Project, dictionary: &Dictionary, out: &mut impl Write) -> Re
     let collection = &tables.collection;
     let (pings, installations) = (collection.pings.len(), collection.installations.len());
     writeln!(out, "pings: {pings} of {installations} installations").map_err(output_error)?;
+    for overflow in tables.overflows() {
+        writeln!(out, "note: {overflow}").map_err(output_error)?;
+    }
     Ok(collection.refused())
 }
 

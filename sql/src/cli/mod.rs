@@ -5,6 +5,7 @@ mod args;
 mod bench;
 mod check;
 mod demo;
+mod explain;
 mod generate;
 mod ingest;
 mod init;

@@ -31,6 +31,12 @@ impl<'a> Destination<'a> {
         }
     }
 
+    /// Width of the terminal that the result goes to, in characters; `None` if it goes elsewhere.
+    pub(super) fn width(&self) -> Option<usize> {
+        let width = comfy_table::Table::new().width().map(usize::from);
+        width.filter(|_| self.file.is_none() && stdout().is_terminal())
+    }
+
     /// Writes a result. `fill` gets the output, and whether it takes colours.
     pub(super) fn write<T>(&self, fill: impl FnOnce(Out<'_>, bool) -> Result<T>) -> Result<T> {
         if let Some(path) = self.file {

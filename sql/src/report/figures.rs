@@ -26,6 +26,11 @@ pub(super) fn period(window: Window, period: Period) -> String {
             format!("{year:04}-W{week:02}")
         }
         Window::Month => format!("{year:04}-{month:02}"),
+        // Those of events are parts of the month.
+        Window::Ping28d => {
+            let (year, month, _) = period.end.ymd();
+            format!("{year:04}-{month:02}")
+        }
         Window::Quarter => format!("{year:04}-Q{}", month.div_ceil(3)),
         Window::Year => format!("{year:04}"),
         _ => period.to_string(),

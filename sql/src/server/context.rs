@@ -8,6 +8,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use engine::active::{Answer, Question};
+use engine::pings::Overflow;
 use engine::project::Project;
 use engine::store::Store;
 use engine::{Error, Result};
@@ -285,5 +286,9 @@ impl ReportListener for LoggingListener {
         for lost in answer.summary.rejects.fully_rejected() {
             tracing::error!(help = lost.reason.help(), "{lost}");
         }
+    }
+
+    fn overflowed(&self, overflow: Overflow) {
+        tracing::warn!("{overflow}");
     }
 }

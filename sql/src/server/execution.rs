@@ -148,8 +148,9 @@ impl StatementExecution {
     /// When it cannot be planned, writes, or exceeds a limit.
     pub async fn plan(&mut self, session: &SessionContext, sql: &str) -> Result<LogicalPlan> {
         let (session, sql) = (session.clone(), sql.to_owned());
+        let memory = self.server.limits.memory;
         self.run(async move {
-            syntax::check_text(&sql)?;
+            syntax::check_text(&sql, memory)?;
             let state = session.state();
             let statement = session::parse(&state, &sql);
             let statement = statement.map_err(|cause| statement_error(cause, None))?;

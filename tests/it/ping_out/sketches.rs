@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use std::ops::Range;
 
 use engine::JobContext;
-use engine::active::{NodeUnion, TreeOf, ping_unions};
+use engine::active::TreeOf;
 use engine::calendar::Day;
 use engine::metric::Dictionary;
+use engine::overview::{NodeUnion, ping_unions};
 use engine::pings::{Inputs, PingTables};
 
 use super::{FIRST, STAGES};

@@ -7,7 +7,7 @@ mod arguments;
 mod context;
 mod function;
 mod plan;
-mod range;
+pub(super) mod range;
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -74,7 +74,7 @@ impl ReportTable {
     /// The periods that a filter selects, if it constrains them. `None` for ranked values, because
     /// the ranking uses the newest period, whether or not a filter selects it.
     fn bound(&self, filter: &Expr) -> Option<range::Starts> {
-        range::of(filter).filter(|_| self.question.top.is_none())
+        range::of(filter, "period_start").filter(|_| self.question.top.is_none())
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) enum Type {
 use Type::{Bytes, Count, Flag, Instant, Month, Share, Text, Texts};
 
 /// The tables with their columns.
-pub(super) const TABLES: [(&str, &[(&str, Type)]); 8] = [
+pub(super) const TABLES: [(&str, &[(&str, Type)]); 10] = [
     (
         "pings",
         &[
@@ -116,6 +116,36 @@ pub(super) const TABLES: [(&str, &[(&str, Type)]); 8] = [
             ("recorded", Count),
             ("estimated", Count),
             ("total", Count),
+        ],
+    ),
+    (
+        "ping_predictions",
+        &[
+            ("month", Month),
+            ("key_path", Text),
+            ("edition", Text),
+            ("deployment", Text),
+            ("scenario", Text),
+            ("measure", Text),
+            ("numerator", Count),
+            ("denominator", Count),
+            ("recorded", Count),
+            ("predicted", Count),
+        ],
+    ),
+    (
+        "ping_estimate_subscriptions",
+        &[
+            ("month", Month),
+            ("key_path", Text),
+            ("edition", Text),
+            ("deployment", Text),
+            ("condition", Text),
+            ("subscription_id", Text),
+            ("seats", Count),
+            ("counted", Flag),
+            ("versions", Texts),
+            ("why", Text),
         ],
     ),
 ];

@@ -101,6 +101,13 @@ impl PingContext {
         }
         Ok(cached)
     }
+
+    /// Reports the numbers of a table that are too large.
+    fn report_overflow(&self, table: &str, tables: &PingTables) {
+        let Some(listener) = &self.listener else { return };
+        let overflows = tables.overflows().into_iter();
+        overflows.filter(|overflow| overflow.table == table).for_each(|o| listener.overflowed(o));
+    }
 }
 
 /// An error for pings that exceed the memory of their statement.

@@ -1,6 +1,7 @@
 //! The rows of the tables.
 
 use std::collections::BTreeSet;
+use std::ops::{Range, RangeInclusive};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,14 +14,17 @@ use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::error::Result;
 use engine::calendar::Day;
 use engine::pings::{
-    Collection, Edition, Estimate, Inputs, Outcome, Ping, PingSketches, PingTables, Recorded,
-    Subscriber, UploadRow, VersionWindow, last_sketches,
+    Collection, Edition, Estimate, EstimateFilter, Explanation, Inputs, Outcome, Ping,
+    PingSketches, PingTables, Prediction, Recorded, Subscriber, UploadRow, VersionWindow,
+    last_sketches,
 };
 use engine::{Error, JobContext};
 use tokio::sync::mpsc::Sender;
 
-/// The table of values, which may be very long.
-pub(super) const VALUES: &str = "ping_values";
+/// The tables that may be very long: they are made in parts, only for the wanted key paths and months.
+pub(super) const LONG: [&str; 2] = [VALUES, EXPLANATIONS];
+const VALUES: &str = "ping_values";
+const EXPLANATIONS: &str = "ping_estimate_subscriptions";
 
 /// The table of sketches, whose rows are read from the files.
 pub(super) const SKETCHES: &str = "ping_sketches";
@@ -33,20 +37,50 @@ const BATCH_ROWS: usize = 8_192;
 /// Makes the columns of some rows.
 type Column<'a, T> = Box<dyn Fn(&[T]) -> ArrayRef + Sync + 'a>;
 
+/// The rows of a large table that are wanted.
+#[derive(Clone, Debug)]
+pub(super) struct Filter {
+    /// `None` for all.
+    pub(super) key_paths: Option<Arc<BTreeSet<String>>>,
+    /// From the first month to the last.
+    pub(super) months: RangeInclusive<Day>,
+}
+
 /// Where the rows of a table go.
 pub(super) struct Rows {
     pub(super) schema: SchemaRef,
     /// The wanted columns.
     pub(super) columns: Vec<usize>,
-    /// Of `ping_values` and `ping_sketches`: the wanted key paths, if not all.
-    pub(super) key_paths: Option<Arc<BTreeSet<String>>>,
-    /// Of `ping_values`: which of so many parts is wanted.
+    /// Of a long table and that of sketches: the wanted key paths and months.
+    pub(super) filter: Filter,
+    /// Of a long table: which of so many parts is wanted.
     pub(super) part: usize,
     pub(super) parts: usize,
     pub(super) sender: Sender<Result<RecordBatch>>,
 }
 
 impl Rows {
+    /// The wanted part of so many things.
+    fn part(&self, things: usize) -> Range<usize> {
+        let bound = |part| things * part / self.parts;
+        bound(self.part)..bound(self.part + 1)
+    }
+
+    /// Sends rows that are made one by one.
+    fn send_all<T>(&self, rows: impl Iterator<Item = T>, columns: &Columns<'_, T>) -> Result<bool> {
+        let mut batch = Vec::new();
+        for row in rows {
+            batch.push(row);
+            if batch.len() == BATCH_ROWS {
+                if !self.send(&batch, columns)? {
+                    return Ok(false);
+                }
+                batch.clear();
+            }
+        }
+        self.send(&batch, columns)
+    }
+
     /// Sends rows with the wanted ones of all columns; whether the receiver still exists.
     fn send<T>(&self, rows: &[T], columns: &Columns<'_, T>) -> Result<bool> {
         for rows in rows.chunks(BATCH_ROWS) {
@@ -84,12 +118,22 @@ impl<'a, T> Columns<'a, T> {
         self.with(move |rows| Arc::new(StringArray::from_iter_values(rows.iter().map(&text))))
     }
 
+    fn texts(self, get: impl Fn(&T) -> &BTreeSet<String> + Sync + 'a) -> Self {
+        self.with(move |rows| {
+            let mut lists = ListBuilder::new(StringBuilder::new());
+            for row in rows {
+                lists.append_value(get(row).iter().map(Some));
+            }
+            Arc::new(lists.finish())
+        })
+    }
+
     fn count(self, get: impl Fn(&T) -> Option<i64> + Sync + 'a) -> Self {
         self.with(move |rows| Arc::new(rows.iter().map(&get).collect::<Int64Array>()))
     }
 
-    fn share(self, get: impl Fn(&T) -> f64 + Sync + 'a) -> Self {
-        self.with(move |rows| Arc::new(Float64Array::from_iter_values(rows.iter().map(&get))))
+    fn share(self, get: impl Fn(&T) -> Option<f64> + Sync + 'a) -> Self {
+        self.with(move |rows| Arc::new(rows.iter().map(&get).collect::<Float64Array>()))
     }
 
     fn flag(self, get: impl Fn(&T) -> bool + Sync + 'a) -> Self {
@@ -143,7 +187,7 @@ pub(super) fn send_sketches<'a>(
         });
     let each = |ping: &'a Ping, PingSketches { salt, list }: PingSketches| {
         let is_wanted = |key_path: &String| {
-            out.key_paths.as_ref().is_none_or(|key_paths| key_paths.contains(key_path))
+            out.filter.key_paths.as_ref().is_none_or(|key_paths| key_paths.contains(key_path))
         };
         let rows: Vec<SketchRow<'_>> = list
             .into_iter()
@@ -160,7 +204,8 @@ pub(super) fn send_sketches<'a>(
         }
         Ok(())
     };
-    last_sketches(root, inputs, collection, &each, job)
+    let is_wanted = |ping: &Ping| out.filter.months.contains(&ping.month);
+    last_sketches(root, inputs, collection, &is_wanted, &each, job)
 }
 
 /// A value of a ping.
@@ -221,24 +266,37 @@ pub(super) fn send(name: &str, tables: &PingTables, out: &Rows) -> Result<bool> 
                 .text(|row| Some(row.key_path))
                 .text(|row| Some(row.kind))
                 .count(|row| row.value);
-            let selection = out.key_paths.as_ref().map(|key_paths| tables.select(key_paths));
-            let pings = &collection.pings;
-            let bound = |part| pings.len() * part / out.parts;
-            let mut rows = Vec::new();
-            for ping in &pings[bound(out.part)..bound(out.part + 1)] {
-                let values =
-                    tables.values(ping, selection.as_ref()).map(|(key_path, kind, value)| {
-                        ValueRow { ping, key_path, kind: kind.as_str(), value }
-                    });
-                rows.extend(values);
-                if rows.len() >= BATCH_ROWS {
-                    if !out.send(&rows, &columns)? {
-                        return Ok(false);
-                    }
-                    rows.clear();
-                }
-            }
-            out.send(&rows, &columns)
+            let selection = out.filter.key_paths.as_ref().map(|paths| tables.select(paths));
+            let pings = &collection.pings[out.part(collection.pings.len())];
+            let rows = pings.iter().flat_map(|ping| {
+                let values = tables.values(ping, selection.as_ref());
+                values.map(|(key_path, kind, value)| ValueRow {
+                    ping,
+                    key_path,
+                    kind: kind.as_str(),
+                    value,
+                })
+            });
+            out.send_all(rows, &columns)
+        }
+        EXPLANATIONS => {
+            let filter = EstimateFilter {
+                key_paths: out.filter.key_paths.as_deref().cloned(),
+                months: out.filter.months.clone(),
+            };
+            let columns = Columns::<Explanation<'_>>::new()
+                .month(|row| row.subscriber.month)
+                .text(move |row| path(row.metric))
+                .shown(|row| row.edition)
+                .shown(|row| row.subscriber.deployment)
+                .text(|row| Some(row.condition.as_str()))
+                .text(|row| Some(row.subscriber.id.as_str()))
+                .count(|row| Some(row.subscriber.seats))
+                .flag(|row| row.is_counted)
+                .texts(|row| &row.subscriber.versions)
+                .shown(|row| row.why.clone());
+            let population = out.part(tables.population.len());
+            out.send_all(tables.explanations(&filter, population), &columns)
         }
         "ping_recorded" => out.send(
             &tables.recorded,
@@ -252,7 +310,7 @@ pub(super) fn send(name: &str, tables: &PingTables, out: &Rows) -> Result<bool> 
                 .flag(|row| row.complete)
                 .count(|row| Some(row.installations))
                 .count(|row| Some(row.installations_active))
-                .count(|row| Some(row.recorded)),
+                .count(|row| row.recorded),
         ),
         "ping_windows" => out.send(
             &tables.windows.iter().collect::<Vec<_>>(),
@@ -271,15 +329,9 @@ pub(super) fn send(name: &str, tables: &PingTables, out: &Rows) -> Result<bool> 
                 .shown(|row| row.deployment)
                 .count(|row| Some(row.seats))
                 .text(|row| Some(row.origin.as_str()))
-                .with(|rows| {
-                    let mut lists = ListBuilder::new(StringBuilder::new());
-                    for row in rows {
-                        lists.append_value(row.versions.iter().map(Some));
-                    }
-                    Arc::new(lists.finish())
-                }),
+                .texts(|row| &row.versions),
         ),
-        _ => out.send(
+        "ping_estimates" => out.send(
             &tables.estimates,
             &Columns::<Estimate>::new()
                 .month(|row| row.month)
@@ -288,12 +340,26 @@ pub(super) fn send(name: &str, tables: &PingTables, out: &Rows) -> Result<bool> 
                 .shown(|row| row.deployment)
                 .text(|row| Some(row.condition.as_str()))
                 .text(|row| Some(row.measure.as_str()))
-                .count(|row| row.share.map(|(numerator, _)| numerator))
-                .count(|row| row.share.map(|(_, denominator)| denominator))
-                .share(|row| row.p())
-                .count(|row| Some(row.recorded))
-                .count(|row| Some(row.total - row.recorded))
-                .count(|row| Some(row.total)),
+                .count(|row| row.share.numerator())
+                .count(|row| row.share.denominator())
+                .share(|row| row.share.p())
+                .count(|row| row.recorded)
+                .count(|row| row.estimated())
+                .count(|row| row.total),
+        ),
+        _ => out.send(
+            &tables.predictions,
+            &Columns::<Prediction>::new()
+                .month(|row| row.month)
+                .text(move |row| path(row.metric))
+                .shown(|row| row.edition)
+                .shown(|row| row.deployment)
+                .text(|row| Some(row.scenario.as_str()))
+                .text(|row| Some(row.measure.as_str()))
+                .count(|row| row.share.numerator())
+                .count(|row| row.share.denominator())
+                .count(|row| row.recorded)
+                .count(|row| row.predicted),
         ),
     }
 }

@@ -18,9 +18,11 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use engine::JobContext;
+use engine::calendar::Day;
 
+use super::super::active::range::{Starts, of};
 use super::columns::Type;
-use super::rows::{Rows, SKETCHES, VALUES, send, send_sketches};
+use super::rows::{Filter, LONG, Rows, SKETCHES, send, send_sketches};
 use super::{Cached, PingContext};
 use crate::failure::external;
 
@@ -57,17 +59,18 @@ impl TableProvider for PingTable {
         TableType::Base
     }
 
-    /// Filters on key paths reduce what is made, and are still applied above.
+    /// Filters on key paths and months reduce what is made of large tables, and are still applied above.
     fn supports_filters_pushdown(
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        let supported = |filter: &&Expr| match key_paths(filter) {
-            Some(_) if [VALUES, SKETCHES].contains(&self.name) => {
-                TableProviderFilterPushDown::Inexact
-            }
-            _ => TableProviderFilterPushDown::Unsupported,
-        };
+        let supported =
+            |filter: &&Expr| match key_paths(filter).is_some() || months(filter).is_some() {
+                true if self.name == SKETCHES || LONG.contains(&self.name) => {
+                    TableProviderFilterPushDown::Inexact
+                }
+                _ => TableProviderFilterPushDown::Unsupported,
+            };
         Ok(filters.iter().map(supported).collect())
     }
 
@@ -90,15 +93,20 @@ impl TableProvider for PingTable {
                 None => (0..self.schema.fields().len()).collect(),
             };
             let schema = Arc::new(self.schema.project(&columns)?);
-            // One filter is enough: all are applied above.
+            // One filter on key paths is enough: all are applied above.
             let key_paths = filters.iter().find_map(key_paths).map(Arc::new);
-            let parts = if self.name == VALUES { state.config().target_partitions() } else { 1 };
+            let starts = || filters.iter().filter_map(months);
+            let from = starts().filter_map(|starts| starts.from).max().unwrap_or(Day::MIN);
+            let to = starts().filter_map(|starts| starts.to).min().unwrap_or(Day::MAX);
+            let filter = Filter { key_paths, months: from..=to };
+            let is_long = LONG.contains(&self.name);
+            let parts = if is_long { state.config().target_partitions() } else { 1 };
             let loaded = Arc::default();
             let scan = |part| PingScan {
                 name: self.name,
                 columns: columns.clone(),
                 schema: Arc::clone(&schema),
-                key_paths: key_paths.clone(),
+                filter: filter.clone(),
                 part,
                 parts,
                 context: self.context.clone(),
@@ -137,13 +145,18 @@ fn key_paths(filter: &Expr) -> Option<BTreeSet<String>> {
     }
 }
 
+/// The months that a filter selects at most; `None` if it does not constrain them.
+fn months(filter: &Expr) -> Option<Starts> {
+    of(filter, "month")
+}
+
 /// The rows of a table, or of a part of it.
 #[derive(Debug)]
 struct PingScan {
     name: &'static str,
     columns: Vec<usize>,
     schema: SchemaRef,
-    key_paths: Option<Arc<BTreeSet<String>>>,
+    filter: Filter,
     part: usize,
     parts: usize,
     context: PingContext,
@@ -181,7 +194,7 @@ impl PartitionStream for PingScan {
         let out = Rows {
             schema: Arc::clone(&self.schema),
             columns: self.columns.clone(),
-            key_paths: self.key_paths.clone(),
+            filter: self.filter.clone(),
             part: self.part,
             parts: self.parts,
             sender: builder.tx(),
@@ -190,6 +203,7 @@ impl PartitionStream for PingScan {
             let is_wanted = || !out.sender.is_closed();
             let cached = Self::load(&context, &loaded, threads, memory, &is_wanted);
             let cached = cached.map_err(external)?;
+            context.report_overflow(name, &cached.tables);
             if name == SKETCHES {
                 let (root, collection) = (&context.project.root, &cached.tables.collection);
                 let job = JobContext::default().with_cancellation(|| !is_wanted());

@@ -1,6 +1,6 @@
 //! `headcount sql`: statements from the command line, from files, from stdin, or from a prompt.
 
-mod answers;
+pub(super) mod answers;
 mod commands;
 mod complete;
 mod progress;

@@ -194,6 +194,9 @@ impl Shell {
                 self.outcome = Outcome::Rejected;
             }
         }
+        for overflow in self.answers.take_overflows() {
+            print_message(&format!("note: {overflow}"));
+        }
         if print_refused(&self.answers.take_refused()) != Outcome::Done {
             self.outcome = Outcome::Rejected;
         }
