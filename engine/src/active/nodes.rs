@@ -10,12 +10,17 @@ use crate::rollup::Cell;
 
 /// What a row is a row of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Name {
-    pub(crate) level: Level,
-    pub(crate) section: Option<String>,
-    pub(crate) stage: Option<String>,
-    pub(crate) group: Option<String>,
-    pub(crate) metric: Option<String>,
+pub struct Name {
+    /// Its level.
+    pub level: Level,
+    /// Key of its section.
+    pub section: Option<String>,
+    /// Key of its stage.
+    pub stage: Option<String>,
+    /// Key of its group.
+    pub group: Option<String>,
+    /// Key path of the metric.
+    pub metric: Option<String>,
 }
 
 /// A node and the counted metrics below it, by their index in the dictionary.

@@ -8,11 +8,13 @@
 //!
 //! Both count the same metrics of the dictionary. The people of the SaaS installation are in its events
 //! and in its pings, and only one of them is used (`pings.saas.counted_from`). Users of different
-//! deployments cannot be compared, so the rows over all deployments are sums.
+//! deployments cannot be compared, so the rows over all deployments are sums; where installations send
+//! sketches, [`ping_unions`] unites them.
 
 mod event_rows;
 mod merge;
 mod ping_rows;
+mod ping_unions;
 
 use std::collections::BTreeSet;
 
@@ -25,6 +27,8 @@ use crate::scan::ScanSummary;
 use crate::{Error, JobContext, Result};
 
 use self::merge::merge;
+
+pub use self::ping_unions::{NodeUnion, ping_unions};
 
 /// What pings can be grouped by.
 pub const DIMENSIONS: [&str; 5] = [DEPLOYMENT, "edition", "tier", "version", "installation"];

@@ -18,7 +18,9 @@ use engine::rollup::Counting;
 use engine::{Error, Result};
 
 use super::explain::Explanation;
-use super::values::{bytes, ids, month, nonresponse, precision, server_memory, setting};
+use super::values::{
+    bytes, calendar_month, ids, month, nonresponse, precision, server_memory, setting,
+};
 use crate::output::Format;
 use crate::question::tree;
 use crate::server::Limits;
@@ -57,6 +59,8 @@ pub(super) enum Command {
     Report(Report),
     /// Write the documentation of metrics as HTML pages that need no server
     Docs(Docs),
+    /// Build this installation's Service Ping from its events
+    Ping(Ping),
     /// Add new event files to the store, each exactly once
     Ingest(Ingest),
     /// Inspect, verify, compact or export the store
@@ -256,6 +260,37 @@ pub(super) struct Docs {
     /// Title of the pages
     #[arg(long, value_name = "TEXT", default_value = "Metrics dictionary")]
     pub(super) title: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  headcount ping -o ping.json                         of the newest complete month
+  headcount ping --month 2026-03                      recorded on the last day of March
+  headcount ping --as-of 2026-03-18 --min-users 5     recorded on a day, without small numbers
+  headcount ping --sketches                           also mergeable sketches of the users
+
+The ping says who sends it as `installation:` in headcount.yaml does. Metrics that cannot be counted
+from events are left out and listed on stderr.")]
+pub(super) struct Ping {
+    /// Month of the ping, which must be complete [default: the newest complete month]
+    #[arg(long, value_name = "YYYY-MM", value_parser = calendar_month, conflicts_with = "as_of")]
+    pub(super) month: Option<Day>,
+    /// Build the ping of this day, with which the data end
+    #[arg(long, value_name = "DAY", value_parser = last_day)]
+    pub(super) as_of: Option<Day>,
+    /// Leave out values of 1 to N - 1 users
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(super) min_users: u64,
+    /// Add a HyperLogLog sketch for each metric, of users hashed with a salt that installations share
+    #[arg(long)]
+    pub(super) sketches: bool,
+    /// Read the events even if the store can answer
+    #[arg(long)]
+    pub(super) no_store: bool,
+    /// Write to a file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ mod ingest;
 mod init;
 mod messages;
 mod output;
+mod ping;
 mod progress;
 mod report;
 mod serve;
@@ -61,6 +62,7 @@ fn run(arguments: Arguments) -> Result<Outcome> {
         Command::Report(options) => report::run(&root(project)?, &options),
         Command::Sql(options) => sql::run(project, &options),
         Command::Serve(options) => serve::run(project, &options),
+        Command::Ping(options) => ping::run(&root(project)?, &options),
         Command::Ingest(options) => ingest::run(&root(project)?, &options),
         Command::Store(command) => store::run(&root(project)?, &command),
         Command::Generate(options) => generate::run(&options),

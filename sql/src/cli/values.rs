@@ -1,6 +1,7 @@
 //! Parsers of the values of arguments.
 
 use datasets::{Ids, Nonresponse};
+use engine::calendar::Day;
 use engine::users::{DEFAULT_PRECISION, PRECISIONS};
 
 /// The precision of a sketch.
@@ -65,6 +66,12 @@ pub(super) fn nonresponse(word: &str) -> Result<Nonresponse, String> {
         let names: Vec<&str> = Nonresponse::ALL.iter().map(|kind| kind.name()).collect();
         format!("use one of: {}", names.join(", "))
     })
+}
+
+/// The first day of a month.
+pub(super) fn calendar_month(text: &str) -> Result<Day, String> {
+    let (year, month) = month(text)?;
+    format!("{year:04}-{month:02}-01").parse().map_err(|error: engine::Error| error.to_string())
 }
 
 /// `2026-01`.
