@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::ping_rows::NONE_LABEL;
 use super::{DEPLOYMENT, PartRow, Parts, SAAS};
-use crate::active::{Answer, Basis, CollectedRows, Question, TotalOf, answer_into};
+use crate::active::{Answer, Basis, CollectedRows, Method, Question, TotalOf, answer_into};
 use crate::calendar::{Day, Window};
 use crate::{JobContext, Result};
 
@@ -64,7 +64,8 @@ pub(super) fn event_rows(
         }
         for row in made {
             // Everyone is in the events, so nothing is added.
-            if row.complete && row.by[1..].iter().all(Option::is_none) {
+            let has_estimates = question.method != Method::Union;
+            if has_estimates && row.complete && row.by[1..].iter().all(Option::is_none) {
                 let predicted = parts.has_predictions.then_some(Basis::Predicted);
                 let bases = [Basis::Estimated].into_iter().chain(predicted);
                 rows.extend(bases.map(|basis| PartRow { basis, ..row.clone() }));

@@ -15,13 +15,19 @@ mod event_rows;
 mod merge;
 mod ping_rows;
 mod ping_unions;
+mod union_rows;
 
 use std::collections::BTreeSet;
 
-use crate::active::{Answer, Method, Question, Report, ReportRow, RowSink, breaks, names};
+use crate::active::{
+    Answer, Level, Method, Node, Question, Report, ReportRow, RowSink, breaks, names, trees,
+};
 use crate::calendar::{Day, Window, Zone};
-use crate::metric::Dictionary;
-use crate::pings::{Condition, CountedFrom, Inputs, Measure, PingTables, Refused, Scenario, Unit};
+use crate::metric::{Dictionary, Metric, Status};
+use crate::pings::{
+    Condition, CountedFrom, Deployment, Inputs, Measure, MetricPaths, PingTables, Refused,
+    Scenario, Unit,
+};
 use crate::project::Project;
 use crate::scan::ScanSummary;
 use crate::{Error, JobContext, Result};
@@ -93,8 +99,11 @@ pub fn answer_into(
     let has_predictions = variant.scenario.is_some();
     let parts =
         Parts { project, dictionary, question, saas_from_events: from_events, has_predictions };
-    let pings = ping_rows::ping_rows(&parts, &tables, variant, job)?;
-    let (mut rows, mut notes) = (pings.rows, Vec::new());
+    let (pings, mut notes) = match question.method {
+        Method::Union => union_rows::union_rows(&parts, &inputs, &tables, job)?,
+        _ => (ping_rows::ping_rows(&parts, &tables, variant, job)?, Vec::new()),
+    };
+    let mut rows = pings.rows;
     let (mut summary, mut bytes, mut events) = (ScanSummary::default(), 0, 0);
     let mut incomplete = BTreeSet::new();
     if has_events {
@@ -146,6 +155,34 @@ impl Parts<'_> {
         self.question.by.iter().filter(|name| *name != DEPLOYMENT)
     }
 
+    /// The levels whose nodes are counted; combined rows are sums of stages.
+    fn is_needed(&self, level: Level) -> bool {
+        let levels = &self.question.levels;
+        levels.contains(&level) || (level == Level::Stage && levels.contains(&Level::Combined))
+    }
+
+    /// The path with the monthly numbers of each metric of the dictionary, by its index.
+    fn paths(&self, metrics: &MetricPaths) -> Vec<Option<usize>> {
+        let path = |metric: &Metric| path_of(metric, metrics);
+        self.dictionary.metrics.iter().map(path).collect()
+    }
+
+    /// The trees of the months that have pings.
+    fn trees(&self, tables: &PingTables) -> Trees {
+        let months: BTreeSet<Day> = tables.collection.pings.iter().map(|ping| ping.month).collect();
+        let ends = || months.iter().map(|month| Window::Month.at(*month).end);
+        let last = self.question.as_of.or(ends().next_back()).unwrap_or(Day::MAX);
+        let is_counted = |metric: &Metric| path_of(metric, &tables.metrics).is_some();
+        let trees = trees(self.dictionary, self.question.tree, ends(), last, is_counted);
+        Trees { months, trees }
+    }
+
+    /// Whether pings of a deployment and month are shown, or compared with what is.
+    fn is_shown(&self, deployment: Deployment, month: Day) -> bool {
+        let is_counted = deployment != Deployment::Saas || !self.saas_from_events;
+        is_counted && self.is_in_range(Window::Month.at(month).end)
+    }
+
     /// Whether a month that ends on this day can be asked for, or is the one before the first of these,
     /// with which that is compared.
     fn is_in_range(&self, month_end: Day) -> bool {
@@ -156,19 +193,36 @@ impl Parts<'_> {
     }
 }
 
+/// The path with the monthly numbers of a metric. The numbers of broken metrics are known to be wrong.
+fn path_of(metric: &Metric, metrics: &MetricPaths) -> Option<usize> {
+    metrics.monthly(metric).filter(|_| metric.status != Status::Broken)
+}
+
+/// The trees of some months.
+struct Trees {
+    months: BTreeSet<Day>,
+    /// With the index of the first month that has the tree.
+    trees: Vec<(usize, Vec<Node>)>,
+}
+
+impl Trees {
+    /// The nodes of all trees.
+    fn all(&self) -> impl Iterator<Item = &Node> {
+        self.trees.iter().flat_map(|(_, nodes)| nodes)
+    }
+
+    /// The nodes of a month.
+    fn of(&self, month: Day) -> &[Node] {
+        let at = self.months.range(..month).count();
+        let after = self.trees.partition_point(|(first, _)| *first <= at);
+        after.checked_sub(1).map_or(&[], |at| &self.trees[at].1)
+    }
+}
+
 /// A row of one deployment. Its `by` has the deployment, then the other dimensions in their order.
 type PartRow = ReportRow;
 
 fn check(question: &Question) -> Result<()> {
-    if question.method == Method::Union {
-        let message =
-            "the users of pings cannot be told apart, so there is no union of their metrics";
-        return Err(Error::input(message).with(
-            "help",
-            "use the method indicator, max or sum; or another window, such as month, to count events \
-             alone",
-        ));
-    }
     for (at, name) in question.by.iter().enumerate() {
         if question.by[..at].contains(name) {
             return Err(Error::input(format!("the dimension `{name}` is given twice")));

@@ -1,12 +1,11 @@
 //! The rows of pings: monthly values and estimates of metrics, added over installations for every
 //! combination of dimension values, and from them the values of the nodes of the tree.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::{PartRow, Parts, Variant};
-use crate::active::{Basis, Count, Level, Method, Node, trees};
+use crate::active::{Basis, Count, Level, Method, Node};
 use crate::calendar::{Day, Window};
-use crate::metric::{Metric, Status};
 use crate::pings::{Deployment, Edition, Ping, PingTables, for_each_monthly_value};
 use crate::{JobContext, Result};
 
@@ -31,24 +30,16 @@ pub(super) fn ping_rows(
     job: &JobContext<'_>,
 ) -> Result<PingRows> {
     let PingTables { collection, metrics, .. } = tables;
-    let path_of =
-        |metric: &Metric| metrics.monthly(metric).filter(|_| metric.status != Status::Broken);
-    let months: BTreeSet<Day> = collection.pings.iter().map(|ping| ping.month).collect();
-    let end_of = |month: &Day| Window::Month.at(*month).end;
-    let last = parts.question.as_of.or(months.last().map(end_of)).unwrap_or(Day::MAX);
-    let trees =
-        trees(parts.dictionary, parts.question.tree, months.iter().map(end_of), last, |metric| {
-            path_of(metric).is_some()
-        });
-    let paths: Vec<Option<usize>> = parts.dictionary.metrics.iter().map(path_of).collect();
-    let needed = needed_metrics(parts, &trees);
+    let paths = parts.paths(metrics);
+    let trees = parts.trees(tables);
     let mut is_needed = vec![false; metrics.list.len()];
-    needed.iter().filter_map(|metric| paths[*metric]).for_each(|path| is_needed[path] = true);
+    for node in trees.all().filter(|node| parts.is_needed(node.name.level)) {
+        let own = metrics_of(parts.question.method, node).iter();
+        own.filter_map(|metric| paths[*metric]).for_each(|path| is_needed[path] = true);
+    }
 
-    let is_shown = |path: usize, deployment, month: &Day| {
-        let is_counted = deployment != Deployment::Saas || !parts.saas_from_events;
-        is_needed[path] && is_counted && parts.is_in_range(end_of(month))
-    };
+    let is_shown =
+        |path: usize, deployment, month: Day| is_needed[path] && parts.is_shown(deployment, month);
     // Estimates and predictions are made for each edition, and for no other dimension.
     let of_edition = |edition: Edition| -> Vec<Option<String>> {
         let value = |name: &String| (name == "edition").then(|| edition.to_string());
@@ -57,7 +48,7 @@ pub(super) fn ping_rows(
     let mut sums = Sums::default();
     let (mut counted, mut current, mut slots) = (0, None, Vec::new());
     for_each_monthly_value(collection, metrics, |ping, path, value| {
-        if !is_shown(path, ping.deployment, &ping.month) {
+        if !is_shown(path, ping.deployment, ping.month) {
             return;
         }
         let this = (ping.installation, ping.month);
@@ -78,7 +69,7 @@ pub(super) fn ping_rows(
     });
     for row in &tables.estimates {
         let is_asked = (row.condition, row.measure) == (variant.condition, variant.measure);
-        if is_asked && is_shown(row.metric, row.deployment, &row.month) {
+        if is_asked && is_shown(row.metric, row.deployment, row.month) {
             let values = of_edition(row.edition);
             let slots = sums.slots(row.month, Basis::Estimated, row.deployment, values);
             for slot in slots {
@@ -90,7 +81,7 @@ pub(super) fn ping_rows(
         let is_asked = Some(row.scenario) == variant.scenario && row.measure == variant.unit();
         // Without a share there is nothing to predict.
         let is_known = !row.share.is_zero();
-        if is_asked && is_known && is_shown(row.metric, row.deployment, &row.month) {
+        if is_asked && is_known && is_shown(row.metric, row.deployment, row.month) {
             let values = of_edition(row.edition);
             let slots = sums.slots(row.month, Basis::Predicted, row.deployment, values);
             for slot in slots {
@@ -102,8 +93,7 @@ pub(super) fn ping_rows(
 
     let mut rows = Vec::new();
     for ((month, basis, combo), slot) in &sums.index {
-        let after = trees.partition_point(|(first, _)| *first <= months.range(..month).count());
-        let nodes = after.checked_sub(1).map_or(&[][..], |at| &trees[at].1[..]);
+        let nodes = trees.of(*month);
         let maker =
             NodeValues { values: &sums.slots[*slot], paths: &paths, method: parts.question.method };
         for node in nodes.iter().filter(|node| parts.question.levels.contains(&node.name.level)) {
@@ -142,17 +132,6 @@ pub(super) fn ping_rows(
     }
     job.reserve(rows.len() * size_of::<PartRow>())?;
     Ok(PingRows { rows, counted })
-}
-
-/// The metrics whose values are needed, by their index in the dictionary.
-fn needed_metrics(parts: &Parts<'_>, trees: &[(usize, Vec<Node>)]) -> BTreeSet<usize> {
-    let levels = &parts.question.levels;
-    let is_needed = |level| {
-        levels.contains(&level) || (level == Level::Stage && levels.contains(&Level::Combined))
-    };
-    let nodes = trees.iter().flat_map(|(_, nodes)| nodes);
-    let needed = nodes.filter(|node| is_needed(node.name.level));
-    needed.flat_map(|node| metrics_of(parts.question.method, node)).copied().collect()
 }
 
 /// The metrics that a node is made of.
