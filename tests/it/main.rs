@@ -10,6 +10,7 @@
 //! | `duckdb` | are random statements answered as DuckDB answers them? |
 //! | `exchange` | do other programs read our sets and sketches, and we theirs? |
 //! | `laws` | are the rows of random data those of the reference implementation in `oracle`? |
+//! | `metric_data` | does `check` say where each metric has data? |
 //! | `ping_out` | are the values of `headcount ping` those of plain loops, and unions of sketches near the true ones? |
 //! | `pings` | are the tables of pings those of the rules, of a count by hand, and of plain Python? |
 //! | `planning` | does our operator give the rows of DataFusion for COUNT(DISTINCT)? |
@@ -46,6 +47,7 @@ mod docs;
 mod duckdb;
 mod exchange;
 mod laws;
+mod metric_data;
 mod oracle;
 mod ping_out;
 mod pings;

@@ -13,6 +13,7 @@
 mod cell_index;
 mod count;
 mod event_classes;
+mod forecast;
 mod inspect;
 mod members;
 mod metric_sets;
@@ -35,15 +36,16 @@ use crate::scan::ScanSummary;
 use crate::{JobContext, Result};
 
 pub use count::counted_events;
+pub use forecast::{Forecast, ForecastMethod, ForecastMonth, ForecastRows, add_forecast, forecast};
 pub use inspect::{Inspection, inspect};
 pub use members::members;
 pub use nodes::Name as NodeName;
-pub(crate) use nodes::{Node, names, trees};
+pub(crate) use nodes::{Node, breaks, names, trees};
 pub use question::{Question, TotalOf, TreeOf};
 pub use row::{Basis, Count, Level, Method, Report, ReportRow};
 pub use row_sink::{CollectedRows, RowSink};
 pub use spans::{Span, SpanCount, SpanCounts, SpanSketches, Spans};
-pub use survey::Survey;
+pub use survey::{Survey, survey};
 pub use top::OTHER_LABEL;
 
 /// A report, and what was not counted for it.
@@ -115,6 +117,7 @@ pub fn answer_into(
     let mut notes = Vec::new();
     let counted = count(project, dictionary, question, job, use_store, &mut notes)?;
     let report = rows::report(project, dictionary, question, job, &counted, out)?;
+    notes.extend(breaks(dictionary, question, &report));
     let Rollup { users, summary, .. } = counted.rollup;
     Ok(Answer { report, summary, notes, bytes: users.size() })
 }

@@ -18,10 +18,10 @@ mod ping_unions;
 
 use std::collections::BTreeSet;
 
-use crate::active::{Answer, Method, Question, Report, ReportRow, RowSink, names};
+use crate::active::{Answer, Method, Question, Report, ReportRow, RowSink, breaks, names};
 use crate::calendar::{Day, Window, Zone};
 use crate::metric::Dictionary;
-use crate::pings::{Condition, CountedFrom, Inputs, Measure, PingTables, Refused};
+use crate::pings::{Condition, CountedFrom, Inputs, Measure, PingTables, Refused, Scenario, Unit};
 use crate::project::Project;
 use crate::scan::ScanSummary;
 use crate::{Error, JobContext, Result};
@@ -38,13 +38,26 @@ const DEPLOYMENT: &str = crate::scan::DEPLOYMENT;
 /// The deployment of events if no source of theirs names one.
 const SAAS: &str = "saas";
 
-/// Which estimates a report shows.
+/// Which estimates and predictions a report shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variant {
     /// Which subscriptions are in the numerator.
     pub condition: Condition,
     /// What is counted of them.
     pub measure: Measure,
+    /// What predictions suppose; `None` for no predictions.
+    pub scenario: Option<Scenario>,
+}
+
+impl Variant {
+    /// What the share of a prediction counts.
+    fn unit(self) -> Unit {
+        match (self.scenario, self.measure) {
+            (Some(Scenario::CurrentVersion), _) => Unit::Installations,
+            (_, Measure::Subscriptions) => Unit::Subscriptions,
+            (_, Measure::Seats) => Unit::Seats,
+        }
+    }
 }
 
 /// An answer, and the uploads of pings that were refused.
@@ -77,9 +90,11 @@ pub fn answer_into(
     let tables = PingTables::load(root, settings, dictionary, &inputs, job)?;
     let has_events = !project.sources.is_empty();
     let from_events = has_events && settings.counted_from == CountedFrom::Events;
-    let parts = Parts { project, dictionary, question, saas_from_events: from_events };
+    let has_predictions = variant.scenario.is_some();
+    let parts =
+        Parts { project, dictionary, question, saas_from_events: from_events, has_predictions };
     let pings = ping_rows::ping_rows(&parts, &tables, variant, job)?;
-    let (mut rows, mut notes) = (pings.rows, pings.notes);
+    let (mut rows, mut notes) = (pings.rows, Vec::new());
     let (mut summary, mut bytes, mut events) = (ScanSummary::default(), 0, 0);
     let mut incomplete = BTreeSet::new();
     if has_events {
@@ -100,11 +115,17 @@ pub fn answer_into(
         last_day: question.as_of.or(day(summary.last).max(newest)),
         events,
         pings: Some(pings.counted),
+        forecast: None,
         names: names(dictionary),
         rows: Vec::new(),
     };
     out.start(&report)?;
     rows.into_iter().try_for_each(|row| out.row(row))?;
+    for text in breaks(dictionary, question, &report) {
+        if !notes.contains(&text) {
+            notes.push(text);
+        }
+    }
     let answer = Answer { report, summary, notes, bytes };
     Ok(Overview { answer, refused: tables.collection.refused() })
 }
@@ -116,6 +137,7 @@ struct Parts<'a> {
     question: &'a Question,
     /// Whether the SaaS installation is counted from its events, not from its pings.
     saas_from_events: bool,
+    has_predictions: bool,
 }
 
 impl Parts<'_> {

@@ -73,7 +73,7 @@ pub struct MetricPath {
 
 impl MetricPath {
     /// The key paths of a metric.
-    fn of(metric: &Metric) -> Vec<Self> {
+    pub fn of(metric: &Metric) -> Vec<Self> {
         let path = |(key_path, time_frame)| Self {
             key_path,
             time_frame,
@@ -138,12 +138,12 @@ impl MetricPaths {
     }
 
     /// The index of the path that holds the monthly numbers of a metric, if there is one.
-    pub(crate) fn monthly(&self, metric: &Metric) -> Option<usize> {
+    pub fn monthly(&self, metric: &Metric) -> Option<usize> {
         self.place(&MetricPath::monthly(metric)?.key_path)
     }
 
     /// The index of a path.
-    pub(crate) fn place(&self, key_path: &str) -> Option<usize> {
+    pub fn place(&self, key_path: &str) -> Option<usize> {
         self.list.binary_search_by(|known| known.key_path.as_str().cmp(key_path)).ok()
     }
 

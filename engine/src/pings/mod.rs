@@ -34,6 +34,7 @@ mod recorded;
 mod settings;
 mod share;
 mod sketches;
+mod spans;
 mod subscriptions;
 mod tables;
 mod unions;

@@ -4,6 +4,7 @@
 mod estimates;
 mod explanations;
 mod fleet;
+mod generated;
 mod hostile;
 mod predictions;
 mod random;
