@@ -6,10 +6,10 @@ use engine::pings::{Inputs, PingTables, Refused};
 use engine::project::Project;
 use engine::{JobContext, Result};
 
-use super::messages::{print_message, print_refused};
+use super::args;
+use super::messages::{Outcome, print_message, print_refused};
 use super::progress::Progress;
 use super::report::{load, print_notes};
-use super::{Outcome, args};
 use crate::site::folder::Folder;
 use crate::site::{Facts, Site};
 

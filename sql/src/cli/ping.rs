@@ -10,11 +10,11 @@ use engine::project::Project;
 use engine::{Error, JobContext, Result};
 use serde_json::{Map, Value, json};
 
-use super::messages::{output_error, print_message, print_rejects};
+use super::args;
+use super::messages::{Outcome, output_error, print_message, print_rejects};
 use super::output::Destination;
 use super::progress::Progress;
 use super::report::dictionary;
-use super::{Outcome, args};
 use crate::output::Format;
 
 pub(super) fn run(root: &Path, options: &args::Ping) -> Result<Outcome> {

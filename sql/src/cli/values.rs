@@ -68,6 +68,12 @@ pub(super) fn nonresponse(word: &str) -> Result<Nonresponse, String> {
     })
 }
 
+/// The first day of a month.
+pub(super) fn calendar_month(text: &str) -> Result<Day, String> {
+    let (year, month) = month(text)?;
+    format!("{year:04}-{month:02}-01").parse().map_err(|error: engine::Error| error.to_string())
+}
+
 /// `2026-01`.
 /// The first day of a month.
 pub(super) fn calendar_month(text: &str) -> Result<Day, String> {
