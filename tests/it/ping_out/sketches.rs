@@ -64,7 +64,7 @@ impl Installation {
         let (march, before) = (Day::new(FIRST + 75), Day::new(FIRST + 20));
         for (own_id, person) in people.clone().enumerate() {
             for (event, divisor) in EVENTS {
-                if person % divisor == 0 {
+                if person.is_multiple_of(divisor) {
                     let user = format!("web,{own_id},p{person}@example.com,{event}");
                     let _ = writeln!(text, "{march}T10:00:00Z,{user}\n{before}T10:00:00Z,{user}");
                 }
@@ -136,7 +136,8 @@ fn people(fleet: &[Installation], does: impl Fn(u32) -> bool) -> u64 {
 
 /// What a node is printed as, and how many people of the fleet are in it.
 fn truth() -> BTreeMap<&'static str, u64> {
-    let [open, close, run] = EVENTS.map(|(_, divisor)| move |person: u32| person % divisor == 0);
+    let [open, close, run] =
+        EVENTS.map(|(_, divisor)| move |person: u32| person.is_multiple_of(divisor));
     let of = |does: &dyn Fn(u32) -> bool| people(&FLEET, does);
     BTreeMap::from([
         ("total", of(&|p| open(p) || close(p) || run(p))),
@@ -207,7 +208,7 @@ fn unions_of_three_installations_are_near_the_true_ones() {
         let union = unions.iter().find(both).unwrap().union.users.users;
         assert_eq!(users[&["monthly.both", "3", "1"].map(str::to_owned)[..]], union);
         let open = users[&["total.open", "3", "1"].map(str::to_owned)[..]];
-        let true_open = people(&FLEET, |person| person % 2 == 0);
+        let true_open = people(&FLEET, |person| person.is_multiple_of(2));
         assert!(open.abs_diff(true_open) * 50 < true_open, "{open} {true_open}");
     }
 }
@@ -230,9 +231,9 @@ fn few_users_are_united_exactly_and_no_sketch_is_of_a_suppressed_value() {
         .map(|node| (name(node), (node.union.users.users, node.union.installations)))
         .collect();
     let fleet = [small, other];
-    let open = people(&fleet, |p| p % 2 == 0);
-    let close = people(&fleet, |p| p % 3 == 0);
-    let either = people(&fleet, |p| p % 2 == 0 || p % 3 == 0);
+    let open = people(&fleet, |p| p.is_multiple_of(2));
+    let close = people(&fleet, |p| p.is_multiple_of(3));
+    let either = people(&fleet, |p| p.is_multiple_of(2) || p.is_multiple_of(3));
     assert_eq!(exact["action monthly.open"], (open, 2));
     assert_eq!(exact["group notes"], (close, 2));
     assert_eq!((exact["stage plan"], exact["total"]), ((either, 2), (either, 2)));
