@@ -9,6 +9,7 @@
 //! | `docs` | do the examples of README.md and docs/ run, and their links resolve? |
 //! | `duckdb` | are random statements answered as DuckDB answers them? |
 //! | `exchange` | do other programs read our sets and sketches, and we theirs? |
+//! | `forecast` | are lines continued, and short series refused? |
 //! | `laws` | are the rows of random data those of the reference implementation in `oracle`? |
 //! | `metric_data` | does `check` say where each metric has data? |
 //! | `ping_out` | are the values of `headcount ping` those of plain loops, and unions of sketches near the true ones? |
@@ -46,6 +47,7 @@ mod damage;
 mod docs;
 mod duckdb;
 mod exchange;
+mod forecast;
 mod laws;
 mod metric_data;
 mod oracle;
