@@ -191,6 +191,45 @@ fn unions_of_three_installations_are_near_the_true_ones() {
         assert_eq!(&unions_of(&receiver, TreeOf::Period), &unions);
         assert_eq!(first.get_or_insert(unions.clone()), &unions);
 
+        let levels = "total,combined,section,stage,group,action";
+        let ran = receiver.run(&[
+            "report",
+            "--method",
+            "union",
+            "--level",
+            levels,
+            "--by",
+            "deployment",
+            "--format",
+            "csv",
+        ]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let message = "3 installations have users in the month of 2026-03-01 and no sketch";
+        assert!(ran.err.contains(message), "{}", ran.err);
+        let rows = Table::of_csv(&ran.out).rows;
+        let printed = |level: &str, own: &str, deployment: &str| {
+            let is_it = |row: &&Vec<String>| {
+                let last = row[5..9].iter().rev().find(|key| !key.is_empty());
+                row[4] == level && last.map_or("", String::as_str) == own && row[9] == deployment
+            };
+            let row = rows.iter().find(is_it).unwrap();
+            row[10..16].join(" ")
+        };
+        for node in unions.iter().filter(|node| node.union.installations > 0) {
+            let name = name(node);
+            let (level, own) = name.split_once(' ').unwrap_or((&name, ""));
+            let union = node.union.users;
+            let numbers = format!("{} {} {}", union.users, union.low, union.high);
+            assert_eq!(
+                printed(level, own, "self_managed"),
+                format!("union recorded approx {numbers}")
+            );
+            assert_eq!(printed(level, own, ""), format!("sum recorded approx {numbers}"));
+        }
+        let stages = unions.iter().filter(|node| name(node).starts_with("stage"));
+        let sum: u64 = stages.map(|node| node.union.users.users).sum();
+        assert!(printed("combined", "", "").starts_with(&format!("sum recorded approx {sum} ")));
+
         let ran = receiver.run(&[
             "sql",
             "--format",
