@@ -262,8 +262,11 @@ def pictures(page, folder, to):
         page.media(dark=dark)
         page.open(url)
         page.picture(to / f"{name}.png")
-    page.media()
+    page.size(1060, 750)
+    page.media(media="print")
     page.open(index)
+    page.picture(to / "index-print.png")
+    page.media()
     pdf = page.call("Page.printToPDF", landscape=True, printBackground=False)["data"]
     (to / "index.pdf").write_bytes(base64.b64decode(pdf))
     page.open(metric)
@@ -288,4 +291,5 @@ def main():
         page.close()
 
 
-main()
+if __name__ == "__main__":
+    main()
