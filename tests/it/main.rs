@@ -22,6 +22,7 @@
 //! | `rows` | do reports with many rows keep to the limits, and `--top` to its definition? |
 //! | `server` | do clients of every protocol get the same answers, within the limits? |
 //! | `shape` | are the dependency rules followed? |
+//! | `site` | are the pages of `headcount docs` whole, and do their statements give their numbers? |
 //! | `slt` | do the sqllogictest files pass? |
 //! | `sources` | do the same events give the same rows in every file format and column type? |
 //! | `sql` | does `headcount sql` run scripts, write all formats and match the reports? |
@@ -63,6 +64,7 @@ mod rewrite;
 mod rows;
 mod server;
 mod shape;
+mod site;
 mod slt;
 mod sources;
 mod sql;
