@@ -11,6 +11,7 @@
 //! | `exchange` | do other programs read our sets and sketches, and we theirs? |
 //! | `laws` | are the rows of random data those of the reference implementation in `oracle`? |
 //! | `metric_data` | does `check` say where each metric has data? |
+//! | `ping_out` | are the values of `headcount ping` those of plain loops, and unions of sketches near the true ones? |
 //! | `pings` | are the tables of pings those of the rules, of a count by hand, and of plain Python? |
 //! | `planning` | does our operator give the rows of DataFusion for COUNT(DISTINCT)? |
 //! | `real` | are the answers on the real data those of plain DataFusion? |
@@ -49,6 +50,7 @@ mod exchange;
 mod laws;
 mod metric_data;
 mod oracle;
+mod ping_out;
 mod pings;
 mod planning;
 mod project;

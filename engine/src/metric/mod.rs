@@ -18,6 +18,7 @@ mod data_span;
 mod dictionary;
 mod events;
 mod fields;
+mod key_paths;
 mod metrics;
 mod model;
 mod paths;

@@ -72,29 +72,15 @@ pub struct MetricPath {
 }
 
 impl MetricPath {
-    /// The key paths of a metric: one for each time frame if it has a list of them, with the endings
-    /// that GitLab gives them.
+    /// The key paths of a metric.
     pub fn of(metric: &Metric) -> Vec<Self> {
-        let mut types = metric.other.iter().filter(|(key, _)| key == "value_type");
-        let is_number = types.next().is_none_or(|(_, value_type)| value_type == "number");
-        let path = |ending: &str, time_frame| Self {
-            key_path: format!("{}{ending}", metric.key_path),
+        let path = |(key_path, time_frame)| Self {
+            key_path,
             time_frame,
-            is_number,
+            is_number: metric.is_number(),
             is_removed: metric.status == Status::Removed,
         };
-        if metric.has_frame_list {
-            let ending = |frame| match frame {
-                TimeFrame::Week => "_weekly",
-                TimeFrame::Month => "_monthly",
-                TimeFrame::All | TimeFrame::None => "",
-            };
-            return metric.time_frames.iter().map(|frame| path(ending(*frame), *frame)).collect();
-        }
-        // The first of these names an aggregate.
-        let frames = [TimeFrame::Month, TimeFrame::Week, TimeFrame::All, TimeFrame::None];
-        let frame = frames.into_iter().find(|frame| metric.time_frames.contains(frame));
-        vec![path("", frame.unwrap_or(TimeFrame::Month))]
+        metric.key_paths().into_iter().map(path).collect()
     }
 
     /// The path that holds the monthly numbers of a metric: that of `28d`, else that of `all`; `None`

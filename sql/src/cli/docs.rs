@@ -6,9 +6,10 @@ use engine::pings::{Inputs, PingTables, Refused};
 use engine::project::Project;
 use engine::{JobContext, Result};
 
+use super::args;
+use super::messages::{Outcome, print_message, print_refused};
 use super::progress::Progress;
 use super::report::{load, print_notes};
-use super::{Outcome, args, print_message, print_refused};
 use crate::site::folder::Folder;
 use crate::site::{Facts, Site};
 

@@ -15,8 +15,9 @@ use engine::project::Project;
 use engine::scan::Source;
 use engine::{JobContext, Result};
 
+use super::args;
+use super::messages::{Outcome, output_error, print_refused, print_reject_reasons};
 use super::progress::Progress;
-use super::{Outcome, args, output_error, print_refused, print_reject_reasons};
 
 /// Most unused events that are listed; the rest is counted.
 const MOST: usize = 20;

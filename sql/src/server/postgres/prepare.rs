@@ -37,8 +37,10 @@ const OBJECT_ID_TYPES: [&str; 6] =
 /// When it is not SQL.
 pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec<Statement>> {
     let (pg_server, sql) = (session.pg_server_arc(), sql.to_owned());
-    let parsed = session.pg_server().server.with_time_limit(async move {
-        syntax::check_text(&sql)?;
+    let server = &session.pg_server().server;
+    let memory = server.limits.memory;
+    let parsed = server.with_time_limit(async move {
+        syntax::check_text(&sql, memory)?;
         let catalog = uses_pg_catalog(&sql);
         let mut parsed = Parser::parse_sql(&PostgreSqlDialect {}, &sql).map_err(parse_error)?;
         parsed.iter().try_for_each(syntax::check)?;
