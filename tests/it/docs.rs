@@ -206,6 +206,7 @@ documents! {
     architecture: "docs/architecture.md",
     concepts: "docs/concepts.md",
     contributing: "docs/contributing.md",
+    metric_docs: "docs/metric-docs.md",
     performance: "docs/performance.md",
     ping_out: "docs/ping-out.md",
     pings: "docs/pings.md",
