@@ -44,6 +44,20 @@ impl YearMonth {
     }
 }
 
+/// A day counted from 1970-01-01, as in `2025-01-31` (Hinnant, as above).
+pub(crate) fn date(day: i32) -> String {
+    let day = day + 719_468;
+    let era = day.div_euclid(146_097);
+    let of_era = day.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let day_of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day_of_month = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + i32::from(month <= 2);
+    format!("{year:04}-{month:02}-{day_of_month:02}")
+}
+
 /// The day of the week, Monday = 0, of a day counted from 1970-01-01 (a Thursday).
 pub(crate) const fn weekday(day: i32) -> usize {
     (day + 3).rem_euclid(7) as usize
@@ -51,7 +65,7 @@ pub(crate) const fn weekday(day: i32) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{YearMonth, weekday};
+    use super::{YearMonth, date, weekday};
 
     #[test]
     fn months_start_on_the_right_day() {
@@ -68,6 +82,19 @@ mod tests {
             let length = it.plus(1).first_day() - it.first_day();
             assert_eq!((it.first_day(), length), (first, days), "{}", it.name());
             assert_eq!(weekday(first), day, "{}", it.name());
+        }
+    }
+
+    #[test]
+    fn days_have_dates() {
+        for (day, expected) in
+            [(-1, "1969-12-31"), (0, "1970-01-01"), (11_016, "2000-02-29"), (20_454, "2026-01-01")]
+        {
+            assert_eq!(date(day), expected);
+        }
+        for month in 0..2_400 {
+            let month = YearMonth { year: 1950, month: 1 }.plus(month);
+            assert_eq!(date(month.first_day()), month.first_date());
         }
     }
 

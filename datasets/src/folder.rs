@@ -9,9 +9,18 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 
 const PARTIAL: &str = ".partial";
-/// What a data set consists of, in the order in which the parts are put in place, and taken away
+/// What data sets consist of, in the order in which the parts are put in place, and taken away
 /// in the opposite order.
-const PARTS: [&str; 5] = ["events", "truth", "dictionary", "README.md", "headcount.yaml"];
+const PARTS: [&str; 8] = [
+    "events",
+    "pings",
+    "subscriptions.csv",
+    "releases.csv",
+    "truth",
+    "dictionary",
+    "README.md",
+    "headcount.yaml",
+];
 /// Made from the events by others: it is stale when they change.
 const DERIVED: &str = "store";
 
@@ -36,10 +45,7 @@ impl Folder {
         }
         let partial = out.join(PARTIAL);
         remove(&partial)?;
-        for part in ["events", "truth", "dictionary/events", "dictionary/metrics"] {
-            let path = partial.join(part);
-            fs::create_dir_all(&path).map_err(Error::io("create", &path))?;
-        }
+        fs::create_dir_all(&partial).map_err(Error::io("create", &partial))?;
         Ok(Self { out: out.to_owned(), partial, created })
     }
 
@@ -48,13 +54,25 @@ impl Folder {
         self.partial.join(name)
     }
 
-    /// Writes a small file.
+    /// Creates a folder inside, with those around it.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub(crate) fn create_folder(&self, name: &str) -> Result<()> {
+        let path = self.path(name);
+        fs::create_dir_all(&path).map_err(Error::io("create", &path))
+    }
+
+    /// Writes a file whose content is in memory, and creates its folder.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub(crate) fn write(&self, name: &str, text: &str) -> Result<()> {
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> Result<()> {
+        if let Some((folder, _)) = name.rsplit_once('/') {
+            self.create_folder(folder)?;
+        }
         let path = self.path(name);
-        fs::write(&path, text).map_err(Error::io("write", &path))
+        fs::write(&path, content).map_err(Error::io("write", &path))
     }
 
     /// Puts all parts in place of those of an earlier data set.
@@ -65,7 +83,7 @@ impl Folder {
         for part in PARTS.iter().rev().chain([&DERIVED]) {
             remove(&self.out.join(part))?;
         }
-        for part in PARTS {
+        for part in PARTS.into_iter().filter(|part| self.path(part).exists()) {
             let to = self.out.join(part);
             fs::rename(self.path(part), &to).map_err(Error::io("move into place", &to))?;
         }
@@ -123,7 +141,7 @@ fn remove(path: &Path) -> Result<()> {
 mod tests {
     use std::fs;
 
-    use super::{Folder, PARTS};
+    use super::Folder;
 
     fn fill(folder: &Folder) {
         folder.write("README.md", "new").unwrap();
@@ -146,15 +164,15 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let folder = Folder::create(home.path(), false).unwrap();
         fill(&folder);
+        folder.write("truth/more/truth.csv", "new").unwrap();
+        folder.create_folder("events").unwrap();
         folder.finish().unwrap();
         let mut names: Vec<String> = fs::read_dir(home.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();
-        let mut parts = PARTS.map(str::to_owned);
         names.sort_unstable();
-        parts.sort_unstable();
-        assert_eq!(names, parts);
+        assert_eq!(names, ["README.md", "events", "headcount.yaml", "truth"]);
     }
 
     #[test]

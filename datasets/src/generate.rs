@@ -59,6 +59,7 @@ pub struct Month {
 pub fn generate(settings: &Settings, progress: &(dyn Fn(u64) + Sync)) -> Result<Summary> {
     settings.check()?;
     let folder = Folder::create(&settings.out, settings.overwrite)?;
+    folder.create_folder("events")?;
     let model = Model::new(settings);
     let encoder = Encoder::new(settings.ids, settings.seed)?;
     let selections = selections();
@@ -89,10 +90,10 @@ pub fn generate(settings: &Settings, progress: &(dyn Fn(u64) + Sync)) -> Result<
         .collect();
     let files = months.len() * settings.files_per_month as usize;
     let summary = Summary { events: settings.events, files, bytes, months };
-    folder.write("truth/truth.csv", &truth::csv(&rows))?;
+    folder.write("truth/truth.csv", truth::csv(&rows))?;
     truth::write_parquet(&rows, &folder.path("truth/truth.parquet"))?;
     for (name, text) in project::texts(settings, &summary) {
-        folder.write(&name, &text)?;
+        folder.write(&name, text)?;
     }
     folder.finish()?;
     Ok(summary)

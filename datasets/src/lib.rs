@@ -1,4 +1,5 @@
-//! Data with a known answer: a seeded generator of events.
+//! Data with a known answer: a seeded generator of events, and one of fleets of installations that
+//! send pings.
 //!
 //! [`generate`] writes a whole project: events in Parquet, the dictionary that gives them meaning,
 //! and beside them the true number of users per month, counted while the events were made. The
@@ -7,13 +8,15 @@
 //! In the order of the data: `schedule` computes when events happen, `population` who acts,
 //! `tenants` where (installation, namespace, plan), `product` which action; `model` combines the four
 //! into one event per number, `columns` writes them, `truth` counts them, `project` adds the text
-//! files and `folder` moves all of it into place at the end.
+//! files and `folder` moves all of it into place at the end. [`generate_fleet`] makes a project of
+//! pings; `fleet` describes how.
 //!
 //! This crate does not depend on the engine, so its counts are an independent check.
 
 mod calendar;
 mod columns;
 mod error;
+mod fleet;
 mod folder;
 mod generate;
 mod ids;
@@ -31,6 +34,7 @@ mod truth;
 mod tests;
 
 pub use error::{Error, Result};
+pub use fleet::{FleetMonth, FleetSettings, FleetSummary, Nonresponse, generate_fleet};
 pub use generate::{Month, Summary, generate};
 pub use ids::Ids;
 pub use settings::Settings;

@@ -9,16 +9,20 @@ use crate::settings::Settings;
 
 /// Path and text of every file.
 pub(crate) fn texts(settings: &Settings, summary: &Summary) -> Vec<(String, String)> {
-    let mut texts = vec![
-        ("headcount.yaml".to_owned(), headcount(settings)),
-        ("README.md".to_owned(), readme(settings, summary)),
-        ("dictionary/stages.yml".to_owned(), stages()),
-    ];
+    let mut texts = dictionary(&|_| String::new());
+    texts.push(("headcount.yaml".to_owned(), headcount(settings)));
+    texts.push(("README.md".to_owned(), readme(settings, summary)));
+    texts
+}
+
+/// Path and text of the files of the dictionary; `more` gives further lines of a metric.
+pub(crate) fn dictionary(more: &dyn Fn(&Metric) -> String) -> Vec<(String, String)> {
+    let mut texts = vec![("dictionary/stages.yml".to_owned(), stages())];
     let metrics = metrics();
     for (at, stage) in STAGES.iter().enumerate() {
         let own = &metrics[at * (STAGE_EVENTS + 1)..(at + 1) * (STAGE_EVENTS + 1)];
         texts.push((format!("dictionary/events/{}.yml", stage.key), stage_events(at)));
-        texts.push((format!("dictionary/metrics/{}.yml", stage.key), stage_metrics(own)));
+        texts.push((format!("dictionary/metrics/{}.yml", stage.key), stage_metrics(own, more)));
     }
     texts
 }
@@ -68,7 +72,7 @@ fn stage_events(at: usize) -> String {
     text
 }
 
-fn stage_metrics(metrics: &[Metric]) -> String {
+fn stage_metrics(metrics: &[Metric], more: &dyn Fn(&Metric) -> String) -> String {
     let names: Vec<&str> = events().map(|(name, _)| name).collect();
     let mut text = String::new();
     for metric in metrics {
@@ -76,8 +80,10 @@ fn stage_metrics(metrics: &[Metric]) -> String {
         text += &format!("  description: \"{}\"\n", metric.description);
         text += &format!("  product_group: {}\n", metric.group);
         text += "  value_type: number\n  status: active\n  time_frame: 28d\n";
-        text += "  data_source: internal_events\n  data_category: optional\n";
+        let category = if metric.flags.is_empty() { "optional" } else { "operational" };
+        text += &format!("  data_source: internal_events\n  data_category: {category}\n");
         text += &format!("  performance_indicator_type: [{}]\n", metric.flags.join(", "));
+        text += &more(metric);
         text += "  tiers: [free, premium, ultimate]\n  events:\n";
         for event in (0..EVENTS).filter(|event| metric.events & (1 << event) != 0) {
             text += &format!("    - {{name: {}, unique: user.id}}\n", names[event]);

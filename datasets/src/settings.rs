@@ -79,7 +79,7 @@ impl Settings {
     }
 }
 
-fn ensure<T: PartialOrd + ToString>(
+pub(crate) fn ensure<T: PartialOrd + ToString>(
     name: &'static str,
     value: T,
     range: std::ops::RangeInclusive<T>,

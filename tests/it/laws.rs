@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
-use engine::active::{Count, Level, Method, Question, ReportRow, TreeOf};
+use engine::active::{Count, Level, Method, Question, ReportRow, TotalOf, TreeOf};
 use engine::calendar::{Day, Window, Zone};
 use engine::rollup::Counting;
 use proptest::collection::vec;
@@ -105,7 +105,8 @@ pub(crate) fn question() -> impl Strategy<Value = Question> {
             };
             let by = by.into_iter().map(str::to_owned).collect();
             let counting = Counting::Exact;
-            Question { window, levels, method, by, top, from, to, as_of, counting, tree }
+            let total = TotalOf::Everyone;
+            Question { window, levels, method, by, top, from, to, as_of, counting, tree, total }
         },
     )
 }

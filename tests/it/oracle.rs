@@ -294,7 +294,7 @@ fn period(window: Window, day: i32) -> Option<Period> {
     match window {
         Window::Day => days(day, day),
         Window::Week => days(day - weekday, day - weekday + 6),
-        Window::Month => months(month, 1),
+        Window::Month | Window::Ping28d => months(month, 1),
         Window::Quarter => months((month - 1) / 3 * 3 + 1, 3),
         Window::Year => months(1, 12),
         Window::Last28dOfMonth => {

@@ -249,9 +249,8 @@ def number_of(version):
     return (int(match[1]) * 100 + int(match[2]), version.endswith("-pre")) if match else None
 
 
-def recount(folder):
-    """The rows of all tables, as sorted lists of lists of texts."""
-    tables = defaultdict(list)
+def read(folder):
+    """The outcome of every upload, and the newest upload of every ping with its file."""
     outcome, newest = {}, {}
     for path in sorted((Path(folder) / "pings").iterdir()):
         content = path.read_bytes()
@@ -281,10 +280,38 @@ def recount(folder):
                     newest[ping.who, ping.at] = (key, file, ping)
     for _, file, _ in newest.values():
         outcome[file] = ("accepted", "")
-    tables["ping_uploads"] = [[file, *found] for file, found in outcome.items()]
     pings = sorted((ping for _, _, ping in newest.values()), key=lambda ping: ping.at)
-    last = {(ping.who, ping.month): ping for ping in pings}
+    return outcome, pings
+
+
+def is_complete(month, pings):
+    year, number = int(month[:4]), int(month[5:7])
     end = max(ping.at for ping in pings)
+    return datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC) <= end
+
+
+def monthly_values(pings, key_path, frame):
+    """The last ping of each month with the monthly value of a metric, by time."""
+    last = {(ping.who, ping.month): ping for ping in pings}
+    before = {}
+    for (who, _), ping in sorted(last.items(), key=lambda item: item[0][1]):
+        value = ping.valid(key_path)
+        if value is None or frame in ("7d", "none"):
+            continue
+        if frame == "all":
+            previous, before[who] = before.get(who), value
+            if previous is None:
+                continue
+            value = max(0, value - previous)
+        yield ping, value
+
+
+def recount(folder):
+    """The rows of all tables, as sorted lists of lists of texts."""
+    tables = defaultdict(list)
+    outcome, pings = read(folder)
+    tables["ping_uploads"] = [[file, *found] for file, found in outcome.items()]
+    last = {(ping.who, ping.month): ping for ping in pings}
     numbers = [path for path in metric_paths() if path[2] in ("number", None)]
 
     kinds = defaultdict(int)
@@ -297,27 +324,14 @@ def recount(folder):
 
     monthly = defaultdict(list)
     for key_path, frame, _ in numbers:
-        before = {}
-        for (who, month), ping in sorted(last.items(), key=lambda item: item[0][1]):
-            value = ping.valid(key_path)
-            if value is None or frame in ("7d", "none"):
-                continue
-            if frame == "all":
-                previous, before[who] = before.get(who), value
-                if previous is None:
-                    continue
-                value = max(0, value - previous)
-            monthly[month, key_path, ping.edition, ping.deployment, ping.tier, frame].append(value)
-
-    def is_complete(month):
-        year, number = int(month[:4]), int(month[5:7])
-        return datetime(year + number // 12, number % 12 + 1, 1, tzinfo=UTC) <= end
+        for ping, value in monthly_values(pings, key_path, frame):
+            monthly[ping.month, key_path, ping.edition, ping.deployment, ping.tier, frame].append(value)
 
     recorded = defaultdict(int)
     for key, values in monthly.items():
-        complete = is_complete(key[0])
+        complete = is_complete(key[0], pings)
         active = sum(value > 0 for value in values)
-        tables["ping_recorded"].append([*key, complete, len(values), active, cap(sum(values))])
+        tables["ping_recorded"].append([*key, complete, len(values), active, fits(sum(values))])
         if complete:
             recorded[key[:4]] += sum(values)
 
@@ -364,34 +378,58 @@ def recount(folder):
             tables["ping_population"].append([month, name, deployment, max(seats), source, listed])
 
     for (month, key_path, edition, deployment), total in recorded.items():
-        total = cap(total)
+        row = [month, key_path, edition, deployment]
         everyone = population.get((month, deployment), {}).values()
+        on_window = lambda number, pre: (key_path, edition, pre) in windows and (
+            windows[key_path, edition, pre][0] <= number <= windows[key_path, edition, pre][1])
         for condition in ["version_check", "reported"]:
             fitting = []
-            for seats, versions, theirs in everyone:
+            for name, (seats, versions, theirs) in population.get((month, deployment), {}).items():
                 if condition == "reported":
-                    fits = any(p.valid(key_path) is not None for p in theirs)
+                    counts = any(p.valid(key_path) is not None for p in theirs)
                 else:
-                    numbered = [number_of(version) for version in versions if number_of(version)]
-                    fits = any((key_path, edition, pre) in windows
-                               and windows[key_path, edition, pre][0] <= number <= windows[key_path, edition, pre][1]
-                               for number, pre in numbered)
-                fitting += [seats] if fits else []
+                    counts = any(on_window(*number_of(version)) for version in versions if number_of(version))
+                fitting += [seats] if counts else []
+                listed = "[" + ", ".join(sorted(versions)) + "]"
+                tables["ping_estimate_subscriptions"].append([*row, condition, name, seats, counts, listed])
             for measure in ["subscriptions", "seats"]:
-                count = len if measure == "subscriptions" else sum
-                numerator, denominator = count(fitting), count([seats for seats, _, _ in everyone])
-                whole = total
-                if deployment == "saas":
-                    numerator = denominator = ""
-                elif numerator:
-                    whole = cap(int(Fraction(total * denominator, numerator) + Fraction(1, 2)))
-                tables["ping_estimates"].append([month, key_path, edition, deployment, condition, measure,
-                                                 numerator, denominator, total, whole - total, whole])
+                part = share(measure, fitting, everyone, deployment)
+                # A share of 0 leaves what was recorded.
+                whole = fits(total) if part[0] == 0 else raised(total, *part)
+                estimated = "" if "" in (whole, fits(total)) else whole - total
+                tables["ping_estimates"].append([*row, condition, measure, *part, fits(total), estimated, whole])
+        of_fleet = [p for (_, m), p in last.items() if (m, p.edition, p.deployment) == (month, edition, deployment)]
+        current = sum(1 for p in of_fleet if p.versions and on_window(*p.versions))
+        part = ("", "") if deployment == "saas" else (current, len(of_fleet))
+        tables["ping_predictions"].append([*row, "current_version", "installations", *part, fits(total),
+                                           raised(total, *part)])
+        with_ping = [seats for seats, _, theirs in everyone if theirs]
+        for measure in ["subscriptions", "seats"]:
+            part = share(measure, with_ping, everyone, deployment)
+            tables["ping_predictions"].append([*row, "all_reported", measure, *part, fits(total), raised(total, *part)])
     return tables
 
 
-def cap(number):
-    return min(number, 2**63 - 1)
+def share(measure, seats, everyone, deployment):
+    """Numerator and denominator; nothing for the SaaS installation, or if one does not fit."""
+    count = len if measure == "subscriptions" else sum
+    part = (count(seats), count([seats for seats, _, _ in everyone]))
+    return ("", "") if deployment == "saas" or "" in map(fits, part) else part
+
+
+def raised(total, numerator, denominator):
+    """The total divided by a share, rounded half up; nothing if there is no such number."""
+    if fits(total) == "" or numerator == 0:
+        return ""
+    if numerator == "":
+        # Without numbers it is the SaaS installation: no seats here are too large.
+        return total
+    return fits(int(Fraction(total * denominator, numerator) + Fraction(1, 2)))
+
+
+def fits(number):
+    """The number, or nothing if it is above 2^63 - 1."""
+    return number if number < 2**63 else ""
 
 
 def kind_of(value, value_type):
@@ -420,6 +458,9 @@ COLUMNS = {
     "ping_population": "SELECT * FROM ping_population",
     "ping_estimates": "SELECT month, key_path, edition, deployment, condition, measure, numerator, denominator, "
                       "recorded, estimated, total FROM ping_estimates",
+    "ping_predictions": "SELECT * FROM ping_predictions",
+    "ping_estimate_subscriptions": "SELECT month, key_path, edition, deployment, condition, subscription_id, seats, "
+                                   "counted, versions FROM ping_estimate_subscriptions",
 }
 
 
@@ -453,4 +494,5 @@ def main():
     print(f"{rows} rows of {seeds} fleets agree")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -6,6 +6,7 @@ use super::event_classes::event_classes;
 use super::nodes::needs_intersection;
 use super::periods::range;
 use super::question::Question;
+use crate::calendar::Window;
 use crate::metric::Dictionary;
 use crate::project::{Project, known_dimensions};
 use crate::rollup::{Counting, FromStore, Rollup};
@@ -38,19 +39,31 @@ pub(super) fn count(
         counted: Some(&counted),
         job,
     };
+    let rollup = rollup(project, &dimensions, &request, question.counting, use_store, notes)?;
+    Ok(Counted { dimensions, rollup })
+}
+
+/// Cells from the store if it has all that is needed, else from events.
+pub(super) fn rollup(
+    project: &Project,
+    dimensions: &[String],
+    request: &Request<'_>,
+    counting: Counting,
+    use_store: bool,
+    notes: &mut Vec<String>,
+) -> Result<Rollup> {
     let from_store = match use_store {
-        true => Rollup::from_store(project, &dimensions, &request, question.counting)?,
+        true => Rollup::from_store(project, dimensions, request, counting)?,
         false => FromStore::Unavailable(None),
     };
-    let rollup = match from_store {
-        FromStore::Rollup(rollup) => *rollup,
+    match from_store {
+        FromStore::Rollup(rollup) => Ok(*rollup),
         FromStore::Unavailable(reason) => {
             notes.extend(reason.map(|reason| format!("the store was not used: {reason}")));
-            let scan = Scan::open(&project.root, &project.sources, &dimensions)?;
-            Rollup::build(&scan, &request, question.counting)?
+            let scan = Scan::open(&project.root, &project.sources, dimensions)?;
+            Rollup::build(&scan, request, counting)
         }
-    };
-    Ok(Counted { dimensions, rollup })
+    }
 }
 
 /// Names of the events that make the total: those defined, and those that metrics name.
@@ -61,6 +74,10 @@ pub fn counted_events(dictionary: &Dictionary) -> BTreeSet<String> {
 }
 
 fn check(project: &Project, dictionary: &Dictionary, question: &Question) -> Result<()> {
+    if question.window == Window::Ping28d {
+        return Err(Error::input("events are not counted in the window ping_28d, only pings are")
+            .with("help", "use another window, such as last_28d_of_month"));
+    }
     if question.top.is_some() && question.by.is_empty() {
         return Err(Error::input("`top` needs at least one dimension in `by`")
             .with("help", "add dimensions to `by`, or remove `top`"));

@@ -33,9 +33,10 @@ pub(super) fn event_classes<'a>(
     days.push(Day::MIN);
     let mut uses: Vec<Uses> = vec![Uses::new(); dictionary.metrics.len()];
     for (at, day) in days.into_iter().enumerate() {
-        let needed = nodes(dictionary, day).into_iter().enumerate();
+        let needed =
+            nodes(dictionary, day, |metric| metric.counted().is_ok()).into_iter().enumerate();
         for (node_at, node) in needed.filter(|(_, node)| is_needed(question, node.name.level)) {
-            let sets = metric_sets_of(question.method, &node).into_iter().flatten();
+            let sets = metric_sets_of(question.method, question.total, &node).into_iter().flatten();
             for (value, metrics) in sets.enumerate() {
                 metrics.into_iter().for_each(|metric| uses[metric].push((at, node_at, value)));
             }

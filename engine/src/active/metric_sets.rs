@@ -1,16 +1,16 @@
 //! The sets of metrics whose users the value of a node is made of.
 
 use super::nodes::Node;
-use super::question::Question;
+use super::question::{Question, TotalOf};
 use super::row::{Level, Method};
 
 /// The users to count: the union of some metrics, or (`None`) all users.
 pub(super) type MetricSet = Option<Vec<usize>>;
 
 /// The values that a node is made of.
-pub(super) fn metric_sets_of(method: Method, node: &Node) -> Vec<MetricSet> {
+pub(super) fn metric_sets_of(method: Method, total: TotalOf, node: &Node) -> Vec<MetricSet> {
     match (node.name.level, method) {
-        (Level::Total, _) => vec![None],
+        (Level::Total, _) if total == TotalOf::Everyone => vec![None],
         // Made of the stages' values.
         (Level::Combined, _) => Vec::new(),
         (Level::Action, _) | (_, Method::Union) => vec![Some(node.metrics.clone())],

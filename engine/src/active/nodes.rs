@@ -2,28 +2,34 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::row::Level;
+use super::question::{Question, TreeOf};
+use super::row::{Level, Report};
 use crate::calendar::Day;
 use crate::metric::{Dictionary, Indicator, Metric, Operator, Rank, Rule};
 use crate::rollup::Cell;
 
 /// What a row is a row of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Name {
-    pub(super) level: Level,
-    pub(super) section: Option<String>,
-    pub(super) stage: Option<String>,
-    pub(super) group: Option<String>,
-    pub(super) metric: Option<String>,
+pub struct Name {
+    /// Its level.
+    pub level: Level,
+    /// Key of its section.
+    pub section: Option<String>,
+    /// Key of its stage.
+    pub stage: Option<String>,
+    /// Key of its group.
+    pub group: Option<String>,
+    /// Key path of the metric.
+    pub metric: Option<String>,
 }
 
 /// A node and the counted metrics below it, by their index in the dictionary.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Node {
-    pub(super) name: Name,
-    pub(super) metrics: Vec<usize>,
+pub(crate) struct Node {
+    pub(crate) name: Name,
+    pub(crate) metrics: Vec<usize>,
     /// Those of the metrics that are flagged as the node's performance indicator.
-    pub(super) indicators: Vec<usize>,
+    pub(crate) indicators: Vec<usize>,
 }
 
 /// Whether a metric asks for users who did several different things.
@@ -33,7 +39,11 @@ pub(super) fn needs_intersection(metric: &Metric) -> bool {
 
 /// All nodes that have a counted metric below them, as the tree stands on a day. The total and
 /// the combined node are always there.
-pub(super) fn nodes(dictionary: &Dictionary, day: Day) -> Vec<Node> {
+pub(super) fn nodes(
+    dictionary: &Dictionary,
+    day: Day,
+    is_counted: impl Fn(&Metric) -> bool,
+) -> Vec<Node> {
     let mut nodes: BTreeMap<Name, Node> = BTreeMap::new();
     let bare = |level| Name { level, section: None, stage: None, group: None, metric: None };
     for level in [Level::Total, Level::Combined] {
@@ -41,7 +51,7 @@ pub(super) fn nodes(dictionary: &Dictionary, day: Day) -> Vec<Node> {
         nodes.insert(name.clone(), Node { name, metrics: Vec::new(), indicators: Vec::new() });
     }
     for (at, metric) in dictionary.metrics.iter().enumerate() {
-        if metric.counted().is_err() || !metric.valid.contains(day) {
+        if !is_counted(metric) || !metric.valid.contains(day) {
             continue;
         }
         let placement = dictionary.tree.placement(metric, day);
@@ -58,6 +68,7 @@ pub(super) fn nodes(dictionary: &Dictionary, day: Day) -> Vec<Node> {
                 node.indicators.push(at);
             }
         };
+        add(bare(Level::Total), &[Indicator::Umau]);
         let (section, stage, group) =
             (own(placement.section), own(placement.stage), own(placement.group));
         if section.is_some() {
@@ -83,6 +94,72 @@ pub(super) fn nodes(dictionary: &Dictionary, day: Day) -> Vec<Node> {
     nodes.into_values().collect()
 }
 
+/// The nodes of a tree for periods that end on these days, which are in order, and the index of the
+/// first period that has it. `last` is the day on which the data ends.
+pub(crate) fn trees(
+    dictionary: &Dictionary,
+    tree: TreeOf,
+    ends: impl Iterator<Item = Day>,
+    last: Day,
+    is_counted: impl Fn(&Metric) -> bool + Copy,
+) -> Vec<(usize, Vec<Node>)> {
+    if tree == TreeOf::Today {
+        return vec![(0, nodes(dictionary, last, is_counted))];
+    }
+    let changes = change_days(dictionary);
+    let mut trees = Vec::new();
+    let mut before = None;
+    for (at, end) in ends.enumerate() {
+        let passed = changes.partition_point(|day| *day <= end);
+        if before != Some(passed) {
+            before = Some(passed);
+            trees.push((at, nodes(dictionary, end, is_counted)));
+        }
+    }
+    trees
+}
+
+/// What changes in the tree of each period within the days of a report, which breaks its series.
+pub(crate) fn breaks(dictionary: &Dictionary, question: &Question, report: &Report) -> Vec<String> {
+    let from = [question.from, report.first_day].into_iter().flatten().max();
+    let to = [question.to, report.last_day].into_iter().flatten().min();
+    let (Some(from), Some(to), TreeOf::Period) = (from, to, question.tree) else {
+        return Vec::new();
+    };
+    let names = |day: Day| -> BTreeSet<String> {
+        let nodes = nodes(dictionary, day, |_| true).into_iter();
+        let names = nodes.filter_map(|node| {
+            let Name { level, section, stage, group, .. } = node.name;
+            let key = match level {
+                Level::Section => section,
+                Level::Stage => stage,
+                Level::Group => group,
+                Level::Total | Level::Combined | Level::Action => None,
+            };
+            Some(format!("{level} {}", key?))
+        });
+        names.collect()
+    };
+    let list = |names: BTreeSet<&String>| match names.is_empty() {
+        true => "nothing".to_owned(),
+        false => Vec::from_iter(names.into_iter().map(String::as_str)).join(", "),
+    };
+    let changes = change_days(dictionary).into_iter().filter(|day| from < *day && *day <= to);
+    let text = |day: Day| {
+        let (before, after) = (names(day.plus(-1)), names(day));
+        if before == after {
+            return None;
+        }
+        let new = list(after.difference(&before).collect());
+        let gone = list(before.difference(&after).collect());
+        Some(format!(
+            "the tree of stages changes on {day} (new: {new}; gone: {gone}), so the numbers before and \
+             after are not comparable; `--tree today` counts all periods with one tree"
+        ))
+    };
+    changes.filter_map(text).collect()
+}
+
 /// The days on which the tree or the set of metrics changes, in order: between two of them all
 /// days have the same nodes.
 pub(super) fn change_days(dictionary: &Dictionary) -> Vec<Day> {
@@ -96,7 +173,7 @@ pub(super) fn change_days(dictionary: &Dictionary) -> Vec<Day> {
 }
 
 /// Display names for every key that a row can hold.
-pub(super) fn names(dictionary: &Dictionary) -> BTreeMap<(Level, String), String> {
+pub(crate) fn names(dictionary: &Dictionary) -> BTreeMap<(Level, String), String> {
     let tree = &dictionary.tree;
     let sections = tree.sections.iter().map(|s| (Rank::Section, &s.key));
     let stages = tree.stages.iter().map(|s| (Rank::Stage, &s.key));
@@ -119,11 +196,13 @@ pub(super) fn names(dictionary: &Dictionary) -> BTreeMap<(Level, String), String
     names
 }
 
-/// For each metric of the dictionary and each of its rules, the cells that the rule selects.
+/// For each metric of the dictionary and each of its rules, the cells that the rule selects; nothing
+/// for metrics that are not `wanted`.
 pub(super) fn selections(
     dictionary: &Dictionary,
     dimensions: &[String],
     cells: &[Cell],
+    wanted: impl Fn(&Metric) -> bool,
 ) -> Vec<Vec<BTreeSet<u32>>> {
     let mut by_event: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
     for (at, cell) in cells.iter().enumerate() {
@@ -136,9 +215,9 @@ pub(super) fn selections(
     dictionary
         .metrics
         .iter()
-        .map(|metric| match metric.counted() {
-            Ok(()) => metric.rules.iter().map(select).collect(),
-            Err(_) => Vec::new(),
+        .map(|metric| match wanted(metric) {
+            true => metric.rules.iter().map(select).collect(),
+            false => Vec::new(),
         })
         .collect()
 }

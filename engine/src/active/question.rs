@@ -17,6 +17,17 @@ pub enum TreeOf {
     Period,
 }
 
+/// Who is counted in the total.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TotalOf {
+    /// Everyone: the unique users of all events of the dictionary.
+    #[default]
+    Everyone,
+    /// The users of metrics, by the method, as for every other node; its indicators are the metrics
+    /// flagged umau.
+    Metrics,
+}
+
 /// The arguments of a report.
 #[derive(Clone, Debug)]
 pub struct Question {
@@ -41,6 +52,8 @@ pub struct Question {
     pub counting: Counting,
     /// Which tree.
     pub tree: TreeOf,
+    /// Who is counted in the total.
+    pub total: TotalOf,
 }
 
 impl Default for Question {
@@ -57,6 +70,7 @@ impl Default for Question {
             as_of: None,
             counting: Counting::Exact,
             tree: TreeOf::Today,
+            total: TotalOf::Everyone,
         }
     }
 }

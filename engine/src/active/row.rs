@@ -1,11 +1,9 @@
 //! One report row: the same columns in SQL, CSV, JSON and Parquet.
 
-use std::fmt;
 use std::num::NonZeroUsize;
-use std::str::FromStr;
 
 use crate::calendar::{Day, Period, Window};
-use crate::{Error, Result};
+use crate::words::words;
 
 /// What a row is a row of, from the whole to the part; rows are printed in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,6 +40,12 @@ pub enum Method {
 pub enum Basis {
     /// Observed.
     Recorded,
+    /// What was recorded, raised by what installations that do not report would add.
+    Estimated,
+    /// What would have been recorded if installations had behaved otherwise.
+    Predicted,
+    /// What is most likely to come.
+    Forecast,
 }
 
 /// Whether users were counted or estimated by a sketch.
@@ -51,38 +55,6 @@ pub enum Count {
     Exact,
     /// Estimated; `users_low..=users_high` is a 95 % interval.
     Approx,
-}
-
-macro_rules! words {
-    ($type:ty, $what:literal, $($variant:ident = $word:literal),+) => {
-        impl $type {
-            /// Every value, in order.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The word that stands in the row's column and on the command line.
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl FromStr for $type {
-            type Err = Error;
-
-            fn from_str(word: &str) -> Result<Self> {
-                match word {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(Error::input(format!(concat!("unknown ", $what, " `{}`"), word))
-                        .with("help", concat!("use one of:", $(" ", $word),+))),
-                }
-            }
-        }
-    };
 }
 
 words!(
@@ -96,7 +68,14 @@ words!(
     Action = "action"
 );
 words!(Method, "method", Union = "union", Indicator = "indicator", Max = "max", Sum = "sum");
-words!(Basis, "basis", Recorded = "recorded");
+words!(
+    Basis,
+    "basis",
+    Recorded = "recorded",
+    Estimated = "estimated",
+    Predicted = "predicted",
+    Forecast = "forecast"
+);
 words!(Count, "count", Exact = "exact", Approx = "approx");
 
 /// One row of a report. Columns that do not apply are `None`.
@@ -166,6 +145,10 @@ pub struct Report {
     pub last_day: Option<Day>,
     /// Events that were read and counted, in the range of the report.
     pub events: u64,
+    /// Pings that were counted, in the range of the report; `None` if the project has none.
+    pub pings: Option<u64>,
+    /// How the rows of a forecast were computed, if there are any.
+    pub forecast: Option<String>,
     /// Display names by key: sections, stages, groups as (level, key) and metrics' descriptions.
     pub names: std::collections::BTreeMap<(Level, String), String>,
     /// The rows, by period start, level, then names.
@@ -184,6 +167,8 @@ impl Report {
             first_day: self.first_day,
             last_day: self.last_day,
             events: self.events,
+            pings: self.pings,
+            forecast: self.forecast.clone(),
             names: self.names.clone(),
             rows: Vec::new(),
         }

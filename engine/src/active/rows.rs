@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use super::cell_index::CellIndex;
 use super::count::Counted;
 use super::metric_sets::{MetricSet, is_needed, metric_sets_of};
-use super::nodes::{Name, Node, change_days, names, nodes};
+use super::nodes::{Name, Node, names, trees};
 use super::periods::{ReportPeriods, periods};
-use super::question::{Question, TreeOf};
+use super::question::{Question, TotalOf};
 use super::row::{Basis, Count, Level, Method, Report, ReportRow};
 use super::row_sink::RowSink;
 use super::top::Labels;
@@ -39,6 +39,8 @@ pub(super) fn report(
         first_day: period_plan.first_day,
         last_day: period_plan.last_day,
         events: events(&counted.rollup, &period_plan.plan),
+        pings: None,
+        forecast: None,
         names: names(dictionary),
         rows: Vec::new(),
     };
@@ -64,7 +66,7 @@ pub(super) fn sets(
     };
     let mut sets = Vec::new();
     rows.each(|row, node, combo| {
-        let mut metric_sets = metric_sets_of(row.method, node);
+        let mut metric_sets = metric_sets_of(row.method, question.total, node);
         if let (Some(metric_set), true) = (metric_sets.pop(), metric_sets.is_empty()) {
             let expr = rows.index.expr(combo, row.period, &metric_set);
             sets.push((row, expr));
@@ -148,14 +150,19 @@ impl<'a> RowBuilder<'a> {
             None => Labels::All,
         };
         let index = CellIndex::new(dictionary, rollup, &counted.dimensions, by, &labels, job)?;
-        let trees: Vec<(usize, Vec<Node>)> = trees(dictionary, question, plan, last);
+        let ends = plan.periods.iter().map(|period| period.end);
+        let mut trees = trees(dictionary, question.tree, ends, last, |m| m.counted().is_ok());
+        for (_, nodes) in &mut trees {
+            nodes.retain(|node| is_needed(question, node.name.level));
+        }
         let all = || trees.iter().flat_map(|(_, nodes)| nodes);
-        let metric_sets: Vec<MetricSet> =
-            BTreeSet::from_iter(all().flat_map(|node| metric_sets_of(question.method, node)))
-                .into_iter()
-                .collect();
+        let metric_sets: Vec<MetricSet> = BTreeSet::from_iter(
+            all().flat_map(|node| metric_sets_of(question.method, question.total, node)),
+        )
+        .into_iter()
+        .collect();
         let branch = |node: Node| {
-            let own = metric_sets_of(question.method, &node);
+            let own = metric_sets_of(question.method, question.total, &node);
             let metric_sets = own
                 .iter()
                 .filter_map(|metric_set| metric_sets.binary_search(metric_set).ok())
@@ -234,9 +241,10 @@ impl<'a> RowBuilder<'a> {
             metric: name.metric,
             by: by.to_vec(),
             method: match name.level {
-                Level::Total | Level::Action => Method::Union,
+                Level::Total if self.question.total == TotalOf::Everyone => Method::Union,
+                Level::Action => Method::Union,
                 Level::Combined => Method::Sum,
-                Level::Section | Level::Stage | Level::Group => self.question.method,
+                _ => self.question.method,
             },
             basis: Basis::Recorded,
             count: match self.question.counting {
@@ -261,39 +269,12 @@ impl<'a> RowBuilder<'a> {
                 let stages = branches.filter(|branch| branch.node.name.level == Level::Stage);
                 Some(sum(stages.filter_map(|stage| self.value(period, combo, stage))))
             }
-            (Level::Section | Level::Stage | Level::Group, Method::Max) => values.reduce(larger),
-            (Level::Section | Level::Stage | Level::Group, Method::Sum) => Some(sum(values)),
+            // Of a total of everyone and of an action there is one value.
+            (_, Method::Max) => values.reduce(larger),
+            (_, Method::Sum) => Some(sum(values)),
             _ => values.next(),
         }
     }
-}
-
-/// The nodes that the report needs, and the index of the first period that has them.
-fn trees(
-    dictionary: &Dictionary,
-    question: &Question,
-    plan: &ReportPeriods,
-    last: Day,
-) -> Vec<(usize, Vec<Node>)> {
-    let needed = |day: Day| {
-        let mut nodes = nodes(dictionary, day);
-        nodes.retain(|node| is_needed(question, node.name.level));
-        nodes
-    };
-    if question.tree == TreeOf::Today {
-        return vec![(0, needed(last))];
-    }
-    let changes = change_days(dictionary);
-    let mut trees = Vec::new();
-    let mut before = None;
-    for (at, period) in plan.periods.iter().enumerate() {
-        let passed = changes.partition_point(|day| *day <= period.end);
-        if before != Some(passed) {
-            before = Some(passed);
-            trees.push((at, needed(period.end)));
-        }
-    }
-    trees
 }
 
 fn sum(values: impl Iterator<Item = Estimate>) -> Estimate {

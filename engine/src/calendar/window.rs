@@ -15,7 +15,7 @@ use crate::{Error, Result};
 const MAX_TRAILING_DAYS: u16 = 3660;
 
 /// The windows whose name is one word; `trailing_<n>d` is the only one that is not.
-const NAMED_WINDOWS: [(&str, Window); 8] = [
+const NAMED_WINDOWS: [(&str, Window); 9] = [
     ("day", Window::Day),
     ("week", Window::Week),
     ("month", Window::Month),
@@ -24,9 +24,11 @@ const NAMED_WINDOWS: [(&str, Window); 8] = [
     ("last_28d_of_month", Window::Last28dOfMonth),
     ("iso_4w", Window::Iso4w),
     ("lagged_28d", Window::Lagged28d),
+    ("ping_28d", Window::Ping28d),
 ];
 
-const NAMES: &str = "day week month quarter year last_28d_of_month trailing_<n>d iso_4w lagged_28d";
+const NAMES: &str = "day week month quarter year last_28d_of_month trailing_<n>d iso_4w lagged_28d \
+                     ping_28d";
 
 /// A rule that lays periods over the days. Every period is inclusive on both ends.
 ///
@@ -51,12 +53,15 @@ pub enum Window {
     Iso4w,
     /// `lagged_28d`: the 28 days that end two days ago.
     Lagged28d,
+    /// `ping_28d`: the 28 days that each installation counted for its last ping of a calendar month.
+    /// Only pings have it; its periods are the months.
+    Ping28d,
 }
 
 impl Window {
     /// The period of a report made on `day`.
     ///
-    /// Calendar windows and `last_28d_of_month`: that of the day's week, month and so on (for the
+    /// Calendar windows, `ping_28d` and `last_28d_of_month`: that of the day's week, month and so on (for the
     /// latter the day itself may lie before it). `trailing_<n>d`: ends on the day. `iso_4w`: the
     /// four weeks before the day's week, also on a Sunday. `lagged_28d`: ends two days earlier.
     #[must_use]
@@ -70,7 +75,7 @@ impl Window {
         match self {
             Self::Day => Period::new(day, day),
             Self::Week => Period::new(day.plus(monday), day.plus(monday + 6)),
-            Self::Month => months(month, month),
+            Self::Month | Self::Ping28d => months(month, month),
             Self::Quarter => {
                 let first = (month - 1) / 3 * 3 + 1;
                 months(first, first + 2)
@@ -140,7 +145,9 @@ impl Window {
     #[must_use]
     pub fn partition(self, day: Day) -> Option<Period> {
         match self {
-            Self::Day | Self::Week | Self::Month | Self::Quarter | Self::Year => Some(self.at(day)),
+            Self::Day | Self::Week | Self::Month | Self::Quarter | Self::Year | Self::Ping28d => {
+                Some(self.at(day))
+            }
             Self::Last28dOfMonth | Self::Trailing(_) | Self::Iso4w | Self::Lagged28d => None,
         }
     }

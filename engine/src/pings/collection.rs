@@ -201,7 +201,7 @@ impl Collection {
     }
 
     /// Whether a month has ended when the newest ping was recorded.
-    pub(super) fn is_complete(&self, month: Day) -> bool {
+    pub(crate) fn is_complete(&self, month: Day) -> bool {
         let newest = self.pings.iter().map(|ping| ping.recorded_at).max();
         let end = Zone::utc().end_of(Window::Month.at(month).end);
         newest.is_some_and(|newest| end <= newest)

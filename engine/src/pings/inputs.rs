@@ -30,6 +30,8 @@ pub(super) struct PingFile {
     path: PathBuf,
     /// As in the tables: relative to the project if it is in it; or an address.
     pub(super) name: String,
+    /// The file, if it exists.
+    pub(super) file: Option<EventFile>,
     pub(super) origin: Origin,
 }
 
@@ -77,6 +79,7 @@ impl Inputs {
                 let file = |((_, file), name): ((usize, EventFile), String)| PingFile {
                     path: file.path.clone(),
                     name,
+                    file: Some(file.clone()),
                     origin: Origin::File(file),
                 };
                 files.into_iter().zip(names).map(file).collect()
@@ -142,7 +145,7 @@ fn with_store(root: &Path, sources: &[PingSource], store: &Store) -> Result<Vec<
         }
         let name = entry.name.clone();
         let path = if is_address(&name) { PathBuf::from(&name) } else { root.join(&name) };
-        files.push(PingFile { path, name, origin: Origin::Store(entry.digest) });
+        files.push(PingFile { path, name, file: None, origin: Origin::Store(entry.digest) });
     }
     for SourceFile { file, name, digest, status, .. } in found {
         let path = file.path.clone();
@@ -151,9 +154,9 @@ fn with_store(root: &Path, sources: &[PingSource], store: &Store) -> Result<Vec<
             FileStatus::Known(before) if time_of_name(before.as_ref()) == time_of_name(&path) => {
                 Origin::Store(digest)
             }
-            _ => Origin::File(file),
+            _ => Origin::File(file.clone()),
         };
-        files.push(PingFile { path, name, origin });
+        files.push(PingFile { path, name, file: Some(file), origin });
     }
     Ok(files)
 }

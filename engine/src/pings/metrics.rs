@@ -3,8 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::collection::Collection;
-use crate::metric::{Dictionary, Metric, TimeFrame};
+use crate::metric::{Dictionary, Metric, Status, TimeFrame};
+use crate::nearest::did_you_mean;
 use crate::store::Content;
+use crate::{Error, Result};
 
 /// What a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,31 +67,48 @@ pub struct MetricPath {
     pub time_frame: TimeFrame,
     /// Whether its value is a number.
     pub is_number: bool,
+    /// Whether the current version no longer has it.
+    pub is_removed: bool,
 }
 
 impl MetricPath {
-    /// The key paths of a metric: one for each time frame if it has a list of them, with the endings
-    /// that GitLab gives them.
-    fn of(metric: &Metric) -> Vec<Self> {
-        let mut types = metric.other.iter().filter(|(key, _)| key == "value_type");
-        let is_number = types.next().is_none_or(|(_, value_type)| value_type == "number");
-        let path = |ending: &str, time_frame| Self {
-            key_path: format!("{}{ending}", metric.key_path),
+    /// The key paths of a metric.
+    pub fn of(metric: &Metric) -> Vec<Self> {
+        let path = |(key_path, time_frame)| Self {
+            key_path,
             time_frame,
-            is_number,
+            is_number: metric.is_number(),
+            is_removed: metric.status == Status::Removed,
         };
-        if metric.has_frame_list {
-            let ending = |frame| match frame {
-                TimeFrame::Week => "_weekly",
-                TimeFrame::Month => "_monthly",
-                TimeFrame::All | TimeFrame::None => "",
-            };
-            return metric.time_frames.iter().map(|frame| path(ending(*frame), *frame)).collect();
+        metric.key_paths().into_iter().map(path).collect()
+    }
+
+    /// The path that holds the monthly numbers of a metric: that of `28d`, else that of `all`; `None`
+    /// if it has neither, or its value is no number.
+    pub fn monthly(metric: &Metric) -> Option<Self> {
+        let paths = Self::of(metric);
+        let of = |frame| paths.iter().find(|path| path.time_frame == frame && path.is_number);
+        of(TimeFrame::Month).or_else(|| of(TimeFrame::All)).cloned()
+    }
+
+    /// The path that a name means: that of a metric's monthly numbers, or a path in pings.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find(dictionary: &Dictionary, name: &str) -> Result<Self> {
+        if let Some(metric) = dictionary.metrics.iter().find(|metric| metric.key_path == name) {
+            let message = || format!("pings have no monthly numbers of `{name}`");
+            let help = "they need `value_type: number`, and a `time_frame` of 28d or all";
+            return Self::monthly(metric).ok_or_else(|| Error::input(message()).with("help", help));
         }
-        // The first of these names an aggregate.
-        let frames = [TimeFrame::Month, TimeFrame::Week, TimeFrame::All, TimeFrame::None];
-        let frame = frames.into_iter().find(|frame| metric.time_frames.contains(frame));
-        vec![path("", frame.unwrap_or(TimeFrame::Month))]
+        let paths: Vec<Self> = dictionary.metrics.iter().flat_map(Self::of).collect();
+        if let Some(path) = paths.iter().find(|path| path.key_path == name) {
+            return Ok(path.clone());
+        }
+        let known = paths.iter().map(|path| path.key_path.as_str());
+        let help = did_you_mean(name, known)
+            .unwrap_or_else(|| "the SQL table `metrics` lists the key paths".to_owned());
+        Err(Error::input(format!("there is no metric `{name}`")).with("help", help))
     }
 }
 
@@ -122,6 +141,16 @@ impl MetricPaths {
         let by_code = collection.paths.iter().map(|path| places.get(path.as_str()).copied());
         let by_code = by_code.collect();
         Self { list, by_code }
+    }
+
+    /// The index of the path that holds the monthly numbers of a metric, if there is one.
+    pub fn monthly(&self, metric: &Metric) -> Option<usize> {
+        self.place(&MetricPath::monthly(metric)?.key_path)
+    }
+
+    /// The index of a path.
+    pub fn place(&self, key_path: &str) -> Option<usize> {
+        self.list.binary_search_by(|known| known.key_path.as_str().cmp(key_path)).ok()
     }
 
     /// The index of the metric at a key path.

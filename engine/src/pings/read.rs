@@ -4,17 +4,21 @@
 //! blank is a document of its own, or if it is not JSON as a whole and another line that begins with
 //! `{` is. So one broken line does not spoil the others, and one broken document is refused once.
 
+use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use memchr::{memchr, memchr_iter, memrchr};
-use rayon::iter::{IntoParallelIterator, IntoParallelRefMutIterator, ParallelIterator};
+use rayon::iter::{
+    IntoParallelIterator, IntoParallelRefIterator, IntoParallelRefMutIterator, ParallelIterator,
+};
 
 use super::flatten::{Flattener, Unusable};
 use super::inputs::{Inputs, Origin};
 use super::paths::KeyPaths;
+use super::sketches::PingSketches;
 use super::upload::{Reason, accept, time_of_name};
 use super::values::Values;
 use crate::scan::{Compression, EventFile};
@@ -46,6 +50,8 @@ pub(super) struct Upload {
 pub(super) struct Part {
     pub(super) uploads: Vec<Upload>,
     pub(super) values: Values,
+    /// Sketches of accepted documents with their lines, if they are read.
+    sketches: Vec<(Option<u64>, PingSketches)>,
     /// Heap bytes of key paths that were new.
     new_bytes: usize,
 }
@@ -70,12 +76,14 @@ pub(super) struct Flatteners<'a> {
     paths: &'a KeyPaths<'a>,
     /// Those that are not in use.
     idle: Mutex<Vec<Flattener<'a>>>,
+    /// Whether sketches are read, too.
+    with_sketches: bool,
 }
 
 impl<'a> Flatteners<'a> {
     /// `paths` gives codes to key paths.
     pub(super) fn new(paths: &'a KeyPaths<'a>) -> Self {
-        Self { paths, idle: Mutex::default() }
+        Self { paths, idle: Mutex::default(), with_sketches: false }
     }
 
     fn part(&self, fill: impl FnOnce(&mut Flattener<'_>, &mut Part)) -> Part {
@@ -175,6 +183,41 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Takes the sketches of a document, with its file and its line, unless the file holds nothing else.
+pub(super) type SketchSink<'a> =
+    dyn Fn(&EventFile, Option<u64>, PingSketches) -> Result<()> + Sync + 'a;
+
+/// Reads only the sketches of files, one file after the other or all in parallel.
+///
+/// # Errors
+/// As [`Reader::step`], when the job has no more memory, and those of `each`.
+pub(super) fn read_sketches(
+    files: &[&EventFile],
+    in_parallel: bool,
+    each: &SketchSink<'_>,
+    job: &JobContext<'_>,
+) -> Result<()> {
+    let no_values = BTreeSet::new();
+    let paths = KeyPaths::new(Some(&no_values));
+    let flatteners = Flatteners { with_sketches: true, ..Flatteners::new(&paths) };
+    let read = |file: &EventFile| {
+        let mut reader = Reader::new(vec![file], BLOCK_BYTES, job);
+        while let Some(read) = reader.step(&flatteners)? {
+            for part in read.into_iter().flat_map(|file| file.parts) {
+                job.reserve(part.new_bytes)?;
+                let mut sketches = part.sketches.into_iter();
+                sketches.try_for_each(|(line, sketches)| each(file, line, sketches))?;
+            }
+        }
+        Ok(())
+    };
+    match in_parallel {
+        true => files.par_iter().copied().try_for_each(read),
+        false => files.iter().copied().try_for_each(read),
+    }
+}
+
+/// Reads the documents of a file, block by block.
 struct FileReader<'a> {
     index: usize,
     file: &'a EventFile,
@@ -216,6 +259,8 @@ impl<'a> FileReader<'a> {
                     1 => {
                         let uploads = parts.iter_mut().flat_map(|part| &mut part.uploads);
                         uploads.for_each(|upload| upload.line = None);
+                        let sketches = parts.iter_mut().flat_map(|part| &mut part.sketches);
+                        sketches.for_each(|(line, _)| *line = None);
                     }
                     _ => {}
                 }
@@ -348,6 +393,9 @@ impl Documents<'_, '_> {
         let header = header.and_then(|identity| accept(&identity, time_of_name(&self.file.path)));
         if header.is_err() {
             part.values.truncate(start);
+        }
+        if let (true, Ok(_), Ok(text)) = (self.flatteners.with_sketches, &header, text) {
+            part.sketches.extend(PingSketches::of(text).map(|sketches| (line, sketches)));
         }
         let result = header.map(|header| (header, start..part.values.len()));
         part.uploads.push(Upload { line, result });

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::collection::Collection;
+use super::collection::{Collection, Ping};
 use super::identity::{Deployment, Edition, Tier};
 use super::metrics::MetricPaths;
 use crate::calendar::Day;
@@ -27,8 +27,8 @@ pub struct Recorded {
     pub installations: i64,
     /// How many of them have a value above 0.
     pub installations_active: i64,
-    /// The sum of their values, at most 2^63 - 1.
-    pub recorded: i64,
+    /// The sum of their values; `None` if it is above 2^63 - 1.
+    pub recorded: Option<i64>,
 }
 
 /// What the installations of a sum share.
@@ -39,7 +39,8 @@ type Segment = (Day, Edition, Deployment, Tier);
 struct Sum {
     installations: i64,
     active: i64,
-    recorded: i64,
+    /// A sum of numbers below 2^63, so it cannot overflow.
+    recorded: u128,
 }
 
 /// The recorded numbers by month, metric, edition, deployment and tier. Those of `28d` are the values
@@ -48,32 +49,19 @@ struct Sum {
 pub(super) fn recorded(collection: &Collection, metrics: &MetricPaths) -> Vec<Recorded> {
     let count = metrics.list.len();
     let mut sums: HashMap<Segment, Vec<Sum>> = HashMap::new();
-    // The previous value of each counter, and the installation that it belongs to.
-    let mut previous: Vec<Option<(usize, i64)>> = vec![None; count];
-    for (_, ping) in collection.last_pings() {
+    for_each_monthly_value(collection, metrics, |ping, metric, monthly| {
         let segment = (ping.month, ping.edition, ping.deployment, ping.tier);
-        let sums = sums.entry(segment).or_insert_with(|| vec![Sum::default(); count]);
-        for (code, content) in collection.values(ping) {
-            let Some((metric, value)) = metrics.valid(code, content) else { continue };
-            let monthly = match metrics.list[metric].time_frame {
-                TimeFrame::Month => Some(value),
-                TimeFrame::All => increase(&mut previous[metric], ping.installation, value),
-                TimeFrame::Week | TimeFrame::None => None,
-            };
-            let Some(monthly) = monthly else { continue };
-            let sum = &mut sums[metric];
-            sum.installations += 1;
-            sum.active += i64::from(monthly > 0);
-            sum.recorded = sum.recorded.saturating_add(monthly);
-        }
-    }
+        let sum = &mut sums.entry(segment).or_insert_with(|| vec![Sum::default(); count])[metric];
+        sum.installations += 1;
+        sum.active += i64::from(monthly > 0);
+        sum.recorded += u128::from(monthly.unsigned_abs());
+    });
     let mut months: HashMap<Day, bool> = HashMap::new();
     let mut rows: Vec<Recorded> = Vec::new();
     for ((month, edition, deployment, tier), sums) in sums {
         let complete = *months.entry(month).or_insert_with(|| collection.is_complete(month));
         for (metric, sum) in sums.into_iter().enumerate().filter(|(_, sum)| sum.installations > 0) {
-            let Sum { installations, active, recorded } = sum;
-            let installations_active = active;
+            let Sum { installations, active: installations_active, recorded } = sum;
             rows.push(Recorded {
                 month,
                 metric,
@@ -83,12 +71,36 @@ pub(super) fn recorded(collection: &Collection, metrics: &MetricPaths) -> Vec<Re
                 complete,
                 installations,
                 installations_active,
-                recorded,
+                recorded: i64::try_from(recorded).ok(),
             });
         }
     }
     rows.sort_by_key(|row| (row.month, row.metric, row.edition, row.deployment, row.tier));
     rows
+}
+
+/// Calls `found` with every monthly value: the last ping of the month, the index of the metric's path,
+/// and the value.
+pub(crate) fn for_each_monthly_value<'a>(
+    collection: &'a Collection,
+    metrics: &MetricPaths,
+    mut found: impl FnMut(&'a Ping, usize, i64),
+) {
+    // The previous value of each counter, and the installation that it belongs to.
+    let mut previous: Vec<Option<(usize, i64)>> = vec![None; metrics.list.len()];
+    for (_, ping) in collection.last_pings() {
+        for (code, content) in collection.values(ping) {
+            let Some((metric, value)) = metrics.valid(code, content) else { continue };
+            let monthly = match metrics.list[metric].time_frame {
+                TimeFrame::Month => Some(value),
+                TimeFrame::All => increase(&mut previous[metric], ping.installation, value),
+                TimeFrame::Week | TimeFrame::None => None,
+            };
+            if let Some(monthly) = monthly {
+                found(ping, metric, monthly);
+            }
+        }
+    }
 }
 
 /// The increase of a counter of an installation, clamped at 0; none for its first value.

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::collection::{Collection, Ping};
-use super::estimate::{Estimate, estimates};
+use super::counts::Counts;
+use super::estimate::{Estimate, estimates, sums};
 use super::inputs::Inputs;
 use super::metrics::{Kind, MetricPaths};
 use super::population::{Subscriber, population};
+use super::prediction::{Prediction, predictions};
 use super::recorded::{Recorded, recorded};
 use super::settings::PingSettings;
 use super::subscriptions::{releases, subscriptions};
@@ -29,6 +31,8 @@ pub struct PingTables {
     pub population: Vec<Subscriber>,
     /// Estimated numbers.
     pub estimates: Vec<Estimate>,
+    /// Predicted numbers.
+    pub predictions: Vec<Prediction>,
 }
 
 /// Selected key paths, by code.
@@ -58,10 +62,14 @@ impl PingTables {
         let recorded = recorded(&collection, &metrics);
         let windows = Windows::new(&collection, &metrics, releases.as_ref());
         let population = population(&collection, &rows, settings);
-        let estimates = estimates(&collection, &metrics, &recorded, &windows, &population);
-        let rows = size_of_val(&*recorded) + size_of_val(&*population) + size_of_val(&*estimates);
-        job.reserve(rows)?;
-        Ok(Self { collection, metrics, recorded, windows, population, estimates })
+        let counts = Counts::of_population(&collection, &metrics, &population);
+        let sums = sums(&recorded);
+        let estimates = estimates(&sums, &windows, &counts);
+        let predictions = predictions(&collection, &metrics, &sums, &windows, &counts);
+        let recorded_and_population = size_of_val(&*recorded) + size_of_val(&*population);
+        let computed = size_of_val(&*estimates) + size_of_val(&*predictions);
+        job.reserve(recorded_and_population + computed)?;
+        Ok(Self { collection, metrics, recorded, windows, population, estimates, predictions })
     }
 
     /// Selects key paths, for [`values`](Self::values).

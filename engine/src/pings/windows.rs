@@ -52,7 +52,17 @@ impl Windows {
         edition: Edition,
         (version, is_prerelease): (i64, bool),
     ) -> bool {
-        let window = self.0.get(&(metric, edition, is_prerelease));
-        window.is_some_and(|(first, last)| (*first..=*last).contains(&version))
+        let window = self.get(metric, edition, is_prerelease);
+        window.is_some_and(|(first, last)| (first..=last).contains(&version))
+    }
+
+    /// The window of a metric, edition and kind of release.
+    pub(super) fn get(
+        &self,
+        metric: usize,
+        edition: Edition,
+        is_prerelease: bool,
+    ) -> Option<VersionWindow> {
+        self.0.get(&(metric, edition, is_prerelease)).copied()
     }
 }

@@ -23,6 +23,8 @@ impl TimeGrain {
             Window::Day | Window::Week | Window::Month | Window::Quarter | Window::Year => {
                 Self::Calendar(window)
             }
+            // Events are not counted in it.
+            Window::Ping28d => Self::Calendar(Window::Month),
             Window::Last28dOfMonth => Self::MonthEnd,
             Window::Iso4w => Self::Calendar(Window::Week),
             Window::Trailing(_) | Window::Lagged28d => Self::Calendar(Window::Day),

@@ -8,13 +8,19 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use datasets::Ids;
-use engine::active::{Level, Method, Question, TreeOf};
+use datasets::{Ids, Nonresponse};
+use engine::active::{Level, Method, Question, TotalOf, TreeOf};
 use engine::calendar::{Day, Window, first_day, last_day};
+use engine::overview::Variant;
+use engine::pings::{Condition, Measure, Scenario};
+use engine::project::Project;
 use engine::rollup::Counting;
-use engine::users::{DEFAULT_PRECISION, PRECISIONS};
+use engine::{Error, Result};
 
-use super::bench::Bench;
+use super::explain::Explanation;
+use super::values::{
+    bytes, calendar_month, ids, month, nonresponse, precision, server_memory, setting,
+};
 use crate::output::Format;
 use crate::question::tree;
 use crate::server::Limits;
@@ -46,10 +52,15 @@ pub(super) enum Command {
     Demo(Demo),
     /// Create a working example project, to be adapted
     Init(Init),
-    /// Report every problem, with file, line and key, and events that no metric uses
-    Check,
+    /// Report every problem, with file, line and key, events that no metric uses, and where metrics
+    /// have data
+    Check(Check),
     /// Count active users per period, stage and dimension
     Report(Report),
+    /// Write the documentation of metrics as HTML pages that need no server
+    Docs(Docs),
+    /// Build this installation's Service Ping from its events
+    Ping(Ping),
     /// Add new event files to the store, each exactly once
     Ingest(Ingest),
     /// Inspect, verify, compact or export the store
@@ -59,7 +70,8 @@ pub(super) enum Command {
     Sql(Sql),
     /// Serve queries over PostgreSQL's protocol, Arrow Flight SQL and HTTP
     Serve(Box<Serve>),
-    /// Generate synthetic events, with the true numbers of users in a separate file
+    /// Generate synthetic events, or installations that send pings, with the true numbers of users in
+    /// separate files
     Generate(Generate),
     /// Measure accuracy and speed on your data, or on synthetic data
     Bench(Bench),
@@ -96,6 +108,13 @@ pub(super) struct Init {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Check {
+    /// List every metric with the days of its data, instead of the first few
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+}
+
+#[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   headcount report                                    MAU and every stage, month by month
@@ -105,6 +124,7 @@ Examples:
   headcount report --approx 16                        sketches, with a 95 % interval
   headcount report --by namespace --top 20 -o namespaces.html
   headcount report --format html -o smau.html
+  headcount report --explain KEY_PATH --from 2026-03 --to 2026-03
 
 Windows: day, week (ISO), month, quarter, year, last_28d_of_month, trailing_<n>d, iso_4w,
 lagged_28d. Both ends are inclusive, in the project's time zone. The report has the calendar periods
@@ -112,9 +132,10 @@ that overlap the range, and the rolling windows that end in it. An HTML page has
 rows and 5,000 series (nodes times values of --by), a table or Markdown 1,000,000 rows; csv, tsv,
 json and parquet have no limit.")]
 pub(super) struct Report {
-    /// Named window
-    #[arg(long, default_value = "month", value_name = "WINDOW")]
-    pub(super) window: Window,
+    /// Named window [default: month, or ping_28d if the project has pings: these together with the
+    /// events in last_28d_of_month; other windows count events only]
+    #[arg(long, value_name = "WINDOW")]
+    pub(super) window: Option<Window>,
     /// Levels, separated by commas: total, combined, section, stage, group, action
     #[arg(long, default_value = "total,stage", value_delimiter = ',', value_name = "LEVELS")]
     pub(super) level: Vec<Level>,
@@ -132,13 +153,33 @@ pub(super) struct Report {
     /// newest one if none is complete); equal ones by name. A user of several remaining values counts once
     #[arg(long, value_name = "N", requires = "by")]
     pub(super) top: Option<NonZeroUsize>,
-    /// How to aggregate stages, groups and sections: union, indicator, max or sum
-    #[arg(long, default_value = "union", value_name = "METHOD")]
-    pub(super) method: Method,
+    /// How to aggregate stages, groups and sections: union, indicator, max or sum [default: union, or
+    /// indicator in the window ping_28d]
+    #[arg(long, value_name = "METHOD")]
+    pub(super) method: Option<Method>,
+    /// Which subscriptions an estimate takes as reporting: version_check (on a version that has the
+    /// metric) or reported (that sent a value)
+    #[arg(long, default_value = "version_check", value_name = "CONDITION")]
+    pub(super) condition: Condition,
+    /// What an estimate counts of them: subscriptions or seats
+    #[arg(long, default_value = "subscriptions", value_name = "MEASURE")]
+    pub(super) measure: Measure,
+    /// Add what would have been recorded if installations had behaved otherwise: current_version (all
+    /// that sent pings ran a version with the metric) or all_reported (all subscriptions sent pings)
+    #[arg(long, value_name = "SCENARIO")]
+    pub(super) predict: Option<Scenario>,
+    /// Instead of a report, list the estimates of a metric from pings, and the subscriptions behind them;
+    /// only --from, --to, --condition, --measure, --format and -o apply
+    #[arg(long, value_name = "METRIC")]
+    pub(super) explain: Option<String>,
     /// Estimate with HyperLogLog sketches of this precision, 4 to 18 [default without a value: 14]
     #[arg(long, num_args = 0..=1, default_missing_value = "14", value_name = "PRECISION",
           value_parser = precision)]
     pub(super) approx: Option<u8>,
+    /// Add a forecast of the next N months, with a 95 % interval and the errors that the method would
+    /// have made in the past
+    #[arg(long, value_name = "N")]
+    pub(super) forecast: Option<NonZeroUsize>,
     /// Report as if the data ended with this day
     #[arg(long, value_name = "DAY", value_parser = last_day)]
     pub(super) as_of: Option<Day>,
@@ -161,12 +202,20 @@ pub(super) struct Report {
 }
 
 impl Report {
-    /// The question of the arguments.
-    pub(super) fn question(&self) -> Question {
+    /// The question of the arguments, about a project with pings or without.
+    pub(super) fn question(&self, has_pings: bool) -> Question {
+        let window = self.window.unwrap_or(match has_pings {
+            true => Window::Ping28d,
+            false => Window::Month,
+        });
+        let method = self.method.unwrap_or(match window {
+            Window::Ping28d => Method::Indicator,
+            _ => Method::Union,
+        });
         Question {
-            window: self.window,
+            window,
             levels: BTreeSet::from_iter(self.level.iter().copied()),
-            method: self.method,
+            method,
             by: self.by.clone(),
             top: self.top,
             from: self.from,
@@ -174,8 +223,74 @@ impl Report {
             as_of: self.as_of,
             counting: self.approx.map_or(Counting::Exact, Counting::Approx),
             tree: self.tree,
+            total: TotalOf::Everyone,
         }
     }
+
+    /// What to explain instead of a report.
+    pub(super) fn explanation(&self) -> Option<Explanation<'_>> {
+        let metric = self.explain.as_deref()?;
+        Some(Explanation { metric, from: self.from, to: self.to, variant: self.variant() })
+    }
+
+    /// Which estimates to show.
+    pub(super) fn variant(&self) -> Variant {
+        Variant { condition: self.condition, measure: self.measure, scenario: self.predict }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The folder has one page with a table of all metrics, events, groups, stages and sections, a page for
+each of them, a page on personal data, and the table as dictionary.csv and dictionary.json. The pages
+work from the file system, without JavaScript, and load nothing from elsewhere. Numbers are those of
+`headcount report --level total,section,stage,group,action`, and of pings those of the table
+`ping_recorded`. The same input gives the same files.
+
+Examples:
+  headcount docs -o metric-docs
+  headcount docs -o public --overwrite --title 'Metrics of our product'")]
+pub(super) struct Docs {
+    /// Folder to create; it may exist if it is empty
+    #[arg(short, long, value_name = "DIR")]
+    pub(super) output: PathBuf,
+    /// Replace an earlier site in the folder; other files stay
+    #[arg(long)]
+    pub(super) overwrite: bool,
+    /// Title of the pages
+    #[arg(long, value_name = "TEXT", default_value = "Metrics dictionary")]
+    pub(super) title: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  headcount ping -o ping.json                         of the newest complete month
+  headcount ping --month 2026-03                      recorded on the last day of March
+  headcount ping --as-of 2026-03-18 --min-users 5     recorded on a day, without small numbers
+  headcount ping --sketches                           also mergeable sketches of the users
+
+The ping says who sends it as `installation:` in headcount.yaml does. Metrics that cannot be counted
+from events are left out and listed on stderr.")]
+pub(super) struct Ping {
+    /// Month of the ping, which must be complete [default: the newest complete month]
+    #[arg(long, value_name = "YYYY-MM", value_parser = calendar_month, conflicts_with = "as_of")]
+    pub(super) month: Option<Day>,
+    /// Build the ping of this day, with which the data end
+    #[arg(long, value_name = "DAY", value_parser = last_day)]
+    pub(super) as_of: Option<Day>,
+    /// Leave out values of 1 to N - 1 users
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(super) min_users: u64,
+    /// Add a HyperLogLog sketch for each metric, of users hashed with a salt that installations share
+    #[arg(long)]
+    pub(super) sketches: bool,
+    /// Read the events even if the store can answer
+    #[arg(long)]
+    pub(super) no_store: bool,
+    /// Write to a file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -319,8 +434,8 @@ pub(super) struct Serve {
     /// Time limit of a statement, from its arrival to its last row: 30s, 5m
     #[arg(long, default_value = "5m", value_name = "TIME", value_parser = parse_duration)]
     pub(super) time_limit: Duration,
-    /// Memory limit of all statements together
-    #[arg(long, default_value = "4GiB", value_name = "SIZE", value_parser = bytes)]
+    /// Memory limit of all statements together, at least 512 MiB
+    #[arg(long, default_value = "4GiB", value_name = "SIZE", value_parser = server_memory)]
     pub(super) memory_limit: usize,
     /// Memory limit of one statement; beyond it the statement spills to disk or fails
     #[arg(long, default_value = "1GiB", value_name = "SIZE", value_parser = bytes)]
@@ -425,6 +540,16 @@ pub(super) struct Generate {
     /// Share of events that arrive late, 0 to 0.5
     #[arg(long, default_value_t = 0.0, value_name = "SHARE")]
     pub(super) late: f64,
+    /// Generate weekly pings of this many installations, and subscriptions, in place of events
+    #[arg(long, value_name = "N", conflicts_with_all = EVENT_OPTIONS)]
+    pub(super) installations: Option<u32>,
+    /// Key paths in a ping, about
+    #[arg(long, default_value_t = 1_300, value_name = "N", requires = "installations")]
+    pub(super) keys: u32,
+    /// Installations that send no pings: random, or biased (the more users, the less likely)
+    #[arg(long, default_value = "random", requires = "installations",
+          value_parser = nonresponse)]
+    pub(super) nonresponse: Nonresponse,
     /// Replace an earlier data set in the folder
     #[arg(long)]
     pub(super) overwrite: bool,
@@ -433,56 +558,82 @@ pub(super) struct Generate {
     pub(super) output: PathBuf,
 }
 
-pub(super) fn precision(text: &str) -> Result<u8, String> {
-    let precision = text.parse().ok().filter(|precision| PRECISIONS.contains(precision));
-    precision.ok_or_else(|| {
-        format!(
-            "the precision must be from {} to {}; {DEFAULT_PRECISION} has a standard error of \
-             0.81 %",
-            PRECISIONS.start(),
-            PRECISIONS.end()
-        )
-    })
+/// Options of `generate` that are about events.
+const EVENT_OPTIONS: [&str; 7] =
+    ["events", "users", "ids", "scoped", "files_per_month", "rows_per_group", "late"];
+
+#[derive(Debug, Args)]
+pub(super) struct Bench {
+    #[command(subcommand)]
+    pub(super) what: BenchCommand,
 }
 
-/// `4GB`, `512 MiB`, `1000000`: a whole or broken number and a unit, of 1000 or of 1024.
-pub(super) fn bytes(text: &str) -> Result<usize, String> {
-    let wrong = || "invalid size; use 4GB, 512MiB or a number of bytes".to_owned();
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let number: f64 = number.parse().map_err(|_| wrong())?;
-    let unit: f64 = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1.0,
-        "kb" => 1e3,
-        "mb" => 1e6,
-        "gb" => 1e9,
-        "tb" => 1e12,
-        "kib" => 1024.0,
-        "mib" => 1024.0 * 1024.0,
-        "gib" => 1024.0 * 1024.0 * 1024.0,
-        "tib" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
-        _ => return Err(wrong()),
-    };
-    let bytes = (number * unit).round();
-    if (1.0..=1e18).contains(&bytes) { Ok(bytes as usize) } else { Err(wrong()) }
+#[derive(Debug, Subcommand)]
+pub(super) enum BenchCommand {
+    /// Compare exact and approximate counting: errors, bytes, times, and when each is better
+    Accuracy(Accuracy),
 }
 
-fn setting(text: &str) -> Result<(String, String), String> {
-    let parts = text.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
-    let (key, value) = parts.ok_or_else(|| "expected KEY=VALUE".to_owned())?;
-    Ok((key.to_owned(), value.to_owned()))
+#[derive(Debug, Args)]
+#[command(after_help = "\
+In a project, sets of its users are sampled, its nodes and periods are counted with every sketch,
+and whole reports are timed. Without a project the users are synthetic. Everything except times and
+the memory of whole reports is the same for the same seed.
+
+Counted by: Headcount's exact sets and its HyperLogLog, HLL, Theta and CPC of Apache DataSketches,
+and DataFusion's approx_distinct, whose precision is always 14. Every sketch takes the same
+integer keys, and the time to hash them is included; an exact set takes ids that were given before.
+
+Examples:
+  headcount bench accuracy
+  headcount bench accuracy -o accuracy.html
+  headcount bench accuracy --invented 10000000 --precisions 14 --sizes 1000,100000 --trials 200")]
+pub(super) struct Accuracy {
+    /// Precisions of the sketches, 4 to 18, separated by commas
+    #[arg(long, default_value = "10,12,14,16", value_delimiter = ',', value_name = "PRECISIONS",
+          value_parser = precision)]
+    pub(super) precisions: Vec<u8>,
+    /// Sizes of the sampled sets, in users, separated by commas
+    #[arg(long, default_value = "10,100,1000,10000,100000,1000000", value_delimiter = ',',
+          value_name = "SIZES", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) sizes: Vec<u64>,
+    /// Number of sampled sets of each size
+    #[arg(long, default_value_t = 50, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) trials: u32,
+    /// Seed of the sampling
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Named window of the project's own sets
+    #[arg(long, default_value = "month", value_name = "WINDOW")]
+    pub(super) window: Window,
+    /// Levels of the project's own sets, separated by commas: total, section, stage, group, action
+    #[arg(
+        long,
+        default_value = "total,stage,action",
+        value_delimiter = ',',
+        value_name = "LEVELS"
+    )]
+    pub(super) level: Vec<Level>,
+    /// Sample from this many synthetic users, even in a project
+    #[arg(long, value_name = "USERS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) invented: Option<u64>,
+    /// Format of the output [default: by the ending of FILE, or table]
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) format: Option<Format>,
+    /// Write to a file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
 }
 
-fn ids(word: &str) -> Result<Ids, String> {
-    word.parse().map_err(|_| {
-        let names: Vec<&str> = Ids::ALL.iter().map(|ids| ids.name()).collect();
-        format!("use one of: {}", names.join(", "))
-    })
-}
-
-fn month(text: &str) -> Result<(i32, u32), String> {
-    let parts = text.split_once('-').and_then(|(year, month)| {
-        Some((year.parse().ok()?, month.parse().ok().filter(|m| (1..=12).contains(m))?))
-    });
-    parts.ok_or_else(|| "expected a month as YYYY-MM".to_owned())
+/// The folder of the project: the one named, or the nearest one upwards.
+pub(super) fn root(named: Option<PathBuf>) -> Result<PathBuf> {
+    match named {
+        Some(folder) => Ok(folder),
+        None => {
+            let here = PathBuf::from(".");
+            let here = std::env::current_dir().map_err(|cause| Error::io(&here, cause))?;
+            Project::find(&here)
+        }
+    }
 }

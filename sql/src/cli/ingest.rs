@@ -7,8 +7,9 @@ use engine::rollup::{DEFAULT_MEMORY, ingest};
 use engine::store::Entry;
 use engine::{JobContext, Result};
 
+use super::args;
+use super::messages::{Outcome, print_message, print_refused, print_rejects};
 use super::progress::Progress;
-use super::{Outcome, args, print_message, print_refused, print_rejects};
 
 /// Most files that are listed; the rest is counted.
 const MOST: usize = 10;

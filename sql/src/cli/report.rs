@@ -1,17 +1,24 @@
 //! `headcount report`: computes a report and writes it.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::ValueEnum;
-use engine::active::{Answer, Question, answer, answer_into};
+use engine::active::{
+    Answer, CollectedRows, Question, ReportRow, RowSink, add_forecast, answer, answer_into,
+};
+use engine::calendar::Window;
 use engine::metric::Dictionary;
+use engine::overview::{self, Overview};
+use engine::pings::Refused;
 use engine::project::Project;
 use engine::{Error, JobContext, Kind, Result};
 
+use super::messages::{Outcome, print_message, print_refused, print_rejects};
 use super::output::Destination;
 use super::progress::Progress;
-use super::{Outcome, args, print_message, print_rejects};
+use super::{args, explain};
 use crate::output::Format;
 use crate::output::text::format_number;
 use crate::report::{Style, Writer};
@@ -19,20 +26,79 @@ use crate::report::{Style, Writer};
 pub(super) fn run(root: &Path, options: &args::Report) -> Result<Outcome> {
     let destination =
         Destination::new(options.format, options.output.as_deref(), Format::value_variants());
-    let (question, use_store) = (options.question(), !options.no_store);
+    if let Some(explanation) = options.explanation() {
+        return explain::run(root, &explanation, &destination);
+    }
     let progress = Progress::new("counting");
     let job = job(&progress, options.memory_limit);
-    let answer = destination.write(|out, color| {
+    let Overview { answer, refused } = destination.write(|out, color| {
         let style = Style { color, ..Style::default() };
         let mut writer = Writer::new(destination.format, out, &style, &job);
-        let (project, dictionary) = load(root)?;
-        let answer = answer_into(&project, &dictionary, &question, &job, use_store, &mut writer)?;
+        let overview = match options.forecast {
+            None => answer_report(root, options, &job, &mut writer)?,
+            Some(months) => {
+                let mut found = CollectedRows::new(&job);
+                let overview = answer_report(root, options, &job, &mut found)?;
+                with_forecast(overview, found.rows, months, &mut writer)?
+            }
+        };
         writer.finish()?;
-        Ok(answer)
+        Ok(overview)
     })?;
     drop(job);
     drop(progress);
-    Ok(print_notes(&answer))
+    let outcomes = [print_notes(&answer), print_refused(&refused)];
+    Ok(outcomes.into_iter().find(|outcome| *outcome != Outcome::Done).unwrap_or(Outcome::Done))
+}
+
+/// Gives the rows and their forecast to `out`.
+fn with_forecast(
+    mut overview: Overview,
+    rows: Vec<ReportRow>,
+    months: NonZeroUsize,
+    out: &mut dyn RowSink,
+) -> Result<Overview> {
+    let Answer { report, notes, .. } = &mut overview.answer;
+    let forecast = add_forecast(rows, report.window, months.get())?;
+    report.forecast = Some(forecast.description);
+    notes.extend(forecast.notes);
+    out.start(report)?;
+    forecast.rows.into_iter().try_for_each(|row| out.row(row))?;
+    Ok(overview)
+}
+
+/// Gives the rows to `out`.
+fn answer_report(
+    root: &Path,
+    options: &args::Report,
+    job: &JobContext<'_>,
+    out: &mut dyn RowSink,
+) -> Result<Overview> {
+    let (project, dictionary) = load(root)?;
+    let has_pings = !project.ping_sources.is_empty();
+    let (question, use_store) = (options.question(has_pings), !options.no_store);
+    if question.window == Window::Ping28d {
+        let variant = options.variant();
+        return overview::answer_into(
+            &project,
+            &dictionary,
+            &question,
+            variant,
+            job,
+            use_store,
+            out,
+        );
+    }
+    if project.sources.is_empty() {
+        return Err(Error::input("the project has only pings, and no events to count")
+            .with("help", "leave out --window, or use --window ping_28d"));
+    }
+    let mut answer = answer_into(&project, &dictionary, &question, job, use_store, out)?;
+    if has_pings {
+        let window = question.window;
+        answer.notes.push(format!("pings have no window {window}; only events were counted"));
+    }
+    Ok(Overview { answer, refused: Refused::new() })
 }
 
 /// Answers a question about the project in a folder, from the store and new events.
@@ -42,14 +108,9 @@ pub(super) fn answer_question(root: &Path, question: &Question) -> Result<Answer
     answer(&project, &dictionary, question, &job(&progress, None))
 }
 
-fn load(root: &Path) -> Result<(Project, Dictionary)> {
+/// The project in a folder, and its dictionary.
+pub(super) fn load(root: &Path) -> Result<(Project, Dictionary)> {
     let project = Project::load(root)?;
-    if project.sources.is_empty() && !project.ping_sources.is_empty() {
-        return Err(Error::input("reports count events, and the project has only pings").with(
-            "help",
-            "query the tables `ping_recorded` and `ping_estimates` with `headcount sql`",
-        ));
-    }
     let dictionary = dictionary(&project)?;
     Ok((project, dictionary))
 }
@@ -99,7 +160,7 @@ pub(super) fn print_notes(answer: &Answer) -> Outcome {
 }
 
 /// Loads the dictionary; its errors end the command, its warnings are counted.
-fn dictionary(project: &Project) -> Result<Dictionary> {
+pub(super) fn dictionary(project: &Project) -> Result<Dictionary> {
     let dictionary = Dictionary::load(&project.dictionary)?;
     if !dictionary.has_errors() {
         return Ok(dictionary);

@@ -9,6 +9,9 @@
 //! | window functions | repeat values; collect lists | long values are refused |
 //!
 //! All of it is measured on the batches. Ordinary batches pass unchanged.
+//!
+//! A `WindowAggExec` keeps all of its input without reporting it, and returns one batch. What it
+//! needs is reported here, and its result is cut.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +22,7 @@ use arrow::datatypes::{DataType, Schema};
 use datafusion::common::internal_err;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::{Column, Literal};
@@ -52,20 +56,69 @@ const LONG_LITERAL: usize = 1 << 10;
 /// When the plan cannot be rebuilt.
 pub(crate) fn limit_batches(
     plan: Arc<dyn ExecutionPlan>,
+    pool: &Arc<dyn MemoryPool>,
     memory: usize,
     batch_rows: usize,
 ) -> Result<Arc<dyn ExecutionPlan>> {
     let limited = plan.transform_up(|node| {
-        let Some(limits) = limits(&node, memory, batch_rows)? else {
-            return Ok(Transformed::no(node));
+        let limited = match limits(&node, memory, batch_rows)? {
+            Some(limits) => limit_inputs(&node, limits)?,
+            None => Arc::clone(&node),
         };
-        let inputs = node.children().into_iter().zip(limits).map(|(input, limit)| {
-            Arc::new(LimitedExec { input: Arc::clone(input), limit }) as Arc<dyn ExecutionPlan>
-        });
-        let same = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep);
-        Ok(Transformed::yes(Arc::clone(&node).replace_children(inputs.collect(), same)?))
+        let Some(window) = node.downcast_ref::<WindowAggExec>() else {
+            let is_new = !Arc::ptr_eq(&limited, &node);
+            return Ok(Transformed::new_transformed(limited, is_new));
+        };
+        let (reported, slices) = report_window(window, pool, batch_rows)?;
+        let reporting = limit_inputs(&limited, vec![reported])?;
+        Ok(Transformed::yes(Arc::new(LimitedExec { input: reporting, limit: slices }) as _))
     });
     limited.map(|limited| limited.data)
+}
+
+fn limit_inputs(
+    node: &Arc<dyn ExecutionPlan>,
+    limits: Vec<Limit>,
+) -> Result<Arc<dyn ExecutionPlan>> {
+    let inputs = node.children().into_iter().zip(limits).map(|(input, limit)| {
+        Arc::new(LimitedExec { input: Arc::clone(input), limit }) as Arc<dyn ExecutionPlan>
+    });
+    let same = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Keep);
+    Arc::clone(node).replace_children(inputs.collect(), same)
+}
+
+/// The limits of the input and of the result of a `WindowAggExec`: what it keeps is reported until
+/// the last row of the result is taken.
+fn report_window(
+    window: &WindowAggExec,
+    pool: &Arc<dyn MemoryPool>,
+    batch_rows: usize,
+) -> Result<(Limit, Limit)> {
+    let mut width = 0;
+    for result in window.window_expr() {
+        // Those of other types are checked by their size.
+        width += result.field()?.data_type().primitive_width().unwrap_or(1);
+    }
+    let reported = Arc::new(MemoryConsumer::new("a window function").register(pool));
+    let kept = Arc::clone(&reported);
+    let input: Limit = Arc::new(move || {
+        let reported = Arc::clone(&reported);
+        Box::new(move |batch| {
+            // The batches and a copy of all of them in one, and the results.
+            let results = (width * batch.num_rows()) as f64;
+            reported.try_grow((2.0 * bytes(&batch) + results) as usize)?;
+            Ok(vec![batch])
+        })
+    });
+    let result: Limit = Arc::new(move || {
+        let kept = Arc::clone(&kept);
+        Box::new(move |batch| {
+            let _ = &kept;
+            let starts = (0..batch.num_rows()).step_by(batch_rows);
+            Ok(starts.map(|at| batch.slice(at, batch_rows.min(batch.num_rows() - at))).collect())
+        })
+    });
+    Ok((input, result))
 }
 
 /// The limits of a node's inputs, if it needs any.

@@ -269,7 +269,8 @@ impl StatementMemory {
         let runtime = RuntimeEnvBuilder::from_runtime_env(&context.runtime_env());
         let runtime = runtime.with_memory_pool(self.pool()).build_arc()?;
         let rows = context.session_config().batch_size();
-        let plan = limit_batches(frame.create_physical_plan().await?, self.limit, rows)?;
+        let plan = frame.create_physical_plan().await?;
+        let plan = limit_batches(plan, &self.pool(), self.limit, rows)?;
         Ok((plan, Arc::new(context.with_runtime(runtime))))
     }
 

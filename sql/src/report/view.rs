@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use engine::active::{Count, Level, Method, OTHER_LABEL, Report, ReportRow};
+use engine::active::{Basis, Count, Level, Method, OTHER_LABEL, Report, ReportRow};
 use engine::calendar::Window;
 
 use super::figures::{change, marked, period, value};
@@ -25,6 +25,8 @@ pub(super) struct ReportView<'a> {
     methods: BTreeSet<Method>,
     /// Exact, approximate, or both.
     counts: BTreeSet<Count>,
+    windows: BTreeSet<Window>,
+    bases: BTreeSet<Basis>,
 }
 
 impl<'a> ReportView<'a> {
@@ -35,6 +37,8 @@ impl<'a> ReportView<'a> {
             levels: report.rows.iter().map(|row| row.level).collect(),
             methods: BTreeSet::new(),
             counts: report.rows.iter().map(|row| row.count).collect(),
+            windows: report.rows.iter().map(|row| row.window).collect(),
+            bases: report.rows.iter().map(|row| row.basis).collect(),
         };
         let not_combined = report.rows.iter().filter(|row| row.level != Level::Combined);
         view.methods = not_combined.map(|row| row.method).collect();
@@ -70,7 +74,7 @@ impl<'a> ReportView<'a> {
         match self.report.window {
             Window::Day => "Daily active users",
             Window::Week => "Weekly active users",
-            Window::Month => "Monthly active users",
+            Window::Month | Window::Ping28d => "Monthly active users",
             Window::Quarter => "Quarterly active users",
             Window::Year => "Yearly active users",
             _ => "Active users",
@@ -96,10 +100,9 @@ impl<'a> ReportView<'a> {
             Count::Exact => "exact",
             Count::Approx => "approximate, with a 95 % interval",
         });
-        let basis: BTreeSet<&str> = report.rows.iter().map(|row| row.basis.as_str()).collect();
-        if !basis.is_empty() {
+        if !self.bases.is_empty() {
             facts.push(("count", joined(counts)));
-            facts.push(("basis", joined(basis.into_iter())));
+            facts.push(("basis", joined(self.bases.iter().map(|basis| basis.as_str()))));
         }
         facts.push((
             "data",
@@ -109,7 +112,11 @@ impl<'a> ReportView<'a> {
                 _ => "none".to_owned(),
             },
         ));
-        facts.push(("events", format_number(report.events)));
+        if report.pings.is_none() || report.events > 0 {
+            facts.push(("events", format_number(report.events)));
+        }
+        facts.extend(report.forecast.clone().map(|text| ("forecast", text)));
+        facts.extend(report.pings.map(|pings| ("pings", format_number(pings))));
         if let Some(top) = report.top {
             let by = joined(report.by.iter().map(|by| plain(by)));
             let users = "users of all other values, each user once";
@@ -139,7 +146,7 @@ impl<'a> ReportView<'a> {
 
     /// Some of the rows as a table; each period is a group.
     pub(super) fn grid<'v>(&'v self, rows: Vec<&'v ReportRow>) -> Grid<'v> {
-        Grid::new(self.columns(), rows, |above, row| above.period == row.period)
+        Grid::new(self.columns(), rows, |above, row| above.period.end == row.period.end)
     }
 
     /// The informative columns of this report.
@@ -171,6 +178,12 @@ impl<'a> ReportView<'a> {
         if self.methods.len() > 1 {
             columns.push(TreeColumn::text("Method", |row, _| row.method.to_string().into()));
         }
+        if self.windows.len() > 1 {
+            columns.push(TreeColumn::text("Window", |row, _| Cell::minor(row.window.to_string())));
+        }
+        if self.bases.len() > 1 {
+            columns.push(TreeColumn::text("Basis", |row, _| row.basis.to_string().into()));
+        }
         columns.push(TreeColumn::number("Users", |row, _| format_number(row.users).into()));
         if self.counts.contains(&Count::Approx) {
             columns.push(TreeColumn::number("95 % interval", |row, _| match row.count {
@@ -201,6 +214,8 @@ impl<'a> ReportView<'a> {
     /// The display name of the row's node.
     pub(super) fn name(&self, row: &ReportRow) -> String {
         let (level, key) = match row.level {
+            // Users of several installations are not told apart.
+            Level::Total if self.report.window == Window::Ping28d => return "Total".to_owned(),
             Level::Total => return "Unique users".to_owned(),
             Level::Combined => return "Sum of stages".to_owned(),
             Level::Section => (row.level, &row.section),
@@ -230,7 +245,7 @@ impl<'a> ReportView<'a> {
     /// with its stages, each stage with its groups, each group with its metrics.
     pub(super) fn tree(&self) -> Vec<&'a ReportRow> {
         let mut rows: Vec<&ReportRow> = self.report.rows.iter().collect();
-        rows.sort_by(|a, b| a.period.cmp(&b.period).then_with(|| branch(a, b)));
+        rows.sort_by(|a, b| a.period.end.cmp(&b.period.end).then_with(|| branch(a, b)));
         rows
     }
 
@@ -246,8 +261,8 @@ pub(super) fn branch(a: &ReportRow, b: &ReportRow) -> Ordering {
     whole(a)
         .cmp(&whole(b))
         .then_with(|| node(a).cmp(&node(b)))
-        .then_with(|| a.method.cmp(&b.method))
         .then_with(|| a.by.cmp(&b.by))
+        .then_with(|| a.basis.cmp(&b.basis))
 }
 
 fn node(row: &ReportRow) -> ([Option<&str>; 4], Level) {
@@ -268,6 +283,11 @@ fn meaning(window: Window) -> String {
         Window::Trailing(days) => format!("the {days} days that end on each day"),
         Window::Iso4w => "four complete ISO weeks".to_owned(),
         Window::Lagged28d => "the 28 days that end two days before each day".to_owned(),
+        Window::Ping28d => {
+            "what each installation counted for its last ping of the month, with the \
+                            events of last_28d_of_month"
+                .to_owned()
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use engine::active::{Answer, Question};
+use engine::pings::Overflow;
 use engine::project::Project;
 use engine::store::Store;
 use engine::{Error, Result};
@@ -18,8 +19,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::cooperative::make_planning_cancellable;
-use super::execution::{Protocol, StatementExecution, StatementInfo, join_error};
-use super::metrics::Metrics;
+use super::metrics::{Metrics, Protocol};
 use super::{Access, Limits};
 use crate::cancellation::scope;
 use crate::catalog::{CatalogOptions, ReportListener, register};
@@ -136,15 +136,6 @@ impl ServerContext {
         Ok(frame.into_unoptimized_plan())
     }
 
-    /// Begins a statement; `cancel` cancels it.
-    pub fn begin_statement(
-        self: &Arc<Self>,
-        info: StatementInfo,
-        cancel: CancellationToken,
-    ) -> StatementExecution {
-        StatementExecution::new(self, info, cancel)
-    }
-
     /// Runs something outside of a statement's execution, such as preparing it, on the query
     /// threads and within the time limit of a statement.
     ///
@@ -253,6 +244,10 @@ impl fmt::Debug for ServerContext {
     }
 }
 
+pub(super) fn join_error(cause: &tokio::task::JoinError) -> Error {
+    Error::internal(format!("a statement ended unexpectedly: {cause}"))
+}
+
 /// The slot of an open connection, released on drop.
 #[derive(Debug)]
 pub struct ConnectionSlot {
@@ -285,5 +280,9 @@ impl ReportListener for LoggingListener {
         for lost in answer.summary.rejects.fully_rejected() {
             tracing::error!(help = lost.reason.help(), "{lost}");
         }
+    }
+
+    fn overflowed(&self, overflow: Overflow) {
+        tracing::warn!("{overflow}");
     }
 }

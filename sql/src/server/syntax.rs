@@ -1,8 +1,10 @@
-//! Limits of the syntax of a statement: how deep it may nest, and how many tables it may name.
+//! Limits of the syntax of a statement: how large its tree may be, how deep it may nest, and how
+//! many tables it may name.
 //!
 //! The parser bounds what is in parentheses, and recursion in parser and planner grows the stack as
-//! needed. Two things remain:
+//! needed. Three things remain:
 //!
+//! * A syntax tree takes up to a thousand times the memory of its text.
 //! * A chain such as `a + b + c` is as deep as it is long. Planning it takes time and memory by the
 //!   square of its length, and freeing it recurses on the thread's own stack.
 //! * Words such as CASE, CAST and POSITION can begin an expression of their own or be a name. Where
@@ -32,15 +34,27 @@ const MAX_RELATIONS: usize = 200;
 /// Most levels of words that the parser tries twice: an error below them takes it a second.
 const MAX_RETRIED: usize = 10;
 
-/// Refuses a text that cannot be parsed in reasonable time.
+/// Refuses a text that cannot be parsed within the memory of a statement and in reasonable time.
 ///
 /// # Errors
 /// With the limit that it exceeds.
-pub(super) fn check_text(sql: &str) -> Result<()> {
+pub(super) fn check_text(sql: &str, memory: usize) -> Result<()> {
     if sql.len() > MAX_TEXT {
         return Err(Error::limit(format!("the text is longer than {MAX_TEXT} bytes")));
     }
-    let levels = retried_levels(sql);
+    // The parser reports better what cannot be cut into tokens.
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else { return Ok(()) };
+    let bytes = tree_bytes(&tokens);
+    if bytes > memory {
+        let limit = format!(
+            "parsing and planning the text needs about {bytes} bytes, and a statement may use \
+             {memory}"
+        );
+        let help = "send fewer statements, subqueries or values at a time, or raise \
+                    `--statement-memory`";
+        return Err(Error::limit(limit).with("help", help));
+    }
+    let levels = retried_levels(&tokens);
     if levels > MAX_RETRIED {
         let limit = format!(
             "CASE, CAST and similar expressions are nested {levels} levels deep, more than the \
@@ -168,14 +182,23 @@ fn levels(expr: &Expr) -> usize {
     }
 }
 
+/// The bytes of the syntax tree and of its first plans, from measurements.
+fn tree_bytes(tokens: &[Token]) -> usize {
+    let of_token = |token: &Token| match token {
+        Token::Whitespace(_) => 0,
+        Token::Word(word) if word.keyword == Keyword::SELECT => 16 << 10,
+        Token::SemiColon => 8 << 10,
+        _ => 512,
+    };
+    tokens.iter().map(of_token).sum()
+}
+
 /// How deep words that are tried twice are nested.
-fn retried_levels(sql: &str) -> usize {
-    // The parser reports better what cannot be cut into tokens.
-    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, sql).tokenize() else { return 0 };
+fn retried_levels(tokens: &[Token]) -> usize {
     // What is open, and whether it is tried twice.
     let mut open: Vec<bool> = Vec::new();
     let (mut now, mut most, mut after_such_a_word) = (0_usize, 0, false);
-    for token in &tokens {
+    for token in tokens {
         let opened = match token {
             Token::Whitespace(_) => continue,
             Token::Word(word) if word.keyword == Keyword::CASE => Some(true),
@@ -199,6 +222,7 @@ fn retried_levels(sql: &str) -> usize {
     }
     most
 }
+
 fn is_tried_twice(token: &Token) -> bool {
     let Token::Word(word) = token else { return false };
     matches!(
@@ -231,10 +255,14 @@ mod tests {
     use super::{CALL, MAX_DEPTH, MAX_RELATIONS, MAX_RETRIED, MAX_TEXT, check, check_text};
     use crate::server::threads::threads;
 
+    const MEMORY: usize = 1 << 30;
+
     fn checked(sql: &str) -> Result<(), String> {
         let parsed = Parser::parse_sql(&PostgreSqlDialect {}, sql);
         parsed.map_err(|error| error.to_string())?.iter().try_for_each(|statement| {
-            check_text(sql).and_then(|()| check(statement)).map_err(|error| error.to_string())
+            check_text(sql, MEMORY)
+                .and_then(|()| check(statement))
+                .map_err(|error| error.to_string())
         })
     }
 
@@ -271,14 +299,25 @@ mod tests {
     #[test]
     fn words_that_are_tried_twice_are_limited_and_calls_are_not() {
         for word in ["CASE WHEN true THEN ", "position(", "CAST (", "ARRAY[", "substring(a("] {
-            let error = check_text(&format!("SELECT {}", word.repeat(MAX_RETRIED + 1)));
+            let error = check_text(&format!("SELECT {}", word.repeat(MAX_RETRIED + 1)), MEMORY);
             assert!(error.unwrap_err().to_string().contains("limit of 10"), "{word}");
-            check_text(&format!("SELECT {}", word.repeat(MAX_RETRIED))).unwrap();
+            check_text(&format!("SELECT {}", word.repeat(MAX_RETRIED)), MEMORY).unwrap();
         }
         for flat in ["CASE WHEN a THEN 1 END + ", "CAST(a AS INT) + ", "ARRAY[1] || ", "a(", "("] {
-            check_text(&format!("SELECT {}", flat.repeat(40))).unwrap();
+            check_text(&format!("SELECT {}", flat.repeat(40)), MEMORY).unwrap();
         }
-        check_text("SELECT 'no end").unwrap();
+        check_text("SELECT 'no end", MEMORY).unwrap();
+    }
+
+    #[test]
+    fn syntax_trees_are_limited_by_their_memory() {
+        for text in ["SELECT 1 UNION ", "BEGIN;", "SELECT 1;", "((", "1,"] {
+            let text = |times: usize| text.repeat(times);
+            let many = 1_000_000 / text(1).len();
+            let error = check_text(&text(many), 64 << 20).unwrap_err().to_string();
+            assert!(error.contains("a statement may use 67108864"), "{error}");
+            check_text(&text(1_000), 64 << 20).unwrap();
+        }
     }
 
     #[test]

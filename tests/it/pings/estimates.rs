@@ -131,8 +131,9 @@ fn subscriptions_come_as_parquet_too_and_bad_ones_are_errors() {
 /// 3,000 of 5,000 subscriptions, with 530,000 of 1,000,000 seats, are on 13.3 or later. Of 1.0 M
 /// recorded users of self-managed installations this makes 1.7 M (1.9 M by seats), and with 0.8 M of
 /// the SaaS installation 2.5 M (2.7 M) in all.
-#[test]
-fn the_worked_figures() {
+/// The published example: 3,000 of 5,000 subscriptions, and 530,000 of a million seats, use a version
+/// that has the metric; these report a million users, and SaaS 800,000.
+pub(super) fn worked_example() -> Fleet {
     let fleet = Fleet::new(SUBSCRIPTIONS);
     let mut subscriptions = "subscription_id,month,status,seats,version\n".to_owned();
     for at in 0..5_000 {
@@ -158,6 +159,12 @@ fn the_worked_figures() {
             .replace("\"saas\"", "\"ea8bf810-1d6f-4a6a-b4fd-93e8cbd8b57f\"")
             .replace("saas.example.com", "gitlab.com"),
     ]);
+    fleet
+}
+
+#[test]
+fn the_worked_figures() {
+    let fleet = worked_example();
     fleet.check(
         "SELECT deployment, measure, numerator, denominator, p, recorded, estimated, total \
          FROM ping_estimates WHERE condition = 'version_check' ORDER BY deployment, measure",
@@ -188,14 +195,13 @@ fn totals_are_exact_and_rounded_half_up() {
         ("1", 2, 3, "2"), // 1.5
         ("1", 3, 4, "1"), // 1.33
         ("3", 2, 5, "8"), // 7.5
-        ("7", 7, 7, "7"),
         ("5", 0, 9, "5"),
         ("0", 1, 9, "0"),
         // Above 2^53, where a float has no halves: * 3 / 2 = ...86.5
         ("6004799503160991", 2, 3, "9007199254741487"),
         ("9223372036854775807", 1, 1, "9223372036854775807"),
-        // The largest number that fits.
-        ("9223372036854775807", 1, 2, "9223372036854775807"),
+        // Above the largest number.
+        ("9223372036854775807", 1, 2, ""),
     ] {
         let fleet = Fleet::new(SUBSCRIPTIONS);
         let mut rows = "subscription_id,month,status,version\n".to_owned();
@@ -215,4 +221,102 @@ fn totals_are_exact_and_rounded_half_up() {
             &[total],
         );
     }
+}
+
+/// A single ping with an absurd value, or with an absurd number of seats, makes NULL of the numbers that
+/// contain it, with a note, and changes no other number.
+#[test]
+fn too_large_numbers_are_null_with_a_note() {
+    const LARGEST: u64 = i64::MAX as u64;
+    let fleet = Fleet::new("");
+    let of = |uuid: &str, edition: &str, time: &str, users: u64, other: u64, seats: u64| {
+        ping(
+            uuid,
+            time,
+            &format!(
+                r#""edition": "{edition}", "version": "14.0.0", "license_subscription_id": "{uuid}",
+                "license_user_count": {seats}, "monthly": {{"users": {users}, "other": {other}}}"#
+            )
+            .replace('\n', ""),
+        )
+    };
+    fleet.write_all(&[
+        &of("a", "EEP", "2026-01-15T00:00:00Z", 5, 1, 10),
+        &of("b", "EEU", "2026-01-15T00:00:00Z", LARGEST, 2, 20),
+        &of("c", "EEU", "2026-01-15T00:00:00Z", 7, 3, 30),
+        // In February the seats are too many, and in March one sum of two tiers.
+        &of("a", "EEP", "2026-02-15T00:00:00Z", 5, 1, LARGEST),
+        &of("b", "EEU", "2026-02-15T00:00:00Z", 6, 2, 20),
+        &of("a", "EEP", "2026-03-15T00:00:00Z", 5, 1, 10),
+        &of("b", "EEU", "2026-03-15T00:00:00Z", LARGEST, 2, 20),
+        &ping("c", "2026-04-01T00:00:00Z", ""),
+    ]);
+    let numbers = |table: &str, columns: &str| {
+        let keys = match table {
+            "ping_recorded" => "month, key_path, tier",
+            _ => "month, key_path, measure",
+        };
+        let condition = match table {
+            "ping_estimates" => "WHERE condition = 'reported'",
+            "ping_predictions" => "WHERE scenario = 'all_reported'",
+            _ => "",
+        };
+        format!("SELECT {keys}, {columns} FROM {table} {condition} ORDER BY {keys}")
+    };
+    fleet.check(
+        &numbers("ping_recorded", "installations, coalesce(recorded, -1)"),
+        &[
+            "2026-01-01 monthly.other Premium 1 1",
+            "2026-01-01 monthly.other Ultimate 2 5",
+            "2026-01-01 monthly.users Premium 1 5",
+            "2026-01-01 monthly.users Ultimate 2 -1",
+            "2026-02-01 monthly.other Premium 1 1",
+            "2026-02-01 monthly.other Ultimate 1 2",
+            "2026-02-01 monthly.users Premium 1 5",
+            "2026-02-01 monthly.users Ultimate 1 6",
+            "2026-03-01 monthly.other Premium 1 1",
+            "2026-03-01 monthly.other Ultimate 1 2",
+            "2026-03-01 monthly.users Premium 1 5",
+            "2026-03-01 monthly.users Ultimate 1 9223372036854775807",
+        ],
+    );
+    let known = "coalesce(numerator, -1), coalesce(denominator, -1), coalesce(recorded, -1)";
+    let rows = [
+        "2026-01-01 monthly.other seats 60 60 6 6",
+        "2026-01-01 monthly.other subscriptions 3 3 6 6",
+        "2026-01-01 monthly.users seats 60 60 -1 -1",
+        "2026-01-01 monthly.users subscriptions 3 3 -1 -1",
+        "2026-02-01 monthly.other seats -1 -1 3 -1",
+        "2026-02-01 monthly.other subscriptions 2 2 3 3",
+        "2026-02-01 monthly.users seats -1 -1 11 -1",
+        "2026-02-01 monthly.users subscriptions 2 2 11 11",
+        "2026-03-01 monthly.other seats 30 30 3 3",
+        "2026-03-01 monthly.other subscriptions 2 2 3 3",
+        "2026-03-01 monthly.users seats 30 30 -1 -1",
+        "2026-03-01 monthly.users subscriptions 2 2 -1 -1",
+    ];
+    fleet.check(&numbers("ping_estimates", &format!("{known}, coalesce(total, -1)")), &rows);
+    fleet.check(&numbers("ping_predictions", &format!("{known}, coalesce(predicted, -1)")), &rows);
+    for (table, note) in [
+        ("ping_recorded", "note: NULL in 1 row of ping_recorded stands for"),
+        // All four conditions and measures of January and March, and the seats of two conditions and
+        // two metrics in February.
+        (
+            "ping_estimates",
+            "NULL in 12 rows of ping_estimates stands for numbers above 2^63 - 1, the first \
+          for monthly.users in 2026-01-01; correct the largest values: SELECT * FROM ping_values \
+          WHERE key_path = 'monthly.users' ORDER BY value DESC LIMIT 5",
+        ),
+    ] {
+        let ran = fleet.run(&format!("SELECT * FROM {table}"));
+        assert!(ran.code == 0 && ran.err.contains(note), "{note}: {}", ran.err);
+    }
+    let ran = fleet.run("SELECT * FROM ping_population");
+    assert_eq!(ran.err, "");
+    let ran = fleet.0.run(&["check"]);
+    assert!(
+        ran.code == 0 && ran.out.contains("note: NULL in 1 row of ping_recorded"),
+        "{}",
+        ran.out
+    );
 }

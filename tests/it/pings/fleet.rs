@@ -33,7 +33,7 @@ N,2026-01,Expired,premium,400,,,14.0.0-ee
 O,2026-01,Active,ultimate,500,o,o.gitlab-dedicated.com,
 ";
 
-fn fleet() -> Fleet {
+pub(super) fn fleet() -> Fleet {
     let fleet = Fleet::new("subscriptions: subscriptions.csv\nreleases: releases.csv");
     fleet.0.write("subscriptions.csv", SUBSCRIPTIONS);
     fleet.0.write("releases.csv", "major_minor\n13.0\n13.12\n14.0\n14.1\n14.2\n");
@@ -211,6 +211,54 @@ fn a_fleet_counted_by_hand() {
             "2026-02-01 monthly.users EE self_managed reported subscriptions 1 3 24 48 72",
             "2026-02-01 monthly.users EE self_managed version_check seats 160 180 24 3 27",
             "2026-02-01 monthly.users EE self_managed version_check subscriptions 2 3 24 12 36",
+        ],
+    );
+    fleet.check(
+        "SELECT month, key_path, edition, deployment, scenario, measure, numerator, denominator, \
+         recorded, predicted FROM ping_predictions WHERE deployment <> 'saas' \
+         ORDER BY month, key_path, edition, deployment, scenario, measure",
+        &[
+            // Self-managed subscriptions in January: A, B, C, H, K sent pings (195 seats), L and M did
+            // not. 5 * 695 / 195 = 17.8; 5 * 7 / 5 = 7.
+            "2026-01-01 monthly.users CE self_managed all_reported seats 195 695 5 18",
+            "2026-01-01 monthly.users CE self_managed all_reported subscriptions 5 7 5 7",
+            // The installations d 14.0 and e 13.0 are both in the CE window.
+            "2026-01-01 monthly.users CE self_managed current_version installations 2 2 5 5",
+            // F and G sent pings, O did not: 40 * 585 / 85 = 275.3; 40 * 3 / 2 = 60.
+            "2026-01-01 monthly.users EE dedicated all_reported seats 85 585 40 275",
+            "2026-01-01 monthly.users EE dedicated all_reported subscriptions 2 3 40 60",
+            // f 14.2 is in the window, g 13.0 is not.
+            "2026-01-01 monthly.users EE dedicated current_version installations 1 2 40 80",
+            // 60 * 695 / 195 = 213.8; 60 * 7 / 5 = 84.
+            "2026-01-01 monthly.users EE self_managed all_reported seats 195 695 60 214",
+            "2026-01-01 monthly.users EE self_managed all_reported subscriptions 5 7 60 84",
+            // a, b, i, k and h (in that of pre-releases) are in the window, c 13.12 is not: 60 * 6 / 5.
+            "2026-01-01 monthly.users EE self_managed current_version installations 5 6 60 72",
+            // February: A, B, C sent pings; there are no others.
+            "2026-02-01 counts.issues EE self_managed all_reported seats 180 180 40 40",
+            "2026-02-01 counts.issues EE self_managed all_reported subscriptions 3 3 40 40",
+            // a, b, c, i are all in the window 13.12 to 14.1.
+            "2026-02-01 counts.issues EE self_managed current_version installations 4 4 40 40",
+            "2026-02-01 monthly.users CE self_managed all_reported seats 180 180 6 6",
+            "2026-02-01 monthly.users CE self_managed all_reported subscriptions 3 3 6 6",
+            "2026-02-01 monthly.users CE self_managed current_version installations 2 2 6 6",
+            "2026-02-01 monthly.users EE dedicated all_reported seats 70 70 44 44",
+            "2026-02-01 monthly.users EE dedicated all_reported subscriptions 1 1 44 44",
+            "2026-02-01 monthly.users EE dedicated current_version installations 1 1 44 44",
+            "2026-02-01 monthly.users EE self_managed all_reported seats 180 180 24 24",
+            "2026-02-01 monthly.users EE self_managed all_reported subscriptions 3 3 24 24",
+            // a, b, i of a, b, c, i: 24 * 4 / 3.
+            "2026-02-01 monthly.users EE self_managed current_version installations 3 4 24 32",
+        ],
+    );
+    fleet.check(
+        "SELECT month, scenario, measure, numerator, denominator, recorded, predicted \
+         FROM ping_predictions WHERE deployment = 'saas' AND month = '2026-01-01' \
+         ORDER BY scenario, measure",
+        &[
+            "2026-01-01 all_reported seats   1000 1000",
+            "2026-01-01 all_reported subscriptions   1000 1000",
+            "2026-01-01 current_version installations   1000 1000",
         ],
     );
     fleet.check(

@@ -2,9 +2,13 @@
 //! published worked figures, and random fleets counted by plain Python.
 
 mod estimates;
+mod explanations;
 mod fleet;
+mod generated;
 mod hostile;
+mod predictions;
 mod random;
+mod report;
 mod rules;
 mod uploads;
 
@@ -88,14 +92,21 @@ fn the_columns_have_the_documented_types() {
          ordinal_position) FROM information_schema.columns WHERE table_name LIKE 'ping%' \
          GROUP BY table_name ORDER BY table_name",
         &[
+            "ping_estimate_subscriptions month Date32, key_path Utf8, edition Utf8, deployment Utf8, \
+             condition Utf8, subscription_id Utf8, seats Int64, counted Boolean, versions List(Utf8), \
+             why Utf8",
             "ping_estimates month Date32, key_path Utf8, edition Utf8, deployment Utf8, condition \
              Utf8, measure Utf8, numerator Int64, denominator Int64, p Float64, recorded Int64, \
              estimated Int64, total Int64",
             "ping_population month Date32, subscription_id Utf8, deployment Utf8, seats Int64, \
              source Utf8, versions List(Utf8)",
+            "ping_predictions month Date32, key_path Utf8, edition Utf8, deployment Utf8, scenario \
+             Utf8, measure Utf8, numerator Int64, denominator Int64, recorded Int64, predicted Int64",
             "ping_recorded month Date32, key_path Utf8, edition Utf8, deployment Utf8, tier Utf8, \
              time_frame Utf8, complete Boolean, installations Int64, installations_active Int64, \
              recorded Int64",
+            "ping_sketches uuid Utf8, hostname Utf8, recorded_at Timestamp(µs, \"UTC\"), month Date32, \
+             key_path Utf8, salt Utf8, sketch Binary",
             "ping_uploads file Utf8, outcome Utf8, reason Utf8",
             "ping_values uuid Utf8, hostname Utf8, recorded_at Timestamp(µs, \"UTC\"), key_path \
              Utf8, kind Utf8, value Int64",

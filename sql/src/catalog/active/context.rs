@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use engine::active::Answer;
-use engine::pings::Refused;
+use engine::pings::{Overflow, Refused};
 use engine::project::Project;
 use tokio::sync::Semaphore;
 
@@ -18,6 +18,9 @@ pub trait ReportListener: fmt::Debug + Send + Sync {
 
     /// A statement reads pings of which some uploads were refused.
     fn refused(&self, _: Refused) {}
+
+    /// A statement reads numbers of pings that are unknown because they are too large.
+    fn overflowed(&self, _: Overflow) {}
 }
 
 /// Most reports that a session computes concurrently. Each uses all threads of a statement; with

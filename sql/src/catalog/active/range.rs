@@ -1,4 +1,4 @@
-//! Converts filters on `period_start` to a question's range of days.
+//! Converts filters on a column of days, such as `period_start`, to a range of days.
 
 use datafusion::common::Column;
 use datafusion::logical_expr::expr::Between;
@@ -7,26 +7,23 @@ use datafusion::scalar::ScalarValue;
 use engine::active::Question;
 use engine::calendar::{Day, Window};
 
-/// The column whose filters are converted.
-const COLUMN: &str = "period_start";
-
 /// First days of periods, both bounds inclusive; `None` is no bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Starts {
-    from: Option<Day>,
-    to: Option<Day>,
+pub(in crate::catalog) struct Starts {
+    pub(in crate::catalog) from: Option<Day>,
+    pub(in crate::catalog) to: Option<Day>,
 }
 
-/// The period starts that a filter selects at most; `None` if it does not constrain them.
-pub(super) fn of(filter: &Expr) -> Option<Starts> {
+/// The days that a filter selects at most of a column; `None` if it does not constrain them.
+pub(in crate::catalog) fn of(filter: &Expr, name: &str) -> Option<Starts> {
     match filter {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (&**left, &**right) {
-            (Expr::Column(column), value) => compared(column, *op, day(value)?),
-            (value, Expr::Column(column)) => compared(column, op.swap()?, day(value)?),
+            (Expr::Column(column), value) => compared(column, name, *op, day(value)?),
+            (value, Expr::Column(column)) => compared(column, name, op.swap()?, day(value)?),
             _ => None,
         },
         Expr::Between(Between { expr, negated: false, low, high }) => match &**expr {
-            Expr::Column(column) if column.name() == COLUMN => {
+            Expr::Column(column) if column.name() == name => {
                 Some(Starts { from: Some(day(low)?), to: Some(day(high)?) })
             }
             _ => None,
@@ -35,8 +32,8 @@ pub(super) fn of(filter: &Expr) -> Option<Starts> {
     }
 }
 
-fn compared(column: &Column, op: Operator, day: Day) -> Option<Starts> {
-    if column.name() != COLUMN {
+fn compared(column: &Column, name: &str, op: Operator, day: Day) -> Option<Starts> {
+    if column.name() != name {
         return None;
     }
     let (from, to) = match op {
@@ -101,7 +98,7 @@ mod tests {
             start().between(date(day), date(day.plus(3))),
             start().eq(date(day)),
         ] {
-            assert!(of(&filter).is_some(), "{filter}");
+            assert!(of(&filter, "period_start").is_some(), "{filter}");
         }
         for filter in [
             start().not_eq(date(day)),
@@ -110,7 +107,7 @@ mod tests {
             start().gt(lit("2026-01-01")),
             start().gt(date(day)).or(start().lt(date(day))),
         ] {
-            assert!(of(&filter).is_none(), "{filter}");
+            assert!(of(&filter, "period_start").is_none(), "{filter}");
         }
     }
 
@@ -138,7 +135,7 @@ mod tests {
                 let filter = col("period_start").between(date(low), date(high));
                 let question = Question { window, ..Question::default() };
                 let mut narrowed = question.clone();
-                narrow(&mut narrowed, of(&filter).unwrap());
+                narrow(&mut narrowed, of(&filter, "period_start").unwrap());
                 let range = Period::new(narrowed.from.unwrap(), narrowed.to.unwrap());
                 let found = window.periods(range);
                 for period in all.iter().filter(|p| (low..=high).contains(&p.start)) {

@@ -14,12 +14,13 @@ pub(super) enum Type {
     Month,
     Instant,
     Texts,
+    Bytes,
 }
 
-use Type::{Count, Flag, Instant, Month, Share, Text, Texts};
+use Type::{Bytes, Count, Flag, Instant, Month, Share, Text, Texts};
 
 /// The tables with their columns.
-pub(super) const TABLES: [(&str, &[(&str, Type)]); 7] = [
+pub(super) const TABLES: [(&str, &[(&str, Type)]); 10] = [
     (
         "pings",
         &[
@@ -50,6 +51,18 @@ pub(super) const TABLES: [(&str, &[(&str, Type)]); 7] = [
             ("key_path", Text),
             ("kind", Text),
             ("value", Count),
+        ],
+    ),
+    (
+        "ping_sketches",
+        &[
+            ("uuid", Text),
+            ("hostname", Text),
+            ("recorded_at", Instant),
+            ("month", Month),
+            ("key_path", Text),
+            ("salt", Text),
+            ("sketch", Bytes),
         ],
     ),
     (
@@ -105,12 +118,43 @@ pub(super) const TABLES: [(&str, &[(&str, Type)]); 7] = [
             ("total", Count),
         ],
     ),
+    (
+        "ping_predictions",
+        &[
+            ("month", Month),
+            ("key_path", Text),
+            ("edition", Text),
+            ("deployment", Text),
+            ("scenario", Text),
+            ("measure", Text),
+            ("numerator", Count),
+            ("denominator", Count),
+            ("recorded", Count),
+            ("predicted", Count),
+        ],
+    ),
+    (
+        "ping_estimate_subscriptions",
+        &[
+            ("month", Month),
+            ("key_path", Text),
+            ("edition", Text),
+            ("deployment", Text),
+            ("condition", Text),
+            ("subscription_id", Text),
+            ("seats", Count),
+            ("counted", Flag),
+            ("versions", Texts),
+            ("why", Text),
+        ],
+    ),
 ];
 
 impl Type {
     pub(super) fn data_type(self) -> DataType {
         match self {
             Text => DataType::Utf8,
+            Bytes => DataType::Binary,
             Count => DataType::Int64,
             Share => DataType::Float64,
             Flag => DataType::Boolean,

@@ -19,7 +19,7 @@ use engine::{Error, JobContext, Kind};
 use rayon::ThreadPoolBuilder;
 
 use self::columns::TABLES;
-use self::rows::VALUES;
+use self::rows::{SKETCHES, VALUES};
 use self::table::PingTable;
 use super::active::{ReportContext, ReportListener};
 use super::dictionary;
@@ -118,6 +118,13 @@ impl PingContext {
         }
         Ok(cached)
     }
+
+    /// Reports the numbers of a table that are too large.
+    fn report_overflow(&self, table: &str, tables: &PingTables) {
+        let Some(listener) = &self.listener else { return };
+        let overflows = tables.overflows().into_iter();
+        overflows.filter(|overflow| overflow.table == table).for_each(|o| listener.overflowed(o));
+    }
 }
 
 /// The key paths whose values the table of this name is made of, if not all.
@@ -128,7 +135,7 @@ fn needed(
 ) -> Option<BTreeSet<String>> {
     let metrics = || MetricPaths::key_paths(dictionary);
     match (name, selected) {
-        ("pings" | "ping_uploads" | "ping_population", _) => Some(BTreeSet::new()),
+        ("pings" | "ping_uploads" | "ping_population" | SKETCHES, _) => Some(BTreeSet::new()),
         (VALUES, selected) => selected.cloned(),
         (_, None) => Some(metrics()),
         (_, Some(selected)) => Some(metrics().intersection(selected).cloned().collect()),

@@ -17,9 +17,12 @@ use datafusion::logical_expr::{
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use engine::JobContext;
+use engine::calendar::Day;
 
+use super::super::active::range::{Starts, of};
 use super::columns::Type;
-use super::rows::{Rows, VALUES, send};
+use super::rows::{Filter, LONG, Rows, SKETCHES, send, send_sketches};
 use super::{Cached, PingContext};
 use crate::failure::external;
 
@@ -58,16 +61,19 @@ impl TableProvider for PingTable {
         TableType::Base
     }
 
-    /// Filters on key paths reduce what is made, and are still applied above.
+    /// Filters on key paths and months reduce what is made of large tables, and are still applied above.
     fn supports_filters_pushdown(
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        let supported = |filter: &&Expr| match key_paths(filter) {
-            Some(_) if self.schema.column_with_name(KEY_PATH).is_some() => {
-                TableProviderFilterPushDown::Inexact
-            }
-            _ => TableProviderFilterPushDown::Unsupported,
+        let has_key_path = self.schema.column_with_name(KEY_PATH).is_some();
+        let has_months = self.name == SKETCHES || LONG.contains(&self.name);
+        let is_used = |filter: &Expr| {
+            has_key_path && key_paths(filter).is_some() || has_months && months(filter).is_some()
+        };
+        let supported = |filter: &&Expr| match is_used(filter) {
+            true => TableProviderFilterPushDown::Inexact,
+            false => TableProviderFilterPushDown::Unsupported,
         };
         Ok(filters.iter().map(supported).collect())
     }
@@ -91,15 +97,20 @@ impl TableProvider for PingTable {
                 None => (0..self.schema.fields().len()).collect(),
             };
             let schema = Arc::new(self.schema.project(&columns)?);
-            // One filter is enough: all are applied above.
+            // One filter on key paths is enough: all are applied above.
             let key_paths = filters.iter().find_map(key_paths).map(Arc::new);
-            let parts = if self.name == VALUES { state.config().target_partitions() } else { 1 };
+            let starts = || filters.iter().filter_map(months);
+            let from = starts().filter_map(|starts| starts.from).max().unwrap_or(Day::MIN);
+            let to = starts().filter_map(|starts| starts.to).min().unwrap_or(Day::MAX);
+            let filter = Filter { key_paths, months: from..=to };
+            let is_long = LONG.contains(&self.name);
+            let parts = if is_long { state.config().target_partitions() } else { 1 };
             let loaded = Arc::default();
             let scan = |part| PingScan {
                 name: self.name,
                 columns: columns.clone(),
                 schema: Arc::clone(&schema),
-                key_paths: key_paths.clone(),
+                filter: filter.clone(),
                 part,
                 parts,
                 context: self.context.clone(),
@@ -138,13 +149,18 @@ fn key_paths(filter: &Expr) -> Option<BTreeSet<String>> {
     }
 }
 
+/// The months that a filter selects at most; `None` if it does not constrain them.
+fn months(filter: &Expr) -> Option<Starts> {
+    of(filter, "month")
+}
+
 /// The rows of a table, or of a part of it.
 #[derive(Debug)]
 struct PingScan {
     name: &'static str,
     columns: Vec<usize>,
     schema: SchemaRef,
-    key_paths: Option<Arc<BTreeSet<String>>>,
+    filter: Filter,
     part: usize,
     parts: usize,
     context: PingContext,
@@ -185,16 +201,23 @@ impl PartitionStream for PingScan {
         let out = Rows {
             schema: Arc::clone(&self.schema),
             columns: self.columns.clone(),
-            key_paths: self.key_paths.clone(),
+            filter: self.filter.clone(),
             part: self.part,
             parts: self.parts,
             sender: builder.tx(),
         };
         builder.spawn_blocking(move || {
             let is_wanted = || !out.sender.is_closed();
-            let wanted = (name, out.key_paths.as_deref());
+            let wanted = (name, out.filter.key_paths.as_deref());
             let cached = Self::load(&context, &loaded, wanted, threads, memory, &is_wanted);
             let cached = cached.map_err(external)?;
+            context.report_overflow(name, &cached.tables);
+            if name == SKETCHES {
+                let collection = &cached.tables.collection;
+                let job = JobContext::default().with_cancellation(|| !is_wanted());
+                send_sketches(&cached.inputs, collection, &out, &job).map_err(external)?;
+                return Ok(());
+            }
             // The receiver may have been dropped, which ends the rows.
             let _ = send(name, &cached.tables, &out)?;
             Ok(())

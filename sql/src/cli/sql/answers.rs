@@ -4,15 +4,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use engine::active::Answer;
-use engine::pings::Refused;
+use engine::pings::{Overflow, Refused};
 
 use crate::catalog::ReportListener;
 
 /// Collects answers and progress while a statement runs.
 #[derive(Debug, Default)]
-pub(super) struct AnswerCollector {
+pub(in crate::cli) struct AnswerCollector {
     answers: Mutex<Vec<Answer>>,
     refused: Mutex<Refused>,
+    overflows: Mutex<Vec<Overflow>>,
     done: AtomicU64,
     total: AtomicU64,
 }
@@ -29,8 +30,13 @@ impl AnswerCollector {
         std::mem::take(&mut *self.answers.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The numbers of pings that are too large, since the last call.
+    pub(in crate::cli) fn take_overflows(&self) -> Vec<Overflow> {
+        std::mem::take(&mut *self.overflows.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The refused uploads of pings since the last call.
-    pub(super) fn take_refused(&self) -> Refused {
+    pub(in crate::cli) fn take_refused(&self) -> Refused {
         std::mem::take(&mut *self.refused.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -47,5 +53,13 @@ impl ReportListener for AnswerCollector {
 
     fn refused(&self, refused: Refused) {
         *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+    }
+
+    fn overflowed(&self, overflow: Overflow) {
+        let mut overflows = self.overflows.lock().unwrap_or_else(PoisonError::into_inner);
+        // A statement may read a table several times.
+        if !overflows.contains(&overflow) {
+            overflows.push(overflow);
+        }
     }
 }

@@ -16,9 +16,9 @@ use engine::project::Project;
 use engine::{Error, Result};
 use tokio::runtime::{Builder, Runtime};
 
+use super::super::messages::{Outcome, output_error, print_message, print_refused};
 use super::super::output::binary_to_terminal;
 use super::super::report::print_notes;
-use super::super::{Outcome, output_error, print_message, print_refused};
 use super::answers::AnswerCollector;
 use super::commands::{Command, HELP};
 use super::progress::StatementProgress;
@@ -193,6 +193,9 @@ impl Shell {
             if print_notes(&answer) != Outcome::Done {
                 self.outcome = Outcome::Rejected;
             }
+        }
+        for overflow in self.answers.take_overflows() {
+            print_message(&format!("note: {overflow}"));
         }
         if print_refused(&self.answers.take_refused()) != Outcome::Done {
             self.outcome = Outcome::Rejected;

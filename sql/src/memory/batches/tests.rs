@@ -18,7 +18,8 @@ async fn ask(sql: &str, memory: Option<usize>) -> Result<(String, Vec<RecordBatc
     let context = Arc::new(frame.task_ctx());
     let mut plan = frame.create_physical_plan().await?;
     if let Some(memory) = memory {
-        plan = limit_batches(plan, memory, context.session_config().batch_size())?;
+        let rows = context.session_config().batch_size();
+        plan = limit_batches(plan, context.memory_pool(), memory, rows)?;
     }
     let batches = collect(plan, context).await?;
     let text = pretty_format_batches(&batches)?.to_string();

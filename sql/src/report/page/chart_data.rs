@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use engine::active::{Level, Method, ReportRow};
+use engine::active::{Basis, Level, ReportRow};
 use engine::calendar::{Day, Period, Window};
 
 use crate::report::figures::{period, value};
@@ -24,8 +24,16 @@ pub(super) struct Series<'a> {
     pub(super) rows: Vec<Option<&'a ReportRow>>,
 }
 
+impl Series<'_> {
+    /// What the series is of.
+    pub(super) fn node(&self) -> Option<[&Option<String>; 4]> {
+        let row = self.rows.iter().flatten().next()?;
+        Some([&row.section, &row.stage, &row.group, &row.metric])
+    }
+}
+
 /// Identifies a series.
-type Node<'a> = (Level, [Option<&'a str>; 4], Method, &'a [Option<String>]);
+type Node<'a> = (Level, [Option<&'a str>; 4], Basis, &'a [Option<String>]);
 
 /// All series of a report over the same periods.
 pub(super) struct ChartData<'a> {
@@ -40,22 +48,24 @@ impl<'a> ChartData<'a> {
     /// `None` for a report without rows.
     pub(super) fn new(view: &'a ReportView<'a>) -> Option<Self> {
         let report = view.report;
-        let mut complete: BTreeMap<Period, bool> = BTreeMap::new();
+        // Of pings and events, the periods that end with a month are one.
+        let mut periods: BTreeMap<Day, (Period, bool)> = BTreeMap::new();
         for row in &report.rows {
-            *complete.entry(row.period).or_insert(true) &= row.complete;
+            let (_, complete) = periods.entry(row.period.end).or_insert((row.period, true));
+            *complete &= row.complete;
         }
-        let places: BTreeMap<Period, usize> = complete.keys().copied().zip(0..).collect();
+        let places: BTreeMap<Day, usize> = periods.keys().copied().zip(0..).collect();
         let mut series: BTreeMap<Node<'a>, Vec<Option<&'a ReportRow>>> = BTreeMap::new();
         for row in &report.rows {
             let keys = [&row.section, &row.stage, &row.group, &row.metric];
-            let node = (row.level, keys.map(|key| key.as_deref()), row.method, row.by.as_slice());
+            let node = (row.level, keys.map(|key| key.as_deref()), row.basis, row.by.as_slice());
             let rows = series.entry(node).or_insert_with(|| vec![None; places.len()]);
-            if let Some(cell) = places.get(&row.period).and_then(|place| rows.get_mut(*place)) {
+            if let Some(cell) = places.get(&row.period.end).and_then(|place| rows.get_mut(*place)) {
                 *cell = Some(row);
             }
         }
-        let spans: Vec<Span> = complete
-            .iter()
+        let spans: Vec<Span> = periods
+            .values()
             .map(|(days, complete)| Span {
                 name: period(report.window, *days),
                 mark: mark(report.window, *days),
@@ -67,9 +77,15 @@ impl<'a> ChartData<'a> {
         Some(Self { view, spans, latest, series })
     }
 
-    /// The series of a level, over all values of every dimension, in the order of the tree.
+    /// The recorded series of a level, over all values of every dimension, in the order of the tree.
     pub(super) fn level(&self, level: Level) -> Vec<Series<'a>> {
-        self.pick(|node| node.0 == level && node.3.iter().all(Option::is_none))
+        self.of_basis(level, Basis::Recorded)
+    }
+
+    /// As [`ChartData::level`], of another basis.
+    pub(super) fn of_basis(&self, level: Level, basis: Basis) -> Vec<Series<'a>> {
+        let is_all = |by: &[Option<String>]| by.iter().all(Option::is_none);
+        self.pick(|node| node.0 == level && node.2 == basis && is_all(node.3))
     }
 
     /// As [`ChartData::level`], the most users in the latest complete period first.
@@ -90,7 +106,8 @@ impl<'a> ChartData<'a> {
         let only = |by: &[Option<String>]| {
             by.iter().enumerate().all(|(at, value)| value.is_some() == (at == dimension))
         };
-        let mut series = self.pick(|node| node.0 == level && only(node.3));
+        let mut series =
+            self.pick(|node| node.0 == level && node.2 == Basis::Recorded && only(node.3));
         for one in &mut series {
             if let Some(row) = one.rows.iter().flatten().next() {
                 one.name = value(row.by.get(dimension).and_then(Option::as_deref));
@@ -134,6 +151,7 @@ fn mark(window: Window, days: Period) -> (Day, String) {
         Window::Day | Window::Week | Window::Month | Window::Quarter | Window::Year => {
             (days.start, period(window, days))
         }
+        Window::Ping28d => (window.at(days.end).start, period(window, days)),
         _ => (days.end, days.end.to_string()),
     }
 }

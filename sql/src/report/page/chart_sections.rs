@@ -1,7 +1,7 @@
 //! The chart sections of the page.
 
 use engine::Result;
-use engine::active::{Level, ReportRow};
+use engine::active::{Basis, Level, ReportRow};
 
 use super::chart_data::{ChartData, Series};
 use super::charts::{line, stack};
@@ -21,7 +21,11 @@ const MAX_CHARTED_VALUES: usize = 12;
 pub(super) fn chart_sections(view: &ReportView<'_>, data: &ChartData<'_>) -> Result<String> {
     let mut page = String::new();
     let over_time = data.spans.len() > 1;
-    if let Some(whole) = data.whole().filter(|_| over_time) {
+    let estimates = with_estimates(data);
+    if over_time && !estimates.is_empty() {
+        page.push_str(&recorded_and_estimated(data, &estimates)?);
+    }
+    if let Some(whole) = data.whole().filter(|_| over_time && estimates.is_empty()) {
         let title = match data.level(Level::Total).is_empty() {
             true => format!("{} over time", whole.name),
             false => format!("{} over time", view.subject()),
@@ -30,6 +34,19 @@ pub(super) fn chart_sections(view: &ReportView<'_>, data: &ChartData<'_>) -> Res
         let marks = marks_of_line(&whole);
         let body = format!("<figure class=\"wide\">{chart}</figure>\n{marks}");
         page.push_str(&section(&title, "", &body));
+    }
+    let levels = [Level::Total, Level::Combined, Level::Stage];
+    let predicted: Vec<_> =
+        levels.into_iter().flat_map(|level| data.of_basis(level, Basis::Predicted)).collect();
+    if over_time && !predicted.is_empty() {
+        let hint = "What would have been recorded if installations had behaved otherwise: not what was \
+                    counted. ";
+        page.push_str(&small_multiples(data, "Predicted", hint, &predicted)?);
+    }
+    let forecasts = forecasts(data);
+    if over_time && !forecasts.is_empty() {
+        let hint = "Dashed: the past numbers continued, with a 95 % interval. ";
+        page.push_str(&small_multiples(data, "Forecast", hint, &forecasts)?);
     }
     let stages = data.largest(Level::Stage);
     if stages.len() > 1 && over_time {
@@ -60,6 +77,76 @@ pub(super) fn chart_sections(view: &ReportView<'_>, data: &ChartData<'_>) -> Res
     Ok(page)
 }
 
+/// The whole and the stages that have estimates: recorded, estimated.
+fn with_estimates<'a>(data: &ChartData<'a>) -> Vec<(Series<'a>, Series<'a>)> {
+    let levels = [Level::Total, Level::Combined, Level::Stage];
+    let pairs = levels.into_iter().flat_map(|level| {
+        let mut estimated = data.of_basis(level, Basis::Estimated);
+        let pair = move |recorded: Series<'a>| {
+            let same = |one: &Series<'_>| one.node() == recorded.node();
+            let at = estimated.iter().position(same)?;
+            Some((recorded, estimated.swap_remove(at)))
+        };
+        data.level(level).into_iter().filter_map(pair)
+    });
+    pairs.collect()
+}
+
+/// The whole and the stages with their forecasts, each as one series.
+fn forecasts<'a>(data: &ChartData<'a>) -> Vec<Series<'a>> {
+    let levels = [Level::Total, Level::Combined, Level::Stage];
+    let continued = levels.into_iter().flat_map(|level| {
+        // As in the forecast: what it continues is estimated if anything is.
+        let past = [Basis::Estimated, Basis::Recorded].map(|basis| data.of_basis(level, basis));
+        let past = past.into_iter().find(|series| !series.is_empty()).unwrap_or_default();
+        let continued = move |mut forecast: Series<'a>| {
+            let before = past.iter().find(|one| one.node() == forecast.node())?;
+            for (row, before) in forecast.rows.iter_mut().zip(&before.rows) {
+                *row = row.or(before.filter(|row| row.complete));
+            }
+            Some(forecast)
+        };
+        data.of_basis(level, Basis::Forecast).into_iter().filter_map(continued)
+    });
+    continued.collect()
+}
+
+/// What was recorded with what the estimate adds on top, for the whole and each stage.
+fn recorded_and_estimated(
+    data: &ChartData<'_>,
+    pairs: &[(Series<'_>, Series<'_>)],
+) -> Result<String> {
+    let names = ["recorded", "added by the estimate"];
+    let mut figures = String::new();
+    for (at, (recorded, estimated)) in pairs.iter().enumerate() {
+        let (low, high) = (users(data, &[recorded]), users(data, &[estimated]));
+        let added = high.iter().zip(&low).map(|(high, low)| high.saturating_sub(*low)).collect();
+        let layers = [(names[0].to_owned(), low), (names[1].to_owned(), added)];
+        let title = format!("{}, recorded and estimated. {}", recorded.name, extent(data));
+        let size = if at == 0 { Size::Wide } else { Size::Small };
+        let chart = stack(data, &layers, size, title)?;
+        let now = |series| data.now(series).map(|row| format_number(row.users));
+        let (low, high) = (now(recorded).unwrap_or_default(), now(estimated).unwrap_or_default());
+        if at == 0 {
+            let added = format!("{high} with the estimate");
+            let entries = [(0, names[0].to_owned(), low), (1, names[1].to_owned(), added)];
+            figures.push_str(&format!("<figure class=\"wide\">{chart}</figure>\n"));
+            figures.push_str(&legend(entries.into_iter()));
+            figures.push_str("<div class=\"many below\">\n");
+        } else {
+            figures.push_str(&figure(&recorded.name, &format!("{low} → {high}"), &chart));
+        }
+    }
+    figures.push_str("</div>\n");
+    let latest = &data.spans[data.latest].name;
+    let hint = format!(
+        "Users of the pings that were received, and what installations that sent none, or run a \
+         version without the metric, would add. Incomplete months have no estimate. The numbers are \
+         for {latest}."
+    );
+    Ok(section("Recorded and estimated", &hint, &figures))
+}
+
 fn composition(data: &ChartData<'_>, stages: &[Series<'_>]) -> Result<String> {
     // The last colour is for all the others together.
     let own = if stages.len() <= MAX_COLORS { stages.len() } else { MAX_COLORS - 1 };
@@ -76,7 +163,7 @@ fn composition(data: &ChartData<'_>, stages: &[Series<'_>]) -> Result<String> {
         (color, name.clone(), format!("{:.0} %", share(users) * 100.0))
     });
     let title = format!("Users of the stages, stacked. {}", extent(data));
-    let chart = stack(data, &layers, title)?;
+    let chart = stack(data, &layers, Size::Wide, title)?;
     let hint = format!(
         "The height is the sum of the stages: a user of three stages counts three times, so it is \
          not the number of unique users. Percentages are of this sum in {}.",

@@ -77,6 +77,7 @@ pub(super) fn line(
 pub(super) fn stack(
     data: &ChartData<'_>,
     layers: &[(String, Vec<u64>)],
+    size: Size,
     title: String,
 ) -> Result<String> {
     let count = data.spans.len();
@@ -121,7 +122,7 @@ pub(super) fn stack(
             .map(|(at, (name, _))| format!("{name} {}", format_number(layer(at, period))));
         Some(parts.collect::<Vec<_>>().join(", "))
     };
-    over_time(data, Size::Wide, highest, title, shapes, words)
+    over_time(data, size, highest, title, shapes, words)
 }
 
 /// A chart of users over the periods of the report. `words` are those of a period's tooltip.

@@ -1,6 +1,6 @@
 //! The key numbers at the top of the page, and the changes in the latest complete period.
 
-use engine::active::{Count, Level, ReportRow};
+use engine::active::{Basis, Count, Level, ReportRow};
 
 use super::chart_data::ChartData;
 use crate::output::html::{escape, section};
@@ -12,8 +12,9 @@ use crate::report::view::{ReportView, branch};
 pub(super) fn cards(view: &ReportView<'_>, data: &ChartData<'_>) -> String {
     let mut cards = String::new();
     for (level, label) in [(Level::Total, view.subject()), (Level::Combined, "Sum of stages")] {
-        let series = data.level(level);
-        if let Some(row) = series.first().and_then(|series| data.now(series)) {
+        let estimated = data.of_basis(level, Basis::Estimated);
+        for series in data.level(level).iter().chain(&estimated) {
+            let Some(row) = data.now(series) else { continue };
             let interval = match row.count {
                 Count::Exact => String::new(),
                 Count::Approx => format!(
@@ -23,7 +24,11 @@ pub(super) fn cards(view: &ReportView<'_>, data: &ChartData<'_>) -> String {
                 ),
             };
             let more = format!("{}{interval}", compared(row));
-            cards.push_str(&card(label, &format_number(row.users), &more));
+            let label = match estimated.is_empty() {
+                true => label.to_owned(),
+                false => format!("{label}, {}", row.basis),
+            };
+            cards.push_str(&card(&label, &format_number(row.users), &more));
         }
     }
     // Stages, or in a report without them the finest level that has a picture of its own.

@@ -106,11 +106,25 @@ fn glossary(report: &Report) -> Vec<(&'static str, &'static str)> {
         ("max", "the largest single metric"),
         ("sum", "the sum of the metrics or stages; a user can count several times"),
     ];
+    let bases = [
+        ("recorded", "what was counted or received"),
+        (
+            "estimated",
+            "what was recorded, divided by the share of subscriptions that could report it",
+        ),
+        ("predicted", "what would have been recorded if installations had behaved otherwise"),
+        ("forecast", "the past numbers continued, with a 95 % interval"),
+    ];
+    let has_basis = |basis: &str| report.rows.iter().any(|row| row.basis.as_str() == basis);
     let has_level = |level: Level| report.rows.iter().any(|row| row.level == level);
     let has_method = |method: &str| report.rows.iter().any(|row| row.method.as_str() == method);
     let levels = levels.into_iter().filter(|(level, _)| has_level(*level));
     let levels = levels.map(|(level, meaning)| (level.as_str(), meaning));
-    levels.chain(methods.into_iter().filter(|(method, _)| has_method(method))).collect()
+    let methods = methods.into_iter().filter(|(method, _)| has_method(method));
+    let bases = bases
+        .into_iter()
+        .filter(|(basis, _)| (report.pings.is_some() || *basis == "forecast") && has_basis(basis));
+    levels.chain(methods).chain(bases).collect()
 }
 
 /// The name of the file with the numbers.

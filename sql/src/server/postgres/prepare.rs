@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use engine::{Error, Kind, Result};
 use pgwire::error::PgWireResult;
 
+use super::dialect::{self, ColumnNames};
 use super::empty_relations::simplify_empty;
 use super::scalar_subquery::rewrite_scalar_subqueries;
 use super::session::Session;
@@ -37,8 +38,10 @@ const OBJECT_ID_TYPES: [&str; 6] =
 /// When it is not SQL.
 pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec<Statement>> {
     let (pg_server, sql) = (session.pg_server_arc(), sql.to_owned());
-    let parsed = session.pg_server().server.with_time_limit(async move {
-        syntax::check_text(&sql)?;
+    let server = &session.pg_server().server;
+    let memory = server.limits.memory;
+    let parsed = server.with_time_limit(async move {
+        syntax::check_text(&sql, memory)?;
         let catalog = uses_pg_catalog(&sql);
         let mut parsed = Parser::parse_sql(&PostgreSqlDialect {}, &sql).map_err(parse_error)?;
         parsed.iter().try_for_each(syntax::check)?;
@@ -52,6 +55,7 @@ pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec
                 ast_rewrite::rewrite_array_subqueries(statement);
                 ast_rewrite::rewrite_table_visibility(statement).map_err(parse_error)?;
             }
+            dialect::rewrite(statement)?;
         }
         Ok(parsed)
     });
@@ -92,6 +96,7 @@ async fn query(
     statement: Statement,
 ) -> Result<Query> {
     let (text, tag) = (statement.to_string(), tag(&statement));
+    let names = ColumnNames::of(&statement);
     let simplified = {
         let state = context.state_ref();
         let state = state.read();
@@ -110,12 +115,15 @@ async fn query(
     };
     read_only(&plan)?;
     let parameters = parameters::of_plan(&plan)?;
-    Ok(Query { text, plan, parameters, tag })
+    Ok(Query { text, plan, parameters, tag, names })
 }
 
 async fn plan(context: &SessionContext, statement: Statement) -> Result<LogicalPlan> {
     let statement = Parsed::Statement(Box::new(statement));
-    let planned = session::plan(&context.state(), statement).await;
+    let state = context.state();
+    let zone = state.config_options().execution.time_zone.clone().unwrap_or_default();
+    let planned = session::plan(&state, statement).await;
+    let planned = planned.and_then(|plan| dialect::rewrite_plan(plan, &zone));
     planned.and_then(rewrite_scalar_subqueries).map_err(|cause| statement_error(cause, None))
 }
 

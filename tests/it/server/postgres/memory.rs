@@ -9,7 +9,7 @@ use crate::project::contributions;
 const LIMIT: usize = 1 << 30;
 
 /// Statements whose memory operators do not report, or that cannot be interrupted.
-const LARGE: [&str; 6] = [
+const LARGE: [&str; 7] = [
     "SELECT a.author, array_agg(b.commit) FROM contributions a, contributions b GROUP BY 1",
     "SELECT a.author, string_agg(b.commit, ',') FROM contributions a, contributions b GROUP BY 1",
     "SELECT a.author, median(length(b.commit)) FROM contributions a, contributions b GROUP BY 1",
@@ -17,6 +17,7 @@ const LARGE: [&str; 6] = [
     "SELECT levenshtein(repeat('a', 1000000), repeat('b', 1000000))",
     "SELECT max(length(s || n)) FROM (SELECT string_agg(repeat('x', 1000), '') AS s \
      FROM generate_series(1, 10000)) a, generate_series(1, 99999) t(n)",
+    "SELECT max(s) FROM (SELECT sum(value) OVER () AS s FROM generate_series(1, 20000000))",
 ];
 
 #[test]
@@ -26,7 +27,9 @@ fn real_memory_stays_within_the_limit() {
     run(async {
         let dashboard = server.client().await;
         let expected = rows(&dashboard, "SELECT * FROM smau").await;
-        for batch in [&LARGE[..1], &LARGE[1..4], &LARGE[2..], &[LARGE[1]; 4][..]] {
+        for batch in
+            [&LARGE[..1], &LARGE[1..4], &LARGE[2..], &[LARGE[1]; 4][..], &[LARGE[6]; 4][..]]
+        {
             let mut running = Vec::new();
             for sql in batch {
                 let client = server.client().await;
