@@ -236,6 +236,10 @@ def check(page, index, names):
         page.size(width, 800)
         wide = page.js("document.documentElement.scrollWidth")
         assert wide <= width, (width, wide)
+    page.size(390, 800)
+    page.open(f"{index}#kind=event")
+    parts = page.js("[...document.querySelectorAll('#dictionary tbody')].filter(b => b.offsetParent !== null).map(b => b.id)")
+    assert parts == ["kind=event"], parts
     for event in page.events:
         if event.get("method") == "Network.requestWillBeSent":
             url = event["params"]["request"]["url"]

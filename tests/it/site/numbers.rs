@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray};
 
-use super::{site, table};
+use super::{files, site, table};
 use crate::metric_data;
 use crate::project::{Project, contributions, copy_contributions, parquet, run_in};
 use crate::table::Table;
@@ -133,6 +133,26 @@ fn those_of_text_files_and_pings_ask_the_report() {
     let statements = check(fleet.root());
     let view_pages = &statements.iter().find(|(own, _)| own == "monthly.view_pages").unwrap().1;
     assert!(view_pages.contains("FROM ping_recorded"), "{view_pages}");
+}
+
+#[test]
+fn those_of_sources_with_rejected_rows_ask_the_report() {
+    let project = Project::good();
+    let columns: [(&str, ArrayRef); 3] = [
+        ("at", Arc::new(TimestampMicrosecondArray::from(vec![1_767_225_600_000_000; 2]))),
+        ("user_id", Arc::new(StringArray::from(vec![Some("a"), None]))),
+        ("event", Arc::new(StringArray::from(vec!["searched", "searched"]))),
+    ];
+    project.write("events.parquet", parquet(&columns));
+    let source = "{name: visits, files: events.parquet, time: at, user: user_id, event: event}";
+    project.write("headcount.yaml", format!("sources: [{source}]\n"));
+    let ran = project.run(&["docs", "-o", "site"]);
+    assert_eq!(ran.code, 3, "{}", ran.err);
+    let files = files(&project.path("site"));
+    assert!(files["index.html"].contains("1 row of events was rejected"));
+    let statements = table(&files).lines(&["name", "sql"]);
+    let search = statements.iter().find(|line| line.starts_with("monthly.search")).unwrap();
+    assert!(search.contains("FROM active_users('month'"), "{search}");
 }
 
 /// Intersections, filters by constants and by dimensions that no source has, names that need quotes.
