@@ -10,10 +10,11 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use crate::project::{Project, contributions, program, run_in};
 use crate::table::Table;
 
-const COMMANDS: [(&str, &[&str]); 8] = [
+const COMMANDS: [(&str, &[&str]); 9] = [
     ("demo", &["--output"]),
     ("init", &["DIR"]),
-    ("check", &["--project"]),
+    ("check", &["--project", "--verbose"]),
+    ("docs", &["--output", "--overwrite", "--title", "--project"]),
     (
         "report",
         &[

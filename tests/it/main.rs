@@ -9,6 +9,7 @@
 //! | `docs` | do the examples of README.md and docs/ run, and their links resolve? |
 //! | `duckdb` | are random statements answered as DuckDB answers them? |
 //! | `exchange` | do other programs read our sets and sketches, and we theirs? |
+//! | `forecast` | are lines continued, and short series refused? |
 //! | `laws` | are the rows of random data those of the reference implementation in `oracle`? |
 //! | `metric_data` | does `check` say where each metric has data? |
 //! | `ping_out` | are the values of `headcount ping` those of plain loops, and unions of sketches near the true ones? |
@@ -21,6 +22,7 @@
 //! | `rows` | do reports with many rows keep to the limits, and `--top` to its definition? |
 //! | `server` | do clients of every protocol get the same answers, within the limits? |
 //! | `shape` | are the dependency rules followed? |
+//! | `site` | are the pages of `headcount docs` whole, and do their statements give their numbers? |
 //! | `slt` | do the sqllogictest files pass? |
 //! | `sources` | do the same events give the same rows in every file format and column type? |
 //! | `sql` | does `headcount sql` run scripts, write all formats and match the reports? |
@@ -46,6 +48,7 @@ mod damage;
 mod docs;
 mod duckdb;
 mod exchange;
+mod forecast;
 mod laws;
 mod metric_data;
 mod oracle;
@@ -61,6 +64,7 @@ mod rewrite;
 mod rows;
 mod server;
 mod shape;
+mod site;
 mod slt;
 mod sources;
 mod sql;

@@ -24,7 +24,7 @@ class Browser:
         program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
         if program is None:
             sys.exit(HELP)
-        self.home = tempfile.TemporaryDirectory()
+        self.home = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         to_read, self.output = os.pipe()
         self.input, to_write = os.pipe()
 
@@ -90,11 +90,12 @@ class Browser:
                     return
             self.events.append(self.receive())
 
-    def js(self, expression):
+    def js(self, expression, wait=True):
         # The page has handled what came before when two frames have been drawn.
         frames = "new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(r))))"
-        answer = self.call("Runtime.evaluate", awaitPromise=True, returnByValue=True,
-                           expression=f"{frames}.then(() => ({expression}))")
+        waiting = f"{frames}.then(() => ({expression}))" if wait else expression
+        answer = self.call("Runtime.evaluate", awaitPromise=wait, returnByValue=True,
+                           expression=waiting)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
 
@@ -191,7 +192,7 @@ def check(page, index, names):
     assert shown == expected and len(shown) == 1, (shown, expected)
     assert page.js("document.getElementById('q').value") == "guides"
     assert page.js("document.querySelector('select[name=stage]').value") == "documentation"
-    assert page.js("document.querySelector('td.sql').offsetParent !== null")
+    assert page.js("document.querySelector('tbody:not([hidden]) tr:not(.kind):not([hidden]) td.sql').offsetParent !== null")
     # One of hostile text changes nothing else.
     page.open(f"{index}#q=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E&kind=%22%3E")
     assert page.js(f"{SHOWN}.length") == 0
@@ -210,8 +211,8 @@ def check(page, index, names):
     # Without JavaScript everything is there, and no control that does nothing.
     page.call("Emulation.setScriptExecutionDisabled", value=True)
     page.open(index)
-    assert page.js(f"{SHOWN}.length") == all_rows
-    assert page.js("document.getElementById('search').offsetParent === null")
+    assert page.js(f"{SHOWN}.length", wait=False) == all_rows
+    assert page.js("document.getElementById('search').offsetParent === null", wait=False)
     page.call("Emulation.setScriptExecutionDisabled", value=False)
 
     # Dark and light, and print.
@@ -261,8 +262,11 @@ def pictures(page, folder, to):
         page.media(dark=dark)
         page.open(url)
         page.picture(to / f"{name}.png")
-    page.media()
+    page.size(1060, 750)
+    page.media(media="print")
     page.open(index)
+    page.picture(to / "index-print.png")
+    page.media()
     pdf = page.call("Page.printToPDF", landscape=True, printBackground=False)["data"]
     (to / "index.pdf").write_bytes(base64.b64decode(pdf))
     page.open(metric)
@@ -287,4 +291,5 @@ def main():
         page.close()
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -74,6 +74,7 @@ pub(super) fn calendar_month(text: &str) -> Result<Day, String> {
     format!("{year:04}-{month:02}-01").parse().map_err(|error: engine::Error| error.to_string())
 }
 
+/// `2026-01`.
 pub(super) fn month(text: &str) -> Result<(i32, u32), String> {
     let parts = text.split_once('-').and_then(|(year, month)| {
         Some((year.parse().ok()?, month.parse().ok().filter(|m| (1..=12).contains(m))?))

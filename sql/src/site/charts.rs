@@ -18,12 +18,14 @@ const MAX_DOTS: usize = 48;
 /// Width and height of a trend, in pixels.
 const TREND: (f64, f64) = (96.0, 22.0);
 
-/// All months. Incomplete ones are hollow at the end of a dashed line.
+/// All months from the first that is not 0. Incomplete ones are hollow at the end of a dashed line.
 ///
 /// # Errors
 /// [`engine::Kind::Internal`] when it cannot be drawn.
 pub(super) fn chart(figures: &Figures) -> Result<String> {
     let months = &figures.series.months;
+    let before = months.iter().position(|month| month.value > 0);
+    let months = &months[before.unwrap_or(0)..];
     let (Some(first), Some(last)) = (months.first(), months.last()) else {
         return Ok(String::new());
     };
@@ -42,16 +44,21 @@ pub(super) fn chart(figures: &Figures) -> Result<String> {
             false => forms.push(Form::Ring(*point, 4)),
         }
     }
-    let unit = unit(figures.origin);
     let tooltip = |(at, of): (usize, &Month)| {
         let mark = if of.complete { "" } else { " (incomplete)" };
+        let unit = unit(figures.origin, of.value);
         let text = format!("{}{mark}: {} {unit}", month(of.start), format_number(of.value));
         Tooltip { from: at as f64 - 0.5, to: at as f64 + 0.5, text }
     };
     let skipped = months.len().saturating_sub(MAX_TOOLTIPS);
     let days: Vec<_> = months.iter().map(|of| (of.start, month(of.start))).collect();
     let chart = Chart {
-        title: format!("{unit} by month, {} to {}", month(first.start), month(last.start)),
+        title: format!(
+            "{} by month, {} to {}",
+            unit(figures.origin, highest),
+            month(first.start),
+            month(last.start)
+        ),
         size: Size::Wide,
         x: Axis::time(&days, 10),
         y: Axis::from_zero(highest as f64, short),
@@ -61,11 +68,12 @@ pub(super) fn chart(figures: &Figures) -> Result<String> {
     chart.svg()
 }
 
-/// What numbers of this origin count.
-pub(super) fn unit(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Events => "users",
-        Origin::Pings => "recorded",
+/// What a number of this origin counts.
+pub(super) fn unit(origin: Origin, value: u64) -> &'static str {
+    match (origin, value) {
+        (Origin::Events, 1) => "user",
+        (Origin::Events, _) => "users",
+        (Origin::Pings, _) => "recorded",
     }
 }
 

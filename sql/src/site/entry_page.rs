@@ -83,6 +83,7 @@ fn numbers(figures: &Figures) -> Result<String> {
     let Some(latest) = figures.series.latest() else { return Ok(String::new()) };
     let before = months.iter().rev().find(|month| month.start < latest.start);
     let compared = before.map(|before| match before.value {
+        value if value == latest.value => format!(", as in {}", month(before.start)),
         0 => format!(", from 0 in {}", month(before.start)),
         value => {
             let pct = (latest.value as f64 - value as f64) / value as f64 * 100.0;
@@ -112,7 +113,7 @@ fn numbers(figures: &Figures) -> Result<String> {
         &format!(
             "<p><b class=\"big\">{}</b> {} in {}{incomplete}{}.</p>\n{hint}<figure class=\"wide\">{}</figure>\n",
             format_number(latest.value),
-            charts::unit(figures.origin),
+            charts::unit(figures.origin, latest.value),
             month(latest.start),
             compared.unwrap_or_default(),
             charts::chart(figures)?
@@ -123,7 +124,8 @@ fn numbers(figures: &Figures) -> Result<String> {
 fn definition(site: &Site<'_>, entry: &Entry) -> String {
     let metric = entry.index.filter(|_| entry.kind == Kind::Metric);
     let Some(metric) = metric.map(|at| &site.facts.dictionary.metrics[at]) else {
-        return section("Definition", "", &format!("<p>{}.</p>\n", escape(&entry.definition)));
+        let text = format!("<p class=\"definition\">{}.</p>\n", escape(&entry.definition));
+        return section("Definition", "", &text);
     };
     let why = metric.counted().err().map(|why| {
         format!("<p class=\"note\">Its users are not counted: {}.</p>\n", escape(&why.to_string()))
@@ -131,7 +133,7 @@ fn definition(site: &Site<'_>, entry: &Entry) -> String {
     let why = why.unwrap_or_default();
     if metric.rules.is_empty() {
         let text = escape(&entry.definition);
-        return section("Definition", "", &format!("<p>{text}.</p>\n{why}"));
+        return section("Definition", "", &format!("<p class=\"definition\">{text}.</p>\n{why}"));
     }
     let rows = definition::rule_groups(metric).into_iter().map(|group| {
         let events = group.events.iter().map(|event| {
@@ -171,7 +173,9 @@ fn data(site: &Site<'_>, entry: &Entry) -> String {
         ),
     };
     let mut rows = span("events", data.events);
-    for path in &data.paths {
+    // Without sources of pings there can be none.
+    let paths = data.paths.iter().filter(|_| site.facts.pings.is_some());
+    for path in paths {
         let key_path = breakable(&crate::output::text::plain(&path.key_path));
         let what = format!("values in pings at <code>{key_path}</code> ({})", path.time_frame);
         rows.push_str(&span(&what, path.pings));
@@ -192,9 +196,7 @@ fn related(site: &Site<'_>, entry: &Entry) -> String {
     let title = match entry.kind {
         Kind::Metric => return String::new(),
         Kind::Event => "Metrics that use it",
-        Kind::Group => "Metrics",
-        Kind::Stage => "Groups and metrics",
-        Kind::Section => "Stages",
+        Kind::Group | Kind::Stage | Kind::Section => "What it consists of",
     };
     if entry.related.is_empty() {
         return String::new();

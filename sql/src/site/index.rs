@@ -33,11 +33,11 @@ const FACETS: [Facet; 12] = [
 ];
 
 /// A column: its name as a class, its heading, whether it is shown at first, and its content.
-type Column = (&'static str, &'static str, bool, fn(&Entry) -> String);
+type Column = (&'static str, &'static str, bool, fn(&Entry, &Site<'_>) -> String);
 
 /// The columns after the name.
 const COLUMNS: [Column; 16] = [
-    ("owner", "Owner", true, |of| {
+    ("owner", "Owner", true, |of, _| {
         let name = |rank: usize| of.owners[rank].as_ref().map(|owner| escape(&owner.name));
         match (of.kind, name(1), name(2)) {
             (Kind::Section | Kind::Stage, ..) => name(0).unwrap_or_default(),
@@ -46,40 +46,44 @@ const COLUMNS: [Column; 16] = [
             (_, stage, _) => stage.or(name(0)).unwrap_or_default(),
         }
     }),
-    ("frame", "Time frame", true, |of| escape(&of.time_frames.join(", "))),
-    ("indicators", "Indicator", true, |of| escape(&of.indicators.join(", "))),
-    ("status", "Status", true, |of| escape(&of.status)),
-    ("data", "Data in", true, |of| match of.place {
+    ("frame", "Time frame", true, |of, _| escape(&of.time_frames.join(", "))),
+    ("indicators", "Indicator", true, |of, _| escape(&of.indicators.join(", "))),
+    ("status", "Status", true, |of, _| escape(&of.status)),
+    ("data", "Data in", true, |of, _| match of.place {
         Some(place) => format!("<span class=\"{place}\">{place}</span>"),
         None => String::new(),
     }),
-    ("since", "Since", true, |of| {
+    ("since", "Since", true, |of, _| {
         let milestone = of.milestone.iter().map(|of| format!("<small>{}</small>", escape(of)));
         let day = of.first_day.iter().map(ToString::to_string);
         day.chain(milestone).collect::<Vec<_>>().join(" ")
     }),
-    ("latest", "Latest", true, |of| match of.latest() {
+    ("latest", "Latest", true, |of, site| match of.latest() {
         Some((latest, origin)) => {
-            let mark = if latest.complete { "" } else { " …" };
-            let origin = if origin == Origin::Pings { " pings" } else { "" };
             let value = format_number(latest.value);
-            format!("{value} <small>{}{mark}{origin}</small>", month(latest.start))
+            let pings = if origin == Origin::Pings { " pings" } else { "" };
+            let mark = if latest.complete { "" } else { " …" };
+            match site.total.latest() {
+                // It stands in the heading.
+                Some(common) if common.start == latest.start && pings.is_empty() => value,
+                _ => format!("{value} <small>{}{mark}{pings}</small>", month(latest.start)),
+            }
         }
         None => String::new(),
     }),
-    ("trend", "Trend", true, charts::trend),
-    ("definition", "Definition", false, |of| escape(&of.definition)),
-    ("section", "Section", false, |of| {
+    ("trend", "Trend", true, |of, _| charts::trend(of)),
+    ("definition", "Definition", false, |of, _| escape(&of.definition)),
+    ("section", "Section", false, |of, _| {
         of.owners[0].as_ref().map(|owner| escape(&owner.name)).unwrap_or_default()
     }),
-    ("tiers", "Tiers", false, |of| escape(&of.tiers.join(", "))),
-    ("category", "Data category", false, |of| {
+    ("tiers", "Tiers", false, |of, _| escape(&of.tiers.join(", "))),
+    ("category", "Data category", false, |of, _| {
         escape(of.data_category.as_deref().unwrap_or_default())
     }),
-    ("type", "Value type", false, |of| escape(of.value_type.as_deref().unwrap_or_default())),
-    ("source", "Data source", false, |of| escape(of.data_source.as_deref().unwrap_or_default())),
-    ("personal", "Personal data", false, |of| escape(&of.personal_text())),
-    ("sql", "SQL", false, |of| match of.main().and_then(|figures| figures.sql.as_deref()) {
+    ("type", "Value type", false, |of, _| escape(of.value_type.as_deref().unwrap_or_default())),
+    ("source", "Data source", false, |of, _| escape(of.data_source.as_deref().unwrap_or_default())),
+    ("personal", "Personal data", false, |of, _| escape(&of.personal_text())),
+    ("sql", "SQL", false, |of, _| match of.main().and_then(|figures| figures.sql.as_deref()) {
         // Line ends of a statement are kept.
         Some(sql) => {
             let lines: Vec<String> = sql.lines().map(escape).collect();
@@ -94,7 +98,7 @@ pub(super) fn page(site: &Site<'_>) -> String {
     body.push_str(&format!("<h1>{}</h1>\n{}</header>\n", escape(&site.title), lead(site)));
     body.push_str("<main>\n");
     body.push_str(&form(&site.entries));
-    body.push_str(&table(&site.entries));
+    body.push_str(&table(site));
     body.push_str("</main>\n");
     body.push_str(FOOTER);
     Page { title: &site.title, up: "", has_script: true, body }.render(site)
@@ -192,7 +196,12 @@ fn form(entries: &[Entry]) -> String {
     )
 }
 
-fn table(entries: &[Entry]) -> String {
+fn table(site: &Site<'_>) -> String {
+    let latest = site.total.latest().map(|latest| {
+        let mark = if latest.complete { "" } else { " …" };
+        format!(" <small>{}{mark}</small>", month(latest.start))
+    });
+    let latest = latest.unwrap_or_default();
     let columns = COLUMNS.len() + 1;
     let mut table = String::from(
         "<label class=\"columns\"><input type=\"checkbox\" id=\"columns\"> All columns</label>\n\
@@ -202,11 +211,13 @@ fn table(entries: &[Entry]) -> String {
     );
     for (class, heading, is_shown, _) in COLUMNS {
         let more = if is_shown { "" } else { " more" };
-        table.push_str(&format!("<th scope=\"col\" class=\"{class}{more}\">{heading}</th>"));
+        let month = if class == "latest" { latest.as_str() } else { "" };
+        table.push_str(&format!("<th scope=\"col\" class=\"{class}{more}\">{heading}{month}</th>"));
     }
     table.push_str("</tr></thead>\n");
     for kind in Kind::ALL {
-        let of_kind: Vec<&Entry> = entries.iter().filter(|of| of.kind == kind).collect();
+        let of_kind = site.entries.iter().filter(|of| of.kind == kind);
+        let of_kind: Vec<&Entry> = of_kind.collect();
         if of_kind.is_empty() {
             continue;
         }
@@ -216,7 +227,7 @@ fn table(entries: &[Entry]) -> String {
             kind.folder(),
             format_number(of_kind.len() as u64)
         ));
-        of_kind.into_iter().for_each(|entry| row(entry, &mut table));
+        of_kind.into_iter().for_each(|entry| row(site, entry, &mut table));
         table.push_str("</tbody>\n");
     }
     table.push_str(
@@ -226,7 +237,7 @@ fn table(entries: &[Entry]) -> String {
     table
 }
 
-fn row(entry: &Entry, table: &mut String) {
+fn row(site: &Site<'_>, entry: &Entry, table: &mut String) {
     table.push_str("<tr");
     for (name, _, _, values) in FACETS {
         let values: Vec<String> = values(entry).into_iter().map(|(value, _)| value).collect();
@@ -247,7 +258,7 @@ fn row(entry: &Entry, table: &mut String) {
     ));
     for (class, heading, is_shown, cell) in COLUMNS {
         let more = if is_shown { "" } else { " more" };
-        let cell = cell(entry);
+        let cell = cell(entry, site);
         let heading = match cell.as_str() {
             "" => String::new(),
             _ => format!(" data-name=\"{heading}\""),

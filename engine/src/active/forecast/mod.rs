@@ -150,7 +150,7 @@ fn check(series: &[(Day, u64)], ahead: usize) -> Result<()> {
             months => format!("{months} months"),
         };
         let message = format!(
-            "a forecast of {} needs {needed} complete months, and there are {known}",
+            "a forecast of {} needs {needed} complete months, and the series has {known}",
             months(ahead)
         );
         let help = match known < MIN_MONTHS {
