@@ -5,8 +5,8 @@
 FOLDER is a generated fleet. DO is one of these:
 
     keys        find the key paths, for `flatten`; no part of what is measured
-    flatten     read all documents into the table `flat` of a new database: file, upload, uuid, hostname,
-                recorded_at, key_path, value
+    flatten     read all documents into the table `flat` of a new database: file, upload (a hash of the
+                document), uuid, hostname, recorded_at, key_path, value
     recorded    recorded numbers of 28 days by month, key path, edition and deployment from `flat`, as CSV
                 into OUT
 
@@ -27,7 +27,7 @@ SAMPLES = (0, -30, -8, -4)
 FLATTEN = """
 CREATE TABLE flat AS
 SELECT file, upload, uuid, hostname, recorded_at, unnest({names}) AS key_path, unnest(contents)::VARCHAR AS value
-FROM (SELECT file, row_number() OVER () AS upload, json->>'uuid' AS uuid, json->>'hostname' AS hostname,
+FROM (SELECT file, hash(json) AS upload, json->>'uuid' AS uuid, json->>'hostname' AS hostname,
              TRY_CAST(json->>'recorded_at' AS TIMESTAMPTZ) AS recorded_at, json_extract(json, {paths}) AS contents
       FROM (SELECT filename AS file, json
             FROM read_ndjson_objects('{folder}/pings/*.ndjson', filename = true, ignore_errors = true)
@@ -36,7 +36,7 @@ FROM (SELECT file, row_number() OVER () AS upload, json->>'uuid' AS uuid, json->
 """
 RECORDED = """
 WITH fields AS (
-    SELECT any_value(file) AS file, upload, any_value(uuid) AS uuid, any_value(hostname) AS hostname,
+    SELECT any_value(file) AS file, upload, max(rowid) AS place, any_value(uuid) AS uuid, any_value(hostname) AS hostname,
            any_value(recorded_at) AS recorded_at,
            any_value(value) FILTER (key_path = 'uuid') AS uuid_value,
            any_value(value) FILTER (key_path = 'recorded_at') AS recorded_value,
@@ -54,7 +54,7 @@ accepted AS (
       AND coalesce(version, '') NOT LIKE '%VERSION%' AND recorded_at <= uploaded_at + INTERVAL 24 HOURS),
 pings AS (
     FROM accepted QUALIFY row_number() OVER (PARTITION BY uuid, hostname, recorded_at
-                                             ORDER BY uploaded_at DESC, file DESC, upload DESC) = 1),
+                                             ORDER BY uploaded_at DESC, file DESC, place DESC) = 1),
 last_pings AS (
     SELECT upload, date_trunc('month', recorded_at)::DATE AS month,
            if(coalesce(trim(edition, '"'), '') = 'CE', 'CE', 'EE') AS edition,

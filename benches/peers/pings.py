@@ -18,7 +18,6 @@ DuckDB computes from its table. Writes pings.csv, pings.md and pings-runs.csv in
 import argparse
 import csv
 import io
-import os
 import shutil
 import statistics
 import subprocess
@@ -97,9 +96,14 @@ def measure(bench):
         bench.run("pings-ingest", "duckdb json_extract", bench.duckdb("flatten"))
     for _ in range(bench.options.repeats):
         bench.run("pings-report", "headcount", bench.headcount(*REPORT), "report.csv")
-    files = [path for path in store.rglob("*") if path.is_file()]
-    return {"headcount": sum(path.stat().st_size for path in files) / 1e6,
-            "duckdb json_extract": database.stat().st_size / 1e6}
+    size = {"headcount": bytes_in(store) / 1e6, "duckdb json_extract": database.stat().st_size / 1e6}
+    if size["headcount"] * 1e9 < bytes_in(bench.fleet / "pings"):
+        sys.exit("The store is smaller than a thousandth of the pings, so it cannot hold them.")
+    return size
+
+
+def bytes_in(folder):
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def rows_of(text, keys, number):
@@ -182,7 +186,7 @@ def main():
     options.program = program_of(options)
     bench = Bench(options)
     uploads = rows_of((bench.fleet / "truth/uploads.csv").read_text(), [], "uploads")[()]
-    size = sum(path.stat().st_size for path in (bench.fleet / "pings").rglob("*") if path.is_file())
+    size = bytes_in(bench.fleet / "pings")
     data = (f"{options.installations:,} installations, {options.months} months, {options.keys:,} keys: "
             f"{uploads:,} uploads, {size / 1e9:.2f} GB of JSON")
     texts = ["# Pings", *circumstances(options, bench.python, True, data)]

@@ -45,7 +45,21 @@ const COMMANDS: [(&str, &[&str]); 9] = [
             "--set",
         ],
     ),
-    ("generate", &["--events", "--users", "--months", "--seed", "--ids", "--scoped", "--output"]),
+    (
+        "generate",
+        &[
+            "--events",
+            "--users",
+            "--months",
+            "--seed",
+            "--ids",
+            "--scoped",
+            "--installations",
+            "--keys",
+            "--nonresponse",
+            "--output",
+        ],
+    ),
     ("bench", &["accuracy"]),
     ("completions", &["bash", "zsh", "fish"]),
 ];
@@ -333,6 +347,38 @@ fn generated_events_have_their_truth_beside_them() {
     let lines = Table::of_csv(&report.out).lines(&["period_start", "level", "section", "users"]);
     assert_eq!(lines.iter().collect::<Vec<_>>(), total);
     assert_eq!(lines.len(), 2);
+}
+
+/// `generate --installations` makes a project of pings.
+#[test]
+fn generated_fleets_have_their_truth_beside_them() {
+    let home = Project::empty();
+    let words = "generate --installations 30 --months 2 --seed 7 --keys 300 --nonresponse biased \
+                 --start 2024-02 -o fleet";
+    let made = home.run(&words.split_whitespace().collect::<Vec<_>>());
+    assert_eq!(made.code, 0, "{}", made.err);
+    let lines: Vec<&str> = made.out.lines().map(|line| line.trim_start()).collect();
+    assert!(lines[0].starts_with("month ") && lines[1].starts_with("2024-02 "), "{}", made.out);
+    assert_eq!(lines.len(), 3);
+    let readme = std::fs::read_to_string(home.path("fleet/README.md")).unwrap();
+    let command = "headcount generate --installations 30 --months 2 --seed 7 --start 2024-02 \
+                   --keys 300 --nonresponse biased -o DIR";
+    assert!(readme.contains(&format!("\n{command}\n")), "{readme}");
+    let check = home.run(&["check", "--project", "fleet"]);
+    assert!([0, 3].contains(&check.code) && check.out.contains("pings: "), "{}", check.out);
+    for (words, message) in [
+        ("--installations 5 --events 3", "cannot be used with"),
+        ("--installations 5 --late 0.1", "cannot be used with"),
+        ("--keys 300", "--installations <N>"),
+        ("--nonresponse biased", "--installations <N>"),
+        ("--installations 5 --nonresponse none", "use one of: random, biased"),
+        ("--installations 5 --keys 10", "keys is 10, expected 200 to 20,000"),
+    ] {
+        let arguments: Vec<&str> = words.split(' ').collect();
+        let ran = home.run(&[&["generate", "-o", "other"], &arguments[..]].concat());
+        assert!(ran.code != 0 && ran.err.contains(message), "{words}: {}", ran.err);
+        assert!(!home.path("other").exists());
+    }
 }
 
 /// Every command with `-o` takes the format from the ending, and refuses those that it does not

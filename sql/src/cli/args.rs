@@ -507,8 +507,9 @@ impl Serve {
 The folder is a project: run `headcount report --project DIR` and compare the result with
 DIR/truth/truth.csv. The same arguments produce the same bytes with any number of threads.
 
-Example:
-  headcount generate --events 100000000 --users 5000000 --months 12 --seed 1 -o /data/generated")]
+Examples:
+  headcount generate --events 100000000 --users 5000000 --months 12 --seed 1 -o /data/generated
+  headcount generate --installations 1000 --months 12 --nonresponse biased -o /data/fleet")]
 pub(super) struct Generate {
     /// Number of events, exactly
     #[arg(long, default_value_t = 1_000_000)]

@@ -73,6 +73,37 @@ fn uploads_are_refused_for_the_first_reason() {
 }
 
 #[test]
+fn the_upload_time_is_in_the_document_or_in_the_file_name() {
+    // Name of the file, `uploaded_at` of the document, upload time.
+    let cases = [
+        ("a", "null", ""),
+        ("20260316T000000Z", "null", "2026-03-16T00:00:00Z"),
+        ("20260316T000000Z-abc", "null", "2026-03-16T00:00:00Z"),
+        ("20260316T000000Zabc", "null", "2026-03-16T00:00:00Z"),
+        // No such prefix, or no such time.
+        ("a-20260316T000000Z", "null", ""),
+        ("20260316", "null", ""),
+        ("20260316T0000Z", "null", ""),
+        ("20261316T000000Z", "null", ""),
+        // The document first, unless its time says nothing.
+        ("20260316T000000Z", r#""2026-03-17T01:00:00+01:00""#, "2026-03-17T00:00:00Z"),
+        ("a", r#""2026-03-17T00:00:00.5Z""#, "2026-03-17T00:00:00.500Z"),
+        ("20260316T000000Z", r#""2026-03-17""#, "2026-03-16T00:00:00Z"),
+        ("20260316T000000Z", r#""""#, "2026-03-16T00:00:00Z"),
+        ("20260316T000000Z", "1773705600", "2026-03-16T00:00:00Z"),
+    ];
+    let fleet = Fleet::new("");
+    let mut expected = Vec::new();
+    for (at, (name, uploaded_at, time)) in cases.iter().enumerate() {
+        let fields = format!(r#""uploaded_at": {uploaded_at}"#);
+        let document = ping(&format!("{at:02}"), "2026-03-15T10:20:30Z", &fields);
+        fleet.write(&format!("{at}/{name}.json"), document);
+        expected.push(format!("{at:02} {time}").trim_end().to_owned());
+    }
+    assert_eq!(fleet.rows("SELECT uuid, uploaded_at FROM pings ORDER BY uuid"), expected);
+}
+
+#[test]
 fn what_cannot_be_decoded_is_refused_and_the_rest_is_read() {
     let fleet = Fleet::new("");
     let good = |uuid: &str| ping(uuid, "2026-03-15T10:20:30Z", "");
