@@ -25,6 +25,7 @@ pub mod active;
 pub mod overview;
 pub mod pings;
 pub mod project;
+pub mod reconcile;
 pub mod rollup;
 mod words;
 

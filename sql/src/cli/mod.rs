@@ -11,6 +11,7 @@ mod ingest;
 mod init;
 mod output;
 mod progress;
+mod reconcile;
 mod report;
 mod serve;
 mod sql;
@@ -82,6 +83,7 @@ fn run(arguments: Arguments) -> Result<Outcome> {
         Command::Init(options) => init::run(&options),
         Command::Check => check::run(&root(project)?),
         Command::Report(options) => report::run(&root(project)?, &options),
+        Command::Reconcile(options) => reconcile::run(&root(project)?, &options),
         Command::Sql(options) => sql::run(project, &options),
         Command::Serve(options) => serve::run(project, &options),
         Command::Ingest(options) => ingest::run(&root(project)?, &options),

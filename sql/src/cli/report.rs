@@ -132,7 +132,7 @@ pub(super) fn print_notes(answer: &Answer) -> Outcome {
 }
 
 /// Loads the dictionary; its errors end the command, its warnings are counted.
-fn dictionary(project: &Project) -> Result<Dictionary> {
+pub(super) fn dictionary(project: &Project) -> Result<Dictionary> {
     let dictionary = Dictionary::load(&project.dictionary)?;
     if !dictionary.has_errors() {
         return Ok(dictionary);

@@ -7,6 +7,7 @@ mod fleet;
 mod hostile;
 mod predictions;
 mod random;
+mod reconcile;
 mod report;
 mod rules;
 mod uploads;
