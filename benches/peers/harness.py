@@ -14,10 +14,15 @@ ROOT = HERE.parent.parent
 
 
 def add_options(parser):
-    """The options that every comparison has."""
+    """The options that every comparison of events has."""
     parser.add_argument("--events", type=int, default=100_000_000)
     parser.add_argument("--users", type=int, default=5_000_000)
     parser.add_argument("--months", type=int, default=12)
+    add_run_options(parser)
+
+
+def add_run_options(parser):
+    """The options that every comparison has."""
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--work", type=Path, default=Path("/tmp/headcount-peers"),
                         help="folder that keeps the environment, the data and the tables")
@@ -77,8 +82,8 @@ def generate(options, ids, events, seed, folder):
 
 
 def warm(folder):
-    """Reads all event files once, so that no engine waits for the disk."""
-    for path in sorted((folder / "events").iterdir()):
+    """Reads all files once, so that no engine waits for the disk."""
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         with open(path, "rb") as file:
             while file.read(1 << 24):
                 pass
@@ -101,8 +106,10 @@ def measured(options, command, out):
     return run
 
 
-def circumstances(options, python, with_headcount):
-    """Lines that say where and with what it was measured."""
+def circumstances(options, python, with_headcount, data=None):
+    """Lines that say where, with what and on which data it was measured."""
+    if data is None:
+        data = f"{options.events:,} events, {options.users:,} users, {options.months} months"
     text = Path("/proc/cpuinfo").read_text()
     models = {line.split(":")[1].strip() for line in text.splitlines() if "model name" in line}
     versions = subprocess.run(
@@ -114,9 +121,8 @@ def circumstances(options, python, with_headcount):
             text=True).stdout.split()[-1]
     named = ", ".join(f"{engine} {version}" for engine, version in engines.items())
     return [
-        f"{options.events:,} events, {options.users:,} users, {options.months} months, seed "
-        f"{options.seed}; {options.threads} threads each; {options.repeats} runs in turns, none "
-        "left out; whole processes; warm files.",
+        f"{data}, seed {options.seed}; {options.threads} threads each; {options.repeats} runs in "
+        "turns, none left out; whole processes; warm files.",
         f"{', '.join(sorted(models)) or platform.machine()}, {os.cpu_count()} processors, "
         f"{memory_mb() / 1000:.1f} GB, {platform.system()} {platform.release()}; load before the "
         f"first run {os.getloadavg()[0]:.1f}.",

@@ -23,7 +23,7 @@ fn make(out: &Path, change: impl Fn(&mut Settings)) -> Summary {
 }
 
 /// All files below a folder, with their bytes.
-fn bytes(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn bytes(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {

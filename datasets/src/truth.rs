@@ -195,9 +195,17 @@ pub(crate) fn write_parquet(rows: &[TruthRow], path: &Path) -> Result<()> {
         ("users", numbers(|row| row.users)),
         ("events", numbers(|row| row.events)),
     ])?;
+    write_batch(&batch, path)
+}
+
+/// Writes a batch as a Parquet file.
+///
+/// # Errors
+/// When the file cannot be written.
+pub(crate) fn write_batch(batch: &RecordBatch, path: &Path) -> Result<()> {
     let file = File::create(path).map_err(Error::io("create", path))?;
     let written = ArrowWriter::try_new(file, batch.schema(), None).and_then(|mut writer| {
-        writer.write(&batch)?;
+        writer.write(batch)?;
         writer.close()
     });
     written.map(|_| ()).map_err(Error::parquet(path))

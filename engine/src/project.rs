@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::calendar::{Day, TimeUnit, Zone};
 use crate::metric::yaml::{Value as Yaml, View, load};
 use crate::metric::{Paths, Problem, Problems, Severity};
-use crate::pings::{self, PingSettings, PingSource};
+use crate::pings::{self, OwnInstallation, PingSettings, PingSource};
 use crate::scan::{DEPLOYMENT, Source, Value};
 use crate::storage::Storage;
 use crate::store::dimensions_of;
@@ -33,6 +33,8 @@ pub struct Project {
     pub ping_sources: Vec<PingSource>,
     /// What pings are interpreted by.
     pub pings: PingSettings,
+    /// What its own pings say of it.
+    pub installation: Option<OwnInstallation>,
     /// The files of the dictionary.
     pub dictionary: Paths,
     /// The storage of the store.
@@ -106,7 +108,8 @@ fn is_error(problem: &Problem) -> bool {
 }
 
 fn read(root: &Path, view: &View<'_>) -> Project {
-    view.only(&["time_zone", "no_events_after", "sources", "dictionary", "store", "pings"]);
+    let blocks = ["dictionary", "store", "pings", "installation"];
+    view.only(&[&["time_zone", "no_events_after", "sources"], &blocks[..]].concat());
     let (mut sources, mut ping_sources, mut names) = (Vec::new(), Vec::new(), Vec::new());
     match view.get("sources") {
         None => view.error("`sources` is missing", Some("add at least one source of events")),
@@ -141,6 +144,7 @@ fn read(root: &Path, view: &View<'_>) -> Project {
         sources,
         ping_sources,
         pings: PingSettings::read(view),
+        installation: OwnInstallation::read(view),
         dictionary: dictionary(root, view),
         store,
         store_dimensions,

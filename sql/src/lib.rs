@@ -1,8 +1,8 @@
 //! Commands, reports, SQL and servers around the engine.
 //!
 //! [`cli`] is the program. [`output`] writes rows and documents in every format; [`report`] has the
-//! columns and words of reports. [`accuracy`] compares exact and approximate counting. [`session`]
-//! creates DataFusion sessions with the engine's functions, [`catalog`] registers the tables, and
+//! columns and words of reports, and `site` makes the pages of `headcount docs`. [`accuracy`] compares
+//! exact and approximate counting. [`session`] creates DataFusion sessions with the engine's functions, [`catalog`] registers the tables, and
 //! [`server`] has the network protocols.
 
 pub mod accuracy;
@@ -23,3 +23,4 @@ mod ast;
 mod datafusion_bugs;
 mod file_consistency;
 mod memory;
+mod site;

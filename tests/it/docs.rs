@@ -207,6 +207,7 @@ documents! {
     concepts: "docs/concepts.md",
     contributing: "docs/contributing.md",
     performance: "docs/performance.md",
+    ping_out: "docs/ping-out.md",
     pings: "docs/pings.md",
     project_file: "docs/project-file.md",
     servers: "docs/servers.md",

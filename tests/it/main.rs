@@ -9,7 +9,10 @@
 //! | `docs` | do the examples of README.md and docs/ run, and their links resolve? |
 //! | `duckdb` | are random statements answered as DuckDB answers them? |
 //! | `exchange` | do other programs read our sets and sketches, and we theirs? |
+//! | `forecast` | are lines continued, and short series refused? |
 //! | `laws` | are the rows of random data those of the reference implementation in `oracle`? |
+//! | `metric_data` | does `check` say where each metric has data? |
+//! | `ping_out` | are the values of `headcount ping` those of plain loops, and unions of sketches near the true ones? |
 //! | `pings` | are the tables of pings those of the rules, of a count by hand, and of plain Python? |
 //! | `planning` | does our operator give the rows of DataFusion for COUNT(DISTINCT)? |
 //! | `real` | are the answers on the real data those of plain DataFusion? |
@@ -44,8 +47,11 @@ mod damage;
 mod docs;
 mod duckdb;
 mod exchange;
+mod forecast;
 mod laws;
+mod metric_data;
 mod oracle;
+mod ping_out;
 mod pings;
 mod planning;
 mod project;

@@ -27,6 +27,8 @@ TREE = {"plan": ("dev", ["issues", "boards"]), "create": ("ops", ["code"])}
 STAGE_OF = {group: (section, stage) for stage, (section, groups) in TREE.items() for group in groups}
 EVENTS = {"monthly.plan.users": "opened", "monthly.plan.guests": "invited", "monthly.create": "pushed",
           "counts.runners": "ran"}
+# Stands for an unknown number.
+TOO_LARGE = 2**70
 DIMENSIONS = ["deployment", "edition", "tier", "version", "installation"]
 MONTHS = ["2025-11", "2025-12", "2026-01", "2026-02"]
 
@@ -69,10 +71,12 @@ def make(rng, folder):
 
 def questions(rng):
     """Arguments of some reports."""
-    yield {"method": "indicator", "by": ["deployment"], "condition": "version_check", "measure": "subscriptions"}
+    yield {"method": "indicator", "by": ["deployment"], "condition": "version_check", "measure": "subscriptions",
+           "predict": None}
     for _ in range(3):
         yield {"method": rng.choice(["indicator", "max", "sum"]), "by": rng.sample(DIMENSIONS, rng.randint(0, 3)),
-               "condition": rng.choice(["version_check", "reported"]), "measure": rng.choice(["subscriptions", "seats"])}
+               "condition": rng.choice(["version_check", "reported"]), "measure": rng.choice(["subscriptions", "seats"]),
+               "predict": rng.choice([None, "current_version", "all_reported"])}
 
 
 def paths_of_metrics():
@@ -107,7 +111,7 @@ def nodes():
 def value_of_node(level, method, everything, flagged, values):
     """The value of a node; None without any value of its metrics."""
     chosen = everything if level == "action" or method != "indicator" else flagged
-    known = [values[metric] for metric in chosen if values.get(metric) is not None]
+    known = [values[metric] for metric in chosen if metric in values]
     if not known:
         return None
     return max(known) if method == "max" and level != "action" else sum(known)
@@ -126,10 +130,16 @@ def rows_of_pings(folder, question, skip_saas):
                   "installation": f"{uuid}/{hostname}" if hostname else uuid}
             facts.append((ping.month, "recorded", ping.deployment, of, metric, value))
     metric_of = {key_path: metric for metric, key_path, _ in paths_of_metrics()}
-    for row in pings.recount(folder)["ping_estimates"]:
+    tables = pings.recount(folder)
+    for row in tables["ping_estimates"]:
         month, key_path, edition, deployment, condition, measure, *_, total = row
         if key_path in metric_of and (condition, measure) == (question["condition"], question["measure"]):
             facts.append((month, "estimated", deployment, {"edition": edition}, metric_of[key_path], total))
+    for row in tables["ping_predictions"]:
+        month, key_path, edition, deployment, scenario, measure, numerator, _, _, total = row
+        unit = "installations" if scenario == "current_version" else question["measure"]
+        if key_path in metric_of and (scenario, measure) == (question["predict"], unit) and numerator != 0:
+            facts.append((month, "predicted", deployment, {"edition": edition}, metric_of[key_path], total))
     sums = defaultdict(dict)
     for month, basis, deployment, of, metric, value in facts:
         if deployment == "saas" and skip_saas:
@@ -140,18 +150,18 @@ def rows_of_pings(folder, question, skip_saas):
                 continue
             combo = tuple(of[name] if is_asked else None for name, is_asked in zip(others, mask))
             values = sums[month, basis, deployment, combo]
+            value = value if value != "" else TOO_LARGE
             values[metric] = values.get(metric, 0) + value
     rows = {}
     for (month, basis, deployment, combo), values in sums.items():
-        values = {metric: value if value < 2**63 else None for metric, value in values.items()}
         combined = []
         for name, (everything, flagged) in nodes().items():
             value = value_of_node(name[0], question["method"], everything, flagged, values)
-            if name[0] == "stage" and value is not None and value < 2**63:
+            if name[0] == "stage" and value is not None:
                 combined.append(value)
-            if value is not None and value < 2**63:
+            if value is not None:
                 rows[month, basis, deployment, combo, name] = (value, pings.is_complete(month, found))
-        if combined and sum(combined) < 2**63:
+        if combined:
             combined = (sum(combined), pings.is_complete(month, found))
             rows[month, basis, deployment, combo, ("combined", None, None, None, None)] = combined
     return rows
@@ -162,6 +172,7 @@ def rows_of_events(events, question, skip_saas):
     others = [name for name in question["by"] if name != "deployment"]
     if not events:
         return {}
+    bases = ["estimated"] + (["predicted"] if question["predict"] else [])
     days = [day for day, *_ in events]
     # Of `all` metrics pings have monthly increases, and events have no monthly users.
     counted = [metric for metric, _, frame in paths_of_metrics() if metric in EVENTS and frame == "28d"]
@@ -204,7 +215,7 @@ def rows_of_events(events, question, skip_saas):
                 is_empty = unnamed == "(none)" and value == before[deployment, name] == 0
                 before[deployment, name] = value
                 for combo in [] if is_empty else itertools.product([None, "(none)"], repeat=len(others)):
-                    for basis in ["recorded"] + (["estimated"] if complete and not any(combo) else []):
+                    for basis in ["recorded"] + (bases if complete and not any(combo) else []):
                         rows[month + "-01", basis, deployment, combo, name] = (value, complete)
     return rows
 
@@ -241,7 +252,7 @@ def expected_rows(folder, question, counted_from, events):
         complete = all(complete for _, complete, _ in found)
         is_all = "deployment" not in question["by"] or by[question["by"].index("deployment")] is None
         complete = complete and not (is_all and month in incomplete)
-        if basis == "estimated" and not complete:
+        if basis != "recorded" and not complete:
             continue
         if is_all:
             method = "sum"
@@ -268,6 +279,7 @@ def check(program, seed):
             command = [program, "report", "--format", "csv", "--level", "total,combined,section,stage,group,action",
                        "--method", question["method"], "--condition", question["condition"],
                        "--measure", question["measure"]]
+            command += ["--predict", question["predict"]] if question["predict"] else []
             command += ["--by", ",".join(question["by"])] if question["by"] else []
             ran = subprocess.run(command, cwd=folder, capture_output=True, text=True)
             if ran.returncode not in (0, 3):

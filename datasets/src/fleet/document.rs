@@ -81,6 +81,25 @@ impl Form {
         parts.extend(open.iter().map(|_| Part::Close));
         Self(parts)
     }
+
+    /// The key paths in their order.
+    #[cfg(test)]
+    pub(super) fn key_paths(&self) -> Vec<String> {
+        let name = |text: &str| text.split('"').nth(1).unwrap_or_default().to_owned();
+        let (mut paths, mut open) = (Vec::new(), Vec::new());
+        for part in &self.0 {
+            match part {
+                Part::Open(text) => open.push(name(text)),
+                Part::Close => {
+                    open.pop();
+                }
+                Part::Leaf(text, _) => {
+                    paths.push([&open[..], &[name(text)]].concat().join("."));
+                }
+            }
+        }
+        paths
+    }
 }
 
 /// A key path of no metric, as in real pings: counts of all kinds for each event.

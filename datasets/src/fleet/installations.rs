@@ -15,9 +15,9 @@ pub(crate) const SAAS_HOSTNAME: &str = "gitlab.com";
 /// Users of the SaaS installation.
 const SAAS_USERS: u64 = 400_000;
 /// Users of the smallest installations, and most of any but the SaaS installation.
-const USERS: Range<u64> = 8..50_000;
+const USERS: Range<u64> = 20..4_000;
 /// Dedicated installations have this many times the users of others.
-const DEDICATED_FACTOR: u64 = 6;
+const DEDICATED_FACTOR: u64 = 4;
 /// Shares of installations that never send pings, and of those that send some of them.
 const NEVER: f64 = 0.30;
 const SOMETIMES: f64 = 0.15;
@@ -232,17 +232,18 @@ fn kind(is_saas: bool, random: &mut RandomStream) -> (Deployment, Contract, Opti
     }
 }
 
-/// Users by the share of installations that are smaller: a Pareto distribution with exponent 4 / 3.
+/// Users by the share of installations that are smaller: a Pareto distribution with exponent 1.6.
 fn users(rank: f64) -> u64 {
     let larger = 1.0 - rank;
-    let divisor = larger.sqrt() * larger.sqrt().sqrt();
+    let divisor = larger.sqrt() * larger.sqrt().sqrt().sqrt();
     ((USERS.start as f64 / divisor) as u64).min(USERS.end)
 }
 
 fn reporting(nonresponse: Nonresponse, rank: f64, random: &mut RandomStream) -> Reporting {
     let never = match nonresponse {
         Nonresponse::Random => NEVER,
-        Nonresponse::Biased => 2.0 * NEVER * rank,
+        // The mean of the squares of evenly spread ranks is a third.
+        Nonresponse::Biased => 3.0 * NEVER * rank * rank,
     };
     let draw = unit(random.next());
     if draw < never {

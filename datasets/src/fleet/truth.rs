@@ -3,12 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
 
 use super::Fleet;
 use super::history::History;
 use super::installations::Deployment;
 use super::paths::Frame;
 use super::uploads::Outcome;
+use crate::error::Result;
+use crate::folder::Folder;
+use crate::truth::write_batch;
 
 /// What the installations of a number share. `path` is the position of a key path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,20 +53,24 @@ impl Deployment {
 }
 
 impl Fleet {
-    /// Name and text of the files of the folder `truth`.
-    pub(crate) fn truth(&self, histories: &[History]) -> Vec<(&'static str, String)> {
+    /// Writes the folder `truth`.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub(crate) fn write_truth(&self, histories: &[History], folder: &Folder) -> Result<()> {
+        let true_sums = self.true_sums(histories);
         let recorded = self.recorded(histories);
         let mut sums: BTreeMap<Segment, u64> = BTreeMap::new();
         for ((segment, _), sum) in &recorded {
             *sums.entry(*segment).or_default() += sum.sum;
         }
-        vec![
-            ("truth/truth.csv", self.true_csv(histories)),
-            ("truth/installations.csv", self.installations_csv(histories)),
-            ("truth/recorded.csv", self.recorded_csv(&recorded)),
-            ("truth/estimates.csv", self.estimates_csv(histories, &sums)),
-            ("truth/uploads.csv", uploads_csv(histories)),
-        ]
+        folder.write("truth/truth.csv", self.true_csv(&true_sums))?;
+        let batch = self.true_batch(&true_sums)?;
+        write_batch(&batch, &folder.path("truth/truth.parquet"))?;
+        folder.write("truth/installations.csv", self.installations_csv(histories))?;
+        folder.write("truth/recorded.csv", self.recorded_csv(&recorded))?;
+        folder.write("truth/estimates.csv", self.estimates_csv(histories, &sums))?;
+        folder.write("truth/uploads.csv", uploads_csv(histories))
     }
 
     /// The columns month, key path, edition and deployment.
@@ -70,7 +80,8 @@ impl Fleet {
         format!("{month},{key_path},{},{}", edition(segment.is_ce), segment.deployment.name())
     }
 
-    fn true_csv(&self, histories: &[History]) -> String {
+    /// The true numbers of complete months.
+    fn true_sums(&self, histories: &[History]) -> BTreeMap<Segment, Sum> {
         let mut sums: BTreeMap<Segment, Sum> = BTreeMap::new();
         for (installation, history) in self.installations.iter().zip(histories) {
             let deployment = installation.deployment;
@@ -82,12 +93,37 @@ impl Fleet {
                 }
             }
         }
+        sums
+    }
+
+    fn true_csv(&self, sums: &BTreeMap<Segment, Sum>) -> String {
         let mut text = "month,key_path,edition,deployment,installations,true_total\n".to_owned();
         for (segment, sum) in sums {
             // Writing to a string does not fail.
-            let _ = writeln!(text, "{},{},{}", self.columns(segment), sum.installations, sum.sum);
+            let _ = writeln!(text, "{},{},{}", self.columns(*segment), sum.installations, sum.sum);
         }
         text
+    }
+
+    /// The true numbers in the columns of the CSV.
+    fn true_batch(&self, sums: &BTreeMap<Segment, Sum>) -> Result<RecordBatch> {
+        let texts = |texts: Vec<&str>| -> ArrayRef { Arc::new(StringArray::from(texts)) };
+        let numbers = |number: fn(&Sum) -> u64| -> ArrayRef {
+            Arc::new(Int64Array::from_iter_values(sums.values().map(|sum| number(sum) as i64)))
+        };
+        let days = sums.keys().map(|segment| self.weeks.month_days(segment.month).start);
+        let days: ArrayRef = Arc::new(Date32Array::from_iter_values(days));
+        Ok(RecordBatch::try_from_iter([
+            ("month", days),
+            (
+                "key_path",
+                texts(sums.keys().map(|segment| &*self.paths[segment.path].key_path).collect()),
+            ),
+            ("edition", texts(sums.keys().map(|segment| edition(segment.is_ce)).collect())),
+            ("deployment", texts(sums.keys().map(|segment| segment.deployment.name()).collect())),
+            ("installations", numbers(|sum| sum.installations)),
+            ("true_total", numbers(|sum| sum.sum)),
+        ])?)
     }
 
     fn installations_csv(&self, histories: &[History]) -> String {

@@ -7,7 +7,7 @@ use super::nodes::{needs_intersection, selections};
 use super::row_sink::MemoryReporter;
 use super::top::Labels;
 use crate::calendar::{Day, Period};
-use crate::metric::Dictionary;
+use crate::metric::{Dictionary, Metric};
 use crate::rollup::{Rollup, UserExpr};
 use crate::{JobContext, Result};
 
@@ -47,9 +47,9 @@ impl<'a> CellIndex<'a> {
         job: &JobContext<'_>,
     ) -> Result<Self> {
         let mut rules: Vec<Vec<(usize, usize)>> = vec![Vec::new(); rollup.cells.len()];
-        for (metric, selected) in
-            selections(dictionary, dimensions, &rollup.cells).iter().enumerate()
-        {
+        let counted = |metric: &Metric| metric.counted().is_ok();
+        let selections = selections(dictionary, dimensions, &rollup.cells, counted);
+        for (metric, selected) in selections.iter().enumerate() {
             for (rule, cells) in selected.iter().enumerate() {
                 for cell in cells {
                     rules[*cell as usize].push((metric, rule));

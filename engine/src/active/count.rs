@@ -39,19 +39,31 @@ pub(super) fn count(
         counted: Some(&counted),
         job,
     };
+    let rollup = rollup(project, &dimensions, &request, question.counting, use_store, notes)?;
+    Ok(Counted { dimensions, rollup })
+}
+
+/// Cells from the store if it has all that is needed, else from events.
+pub(super) fn rollup(
+    project: &Project,
+    dimensions: &[String],
+    request: &Request<'_>,
+    counting: Counting,
+    use_store: bool,
+    notes: &mut Vec<String>,
+) -> Result<Rollup> {
     let from_store = match use_store {
-        true => Rollup::from_store(project, &dimensions, &request, question.counting)?,
+        true => Rollup::from_store(project, dimensions, request, counting)?,
         false => FromStore::Unavailable(None),
     };
-    let rollup = match from_store {
-        FromStore::Rollup(rollup) => *rollup,
+    match from_store {
+        FromStore::Rollup(rollup) => Ok(*rollup),
         FromStore::Unavailable(reason) => {
             notes.extend(reason.map(|reason| format!("the store was not used: {reason}")));
-            let scan = Scan::open(&project.root, &project.sources, &dimensions)?;
-            Rollup::build(&scan, &request, question.counting)?
+            let scan = Scan::open(&project.root, &project.sources, dimensions)?;
+            Rollup::build(&scan, request, counting)
         }
-    };
-    Ok(Counted { dimensions, rollup })
+    }
 }
 
 /// Names of the events that make the total: those defined, and those that metrics name.

@@ -45,7 +45,7 @@ pub fn inspect(
     }
     let fitting = fit(project, fitting, &mut problems);
     let held = match dictionary.filter(|_| problems.is_empty()) {
-        Some(dictionary) => survey(project, dictionary, job).map(Some),
+        Some(dictionary) => survey(project, dictionary, job, false).map(Some),
         None => Ok(None),
     };
     let (survey, rejects) = match held {

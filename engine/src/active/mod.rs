@@ -8,7 +8,7 @@
 //! The steps, in order: [`periods`] lists the periods, [`nodes`] maps metrics to nodes of the tree
 //! and cells to metrics, [`top`] chooses the dimension values that have rows, [`cell_index`] groups
 //! the cells, [`values`] counts the users of every node and period, and [`rows`] makes the rows.
-//! [`members`] returns the users themselves.
+//! [`members`] returns the users themselves, and [`Spans`] counts metrics over days of their own.
 
 mod cell_index;
 mod count;
@@ -23,6 +23,7 @@ mod question;
 mod row;
 mod row_sink;
 mod rows;
+mod spans;
 mod survey;
 mod top;
 mod values;
@@ -35,14 +36,16 @@ use crate::scan::ScanSummary;
 use crate::{JobContext, Result};
 
 pub use count::counted_events;
-pub use forecast::{Forecast, ForecastMethod, ForecastMonth, forecast};
+pub use forecast::{Forecast, ForecastMethod, ForecastMonth, ForecastRows, add_forecast, forecast};
 pub use inspect::{Inspection, inspect};
 pub use members::members;
-pub(crate) use nodes::{Node, names, trees};
+pub use nodes::Name as NodeName;
+pub(crate) use nodes::{Node, breaks, names, trees};
 pub use question::{Question, TotalOf, TreeOf};
 pub use row::{Basis, Count, Level, Method, Report, ReportRow};
 pub use row_sink::{CollectedRows, RowSink};
-pub use survey::Survey;
+pub use spans::{Span, SpanCount, SpanCounts, SpanSketches, Spans};
+pub use survey::{Survey, survey};
 pub use top::OTHER_LABEL;
 
 /// A report, and what was not counted for it.
@@ -114,6 +117,7 @@ pub fn answer_into(
     let mut notes = Vec::new();
     let counted = count(project, dictionary, question, job, use_store, &mut notes)?;
     let report = rows::report(project, dictionary, question, job, &counted, out)?;
+    notes.extend(breaks(dictionary, question, &report));
     let Rollup { users, summary, .. } = counted.rollup;
     Ok(Answer { report, summary, notes, bytes: users.size() })
 }

@@ -2,20 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::question::TreeOf;
-use super::row::Level;
+use super::question::{Question, TreeOf};
+use super::row::{Level, Report};
 use crate::calendar::Day;
 use crate::metric::{Dictionary, Indicator, Metric, Operator, Rank, Rule};
 use crate::rollup::Cell;
 
 /// What a row is a row of.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Name {
-    pub(crate) level: Level,
-    pub(crate) section: Option<String>,
-    pub(crate) stage: Option<String>,
-    pub(crate) group: Option<String>,
-    pub(crate) metric: Option<String>,
+pub struct Name {
+    /// Its level.
+    pub level: Level,
+    /// Key of its section.
+    pub section: Option<String>,
+    /// Key of its stage.
+    pub stage: Option<String>,
+    /// Key of its group.
+    pub group: Option<String>,
+    /// Key path of the metric.
+    pub metric: Option<String>,
 }
 
 /// A node and the counted metrics below it, by their index in the dictionary.
@@ -114,6 +119,47 @@ pub(crate) fn trees(
     trees
 }
 
+/// What changes in the tree of each period within the days of a report, which breaks its series.
+pub(crate) fn breaks(dictionary: &Dictionary, question: &Question, report: &Report) -> Vec<String> {
+    let from = [question.from, report.first_day].into_iter().flatten().max();
+    let to = [question.to, report.last_day].into_iter().flatten().min();
+    let (Some(from), Some(to), TreeOf::Period) = (from, to, question.tree) else {
+        return Vec::new();
+    };
+    let names = |day: Day| -> BTreeSet<String> {
+        let nodes = nodes(dictionary, day, |_| true).into_iter();
+        let names = nodes.filter_map(|node| {
+            let Name { level, section, stage, group, .. } = node.name;
+            let key = match level {
+                Level::Section => section,
+                Level::Stage => stage,
+                Level::Group => group,
+                Level::Total | Level::Combined | Level::Action => None,
+            };
+            Some(format!("{level} {}", key?))
+        });
+        names.collect()
+    };
+    let list = |names: BTreeSet<&String>| match names.is_empty() {
+        true => "nothing".to_owned(),
+        false => Vec::from_iter(names.into_iter().map(String::as_str)).join(", "),
+    };
+    let changes = change_days(dictionary).into_iter().filter(|day| from < *day && *day <= to);
+    let text = |day: Day| {
+        let (before, after) = (names(day.plus(-1)), names(day));
+        if before == after {
+            return None;
+        }
+        let new = list(after.difference(&before).collect());
+        let gone = list(before.difference(&after).collect());
+        Some(format!(
+            "the tree of stages changes on {day} (new: {new}; gone: {gone}), so the numbers before and \
+             after are not comparable; `--tree today` counts all periods with one tree"
+        ))
+    };
+    changes.filter_map(text).collect()
+}
+
 /// The days on which the tree or the set of metrics changes, in order: between two of them all
 /// days have the same nodes.
 pub(super) fn change_days(dictionary: &Dictionary) -> Vec<Day> {
@@ -150,11 +196,13 @@ pub(crate) fn names(dictionary: &Dictionary) -> BTreeMap<(Level, String), String
     names
 }
 
-/// For each metric of the dictionary and each of its rules, the cells that the rule selects.
+/// For each metric of the dictionary and each of its rules, the cells that the rule selects; nothing
+/// for metrics that are not `wanted`.
 pub(super) fn selections(
     dictionary: &Dictionary,
     dimensions: &[String],
     cells: &[Cell],
+    wanted: impl Fn(&Metric) -> bool,
 ) -> Vec<Vec<BTreeSet<u32>>> {
     let mut by_event: BTreeMap<&str, Vec<u32>> = BTreeMap::new();
     for (at, cell) in cells.iter().enumerate() {
@@ -167,9 +215,9 @@ pub(super) fn selections(
     dictionary
         .metrics
         .iter()
-        .map(|metric| match metric.counted() {
-            Ok(()) => metric.rules.iter().map(select).collect(),
-            Err(_) => Vec::new(),
+        .map(|metric| match wanted(metric) {
+            true => metric.rules.iter().map(select).collect(),
+            false => Vec::new(),
         })
         .collect()
 }

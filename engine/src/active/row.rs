@@ -42,6 +42,10 @@ pub enum Basis {
     Recorded,
     /// What was recorded, raised by what installations that do not report would add.
     Estimated,
+    /// What would have been recorded if installations had behaved otherwise.
+    Predicted,
+    /// What is most likely to come.
+    Forecast,
 }
 
 /// Whether users were counted or estimated by a sketch.
@@ -64,7 +68,14 @@ words!(
     Action = "action"
 );
 words!(Method, "method", Union = "union", Indicator = "indicator", Max = "max", Sum = "sum");
-words!(Basis, "basis", Recorded = "recorded", Estimated = "estimated");
+words!(
+    Basis,
+    "basis",
+    Recorded = "recorded",
+    Estimated = "estimated",
+    Predicted = "predicted",
+    Forecast = "forecast"
+);
 words!(Count, "count", Exact = "exact", Approx = "approx");
 
 /// One row of a report. Columns that do not apply are `None`.
@@ -136,6 +147,8 @@ pub struct Report {
     pub events: u64,
     /// Pings that were counted, in the range of the report; `None` if the project has none.
     pub pings: Option<u64>,
+    /// How the rows of a forecast were computed, if there are any.
+    pub forecast: Option<String>,
     /// Display names by key: sections, stages, groups as (level, key) and metrics' descriptions.
     pub names: std::collections::BTreeMap<(Level, String), String>,
     /// The rows, by period start, level, then names.
@@ -155,6 +168,7 @@ impl Report {
             last_day: self.last_day,
             events: self.events,
             pings: self.pings,
+            forecast: self.forecast.clone(),
             names: self.names.clone(),
             rows: Vec::new(),
         }

@@ -40,6 +40,7 @@ pub(super) fn report(
         last_day: period_plan.last_day,
         events: events(&counted.rollup, &period_plan.plan),
         pings: None,
+        forecast: None,
         names: names(dictionary),
         rows: Vec::new(),
     };

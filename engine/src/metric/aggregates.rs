@@ -18,7 +18,7 @@ use super::{fields, rules, validity};
 
 /// The time frames in the order in which one of them names the metric, and how its key path
 /// begins.
-const MAIN: [(TimeFrame, &str); 3] = [
+pub(super) const MAIN: [(TimeFrame, &str); 3] = [
     (TimeFrame::Month, "counts_monthly.aggregated_metrics."),
     (TimeFrame::Week, "counts_weekly.aggregated_metrics."),
     (TimeFrame::All, "counts.aggregate_"),
@@ -118,7 +118,7 @@ fn aggregate(view: &View<'_>) -> Option<Metric> {
         time_frames: time_frames(view),
         has_frame_list: false,
         indicators: Vec::new(),
-        data_source: None,
+        data_source: view.text_of("source").map(str::to_lowercase),
         operator: operator(view),
         rules: events.map_or_else(Vec::new, |events| rules::read(&events, Some(&implied))),
         valid: validity::read(view),

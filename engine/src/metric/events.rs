@@ -3,11 +3,22 @@
 use std::collections::HashMap;
 
 use super::fields;
-use super::model::Event;
-use super::yaml::View;
+use super::model::{Event, Property};
+use super::yaml::{Node, View};
 
-const USED: [&str; 6] =
-    ["action", "category", "description", "identifiers", "product_group", "status"];
+const USED: [&str; 11] = [
+    "action",
+    "category",
+    "description",
+    "identifiers",
+    "additional_properties",
+    "extra_properties",
+    "label_description",
+    "property_description",
+    "value_description",
+    "product_group",
+    "status",
+];
 
 /// Reads definitions; of two with the same category and action the first is kept.
 pub(super) fn read(definitions: &[View<'_>]) -> Vec<Event> {
@@ -46,10 +57,34 @@ fn event(view: &View<'_>) -> Option<Event> {
         category: view.text_of("category").map(str::to_owned),
         description: view.text_of("description").unwrap_or_default().to_owned(),
         identifiers: view.texts_of("identifiers").into_iter().map(str::to_owned).collect(),
+        properties: properties(view),
         group: fields::owner(view, "product_group"),
         status: fields::status(view, &mut other),
         file: view.file().to_owned(),
         line: view.line(),
         other,
     })
+}
+
+/// `additional_properties`, and in older definitions `extra_properties` and `label_description`.
+fn properties(view: &View<'_>) -> Vec<Property> {
+    let mut properties = Vec::new();
+    for field in ["additional_properties", "extra_properties"] {
+        let Some(entries) = view.node().get(field).and_then(Node::as_map) else { continue };
+        properties.extend(entries.iter().map(|entry| {
+            let description = match entry.value.get("description") {
+                Some(description) => description.as_str().unwrap_or_default().to_owned(),
+                None if entry.value.is_null() => String::new(),
+                None => entry.value.to_string(),
+            };
+            Property { name: entry.key.clone(), description }
+        }));
+    }
+    for name in ["label", "property", "value"] {
+        if let Some(description) = view.text_of(&format!("{name}_description")) {
+            let description = description.to_owned();
+            properties.push(Property { name: name.to_owned(), description });
+        }
+    }
+    properties
 }

@@ -284,9 +284,22 @@ fn the_quirks_of_events() {
         assert_eq!(event(action, category).group.as_deref(), Some(group), "{action}");
     }
     let call = event("start_mcp_tool_call", None);
-    let properties = field(&call.other, "additional_properties").unwrap();
-    assert!(properties.starts_with("{session_id: {description: Session ID that"), "{properties}");
-    assert!(properties.ends_with("tool_name: {description: Name of the MCP tool being called}}"));
+    for (event, name, description) in [
+        (call, "session_id", "Session ID that"),
+        (call, "tool_name", "Name of the MCP tool being called"),
+        (
+            event(
+                "track_weak_password_error",
+                Some("Gitlab::Tracking::Helpers::WeakPasswordErrorEvent"),
+            ),
+            "controller",
+            "The controller which triggered the weak password check",
+        ),
+        (event("select_deployment_target", Some("projects:new")), "property", "selected option"),
+    ] {
+        let property = event.properties.iter().find(|property| property.name == name).unwrap();
+        assert!(property.description.starts_with(description), "{property:?}");
+    }
     assert_eq!(field(&call.other, "milestone"), Some("18.6"));
 }
 

@@ -14,9 +14,11 @@ pub mod yaml;
 
 mod aggregates;
 mod check;
+mod data_span;
 mod dictionary;
 mod events;
 mod fields;
+mod key_paths;
 mod metrics;
 mod model;
 mod paths;
@@ -26,8 +28,11 @@ mod stages;
 mod taxonomy;
 mod validity;
 
+pub use data_span::DataSpan;
 pub use dictionary::{DefinitionKind, Dictionary};
-pub use model::{Event, Indicator, Metric, Operator, Rule, Status, TimeFrame, USER, Uncounted};
+pub use model::{
+    Event, Indicator, Metric, Operator, Property, Rule, Status, TimeFrame, USER, Uncounted,
+};
 pub use paths::Paths;
 pub use problem::{Problem, Problems, Severity};
 pub use taxonomy::{Group, Placement, Rank, Section, Stage, Tree, TreeNode, normalise};

@@ -19,6 +19,8 @@ pub struct Event {
     pub description: String,
     /// What an event of this kind carries: user, project, namespace.
     pub identifiers: Vec<String>,
+    /// What else it carries, in file order.
+    pub properties: Vec<Property>,
     /// Key of the owning group, in the spelling of [`normalise`](super::normalise).
     pub group: Option<String>,
     /// Whether it is still sent.
@@ -29,6 +31,15 @@ pub struct Event {
     pub line: usize,
     /// All other fields as text, in file order.
     pub other: Vec<(String, String)>,
+}
+
+/// A value that an event carries besides its identifiers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Property {
+    /// Its name.
+    pub name: String,
+    /// What it says, or empty.
+    pub description: String,
 }
 
 /// A named selection of events whose users are counted.
@@ -165,6 +176,38 @@ pub enum Uncounted {
 }
 
 impl Metric {
+    /// The users of one event, as a metric without a group.
+    pub fn of_event(key_path: String, event: &str) -> Self {
+        let rule = Rule {
+            event: event.to_owned(),
+            filter: Vec::new(),
+            unique: Some(USER.to_owned()),
+            operator: None,
+            line: 0,
+            key: String::new(),
+        };
+        Self {
+            key_path,
+            description: String::new(),
+            group: None,
+            stage_hint: None,
+            section_hint: None,
+            status: Status::Active,
+            time_frames: Vec::new(),
+            has_frame_list: false,
+            indicators: Vec::new(),
+            data_source: None,
+            operator: Operator::Union,
+            rules: vec![rule],
+            valid: Validity::default(),
+            file: PathBuf::new(),
+            line: 0,
+            other: Vec::new(),
+            key: String::new(),
+            owner_line: 0,
+        }
+    }
+
     /// Whether Headcount can count its users.
     ///
     /// # Errors

@@ -519,6 +519,37 @@ fn aggregates_become_metrics_or_give_their_rules() {
 }
 
 #[test]
+fn pings_have_a_key_path_for_each_time_frame_of_a_list() {
+    let x = ["counts_monthly.aggregated_metrics.x", "counts_weekly.aggregated_metrics.x"];
+    for (definition, expected) in [
+        ("key_path: a.b", vec!["a.b 28d"]),
+        ("key_path: a.b, time_frame: all", vec!["a.b all"]),
+        ("key_path: a.b, time_frame: none", vec!["a.b none"]),
+        ("key_path: a.b, time_frame: [28d]", vec!["a.b_monthly 28d"]),
+        ("key_path: a.b, time_frame: [all, 7d]", vec!["a.b all", "a.b_weekly 7d"]),
+        ("name: x, operator: OR, events: [opened]", vec![&format!("{} 28d", x[0])]),
+        (
+            "name: x, operator: OR, time_frame: [7d], events: [opened]",
+            vec![&format!("{} 7d", x[1])],
+        ),
+        (
+            "name: x, operator: OR, time_frame: [all, 7d, 28d], events: [opened]",
+            vec![&format!("{} 28d", x[0]), &format!("{} 7d", x[1]), "counts.aggregate_x all"],
+        ),
+        (
+            "key_path: counts_weekly.aggregated_metrics.x, time_frame: 7d",
+            vec![&format!("{} 7d", x[1])],
+        ),
+    ] {
+        let dictionary = dictionary(TREE, EVENTS, &format!("- {{{definition}}}"));
+        let paths = dictionary.metrics[0].key_paths();
+        let paths: Vec<String> =
+            paths.into_iter().map(|(p, frame)| format!("{p} {frame}")).collect();
+        assert_eq!(paths, expected, "{definition}");
+    }
+}
+
+#[test]
 fn the_same_aggregate_twice_is_a_problem_only_when_it_differs() {
     let first = "- {name: x, operator: OR, time_frame: [7d, 28d], events: [opened, closed]}";
     for (second, expected) in [

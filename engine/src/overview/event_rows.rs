@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::ping_rows::NONE_LABEL;
 use super::{DEPLOYMENT, PartRow, Parts, SAAS};
-use crate::active::{Answer, Basis, CollectedRows, Question, TotalOf, answer_into};
+use crate::active::{Answer, Basis, CollectedRows, Method, Question, TotalOf, answer_into};
 use crate::calendar::{Day, Window};
 use crate::{JobContext, Result};
 
@@ -17,7 +17,7 @@ pub(super) fn event_rows(
     job: &JobContext<'_>,
     use_store: bool,
 ) -> Result<Answer> {
-    let Parts { project, dictionary, question, saas_from_events } = *parts;
+    let Parts { project, dictionary, question, saas_from_events, .. } = *parts;
     let has_dimension = |name: &str| project.sources.iter().any(|s| s.dimension(name).is_some());
     let has_deployment = has_dimension(DEPLOYMENT);
     let others = parts.other_dimensions().filter(|name| has_dimension(name));
@@ -64,8 +64,11 @@ pub(super) fn event_rows(
         }
         for row in made {
             // Everyone is in the events, so nothing is added.
-            if row.complete && row.by[1..].iter().all(Option::is_none) {
-                rows.push(PartRow { basis: Basis::Estimated, ..row.clone() });
+            let has_estimates = question.method != Method::Union;
+            if has_estimates && row.complete && row.by[1..].iter().all(Option::is_none) {
+                let predicted = parts.has_predictions.then_some(Basis::Predicted);
+                let bases = [Basis::Estimated].into_iter().chain(predicted);
+                rows.extend(bases.map(|basis| PartRow { basis, ..row.clone() }));
             }
             rows.push(row);
         }

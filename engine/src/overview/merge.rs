@@ -46,7 +46,10 @@ pub(super) fn merge(
     rows.retain(|_, row| row.users <= MAX_USERS);
     if rows.len() < all {
         let left_out = all - rows.len();
-        notes.push(format!("{left_out} rows are left out: their sums are above 2^63 - 1"));
+        notes.push(format!(
+            "{left_out} rows are left out: their sums are above 2^63 - 1; correct the largest values: \
+             SELECT * FROM ping_values WHERE kind = 'valid' ORDER BY value DESC LIMIT 5"
+        ));
     }
     let before: BTreeMap<RowKey, u64> =
         rows.iter().map(|(key, row)| (key.clone(), row.users)).collect();

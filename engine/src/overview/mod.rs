@@ -8,23 +8,33 @@
 //!
 //! Both count the same metrics of the dictionary. The people of the SaaS installation are in its events
 //! and in its pings, and only one of them is used (`pings.saas.counted_from`). Users of different
-//! deployments cannot be compared, so the rows over all deployments are sums.
+//! deployments cannot be compared, so the rows over all deployments are sums; where installations send
+//! sketches, [`ping_unions`] unites them.
 
 mod event_rows;
 mod merge;
 mod ping_rows;
+mod ping_unions;
+mod union_rows;
 
 use std::collections::BTreeSet;
 
-use crate::active::{Answer, Method, Question, Report, ReportRow, RowSink, names};
+use crate::active::{
+    Answer, Level, Method, Node, Question, Report, ReportRow, RowSink, breaks, names, trees,
+};
 use crate::calendar::{Day, Window, Zone};
-use crate::metric::Dictionary;
-use crate::pings::{Condition, CountedFrom, Inputs, Measure, PingTables, Refused};
+use crate::metric::{Dictionary, Metric, Status};
+use crate::pings::{
+    Condition, CountedFrom, Deployment, Inputs, Measure, MetricPaths, PingTables, Refused,
+    Scenario, Unit,
+};
 use crate::project::Project;
 use crate::scan::ScanSummary;
 use crate::{Error, JobContext, Result};
 
 use self::merge::merge;
+
+pub use self::ping_unions::{NodeUnion, ping_unions};
 
 /// What pings can be grouped by.
 pub const DIMENSIONS: [&str; 5] = [DEPLOYMENT, "edition", "tier", "version", "installation"];
@@ -34,13 +44,26 @@ const DEPLOYMENT: &str = crate::scan::DEPLOYMENT;
 /// The deployment of events if no source of theirs names one.
 const SAAS: &str = "saas";
 
-/// Which estimates a report shows.
+/// Which estimates and predictions a report shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Variant {
     /// Which subscriptions are in the numerator.
     pub condition: Condition,
     /// What is counted of them.
     pub measure: Measure,
+    /// What predictions suppose; `None` for no predictions.
+    pub scenario: Option<Scenario>,
+}
+
+impl Variant {
+    /// What the share of a prediction counts.
+    fn unit(self) -> Unit {
+        match (self.scenario, self.measure) {
+            (Some(Scenario::CurrentVersion), _) => Unit::Installations,
+            (_, Measure::Subscriptions) => Unit::Subscriptions,
+            (_, Measure::Seats) => Unit::Seats,
+        }
+    }
 }
 
 /// An answer, and the uploads of pings that were refused.
@@ -73,9 +96,14 @@ pub fn answer_into(
     let tables = PingTables::load(root, settings, dictionary, &inputs, job)?;
     let has_events = !project.sources.is_empty();
     let from_events = has_events && settings.counted_from == CountedFrom::Events;
-    let parts = Parts { project, dictionary, question, saas_from_events: from_events };
-    let pings = ping_rows::ping_rows(&parts, &tables, variant, job)?;
-    let (mut rows, mut notes) = (pings.rows, pings.notes);
+    let has_predictions = variant.scenario.is_some();
+    let parts =
+        Parts { project, dictionary, question, saas_from_events: from_events, has_predictions };
+    let (pings, mut notes) = match question.method {
+        Method::Union => union_rows::union_rows(&parts, &inputs, &tables, job)?,
+        _ => (ping_rows::ping_rows(&parts, &tables, variant, job)?, Vec::new()),
+    };
+    let mut rows = pings.rows;
     let (mut summary, mut bytes, mut events) = (ScanSummary::default(), 0, 0);
     let mut incomplete = BTreeSet::new();
     if has_events {
@@ -96,11 +124,17 @@ pub fn answer_into(
         last_day: question.as_of.or(day(summary.last).max(newest)),
         events,
         pings: Some(pings.counted),
+        forecast: None,
         names: names(dictionary),
         rows: Vec::new(),
     };
     out.start(&report)?;
     rows.into_iter().try_for_each(|row| out.row(row))?;
+    for text in breaks(dictionary, question, &report) {
+        if !notes.contains(&text) {
+            notes.push(text);
+        }
+    }
     let answer = Answer { report, summary, notes, bytes };
     Ok(Overview { answer, refused: tables.collection.refused() })
 }
@@ -112,12 +146,41 @@ struct Parts<'a> {
     question: &'a Question,
     /// Whether the SaaS installation is counted from its events, not from its pings.
     saas_from_events: bool,
+    has_predictions: bool,
 }
 
 impl Parts<'_> {
     /// The dimensions besides the deployment.
     fn other_dimensions(&self) -> impl Iterator<Item = &String> {
         self.question.by.iter().filter(|name| *name != DEPLOYMENT)
+    }
+
+    /// The levels whose nodes are counted; combined rows are sums of stages.
+    fn is_needed(&self, level: Level) -> bool {
+        let levels = &self.question.levels;
+        levels.contains(&level) || (level == Level::Stage && levels.contains(&Level::Combined))
+    }
+
+    /// The path with the monthly numbers of each metric of the dictionary, by its index.
+    fn paths(&self, metrics: &MetricPaths) -> Vec<Option<usize>> {
+        let path = |metric: &Metric| path_of(metric, metrics);
+        self.dictionary.metrics.iter().map(path).collect()
+    }
+
+    /// The trees of the months that have pings.
+    fn trees(&self, tables: &PingTables) -> Trees {
+        let months: BTreeSet<Day> = tables.collection.pings.iter().map(|ping| ping.month).collect();
+        let ends = || months.iter().map(|month| Window::Month.at(*month).end);
+        let last = self.question.as_of.or(ends().next_back()).unwrap_or(Day::MAX);
+        let is_counted = |metric: &Metric| path_of(metric, &tables.metrics).is_some();
+        let trees = trees(self.dictionary, self.question.tree, ends(), last, is_counted);
+        Trees { months, trees }
+    }
+
+    /// Whether pings of a deployment and month are shown, or compared with what is.
+    fn is_shown(&self, deployment: Deployment, month: Day) -> bool {
+        let is_counted = deployment != Deployment::Saas || !self.saas_from_events;
+        is_counted && self.is_in_range(Window::Month.at(month).end)
     }
 
     /// Whether a month that ends on this day can be asked for, or is the one before the first of these,
@@ -130,19 +193,36 @@ impl Parts<'_> {
     }
 }
 
+/// The path with the monthly numbers of a metric. The numbers of broken metrics are known to be wrong.
+fn path_of(metric: &Metric, metrics: &MetricPaths) -> Option<usize> {
+    metrics.monthly(metric).filter(|_| metric.status != Status::Broken)
+}
+
+/// The trees of some months.
+struct Trees {
+    months: BTreeSet<Day>,
+    /// With the index of the first month that has the tree.
+    trees: Vec<(usize, Vec<Node>)>,
+}
+
+impl Trees {
+    /// The nodes of all trees.
+    fn all(&self) -> impl Iterator<Item = &Node> {
+        self.trees.iter().flat_map(|(_, nodes)| nodes)
+    }
+
+    /// The nodes of a month.
+    fn of(&self, month: Day) -> &[Node] {
+        let at = self.months.range(..month).count();
+        let after = self.trees.partition_point(|(first, _)| *first <= at);
+        after.checked_sub(1).map_or(&[], |at| &self.trees[at].1)
+    }
+}
+
 /// A row of one deployment. Its `by` has the deployment, then the other dimensions in their order.
 type PartRow = ReportRow;
 
 fn check(question: &Question) -> Result<()> {
-    if question.method == Method::Union {
-        let message =
-            "the users of pings cannot be told apart, so there is no union of their metrics";
-        return Err(Error::input(message).with(
-            "help",
-            "use the method indicator, max or sum; or another window, such as month, to count events \
-             alone",
-        ));
-    }
     for (at, name) in question.by.iter().enumerate() {
         if question.by[..at].contains(name) {
             return Err(Error::input(format!("the dimension `{name}` is given twice")));

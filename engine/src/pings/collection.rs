@@ -279,6 +279,6 @@ fn month_of(micros: i64) -> Day {
 }
 
 /// A path relative to the project, or an address.
-fn name(root: &Path, path: &Path) -> String {
+pub(super) fn name(root: &Path, path: &Path) -> String {
     path.strip_prefix(root).unwrap_or(path).display().to_string()
 }

@@ -1,7 +1,8 @@
 //! Flattens a document into its identity and its values by key path.
 //!
 //! Of the texts of a document only those of [`Identity`] are kept; all other texts are counted by
-//! kind. A key that names or is a person's datum ([`is_personal`]) is dropped with everything below
+//! kind. The object of [sketches](super::sketches) is dropped, too: it is read only where it is needed.
+//! A key that names or is a person's datum ([`is_personal`]) is dropped with everything below
 //! it. What stands in an array is not a value, and key paths above [`MAX_PATH`] bytes are dropped.
 //!
 //! A key path is the keys joined by dots; the empty path is none. If a key occurs twice in an object, the last one counts,
@@ -15,6 +16,7 @@ use twox_hash::XxHash3_64;
 
 use super::json::{Invalid, Parser, Token, unescape};
 use super::paths::KeyPaths;
+use super::sketches::SKETCHES_KEY;
 use super::values::{Content, Values};
 
 /// Longest key path, in bytes. It bounds the work for documents that are nested very deeply.
@@ -25,7 +27,7 @@ const MAX_NODES: usize = 1 << 18;
 const ROOT: u32 = 0;
 
 /// The keys at the top of a document that say who sent it and when.
-const IDENTITY_KEYS: [&str; 10] = [
+pub(super) const IDENTITY_KEYS: [&str; 10] = [
     "uuid",
     "hostname",
     "recorded_at",
@@ -281,7 +283,8 @@ impl<'a> Flattener<'a> {
         let number = self.nodes.len() as u32;
         let above = &self.nodes[parent as usize];
         let length = above.length + usize::from(parent != ROOT) + key.len();
-        let is_kept = (1..=MAX_PATH).contains(&length) && !is_personal(key);
+        let is_value = parent != ROOT || key != SKETCHES_KEY;
+        let is_kept = is_value && (1..=MAX_PATH).contains(&length) && !is_personal(key);
         let path = is_kept.then(|| self.path_of(parent, key));
         let path = path.map(|path| {
             self.new_bytes += 2 * path.len() + 128;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::collection::Collection;
 use super::values::Content;
+use crate::calendar::Window;
 use crate::metric::{Dictionary, Metric, Status, TimeFrame};
 use crate::nearest::did_you_mean;
 use crate::{Error, Result};
@@ -58,6 +59,15 @@ impl Kind {
     }
 }
 
+/// The window of a `28d` metric at the day of a ping, as GitLab counts it: in its database the 28 days
+/// that end two days before, otherwise the last four ISO weeks.
+pub(crate) fn month_window(data_source: Option<&str>) -> Window {
+    match data_source {
+        Some("database") => Window::Lagged28d,
+        _ => Window::Iso4w,
+    }
+}
+
 /// A key path of a metric.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricPath {
@@ -72,29 +82,15 @@ pub struct MetricPath {
 }
 
 impl MetricPath {
-    /// The key paths of a metric: one for each time frame if it has a list of them, with the endings
-    /// that GitLab gives them.
-    fn of(metric: &Metric) -> Vec<Self> {
-        let mut types = metric.other.iter().filter(|(key, _)| key == "value_type");
-        let is_number = types.next().is_none_or(|(_, value_type)| value_type == "number");
-        let path = |ending: &str, time_frame| Self {
-            key_path: format!("{}{ending}", metric.key_path),
+    /// The key paths of a metric.
+    pub fn of(metric: &Metric) -> Vec<Self> {
+        let path = |(key_path, time_frame)| Self {
+            key_path,
             time_frame,
-            is_number,
+            is_number: metric.is_number(),
             is_removed: metric.status == Status::Removed,
         };
-        if metric.has_frame_list {
-            let ending = |frame| match frame {
-                TimeFrame::Week => "_weekly",
-                TimeFrame::Month => "_monthly",
-                TimeFrame::All | TimeFrame::None => "",
-            };
-            return metric.time_frames.iter().map(|frame| path(ending(*frame), *frame)).collect();
-        }
-        // The first of these names an aggregate.
-        let frames = [TimeFrame::Month, TimeFrame::Week, TimeFrame::All, TimeFrame::None];
-        let frame = frames.into_iter().find(|frame| metric.time_frames.contains(frame));
-        vec![path("", frame.unwrap_or(TimeFrame::Month))]
+        metric.key_paths().into_iter().map(path).collect()
     }
 
     /// The path that holds the monthly numbers of a metric: that of `28d`, else that of `all`; `None`
@@ -152,12 +148,12 @@ impl MetricPaths {
     }
 
     /// The index of the path that holds the monthly numbers of a metric, if there is one.
-    pub(crate) fn monthly(&self, metric: &Metric) -> Option<usize> {
+    pub fn monthly(&self, metric: &Metric) -> Option<usize> {
         self.place(&MetricPath::monthly(metric)?.key_path)
     }
 
     /// The index of a path.
-    pub(crate) fn place(&self, key_path: &str) -> Option<usize> {
+    pub fn place(&self, key_path: &str) -> Option<usize> {
         self.list.binary_search_by(|known| known.key_path.as_str().cmp(key_path)).ok()
     }
 

@@ -1,5 +1,6 @@
 //! Pings: JSON documents that installations send about once a week, with a number for each key path
-//! instead of events. Their users cannot be told apart, so numbers are summed over installations.
+//! instead of events. Their users cannot be told apart, so numbers are summed over installations; only
+//! those that send sketches can be united.
 //!
 //! | step | module | is |
 //! |---|---|---|
@@ -8,6 +9,7 @@
 //! | identity | `identity` | edition, tier, version and deployment of an installation |
 //! | metrics | [`MetricPaths`] | which values are valid, and what the others are |
 //! | recorded | [`Recorded`] | monthly values, summed over installations |
+//! | united | [`PingSketches`], [`unions`] | users of several installations, from their sketches |
 //! | estimated | [`Windows`], [`Subscriber`], [`Estimate`] | what those that do not report would add |
 //! | predicted | [`Prediction`] | what would be recorded if installations behaved otherwise |
 //!
@@ -23,6 +25,7 @@ mod inputs;
 mod json;
 mod metrics;
 mod overflow;
+mod own;
 mod paths;
 mod population;
 mod prediction;
@@ -30,8 +33,11 @@ mod read;
 mod recorded;
 mod settings;
 mod share;
+mod sketches;
+mod spans;
 mod subscriptions;
 mod tables;
+mod unions;
 mod upload;
 mod values;
 mod windows;
@@ -41,14 +47,18 @@ pub use estimate::{Condition, Estimate, Measure};
 pub use explanation::{EstimateFilter, Explanation};
 pub use identity::{Deployment, Edition, Tier};
 pub use inputs::Inputs;
+pub(crate) use metrics::month_window;
 pub use metrics::{Kind, MetricPath, MetricPaths};
 pub use overflow::Overflow;
+pub use own::{IdentityValue, OwnInstallation, SketchSettings};
 pub use population::{Origin, Subscriber};
 pub use prediction::{Prediction, Scenario, Unit};
 pub use recorded::Recorded;
 pub(crate) use recorded::for_each_monthly_value;
 pub use settings::{CountedFrom, FORMAT, PingSettings, PingSource};
 pub use share::Share;
+pub use sketches::{PingSketches, SKETCHES_KEY, last_sketches};
 pub use tables::{PingTables, Selection};
+pub use unions::{PingUnion, unions};
 pub use upload::Reason;
 pub use windows::{VersionWindow, Windows};

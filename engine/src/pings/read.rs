@@ -14,6 +14,7 @@ use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterato
 
 use super::flatten::{Flattener, Identity, Unusable};
 use super::paths::KeyPaths;
+use super::sketches::PingSketches;
 use super::upload::{Accepted, Reason, accept, time_of_name};
 use super::values::Values;
 use crate::scan::{Compression, EventFile};
@@ -51,6 +52,8 @@ pub(super) struct Document {
 pub(super) struct Part {
     pub(super) uploads: Vec<Upload>,
     pub(super) values: Values,
+    /// Sketches of accepted documents with their lines, if they are read.
+    sketches: Vec<(Option<u64>, PingSketches)>,
     /// Heap bytes of key paths that were new.
     new_bytes: usize,
 }
@@ -76,8 +79,33 @@ pub(super) fn read(
     job: &JobContext<'_>,
 ) -> Result<Vec<Vec<Part>>> {
     let flatteners = &Mutex::new(Vec::new());
-    let read = |file| FileReader { file, paths, flatteners, job }.read();
+    let read = |file| FileReader { file, paths, flatteners, sketches: None, job }.read();
     files.par_iter().map(read).collect()
+}
+
+/// Takes the sketches of a document, with its file and its line, unless the file holds nothing else.
+pub(super) type SketchSink<'a> =
+    dyn Fn(&EventFile, Option<u64>, PingSketches) -> Result<()> + Sync + 'a;
+
+/// Reads only the sketches of files, one file after the other or all in parallel.
+///
+/// # Errors
+/// As [`read`], and those of `each`.
+pub(super) fn read_sketches(
+    files: &[&EventFile],
+    in_parallel: bool,
+    each: &SketchSink<'_>,
+    job: &JobContext<'_>,
+) -> Result<()> {
+    let (paths, flatteners) = (&KeyPaths::default(), &Mutex::new(Vec::new()));
+    let read = |file| {
+        let sketches = Some(each);
+        FileReader { file, paths, flatteners, sketches, job }.read().map(|_| ())
+    };
+    match in_parallel {
+        true => files.par_iter().copied().try_for_each(read),
+        false => files.iter().copied().try_for_each(read),
+    }
 }
 
 struct FileReader<'a> {
@@ -85,6 +113,8 @@ struct FileReader<'a> {
     paths: &'a KeyPaths,
     /// Those that are not in use.
     flatteners: &'a Mutex<Vec<Flattener<'a>>>,
+    /// If it is there, the sketches are read and nothing else is kept.
+    sketches: Option<&'a SketchSink<'a>>,
     job: &'a JobContext<'a>,
 }
 
@@ -212,6 +242,9 @@ impl FileReader<'_> {
         let start = part.values.len();
         let text = std::str::from_utf8(text).map_err(|_| Unusable::InvalidJson);
         let identity = text.and_then(|text| flattener.flatten(text, &mut part.values));
+        if let (Some(_), Ok(_), Ok(text)) = (self.sketches, &identity, text) {
+            part.sketches.extend(PingSketches::of(text).map(|sketches| (line, sketches)));
+        }
         let accepted = identity.map_err(Reason::from).and_then(|identity| {
             let accepted = accept(&identity, time_of_name(&self.file.path))?;
             Ok(Document { accepted, identity, values: start..part.values.len() })
@@ -224,6 +257,14 @@ impl FileReader<'_> {
 
     /// Adds a part, and accounts for its memory.
     fn keep(&self, mut part: Part, parts: &mut Vec<Part>) -> Result<(), Failure> {
+        if let Some(each) = self.sketches {
+            let mut sketches = part.sketches.drain(..);
+            sketches
+                .try_for_each(|(line, own)| each(self.file, line, own))
+                .map_err(Failure::Error)?;
+            self.job.reserve(part.new_bytes).map_err(Failure::Error)?;
+            return self.job.advance(0).map_err(Failure::Error);
+        }
         part.values.shrink_to_fit();
         let bytes = Values::bytes(part.values.len()) + part.uploads.len() * UPLOAD_BYTES;
         self.job.reserve(bytes + part.new_bytes).map_err(Failure::Error)?;

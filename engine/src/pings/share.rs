@@ -73,7 +73,7 @@ impl Share {
     }
 
     /// Whether the share is 0, so that no number can be divided by it.
-    pub(super) fn is_zero(self) -> bool {
+    pub(crate) fn is_zero(self) -> bool {
         matches!(self, Self::Part { numerator: 0, .. })
     }
 

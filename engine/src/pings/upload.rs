@@ -9,7 +9,7 @@ use crate::calendar::{Zone, parse_instant, parse_instant_with_offset};
 /// How far a clock may be ahead of the upload, in microseconds: 24 hours.
 const CLOCK_TOLERANCE: i64 = 24 * 3_600 * 1_000_000;
 /// What stands in versions that a build has not filled in.
-const PLACEHOLDER: &str = "VERSION";
+pub(super) const PLACEHOLDER: &str = "VERSION";
 
 /// Why an upload was refused: the first of these that applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

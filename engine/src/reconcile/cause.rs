@@ -95,7 +95,7 @@ fn not_sent(comparison: &Comparison, tables: &PingTables) -> (Cause, String) {
     }
 }
 
-/// Both numbers are there, or that of the events is not because they end too early.
+/// The ping has a number, and the metric is counted from events.
 fn numbers(
     comparison: &Comparison,
     pings: i64,
@@ -112,7 +112,7 @@ fn numbers(
         }
         None => format!("the ping counts {ping_days} ({ping_window})"),
     };
-    if *events_in_ping_days == Some(pings) && events.is_some() {
+    if *events_in_ping_days == Some(pings) {
         return (Cause::Window, in_ping_days);
     }
     let is_redis = matches!(metric.data_source.as_deref(), Some("redis_hll" | "internal_events"));
@@ -120,7 +120,7 @@ fn numbers(
         let error = (pings - users).unsigned_abs() as f64 / users as f64;
         users > 0 && error <= REDIS_ERROR
     };
-    if is_redis && events.is_some() && events_in_ping_days.is_some_and(is_close) {
+    if is_redis && events_in_ping_days.is_some_and(is_close) {
         let error = 100.0 * REDIS_ERROR;
         let explanation = format!("{in_ping_days}; counters of Redis may be off by {error:.1} %");
         return (Cause::SketchError, explanation);

@@ -1,23 +1,23 @@
-//! The users of every metric in the periods that are compared, from one scan of the events. All of them
-//! have 28 days, so they are those of the window `trailing_28d` that end on certain days.
+//! The users of every metric in the days that are compared, from one pass over the events or the store.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use super::saas_pings::SaasPing;
-use crate::active::{Level, Question, Report, ReportRow, RowSink, TreeOf, answer_into};
+use crate::active::{Span, Spans};
 use crate::calendar::{Day, Period, Window};
 use crate::metric::Dictionary;
+use crate::pings::month_window;
 use crate::project::Project;
-use crate::scan::{DEPLOYMENT, ScanSummary, Value};
+use crate::scan::{DEPLOYMENT, ScanSummary, TimeGrain, Value};
 use crate::{Error, JobContext, Result};
 
 /// The deployment that is compared.
 const SAAS: &str = "saas";
 
-/// Users by metric and the last of their 28 days.
+/// Users by the index of the metric and the days.
 #[derive(Debug)]
 pub(super) struct EventCounts {
-    users: HashMap<(String, Day), u64>,
+    users: HashMap<(usize, Period), i64>,
     /// First and last day of the data.
     days: Option<Period>,
     /// The last day that ended before the newest event.
@@ -27,12 +27,9 @@ pub(super) struct EventCounts {
 }
 
 impl EventCounts {
-    /// Users of a metric in 28 days; `None` if the events end before them.
-    pub(super) fn users(&self, metric: &str, days: Period) -> Option<i64> {
-        let data = self.days.filter(|data| data.end >= days.end)?;
-        let is_known = data.start <= days.end;
-        let users = self.users.get(&(metric.to_owned(), days.end)).copied().unwrap_or(0);
-        is_known.then(|| i64::try_from(users).ok()).flatten()
+    /// Users of a metric in some days; `None` if it is not counted, or the data have none of the days.
+    pub(super) fn users(&self, metric: usize, days: Period) -> Option<i64> {
+        self.users.get(&(metric, days)).copied().filter(|_| self.overlap(days))
     }
 
     /// Whether the events reach past a day.
@@ -69,87 +66,62 @@ impl EventCounts {
     }
 }
 
-/// Counts the users for the pings of all months.
+/// Counts the users of metrics, by their indexes in the dictionary, for the pings of all months.
 pub(super) fn event_counts(
     project: &Project,
     dictionary: &Dictionary,
+    metrics: impl Iterator<Item = usize>,
     pings: &BTreeMap<Day, SaasPing<'_>>,
     job: &JobContext<'_>,
 ) -> Result<EventCounts> {
-    let by = deployment(project)?;
-    let ends = pings.iter().flat_map(|(month, ping)| {
-        let windows = [Window::Last28dOfMonth.at(*month)];
-        let of_ping = [Window::Iso4w, Window::Lagged28d].map(|window| window.at(ping.day));
-        windows.into_iter().chain(of_ping).map(|period| period.end)
-    });
-    let ends: BTreeSet<Day> = ends.collect();
-    let question = Question {
-        window: Window::Trailing(28),
-        levels: BTreeSet::from([Level::Action]),
-        by,
-        from: ends.first().copied(),
-        to: ends.last().copied(),
-        tree: TreeOf::Period,
-        ..Question::default()
-    };
-    let mut wanted = WantedRows { ends, users: HashMap::new() };
-    let answer = answer_into(project, dictionary, &question, job, true, &mut wanted)?;
+    let dictionary = &of_saas(project, dictionary)?;
+    let mut spans: Vec<Span> = Vec::new();
+    for index in metrics.filter(|index| dictionary.metrics[*index].counted().is_ok()) {
+        let window = month_window(dictionary.metrics[index].data_source.as_deref());
+        for (month, ping) in pings {
+            let days = [Window::Last28dOfMonth.at(*month), window.at(ping.day)];
+            spans.extend(days.map(|days| (vec![index], days)));
+        }
+    }
+    let spans = Spans { project, dictionary, spans, grain: TimeGrain::of(Window::Day) };
+    let counted = spans.count(true, job)?;
+    let counts = spans.spans.iter().zip(&counted.counts);
+    let users = counts.map(|((metric, days), count)| ((metric[0], *days), count.users as i64));
     let zone = &project.zone;
     let day = |instant: Option<i64>| instant.map(|instant| zone.day_of(instant));
-    let (first, last) = (day(answer.summary.first), day(answer.summary.last));
-    let last_complete = answer.summary.last.zip(last).map(|(instant, day)| {
-        // An event at the very end of a day would be the first of the next.
-        if zone.end_of(day) <= instant { day } else { day.plus(-1) }
-    });
-    let mut notes = answer.notes;
+    let (first, last) = (day(counted.summary.first), day(counted.summary.last));
+    let mut notes = counted.notes;
     if zone.name() != "UTC" {
         notes.push(format!("pings count days in UTC, and events days in {}", zone.name()));
     }
     Ok(EventCounts {
-        users: wanted.users,
+        users: users.collect(),
         days: first.zip(last).map(|(first, last)| Period::new(first, last)),
-        last_complete,
+        last_complete: last.map(|day| day.plus(-1)),
         notes,
-        summary: answer.summary,
+        summary: counted.summary,
     })
 }
 
-/// What to group the events by: nothing, or the deployment if a source has one.
-fn deployment(project: &Project) -> Result<Vec<String>> {
+/// The dictionary with metrics that only count events of the SaaS installation: of the deployment `saas`,
+/// or all if no source has deployments.
+fn of_saas(project: &Project, dictionary: &Dictionary) -> Result<Dictionary> {
     let values: Vec<Value> =
         project.sources.iter().filter_map(|source| source.dimension(DEPLOYMENT)).collect();
     let may_be_saas = |value: &Value| match value {
         Value::Const(word) => word == SAAS,
         Value::Column(_) => true,
     };
-    if values.is_empty() {
-        return Ok(Vec::new());
-    }
-    if !values.iter().any(may_be_saas) {
+    if !values.is_empty() && !values.iter().any(may_be_saas) {
         let message = "no source has events of the deployment `saas`";
-        let help =
-            "the pings of the SaaS installation can only be compared with events of its people";
+        let help = "pings of the SaaS installation can only be compared with events of its people";
         return Err(Error::input(message).with("help", help));
     }
-    Ok(vec![DEPLOYMENT.to_owned()])
-}
-
-/// Keeps the rows that end on certain days, of the deployment that is compared.
-struct WantedRows {
-    ends: BTreeSet<Day>,
-    users: HashMap<(String, Day), u64>,
-}
-
-impl RowSink for WantedRows {
-    fn start(&mut self, _: &Report) -> Result<()> {
-        Ok(())
-    }
-
-    fn row(&mut self, row: ReportRow) -> Result<()> {
-        let is_saas = row.by.first().is_none_or(|deployment| deployment.as_deref() == Some(SAAS));
-        if let (true, Some(metric)) = (is_saas && self.ends.contains(&row.period.end), row.metric) {
-            self.users.insert((metric, row.period.end), row.users);
+    let mut dictionary = dictionary.clone();
+    if !values.is_empty() {
+        for rule in dictionary.metrics.iter_mut().flat_map(|metric| &mut metric.rules) {
+            rule.filter.push((DEPLOYMENT.to_owned(), vec![SAAS.to_owned()]));
         }
-        Ok(())
     }
+    Ok(dictionary)
 }

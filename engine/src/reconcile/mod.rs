@@ -14,10 +14,10 @@ mod saas_pings;
 use std::collections::BTreeMap;
 
 use self::event_counts::{EventCounts, event_counts};
-use self::saas_pings::{SaasPing, ping_window, saas_pings};
+use self::saas_pings::{SaasPing, saas_pings};
 use crate::calendar::{Day, Period, Window};
-use crate::metric::{Dictionary, Metric, TimeFrame};
-use crate::pings::{Inputs, MetricPath, PingTables, Refused};
+use crate::metric::{Dictionary, TimeFrame};
+use crate::pings::{Inputs, MetricPath, PingTables, Refused, month_window};
 use crate::project::Project;
 use crate::scan::ScanSummary;
 use crate::{Error, JobContext, Result};
@@ -47,8 +47,8 @@ pub struct Comparison {
     pub days: Period,
     /// Whether the events reach past them.
     pub complete: bool,
-    /// Users of the events in these days; `None` if the metric is not counted from events, or the events
-    /// end before the days do.
+    /// Users of the events in these days; `None` if the metric is not counted from events, or there are
+    /// none in these days.
     pub events: Option<i64>,
     /// When the ping was recorded, in microseconds since 1970.
     pub recorded_at: i64,
@@ -130,7 +130,9 @@ pub fn reconcile(
         let message = "the SaaS installation has no ping in these months";
         return Err(Error::input(message).with("help", format!("it has pings in {}", list(&all))));
     }
-    let counts = event_counts(project, dictionary, &pings, job)?;
+    let indexes = metrics.values().copied();
+    let counts = event_counts(project, dictionary, indexes, &pings, job)?;
+    let compared = Compared { dictionary, counts: &counts, tables: &tables };
     let without_events: Vec<Day> =
         pings.keys().filter(|month| !counts.overlap(Window::Month.at(**month))).copied().collect();
     pings.retain(|month, _| !without_events.contains(month));
@@ -150,7 +152,7 @@ pub fn reconcile(
     let mut comparisons = Vec::new();
     for (month, ping) in &pings {
         for (key_path, metric) in &metrics {
-            comparisons.extend(compare(*month, key_path, metric, ping, &counts, &tables));
+            comparisons.extend(compared.comparison(*month, ping, key_path, *metric));
         }
     }
     job.reserve(comparisons.len() * size_of::<Comparison>())?;
@@ -164,22 +166,19 @@ pub fn reconcile(
     Ok(Reconciliation { comparisons, notes, summary: counts.summary, refused })
 }
 
-/// The metrics of a month by their path in pings. Of two with one path the first counts.
-fn metrics<'a>(
-    dictionary: &'a Dictionary,
-    selected: &[String],
-) -> Result<BTreeMap<String, &'a Metric>> {
+/// The indexes of metrics by their path in pings. Of two with one path the first counts.
+fn metrics(dictionary: &Dictionary, selected: &[String]) -> Result<BTreeMap<String, usize>> {
     let selected = selected.iter().map(|name| MetricPath::find(dictionary, name));
     let selected: Vec<MetricPath> = selected.collect::<Result<_>>()?;
     let mut metrics = BTreeMap::new();
-    for metric in &dictionary.metrics {
+    for (index, metric) in dictionary.metrics.iter().enumerate() {
         let monthly = MetricPath::monthly(metric);
         // Counters over all time are not users of 28 days.
         let Some(path) = monthly.filter(|path| path.time_frame == TimeFrame::Month) else {
             continue;
         };
         if selected.is_empty() || selected.contains(&path) {
-            metrics.entry(path.key_path).or_insert(metric);
+            metrics.entry(path.key_path).or_insert(index);
         }
     }
     match metrics.is_empty() {
@@ -189,41 +188,50 @@ fn metrics<'a>(
     }
 }
 
-/// A comparison; `None` if the metric is neither in the ping nor counted from events.
-fn compare(
-    month: Day,
-    key_path: &str,
-    metric: &Metric,
-    ping: &SaasPing<'_>,
-    counts: &EventCounts,
-    tables: &PingTables,
-) -> Option<Comparison> {
-    let (days, window) = (Window::Last28dOfMonth.at(month), ping_window(metric));
-    let ping_days = window.at(ping.day);
-    let is_counted = metric.counted().is_ok() && metric.valid.contains(days.end);
-    let in_days = |days: Period| is_counted.then(|| counts.users(&metric.key_path, days)).flatten();
-    let sent = ping.sent.get(key_path).copied();
-    if !is_counted && sent.is_none() {
-        return None;
+/// What is compared.
+struct Compared<'a> {
+    dictionary: &'a Dictionary,
+    counts: &'a EventCounts,
+    tables: &'a PingTables,
+}
+
+impl Compared<'_> {
+    /// A metric in a month; `None` if it is neither in the ping nor counted from events.
+    fn comparison(
+        &self,
+        month: Day,
+        ping: &SaasPing<'_>,
+        key_path: &str,
+        index: usize,
+    ) -> Option<Comparison> {
+        let metric = &self.dictionary.metrics[index];
+        let ping_window = month_window(metric.data_source.as_deref());
+        let (days, ping_days) = (Window::Last28dOfMonth.at(month), ping_window.at(ping.day));
+        let is_counted = metric.counted().is_ok() && metric.valid.contains(days.end);
+        let in_days = |days| is_counted.then(|| self.counts.users(index, days)).flatten();
+        let sent = ping.sent.get(key_path).copied();
+        if !is_counted && sent.is_none() {
+            return None;
+        }
+        let comparison = Comparison {
+            month,
+            key_path: key_path.to_owned(),
+            days,
+            complete: self.counts.is_complete(days.end),
+            events: in_days(days),
+            recorded_at: ping.ping.recorded_at,
+            version: ping.ping.version.clone(),
+            major_minor: ping.ping.major_minor(),
+            pings: sent.and_then(|(_, value)| value),
+            ping_window,
+            ping_days,
+            events_in_ping_days: in_days(ping_days),
+            cause: Cause::Equal,
+            explanation: String::new(),
+        };
+        let (cause, explanation) = cause(&comparison, metric, sent, self.counts, self.tables);
+        Some(Comparison { cause, explanation, ..comparison })
     }
-    let comparison = Comparison {
-        month,
-        key_path: key_path.to_owned(),
-        days,
-        complete: counts.is_complete(days.end),
-        events: in_days(days),
-        recorded_at: ping.ping.recorded_at,
-        version: ping.ping.version.clone(),
-        major_minor: ping.ping.major_minor(),
-        pings: sent.and_then(|(_, value)| value),
-        ping_window: window,
-        ping_days,
-        events_in_ping_days: in_days(ping_days),
-        cause: Cause::Equal,
-        explanation: String::new(),
-    };
-    let (cause, explanation) = cause(&comparison, metric, sent, counts, tables);
-    Some(Comparison { cause, explanation, ..comparison })
 }
 
 /// The first day of the month of a day.

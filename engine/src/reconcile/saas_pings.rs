@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::calendar::{Day, Window, Zone};
-use crate::metric::Metric;
+use crate::calendar::{Day, Zone};
 use crate::pings::{Deployment, Kind, Ping, PingSettings, PingTables};
 use crate::{Error, Result};
 
@@ -52,13 +51,4 @@ pub(super) fn saas_pings<'a>(
         ));
     }
     Ok(pings)
-}
-
-/// The window that GitLab counts a metric over: the 28 days that end two days before, for counts in
-/// its database, and otherwise the last four ISO weeks.
-pub(super) fn ping_window(metric: &Metric) -> Window {
-    match metric.data_source.as_deref() {
-        Some("database") => Window::Lagged28d,
-        _ => Window::Iso4w,
-    }
 }

@@ -1,5 +1,7 @@
 //! The users behind exact sets, as sketches see them.
 
+use rayon::iter::{IntoParallelIterator, ParallelIterator};
+
 use super::{ExactSets, UserExpr};
 use crate::distinct::{IdValue, QueryIds};
 use crate::users::{ID_SHARDS, Key, UserSet};
@@ -29,14 +31,30 @@ impl<'a> UserDirectory<'a> {
     /// # Errors
     /// When a user has no key.
     pub fn of(sets: &'a ExactSets, cells: u32) -> Result<Self> {
+        Self::hashed(sets, cells, |scope, key| match scope {
+            None => key.hash(),
+            Some(scope) => key.hash_in(scope),
+        })
+    }
+
+    /// As [`of`](Self::of), with another hash of a key, given the hash of its scope.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn hashed(
+        sets: &'a ExactSets,
+        cells: u32,
+        hash: impl Fn(Option<u64>, Key<'_>) -> u64 + Sync,
+    ) -> Result<Self> {
         let ids = sets.ids().next().ok_or_else(|| Error::internal("sets without ids"))?;
+        let shards = (0..ID_SHARDS).into_par_iter();
         let assigned: Vec<Vec<u64>> =
-            (0..ID_SHARDS).map(|shard| ids.keys().hashes(shard)).collect::<Result<_>>()?;
+            shards.map(|shard| ids.keys().hashes_by(shard, &hash)).collect::<Result<_>>()?;
         let everybody = sets.evaluated(&vec![vec![(0..cells).collect()]]);
         let user = |id: u32| {
             let user = match QueryIds::value(id) {
                 IdValue::Direct(int) => {
-                    CountedUser { number: int, hash: Key::Int(int.into()).hash() }
+                    CountedUser { number: int, hash: hash(None, Key::Int(int.into())) }
                 }
                 IdValue::Assigned(shard, index) => {
                     let hash = assigned[shard].get(index as usize).copied();

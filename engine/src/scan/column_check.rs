@@ -52,6 +52,14 @@ pub fn column_problems(source: &Source, file: &EventFile) -> Result<Vec<ColumnPr
     Ok(named.into_iter().filter_map(column_problem).collect())
 }
 
+/// The columns of a Parquet file of a source, with their types.
+///
+/// # Errors
+/// When the file is broken.
+pub fn parquet_schema(source: &Source, file: &EventFile) -> Result<SchemaRef> {
+    Ok(SchemaRef::clone(ParquetFile::of_source(file, source, &[])?.schema()))
+}
+
 /// The columns that a source names, each with the key that names it.
 fn columns(source: &Source) -> Vec<(String, String)> {
     let mut columns = vec![("time".to_owned(), source.time.clone())];

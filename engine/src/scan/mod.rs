@@ -25,7 +25,7 @@ mod times;
 mod user_keys;
 mod worker;
 
-pub use column_check::{ColumnProblem, column_problems};
+pub use column_check::{ColumnProblem, column_problems, parquet_schema};
 pub use example::Example;
 pub use files::{Compression, EventFile, Format};
 pub(crate) use lines::lines_of;

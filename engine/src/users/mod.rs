@@ -5,7 +5,8 @@
 //!   [`UserSet`] is a set of ids, and [`SetBuilder`] fills one.
 //! * [`portable`] has the bytes of a set of ids; a [`ShardBitset`] combines those of a store.
 //! * [`Bitmap`] is a set as a value of its own; its bytes say which id space it belongs to.
-//! * [`Sketch`] estimates the number of distinct keys.
+//! * [`Sketch`] estimates the number of distinct keys; a [`Salt`] hashes keys for sketches that leave the
+//!   project.
 //!
 //! Exact sets compare whole keys: nothing is hashed or truncated.
 
@@ -14,6 +15,7 @@ mod fixed_key_table;
 mod id_dictionary;
 mod key;
 pub mod portable;
+mod salt;
 mod scope_interner;
 mod set;
 mod shard;
@@ -23,6 +25,7 @@ mod sketch;
 pub use bitmap::{Bitmap, Operation, Space};
 pub use id_dictionary::{IdDictionary, Keys};
 pub use key::{Key, hash_bytes, hash_int, hash_scope, hash_wide, int_of_hash};
+pub use salt::Salt;
 pub use set::{SetBuilder, UserSet};
 pub use shard::{FIRST_ASSIGNED_SHARD, ShardBitset, each_page, shard_ids, shard_of};
 pub use sharded_ids::{ID_SHARDS, KeyBatch, ShardedIds};

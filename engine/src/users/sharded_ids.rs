@@ -197,6 +197,21 @@ impl ShardedIds {
     /// # Errors
     /// When an index has no key, or a key belongs to a scope without a name.
     pub fn hashes(&self, shard: usize) -> Result<Vec<u64>> {
+        self.hashes_by(shard, |scope, key| match scope {
+            None => key.hash(),
+            Some(scope) => key.hash_in(scope),
+        })
+    }
+
+    /// As [`hashes`](Self::hashes), by another hash of the scope's own hash and the key.
+    ///
+    /// # Errors
+    /// As [`hashes`](Self::hashes).
+    pub fn hashes_by(
+        &self,
+        shard: usize,
+        hash: impl Fn(Option<u64>, Key<'_>) -> u64,
+    ) -> Result<Vec<u64>> {
         let names = self.scopes();
         let scopes: Vec<Option<u64>> =
             names.iter().map(|name| name.as_deref().map(hash_scope)).collect();
@@ -204,9 +219,9 @@ impl ShardedIds {
         let keys = shard.keys();
         let hash = |index: u32| match keys.get(index) {
             None => Err(Error::internal("an id without a key")),
-            Some((0, key)) => Ok(key.hash()),
+            Some((0, key)) => Ok(hash(None, key)),
             Some((scope, key)) => match scopes.get(scope as usize) {
-                Some(Some(scope)) => Ok(key.hash_in(*scope)),
+                Some(Some(scope)) => Ok(hash(Some(*scope), key)),
                 _ => Err(Error::internal("a key in a scope without a name")),
             },
         };

@@ -8,10 +8,10 @@ use engine::Result;
 use engine::active::{Count, Level, ReportRow};
 use engine::rollup::CountedUser;
 
-use super::measurement::{Measurement, SetKind};
+use super::measurement::{Measurement, Node, SetKind};
+use super::settings::Settings;
 use super::trials::{ErrorStats, Trials, median};
 use super::user_pool::{Random, UserPool};
-use super::{Node, Settings};
 
 /// How often each report is computed; the median time is reported.
 pub(super) const REPORTS: u32 = 3;

@@ -15,6 +15,7 @@
 mod advice;
 mod levels;
 mod measurement;
+mod settings;
 mod show;
 mod sizes;
 mod trials;
@@ -24,7 +25,6 @@ mod user_pool;
 mod tests;
 
 use std::path::Path;
-use std::time::Duration;
 
 use engine::active::{Level, Question, ReportRow, answer_from_events, members};
 use engine::metric::{Dictionary, Operator};
@@ -35,27 +35,11 @@ use engine::{Error, JobContext, Result};
 
 pub use counters::{Counter, Kind};
 pub use measurement::{Errors, Measured, Measurement, Node, SetKind};
+pub use settings::Settings;
 pub use show::write;
 
 use crate::output::text::format_number;
 use user_pool::UserPool;
-
-/// What to measure.
-pub struct Settings<'a> {
-    /// Precisions of the sketches, ascending; each within
-    /// [`PRECISIONS`](engine::users::PRECISIONS).
-    pub precisions: Vec<u8>,
-    /// Users in a drawn set, ascending; at least 1 each.
-    pub sizes: Vec<u64>,
-    /// Number of sets of each size; at least 1.
-    pub trials: u32,
-    /// Seed of the random sets.
-    pub seed: u64,
-    /// A monotonic clock: the time since any fixed moment.
-    pub clock: &'a (dyn Fn() -> Duration + Sync),
-    /// Called with the rows or users done so far, and their total (0 if unknown).
-    pub progress: &'a (dyn Fn(u64, u64) + Sync),
-}
 
 impl Measured {
     /// Conclusions in sentences; the first one is the verdict.

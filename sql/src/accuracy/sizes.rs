@@ -3,8 +3,8 @@
 use counters::{Counter, Kind};
 use engine::Result;
 
-use super::Settings;
 use super::measurement::{Measurement, SetKind};
+use super::settings::Settings;
 use super::trials::Trials;
 use super::user_pool::{Random, UserPool};
 

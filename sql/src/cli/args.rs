@@ -12,12 +12,15 @@ use datasets::{Ids, Nonresponse};
 use engine::active::{Level, Method, Question, TotalOf, TreeOf};
 use engine::calendar::{Day, Window, first_day, last_day};
 use engine::overview::Variant;
-use engine::pings::{Condition, Measure};
+use engine::pings::{Condition, Measure, Scenario};
+use engine::project::Project;
 use engine::rollup::Counting;
-use engine::users::{DEFAULT_PRECISION, PRECISIONS};
+use engine::{Error, Result};
 
-use super::bench::Bench;
 use super::explain::Explanation;
+use super::values::{
+    bytes, calendar_month, ids, month, nonresponse, precision, server_memory, setting,
+};
 use crate::output::Format;
 use crate::question::tree;
 use crate::server::Limits;
@@ -49,12 +52,17 @@ pub(super) enum Command {
     Demo(Demo),
     /// Create a working example project, to be adapted
     Init(Init),
-    /// Report every problem, with file, line and key, and events that no metric uses
-    Check,
+    /// Report every problem, with file, line and key, events that no metric uses, and where metrics
+    /// have data
+    Check(Check),
     /// Count active users per period, stage and dimension
     Report(Report),
     /// Compare numbers from events with those from pings, where both describe the same people
     Reconcile(Reconcile),
+    /// Write the documentation of metrics as HTML pages that need no server
+    Docs(Docs),
+    /// Build this installation's Service Ping from its events
+    Ping(Ping),
     /// Add new event files to the store, each exactly once
     Ingest(Ingest),
     /// Inspect, verify, compact or export the store
@@ -99,6 +107,13 @@ pub(super) struct Init {
     /// Folder to create; existing files are never changed
     #[arg(value_name = "DIR")]
     pub(super) folder: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// List every metric with the days of its data, instead of the first few
+    #[arg(short, long)]
+    pub(super) verbose: bool,
 }
 
 #[derive(Debug, Args)]
@@ -151,6 +166,10 @@ pub(super) struct Report {
     /// What an estimate counts of them: subscriptions or seats
     #[arg(long, default_value = "subscriptions", value_name = "MEASURE")]
     pub(super) measure: Measure,
+    /// Add what would have been recorded if installations had behaved otherwise: current_version (all
+    /// that sent pings ran a version with the metric) or all_reported (all subscriptions sent pings)
+    #[arg(long, value_name = "SCENARIO")]
+    pub(super) predict: Option<Scenario>,
     /// Instead of a report, list the estimates of a metric from pings, and the subscriptions behind them;
     /// only --from, --to, --condition, --measure, --format and -o apply
     #[arg(long, value_name = "METRIC")]
@@ -159,6 +178,10 @@ pub(super) struct Report {
     #[arg(long, num_args = 0..=1, default_missing_value = "14", value_name = "PRECISION",
           value_parser = precision)]
     pub(super) approx: Option<u8>,
+    /// Add a forecast of the next N months, with a 95 % interval and the errors that the method would
+    /// have made in the past
+    #[arg(long, value_name = "N")]
+    pub(super) forecast: Option<NonZeroUsize>,
     /// Report as if the data ended with this day
     #[arg(long, value_name = "DAY", value_parser = last_day)]
     pub(super) as_of: Option<Day>,
@@ -214,7 +237,7 @@ impl Report {
 
     /// Which estimates to show.
     pub(super) fn variant(&self) -> Variant {
-        Variant { condition: self.condition, measure: self.measure }
+        Variant { condition: self.condition, measure: self.measure, scenario: self.predict }
     }
 }
 
@@ -251,6 +274,60 @@ pub(super) struct Reconcile {
     /// Format of the output [default: by the ending of FILE, or table]
     #[arg(long, value_name = "FORMAT", value_parser = Format::parser(Format::OF_QUERIES))]
     pub(super) format: Option<Format>,
+    /// Write to a file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The folder has one page with a table of all metrics, events, groups, stages and sections, a page for
+each of them, a page on personal data, and the table as dictionary.csv and dictionary.json. The pages
+work from the file system, without JavaScript, and load nothing from elsewhere. Numbers are those of
+`headcount report --level total,section,stage,group,action`, and of pings those of the table
+`ping_recorded`. The same input gives the same files.
+
+Examples:
+  headcount docs -o metric-docs
+  headcount docs -o public --overwrite --title 'Metrics of our product'")]
+pub(super) struct Docs {
+    /// Folder to create; it may exist if it is empty
+    #[arg(short, long, value_name = "DIR")]
+    pub(super) output: PathBuf,
+    /// Replace an earlier site in the folder; other files stay
+    #[arg(long)]
+    pub(super) overwrite: bool,
+    /// Title of the pages
+    #[arg(long, value_name = "TEXT", default_value = "Metrics dictionary")]
+    pub(super) title: String,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  headcount ping -o ping.json                         of the newest complete month
+  headcount ping --month 2026-03                      recorded on the last day of March
+  headcount ping --as-of 2026-03-18 --min-users 5     recorded on a day, without small numbers
+  headcount ping --sketches                           also mergeable sketches of the users
+
+The ping says who sends it as `installation:` in headcount.yaml does. Metrics that cannot be counted
+from events are left out and listed on stderr.")]
+pub(super) struct Ping {
+    /// Month of the ping, which must be complete [default: the newest complete month]
+    #[arg(long, value_name = "YYYY-MM", value_parser = calendar_month, conflicts_with = "as_of")]
+    pub(super) month: Option<Day>,
+    /// Build the ping of this day, with which the data end
+    #[arg(long, value_name = "DAY", value_parser = last_day)]
+    pub(super) as_of: Option<Day>,
+    /// Leave out values of 1 to N - 1 users
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(super) min_users: u64,
+    /// Add a HyperLogLog sketch for each metric, of users hashed with a salt that installations share
+    #[arg(long)]
+    pub(super) sketches: bool,
+    /// Read the events even if the store can answer
+    #[arg(long)]
+    pub(super) no_store: bool,
     /// Write to a file instead of stdout
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: Option<PathBuf>,
@@ -525,69 +602,78 @@ pub(super) struct Generate {
 const EVENT_OPTIONS: [&str; 7] =
     ["events", "users", "ids", "scoped", "files_per_month", "rows_per_group", "late"];
 
-pub(super) fn precision(text: &str) -> Result<u8, String> {
-    let precision = text.parse().ok().filter(|precision| PRECISIONS.contains(precision));
-    precision.ok_or_else(|| {
-        format!(
-            "the precision must be from {} to {}; {DEFAULT_PRECISION} has a standard error of \
-             0.81 %",
-            PRECISIONS.start(),
-            PRECISIONS.end()
-        )
-    })
+#[derive(Debug, Args)]
+pub(super) struct Bench {
+    #[command(subcommand)]
+    pub(super) what: BenchCommand,
 }
 
-/// `4GB`, `512 MiB`, `1000000`: a whole or broken number and a unit, of 1000 or of 1024.
-pub(super) fn bytes(text: &str) -> Result<usize, String> {
-    let wrong = || "invalid size; use 4GB, 512MiB or a number of bytes".to_owned();
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let number: f64 = number.parse().map_err(|_| wrong())?;
-    let unit: f64 = match unit.trim().to_ascii_lowercase().as_str() {
-        "" | "b" => 1.0,
-        "kb" => 1e3,
-        "mb" => 1e6,
-        "gb" => 1e9,
-        "tb" => 1e12,
-        "kib" => 1024.0,
-        "mib" => 1024.0 * 1024.0,
-        "gib" => 1024.0 * 1024.0 * 1024.0,
-        "tib" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
-        _ => return Err(wrong()),
-    };
-    let bytes = (number * unit).round();
-    if (1.0..=1e18).contains(&bytes) { Ok(bytes as usize) } else { Err(wrong()) }
+#[derive(Debug, Subcommand)]
+pub(super) enum BenchCommand {
+    /// Compare exact and approximate counting: errors, bytes, times, and when each is better
+    Accuracy(Accuracy),
 }
 
-/// A server needs up to 400 MB for code, plans and the allocator's reserves, whatever its limit.
-fn server_memory(text: &str) -> Result<usize, String> {
-    let limit = bytes(text)?;
-    if limit >= 512 << 20 { Ok(limit) } else { Err("a server needs at least 512MiB".to_owned()) }
+#[derive(Debug, Args)]
+#[command(after_help = "\
+In a project, sets of its users are sampled, its nodes and periods are counted with every sketch,
+and whole reports are timed. Without a project the users are synthetic. Everything except times and
+the memory of whole reports is the same for the same seed.
+
+Counted by: Headcount's exact sets and its HyperLogLog, HLL, Theta and CPC of Apache DataSketches,
+and DataFusion's approx_distinct, whose precision is always 14. Every sketch takes the same
+integer keys, and the time to hash them is included; an exact set takes ids that were given before.
+
+Examples:
+  headcount bench accuracy
+  headcount bench accuracy -o accuracy.html
+  headcount bench accuracy --invented 10000000 --precisions 14 --sizes 1000,100000 --trials 200")]
+pub(super) struct Accuracy {
+    /// Precisions of the sketches, 4 to 18, separated by commas
+    #[arg(long, default_value = "10,12,14,16", value_delimiter = ',', value_name = "PRECISIONS",
+          value_parser = precision)]
+    pub(super) precisions: Vec<u8>,
+    /// Sizes of the sampled sets, in users, separated by commas
+    #[arg(long, default_value = "10,100,1000,10000,100000,1000000", value_delimiter = ',',
+          value_name = "SIZES", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) sizes: Vec<u64>,
+    /// Number of sampled sets of each size
+    #[arg(long, default_value_t = 50, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) trials: u32,
+    /// Seed of the sampling
+    #[arg(long, default_value_t = 1)]
+    pub(super) seed: u64,
+    /// Named window of the project's own sets
+    #[arg(long, default_value = "month", value_name = "WINDOW")]
+    pub(super) window: Window,
+    /// Levels of the project's own sets, separated by commas: total, section, stage, group, action
+    #[arg(
+        long,
+        default_value = "total,stage,action",
+        value_delimiter = ',',
+        value_name = "LEVELS"
+    )]
+    pub(super) level: Vec<Level>,
+    /// Sample from this many synthetic users, even in a project
+    #[arg(long, value_name = "USERS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) invented: Option<u64>,
+    /// Format of the output [default: by the ending of FILE, or table]
+    #[arg(long, value_name = "FORMAT")]
+    pub(super) format: Option<Format>,
+    /// Write to a file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
 }
 
-fn setting(text: &str) -> Result<(String, String), String> {
-    let parts = text.split_once('=').map(|(key, value)| (key.trim(), value.trim()));
-    let (key, value) = parts.ok_or_else(|| "expected KEY=VALUE".to_owned())?;
-    Ok((key.to_owned(), value.to_owned()))
-}
-
-fn ids(word: &str) -> Result<Ids, String> {
-    word.parse().map_err(|_| {
-        let names: Vec<&str> = Ids::ALL.iter().map(|ids| ids.name()).collect();
-        format!("use one of: {}", names.join(", "))
-    })
-}
-
-fn nonresponse(word: &str) -> Result<Nonresponse, String> {
-    word.parse().map_err(|_| {
-        let names: Vec<&str> = Nonresponse::ALL.iter().map(|kind| kind.name()).collect();
-        format!("use one of: {}", names.join(", "))
-    })
-}
-
-fn month(text: &str) -> Result<(i32, u32), String> {
-    let parts = text.split_once('-').and_then(|(year, month)| {
-        Some((year.parse().ok()?, month.parse().ok().filter(|m| (1..=12).contains(m))?))
-    });
-    parts.ok_or_else(|| "expected a month as YYYY-MM".to_owned())
+/// The folder of the project: the one named, or the nearest one upwards.
+pub(super) fn root(named: Option<PathBuf>) -> Result<PathBuf> {
+    match named {
+        Some(folder) => Ok(folder),
+        None => {
+            let here = PathBuf::from(".");
+            let here = std::env::current_dir().map_err(|cause| Error::io(&here, cause))?;
+            Project::find(&here)
+        }
+    }
 }

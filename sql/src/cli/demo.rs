@@ -7,9 +7,10 @@ use engine::calendar::Day;
 use engine::project::PROJECT_FILE;
 use engine::{Error, Result};
 
+use super::args;
+use super::messages::{Outcome, print_message};
 use super::output::Destination;
 use super::report::{answer_question, print_notes};
-use super::{Outcome, args, print_message};
 use crate::output::Format;
 use crate::report::{Style, write};
 

@@ -14,9 +14,9 @@ use engine::project::Project;
 use engine::{Error, Result};
 use tokio::runtime::Builder;
 
+use super::messages::{Outcome, output_error, print_message, print_refused};
 use super::output::Destination;
 use super::sql::answers::AnswerCollector;
-use super::{Outcome, print_message, print_refused};
 use crate::catalog::{CatalogOptions, register};
 use crate::failure::statement_error;
 use crate::output::{Format, Options as OutputOptions, Out, writer};
@@ -71,7 +71,7 @@ pub(super) fn run(
     destination.write(|out, _| {
         if matches!(format, Format::Table | Format::Markdown) {
             write(format, width, &estimates, out)?;
-            out.write_all(b"\n").map_err(super::output_error)?;
+            out.write_all(b"\n").map_err(output_error)?;
         }
         write(format, width, &subscriptions, out)
     })?;

@@ -6,8 +6,9 @@ use std::io::{Write, stdout};
 use datasets::{FleetSettings, Settings, generate, generate_fleet};
 use engine::{Error, Result};
 
+use super::args;
+use super::messages::{Outcome, output_error, print_message};
 use super::progress::Progress;
-use super::{Outcome, args, output_error, print_message};
 
 pub(super) fn run(options: &args::Generate) -> Result<Outcome> {
     match options.installations {

@@ -6,8 +6,9 @@ use engine::project::Project;
 use engine::rollup::{DEFAULT_MEMORY, ingest};
 use engine::{JobContext, Result};
 
+use super::args;
+use super::messages::{Outcome, print_message, print_rejects};
 use super::progress::Progress;
-use super::{Outcome, args, print_message, print_rejects};
 
 /// Most files that are listed; the rest is counted.
 const MOST: usize = 10;

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 
 use engine::{Error, Result};
 
-use super::{Outcome, args, print_message};
+use super::args;
+use super::messages::{Outcome, print_message};
 
 /// Files of the starter project, by their place in it.
 const FILES: [(&str, &str); 5] = [

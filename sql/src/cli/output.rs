@@ -5,12 +5,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, IsTerminal, Write, stdout};
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory;
 use clap::error::ErrorKind;
 use engine::{Error, Result};
 
-use super::args::Arguments;
-use super::{output_error, use_colors};
+use super::messages::{output_error, use_colors};
 use crate::output::{Format, Out};
 
 /// Where a command writes its result, and in which format.
@@ -27,7 +25,9 @@ impl<'a> Destination<'a> {
     pub(super) fn new(named: Option<Format>, file: Option<&'a Path>, supported: &[Format]) -> Self {
         match named.map_or_else(|| by_ending(file, supported), Ok) {
             Ok(format) => Self { format, file },
-            Err(message) => Arguments::command().error(ErrorKind::ValueValidation, message).exit(),
+            Err(message) => {
+                clap::Error::raw(ErrorKind::ValueValidation, format!("{message}\n")).exit()
+            }
         }
     }
 

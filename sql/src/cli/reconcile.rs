@@ -14,10 +14,11 @@ use engine::project::Project;
 use engine::reconcile::{Cause, Comparison, Reconciliation, Selection, reconcile};
 use engine::{JobContext, Result};
 
+use super::args;
+use super::messages::{Outcome, print_message, print_refused, print_rejects};
 use super::output::Destination;
 use super::progress::Progress;
 use super::report::dictionary;
-use super::{Outcome, args, print_message, print_refused, print_rejects};
 use crate::output::{Format, Options, writer};
 
 /// The columns of tables for people; other formats have all.

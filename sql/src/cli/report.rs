@@ -1,10 +1,13 @@
 //! `headcount report`: computes a report and writes it.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::ValueEnum;
-use engine::active::{Answer, Question, RowSink, answer, answer_into};
+use engine::active::{
+    Answer, CollectedRows, Question, ReportRow, RowSink, add_forecast, answer, answer_into,
+};
 use engine::calendar::Window;
 use engine::metric::Dictionary;
 use engine::overview::{self, Overview};
@@ -12,9 +15,10 @@ use engine::pings::Refused;
 use engine::project::Project;
 use engine::{Error, JobContext, Kind, Result};
 
+use super::messages::{Outcome, print_message, print_refused, print_rejects};
 use super::output::Destination;
 use super::progress::Progress;
-use super::{Outcome, args, explain, print_message, print_refused, print_rejects};
+use super::{args, explain};
 use crate::output::Format;
 use crate::output::text::format_number;
 use crate::report::{Style, Writer};
@@ -30,7 +34,14 @@ pub(super) fn run(root: &Path, options: &args::Report) -> Result<Outcome> {
     let Overview { answer, refused } = destination.write(|out, color| {
         let style = Style { color, ..Style::default() };
         let mut writer = Writer::new(destination.format, out, &style, &job);
-        let overview = answer_report(root, options, &job, &mut writer)?;
+        let overview = match options.forecast {
+            None => answer_report(root, options, &job, &mut writer)?,
+            Some(months) => {
+                let mut found = CollectedRows::new(&job);
+                let overview = answer_report(root, options, &job, &mut found)?;
+                with_forecast(overview, found.rows, months, &mut writer)?
+            }
+        };
         writer.finish()?;
         Ok(overview)
     })?;
@@ -38,6 +49,22 @@ pub(super) fn run(root: &Path, options: &args::Report) -> Result<Outcome> {
     drop(progress);
     let outcomes = [print_notes(&answer), print_refused(&refused)];
     Ok(outcomes.into_iter().find(|outcome| *outcome != Outcome::Done).unwrap_or(Outcome::Done))
+}
+
+/// Gives the rows and their forecast to `out`.
+fn with_forecast(
+    mut overview: Overview,
+    rows: Vec<ReportRow>,
+    months: NonZeroUsize,
+    out: &mut dyn RowSink,
+) -> Result<Overview> {
+    let Answer { report, notes, .. } = &mut overview.answer;
+    let forecast = add_forecast(rows, report.window, months.get())?;
+    report.forecast = Some(forecast.description);
+    notes.extend(forecast.notes);
+    out.start(report)?;
+    forecast.rows.into_iter().try_for_each(|row| out.row(row))?;
+    Ok(overview)
 }
 
 /// Gives the rows to `out`.
@@ -81,7 +108,8 @@ pub(super) fn answer_question(root: &Path, question: &Question) -> Result<Answer
     answer(&project, &dictionary, question, &job(&progress, None))
 }
 
-fn load(root: &Path) -> Result<(Project, Dictionary)> {
+/// The project in a folder, and its dictionary.
+pub(super) fn load(root: &Path) -> Result<(Project, Dictionary)> {
     let project = Project::load(root)?;
     let dictionary = dictionary(&project)?;
     Ok((project, dictionary))

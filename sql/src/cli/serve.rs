@@ -15,7 +15,8 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tracing_subscriber::filter::LevelFilter;
 
-use super::{Outcome, args, print_message};
+use super::args;
+use super::messages::{Outcome, print_message};
 use crate::server::access::{Access, format_entry};
 use crate::server::threads::threads;
 use crate::server::{Protocol, ServerContext, Tls, flight, http, postgres};
@@ -37,7 +38,7 @@ pub(super) fn run(root: Option<PathBuf>, options: &args::Serve) -> Result<Outcom
     };
     let project = match root {
         Some(root) => Project::load(&root)?,
-        None => Project::load(&super::root(None)?)?,
+        None => Project::load(&args::root(None)?)?,
     };
     let mut listeners = Vec::new();
     for (protocol, address) in addresses(options) {

@@ -11,8 +11,9 @@ use engine::rollup::changed_files;
 use engine::store::{DataReader, Fault, Lock, RowKeys, Store};
 use engine::{Error, Result};
 
+use super::args;
+use super::messages::{Outcome, output_error, print_message};
 use super::progress::Progress;
-use super::{Outcome, args, output_error, print_message};
 
 /// Longest list of faults; the rest is counted.
 const MOST: usize = 20;

@@ -13,7 +13,7 @@ const INCOMPLETE: &str = " …";
 const MINUS: char = '−';
 
 /// The shortest unambiguous name of a period of the window; `--from` accepts it too.
-pub(super) fn period(window: Window, period: Period) -> String {
+pub(crate) fn period(window: Window, period: Period) -> String {
     let (year, month, _) = period.start.ymd();
     match window {
         Window::Day => period.start.to_string(),
@@ -48,7 +48,7 @@ pub(super) fn difference(now: u64, before: u64) -> String {
 }
 
 /// Per cent with one decimal: `+4.2 %`, `−12.0 %`, `0.0 %`.
-pub(super) fn change(pct: f64) -> String {
+pub(crate) fn change(pct: f64) -> String {
     let tenths = (pct.abs() * 10.0).round() as u64;
     let sign = match tenths {
         0 => String::new(),

@@ -22,6 +22,8 @@ use engine::{JobContext, Result};
 
 use crate::output::{Format, Out};
 
+pub(crate) use figures::{change, period};
+
 pub use columns::{record_batch, schema};
 pub use writer::{Style, Writer};
 

@@ -75,6 +75,7 @@ fn report() -> Report {
         last_day: Some(day("2026-02-19")),
         events: 7_654_321,
         pings: None,
+        forecast: None,
         names: BTreeMap::from([name("web", "Web | <API> & Größe"), name("data", "Data")]),
         rows: vec![
             row("2026-01", Level::Total, 1_500_000, Some(1_600_000)),

@@ -115,6 +115,7 @@ impl<'a> ReportView<'a> {
         if report.pings.is_none() || report.events > 0 {
             facts.push(("events", format_number(report.events)));
         }
+        facts.extend(report.forecast.clone().map(|text| ("forecast", text)));
         facts.extend(report.pings.map(|pings| ("pings", format_number(pings))));
         if let Some(top) = report.top {
             let by = joined(report.by.iter().map(|by| plain(by)));

@@ -19,8 +19,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::cooperative::make_planning_cancellable;
-use super::execution::{Protocol, StatementExecution, StatementInfo, join_error};
-use super::metrics::Metrics;
+use super::metrics::{Metrics, Protocol};
 use super::{Access, Limits};
 use crate::cancellation::scope;
 use crate::catalog::{CatalogOptions, ReportListener, register};
@@ -137,15 +136,6 @@ impl ServerContext {
         Ok(frame.into_unoptimized_plan())
     }
 
-    /// Begins a statement; `cancel` cancels it.
-    pub fn begin_statement(
-        self: &Arc<Self>,
-        info: StatementInfo,
-        cancel: CancellationToken,
-    ) -> StatementExecution {
-        StatementExecution::new(self, info, cancel)
-    }
-
     /// Runs something outside of a statement's execution, such as preparing it, on the query
     /// threads and within the time limit of a statement.
     ///
@@ -252,6 +242,10 @@ impl fmt::Debug for ServerContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerContext").field("limits", &self.limits).finish_non_exhaustive()
     }
+}
+
+pub(super) fn join_error(cause: &tokio::task::JoinError) -> Error {
+    Error::internal(format!("a statement ended unexpectedly: {cause}"))
 }
 
 /// The slot of an open connection, released on drop.

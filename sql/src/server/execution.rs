@@ -19,9 +19,11 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use super::context::{ServerContext, join_error};
 use super::cooperative::make_cooperative;
+use super::metrics::{Outcome, Protocol};
 use super::read_only::read_only;
-use super::{ServerContext, syntax};
+use super::syntax;
 use crate::failure::statement_error;
 use crate::file_consistency;
 use crate::memory::StatementMemory;
@@ -29,59 +31,6 @@ use crate::session;
 
 /// Batches that are buffered for a client before the query is paused.
 const BUFFERED_BATCHES: usize = 2;
-
-/// The protocol of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// PostgreSQL's.
-    Postgres,
-    /// Arrow Flight SQL.
-    Flight,
-    /// HTTP.
-    Http,
-}
-
-impl Protocol {
-    /// The name in logs and metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Postgres => "postgres",
-            Self::Flight => "flight",
-            Self::Http => "http",
-        }
-    }
-}
-
-/// How a statement ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// All rows were sent.
-    Done,
-    /// It was only planned; its rows are requested separately.
-    Planned,
-    /// It failed.
-    Failed,
-    /// It exceeded the time limit.
-    TimedOut,
-    /// It was cancelled because of the memory it used.
-    OutOfMemory,
-    /// It was cancelled, or the client stopped reading.
-    Cancelled,
-}
-
-impl Outcome {
-    /// The name in logs and metrics.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Planned => "planned",
-            Self::Failed => "failed",
-            Self::TimedOut => "out_of_time",
-            Self::OutOfMemory => "out_of_memory",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
 
 /// What is logged of a statement.
 #[derive(Clone, Debug)]
@@ -111,7 +60,8 @@ pub struct StatementExecution {
 }
 
 impl StatementExecution {
-    pub(super) fn new(
+    /// Begins a statement; `cancel` cancels it.
+    pub fn new(
         server: &Arc<ServerContext>,
         info: StatementInfo,
         cancel: CancellationToken,
@@ -337,10 +287,6 @@ async fn pump(
         sent.fetch_add(rows, Ordering::Relaxed);
     }
     Ok(true)
-}
-
-pub(super) fn join_error(cause: &tokio::task::JoinError) -> Error {
-    Error::internal(format!("a statement ended unexpectedly: {cause}"))
 }
 
 /// The rows of a running statement. Dropping this cancels the statement.

@@ -12,7 +12,58 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use super::execution::{Outcome, Protocol};
+/// The protocol of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// PostgreSQL's.
+    Postgres,
+    /// Arrow Flight SQL.
+    Flight,
+    /// HTTP.
+    Http,
+}
+
+impl Protocol {
+    /// The name in logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Flight => "flight",
+            Self::Http => "http",
+        }
+    }
+}
+
+/// How a statement ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All rows were sent.
+    Done,
+    /// It was only planned; its rows are requested separately.
+    Planned,
+    /// It failed.
+    Failed,
+    /// It exceeded the time limit.
+    TimedOut,
+    /// It was cancelled because of the memory it used.
+    OutOfMemory,
+    /// It was cancelled, or the client stopped reading.
+    Cancelled,
+}
+
+impl Outcome {
+    /// The name in logs and metrics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Planned => "planned",
+            Self::Failed => "failed",
+            Self::TimedOut => "out_of_time",
+            Self::OutOfMemory => "out_of_memory",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
 
 /// Labels of a statement.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -133,8 +184,7 @@ impl Metrics {
 mod tests {
     use std::time::Duration;
 
-    use super::Metrics;
-    use crate::server::execution::{Outcome, Protocol};
+    use super::{Metrics, Outcome, Protocol};
 
     #[test]
     fn metrics_are_rendered() {

@@ -31,6 +31,7 @@ pub mod tls;
 
 pub use access::Access;
 pub use context::ServerContext;
-pub use execution::{Protocol, RowStream, StatementExecution, StatementInfo};
+pub use execution::{RowStream, StatementExecution, StatementInfo};
 pub use limits::Limits;
+pub use metrics::Protocol;
 pub use tls::Tls;

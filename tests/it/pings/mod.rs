@@ -4,6 +4,7 @@
 mod estimates;
 mod explanations;
 mod fleet;
+mod generated;
 mod hostile;
 mod predictions;
 mod random;
@@ -105,6 +106,8 @@ fn the_columns_have_the_documented_types() {
             "ping_recorded month Date32, key_path Utf8, edition Utf8, deployment Utf8, tier Utf8, \
              time_frame Utf8, complete Boolean, installations Int64, installations_active Int64, \
              recorded Int64",
+            "ping_sketches uuid Utf8, hostname Utf8, recorded_at Timestamp(µs, \"UTC\"), month Date32, \
+             key_path Utf8, salt Utf8, sketch Binary",
             "ping_uploads file Utf8, outcome Utf8, reason Utf8",
             "ping_values uuid Utf8, hostname Utf8, recorded_at Timestamp(µs, \"UTC\"), key_path \
              Utf8, kind Utf8, value Int64",

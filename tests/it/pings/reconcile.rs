@@ -73,7 +73,7 @@ fn project(deployment: &str) -> Project {
     let pings = [
         saas("2026-01-14T08:00:00Z", r#""equal": 1"#),
         saas("2026-01-28T23:59:59Z", &january.replace('\n', "")),
-        saas("2026-02-11T08:00:00Z", r#""equal": 1, "iso": 2"#),
+        saas("2026-02-11T08:00:00Z", r#""equal": 4, "iso": 2"#),
         saas("2025-11-26T08:00:00Z", r#""equal": 5"#),
         // Others, which tell since when the metrics exist.
         ping("y", "2026-01-20T08:00:00Z", r#""version": "16.8.0-ee", "m": {"newer": 4}"#),
@@ -161,17 +161,17 @@ fn incomplete_months_and_those_without_pings_or_events_are_not_compared() {
         rows(&ran, &["month", "metric", "complete", "events", "pings", "cause", "explanation"])
             [2..],
         [
-            "2026-02-01 | m.equal | false |  | 1 | incomplete | the events end on 2026-02-20; the ping \
+            "2026-02-01 | m.equal | false | 1 | 4 | incomplete | the events end on 2026-02-20; the ping \
              counts 2026-01-12..2026-02-08 (iso_4w), in which the events have 0",
-            "2026-02-01 | m.iso | false |  | 2 | incomplete | the events end on 2026-02-20; the ping \
-             counts 2026-01-12..2026-02-08 (iso_4w), in which the events have 2",
+            "2026-02-01 | m.iso | false | 0 | 2 | window | the ping counts 2026-01-12..2026-02-08 \
+             (iso_4w), in which the events have 2",
         ]
     );
     assert_eq!(
         ran.err,
         "note: not compared, because there are no events: 2025-11\n\
          note: not compared, because there is no ping: 2025-12\n\
-         compared 4: 1 equal, 1 window, 2 incomplete\n"
+         compared 4: 1 equal, 2 window, 1 incomplete\n"
     );
     let table = project.run(&["reconcile", "--metric", "m.iso", "--to", "2026-01-10"]).out;
     assert_eq!(

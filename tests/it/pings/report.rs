@@ -246,6 +246,51 @@ fn what_pings_cannot_answer_is_refused() {
 }
 
 #[test]
+fn a_change_of_the_tree_is_explained() {
+    let fleet = fleet(true, "");
+    let stages = "\
+stages:
+  plan: {section: dev, valid_to: 2026-02-01, groups: {issues: {name: Issues}, boards: {name: Boards}}}
+  planning: {section: dev, valid_from: 2026-02-01, groups: {issues: {name: Issues}, boards: {name: Boards}}}
+  create: {section: dev, groups: {code: {name: Code}}}
+";
+    fleet.0.write("dictionary/stages.yml", stages);
+    let rows = |tree: &str| {
+        let arguments = ["report", "--tree", tree, "--level", "stage", "--format", "csv"];
+        let ran = fleet.0.run(&arguments);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let rows = Table::of_csv(&ran.out).rows;
+        let recorded = rows.into_iter().filter(|row| row[10] == "recorded");
+        let rows = recorded.map(|row| format!("{} {} {}", row[2], row[6], row[12]));
+        (rows.collect::<Vec<_>>(), ran.err)
+    };
+    let (january, february) = ("2026-01-31", "2026-02-28");
+    let (period, notes) = rows("period");
+    assert_eq!(
+        period,
+        [
+            format!("{january} create 44"),
+            format!("{january} plan 33"),
+            format!("{february} create 41"),
+            format!("{february} planning 15")
+        ]
+    );
+    let note = "the tree of stages changes on 2026-02-01 (new: stage planning; gone: stage plan)";
+    assert_eq!(notes.matches(note).count(), 1, "{notes}");
+    let (today, notes) = rows("today");
+    assert_eq!(
+        today,
+        [
+            format!("{january} create 44"),
+            format!("{january} planning 33"),
+            format!("{february} create 41"),
+            format!("{february} planning 15")
+        ]
+    );
+    assert!(!notes.contains("the tree of stages"), "{notes}");
+}
+
+#[test]
 fn every_format_has_the_basis() {
     let fleet = fleet(true, "");
     for format in ["table", "csv", "tsv", "json", "markdown", "html"] {
@@ -255,6 +300,7 @@ fn every_format_has_the_basis() {
             assert!(ran.out.contains(word), "{format} {word}");
         }
     }
-    let ran = fleet.0.run(&["report", "--format", "html"]);
+    let ran = fleet.0.run(&["report", "--predict", "all_reported", "--format", "html"]);
     assert!(ran.out.contains("Recorded and estimated"), "{}", ran.out);
+    assert!(ran.out.contains("predicted"), "{}", ran.out);
 }

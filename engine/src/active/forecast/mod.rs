@@ -13,9 +13,11 @@
 //! Errors are measured by forecasts from earlier months (section 5.10, rolling origin). They also choose
 //! between the lags.
 
+mod rows;
 #[cfg(test)]
 mod tests;
 
+pub use self::rows::{ForecastRows, add_forecast};
 use crate::calendar::{Day, Window};
 use crate::{Error, Result};
 
@@ -148,7 +150,7 @@ fn check(series: &[(Day, u64)], ahead: usize) -> Result<()> {
             months => format!("{months} months"),
         };
         let message = format!(
-            "a forecast of {} needs {needed} complete months, and there are {known}",
+            "a forecast of {} needs {needed} complete months, and the series has {known}",
             months(ahead)
         );
         let help = match known < MIN_MONTHS {

@@ -82,12 +82,16 @@ fn numbers_stay_in_their_range() {
 #[test]
 fn too_few_months_are_refused() {
     for (known, ahead, message) in [
-        (11, 1, "a forecast of 1 month needs 12 complete months, and there are 11; at least 12"),
-        (0, 1, "needs 12 complete months, and there are 0"),
+        (
+            11,
+            1,
+            "a forecast of 1 month needs 12 complete months, and the series has 11; at least 12",
+        ),
+        (0, 1, "needs 12 complete months, and the series has 0"),
         (
             18,
             12,
-            "a forecast of 12 months needs 24 complete months, and there are 18; ask for at most 9 months",
+            "a forecast of 12 months needs 24 complete months, and the series has 18; ask for at most 9 months",
         ),
         (12, 0, "at least one month"),
         (12, usize::MAX, "ask for at most 6 months"),

@@ -14,8 +14,8 @@ use datafusion::logical_expr::{DocSection, Documentation, Expr};
 use engine::Error;
 use engine::active::Question;
 
-use super::ReportTable;
 use super::context::ReportContext;
+use super::table::ReportTable;
 use crate::failure::external;
 use crate::question::{PARAMETERS, set};
 

@@ -14,12 +14,13 @@ pub(super) enum Type {
     Month,
     Instant,
     Texts,
+    Bytes,
 }
 
-use Type::{Count, Flag, Instant, Month, Share, Text, Texts};
+use Type::{Bytes, Count, Flag, Instant, Month, Share, Text, Texts};
 
 /// The tables with their columns.
-pub(super) const TABLES: [(&str, &[(&str, Type)]); 9] = [
+pub(super) const TABLES: [(&str, &[(&str, Type)]); 10] = [
     (
         "pings",
         &[
@@ -50,6 +51,18 @@ pub(super) const TABLES: [(&str, &[(&str, Type)]); 9] = [
             ("key_path", Text),
             ("kind", Text),
             ("value", Count),
+        ],
+    ),
+    (
+        "ping_sketches",
+        &[
+            ("uuid", Text),
+            ("hostname", Text),
+            ("recorded_at", Instant),
+            ("month", Month),
+            ("key_path", Text),
+            ("salt", Text),
+            ("sketch", Bytes),
         ],
     ),
     (
@@ -141,6 +154,7 @@ impl Type {
     pub(super) fn data_type(self) -> DataType {
         match self {
             Text => DataType::Utf8,
+            Bytes => DataType::Binary,
             Count => DataType::Int64,
             Share => DataType::Float64,
             Flag => DataType::Boolean,

@@ -2,20 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, ListBuilder, StringArray,
-    StringBuilder, TimestampMicrosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Float64Array, Int64Array, ListBuilder,
+    StringArray, StringBuilder, TimestampMicrosecondArray,
 };
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::error::Result;
 use engine::calendar::Day;
 use engine::pings::{
-    Edition, Estimate, EstimateFilter, Explanation, Outcome, Ping, PingTables, Prediction,
-    Recorded, Subscriber, UploadRow, VersionWindow,
+    Collection, Edition, Estimate, EstimateFilter, Explanation, Inputs, Outcome, Ping,
+    PingSketches, PingTables, Prediction, Recorded, Subscriber, UploadRow, VersionWindow,
+    last_sketches,
 };
+use engine::{Error, JobContext};
 use tokio::sync::mpsc::Sender;
 
 /// The tables that may be very long: they are made in parts, only for the wanted key paths and months.
@@ -23,13 +26,18 @@ pub(super) const LONG: [&str; 2] = [VALUES, EXPLANATIONS];
 const VALUES: &str = "ping_values";
 const EXPLANATIONS: &str = "ping_estimate_subscriptions";
 
+/// The table of sketches, whose rows are read from the files.
+pub(super) const SKETCHES: &str = "ping_sketches";
+/// Sketches of a batch: at 13 KB each it has a few MB.
+const BATCH_SKETCHES: usize = 256;
+
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8_192;
 
 /// Makes the columns of some rows.
-type Column<'a, T> = Box<dyn Fn(&[T]) -> ArrayRef + 'a>;
+type Column<'a, T> = Box<dyn Fn(&[T]) -> ArrayRef + Sync + 'a>;
 
-/// The rows of a long table that are wanted.
+/// The rows of a large table that are wanted.
 #[derive(Clone, Debug)]
 pub(super) struct Filter {
     /// `None` for all.
@@ -43,7 +51,7 @@ pub(super) struct Rows {
     pub(super) schema: SchemaRef,
     /// The wanted columns.
     pub(super) columns: Vec<usize>,
-    /// Of a long table: the wanted key paths and months.
+    /// Of a long table and that of sketches: the wanted key paths and months.
     pub(super) filter: Filter,
     /// Of a long table: which of so many parts is wanted.
     pub(super) part: usize,
@@ -96,21 +104,21 @@ impl<'a, T> Columns<'a, T> {
         Self(Vec::new())
     }
 
-    fn with(mut self, column: impl Fn(&[T]) -> ArrayRef + 'a) -> Self {
+    fn with(mut self, column: impl Fn(&[T]) -> ArrayRef + Sync + 'a) -> Self {
         self.0.push(Box::new(column));
         self
     }
 
-    fn text(self, get: impl Fn(&T) -> Option<&'a str> + 'a) -> Self {
+    fn text(self, get: impl Fn(&T) -> Option<&'a str> + Sync + 'a) -> Self {
         self.with(move |rows| Arc::new(rows.iter().map(&get).collect::<StringArray>()))
     }
 
-    fn shown<S: ToString>(self, get: impl Fn(&T) -> S + 'a) -> Self {
+    fn shown<S: ToString>(self, get: impl Fn(&T) -> S + Sync + 'a) -> Self {
         let text = move |row: &T| get(row).to_string();
         self.with(move |rows| Arc::new(StringArray::from_iter_values(rows.iter().map(&text))))
     }
 
-    fn texts(self, get: impl Fn(&T) -> &BTreeSet<String> + 'a) -> Self {
+    fn texts(self, get: impl Fn(&T) -> &BTreeSet<String> + Sync + 'a) -> Self {
         self.with(move |rows| {
             let mut lists = ListBuilder::new(StringBuilder::new());
             for row in rows {
@@ -120,30 +128,84 @@ impl<'a, T> Columns<'a, T> {
         })
     }
 
-    fn count(self, get: impl Fn(&T) -> Option<i64> + 'a) -> Self {
+    fn count(self, get: impl Fn(&T) -> Option<i64> + Sync + 'a) -> Self {
         self.with(move |rows| Arc::new(rows.iter().map(&get).collect::<Int64Array>()))
     }
 
-    fn share(self, get: impl Fn(&T) -> Option<f64> + 'a) -> Self {
+    fn share(self, get: impl Fn(&T) -> Option<f64> + Sync + 'a) -> Self {
         self.with(move |rows| Arc::new(rows.iter().map(&get).collect::<Float64Array>()))
     }
 
-    fn flag(self, get: impl Fn(&T) -> bool + 'a) -> Self {
+    fn flag(self, get: impl Fn(&T) -> bool + Sync + 'a) -> Self {
         let flag = move |row: &T| Some(get(row));
         self.with(move |rows| Arc::new(rows.iter().map(&flag).collect::<BooleanArray>()))
     }
 
-    fn month(self, get: impl Fn(&T) -> Day + 'a) -> Self {
+    fn month(self, get: impl Fn(&T) -> Day + Sync + 'a) -> Self {
         let number = move |row: &T| get(row).number();
         self.with(move |rows| Arc::new(Date32Array::from_iter_values(rows.iter().map(&number))))
     }
 
-    fn instant(self, get: impl Fn(&T) -> Option<i64> + 'a) -> Self {
+    fn instant(self, get: impl Fn(&T) -> Option<i64> + Sync + 'a) -> Self {
         self.with(move |rows| {
             let instants = rows.iter().map(&get).collect::<TimestampMicrosecondArray>();
             Arc::new(instants.with_timezone("UTC"))
         })
     }
+}
+
+/// A sketch of a ping.
+struct SketchRow<'a> {
+    ping: &'a Ping,
+    key_path: String,
+    salt: Option<String>,
+    sketch: Option<Vec<u8>>,
+}
+
+/// Sends the rows of the sketches, in the order of the files.
+pub(super) fn send_sketches<'a>(
+    root: &Path,
+    inputs: &Inputs,
+    collection: &'a Collection,
+    out: &Rows,
+    job: &JobContext<'_>,
+) -> engine::Result<()> {
+    let installation = |ping: &Ping| &collection.installations[ping.installation];
+    let texts = |text: &dyn Fn(&SketchRow<'_>) -> Option<String>, rows: &[SketchRow<'_>]| {
+        Arc::new(rows.iter().map(text).collect::<StringArray>()) as ArrayRef
+    };
+    let columns = Columns::<SketchRow<'_>>::new()
+        .text(move |row| Some(installation(row.ping).uuid.as_str()))
+        .text(move |row| installation(row.ping).hostname.as_deref())
+        .instant(|row| Some(row.ping.recorded_at))
+        .month(|row| row.ping.month)
+        .with(move |rows| texts(&|row| Some(row.key_path.clone()), rows))
+        .with(move |rows| texts(&|row| row.salt.clone(), rows))
+        .with(|rows| {
+            let sketches = rows.iter().map(|row| row.sketch.as_deref());
+            Arc::new(sketches.collect::<BinaryArray>())
+        });
+    let each = |ping: &'a Ping, PingSketches { salt, list }: PingSketches| {
+        let is_wanted = |key_path: &String| {
+            out.filter.key_paths.as_ref().is_none_or(|key_paths| key_paths.contains(key_path))
+        };
+        let rows: Vec<SketchRow<'_>> = list
+            .into_iter()
+            .filter(|(key_path, _)| is_wanted(key_path))
+            .map(|(key_path, sketch)| SketchRow {
+                ping,
+                key_path,
+                salt: salt.clone(),
+                sketch: sketch.map(|sketch| sketch.to_bytes()),
+            })
+            .collect();
+        for rows in rows.chunks(BATCH_SKETCHES) {
+            out.send(rows, &columns).map_err(|cause| Error::internal(cause.to_string()))?;
+        }
+        Ok(())
+    };
+    let is_wanted = |ping: &Ping| out.filter.months.contains(&ping.month);
+    last_sketches(root, inputs, collection, &is_wanted, &each, job)
 }
 
 /// A value of a ping.

@@ -17,11 +17,12 @@ use datafusion::logical_expr::{
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use engine::JobContext;
 use engine::calendar::Day;
 
 use super::super::active::range::{Starts, of};
 use super::columns::Type;
-use super::rows::{Filter, LONG, Rows, send};
+use super::rows::{Filter, LONG, Rows, SKETCHES, send, send_sketches};
 use super::{Cached, PingContext};
 use crate::failure::external;
 
@@ -58,14 +59,16 @@ impl TableProvider for PingTable {
         TableType::Base
     }
 
-    /// Filters on key paths and months reduce what is made of long tables, and are still applied above.
+    /// Filters on key paths and months reduce what is made of large tables, and are still applied above.
     fn supports_filters_pushdown(
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
         let supported =
             |filter: &&Expr| match key_paths(filter).is_some() || months(filter).is_some() {
-                true if LONG.contains(&self.name) => TableProviderFilterPushDown::Inexact,
+                true if self.name == SKETCHES || LONG.contains(&self.name) => {
+                    TableProviderFilterPushDown::Inexact
+                }
                 _ => TableProviderFilterPushDown::Unsupported,
             };
         Ok(filters.iter().map(supported).collect())
@@ -201,6 +204,12 @@ impl PartitionStream for PingScan {
             let cached = Self::load(&context, &loaded, threads, memory, &is_wanted);
             let cached = cached.map_err(external)?;
             context.report_overflow(name, &cached.tables);
+            if name == SKETCHES {
+                let (root, collection) = (&context.project.root, &cached.tables.collection);
+                let job = JobContext::default().with_cancellation(|| !is_wanted());
+                send_sketches(root, &cached.inputs, collection, &out, &job).map_err(external)?;
+                return Ok(());
+            }
             // The receiver may have been dropped, which ends the rows.
             let _ = send(name, &cached.tables, &out)?;
             Ok(())

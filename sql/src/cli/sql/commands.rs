@@ -19,6 +19,12 @@ Tab completes. Files, folders and globs in single quotes are tables.
 /// The commands by name, for completion.
 pub(super) const NAMES: [&str; 6] = ["\\d", "\\h", "\\format", "\\timing", "\\q", "\\?"];
 
+/// Whether a text means `\q`.
+pub(super) fn is_quit(text: &str) -> bool {
+    let word = text.trim().trim_end_matches(';').trim_end();
+    word.eq_ignore_ascii_case("quit") || word.eq_ignore_ascii_case("exit")
+}
+
 /// A parsed command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {

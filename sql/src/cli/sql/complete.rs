@@ -12,8 +12,7 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{Context, Helper};
 use tokio::runtime::Handle;
 
-use super::commands::NAMES;
-use super::prompt::is_quit;
+use super::commands::{NAMES, is_quit};
 use crate::functions::functions;
 use crate::output::Format;
 use crate::script::is_complete;

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use engine::project::Project;
 use engine::{Error, Result};
 
+use super::args;
+use super::messages::Outcome;
 use super::output::Destination;
-use super::{Outcome, args};
 use crate::output::{Format, Out};
 use shell::{Origin, Shell};
 

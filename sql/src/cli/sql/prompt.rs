@@ -8,7 +8,8 @@ use rustyline::error::ReadlineError;
 use rustyline::history::FileHistory;
 use rustyline::{CompletionType, Config, Editor};
 
-use super::super::{output_error, print_message};
+use super::super::messages::{output_error, print_message};
+use super::commands::is_quit;
 use super::complete::EditorHelper;
 use super::shell::{Origin, Shell};
 
@@ -71,12 +72,6 @@ fn answer(shell: &mut Shell, text: &str) -> Result<bool> {
         Err(error) => print_message(&format!("error: {error}")),
     }
     Ok(true)
-}
-
-/// Whether a text means `\q`.
-pub(super) fn is_quit(text: &str) -> bool {
-    let word = text.trim().trim_end_matches(';').trim_end();
-    word.eq_ignore_ascii_case("quit") || word.eq_ignore_ascii_case("exit")
 }
 
 /// The history file in the user's state folder; `None` if there is no such folder.

@@ -16,9 +16,9 @@ use engine::project::Project;
 use engine::{Error, Result};
 use tokio::runtime::{Builder, Runtime};
 
+use super::super::messages::{Outcome, output_error, print_message, print_refused};
 use super::super::output::binary_to_terminal;
 use super::super::report::print_notes;
-use super::super::{Outcome, output_error, print_message, print_refused};
 use super::answers::AnswerCollector;
 use super::commands::{Command, HELP};
 use super::progress::StatementProgress;

@@ -17,7 +17,8 @@ use super::csv;
 pub(crate) use escape::escape;
 pub(crate) use grid::grid;
 
-const CSS: &str = include_str!("style.css");
+/// The style sheet of every page.
+pub(crate) const CSS: &str = include_str!("style.css");
 
 /// A page, in the order in which it is read; texts are not escaped yet.
 pub(crate) struct Page<'a> {

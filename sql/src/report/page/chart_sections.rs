@@ -35,6 +35,19 @@ pub(super) fn chart_sections(view: &ReportView<'_>, data: &ChartData<'_>) -> Res
         let body = format!("<figure class=\"wide\">{chart}</figure>\n{marks}");
         page.push_str(&section(&title, "", &body));
     }
+    let levels = [Level::Total, Level::Combined, Level::Stage];
+    let predicted: Vec<_> =
+        levels.into_iter().flat_map(|level| data.of_basis(level, Basis::Predicted)).collect();
+    if over_time && !predicted.is_empty() {
+        let hint = "What would have been recorded if installations had behaved otherwise: not what was \
+                    counted. ";
+        page.push_str(&small_multiples(data, "Predicted", hint, &predicted)?);
+    }
+    let forecasts = forecasts(data);
+    if over_time && !forecasts.is_empty() {
+        let hint = "Dashed: the past numbers continued, with a 95 % interval. ";
+        page.push_str(&small_multiples(data, "Forecast", hint, &forecasts)?);
+    }
     let stages = data.largest(Level::Stage);
     if stages.len() > 1 && over_time {
         page.push_str(&composition(data, &stages)?);
@@ -79,6 +92,25 @@ fn with_estimates<'a>(data: &ChartData<'a>) -> Vec<(Series<'a>, Series<'a>)> {
     pairs.collect()
 }
 
+/// The whole and the stages with their forecasts, each as one series.
+fn forecasts<'a>(data: &ChartData<'a>) -> Vec<Series<'a>> {
+    let levels = [Level::Total, Level::Combined, Level::Stage];
+    let continued = levels.into_iter().flat_map(|level| {
+        // As in the forecast: what it continues is estimated if anything is.
+        let past = [Basis::Estimated, Basis::Recorded].map(|basis| data.of_basis(level, basis));
+        let past = past.into_iter().find(|series| !series.is_empty()).unwrap_or_default();
+        let continued = move |mut forecast: Series<'a>| {
+            let before = past.iter().find(|one| one.node() == forecast.node())?;
+            for (row, before) in forecast.rows.iter_mut().zip(&before.rows) {
+                *row = row.or(before.filter(|row| row.complete));
+            }
+            Some(forecast)
+        };
+        data.of_basis(level, Basis::Forecast).into_iter().filter_map(continued)
+    });
+    continued.collect()
+}
+
 /// What was recorded with what the estimate adds on top, for the whole and each stage.
 fn recorded_and_estimated(
     data: &ChartData<'_>,
@@ -100,7 +132,7 @@ fn recorded_and_estimated(
             let entries = [(0, names[0].to_owned(), low), (1, names[1].to_owned(), added)];
             figures.push_str(&format!("<figure class=\"wide\">{chart}</figure>\n"));
             figures.push_str(&legend(entries.into_iter()));
-            figures.push_str("<div class=\"many\">\n");
+            figures.push_str("<div class=\"many below\">\n");
         } else {
             figures.push_str(&figure(&recorded.name, &format!("{low} → {high}"), &chart));
         }

@@ -112,6 +112,8 @@ fn glossary(report: &Report) -> Vec<(&'static str, &'static str)> {
             "estimated",
             "what was recorded, divided by the share of subscriptions that could report it",
         ),
+        ("predicted", "what would have been recorded if installations had behaved otherwise"),
+        ("forecast", "the past numbers continued, with a 95 % interval"),
     ];
     let has_basis = |basis: &str| report.rows.iter().any(|row| row.basis.as_str() == basis);
     let has_level = |level: Level| report.rows.iter().any(|row| row.level == level);
@@ -119,7 +121,9 @@ fn glossary(report: &Report) -> Vec<(&'static str, &'static str)> {
     let levels = levels.into_iter().filter(|(level, _)| has_level(*level));
     let levels = levels.map(|(level, meaning)| (level.as_str(), meaning));
     let methods = methods.into_iter().filter(|(method, _)| has_method(method));
-    let bases = bases.into_iter().filter(|(basis, _)| report.pings.is_some() && has_basis(basis));
+    let bases = bases
+        .into_iter()
+        .filter(|(basis, _)| (report.pings.is_some() || *basis == "forecast") && has_basis(basis));
     levels.chain(methods).chain(bases).collect()
 }
 

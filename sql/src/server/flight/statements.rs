@@ -57,8 +57,8 @@ impl FlightServer {
         cancel: CancellationToken,
     ) -> StatementExecution {
         let (user, text) = (caller.user.clone(), text.to_owned());
-        self.server
-            .begin_statement(StatementInfo { protocol: Protocol::Flight, user, text }, cancel)
+        let info = StatementInfo { protocol: Protocol::Flight, user, text };
+        StatementExecution::new(&self.server, info, cancel)
     }
 
     /// The columns of a statement, and a ticket for its rows.

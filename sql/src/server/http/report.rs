@@ -19,7 +19,7 @@ use super::responses::ErrorResponse;
 use super::user::User;
 use crate::output::{json, unsupported_type};
 use crate::question::set;
-use crate::server::{Protocol, ServerContext, StatementInfo};
+use crate::server::{Protocol, ServerContext, StatementExecution, StatementInfo};
 
 /// Answers the question of the parameters. A disconnected client cancels it.
 pub(super) async fn report(
@@ -32,7 +32,7 @@ pub(super) async fn report(
     let info = StatementInfo { protocol: Protocol::Http, user, text: uri.to_string() };
     let session = server.session()?;
     let plan = server.report_plan(&session, question)?;
-    let execution = server.begin_statement(info, CancellationToken::new());
+    let execution = StatementExecution::new(&server, info, CancellationToken::new());
     // The ETag hashes the whole body, so it is buffered within the statement's memory limit.
     let pool = execution.memory_pool();
     let memory = MemoryConsumer::new("the JSON of the report").register(&pool);

@@ -139,7 +139,8 @@ impl Session {
         self.apply_time_zone()?;
         let user = self.authenticated()?.user.clone();
         let info = StatementInfo { protocol: Protocol::Postgres, user, text: text.to_owned() };
-        let statement = self.pg_server.server.begin_statement(info, self.cancel.next_token());
+        let cancel = self.cancel.next_token();
+        let statement = StatementExecution::new(&self.pg_server.server, info, cancel);
         Ok(match self.settings().timeout() {
             Some(time) => statement.with_time_limit(time),
             None => statement,

@@ -1,5 +1,7 @@
 //! `headcount check`: reports every problem of the project, the dictionary and the sources, with
-//! file, line and key, and the events that no metric uses.
+//! file, line and key, the events that no metric uses, and where metrics have data.
+
+mod data_table;
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write, stdout};
@@ -7,18 +9,20 @@ use std::path::Path;
 
 use engine::active::{Survey, inspect};
 use engine::metric::{Dictionary, Problem, Severity, Uncounted};
+use engine::metric_data::metric_data;
 use engine::pings::{Inputs, PingTables, Refused};
 use engine::project::Project;
 use engine::scan::Source;
 use engine::{JobContext, Result};
 
+use super::args;
+use super::messages::{Outcome, output_error, print_refused, print_reject_reasons};
 use super::progress::Progress;
-use super::{Outcome, output_error, print_refused, print_reject_reasons};
 
 /// Most unused events that are listed; the rest is counted.
 const MOST: usize = 20;
 
-pub(super) fn run(root: &Path) -> Result<Outcome> {
+pub(super) fn run(root: &Path, options: &args::Check) -> Result<Outcome> {
     let mut out = BufWriter::new(stdout().lock());
     let (project, problems) = Project::read(root);
     let mut errors = list(&mut out, &problems)?;
@@ -56,7 +60,12 @@ pub(super) fn run(root: &Path) -> Result<Outcome> {
     let mut refused = Refused::new();
     if let Some(dictionary) = dictionary.filter(|_| errors == 0) {
         match pings(&project, &dictionary, &mut out) {
-            Ok(found) => refused = found,
+            Ok(tables) => {
+                refused = tables.as_ref().map(|t| t.collection.refused()).unwrap_or_default();
+                let data = metric_data(&dictionary, found.survey.as_ref(), tables.as_ref());
+                data_table::print(&mut out, &dictionary, &data, options.verbose)
+                    .map_err(output_error)?;
+            }
             Err(error) => {
                 errors += 1;
                 writeln!(out, "error: {error}").map_err(output_error)?;
@@ -68,10 +77,14 @@ pub(super) fn run(root: &Path) -> Result<Outcome> {
     Ok(outcomes.into_iter().find(|outcome| *outcome != Outcome::Done).unwrap_or(Outcome::Done))
 }
 
-/// Reads the pings, and returns the refused uploads.
-fn pings(project: &Project, dictionary: &Dictionary, out: &mut impl Write) -> Result<Refused> {
+/// Reads the pings; `None` if the project has no sources of them.
+fn pings(
+    project: &Project,
+    dictionary: &Dictionary,
+    out: &mut impl Write,
+) -> Result<Option<PingTables>> {
     if project.ping_sources.is_empty() {
-        return Ok(Refused::new());
+        return Ok(None);
     }
     let Project { root, ping_sources, pings, .. } = project;
     let inputs = Inputs::find(root, ping_sources, pings)?;
@@ -82,7 +95,7 @@ fn pings(project: &Project, dictionary: &Dictionary, out: &mut impl Write) -> Re
     for overflow in tables.overflows() {
         writeln!(out, "note: {overflow}").map_err(output_error)?;
     }
-    Ok(collection.refused())
+    Ok(Some(tables))
 }
 
 /// Lists problems and returns how many of them are errors.
@@ -126,7 +139,8 @@ fn print_dictionary(out: &mut impl Write, dictionary: &Dictionary) -> std::io::R
 }
 
 fn print_survey(out: &mut impl Write, found: &Survey) -> std::io::Result<()> {
-    let events: u64 = found.events.values().chain(found.unknown.values()).sum();
+    let known = found.events.values().map(|span| span.count);
+    let events: u64 = known.chain(found.unknown.values().copied()).sum();
     writeln!(
         out,
         "data: {events} events with {} different names",
@@ -134,9 +148,6 @@ fn print_survey(out: &mut impl Write, found: &Survey) -> std::io::Result<()> {
     )?;
     for note in &found.notes {
         writeln!(out, "warning: {note}")?;
-    }
-    for metric in &found.empty {
-        writeln!(out, "warning: {metric} matches no event in the data")?;
     }
     let unknown = found.unknown.iter().map(|(name, events)| (name.clone(), *events));
     print_unused_events(out, "not in the dictionary and not counted", unknown)?;
