@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use super::ping;
-use crate::project::{Project, Ran};
+use crate::project::{Project, Ran, contributions};
 
 const METRICS: &str = "\
 - {key_path: m.equal, data_source: internal_events, events: [{name: equal, unique: user.id}]}
@@ -238,4 +238,40 @@ fn what_cannot_be_compared_is_explained() {
     );
     one.write("headcount.yaml", yaml.lines().take(3).collect::<Vec<_>>().join("\n"));
     check(&one, &[], "the project has no events, so there is nothing to compare");
+}
+
+/// Pings that Headcount builds from the same events, by other code, have the users of their own days.
+#[test]
+fn pings_that_are_built_from_the_events_are_explained() {
+    let (project, real) = (Project::empty(), contributions());
+    let real = real.display();
+    project.write(
+        "headcount.yaml",
+        format!(
+            "dictionary: {real}/dictionary\n\
+             installation: {{uuid: ea8bf810-1d6f-4a6a-b4fd-93e8cbd8b57f, hostname: gitlab.com}}\n\
+             sources:\n  - {{name: sent, format: service_ping, files: sent}}\n  - {{name: contributions, \
+             files: {real}/data/*.parquet, time: occurred_at, user: author, event: event, dimensions: \
+             [repository, component, plan], deployment: saas}}\n"
+        ),
+    );
+    std::fs::create_dir(project.path("sent")).unwrap();
+    for day in ["2020-05-31", "2020-06-18", "2020-07-05"] {
+        let ran = project.run(&["ping", "--as-of", day, "-o", &format!("sent/{day}.json")]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+    }
+    let ran =
+        project.run(&["reconcile", "--format", "csv", "--from", "2020-05", "--to", "2020-07"]);
+    let rows = rows(&ran, &["pings", "events_in_ping_days", "cause"]);
+    assert!(rows.len() > 30, "{rows:?}");
+    let mut by_window = 0;
+    for row in &rows {
+        let values: Vec<&str> = row.split(" | ").collect();
+        // A ping has no key for a metric without users.
+        let pings = if values[2] == "not_sent" { "0" } else { values[0] };
+        assert_eq!(pings, values[1], "{row}");
+        assert!(["equal", "window", "not_sent"].contains(&values[2]), "{row}");
+        by_window += usize::from(values[2] == "window");
+    }
+    assert!(by_window > 10, "{by_window} of {}", rows.len());
 }
