@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | 1 | [`calendar`], [`users`], [`metric`] | nothing but the standard library and their own crates |
 //! | 2 | [`storage`], [`scan`], [`functions`], [`distinct`], [`store`] | ring 1, DataFusion, Arrow, files |
-//! | 3 | [`rollup`], [`active`], [`pings`], [`overview`], [`metric_data`], [`outgoing_ping`] | rings 1 and 2 |
+//! | 3 | [`rollup`], [`active`], [`pings`], [`overview`], [`metric_data`], [`outgoing_ping`], [`reconcile`] | rings 1 and 2 |
 //!
 //! Start reading at [`active`]: it has the arguments of a report and its rows.
 
@@ -27,6 +27,7 @@ pub mod outgoing_ping;
 pub mod overview;
 pub mod pings;
 pub mod project;
+pub mod reconcile;
 pub mod rollup;
 mod words;
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::active::Span;
 use crate::calendar::{Day, Period, Window};
 use crate::metric::{Dictionary, Metric, Status, TimeFrame, USER, Uncounted};
-use crate::pings::{OwnInstallation, SKETCHES_KEY};
+use crate::pings::{OwnInstallation, SKETCHES_KEY, month_window};
 
 /// Where the metrics of single events are, by category, and what the ends of their names mean.
 const CATEGORIES: &str = "redis_hll_counters.";
@@ -149,13 +149,11 @@ fn users_of(metric: &Metric) -> Metric {
     metric
 }
 
-/// The days of a time frame in a ping of a day, as GitLab has them: for a database two days less than
-/// it could have, for counters whole ISO weeks.
+/// The days of a time frame in a ping of a day, as GitLab has them; see [`month_window`].
 fn days(frame: TimeFrame, data_source: Option<&str>, day: Day) -> Option<Period> {
     let is_database = data_source == Some("database");
     match frame {
-        TimeFrame::Month if is_database => Some(Window::Lagged28d.at(day)),
-        TimeFrame::Month => Some(Window::Iso4w.at(day)),
+        TimeFrame::Month => Some(month_window(data_source).at(day)),
         TimeFrame::Week if is_database => Some(Window::Trailing(7).at(day.plus(-2))),
         TimeFrame::Week => Some(Window::Week.previous(Window::Week.at(day))),
         TimeFrame::All => Some(Period::new(Day::MIN, day)),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::collection::Collection;
+use crate::calendar::Window;
 use crate::metric::{Dictionary, Metric, Status, TimeFrame};
 use crate::nearest::did_you_mean;
 use crate::store::Content;
@@ -55,6 +56,15 @@ impl Kind {
             Self::Boolean => "boolean",
             Self::NotANumber => "not_a_number",
         }
+    }
+}
+
+/// The window of a `28d` metric at the day of a ping, as GitLab counts it: in its database the 28 days
+/// that end two days before, otherwise the last four ISO weeks.
+pub(crate) fn month_window(data_source: Option<&str>) -> Window {
+    match data_source {
+        Some("database") => Window::Lagged28d,
+        _ => Window::Iso4w,
     }
 }
 

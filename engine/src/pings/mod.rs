@@ -52,6 +52,7 @@ pub use identity::{Deployment, Edition, Tier};
 pub use ingest::PingIngest;
 pub(crate) use ingest::ingest;
 pub use inputs::{Inputs, find_ping_files};
+pub(crate) use metrics::month_window;
 pub use metrics::{Kind, MetricPath, MetricPaths};
 pub use overflow::Overflow;
 pub use own::{IdentityValue, OwnInstallation, SketchSettings};

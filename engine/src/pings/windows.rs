@@ -57,7 +57,7 @@ impl Windows {
     }
 
     /// The window of a metric, edition and kind of release.
-    pub(super) fn get(
+    pub(crate) fn get(
         &self,
         metric: usize,
         edition: Edition,

@@ -57,6 +57,8 @@ pub(super) enum Command {
     Check(Check),
     /// Count active users per period, stage and dimension
     Report(Report),
+    /// Compare numbers from events with those from pings, where both describe the same people
+    Reconcile(Reconcile),
     /// Write the documentation of metrics as HTML pages that need no server
     Docs(Docs),
     /// Build this installation's Service Ping from its events
@@ -237,6 +239,44 @@ impl Report {
     pub(super) fn variant(&self) -> Variant {
         Variant { condition: self.condition, measure: self.measure, scenario: self.predict }
     }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Compares the SaaS installation (`pings.saas` in headcount.yaml) month by month and metric by metric:
+users of its events (of the deployment saas, if a source has deployments) in the last 28 days of the
+month, with its last ping of the month. Likely causes of a difference:
+  window              the ping counts other days, in which the events have its number
+  sketch_error        the same, but for the error of Redis' counters
+  incomplete          the events begin or end within the days that are compared
+  not_counted         the metric is not counted from events
+  missing_in_version  the version is older than the metric
+  not_sent            the ping does not have the metric
+  not_measured        the value in the ping is no number, such as -1 after a timeout
+  unexplained         none of these
+
+Examples:
+  headcount reconcile                                 all months and metrics
+  headcount reconcile --from 2026-01 --to 2026-03 -o reconciled.csv
+  headcount reconcile --metric usage_activity_by_stage_monthly.plan.issues
+
+Tables and Markdown leave out the days that are compared; other formats have all columns.")]
+pub(super) struct Reconcile {
+    /// First month, by any of its days: 2026-01, 2026-01-15
+    #[arg(long, value_parser = first_day)]
+    pub(super) from: Option<Day>,
+    /// Last month, inclusive
+    #[arg(long, value_parser = last_day)]
+    pub(super) to: Option<Day>,
+    /// Metrics to compare, separated by commas: key paths of metrics or of pings [default: all]
+    #[arg(long, value_delimiter = ',', value_name = "METRICS")]
+    pub(super) metric: Vec<String>,
+    /// Format of the output [default: by the ending of FILE, or table]
+    #[arg(long, value_name = "FORMAT", value_parser = Format::parser(Format::OF_QUERIES))]
+    pub(super) format: Option<Format>,
+    /// Write to a file instead of stdout
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

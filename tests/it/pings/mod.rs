@@ -8,6 +8,7 @@ mod generated;
 mod hostile;
 mod predictions;
 mod random;
+mod reconcile;
 mod report;
 mod rules;
 mod uploads;
