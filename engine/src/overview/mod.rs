@@ -93,7 +93,8 @@ pub fn answer_into(
     check(question)?;
     let Project { root, ping_sources, pings: settings, .. } = project;
     let store = use_store.then_some(&project.store);
-    let inputs = Inputs::find(root, ping_sources, settings, store)?;
+    let mut inputs = Inputs::find(root, ping_sources, settings, store)?;
+    inputs.as_of = question.as_of;
     let key_paths = key_paths(dictionary, question);
     let tables = PingTables::load(settings, dictionary, &inputs, Some(&key_paths), job)?;
     let has_events = !project.sources.is_empty();

@@ -90,6 +90,8 @@ pub struct Collection {
     pub installations: Vec<Installation>,
     /// The pings, by installation and time.
     pub pings: Vec<Ping>,
+    /// When the data ends: with the newest ping, or the day that was asked for.
+    end: Option<i64>,
     /// Key paths by code.
     pub(super) paths: Vec<String>,
     parts: Vec<Values>,
@@ -155,7 +157,12 @@ impl Collection {
                 }
             }
         }
+        let as_of = inputs.as_of.map(|day| Zone::utc().end_of(day));
+        if let Some(end) = as_of {
+            uploads.candidates.retain(|candidate| candidate.header.recorded_at < end);
+        }
         let (mut pings, installations, places) = uploads.choose(settings);
+        let end = as_of.or(pings.iter().map(|ping| ping.recorded_at).max());
         let mut numbers = Vec::new();
         for (at, (ping, place)) in pings.iter_mut().zip(places).enumerate() {
             match place {
@@ -171,7 +178,7 @@ impl Collection {
             parts.push(values);
         }
         let (paths, uploads) = (paths.into_list(), uploads.rows);
-        Ok(Self { uploads, installations, pings, paths, parts })
+        Ok(Self { uploads, installations, pings, end, paths, parts })
     }
 
     /// How many uploads were refused for each reason, and the file of the first of them.
@@ -200,11 +207,10 @@ impl Collection {
         self.paths.get(code as usize).map_or("", String::as_str)
     }
 
-    /// Whether a month has ended when the newest ping was recorded.
+    /// Whether a month has ended when the data ends.
     pub(crate) fn is_complete(&self, month: Day) -> bool {
-        let newest = self.pings.iter().map(|ping| ping.recorded_at).max();
-        let end = Zone::utc().end_of(Window::Month.at(month).end);
-        newest.is_some_and(|newest| end <= newest)
+        let month_end = Zone::utc().end_of(Window::Month.at(month).end);
+        self.end.is_some_and(|end| month_end <= end)
     }
 }
 

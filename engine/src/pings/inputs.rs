@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::settings::{PingSettings, PingSource};
 use super::upload::time_of_name;
+use crate::calendar::Day;
 use crate::scan::{EventFile, Format};
 use crate::storage::{Digest, Storage, is_address};
 use crate::store::{FileStatus, SourceFile, SourceNames, Store, file_names, file_status, missing};
@@ -20,6 +21,8 @@ pub struct Inputs {
     pub subscriptions: Vec<EventFile>,
     /// Files of releases; `None` if the project names none.
     pub releases: Option<Vec<EventFile>>,
+    /// The data ends with this day: later pings are left out. With the newest ping if `None`.
+    pub as_of: Option<Day>,
     /// The store, if it has pings.
     pub(super) store: Option<StoreVersion>,
 }
@@ -93,7 +96,7 @@ impl Inputs {
             false => Some(EventFile::find(root, releases)?),
         };
         let store = store.map(|store| StoreVersion(Arc::new(store)));
-        Ok(Self { pings, subscriptions, releases, store })
+        Ok(Self { pings, subscriptions, releases, as_of: None, store })
     }
 
     /// Whether the values of some pings come from the store, where each key path can be read without

@@ -246,6 +246,38 @@ fn what_pings_cannot_answer_is_refused() {
 }
 
 #[test]
+fn the_data_can_end_with_a_day() {
+    let rows = |as_of: &str| {
+        let ran = fleet(false, "").0.run(&[
+            "report", "--as-of", as_of, "--level", "total", "--by", "edition", "--format", "csv",
+        ]);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        let rows = Table::of_csv(&ran.out).rows;
+        let shown = |row: Vec<String>| [1, 3, 9, 11, 13].map(|at| row[at].clone()).join(" ");
+        rows.into_iter().map(shown).collect::<Vec<_>>()
+    };
+    // On the 15th b had not sent its ping of the 16th.
+    assert_eq!(
+        rows("2026-01-15"),
+        ["2026-01-01 false  recorded 710", "2026-01-01 false EE recorded 710"]
+    );
+    // The month is over on its last day, without a later ping.
+    assert_eq!(
+        rows("2026-01-31"),
+        [
+            "2026-01-01 true  recorded 730",
+            "2026-01-01 true  estimated 730",
+            "2026-01-01 true CE recorded 20",
+            "2026-01-01 true CE estimated 20",
+            "2026-01-01 true EE recorded 710",
+            "2026-01-01 true EE estimated 710",
+        ]
+    );
+    assert!(rows("2026-02-28").contains(&"2026-02-01 true  recorded 15".to_owned()));
+    assert!(rows("2026-02-27").contains(&"2026-02-01 false  recorded 15".to_owned()));
+}
+
+#[test]
 fn a_change_of_the_tree_is_explained() {
     let fleet = fleet(true, "");
     let stages = "\
