@@ -176,7 +176,7 @@ impl Connection {
             socket.feed(Out::EmptyQueryResponse(EmptyQueryResponse::new())).await?;
         }
         for statement in statements {
-            let response = match session_command(&statement.statement)? {
+            let response = match session_command(&statement)? {
                 Some(SessionCommand::Fetch { name, max_rows }) => {
                     self.check_not_aborted(socket)?;
                     let encoding = (&Format::UnifiedText, true);
@@ -187,7 +187,7 @@ impl Connection {
                 Some(command) => self.run_command(socket, &command, &Format::UnifiedText).await?,
                 None => {
                     self.check_not_aborted(socket)?;
-                    let begun = self.session.begin_statement(&statement.text);
+                    let begun = self.session.begin_statement(&statement.to_string());
                     let mut execution = begun.map_err(|error| errors::from_error(&error))?;
                     let planned = prepare_in(&self.session, &mut execution, statement).await;
                     let query = planned.map_err(|error| errors::from_error(&error))?;

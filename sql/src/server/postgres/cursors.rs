@@ -15,7 +15,7 @@ use pgwire::messages::PgWireBackendMessage as Out;
 use pgwire::messages::data::RowDescription;
 use pgwire::messages::response::TransactionStatus;
 
-use super::prepare::{ParsedStatement, prepare_in};
+use super::prepare::prepare_in;
 use super::session::Session;
 use super::{Socket, errors, parameters, rows};
 use crate::server::RowStream;
@@ -64,8 +64,7 @@ impl Cursors {
             return Err(errors::error("53400", message));
         }
         let to_error = |error| errors::from_error(&error);
-        let statement = ParsedStatement::from(statement);
-        let mut execution = session.begin_statement(&statement.text).map_err(to_error)?;
+        let mut execution = session.begin_statement(&statement.to_string()).map_err(to_error)?;
         let query = prepare_in(session, &mut execution, statement).await.map_err(to_error)?;
         let schema = parameters::coerced_schema(&query.plan, &[]).map_err(to_error)?;
         let schema = query.named(schema.as_arrow());

@@ -32,41 +32,24 @@ use crate::session;
 const OBJECT_ID_TYPES: [&str; 6] =
     ["regclass", "regtype", "regproc", "regprocedure", "regnamespace", "regrole"];
 
-/// A parsed statement.
-pub(super) struct ParsedStatement {
-    /// As it is planned.
-    pub(super) statement: Statement,
-    /// As the client wrote it, for the log.
-    pub(super) text: String,
-    names: ColumnNames,
-}
-
-impl From<Statement> for ParsedStatement {
-    fn from(statement: Statement) -> Self {
-        let (text, names) = (statement.to_string(), ColumnNames::of(&statement));
-        Self { statement, text, names }
-    }
-}
-
 /// The statements of a text.
 ///
 /// # Errors
 /// When it is not SQL.
-pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec<ParsedStatement>> {
+pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec<Statement>> {
     let (pg_server, sql) = (session.pg_server_arc(), sql.to_owned());
     let server = &session.pg_server().server;
     let memory = server.limits.memory;
     let parsed = server.with_time_limit(async move {
         syntax::check_text(&sql, memory)?;
         let catalog = uses_pg_catalog(&sql);
-        let parsed = Parser::parse_sql(&PostgreSqlDialect {}, &sql).map_err(parse_error)?;
+        let mut parsed = Parser::parse_sql(&PostgreSqlDialect {}, &sql).map_err(parse_error)?;
         parsed.iter().try_for_each(syntax::check)?;
-        let mut parsed: Vec<_> = parsed.into_iter().map(ParsedStatement::from).collect();
-        for ParsedStatement { statement, .. } in &mut parsed {
-            if catalog {
-                ast_rewrite::rewrite_regproc(statement);
-                *statement = pg_server.rules.apply(statement.clone());
-            }
+        if catalog {
+            parsed.iter_mut().for_each(ast_rewrite::rewrite_regproc);
+            parsed = parsed.into_iter().map(|statement| pg_server.rules.apply(statement)).collect();
+        }
+        for statement in &mut parsed {
             ast_rewrite::rewrite_like_and_arrays(statement);
             if catalog {
                 ast_rewrite::rewrite_array_subqueries(statement);
@@ -83,11 +66,8 @@ pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec
 ///
 /// # Errors
 /// When it cannot be planned, or writes.
-pub(super) async fn prepare(
-    session: &Session,
-    statement: ParsedStatement,
-) -> PgWireResult<Prepared> {
-    if let Some(command) = session_command(&statement.statement)? {
+pub(super) async fn prepare(session: &Session, statement: Statement) -> PgWireResult<Prepared> {
+    if let Some(command) = session_command(&statement)? {
         return Ok(Prepared::Command(command));
     }
     session.apply_time_zone().map_err(|error| errors::from_error(&error))?;
@@ -104,7 +84,7 @@ pub(super) async fn prepare(
 pub(super) async fn prepare_in(
     session: &Session,
     execution: &mut StatementExecution,
-    statement: ParsedStatement,
+    statement: Statement,
 ) -> Result<Query> {
     let context = session.context()?.clone();
     execution.run(query(session.pg_server_arc(), context, statement)).await
@@ -113,10 +93,10 @@ pub(super) async fn prepare_in(
 async fn query(
     pg_server: Arc<PgServer>,
     context: SessionContext,
-    parsed: ParsedStatement,
+    statement: Statement,
 ) -> Result<Query> {
-    let ParsedStatement { statement, text, names } = parsed;
-    let tag = tag(&statement);
+    let (text, tag) = (statement.to_string(), tag(&statement));
+    let names = ColumnNames::of(&statement);
     let simplified = {
         let state = context.state_ref();
         let state = state.read();
