@@ -305,7 +305,7 @@ impl Connection {
                     let fields = match &*portal.statement.statement {
                         Prepared::Query(query) => {
                             let plan = bind_parameters(query, &portal)?;
-                            self.fields(query, &plan, &[], &portal.result_column_format)?
+                            self.fields(&plan, &[], &portal.result_column_format)?
                         }
                         Prepared::Command(command) => {
                             self.command_fields(command, &portal.result_column_format)?
@@ -333,7 +333,7 @@ impl Connection {
         match &*statement.statement {
             Prepared::Query(query) => {
                 let types = parameters::types(&query.parameters, &statement.parameter_types)?;
-                let fields = self.fields(query, &query.plan, &types, &Format::UnifiedText)?;
+                let fields = self.fields(&query.plan, &types, &Format::UnifiedText)?;
                 Ok((types, fields))
             }
             Prepared::Command(command) => {
@@ -344,15 +344,13 @@ impl Connection {
 
     fn fields(
         &self,
-        query: &Query,
         plan: &datafusion::logical_expr::LogicalPlan,
         types: &[Type],
         format: &Format,
     ) -> PgWireResult<Vec<FieldInfo>> {
         let schema =
             parameters::coerced_schema(plan, types).map_err(|error| errors::from_error(&error))?;
-        let schema = query.named(schema.as_arrow());
-        rows::fields(&schema, format, self.session.settings().format())
+        rows::fields(schema.as_arrow(), format, self.session.settings().format())
     }
 
     async fn execute(&mut self, socket: &mut Socket, execute: &Execute) -> PgWireResult<()> {
@@ -429,7 +427,7 @@ impl Connection {
         plan: datafusion::logical_expr::LogicalPlan,
         format: &Format,
     ) -> PgWireResult<Response> {
-        let fields = self.fields(query, &plan, &[], format)?;
+        let fields = self.fields(&plan, &[], format)?;
         let context = self.session.context().map_err(|error| errors::from_error(&error))?;
         let rows =
             execution.execute(context, plan).await.map_err(|error| errors::from_error(&error))?;

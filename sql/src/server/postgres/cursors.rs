@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
+use datafusion::common::DFSchemaRef;
 use datafusion::sql::sqlparser::ast::Statement;
 use futures::{SinkExt, StreamExt};
 use pgwire::api::portal::Format;
@@ -27,7 +27,7 @@ const MAX_CURSORS: usize = 16;
 struct Cursor {
     /// Whether it outlives its transaction (WITH HOLD).
     hold: bool,
-    schema: Schema,
+    schema: DFSchemaRef,
     rows: RowStream,
     /// The unsent rows of the last batch.
     remainder: Option<RecordBatch>,
@@ -67,7 +67,6 @@ impl Cursors {
         let mut execution = session.begin_statement(&statement.to_string()).map_err(to_error)?;
         let query = prepare_in(session, &mut execution, statement).await.map_err(to_error)?;
         let schema = parameters::coerced_schema(&query.plan, &[]).map_err(to_error)?;
-        let schema = query.named(schema.as_arrow());
         let context = session.context().map_err(to_error)?;
         let rows = execution.execute(context, query.plan).await.map_err(to_error)?;
         self.open.insert(name.to_owned(), Cursor { hold, schema, rows, remainder: None });
@@ -131,7 +130,7 @@ impl Cursors {
         format: &Format,
     ) -> PgWireResult<Vec<FieldInfo>> {
         let cursor = self.open.get(name).ok_or_else(|| unknown(name))?;
-        rows::fields(&cursor.schema, format, session.settings().format())
+        rows::fields(cursor.schema.as_arrow(), format, session.settings().format())
     }
 
     /// Closes a cursor; all of them if `name` is `None`.

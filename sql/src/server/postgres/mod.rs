@@ -18,7 +18,6 @@ mod cancels;
 mod catalog;
 mod connection;
 mod cursors;
-mod dialect;
 mod empty_relations;
 mod errors;
 mod frame_validator;

@@ -17,7 +17,6 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use engine::{Error, Kind, Result};
 use pgwire::error::PgWireResult;
 
-use super::dialect::{self, ColumnNames};
 use super::empty_relations::simplify_empty;
 use super::scalar_subquery::rewrite_scalar_subqueries;
 use super::session::Session;
@@ -55,7 +54,6 @@ pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec
                 ast_rewrite::rewrite_array_subqueries(statement);
                 ast_rewrite::rewrite_table_visibility(statement).map_err(parse_error)?;
             }
-            dialect::rewrite(statement)?;
         }
         Ok(parsed)
     });
@@ -96,7 +94,6 @@ async fn query(
     statement: Statement,
 ) -> Result<Query> {
     let (text, tag) = (statement.to_string(), tag(&statement));
-    let names = ColumnNames::of(&statement);
     let simplified = {
         let state = context.state_ref();
         let state = state.read();
@@ -115,15 +112,12 @@ async fn query(
     };
     read_only(&plan)?;
     let parameters = parameters::of_plan(&plan)?;
-    Ok(Query { text, plan, parameters, tag, names })
+    Ok(Query { text, plan, parameters, tag })
 }
 
 async fn plan(context: &SessionContext, statement: Statement) -> Result<LogicalPlan> {
     let statement = Parsed::Statement(Box::new(statement));
-    let state = context.state();
-    let zone = state.config_options().execution.time_zone.clone().unwrap_or_default();
-    let planned = session::plan(&state, statement).await;
-    let planned = planned.and_then(|plan| dialect::rewrite_plan(plan, &zone));
+    let planned = session::plan(&context.state(), statement).await;
     planned.and_then(rewrite_scalar_subqueries).map_err(|cause| statement_error(cause, None))
 }
 
