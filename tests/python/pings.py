@@ -1,4 +1,5 @@
-"""pings.py PROGRAM FIRST_SEED SEEDS: the tables of random fleets, recounted from their files.
+"""pings.py PROGRAM FIRST_SEED SEEDS: the tables of random fleets, recounted from their files; also when
+the files get into a store in random order.
 
 Every seed makes a project in a temporary folder: pings of a few installations in files of several
 forms, with faults, repeated uploads and odd values, subscriptions and releases. The tables are
@@ -15,6 +16,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from datetime import datetime, timedelta, timezone
 from fractions import Fraction
@@ -464,27 +466,68 @@ COLUMNS = {
 }
 
 
-def check(program, seed):
-    """Compares all tables of a seed; returns the number of rows."""
-    rng = random.Random(seed)
+def compare(program, folder, expected, when):
+    """Compares all tables with those that PROGRAM prints; returns the number of rows."""
     compared = 0
+    listed = ", ".join(f"'{path}'" for path in paths())
+    for table, sql in COLUMNS.items():
+        ran = run(program, folder, "sql", "--format", "csv", "-c", sql.replace("{paths}", listed))
+        theirs = sorted(list(csv.reader(io.StringIO(ran.stdout)))[1:])
+        text = {True: "true", False: "false", None: ""}
+        ours = sorted([text[v] if isinstance(v, bool) else str(v) for v in row] for row in expected[table])
+        compared += len(ours)
+        if ours != theirs:
+            missing = [row for row in ours if row not in theirs]
+            more = [row for row in theirs if row not in ours]
+            sys.exit(f"{when}, {table}: recounted {missing[:5]}, printed {more[:5]}")
+    return compared
+
+
+def run(program, folder, *arguments):
+    ran = subprocess.run([program, *arguments], cwd=folder, capture_output=True, text=True)
+    if ran.returncode not in (0, 3):
+        sys.exit(f"{folder}: {arguments}: {ran.stdout}{ran.stderr}")
+    return ran
+
+
+def check(program, seed):
+    """Compares all tables of a seed, from files and from a store that they get into in random order;
+    returns the number of rows."""
+    rng = random.Random(seed)
     with tempfile.TemporaryDirectory() as folder:
         make(rng, folder)
         expected = recount(folder)
-        listed = ", ".join(f"'{path}'" for path in paths())
-        for table, sql in COLUMNS.items():
-            command = [program, "sql", "--format", "csv", "-c", sql.replace("{paths}", listed)]
-            ran = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-            if ran.returncode not in (0, 3):
-                sys.exit(f"seed {seed}, {table}: {ran.stderr}")
-            theirs = sorted(list(csv.reader(io.StringIO(ran.stdout)))[1:])
-            text = {True: "true", False: "false", None: ""}
-            ours = sorted([text[v] if isinstance(v, bool) else str(v) for v in row] for row in expected[table])
-            compared += len(ours)
-            if ours != theirs:
-                missing = [row for row in ours if row not in theirs]
-                more = [row for row in theirs if row not in ours]
-                sys.exit(f"seed {seed}, {table}: recounted {missing[:5]}, printed {more[:5]}")
+        compared = compare(program, folder, expected, f"seed {seed}, files")
+        files = sorted((Path(folder) / "pings").iterdir())
+        rng.shuffle(files)
+        for _ in range(rng.choice([0, 3])):
+            # Killed at any moment; what it had begun must not be seen.
+            process = subprocess.Popen([program, "ingest", "--memory-limit", "16MiB"], cwd=folder,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(rng.uniform(0, 0.08))
+            process.kill()
+            process.wait()
+            compared += compare(program, folder, expected, f"seed {seed}, killed")
+        while files:
+            count = rng.randint(1, len(files))
+            late, files = files[:count], files[count:]
+            limit = rng.choice(["16MiB", "1GiB"])
+            names = [f"pings/{file.name}" for file in late]
+            run(program, folder, "ingest", "--memory-limit", limit, *names)
+            if rng.random() < 0.3:
+                run(program, folder, "store", "compact")
+            if rng.random() < 0.5 or not files:
+                compared += compare(program, folder, expected, f"seed {seed}, store and {len(files)} files")
+        run(program, folder, "store", "verify")
+        # The files are not needed any more, but for those that were added since.
+        # Of two files with the same content the store has only one, with its name.
+        files = sorted((Path(folder) / "pings").iterdir())
+        contents = [file.read_bytes() for file in files]
+        single = [file for file, content in zip(files, contents) if contents.count(content) == 1]
+        gone = rng.sample(single, 2)
+        for file in gone:
+            file.unlink()
+        compared += compare(program, folder, expected, f"seed {seed}, store without some files")
     return compared
 
 

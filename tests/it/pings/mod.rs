@@ -11,6 +11,7 @@ mod random;
 mod reconcile;
 mod report;
 mod rules;
+mod store;
 mod uploads;
 
 use crate::project::{Project, Ran};
