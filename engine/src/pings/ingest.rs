@@ -14,8 +14,8 @@ use super::upload::Reason;
 use super::values::Values;
 use crate::scan::Compression;
 use crate::store::{
-    Entry, PING_SETTINGS, PingHeader, SortedValues, SourceFile, Store, StoredIds, StoredUpload,
-    WrittenFiles,
+    Entry, PING_SETTINGS, PingHeader, PingKey, SortedValues, SourceFile, Store, StoredIds,
+    StoredUpload, WrittenFiles,
 };
 use crate::{JobContext, Result};
 
@@ -192,11 +192,8 @@ struct BatchUpload {
 
 impl BatchUpload {
     /// By installation and time; refused ones come first.
-    fn order(&self) -> (Option<(&str, Option<&str>, i64)>, usize, Option<u64>) {
-        let header = self.result.as_ref().ok().map(|(header, ..)| {
-            (header.uuid.as_str(), header.hostname.as_deref(), header.recorded_at)
-        });
-        (header, self.file, self.line)
+    fn order(&self) -> (Option<PingKey<'_>>, usize, Option<u64>) {
+        (self.result.as_ref().ok().map(|(header, ..)| header.key()), self.file, self.line)
     }
 }
 

@@ -83,6 +83,7 @@ pub use ledger::{Entry, FirstRow, PING_SETTINGS, Reject, rejects};
 pub use lock::Lock;
 pub use maintenance::VacuumReport;
 pub use months::{MonthRow, months};
+pub(crate) use ping_uploads::PingKey;
 pub use ping_uploads::{PingHeader, StoredUpload};
 pub use ping_values::{Content, SortedValues, ValueFiles, ValueGroup, ValueKeys};
 pub use stored_ids::{StoredIds, UserId};

@@ -6,7 +6,7 @@ use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIter
 
 use super::ping_values::FILE_ROWS;
 use super::write::by_name;
-use super::{Files, SortedValues, Store, StoredUpload, ValueFiles};
+use super::{Files, PingHeader, PingKey, SortedValues, Store, StoredUpload, ValueFiles};
 use crate::{Error, Result};
 
 impl Store {
@@ -46,11 +46,8 @@ impl Store {
 }
 
 /// By installation and time, refused ones first.
-fn order(upload: &StoredUpload) -> (Option<(&str, Option<&str>, i64)>, u64) {
-    let header = upload.outcome.as_ref().ok();
-    let header =
-        header.map(|header| (&*header.uuid, header.hostname.as_deref(), header.recorded_at));
-    (header, upload.upload)
+fn order(upload: &StoredUpload) -> (Option<PingKey<'_>>, u64) {
+    (upload.outcome.as_ref().ok().map(PingHeader::key), upload.upload)
 }
 
 /// All key paths with their numbers of rows, split into those of a data file each.

@@ -36,6 +36,9 @@ pub struct StoredUpload {
     pub outcome: std::result::Result<PingHeader, String>,
 }
 
+/// What identifies a ping: `uuid`, `hostname` and `recorded_at`.
+pub(crate) type PingKey<'a> = (&'a str, Option<&'a str>, i64);
+
 /// What an accepted document says of its sender, besides its values. Instants are microseconds since
 /// 1970.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,6 +63,13 @@ pub struct PingHeader {
     pub subscription: Option<String>,
     /// `license_user_count`, if it is an integer from 0 to 2^63 - 1.
     pub licensed_users: Option<i64>,
+}
+
+impl PingHeader {
+    /// Which ping it is.
+    pub(crate) fn key(&self) -> PingKey<'_> {
+        (&self.uuid, self.hostname.as_deref(), self.recorded_at)
+    }
 }
 
 /// Columns of the table.

@@ -50,6 +50,7 @@ fn safe(name: &str) -> String {
         Md5::digest(name).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     match kept.trim_matches(|c| !is_plain(c)) {
         "" => digest,
+        kept if is_device => format!("_{kept}-{digest}"),
         kept => format!("{kept}-{digest}"),
     }
 }

@@ -177,7 +177,7 @@ fn a_plain_computation_gives_the_same() {
         let numbers = walk(&mut random, lag);
         let y: Vec<f64> = numbers[..known].iter().map(|number| *number as f64).collect();
         let predict = |n: usize, m: usize, h: usize| {
-            let k = (h + m - 1) / m;
+            let k = h.div_ceil(m);
             let (mut sum, mut squares) = (0.0, 0.0);
             for t in m..n {
                 sum += y[t] - y[t - m];
