@@ -32,14 +32,11 @@ impl FileNames {
 fn safe(name: &str) -> String {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     let inner = |c: char| is_plain(c) || c == '-' || c == '.';
-    let stem = name.split('.').next().unwrap_or_default();
-    let is_device = DEVICES.contains(&stem)
-        || ((stem.starts_with("com") || stem.starts_with("lpt")) && stem.len() == 4);
     let is_safe = name.starts_with(is_plain)
         && name.ends_with(is_plain)
         && name.chars().all(inner)
         && name.len() <= MAX_LENGTH
-        && !is_device;
+        && !is_device(name);
     if is_safe {
         return name.to_owned();
     }
@@ -50,9 +47,16 @@ fn safe(name: &str) -> String {
         Md5::digest(name).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
     match kept.trim_matches(|c| !is_plain(c)) {
         "" => digest,
-        kept if is_device => format!("_{kept}-{digest}"),
+        kept if is_device(kept) => format!("_{kept}-{digest}"),
         kept => format!("{kept}-{digest}"),
     }
+}
+
+/// Whether Windows takes the part before the first `.` for a device.
+fn is_device(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or_default();
+    DEVICES.contains(&stem)
+        || ((stem.starts_with("com") || stem.starts_with("lpt")) && stem.len() == 4)
 }
 
 #[cfg(test)]
@@ -86,6 +90,7 @@ mod tests {
             "con",
             "CON",
             "nul.x",
+            "CON.x",
             "com1",
             "lpt9.y",
             ".hidden",
