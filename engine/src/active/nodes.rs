@@ -119,7 +119,7 @@ pub(crate) fn trees(
     trees
 }
 
-/// What changes in the tree of each period within the days of a report, which breaks its series.
+/// Where nodes of the levels of a report go away within its days, which breaks their series.
 pub(crate) fn breaks(dictionary: &Dictionary, question: &Question, report: &Report) -> Vec<String> {
     let from = [question.from, report.first_day].into_iter().flatten().max();
     let to = [question.to, report.last_day].into_iter().flatten().min();
@@ -130,6 +130,9 @@ pub(crate) fn breaks(dictionary: &Dictionary, question: &Question, report: &Repo
         let nodes = nodes(dictionary, day, |_| true).into_iter();
         let names = nodes.filter_map(|node| {
             let Name { level, section, stage, group, .. } = node.name;
+            if !question.levels.contains(&level) {
+                return None;
+            }
             let key = match level {
                 Level::Section => section,
                 Level::Stage => stage,
@@ -147,11 +150,12 @@ pub(crate) fn breaks(dictionary: &Dictionary, question: &Question, report: &Repo
     let changes = change_days(dictionary).into_iter().filter(|day| from < *day && *day <= to);
     let text = |day: Day| {
         let (before, after) = (names(day.plus(-1)), names(day));
-        if before == after {
+        let new = list(after.difference(&before).collect());
+        let gone: BTreeSet<&String> = before.difference(&after).collect();
+        if gone.is_empty() {
             return None;
         }
-        let new = list(after.difference(&before).collect());
-        let gone = list(before.difference(&after).collect());
+        let gone = list(gone);
         Some(format!(
             "the tree of stages changes on {day} (new: {new}; gone: {gone}), so the numbers before and \
              after are not comparable; `--tree today` counts all periods with one tree"

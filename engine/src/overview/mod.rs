@@ -203,6 +203,12 @@ impl Parts<'_> {
         is_counted && self.is_in_range(Window::Month.at(month).end)
     }
 
+    /// Whether a month that ends on this day is asked for.
+    fn is_asked(&self, month_end: Day) -> bool {
+        self.question.from.is_none_or(|from| from <= month_end)
+            && self.question.to.is_none_or(|to| Window::Month.at(month_end).start <= to)
+    }
+
     /// Whether a month that ends on this day can be asked for, or is the one before the first of these,
     /// with which that is compared.
     fn is_in_range(&self, month_end: Day) -> bool {

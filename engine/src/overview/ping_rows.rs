@@ -53,7 +53,7 @@ pub(super) fn ping_rows(
         }
         let this = (ping.installation, ping.month);
         if current.replace(this) != Some(this) {
-            counted += 1;
+            counted += u64::from(parts.is_asked(Window::Month.at(ping.month).end));
             let installation = || {
                 let of = &collection.installations[ping.installation];
                 match &of.hostname {

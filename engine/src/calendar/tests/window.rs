@@ -193,7 +193,7 @@ fn names() {
         let error = wrong.parse::<Window>().unwrap_err().to_string();
         let expected = format!(
             "unknown window `{wrong}`; use one of: day week month quarter year last_28d_of_month \
-             trailing_<n>d iso_4w lagged_28d, with n from 1 to 3660"
+             trailing_<n>d iso_4w lagged_28d ping_28d, with n from 1 to 3660"
         );
         assert_eq!(error, expected);
     }
