@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::active::{Level, Node, NodeName, TreeOf, trees};
 use crate::calendar::{Day, Window, Zone};
-use crate::metric::{Dictionary, Metric, Status, TimeFrame};
+use crate::metric::{Dictionary, Metric, Status, TimeFrame, USER};
 use crate::pings::{Inputs, MetricPath, Ping, PingTables, PingUnion, unions};
 use crate::{JobContext, Result};
 
@@ -19,7 +19,7 @@ pub struct NodeUnion {
 }
 
 /// Unites the users of every node over the last pings of months that are wanted. The metrics are those
-/// with a key path of 28 days, whether or not events can count them. Rows are ordered by month and node.
+/// with a key path of 28 days, but for those whose rules count something else than users. Rows are ordered by month and node.
 ///
 /// # Errors
 /// As [`unions`].
@@ -59,8 +59,12 @@ pub fn ping_unions(
     Ok(rows)
 }
 
-/// The key path of a metric with the numbers of 28 days.
+/// The key path of a metric with the users of 28 days.
 fn key_path(metric: &Metric) -> Option<String> {
-    let path = MetricPath::monthly(metric).filter(|_| metric.status != Status::Broken)?;
+    let counts_users = metric.rules.iter().all(|rule| rule.unique.as_deref() == Some(USER));
+    if metric.status == Status::Broken || !counts_users {
+        return None;
+    }
+    let path = MetricPath::monthly(metric)?;
     (path.time_frame == TimeFrame::Month).then_some(path.key_path)
 }

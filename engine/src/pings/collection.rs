@@ -94,6 +94,8 @@ pub struct Collection {
     end: Option<i64>,
     /// Key paths by code.
     pub(super) paths: Vec<String>,
+    /// The place of each key path in the order of texts, by code.
+    ranks: Vec<u32>,
     parts: Vec<Values>,
 }
 
@@ -178,7 +180,13 @@ impl Collection {
             parts.push(values);
         }
         let (paths, uploads) = (paths.into_list(), uploads.rows);
-        Ok(Self { uploads, installations, pings, end, paths, parts })
+        let mut order: Vec<u32> = (0..paths.len() as u32).collect();
+        order.sort_unstable_by_key(|code| &paths[*code as usize]);
+        let mut ranks = vec![0; paths.len()];
+        for (rank, code) in (0..).zip(order) {
+            ranks[code as usize] = rank;
+        }
+        Ok(Self { uploads, installations, pings, end, paths, ranks, parts })
     }
 
     /// How many uploads were refused for each reason, and the file of the first of them.
@@ -197,9 +205,21 @@ impl Collection {
         self.pings.iter().enumerate().filter(|(_, ping)| ping.is_last_of_month)
     }
 
-    /// Codes of key paths and contents of a ping.
+    /// Codes of key paths and contents of a ping, in any order.
     pub(super) fn values(&self, ping: &Ping) -> impl Iterator<Item = (u32, Content)> {
         self.parts[ping.part].range(ping.values.clone())
+    }
+
+    /// The same for some key paths, in the order of their texts: codes are given as threads meet paths.
+    pub(super) fn sorted_values(
+        &self,
+        ping: &Ping,
+        is_selected: impl Fn(u32) -> bool,
+    ) -> Vec<(u32, Content)> {
+        let mut values: Vec<(u32, Content)> =
+            self.values(ping).filter(|(code, _)| is_selected(*code)).collect();
+        values.sort_unstable_by_key(|(code, _)| self.ranks[*code as usize]);
+        values
     }
 
     /// The key path of a code.

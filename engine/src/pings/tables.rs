@@ -78,16 +78,16 @@ impl PingTables {
         Selection(paths.map(|path| key_paths.contains(path)).collect())
     }
 
-    /// The values of a ping with their key paths, all or those selected. The number of a value that is
+    /// The values of a ping by key path, all or those selected. The number of a value that is
     /// not an integer, or not that of its metric, is `None`.
     pub fn values(
         &self,
         ping: &Ping,
         selection: Option<&Selection>,
     ) -> impl Iterator<Item = (&str, Kind, Option<i64>)> {
-        let is_selected = move |code: u32| selection.is_none_or(|all| all.0[code as usize]);
-        let values = self.collection.values(ping).filter(move |(code, _)| is_selected(*code));
-        values.filter_map(|(code, content)| {
+        let is_selected = |code: u32| selection.is_none_or(|all| all.0[code as usize]);
+        let values = self.collection.sorted_values(ping, is_selected);
+        values.into_iter().filter_map(|(code, content)| {
             let (kind, value) = self.metrics.kind(code, content)?;
             Some((self.collection.path(code), kind, value))
         })

@@ -10,11 +10,12 @@ use engine::metric::{Event, Metric, Placement, Rank, Status, TreeNode, USER, nor
 use engine::metric_data::Place;
 use engine::pings::PingTables;
 
+use super::definition;
 use super::entry::{Entry, Figures, Kind, Origin, Owner, PersonalValue};
+use super::facts::Facts;
 use super::file_names::FileNames;
 use super::numbers::{Month, Series};
 use super::statements::{self, EventTable};
-use super::{Facts, definition};
 use crate::output::text::plain;
 
 /// Fields of definitions that entries have under a name of their own.

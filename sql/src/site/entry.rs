@@ -174,3 +174,9 @@ impl Entry {
         }
     }
 }
+
+/// The keys of an owner and of those above it.
+pub(super) fn owner_keys(entry: &Entry, rank: usize) -> Vec<Option<String>> {
+    let keys = entry.owners[..=rank].iter();
+    keys.map(|owner| owner.as_ref().map(|owner| owner.key.clone())).collect()
+}

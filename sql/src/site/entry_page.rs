@@ -2,9 +2,10 @@
 
 use engine::Result;
 
+use super::content::Site;
 use super::entry::{Entry, Figures, Kind, Origin, month};
 use super::page::{Page, breakable, link, owner_link, terms};
-use super::{Site, charts, definition, privacy};
+use super::{charts, definition, privacy};
 use crate::output::html::{escape, section};
 use crate::output::text::format_number;
 use crate::report::change;
@@ -39,7 +40,7 @@ fn heading(site: &Site<'_>, entry: &Entry) -> String {
         Some(title) => escape(title),
         None => format!("<code>{}</code>", breakable(&entry.key)),
     };
-    let index = super::index::FILE;
+    let index = super::file_names::INDEX;
     let mut owners: Vec<String> =
         vec![format!("<a href=\"{UP}{index}#kind={kind}\">{}</a>", kind.folder())];
     owners.extend((0..3).map(|rank| owner_link(site, UP, entry, rank)));

@@ -1,8 +1,14 @@
-//! Names of files for key paths, which can contain anything.
+//! Names of files, also for key paths, which can contain anything.
 
 use std::collections::BTreeSet;
 
 use md5::{Digest, Md5};
+
+/// The pages and files beside those of entries.
+pub(super) const INDEX: &str = "index.html";
+pub(super) const PRIVACY: &str = "privacy.html";
+pub(super) const TABLE_CSV: &str = "dictionary.csv";
+pub(super) const TABLE_JSON: &str = "dictionary.json";
 
 /// Longest part of a key path that a name has, in bytes.
 const MAX_LENGTH: usize = 100;

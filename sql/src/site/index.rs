@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::charts;
+use super::content::Site;
 use super::entry::{Entry, Kind, Origin, Owner, month};
 use super::page::{Page, breakable, rejected};
-use super::{Site, charts};
 use crate::output::html::escape;
 use crate::output::text::format_number;
-
-pub(super) const FILE: &str = "index.html";
 
 /// A property to filter by: its name in addresses and attributes, its label, whether it is among the
 /// first ones, and its values, each with a label.

@@ -2,8 +2,9 @@
 
 use engine::scan::Rejects;
 
-use super::entry::{Entry, Owner};
-use super::{Site, TABLE_CSV, TABLE_JSON, index, privacy};
+use super::content::Site;
+use super::entry::{Entry, Owner, owner_keys};
+use super::file_names::{INDEX, PRIVACY, TABLE_CSV, TABLE_JSON};
 use crate::output::html::escape;
 
 /// A page, in the order in which it is read.
@@ -34,12 +35,10 @@ impl Page<'_> {
              <meta name=\"generator\" content=\"headcount\">\n\
              <title>{title}</title>\n<link rel=\"stylesheet\" href=\"{up}site.css\">\n{script}\
              </head>\n<body>\n<nav class=\"top\" aria-label=\"Pages\">\
-             <a href=\"{up}{index}\">{name}</a> <a href=\"{up}{privacy}\">What is collected</a> \
+             <a href=\"{up}{INDEX}\">{name}</a> <a href=\"{up}{PRIVACY}\">What is collected</a> \
              <span><a href=\"{up}{TABLE_CSV}\" download>CSV</a> \
              <a href=\"{up}{TABLE_JSON}\" download>JSON</a></span></nav>\n\
-             {body}</body>\n</html>\n",
-            index = index::FILE,
-            privacy = privacy::FILE,
+             {body}</body>\n</html>\n"
         )
     }
 }
@@ -67,12 +66,6 @@ pub(super) fn owner_link(site: &Site<'_>, up: &str, entry: &Entry, rank: usize) 
         }
         _ => escape(name),
     }
-}
-
-/// The keys of an owner and of those above it.
-pub(super) fn owner_keys(entry: &Entry, rank: usize) -> Vec<Option<String>> {
-    let keys = entry.owners[..=rank].iter();
-    keys.map(|owner| owner.as_ref().map(|owner| owner.key.clone())).collect()
 }
 
 /// Terms and their meaning; both are HTML.

@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use engine::scan::Value;
 
+use super::content::Site;
 use super::entry::{Entry, Kind};
+use super::file_names::INDEX;
 use super::page::{Page, link};
-use super::{Site, index};
 use crate::output::html::{escape, section};
 use crate::output::text::{format_number, plain};
-
-pub(super) const FILE: &str = "privacy.html";
 
 const PINGS: &str = "\
 <p>A ping is a document that an installation sends about once a week. It has values of the installation, such \
@@ -119,7 +118,7 @@ fn identifiers(site: &Site<'_>) -> String {
     if events.is_empty() {
         return String::new();
     }
-    let file = index::FILE;
+    let file = INDEX;
     let rows = events.into_iter().map(|(name, count)| {
         format!(
             "<tr><th scope=\"row\"><code>{}</code></th><td class=\"n\">{}</td>\

@@ -53,8 +53,16 @@ fn the_store_answers_without_the_files() {
     ingest(&fleet, 0);
     std::fs::remove_file(fleet.0.path("pings/a.json")).unwrap();
     std::fs::remove_file(fleet.0.path("pings/copy.json")).unwrap();
-    let values =
-        "SELECT uuid, value FROM ping_values WHERE key_path = 'monthly.users' ORDER BY uuid";
+    // Also in the same order, which is not that of the documents.
+    let z = ping("z", AT, r#""monthly": {"users": 1}, "b": 2, "a": {"y": 3, "x": 4}"#);
+    fleet.write("z.json", z);
+    let order = "SELECT key_path FROM ping_values WHERE uuid = 'z' AND value IS NOT NULL";
+    let sorted = ["a.x", "a.y", "b", "monthly.users"];
+    fleet.check(order, &sorted);
+    ingest(&fleet, 0);
+    fleet.check(order, &sorted);
+    std::fs::remove_file(fleet.0.path("pings/z.json")).unwrap();
+    let values = "SELECT uuid, value FROM ping_values WHERE uuid <> 'z' AND key_path = 'monthly.users' ORDER BY uuid";
     fleet.check(values, &["a 10"]);
     // New files are read directly, and a later upload of a ping wins.
     fleet.write("20260116T000000Z.json", ping("a", AT, r#""monthly": {"users": 11}"#));
