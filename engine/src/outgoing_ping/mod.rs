@@ -5,19 +5,21 @@
 //! it, with one pass over the events of the last weeks and one over all of them for counters that
 //! never start anew. The users and windows are those of [`active`](crate::active).
 
+mod passes;
 mod sketches;
 mod values;
 
 use std::collections::BTreeMap;
 
+use self::passes::in_passes;
 use self::sketches::sketches;
 use self::values::{PingValue, PingValues, Unit};
-use crate::active::{SpanCounts, Spans};
+use crate::active::SpanCounts;
 use crate::calendar::{Day, Window};
 use crate::metric::Dictionary;
 use crate::pings::IdentityValue;
 use crate::project::Project;
-use crate::scan::{ScanSummary, TimeGrain};
+use crate::scan::ScanSummary;
 use crate::{Error, JobContext, Result};
 
 pub use sketches::OutgoingSketches;
@@ -138,31 +140,6 @@ impl OutgoingPing {
     pub fn recorded_at(&self) -> String {
         format!("{}T23:59:59Z", self.day)
     }
-}
-
-/// Calls `run` with the values of recent days and with those of all days, each with its grain, and
-/// puts the results in the order of the values.
-fn in_passes<'a, T: Default + Clone>(
-    project: &'a Project,
-    metrics: &'a Dictionary,
-    values: &[&PingValue],
-    mut run: impl FnMut(&Spans<'a>) -> Result<Vec<T>>,
-) -> Result<Vec<T>> {
-    let is_all = |value: &PingValue| value.span.1.start == Day::MIN;
-    let mut results = vec![T::default(); values.len()];
-    for (all, window) in [(false, Window::Day), (true, Window::Year)] {
-        let places: Vec<usize> =
-            (0..values.len()).filter(|at| is_all(values[*at]) == all).collect();
-        // Without any values the range of the data is still of interest.
-        if places.is_empty() && (all || !values.is_empty()) {
-            continue;
-        }
-        let spans = places.iter().map(|at| values[*at].span.clone()).collect();
-        let grain = TimeGrain::Calendar(window);
-        let found = run(&Spans { project, dictionary: metrics, spans, grain })?;
-        places.into_iter().zip(found).for_each(|(at, result)| results[at] = result);
-    }
-    Ok(results)
 }
 
 fn count(

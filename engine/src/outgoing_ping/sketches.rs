@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::in_passes;
+use super::passes::in_passes;
 use super::values::PingValue;
 use crate::metric::Dictionary;
 use crate::project::{PROJECT_FILE, Project};

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::ping_rows::NONE_LABEL;
-use super::{DEPLOYMENT, PartRow, Parts, SAAS};
+use super::parts::{DEPLOYMENT, NONE_LABEL, PartRow, Parts, SAAS};
 use crate::active::{Answer, Basis, CollectedRows, Method, Question, TotalOf, answer_into};
 use crate::calendar::{Day, Window};
 use crate::{JobContext, Result};

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{DEPLOYMENT, PartRow};
+use super::parts::{DEPLOYMENT, PartRow};
 use crate::active::{Basis, Count, Level, Method, Question, ReportRow};
 use crate::calendar::{Day, Window};
 

@@ -13,58 +13,29 @@
 
 mod event_rows;
 mod merge;
+mod parts;
 mod ping_rows;
 mod ping_unions;
 mod union_rows;
 
 use std::collections::BTreeSet;
 
-use crate::active::{
-    Answer, Level, Method, Node, Question, Report, ReportRow, RowSink, breaks, names, trees,
-};
-use crate::calendar::{Day, Window, Zone};
-use crate::metric::{Dictionary, Indicator, Metric, Status};
-use crate::pings::{
-    Condition, CountedFrom, Deployment, Inputs, Measure, MetricPath, MetricPaths, PingTables,
-    Refused, Scenario, Unit,
-};
+use crate::active::{Answer, Level, Method, Question, Report, RowSink, breaks, names};
+use crate::calendar::Zone;
+use crate::metric::{Dictionary, Indicator};
+use crate::pings::{CountedFrom, Inputs, MetricPath, PingTables, Refused};
 use crate::project::Project;
 use crate::scan::ScanSummary;
 use crate::{Error, JobContext, Result};
 
 use self::merge::merge;
+use self::parts::{DEPLOYMENT, Parts};
 
+pub use self::parts::Variant;
 pub use self::ping_unions::{NodeUnion, ping_unions};
 
 /// What pings can be grouped by.
 pub const DIMENSIONS: [&str; 5] = [DEPLOYMENT, "edition", "tier", "version", "installation"];
-
-/// The dimension that tells apart who runs an installation.
-const DEPLOYMENT: &str = crate::scan::DEPLOYMENT;
-/// The deployment of events if no source of theirs names one.
-const SAAS: &str = "saas";
-
-/// Which estimates and predictions a report shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Variant {
-    /// Which subscriptions are in the numerator.
-    pub condition: Condition,
-    /// What is counted of them.
-    pub measure: Measure,
-    /// What predictions suppose; `None` for no predictions.
-    pub scenario: Option<Scenario>,
-}
-
-impl Variant {
-    /// What the share of a prediction counts.
-    fn unit(self) -> Unit {
-        match (self.scenario, self.measure) {
-            (Some(Scenario::CurrentVersion), _) => Unit::Installations,
-            (_, Measure::Subscriptions) => Unit::Subscriptions,
-            (_, Measure::Seats) => Unit::Seats,
-        }
-    }
-}
 
 /// An answer, and the uploads of pings that were refused.
 #[derive(Debug)]
@@ -90,7 +61,7 @@ pub fn answer_into(
     use_store: bool,
     out: &mut dyn RowSink,
 ) -> Result<Overview> {
-    check(question)?;
+    check(question, variant)?;
     let Project { root, ping_sources, pings: settings, .. } = project;
     let store = use_store.then_some(&project.store);
     let mut inputs = Inputs::find(root, ping_sources, settings, store)?;
@@ -159,96 +130,13 @@ fn key_paths(dictionary: &Dictionary, question: &Question) -> BTreeSet<String> {
     needed.filter_map(|metric| Some(MetricPath::monthly(metric)?.key_path)).collect()
 }
 
-/// What both parts of the view are made for.
-struct Parts<'a> {
-    project: &'a Project,
-    dictionary: &'a Dictionary,
-    question: &'a Question,
-    /// Whether the SaaS installation is counted from its events, not from its pings.
-    saas_from_events: bool,
-    has_predictions: bool,
-}
-
-impl Parts<'_> {
-    /// The dimensions besides the deployment.
-    fn other_dimensions(&self) -> impl Iterator<Item = &String> {
-        self.question.by.iter().filter(|name| *name != DEPLOYMENT)
+fn check(question: &Question, variant: Variant) -> Result<()> {
+    if question.method == Method::Union && variant.scenario.is_some() {
+        return Err(Error::input(
+            "predictions add up installations, and the method union does not",
+        )
+        .with("help", "use the method indicator, max or sum"));
     }
-
-    /// The levels whose nodes are counted; combined rows are sums of stages.
-    fn is_needed(&self, level: Level) -> bool {
-        let levels = &self.question.levels;
-        levels.contains(&level) || (level == Level::Stage && levels.contains(&Level::Combined))
-    }
-
-    /// The path with the monthly numbers of each metric of the dictionary, by its index.
-    fn paths(&self, metrics: &MetricPaths) -> Vec<Option<usize>> {
-        let path = |metric: &Metric| path_of(metric, metrics);
-        self.dictionary.metrics.iter().map(path).collect()
-    }
-
-    /// The trees of the months that have pings.
-    fn trees(&self, tables: &PingTables) -> Trees {
-        let months: BTreeSet<Day> = tables.collection.pings.iter().map(|ping| ping.month).collect();
-        let ends = || months.iter().map(|month| Window::Month.at(*month).end);
-        let last = self.question.as_of.or(ends().next_back()).unwrap_or(Day::MAX);
-        let is_counted = |metric: &Metric| path_of(metric, &tables.metrics).is_some();
-        let trees = trees(self.dictionary, self.question.tree, ends(), last, is_counted);
-        Trees { months, trees }
-    }
-
-    /// Whether pings of a deployment and month are shown, or compared with what is.
-    fn is_shown(&self, deployment: Deployment, month: Day) -> bool {
-        let is_counted = deployment != Deployment::Saas || !self.saas_from_events;
-        is_counted && self.is_in_range(Window::Month.at(month).end)
-    }
-
-    /// Whether a month that ends on this day is asked for.
-    fn is_asked(&self, month_end: Day) -> bool {
-        self.question.from.is_none_or(|from| from <= month_end)
-            && self.question.to.is_none_or(|to| Window::Month.at(month_end).start <= to)
-    }
-
-    /// Whether a month that ends on this day can be asked for, or is the one before the first of these,
-    /// with which that is compared.
-    fn is_in_range(&self, month_end: Day) -> bool {
-        let next = Window::Month.at(month_end.plus(1)).end;
-        let month = Window::Month.at(month_end);
-        self.question.from.is_none_or(|from| from <= next)
-            && self.question.to.is_none_or(|to| month.start <= to)
-    }
-}
-
-/// The path with the monthly numbers of a metric. The numbers of broken metrics are known to be wrong.
-fn path_of(metric: &Metric, metrics: &MetricPaths) -> Option<usize> {
-    metrics.monthly(metric).filter(|_| metric.status != Status::Broken)
-}
-
-/// The trees of some months.
-struct Trees {
-    months: BTreeSet<Day>,
-    /// With the index of the first month that has the tree.
-    trees: Vec<(usize, Vec<Node>)>,
-}
-
-impl Trees {
-    /// The nodes of all trees.
-    fn all(&self) -> impl Iterator<Item = &Node> {
-        self.trees.iter().flat_map(|(_, nodes)| nodes)
-    }
-
-    /// The nodes of a month.
-    fn of(&self, month: Day) -> &[Node] {
-        let at = self.months.range(..month).count();
-        let after = self.trees.partition_point(|(first, _)| *first <= at);
-        after.checked_sub(1).map_or(&[], |at| &self.trees[at].1)
-    }
-}
-
-/// A row of one deployment. Its `by` has the deployment, then the other dimensions in their order.
-type PartRow = ReportRow;
-
-fn check(question: &Question) -> Result<()> {
     for (at, name) in question.by.iter().enumerate() {
         if question.by[..at].contains(name) {
             return Err(Error::input(format!("the dimension `{name}` is given twice")));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{PartRow, Parts, Variant};
+use super::parts::{NONE_LABEL, PartRow, Parts, Variant};
 use crate::active::{Basis, Count, Level, Method, Node};
 use crate::calendar::{Day, Window};
 use crate::pings::{Deployment, Edition, Ping, PingTables, for_each_monthly_value};
@@ -18,8 +18,6 @@ pub(super) struct PingRows {
 /// A deployment, then one value for each of the other dimensions; `None` is All.
 type Combo = Vec<Option<String>>;
 
-/// The value of a dimension of which a ping says nothing.
-pub(super) const NONE_LABEL: &str = "(none)";
 /// About what a value takes in its map.
 const VALUE_BYTES: usize = 32;
 

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::parts::{DEPLOYMENT, PartRow, Parts};
 use super::ping_rows::PingRows;
 use super::ping_unions::{NodeUnion, ping_unions};
-use super::{DEPLOYMENT, PartRow, Parts};
 use crate::active::{Basis, Count, Level, Method};
 use crate::calendar::{Day, Window};
 use crate::pings::{Deployment, Inputs, Ping, PingTables};

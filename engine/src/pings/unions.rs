@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::collection::{Collection, Ping};
 use super::inputs::Inputs;
-use super::sketches::{PingSketches, each_last};
+use super::last_sketches::each_last;
+use super::sketches::PingSketches;
 use crate::calendar::Day;
 use crate::store::Content;
 use crate::users::{DEFAULT_PRECISION, Estimate, Sketch};

@@ -1,51 +1,13 @@
 //! Likely causes of a difference between events and pings, with an explanation for people.
 
-use super::Comparison;
+use super::comparison::{Cause, Comparison};
 use super::event_counts::EventCounts;
 use crate::metric::Metric;
 use crate::pings::{Edition, Kind, PingTables};
-use crate::words::words;
 
 /// Largest error of the counters of Redis in 95 of 100 cases, in parts of the number: 1.96 times their
 /// standard error of 0.81 % (documentation of the command PFCOUNT).
 const REDIS_ERROR: f64 = 1.96 * 0.0081;
-
-/// Why two numbers differ, or cannot be compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Cause {
-    /// They do not differ.
-    Equal,
-    /// The ping counts other days, in which the events have its number.
-    Window,
-    /// The same, but for the error of the counters that the ping is from.
-    SketchError,
-    /// Days of the events are missing.
-    Incomplete,
-    /// The metric is not counted from events.
-    NotCounted,
-    /// The version is older than all that are known to have the metric.
-    MissingInVersion,
-    /// The ping does not have the key.
-    NotSent,
-    /// The value of the ping is no valid number.
-    NotMeasured,
-    /// None of these.
-    Unexplained,
-}
-
-words!(
-    Cause,
-    "cause",
-    Equal = "equal",
-    Window = "window",
-    SketchError = "sketch_error",
-    Incomplete = "incomplete",
-    NotCounted = "not_counted",
-    MissingInVersion = "missing_in_version",
-    NotSent = "not_sent",
-    NotMeasured = "not_measured",
-    Unexplained = "unexplained"
-);
 
 /// The cause, and what to say about it. `sent` is what the ping has.
 pub(super) fn cause(

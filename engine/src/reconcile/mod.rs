@@ -8,6 +8,7 @@
 //! | causes | `cause` | why the two differ, or cannot be compared |
 
 mod cause;
+mod comparison;
 mod event_counts;
 mod saas_pings;
 
@@ -15,15 +16,16 @@ use std::collections::BTreeMap;
 
 use self::event_counts::{EventCounts, event_counts};
 use self::saas_pings::{SaasPing, saas_pings};
-use crate::calendar::{Day, Period, Window};
+use crate::calendar::{Day, Window};
 use crate::metric::{Dictionary, TimeFrame};
 use crate::pings::{Inputs, MetricPath, MetricPaths, PingTables, Refused, month_window};
 use crate::project::Project;
 use crate::scan::ScanSummary;
 use crate::{Error, JobContext, Result};
 
-pub use cause::Cause;
-use cause::cause;
+use self::cause::cause;
+
+pub use comparison::{Cause, Comparison};
 
 /// The months and metrics to compare.
 #[derive(Clone, Debug, Default)]
@@ -34,53 +36,6 @@ pub struct Selection {
     pub to: Option<Day>,
     /// Metrics of the dictionary or key paths of pings; all if it is empty.
     pub metrics: Vec<String>,
-}
-
-/// A metric in a month.
-#[derive(Clone, Debug)]
-pub struct Comparison {
-    /// The first day of the month.
-    pub month: Day,
-    /// The path in pings.
-    pub key_path: String,
-    /// The last 28 days of the month.
-    pub days: Period,
-    /// Whether the events reach past them.
-    pub complete: bool,
-    /// Users of the events in these days; `None` if the metric is not counted from events, or there are
-    /// none in these days.
-    pub events: Option<i64>,
-    /// When the ping was recorded, in microseconds since 1970.
-    pub recorded_at: i64,
-    /// The version that sent it.
-    pub version: Option<String>,
-    /// The same as major * 100 + minor.
-    pub major_minor: Option<i64>,
-    /// The valid value of the ping.
-    pub pings: Option<i64>,
-    /// What the ping counts: `iso_4w` or `lagged_28d`.
-    pub ping_window: Window,
-    /// The days that the ping counts.
-    pub ping_days: Period,
-    /// Users of the events in these days.
-    pub events_in_ping_days: Option<i64>,
-    /// Why the two differ, or cannot be compared.
-    pub cause: Cause,
-    /// The same for people; empty if they are equal.
-    pub explanation: String,
-}
-
-impl Comparison {
-    /// Pings minus events.
-    pub fn difference(&self) -> Option<i64> {
-        Some(self.pings? - self.events?)
-    }
-
-    /// The difference in per cent of the events; `None` if these are 0.
-    pub fn difference_pct(&self) -> Option<f64> {
-        let events = self.events.filter(|events| *events > 0)?;
-        Some(self.difference()? as f64 / events as f64 * 100.0)
-    }
 }
 
 /// The comparisons by month and metric, and what a reader needs to trust them.

@@ -49,6 +49,7 @@ mod lock;
 mod maintenance;
 mod months;
 mod ping_compaction;
+mod ping_schemas;
 mod ping_uploads;
 mod ping_values;
 mod ping_verify;
@@ -407,8 +408,8 @@ fn create_table(storage: &Storage, name: &str, dimensions: &[String]) -> Result<
         USERS => (stored_ids::schema(), "Ids of users whose keys are not stored as they are"),
         FILES => (ledger::schema(), "Ingested files"),
         MONTHS => (months::schema(), "Users by month"),
-        PING_UPLOADS => (ping_uploads::schema(), "Documents in files of pings"),
-        PING_VALUES => (ping_values::schema(), "Values of pings by key path"),
+        PING_UPLOADS => (ping_schemas::uploads(), "Documents in files of pings"),
+        PING_VALUES => (ping_schemas::values(), "Values of pings by key path"),
         _ => (activity::schema(dimensions), "Users by day, event and dimensions"),
     };
     let storage = storage.child(name);

@@ -9,13 +9,11 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, StringArray,
     TimestampMicrosecondArray,
 };
-use arrow::datatypes::{
-    DataType, Date32Type, Field, Int64Type, Schema, TimeUnit, TimestampMicrosecondType,
-};
+use arrow::datatypes::{Date32Type, Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 
 use super::delta::DataFile;
-use super::{PING_UPLOADS, Store, each_batch};
+use super::{PING_UPLOADS, Store, each_batch, ping_schemas};
 use crate::calendar::Day;
 use crate::storage::Digest;
 use crate::{Error, Result};
@@ -72,28 +70,6 @@ impl PingHeader {
     }
 }
 
-/// Columns of the table.
-pub(super) fn schema() -> Schema {
-    let time = || DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
-    let columns = [
-        ("upload", DataType::Int64),
-        ("hash", DataType::Utf8),
-        ("line", DataType::Int64),
-        ("reason", DataType::Utf8),
-        ("uuid", DataType::Utf8),
-        ("hostname", DataType::Utf8),
-        ("recorded_at", time()),
-        ("uploaded_at", time()),
-        ("version", DataType::Utf8),
-        ("edition", DataType::Utf8),
-        ("gitlab_dedicated", DataType::Boolean),
-        ("license_expires_at", DataType::Date32),
-        ("license_subscription_id", DataType::Utf8),
-        ("license_user_count", DataType::Int64),
-    ];
-    Schema::new(columns.map(|(name, data_type)| Field::new(name, data_type, true)).to_vec())
-}
-
 fn batch(uploads: &[StoredUpload]) -> Result<RecordBatch> {
     let header = |upload: &StoredUpload| upload.outcome.as_ref().ok().cloned();
     let headers: Vec<Option<PingHeader>> = uploads.iter().map(header).collect();
@@ -124,7 +100,7 @@ fn batch(uploads: &[StoredUpload]) -> Result<RecordBatch> {
         texts(&|header| header.subscription.as_deref()),
         Arc::new(headers().map(|header| header?.licensed_users).collect::<Int64Array>()),
     ];
-    Ok(RecordBatch::try_new(Arc::new(schema()), columns)?)
+    Ok(RecordBatch::try_new(Arc::new(ping_schemas::uploads()), columns)?)
 }
 
 fn read(batch: &RecordBatch) -> Result<Vec<StoredUpload>> {

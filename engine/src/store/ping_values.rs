@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, AsArray, DictionaryArray, Int32Array, Int64Array, StringArray,
 };
-use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{Field, Int32Type, Int64Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -23,6 +23,7 @@ use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 use super::checksums::finish;
 use super::delta::{self, DataFile};
 use super::file::text_type;
+use super::ping_schemas::{self, VALUE_COLUMNS};
 use super::{DataReader, PING_VALUES, Store};
 use crate::{Error, Result};
 
@@ -32,8 +33,6 @@ const MIN_GROUP_ROWS: usize = 1 << 15;
 const MAX_GROUP_ROWS: usize = 1 << 17;
 /// A data file ends with the row group that brings it to so many rows.
 pub(super) const FILE_ROWS: usize = 1 << 22;
-/// The columns, in their order.
-const COLUMNS: [&str; 4] = ["key_path", "upload", "value", "kind"];
 
 /// What stands at a key path, before it is held against the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,17 +125,10 @@ pub struct SortedValues {
     pub codes: Vec<i64>,
 }
 
-/// Columns of the table.
-pub(super) fn schema() -> Schema {
-    let types = [DataType::Utf8, DataType::Int64, DataType::Int64, DataType::Utf8];
-    let fields = COLUMNS.into_iter().zip(types);
-    Schema::new(fields.map(|(name, kind)| Field::new(name, kind, true)).collect::<Vec<_>>())
-}
-
 /// The same, as they are handed over: key paths as dictionaries, which are written as texts.
 fn writing_schema() -> SchemaRef {
-    let mut fields = schema().fields().to_vec();
-    fields[0] = Arc::new(Field::new(COLUMNS[0], text_type(), true));
+    let mut fields = ping_schemas::values().fields().to_vec();
+    fields[0] = Arc::new(Field::new(VALUE_COLUMNS[0], text_type(), true));
     Arc::new(Schema::new(fields))
 }
 
@@ -227,11 +219,11 @@ fn properties(level: i32) -> Result<WriterProperties, ParquetError> {
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_statistics_truncate_length(None)
         .set_offset_index_disabled(true)
-        .set_column_dictionary_enabled(COLUMNS[1].into(), false)
-        .set_column_encoding(COLUMNS[1].into(), Encoding::DELTA_BINARY_PACKED)
-        .set_column_dictionary_enabled(COLUMNS[2].into(), false)
-        .set_column_encoding(COLUMNS[2].into(), Encoding::DELTA_BINARY_PACKED)
-        .set_column_compression(COLUMNS[2].into(), level)
+        .set_column_dictionary_enabled(VALUE_COLUMNS[1].into(), false)
+        .set_column_encoding(VALUE_COLUMNS[1].into(), Encoding::DELTA_BINARY_PACKED)
+        .set_column_dictionary_enabled(VALUE_COLUMNS[2].into(), false)
+        .set_column_encoding(VALUE_COLUMNS[2].into(), Encoding::DELTA_BINARY_PACKED)
+        .set_column_compression(VALUE_COLUMNS[2].into(), level)
         .build())
 }
 
@@ -259,7 +251,7 @@ pub struct ValueKeys {
 impl ValueKeys {
     fn of(file: &DataReader, batch: &RecordBatch) -> Result<Self> {
         let broken = || file.broken("a value without a key path or upload");
-        let column = |at: usize| batch.column_by_name(COLUMNS[at]).ok_or_else(broken);
+        let column = |at: usize| batch.column_by_name(VALUE_COLUMNS[at]).ok_or_else(broken);
         let paths = column(0)?.as_dictionary_opt::<Int32Type>().ok_or_else(broken)?.clone();
         let uploads = column(1)?.as_primitive_opt::<Int64Type>().ok_or_else(broken)?.clone();
         let is_sound = paths.logical_null_count() == 0
@@ -297,9 +289,9 @@ impl ValueGroup {
     /// # Errors
     /// When the file is broken.
     pub(super) fn read(file: &DataReader, group: usize) -> Result<Self> {
-        let batch = &file.read(group, &COLUMNS)?;
+        let batch = &file.read(group, &VALUE_COLUMNS)?;
         let broken = || file.broken("a value that is neither an integer nor of a known kind");
-        let column = |at: usize| batch.column_by_name(COLUMNS[at]).ok_or_else(broken);
+        let column = |at: usize| batch.column_by_name(VALUE_COLUMNS[at]).ok_or_else(broken);
         let values = column(2)?.as_primitive_opt::<Int64Type>().ok_or_else(broken)?;
         let kinds = column(3)?.as_dictionary_opt::<Int32Type>().ok_or_else(broken)?;
         let texts = kinds.values().as_string_opt::<i32>().ok_or_else(broken)?;
@@ -332,7 +324,7 @@ impl ValueFiles {
         let may_have = |at: &usize| {
             let Some(key_paths) = key_paths else { return true };
             let (file, group) = self.groups[*at];
-            let Some((low, high)) = self.readers[file].text_bounds(group, COLUMNS[0]) else {
+            let Some((low, high)) = self.readers[file].text_bounds(group, VALUE_COLUMNS[0]) else {
                 return true;
             };
             let bounds = (Bound::Included(low), Bound::Included(high));
@@ -348,7 +340,7 @@ impl ValueFiles {
     pub fn fetch_ahead(&self, groups: &[usize]) -> Result<()> {
         let places = groups.iter().map(|at| self.groups[*at]);
         let wanted = places.map(|(file, group)| (&self.readers[file], group));
-        DataReader::fetch_ahead(wanted, &COLUMNS)
+        DataReader::fetch_ahead(wanted, &VALUE_COLUMNS)
     }
 
     /// Reads what the rows of a row group are about.
@@ -358,7 +350,7 @@ impl ValueFiles {
     pub fn keys(&self, at: usize) -> Result<ValueKeys> {
         let (file, group) = self.groups[at];
         let file = &self.readers[file];
-        ValueKeys::of(file, &file.read(group, &COLUMNS[..2])?)
+        ValueKeys::of(file, &file.read(group, &VALUE_COLUMNS[..2])?)
     }
 
     /// Reads a row group.

@@ -86,7 +86,8 @@ impl PublicSchema {
                 let table = activity::table(&state()?, &report_context.project).await;
                 return Ok(Some(table.map_err(external)?));
             }
-            if let Some(table) = self.pings.as_ref().and_then(|pings| pings.table(name)) {
+            if let Some(table) = self.pings.as_ref().and_then(|context| pings::table(context, name))
+            {
                 return Ok(Some(table));
             }
         }

@@ -89,6 +89,11 @@ fn answer_report(
             out,
         );
     }
+    if options.predict.is_some() {
+        let message =
+            format!("predictions are made of pings, and the window {} has none", question.window);
+        return Err(Error::input(message).with("help", "use --window ping_28d"));
+    }
     if project.sources.is_empty() {
         return Err(Error::input("the project has only pings, and no events to count")
             .with("help", "leave out --window, or use --window ping_28d"));

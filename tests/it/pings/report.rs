@@ -225,6 +225,9 @@ fn what_pings_cannot_answer_is_refused() {
         (&["--by", "tier,tier"], "the dimension `tier` is given twice"),
         (&["--from", "2026-02", "--to", "2026-01"], "ends (2026-01-31) before it starts"),
         (&["--window", "ping28d"], "did you mean `ping_28d`?"),
+        (&["--window", "month", "--predict", "all_reported"], "the window month has none"),
+        (&["--method", "union", "--predict", "all_reported"], "the method union does not"),
+        (&["--by", "tier", "--top", "3"], "`top` is not supported for pings"),
         (&["--condition", "x"], "use one of: version_check reported"),
     ] {
         let ran = fleet.0.run(&[&["report"][..], arguments].concat());

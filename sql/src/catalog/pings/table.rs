@@ -22,8 +22,8 @@ use engine::calendar::Day;
 
 use super::super::active::range::{Starts, of};
 use super::columns::Type;
+use super::context::{Cached, PingContext};
 use super::rows::{Filter, LONG, Rows, SKETCHES, send, send_sketches};
-use super::{Cached, PingContext};
 use crate::failure::external;
 
 /// The column that selects values.
