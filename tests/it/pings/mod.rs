@@ -11,7 +11,7 @@ mod random;
 mod reconcile;
 mod report;
 mod rules;
-mod store;
+mod stored;
 mod uploads;
 
 use crate::project::{Project, Ran};

@@ -8,7 +8,7 @@ use engine::store::Store;
 use super::ingest_new;
 use crate::project::{GOOD, Project};
 
-pub(super) fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+pub(crate) fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() { files(&path, found) } else { found.push(path) }

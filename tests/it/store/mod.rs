@@ -18,6 +18,8 @@ use engine::rollup::{DEFAULT_MEMORY, IngestReport, ingest};
 use engine::storage::Storage;
 use engine::store::Store;
 
+pub(crate) use broken::files;
+
 /// Ingests what is new in a project, as a library.
 pub(crate) fn ingest_new(root: &Path) -> IngestReport {
     ingest_with_memory(root, DEFAULT_MEMORY)
