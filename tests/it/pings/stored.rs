@@ -425,7 +425,7 @@ fn hostile_documents_are_ingested_or_refused() {
     fleet.write("odd.json", ping("o\\u0000\\u00e9", at, odd));
     fleet.write(
         "binary.json",
-        (0..1_000_000_u32).map(|at| (at * at >> 9) as u8).collect::<Vec<_>>(),
+        (0..1_000_000_u32).map(|at| (at.wrapping_mul(at) >> 9) as u8).collect::<Vec<_>>(),
     );
     fleet.write("empty.json", "");
     let expected = fleet.tables();
