@@ -132,6 +132,10 @@ impl Bucket {
         self.lock().objects.keys().cloned().collect()
     }
 
+    pub(crate) fn remove(&self, key: &str) {
+        self.lock().objects.remove(key);
+    }
+
     pub(crate) fn clear(&self) {
         self.lock().objects.clear();
     }

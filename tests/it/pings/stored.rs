@@ -11,6 +11,7 @@ use engine::storage::Storage;
 use engine::store::Store;
 
 use super::{Fleet, fleet, ping};
+use crate::bucket::{Bucket, Failure};
 use crate::project::{GOOD, Project, Ran, gzip, program};
 use crate::python;
 
@@ -24,19 +25,25 @@ const TABLES: [&str; 7] = [
     "ping_estimates",
 ];
 
+/// The rows of all tables, sorted, and what is said of refused uploads, by a way to run the program.
+#[track_caller]
+fn tables(run: impl Fn(&[&str]) -> Ran) -> Vec<String> {
+    let print = |name: &&str| {
+        let ran = run(&["sql", "--format", "csv", "-c", &format!("SELECT * FROM {name}")]);
+        assert!([0, 3].contains(&ran.code), "{name}: {}", ran.err);
+        // Parts of a table come in any order.
+        let mut rows: Vec<&str> = ran.out.lines().collect();
+        rows.sort_unstable();
+        format!("{name}\n{}\n{}", rows.join("\n"), ran.err)
+    };
+    TABLES.iter().map(print).collect()
+}
+
 impl Fleet {
     /// The rows of all tables, sorted, and what is said of refused uploads.
     #[track_caller]
     fn tables(&self) -> Vec<String> {
-        let print = |name: &&str| {
-            let ran = self.run(&format!("SELECT * FROM {name}"));
-            assert!([0, 3].contains(&ran.code), "{name}: {}", ran.err);
-            // Parts of a table come in any order.
-            let mut rows: Vec<&str> = ran.out.lines().collect();
-            rows.sort_unstable();
-            format!("{name}\n{}\n{}", rows.join("\n"), ran.err)
-        };
-        TABLES.iter().map(print).collect()
+        tables(|arguments| self.0.run(arguments))
     }
 
     /// The tables are these.
@@ -160,6 +167,52 @@ fn the_order_of_ingests_does_not_matter() {
         assert_eq!(fleet.store().unwrap().ping_ledger().len(), 30);
         std::fs::remove_dir_all(fleet.0.path("store")).unwrap();
     }
+}
+
+#[test]
+fn pings_and_their_store_can_lie_in_a_bucket() {
+    let fleet = late_fleet();
+    let expected = fleet.tables();
+    let bucket = Bucket::new();
+    for file in std::fs::read_dir(fleet.0.path("pings")).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        bucket.write(&format!("pings/{name}"), std::fs::read(&path).unwrap());
+    }
+    std::fs::remove_dir_all(fleet.0.path("pings")).unwrap();
+    let yaml = std::fs::read_to_string(fleet.0.path("headcount.yaml")).unwrap();
+    let yaml = yaml.replace("files: pings", "files: s3://bucket/pings");
+    fleet.0.write("headcount.yaml", format!("{yaml}store: s3://bucket/store\n"));
+    let run = |arguments: &[&str]| {
+        let mut command = program(fleet.0.root());
+        bucket.point(&mut command);
+        Ran::of(command.args(arguments).output().unwrap())
+    };
+    // They differ only in the names of files.
+    let of_bucket = || -> Vec<String> {
+        let tables = tables(run).into_iter();
+        tables.map(|table| table.replace("s3://bucket/pings/", "pings/")).collect()
+    };
+    assert_eq!(of_bucket(), expected, "from the files");
+    for requests in [0, 20, 60] {
+        bucket.fail_after(requests, Failure::Cut);
+        assert_eq!(run(&["ingest"]).code, 1, "{requests}");
+        bucket.stop_failing();
+        assert_eq!(of_bucket(), expected, "after {requests} requests");
+    }
+    let ingest = ["ingest", "--memory-limit", "16MiB"];
+    for arguments in [ingest.as_slice(), &ingest, &["store", "compact", "--sweep"]] {
+        assert!([0, 3].contains(&run(arguments).code), "{arguments:?}");
+        assert_eq!(of_bucket(), expected, "{arguments:?}");
+        assert_eq!(run(&["store", "verify"]).code, 0, "{arguments:?}");
+    }
+    let of_pings = bucket.keys().into_iter().filter(|key| key.starts_with("pings/"));
+    of_pings.for_each(|key| bucket.remove(&key));
+    let values = "SELECT count(*) FROM ping_values WHERE key_path = 'monthly.users'";
+    let ran = run(&["sql", "--format", "csv", "-c", values]);
+    let value_rows = expected.iter().find(|table| table.starts_with("ping_values\n"));
+    let of_files = value_rows.unwrap().matches(",monthly.users,").count();
+    assert_eq!(ran.out, format!("count(*)\n{of_files}\n"), "{}", ran.err);
 }
 
 #[test]
