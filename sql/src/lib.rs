@@ -1,7 +1,8 @@
 //! Commands, reports, SQL and servers around the engine.
 //!
 //! [`cli`] is the program. [`output`] writes rows and documents in every format; [`report`] has the
-//! columns and words of reports, and `site` makes the pages of `headcount docs`. [`accuracy`] compares
+//! columns and words of reports, `site` makes the pages of `headcount docs`, and `publish` the dbt package of
+//! `headcount publish`. [`accuracy`] compares
 //! exact and approximate counting. [`session`] creates DataFusion sessions with the engine's functions, [`catalog`] registers the tables, and
 //! [`server`] has the network protocols.
 
@@ -23,4 +24,5 @@ mod ast;
 mod datafusion_bugs;
 mod file_consistency;
 mod memory;
+mod publish;
 mod site;

@@ -136,6 +136,11 @@ impl Bucket {
         self.lock().objects.remove(key);
     }
 
+    /// The content of an object.
+    pub(crate) fn read(&self, key: &str) -> Option<Vec<u8>> {
+        self.lock().objects.get(key).map(|(content, _)| content.clone())
+    }
+
     pub(crate) fn clear(&self) {
         self.lock().objects.clear();
     }

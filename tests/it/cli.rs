@@ -10,7 +10,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use crate::project::{Project, contributions, program, run_in};
 use crate::table::Table;
 
-const COMMANDS: [(&str, &[&str]); 9] = [
+const COMMANDS: [(&str, &[&str]); 10] = [
     ("demo", &["--output"]),
     ("init", &["DIR"]),
     ("check", &["--project", "--verbose"]),
@@ -31,6 +31,10 @@ const COMMANDS: [(&str, &[&str]); 9] = [
             "--output",
             "--project",
         ],
+    ),
+    (
+        "publish",
+        &["--output", "--format", "--window", "--level", "--by", "--from", "--as-of", "--project"],
     ),
     (
         "sql",

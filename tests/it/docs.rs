@@ -25,7 +25,7 @@ use crate::project::{Project, Ran, copy_contributions};
 use crate::python::python;
 
 /// Why a block is not run.
-const REASONS: [&str; 6] = ["server", "bucket", "long", "install", "duckdb", "large-data"];
+const REASONS: [&str; 7] = ["server", "bucket", "long", "install", "duckdb", "dbt", "large-data"];
 /// Longest README, in lines.
 const README_LINES: usize = 120;
 /// `cargo run [options] -- ARGS` runs the built program.
@@ -206,11 +206,13 @@ documents! {
     architecture: "docs/architecture.md",
     concepts: "docs/concepts.md",
     contributing: "docs/contributing.md",
+    install: "docs/install.md",
     metric_docs: "docs/metric-docs.md",
     performance: "docs/performance.md",
     ping_out: "docs/ping-out.md",
     pings: "docs/pings.md",
     project_file: "docs/project-file.md",
+    publish: "docs/publish.md",
     servers: "docs/servers.md",
     sql: "docs/sql.md",
     store: "docs/store.md",

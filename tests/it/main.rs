@@ -15,6 +15,7 @@
 //! | `ping_out` | are the values of `headcount ping` those of plain loops, and unions of sketches near the true ones? |
 //! | `pings` | are the tables of pings those of the rules, of a count by hand, and of plain Python? |
 //! | `planning` | does our operator give the rows of DataFusion for COUNT(DISTINCT)? |
+//! | `publish` | do dbt and MetricFlow give the published numbers, and readers never find half of a publication? |
 //! | `real` | are the answers on the real data those of plain DataFusion? |
 //! | `recount` | are the reports of random projects those of a second count in Python? |
 //! | `rejects` | are rows that cannot be counted reported by reason, and the others counted? |
@@ -56,6 +57,7 @@ mod ping_out;
 mod pings;
 mod planning;
 mod project;
+mod publish;
 mod python;
 mod real;
 mod recount;

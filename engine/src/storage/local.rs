@@ -5,7 +5,7 @@ use std::error::Error as StdError;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
@@ -22,17 +22,46 @@ pub(super) fn create_folder(folder: &Path) -> Result<()> {
 /// `object_store` syncs nothing. Its temporary files are in none of its lists, so those of a killed
 /// process could not be found and deleted.
 pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let part = path.with_file_name(format!(".{name}.part"));
-    let written = File::create(&part)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .and_then(|()| std::fs::rename(&part, path))
-        .and_then(|()| sync_parent(path));
-    written.map_err(|cause| {
-        // The first error is reported; only a temporary file may be left.
-        let _ = std::fs::remove_file(&part);
-        Error::io(path, cause)
-    })
+    StagedFile::write(path, bytes)?.commit()
+}
+
+/// A file that was written under another name; [`commit`](Self::commit) gives it its own.
+#[derive(Debug)]
+pub(crate) struct StagedFile {
+    part: PathBuf,
+    path: PathBuf,
+}
+
+impl StagedFile {
+    /// Writes the bytes so that they stay.
+    pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<Self> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let staged =
+            Self { part: path.with_file_name(format!(".{name}.part")), path: path.to_owned() };
+        File::create(&staged.part)
+            .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
+            .map_err(|cause| Error::io(path, cause))?;
+        Ok(staged)
+    }
+
+    /// Replaces the file of that name, if there is one.
+    pub(super) fn commit(mut self) -> Result<()> {
+        let failed = |cause| Error::io(&self.path, cause);
+        std::fs::rename(&self.part, &self.path).map_err(failed)?;
+        sync_parent(&self.path).map_err(failed)?;
+        // Nothing is left to delete.
+        self.part.clear();
+        Ok(())
+    }
+}
+
+impl Drop for StagedFile {
+    /// Deletes what was not committed. If that fails, a temporary file is left.
+    fn drop(&mut self) {
+        if !self.part.as_os_str().is_empty() {
+            let _ = std::fs::remove_file(&self.part);
+        }
+    }
 }
 
 /// Makes a file or folder that other code has written stay, with its name.

@@ -34,6 +34,7 @@ use object_store::{
 
 use crate::{Error, Result};
 use digest::CHUNK;
+use local::StagedFile;
 
 pub(crate) use block_on::block_on;
 pub(crate) use chunks::{Chunks, column_ranges, footer};
@@ -215,6 +216,14 @@ impl Storage {
         }
     }
 
+    /// Prepares to write a file atomically and durably: [`Staged::commit`] makes it visible.
+    pub(crate) fn stage(&self, name: &str, bytes: Vec<u8>) -> Result<Staged> {
+        Ok(match self.local_folder() {
+            Some(folder) => Staged::File(StagedFile::write(&folder.join(name), &bytes)?),
+            None => Staged::Object { storage: self.clone(), name: name.to_owned(), bytes },
+        })
+    }
+
     /// Writes a file atomically. In a folder it may be lost if the machine stops.
     pub(crate) fn write_unsynced(&self, name: &str, bytes: Vec<u8>) -> Result<()> {
         let (client, path) = self.request(name)?;
@@ -265,6 +274,23 @@ impl Storage {
         Ok(items)
     }
 
+    /// The names of everything directly in it, also of folders and hidden files.
+    pub(crate) fn names(&self) -> Result<Vec<String>> {
+        let Some(folder) = self.local_folder() else {
+            let (client, path) = self.request("")?;
+            let listed = block_on(client.list_with_delimiter(Some(&path)))?;
+            let listed = listed.map_err(|cause| self.failed("", cause))?;
+            let files = listed.objects.into_iter().map(|found| found.location);
+            let names = files.chain(listed.common_prefixes);
+            return Ok(names.filter_map(|path| Some(path.filename()?.to_owned())).collect());
+        };
+        let failed = |cause| Error::io(folder, cause);
+        let name = |entry: std::io::Result<std::fs::DirEntry>| {
+            Ok(entry.map_err(failed)?.file_name().to_string_lossy().into_owned())
+        };
+        std::fs::read_dir(folder).map_err(failed)?.map(name).collect()
+    }
+
     pub(crate) fn delete(&self, name: &str) -> Result<()> {
         let (client, path) = self.request(name)?;
         block_on(client.delete(&path))?.map_err(|cause| self.failed(name, cause))
@@ -300,6 +326,24 @@ impl Storage {
         let (client, prefix) = self.request("")?;
         let table = Arc::new(PrefixStore::new(Arc::clone(client), prefix));
         Ok(default_logstore(table, Arc::clone(client), &self.url()?, &StorageConfig::default()))
+    }
+}
+
+/// A file that is not visible yet, and never is if this is dropped. Files of folders are on the disk
+/// already, so that only a rename is left to do.
+#[derive(Debug)]
+pub(crate) enum Staged {
+    File(StagedFile),
+    Object { storage: Storage, name: String, bytes: Vec<u8> },
+}
+
+impl Staged {
+    /// Makes the file visible in place of an earlier one.
+    pub(crate) fn commit(self) -> Result<()> {
+        match self {
+            Self::File(file) => file.commit(),
+            Self::Object { storage, name, bytes } => storage.write_unsynced(&name, bytes),
+        }
     }
 }
 

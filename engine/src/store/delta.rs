@@ -11,7 +11,7 @@ use std::fmt;
 use deltalake_core::kernel::transaction::{
     CommitBuilder, CommitProperties, TableReference, TransactionError,
 };
-use deltalake_core::kernel::{Action, Add, MetadataExt, Remove, StructField, Transaction};
+use deltalake_core::kernel::{Action, Add, MetadataExt, Remove, StructType, Transaction};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableError};
@@ -84,19 +84,23 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// Makes an empty table. A table that is there already stays as it is, also if another process
-    /// makes it at this moment.
+    /// Makes a table of these data files. A table that is there already stays as it is, also if
+    /// another process makes it at this moment.
     pub(super) fn create(
         storage: &Storage,
-        columns: Vec<StructField>,
+        schema: &StructType,
         comment: &str,
         properties: &[(&str, String)],
+        files: &[DataFile],
     ) -> Result<()> {
+        let files = files.iter().map(|file| Ok(Action::Add(add(storage, file, true)?)));
+        let files: Vec<Action> = files.collect::<Result<_>>()?;
         let properties = properties.iter().map(|(key, value)| (*key, Some(value.clone())));
         let create = CreateBuilder::new()
             .with_log_store(unloaded(storage)?.log_store())
             .with_comment(comment)
-            .with_columns(columns)
+            .with_columns(schema.fields().cloned())
+            .with_actions(files)
             .with_configuration(properties)
             .with_raise_if_key_not_exists(false)
             // A second try would overwrite the schema of another process.
@@ -164,6 +168,12 @@ impl Table {
         Ok(state.metadata().configuration().get(key).cloned())
     }
 
+    /// Whether these are its columns.
+    pub(super) fn has_schema(&self, schema: &StructType) -> Result<bool> {
+        let state = self.delta.snapshot().map_err(|cause| failed(&self.storage, cause))?;
+        Ok(state.schema().as_ref() == schema)
+    }
+
     /// Names of the columns.
     pub(super) fn columns(&self) -> Result<Vec<String>> {
         let state = self.delta.snapshot().map_err(|cause| failed(&self.storage, cause))?;
@@ -183,8 +193,8 @@ impl Table {
         txn_version.map_err(failed)?.map(unsigned).transpose()
     }
 
-    /// Commits the next version: exactly the files of `wanted`, `txn_versions`, and properties of the
-    /// table that change. All of it becomes visible at once, or nothing does.
+    /// Commits the next version: exactly the files of `wanted`, `txn_versions`, and properties and
+    /// columns of the table that change. All of it becomes visible at once, or nothing does.
     ///
     /// # Errors
     /// When another process has committed since this one read the log, and when the log cannot be
@@ -195,12 +205,18 @@ impl Table {
         txn_versions: &[(&str, u64)],
         same_rows: bool,
         properties: &[(&str, String)],
+        schema: Option<&StructType>,
     ) -> Result<u64> {
         let present = self.files()?;
         let mut actions = Vec::new();
-        if !properties.is_empty() {
+        if !properties.is_empty() || schema.is_some() {
             let state = self.delta.snapshot().map_err(|cause| failed(&self.storage, cause))?;
             let mut changed = state.metadata().clone();
+            if let Some(schema) = schema {
+                changed = changed
+                    .with_schema(schema)
+                    .map_err(|cause| failed(&self.storage, cause.into()))?;
+            }
             for (key, value) in properties {
                 changed = changed
                     .add_config_key((*key).to_owned(), value.clone())
@@ -210,11 +226,14 @@ impl Table {
         }
         // The engine has no clock; the time of the last commit is used.
         let now = self.storage.child(LOG).modified(&log_file(self.version()))?;
-        for file in present.values().filter(|file| !wanted.contains_key(&file.name)) {
+        let removed = present.values().filter(|file| !wanted.contains_key(&file.name));
+        let removed: Vec<&DataFile> = removed.collect();
+        let mode = if removed.is_empty() { SaveMode::Append } else { SaveMode::Overwrite };
+        for file in removed {
             actions.push(Action::Remove(remove(file, !same_rows, now)));
         }
         for file in wanted.values().filter(|file| !present.contains_key(&file.name)) {
-            actions.push(Action::Add(self.add(file, !same_rows)?));
+            actions.push(Action::Add(add(&self.storage, file, !same_rows)?));
         }
         let transactions = txn_versions.iter().map(|(name, version)| {
             let version = i64::try_from(*version);
@@ -227,11 +246,7 @@ impl Table {
             .with_application_transactions(transactions)
             .with_max_retries(0)
             .with_cleanup_expired_logs(Some(false));
-        let operation = DeltaOperation::Write {
-            mode: if same_rows { SaveMode::Overwrite } else { SaveMode::Append },
-            partition_by: None,
-            predicate: None,
-        };
+        let operation = DeltaOperation::Write { mode, partition_by: None, predicate: None };
         let log = self.delta.log_store();
         let state = self.delta.snapshot().map_err(|cause| failed(&self.storage, cause))?;
         let commit = CommitBuilder::from(properties).with_actions(actions);
@@ -268,23 +283,23 @@ impl Table {
         }
         Ok(next.version() == self.version() + 1 && next.files()?.keys().eq(wanted.keys()))
     }
+}
 
-    fn add(&self, file: &DataFile, data_change: bool) -> Result<Add> {
-        Ok(Add {
-            path: file.name.clone(),
-            partition_values: HashMap::new(),
-            size: i64::try_from(file.size)
-                .map_err(|_| Error::limit("a data file of more than 2^63 bytes"))?,
-            modification_time: self.storage.modified(&file.name)?,
-            data_change,
-            stats: Some(file.stats.clone()),
-            tags: None,
-            deletion_vector: None,
-            base_row_id: None,
-            default_row_commit_version: None,
-            clustering_provider: None,
-        })
-    }
+fn add(storage: &Storage, file: &DataFile, data_change: bool) -> Result<Add> {
+    Ok(Add {
+        path: file.name.clone(),
+        partition_values: HashMap::new(),
+        size: i64::try_from(file.size)
+            .map_err(|_| Error::limit("a data file of more than 2^63 bytes"))?,
+        modification_time: storage.modified(&file.name)?,
+        data_change,
+        stats: Some(file.stats.clone()),
+        tags: None,
+        deletion_vector: None,
+        base_row_id: None,
+        default_row_commit_version: None,
+        clustering_provider: None,
+    })
 }
 
 fn remove(file: &DataFile, data_change: bool, now: i64) -> Remove {

@@ -53,6 +53,7 @@ mod ping_schemas;
 mod ping_uploads;
 mod ping_values;
 mod ping_verify;
+mod publication;
 mod state;
 mod stored_ids;
 mod table;
@@ -64,8 +65,8 @@ use std::sync::atomic::AtomicU64;
 
 use arrow::datatypes::Schema;
 use arrow::record_batch::RecordBatch;
+use deltalake_core::kernel::StructType;
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
-use deltalake_core::kernel::{StructField, StructType};
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
 use rayon::prelude::{
     IndexedParallelIterator, IntoParallelIterator, IntoParallelRefIterator, ParallelIterator,
@@ -87,6 +88,7 @@ pub use months::{MonthRow, months};
 pub(crate) use ping_uploads::PingKey;
 pub use ping_uploads::{PingHeader, StoredUpload};
 pub use ping_values::{Content, SortedValues, ValueFiles, ValueGroup, ValueKeys};
+pub use publication::{Publication, PublishedRows, TableFormat};
 pub use stored_ids::{StoredIds, UserId};
 pub use verify::{Fault, Verified};
 pub use write::WrittenFiles;
@@ -417,7 +419,8 @@ fn create_table(storage: &Storage, name: &str, dimensions: &[String]) -> Result<
         return Ok(());
     }
     storage.create_folder()?;
-    Table::create(&storage, fields(&schema)?, comment, &[(FORMAT_KEY, FORMAT.to_owned())])
+    let properties = [(FORMAT_KEY, FORMAT.to_owned())];
+    Table::create(&storage, &delta_schema(&schema)?, comment, &properties, &[])
 }
 
 fn check_format(format: &str, storage: &Storage) -> Result<()> {
@@ -438,11 +441,10 @@ fn check_format(format: &str, storage: &Storage) -> Result<()> {
     Err(error)
 }
 
-fn fields(schema: &Schema) -> Result<Vec<StructField>> {
-    let schema: StructType = schema.try_into_kernel().map_err(|cause| {
+fn delta_schema(schema: &Schema) -> Result<StructType> {
+    schema.try_into_kernel().map_err(|cause| {
         Error::internal(format!("Delta Lake does not support the schema: {cause}"))
-    })?;
-    Ok(schema.fields().cloned().collect())
+    })
 }
 
 /// Reads a small data file, after looking whether its bytes are what they were.

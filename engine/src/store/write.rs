@@ -149,7 +149,7 @@ impl Store {
         for (at, ((name, _), wanted)) in SIDE_TABLES.into_iter().zip(&sides).enumerate() {
             if wanted != self.sides()[at] {
                 let mut table = Table::load(&self.storage.child(name), None)?;
-                txn_versions[at] = table.commit(wanted, &[], same_rows, &[])?;
+                txn_versions[at] = table.commit(wanted, &[], same_rows, &[], None)?;
             }
         }
         let mut table = Table::load(&self.storage.child(ACTIVITY), None)?;
@@ -168,7 +168,7 @@ impl Store {
         };
         let properties =
             [(FORMAT_KEY, format(has_pings).to_owned()), (STATE_KEY, state.to_string())];
-        self.version = table.commit(&activity, &notes, same_rows, &properties)?;
+        self.version = table.commit(&activity, &notes, same_rows, &properties, None)?;
         (self.activity, self.txn_versions) = (activity, txn_versions);
         [self.users, self.files, self.months, self.ping_uploads, self.ping_values] = sides;
         Ok(())

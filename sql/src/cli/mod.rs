@@ -14,6 +14,7 @@ mod messages;
 mod output;
 mod ping;
 mod progress;
+mod publish;
 mod reconcile;
 mod report;
 mod serve;
@@ -61,6 +62,7 @@ fn run(arguments: Arguments) -> Result<Outcome> {
         Command::Check(options) => check::run(&root(project)?, &options),
         Command::Docs(options) => docs::run(&root(project)?, &options),
         Command::Report(options) => report::run(&root(project)?, &options),
+        Command::Publish(options) => publish::run(&root(project)?, &options),
         Command::Reconcile(options) => reconcile::run(&root(project)?, &options),
         Command::Sql(options) => sql::run(project, &options),
         Command::Serve(options) => serve::run(project, &options),

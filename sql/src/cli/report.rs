@@ -10,7 +10,7 @@ use engine::active::{
 };
 use engine::calendar::Window;
 use engine::metric::Dictionary;
-use engine::overview::{self, Overview};
+use engine::overview::{self, Overview, Variant};
 use engine::pings::Refused;
 use engine::project::Project;
 use engine::{Error, JobContext, Kind, Result};
@@ -76,20 +76,41 @@ fn answer_report(
 ) -> Result<Overview> {
     let (project, dictionary) = load(root)?;
     let has_pings = !project.ping_sources.is_empty();
-    let (question, use_store) = (options.question(has_pings), !options.no_store);
+    let question = options.question(has_pings);
+    let asked = Asked { question, variant: options.variant(), use_store: !options.no_store };
+    let mut overview = answer_to(&project, &dictionary, &asked, job, out)?;
+    let window = asked.question.window;
+    if has_pings && window != Window::Ping28d {
+        let note = format!("pings have no window {window}; only events were counted");
+        overview.answer.notes.push(note);
+    }
+    Ok(overview)
+}
+
+/// What a report is asked for.
+pub(super) struct Asked {
+    pub(super) question: Question,
+    /// Which estimates and predictions of pings.
+    pub(super) variant: Variant,
+    /// Whether the store may answer.
+    pub(super) use_store: bool,
+}
+
+/// Gives the rows about a project to `out`.
+pub(super) fn answer_to(
+    project: &Project,
+    dictionary: &Dictionary,
+    asked: &Asked,
+    job: &JobContext<'_>,
+    out: &mut dyn RowSink,
+) -> Result<Overview> {
+    let Asked { question, variant, use_store } = asked;
     if question.window == Window::Ping28d {
-        let variant = options.variant();
         return overview::answer_into(
-            &project,
-            &dictionary,
-            &question,
-            variant,
-            job,
-            use_store,
-            out,
+            project, dictionary, question, *variant, job, *use_store, out,
         );
     }
-    if options.predict.is_some() {
+    if variant.scenario.is_some() {
         let message =
             format!("predictions are made of pings, and the window {} has none", question.window);
         return Err(Error::input(message).with("help", "use --window ping_28d"));
@@ -98,11 +119,7 @@ fn answer_report(
         return Err(Error::input("the project has only pings, and no events to count")
             .with("help", "leave out --window, or use --window ping_28d"));
     }
-    let mut answer = answer_into(&project, &dictionary, &question, job, use_store, out)?;
-    if has_pings {
-        let window = question.window;
-        answer.notes.push(format!("pings have no window {window}; only events were counted"));
-    }
+    let answer = answer_into(project, dictionary, question, job, *use_store, out)?;
     Ok(Overview { answer, refused: Refused::new() })
 }
 
@@ -121,7 +138,7 @@ pub(super) fn load(root: &Path) -> Result<(Project, Dictionary)> {
 }
 
 /// A job that shows its progress and has a memory limit.
-fn job(progress: &Progress, limit: Option<usize>) -> JobContext<'_> {
+pub(super) fn job(progress: &Progress, limit: Option<usize>) -> JobContext<'_> {
     let taken = AtomicUsize::new(0);
     let reserve = move |more: usize| {
         let taken = taken.fetch_add(more, Ordering::Relaxed).saturating_add(more);
