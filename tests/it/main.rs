@@ -12,6 +12,7 @@
 //! | `forecast` | are lines continued, and short series refused? |
 //! | `laws` | are the rows of random data those of the reference implementation in `oracle`? |
 //! | `metric_data` | does `check` say where each metric has data? |
+//! | `packages` | does the wheel install and run, and are the other packages made of files that exist? |
 //! | `ping_out` | are the values of `headcount ping` those of plain loops, and unions of sketches near the true ones? |
 //! | `pings` | are the tables of pings those of the rules, of a count by hand, and of plain Python? |
 //! | `planning` | does our operator give the rows of DataFusion for COUNT(DISTINCT)? |
@@ -53,6 +54,7 @@ mod forecast;
 mod laws;
 mod metric_data;
 mod oracle;
+mod packages;
 mod ping_out;
 mod pings;
 mod planning;
