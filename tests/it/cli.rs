@@ -23,6 +23,11 @@ const COMMANDS: [(&str, &[&str]); 10] = [
             "--from",
             "--to",
             "--by",
+            "--section",
+            "--stage",
+            "--group",
+            "--metric",
+            "--pivot",
             "--method",
             "--approx",
             "--as-of",
@@ -41,6 +46,7 @@ const COMMANDS: [(&str, &[&str]); 10] = [
         &[
             "--command",
             "--file",
+            "--expanded",
             "--format",
             "--output",
             "--threads",
@@ -268,6 +274,94 @@ fn a_closed_pipe_is_no_error() {
     let mut err = String::new();
     child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
     assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""));
+}
+
+/// A part of the tree: its level and the one below, with the rows of the whole report.
+#[test]
+fn a_report_on_a_part_of_the_tree() {
+    let project = Project::good();
+    let ask = |arguments: &str| {
+        let arguments: Vec<&str> = arguments.split(' ').collect();
+        project.report(&arguments).lines(&["level", "stage", "group", "metric", "users"])
+    };
+    let february = |part: &str| ask(&format!("--from 2026-02 --to 2026-02 {part}"));
+    assert_eq!(
+        february("--stage reading"),
+        ["stage reading   2", "group reading pages  1", "group reading search  1"]
+    );
+    // Names in any case, and several.
+    assert_eq!(
+        february("--stage READING,writing --level stage"),
+        ["stage reading   2", "stage writing   1"]
+    );
+    assert_eq!(
+        february("--section site"),
+        ["section    3", "stage reading   2", "stage writing   1"]
+    );
+    assert_eq!(
+        february("--group search"),
+        ["group reading search  1", "action reading search monthly.search 1"]
+    );
+    assert_eq!(february("--metric monthly.search"), ["action reading search monthly.search 1"]);
+    assert_eq!(february("--stage reading --group posts"), Vec::<String>::new());
+    let header = |arguments: &[&str]| {
+        let ran = project.run(&[&["report"], arguments].concat());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.out.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    // The header says what was counted: four of the seven events are of the stage, two in February.
+    let all = header(&["--stage", "reading"]);
+    assert!(all.contains("periods 2026-01 to 2026-03 (3) · stage Reading · events 4 "), "{all}");
+    let some = header(&["--stage", "reading", "--from", "2026-02", "--to", "2026-02"]);
+    assert!(some.contains("periods 2026-02 · stage Reading · events 2 "), "{some}");
+    for (arguments, code, part) in [
+        ("--stage reeding", 1, "did you mean `reading`?"),
+        ("--stage reading --level total", 1, "with --stage there are no rows of the level total"),
+        ("--metric monthly.search --level group", 1, "with --metric there are no rows"),
+        ("--pivot --format csv", 2, "--pivot is for table, markdown and html, not for csv"),
+    ] {
+        let all: Vec<&str> = ["report"].into_iter().chain(arguments.split(' ')).collect();
+        let ran = project.run(&all);
+        assert!(ran.code == code && ran.err.contains(part), "{arguments}: {}", ran.err);
+    }
+}
+
+/// Every number of a pivot is that of a row, and no row is missing.
+#[test]
+fn a_pivot_has_the_numbers_of_the_rows() {
+    let root = contributions();
+    let more = ["--level", "total,stage", "--by", "repository", "--from", "2025-01"];
+    let ask = |format: &[&str]| {
+        let ran = run_in(&root, &[&["report"], format, more.as_slice()].concat());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        ran.out
+    };
+    let rows = Table::of_csv(&ask(&["--format", "csv"]))
+        .numbers(&["stage", "repository", "period_start"], "users");
+    let names = run_in(
+        &root,
+        &["sql", "--format", "csv", "-c", "SELECT DISTINCT stage, stage_name FROM stages"],
+    );
+    let names = Table::of_csv(&names.out);
+    let pivot = ask(&["--format", "markdown", "--pivot"]);
+    let mut lines = pivot.lines().filter(|line| line.starts_with('|')).map(|line| {
+        line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect::<Vec<_>>()
+    });
+    let head = lines.next().unwrap();
+    let mut seen = 0;
+    for line in lines.skip(1) {
+        let stage = names.rows.iter().find(|row| row[1] == line[0]).map_or("", |row| &row[0]);
+        let value = if line[1] == "(all)" { "" } else { &line[1] };
+        for (period, cell) in head.iter().zip(&line).filter(|(period, _)| period.starts_with("20"))
+        {
+            let start = format!("{}-01", &period[..7]);
+            let key = vec![stage.to_owned(), value.to_owned(), start];
+            let users: u64 = cell.replace(',', "").parse().unwrap();
+            assert_eq!(rows.get(&key).copied().unwrap_or(0), users, "{key:?}");
+            seen += usize::from(rows.contains_key(&key));
+        }
+    }
+    assert_eq!(seen, rows.len());
 }
 
 #[test]

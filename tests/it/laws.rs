@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
-use engine::active::{Count, Level, Method, Question, ReportRow, TotalOf, TreeOf};
+use engine::active::{Count, Level, Method, NodeFilter, Question, ReportRow, TotalOf, TreeOf};
 use engine::calendar::{Day, Window, Zone};
 use engine::rollup::Counting;
 use proptest::collection::vec;
@@ -106,7 +106,21 @@ pub(crate) fn question() -> impl Strategy<Value = Question> {
             let by = by.into_iter().map(str::to_owned).collect();
             let counting = Counting::Exact;
             let total = TotalOf::Everyone;
-            Question { window, levels, method, by, top, from, to, as_of, counting, tree, total }
+            let nodes = NodeFilter::default();
+            Question {
+                window,
+                levels,
+                nodes,
+                method,
+                by,
+                top,
+                from,
+                to,
+                as_of,
+                counting,
+                tree,
+                total,
+            }
         },
     )
 }
@@ -283,6 +297,42 @@ proptest! {
         turned.events.extend(world.events.iter().step_by(3).cloned());
         prop_assert_eq!(&turned.project(Some(group)).ask(&question).report.rows, &expected);
         prop_assert_eq!(&turned.project(None).ask(&question).report.rows, &expected);
+    }
+
+    /// A part of the tree has the rows that it has in the whole report.
+    #[test]
+    fn a_part_of_the_tree_has_its_rows_of_the_whole(
+        world in world(),
+        question in question(),
+        picked in vec(any::<Index>(), 1..3),
+        level in select(vec![Level::Section, Level::Stage, Level::Group, Level::Action]),
+    ) {
+        let project = world.project(Some(10));
+        let whole = project.ask(&question).report;
+        let key = |row: &ReportRow| match level {
+            Level::Section => row.section.clone(),
+            Level::Stage => row.stage.clone(),
+            Level::Group => row.group.clone(),
+            _ => row.metric.clone(),
+        };
+        let known: Vec<String> =
+            BTreeSet::from_iter(whole.rows.iter().filter_map(key)).into_iter().collect();
+        if known.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<String> = picked.iter().map(|at| at.get(&known).clone()).collect();
+        let mut expected = whole.rows;
+        expected.retain(|row| key(row).is_some_and(|key| keys.contains(&key)));
+        let mut nodes = NodeFilter::default();
+        match level {
+            Level::Section => nodes.sections = keys,
+            Level::Stage => nodes.stages = keys,
+            Level::Group => nodes.groups = keys,
+            _ => nodes.metrics = keys,
+        }
+        let part = project.ask(&Question { nodes, ..question }).report;
+        prop_assert_eq!(part.rows, expected);
+        prop_assert!(part.events <= whole.events);
     }
 
     /// A range has the rows of the whole report, with the same previous periods.

@@ -20,6 +20,7 @@
 //! | `real` | are the answers on the real data those of plain DataFusion? |
 //! | `recount` | are the reports of random projects those of a second count in Python? |
 //! | `rejects` | are rows that cannot be counted reported by reason, and the others counted? |
+//! | `report_page` | do reports work in a browser, and with many values? |
 //! | `rewrite` | do queries on the roll-up give the rows of the events? |
 //! | `rows` | do reports with many rows keep to the limits, and `--top` to its definition? |
 //! | `server` | do clients of every protocol get the same answers, within the limits? |
@@ -29,6 +30,7 @@
 //! | `sources` | do the same events give the same rows in every file format and column type? |
 //! | `sql` | does `headcount sql` run scripts, write all formats and match the reports? |
 //! | `store` | does the store keep every number through kills, late files and duplicates? |
+//! | `terminal` | do tables fit a terminal without leaving out a column or number? |
 //! | `truth` | are the answers on generated data the known ones? |
 #![allow(
     clippy::unwrap_used,
@@ -64,6 +66,7 @@ mod python;
 mod real;
 mod recount;
 mod rejects;
+mod report_page;
 mod rewrite;
 mod rows;
 mod server;
@@ -74,6 +77,7 @@ mod sources;
 mod sql;
 mod store;
 mod table;
+mod terminal;
 mod truth;
 mod visits;
 mod world;

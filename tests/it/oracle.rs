@@ -53,20 +53,32 @@ pub(crate) fn rows(world: &World, question: &Question) -> Vec<ReportRow> {
     if let (Some(top), Some(newest)) =
         (question.top, periods.iter().rfind(is_complete).or(periods.last()))
     {
-        oracle.kept =
-            (0..question.by.len()).map(|at| Some(oracle.largest(at, top.get(), *newest))).collect();
+        oracle.kept = (0..question.by.len())
+            .map(|at| Some(oracle.largest(at, top.get(), *newest, &periods)))
+            .collect();
     }
     oracle.rows()
 }
 
 impl Oracle<'_> {
-    /// The values of a dimension with the most users in a period, by size and then by name.
-    fn largest(&self, dimension: usize, top: usize, period: Period) -> BTreeSet<String> {
+    /// The values of a dimension with the most users in a period, by size and then by name; last those
+    /// of other periods.
+    fn largest(
+        &self,
+        dimension: usize,
+        top: usize,
+        period: Period,
+        periods: &[Period],
+    ) -> BTreeSet<String> {
         let name = &self.question.by[dimension];
         let mut users: BTreeMap<String, BTreeSet<u8>> = BTreeMap::new();
         for (day, event) in &self.events {
-            if period.contains(Day::new(*day)) && World::is_defined(event) {
-                users.entry(event.label(name)).or_default().insert(event.user);
+            let day = Day::new(*day);
+            if World::is_defined(event) && periods.iter().any(|period| period.contains(day)) {
+                let users = users.entry(event.label(name)).or_default();
+                if period.contains(day) {
+                    users.insert(event.user);
+                }
             }
         }
         let mut ranked: Vec<(String, usize)> =

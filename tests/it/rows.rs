@@ -147,11 +147,14 @@ fn the_largest_values_and_the_others_are_counted_once() {
     // The newest month is incomplete: February ranks.
     project.write("events.csv", text);
     for top in [1, 4, 59, 1_000] {
-        let february =
-            users.iter().filter(|((month, value), _)| *month == "2026-02" && value.is_some());
-        let mut ranked: Vec<(usize, &String)> = february
-            .filter_map(|((_, value), users)| Some((users.len(), value.as_ref()?)))
-            .collect();
+        let mut february: BTreeMap<&String, usize> = BTreeMap::new();
+        for ((month, value), users) in &users {
+            let Some(value) = value else { continue };
+            *february.entry(value).or_default() +=
+                if *month == "2026-02" { users.len() } else { 0 };
+        }
+        let mut ranked: Vec<(usize, &String)> =
+            february.into_iter().map(|(value, users)| (users, value)).collect();
         ranked.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
         let kept: BTreeSet<&String> =
             ranked.into_iter().take(top).map(|(_, value)| value).collect();

@@ -1,11 +1,11 @@
 //! The cells of a roll-up, grouped by combination of dimension values and by day.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::metric_sets::MetricSet;
 use super::nodes::{needs_intersection, selections};
 use super::row_sink::MemoryReporter;
-use super::top::Labels;
+use super::top::{Labels, OTHER_LABEL};
 use crate::calendar::{Day, Period};
 use crate::metric::{Dictionary, Metric};
 use crate::rollup::{Rollup, UserExpr};
@@ -93,6 +93,20 @@ impl<'a> CellIndex<'a> {
             }
         }
         Ok(Self { dictionary, rollup, combos: combos.into_iter().collect() })
+    }
+
+    /// The cells that any rule of these metrics selects.
+    pub(super) fn cells_of(&self, metrics: &BTreeSet<usize>) -> BTreeSet<u32> {
+        let all = self.combos.first().into_iter().flat_map(|(_, days)| days.values());
+        let rules = all.flat_map(|bucket| &bucket.rules);
+        let own = rules.filter(|((metric, _), _)| metrics.contains(metric));
+        own.flat_map(|(_, cells)| cells.iter().copied()).collect()
+    }
+
+    /// Whether some values are counted together, as [`OTHER_LABEL`].
+    pub(super) fn has_others(&self) -> bool {
+        let is_others = |value: &Option<String>| value.as_deref() == Some(OTHER_LABEL);
+        self.combos.iter().any(|(combo, _)| combo.iter().any(is_others))
     }
 
     /// The users of a metric set in a period, for the combo of this index.

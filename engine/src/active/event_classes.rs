@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::metric_sets::{is_needed, metric_sets_of};
+use super::metric_sets::metric_sets_of;
 use super::nodes::{change_days, needs_intersection, nodes};
 use super::question::Question;
 use crate::calendar::Day;
@@ -35,7 +35,7 @@ pub(super) fn event_classes<'a>(
     for (at, day) in days.into_iter().enumerate() {
         let needed =
             nodes(dictionary, day, |metric| metric.counted().is_ok()).into_iter().enumerate();
-        for (node_at, node) in needed.filter(|(_, node)| is_needed(question, node.name.level)) {
+        for (node_at, node) in needed.filter(|(_, node)| question.needs(&node.name)) {
             let sets = metric_sets_of(question.method, question.total, &node).into_iter().flatten();
             for (value, metrics) in sets.enumerate() {
                 metrics.into_iter().for_each(|metric| uses[metric].push((at, node_at, value)));

@@ -1,7 +1,7 @@
 //! The sets of metrics whose users the value of a node is made of.
 
 use super::nodes::Node;
-use super::question::{Question, TotalOf};
+use super::question::TotalOf;
 use super::row::{Level, Method};
 
 /// The users to count: the union of some metrics, or (`None`) all users.
@@ -20,9 +20,4 @@ pub(super) fn metric_sets_of(method: Method, total: TotalOf, node: &Node) -> Vec
             node.metrics.iter().map(|metric| Some(vec![*metric])).collect()
         }
     }
-}
-
-pub(super) fn is_needed(question: &Question, level: Level) -> bool {
-    question.levels.contains(&level)
-        || (level == Level::Stage && question.levels.contains(&Level::Combined))
 }

@@ -129,10 +129,10 @@ pub(crate) fn breaks(dictionary: &Dictionary, question: &Question, report: &Repo
     let names = |day: Day| -> BTreeSet<String> {
         let nodes = nodes(dictionary, day, |_| true).into_iter();
         let names = nodes.filter_map(|node| {
-            let Name { level, section, stage, group, .. } = node.name;
-            if !question.levels.contains(&level) {
+            if !question.has_rows_of(&node.name) {
                 return None;
             }
+            let Name { level, section, stage, group, .. } = node.name;
             let key = match level {
                 Level::Section => section,
                 Level::Stage => stage,

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
+use super::node_filter::NodeFilter;
+use super::nodes::Name;
 use super::row::{Level, Method};
 use crate::calendar::{Day, Window};
 use crate::rollup::Counting;
@@ -35,6 +37,8 @@ pub struct Question {
     pub window: Window,
     /// Levels to give rows for.
     pub levels: BTreeSet<Level>,
+    /// Which part of the tree has rows.
+    pub nodes: NodeFilter,
     /// How nodes above an action are rolled up.
     pub method: Method,
     /// Dimensions to group by; every combination of values, with their All rows.
@@ -62,6 +66,7 @@ impl Default for Question {
         Self {
             window: Window::Month,
             levels: BTreeSet::from([Level::Total, Level::Stage]),
+            nodes: NodeFilter::default(),
             method: Method::Union,
             by: Vec::new(),
             top: None,
@@ -72,5 +77,18 @@ impl Default for Question {
             tree: TreeOf::Today,
             total: TotalOf::Everyone,
         }
+    }
+}
+
+impl Question {
+    /// Whether a node has rows.
+    pub(crate) fn has_rows_of(&self, name: &Name) -> bool {
+        self.levels.contains(&name.level) && self.nodes.contains(name)
+    }
+
+    /// Whether a node has to be counted: the combined rows are sums of stages.
+    pub(crate) fn needs(&self, name: &Name) -> bool {
+        let is_part = name.level == Level::Stage && self.levels.contains(&Level::Combined);
+        (is_part && self.nodes.level().is_none()) || self.has_rows_of(name)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 
+use super::node_filter::NodeFilter;
 use crate::calendar::{Day, Period, Window};
 use crate::words::words;
 
@@ -138,7 +139,10 @@ pub struct Report {
     /// Names of the `--by` dimensions; each row's `by` has one value for each.
     pub by: Vec<String>,
     /// So many values of each dimension have rows of their own; the others are one value together.
+    /// `None` if there are no others.
     pub top: Option<NonZeroUsize>,
+    /// The part of the tree that the report is about.
+    pub nodes: NodeFilter,
     /// Day of the oldest event in the sources, or `None` without events.
     pub first_day: Option<Day>,
     /// Day on which the data ends: of the newest event, or the `--as-of` day.
@@ -164,6 +168,7 @@ impl Report {
             time_zone: self.time_zone.clone(),
             by: self.by.clone(),
             top: self.top,
+            nodes: self.nodes.clone(),
             first_day: self.first_day,
             last_day: self.last_day,
             events: self.events,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::cell_index::CellIndex;
 use super::count::Counted;
-use super::metric_sets::{MetricSet, is_needed, metric_sets_of};
+use super::metric_sets::{MetricSet, metric_sets_of};
 use super::nodes::{Name, Node, names, trees};
 use super::periods::{ReportPeriods, periods};
 use super::question::{Question, TotalOf};
@@ -35,10 +35,11 @@ pub(super) fn report(
         window: question.window,
         time_zone: project.zone.name().to_owned(),
         by: question.by.clone(),
-        top: question.top,
+        top: question.top.filter(|_| rows.as_ref().is_some_and(|rows| rows.index.has_others())),
+        nodes: question.nodes.clone(),
         first_day: period_plan.first_day,
         last_day: period_plan.last_day,
-        events: events(&counted.rollup, &period_plan.plan),
+        events: events(counted, &period_plan.plan, rows.as_ref()),
         pings: None,
         forecast: None,
         names: names(dictionary),
@@ -112,12 +113,18 @@ impl PeriodPlan {
     }
 }
 
-fn events(rollup: &Rollup, plan: &ReportPeriods) -> u64 {
+/// Events in the requested periods: all of the dictionary, or those of the nodes of a part of it.
+fn events(counted: &Counted, plan: &ReportPeriods, rows: Option<&RowBuilder<'_>>) -> u64 {
     let requested = &plan.periods[plan.requested()];
     let (Some(first), Some(last)) = (requested.first(), requested.last()) else { return 0 };
     let range = Period::new(first.start, last.end);
-    let cells = rollup.cells.iter().zip(&rollup.events);
-    cells.filter(|(cell, _)| range.contains(cell.bucket)).map(|(_, events)| events).sum()
+    let part = rows.and_then(RowBuilder::cells_of_part);
+    let rollup = &counted.rollup;
+    let cells = rollup.cells.iter().zip(&rollup.events).zip(0_u32..);
+    let cells = cells.filter(|((cell, _), at)| {
+        range.contains(cell.bucket) && part.as_ref().is_none_or(|part| part.contains(at))
+    });
+    cells.map(|((_, events), _)| events).sum()
 }
 
 /// A node of the tree with the indexes of the metric sets of its value.
@@ -146,14 +153,14 @@ impl<'a> RowBuilder<'a> {
     ) -> Result<Self> {
         let (rollup, by) = (&counted.rollup, question.by.len());
         let labels = match question.top {
-            Some(top) => Labels::top(rollup, by, top, plan.newest())?,
+            Some(top) => Labels::top(rollup, by, top, plan)?,
             None => Labels::All,
         };
         let index = CellIndex::new(dictionary, rollup, &counted.dimensions, by, &labels, job)?;
         let ends = plan.periods.iter().map(|period| period.end);
         let mut trees = trees(dictionary, question.tree, ends, last, |m| m.counted().is_ok());
         for (_, nodes) in &mut trees {
-            nodes.retain(|node| is_needed(question, node.name.level));
+            nodes.retain(|node| question.needs(&node.name));
         }
         let all = || trees.iter().flat_map(|(_, nodes)| nodes);
         let metric_sets: Vec<MetricSet> = BTreeSet::from_iter(
@@ -176,6 +183,15 @@ impl<'a> RowBuilder<'a> {
         Ok(Self { question, plan, index, trees, values })
     }
 
+    /// The cells of the part of the tree that the report is about; `None` if it is about all of it.
+    fn cells_of_part(&self) -> Option<BTreeSet<u32>> {
+        self.question.nodes.level()?;
+        let nodes = self.trees.iter().flat_map(|(_, branches)| branches);
+        let metrics: BTreeSet<usize> =
+            nodes.flat_map(|branch| branch.node.metrics.iter().copied()).collect();
+        Some(self.index.cells_of(&metrics))
+    }
+
     /// The nodes of a period.
     fn branches(&self, period: usize) -> &[Branch] {
         let after = self.trees.partition_point(|(first, _)| *first <= period);
@@ -193,7 +209,7 @@ impl<'a> RowBuilder<'a> {
             combos.sort_unstable();
             combos.dedup();
             for branch in self.branches(at) {
-                if !self.question.levels.contains(&branch.node.name.level) {
+                if !self.question.has_rows_of(&branch.node.name) {
                     continue;
                 }
                 let before = previous.and_then(|previous| {

@@ -3,16 +3,17 @@
 //!
 //! Each dimension is ranked by itself: a value's size is its users at level total, whatever the
 //! values of the other dimensions, in the newest complete period of the report (the newest period
-//! if none is complete). Values of the same size are taken in the order of their names; values
-//! without users in that period are among the others. Because the other values are one value when
-//! users are counted, a user of several of them counts once.
+//! if none is complete). Values of the same size are taken in the order of their names, and those
+//! of other periods, without users in that one, after all others: if there are no more values than
+//! are kept, all have rows of their own. Because the other values are one value when users are
+//! counted, a user of several of them counts once.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 
+use super::periods::ReportPeriods;
 use crate::Result;
-use crate::calendar::Period;
 use crate::rollup::{Rollup, UserExpr};
 
 /// How a null or empty value of a dimension is printed; a real value of that text is quoted.
@@ -34,9 +35,9 @@ impl Labels {
         rollup: &Rollup,
         by: usize,
         top: NonZeroUsize,
-        period: Option<Period>,
+        plan: &ReportPeriods,
     ) -> Result<Self> {
-        let ranked = (0..by).map(|dimension| largest(rollup, dimension, top, period));
+        let ranked = (0..by).map(|dimension| largest(rollup, dimension, top, plan));
         ranked.collect::<Result<_>>().map(Self::Top)
     }
 
@@ -76,13 +77,20 @@ fn largest(
     rollup: &Rollup,
     dimension: usize,
     top: NonZeroUsize,
-    period: Option<Period>,
+    plan: &ReportPeriods,
 ) -> Result<BTreeSet<String>> {
+    let newest = plan.newest();
+    let requested = &plan.periods[plan.requested()];
     let mut cells: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     for (at, cell) in rollup.cells.iter().enumerate().filter(|(at, _)| rollup.events[*at] > 0) {
-        if period.is_some_and(|period| period.contains(cell.bucket)) {
-            let label = distinct(cell.dimensions[dimension].as_deref());
-            cells.entry(label).or_default().push(at as u32);
+        let ends = requested.partition_point(|period| period.end < cell.bucket);
+        if requested.get(ends).is_none_or(|period| !period.contains(cell.bucket)) {
+            continue;
+        }
+        let label = distinct(cell.dimensions[dimension].as_deref());
+        let cells = cells.entry(label).or_default();
+        if newest.is_some_and(|period| period.contains(cell.bucket)) {
+            cells.push(at as u32);
         }
     }
     if cells.len() <= top.get() {

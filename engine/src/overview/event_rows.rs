@@ -27,6 +27,8 @@ pub(super) fn event_rows(
         // The month before is compared with the first.
         from: question.from.map(|from| Window::Month.at(from).start.plus(-1)),
         total: TotalOf::Metrics,
+        // Of both parts together.
+        top: None,
         ..question.clone()
     };
     let mut found = CollectedRows::new(job);

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::parts::{DEPLOYMENT, PartRow};
-use crate::active::{Basis, Count, Level, Method, Question, ReportRow};
+use crate::active::{Basis, Count, Level, Method, OTHER_LABEL, Question, ReportRow};
 use crate::calendar::{Day, Window};
 
 /// What identifies a row, in the order of the report: the last day of the month, the node, the values of
@@ -76,6 +76,8 @@ pub(super) fn merge(
 
 /// A row of one deployment as a row of all of them, and as itself if they are asked for.
 fn with_all(part: PartRow, question: &Question) -> Vec<ReportRow> {
+    let is_sum = part.by.iter().any(|value| value.as_deref() == Some(OTHER_LABEL));
+    let part = PartRow { method: if is_sum { Method::Sum } else { part.method }, ..part };
     let by = |deployment: Option<&String>| {
         let mut others = part.by[1..].iter().cloned();
         let value = |name: &String| match name == DEPLOYMENT {

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | pings | `ping_rows` | rows of each deployment from monthly values and estimates |
 //! | events | `event_rows` | rows of each deployment from events, in `last_28d_of_month` |
+//! | the largest | `top` | with `--top`, one value for all but the largest of a dimension |
 //! | together | `merge` | the rows over all deployments, and the comparison with the month before |
 //!
 //! Both count the same metrics of the dictionary. The people of the SaaS installation are in its events
@@ -16,6 +17,7 @@ mod merge;
 mod parts;
 mod ping_rows;
 mod ping_unions;
+mod top;
 mod union_rows;
 
 use std::collections::BTreeSet;
@@ -33,6 +35,7 @@ use self::parts::{DEPLOYMENT, Parts};
 
 pub use self::parts::Variant;
 pub use self::ping_unions::{NodeUnion, ping_unions};
+pub use self::top::check_top;
 
 /// What pings can be grouped by.
 pub const DIMENSIONS: [&str; 5] = [DEPLOYMENT, "edition", "tier", "version", "installation"];
@@ -73,6 +76,9 @@ pub fn answer_into(
     let has_predictions = variant.scenario.is_some();
     let parts =
         Parts { project, dictionary, question, saas_from_events: from_events, has_predictions };
+    if question.top.is_some() {
+        check_top(project, question)?;
+    }
     let (pings, mut notes) = match question.method {
         Method::Union => union_rows::union_rows(&parts, &inputs, &tables, job)?,
         _ => (ping_rows::ping_rows(&parts, &tables, variant, job)?, Vec::new()),
@@ -85,6 +91,7 @@ pub fn answer_into(
         (summary, bytes, events) = (answer.summary, answer.bytes, answer.report.events);
         notes.extend(answer.notes);
     }
+    let top = question.top.filter(|top| top::relabel(&mut rows, &parts, *top));
     let rows = merge(rows, question, &incomplete, &mut notes);
     let day = |instant: Option<i64>| instant.map(|instant| project.zone.day_of(instant));
     let recorded = tables.collection.pings.iter().map(|ping| Zone::utc().day_of(ping.recorded_at));
@@ -93,7 +100,8 @@ pub fn answer_into(
         window: question.window,
         time_zone: project.zone.name().to_owned(),
         by: question.by.clone(),
-        top: None,
+        top,
+        nodes: question.nodes.clone(),
         first_day: [day(summary.first), oldest].into_iter().flatten().min(),
         last_day: question.as_of.or(day(summary.last).max(newest)),
         events,
@@ -148,10 +156,6 @@ fn check(question: &Question, variant: Variant) -> Result<()> {
                 format!("use {known}; or another window, such as month, to count events alone"),
             ));
         }
-    }
-    if question.top.is_some() {
-        return Err(Error::input("`top` is not supported for pings")
-            .with("help", "remove `top`, or use another window to count events alone"));
     }
     if let (Some(from), Some(to)) = (question.from, question.to)
         && from > to

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::active::{Level, Node, Question, ReportRow, trees};
+use crate::active::{Node, Question, ReportRow, trees};
 use crate::calendar::{Day, Window};
 use crate::metric::{Dictionary, Metric, Status};
 use crate::pings::{Condition, Deployment, Measure, MetricPaths, PingTables, Scenario, Unit};
@@ -52,12 +52,6 @@ impl Parts<'_> {
     /// The dimensions besides the deployment.
     pub(super) fn other_dimensions(&self) -> impl Iterator<Item = &String> {
         self.question.by.iter().filter(|name| *name != DEPLOYMENT)
-    }
-
-    /// The levels whose nodes are counted; combined rows are sums of stages.
-    pub(super) fn is_needed(&self, level: Level) -> bool {
-        let levels = &self.question.levels;
-        levels.contains(&level) || (level == Level::Stage && levels.contains(&Level::Combined))
     }
 
     /// The path with the monthly numbers of each metric of the dictionary, by its index.

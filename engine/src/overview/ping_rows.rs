@@ -31,7 +31,7 @@ pub(super) fn ping_rows(
     let paths = parts.paths(metrics);
     let trees = parts.trees(tables);
     let mut is_needed = vec![false; metrics.list.len()];
-    for node in trees.all().filter(|node| parts.is_needed(node.name.level)) {
+    for node in trees.all().filter(|node| parts.question.needs(&node.name)) {
         let own = metrics_of(parts.question.method, node).iter();
         own.filter_map(|metric| paths[*metric]).for_each(|path| is_needed[path] = true);
     }
@@ -94,7 +94,7 @@ pub(super) fn ping_rows(
         let nodes = trees.of(*month);
         let maker =
             NodeValues { values: &sums.slots[*slot], paths: &paths, method: parts.question.method };
-        for node in nodes.iter().filter(|node| parts.question.levels.contains(&node.name.level)) {
+        for node in nodes.iter().filter(|node| parts.question.has_rows_of(&node.name)) {
             let users = match node.name.level {
                 Level::Combined => {
                     let stages = nodes.iter().filter(|node| node.name.level == Level::Stage);

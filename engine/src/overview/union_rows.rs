@@ -41,6 +41,7 @@ pub(super) fn union_rows(
             if union.installations == 0 {
                 continue;
             }
+            let has_rows = question.has_rows_of(&name);
             let row = PartRow {
                 window: Window::Ping28d,
                 period: Window::Month.at(union.month),
@@ -75,7 +76,7 @@ pub(super) fn union_rows(
                 sum.users_low += row.users_low;
                 sum.users_high += row.users_high;
             }
-            if question.levels.contains(&row.level) {
+            if has_rows {
                 rows.push(row);
             }
         }

@@ -1,9 +1,10 @@
 //! `headcount demo`: a report on the real data set in this repository.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use engine::active::{Level, Question};
-use engine::calendar::Day;
+use engine::calendar::{Day, Window};
 use engine::project::PROJECT_FILE;
 use engine::{Error, Result};
 
@@ -14,7 +15,8 @@ use super::report::{answer_question, print_notes};
 use crate::output::Format;
 use crate::report::{Style, write};
 
-/// Months that the terminal shows; the HTML report has all of them.
+/// Months of the table in a file or pipe. On a terminal the table has those that fit, and the HTML
+/// report has all.
 const MONTHS: usize = 6;
 const TITLE: &str = "Who builds Rails and Jekyll: monthly active contributors";
 
@@ -24,20 +26,20 @@ pub(super) fn run(options: &args::Demo) -> Result<Outcome> {
     let levels = [Level::Total, Level::Combined, Level::Section, Level::Stage];
     let question = Question { levels: levels.into(), ..Question::default() };
     let mut answer = answer_question(&root, &question)?;
-    let style = |color| Style { title: TITLE.to_owned(), color };
-    page.write(|out, color| write(&answer.report, page.format, out, &style(color)))?;
-
-    let mut starts: Vec<Day> = answer.report.rows.iter().map(|row| row.period.start).collect();
-    starts.dedup();
-    let first = starts.iter().rev().nth(MONTHS - 1).copied();
-    answer.report.rows.retain(|row| first.is_none_or(|first| row.period.start >= first));
     let table = Destination::new(Some(Format::Table), None, &[]);
-    table.write(|out, color| write(&answer.report, table.format, out, &style(color)))?;
-    print_message(&format!(
-        "\nThe last {MONTHS} of {} months. The full report, with charts: {}",
-        starts.len(),
-        options.output.display()
-    ));
+    let style = |color, width| Style { title: TITLE.to_owned(), color, width, pivot: None };
+    page.write(|out, color| write(&answer.report, page.format, out, &style(color, None)))?;
+
+    let width = table.width();
+    let mut part = String::new();
+    if width.is_none() {
+        let ends: BTreeSet<Day> = answer.report.rows.iter().map(|row| row.period.end).collect();
+        let from = ends.iter().rev().nth(MONTHS - 1).map(|end| Window::Month.at(*end).start);
+        answer = answer_question(&root, &Question { from, ..question })?;
+        part = format!("The last {MONTHS} of {} months. ", ends.len());
+    }
+    table.write(|out, color| write(&answer.report, table.format, out, &style(color, width)))?;
+    print_message(&format!("\n{part}The full report, with charts: {}", options.output.display()));
     print_message(&format!("The project: {} (try `headcount report` there)", root.display()));
     Ok(print_notes(&answer))
 }

@@ -20,6 +20,7 @@ mod report;
 mod serve;
 mod sql;
 mod store;
+mod terminal;
 mod values;
 
 use std::io::{ErrorKind, stdout};

@@ -9,6 +9,7 @@ use clap::error::ErrorKind;
 use engine::{Error, Result};
 
 use super::messages::{output_error, use_colors};
+use super::terminal::Terminal;
 use crate::output::{Format, Out};
 
 /// Where a command writes its result, and in which format.
@@ -31,14 +32,32 @@ impl<'a> Destination<'a> {
         }
     }
 
-    /// Width of the terminal that the result goes to, in characters; `None` if it goes elsewhere.
-    pub(super) fn width(&self) -> Option<usize> {
-        let width = comfy_table::Table::new().width().map(usize::from);
-        width.filter(|_| self.file.is_none() && stdout().is_terminal())
+    /// The terminal that the result goes to; `None` if it goes elsewhere.
+    pub(super) fn terminal(&self) -> Option<Terminal> {
+        Terminal::of_stdout().filter(|_| self.file.is_none())
     }
 
-    /// Writes a result. `fill` gets the output, and whether it takes colours.
+    /// The width that a table has to fit into: that of the terminal.
+    pub(super) fn width(&self) -> Option<usize> {
+        let terminal = self.terminal().filter(|_| self.format == Format::Table);
+        terminal.map(|terminal| terminal.width)
+    }
+
+    /// Writes a result. `fill` gets the output, and whether it takes colours. On a terminal, texts
+    /// that are longer than a screen go through the pager.
     pub(super) fn write<T>(&self, fill: impl FnOnce(Out<'_>, bool) -> Result<T>) -> Result<T> {
+        let Some(terminal) = self.terminal().filter(|_| self.format.is_paged()) else {
+            return self.stream(fill);
+        };
+        let mut text = Vec::new();
+        let done = fill(&mut text, use_colors());
+        // Results before an error are written.
+        terminal.show(&text)?;
+        done
+    }
+
+    /// As [`write`](Self::write), but without a pager.
+    pub(super) fn stream<T>(&self, fill: impl FnOnce(Out<'_>, bool) -> Result<T>) -> Result<T> {
         if let Some(path) = self.file {
             return to_file(path, |out| fill(out, false));
         }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clap::ValueEnum;
+use clap::error::ErrorKind;
 use engine::active::{
     Answer, CollectedRows, Question, ReportRow, RowSink, add_forecast, answer, answer_into,
 };
@@ -21,7 +22,7 @@ use super::progress::Progress;
 use super::{args, explain};
 use crate::output::Format;
 use crate::output::text::format_number;
-use crate::report::{Style, Writer};
+use crate::report::{Style, Writer, default_top};
 
 pub(super) fn run(root: &Path, options: &args::Report) -> Result<Outcome> {
     let destination =
@@ -29,24 +30,29 @@ pub(super) fn run(root: &Path, options: &args::Report) -> Result<Outcome> {
     if let Some(explanation) = options.explanation() {
         return explain::run(root, &explanation, &destination);
     }
-    let progress = Progress::new("counting");
-    let job = job(&progress, options.memory_limit);
+    let format = destination.format;
+    if options.pivot == Some(true) && !format.is_for_people() {
+        let message = format!("--pivot is for table, markdown and html, not for {format}\n");
+        clap::Error::raw(ErrorKind::ArgumentConflict, message).exit();
+    }
     let Overview { answer, refused } = destination.write(|out, color| {
-        let style = Style { color, ..Style::default() };
-        let mut writer = Writer::new(destination.format, out, &style, &job);
+        // The line of progress is gone before the result is written.
+        let progress = Progress::new("counting");
+        let job = job(&progress, options.memory_limit);
+        let style =
+            Style { color, width: destination.width(), pivot: options.pivot, ..Style::default() };
+        let mut writer = Writer::new(format, out, &style, &job);
         let overview = match options.forecast {
-            None => answer_report(root, options, &job, &mut writer)?,
+            None => answer_report(root, options, format, &job, &mut writer)?,
             Some(months) => {
                 let mut found = CollectedRows::new(&job);
-                let overview = answer_report(root, options, &job, &mut found)?;
+                let overview = answer_report(root, options, format, &job, &mut found)?;
                 with_forecast(overview, found.rows, months, &mut writer)?
             }
         };
         writer.finish()?;
         Ok(overview)
     })?;
-    drop(job);
-    drop(progress);
     let outcomes = [print_notes(&answer), print_refused(&refused)];
     Ok(outcomes.into_iter().find(|outcome| *outcome != Outcome::Done).unwrap_or(Outcome::Done))
 }
@@ -71,12 +77,16 @@ fn with_forecast(
 fn answer_report(
     root: &Path,
     options: &args::Report,
+    format: Format,
     job: &JobContext<'_>,
     out: &mut dyn RowSink,
 ) -> Result<Overview> {
     let (project, dictionary) = load(root)?;
     let has_pings = !project.ping_sources.is_empty();
-    let question = options.question(has_pings);
+    let mut question = options.question(&dictionary, has_pings)?;
+    if question.window != Window::Ping28d || overview::check_top(&project, &question).is_ok() {
+        question.top = question.top.or(default_top(format, question.by.len()));
+    }
     let asked = Asked { question, variant: options.variant(), use_store: !options.no_store };
     let mut overview = answer_to(&project, &dictionary, &asked, job, out)?;
     let window = asked.question.window;

@@ -11,13 +11,17 @@ use engine::rollup::changed_files;
 use engine::storage::Digest;
 use engine::store::{DataReader, Entry, Fault, Lock, RowKeys, Store};
 use engine::{Error, Result};
+use indicatif::DecimalBytes;
 
 use super::args;
 use super::messages::{Outcome, output_error, print_message};
 use super::progress::Progress;
+use crate::output::text::format_number;
 
 /// Longest list of faults; the rest is counted.
 const MOST: usize = 20;
+/// A source with more months than this is shown by year.
+const MOST_MONTHS: usize = 24;
 /// How old a file in an object store must be before a sweep deletes it: longer than an ingest or a
 /// compaction takes from its first file to its commit.
 const SAFE: Duration = Duration::from_hours(24);
@@ -25,7 +29,7 @@ const SAFE: Duration = Duration::from_hours(24);
 pub(super) fn run(root: &Path, command: &args::Store) -> Result<Outcome> {
     let project = Project::load(root)?;
     let version = match command {
-        args::Store::Info { version } | args::Store::Verify { version, .. } => *version,
+        args::Store::Info { version, .. } | args::Store::Verify { version, .. } => *version,
         args::Store::Export { version, .. } => *version,
         args::Store::Compact { .. } => None,
     };
@@ -42,23 +46,71 @@ pub(super) fn run(root: &Path, command: &args::Store) -> Result<Outcome> {
             .with("help", "run `headcount ingest` to create it")
     })?;
     match command {
-        args::Store::Info { .. } => info(&store),
+        args::Store::Info { verbose, .. } => info(&store, *verbose),
         args::Store::Verify { events, .. } => verify(&store, events.then_some(&project)),
         args::Store::Compact { sweep, .. } => compact(store, *sweep),
         args::Store::Export { output, .. } => export(&store, output),
     }
 }
 
-/// What one source did in one month.
+/// What one source did in some time.
 #[derive(Default)]
-struct Month {
+struct Activity {
     days: BTreeSet<i32>,
     sets: u64,
     events: u64,
 }
 
-fn info(store: &Store) -> Result<Outcome> {
-    let mut months: BTreeMap<(String, i32, u8), Month> = BTreeMap::new();
+impl Activity {
+    fn add(&mut self, other: Self) {
+        self.days.extend(other.days);
+        self.sets += other.sets;
+        self.events += other.events;
+    }
+}
+
+/// By source, year and month.
+type Months<T> = BTreeMap<(String, i32, u8), T>;
+
+/// By source, year and month, or all months of the year.
+type MonthsOrYears<T> = BTreeMap<(String, i32, Option<u8>), T>;
+
+/// The months of a source, or its years if it has many months.
+fn by_year_if_many<T: Default>(months: Months<T>, add: fn(&mut T, T)) -> MonthsOrYears<T> {
+    let mut counts: HashMap<String, usize> = HashMap::new();
+    for (source, ..) in months.keys() {
+        *counts.entry(source.clone()).or_default() += 1;
+    }
+    let mut folded = MonthsOrYears::new();
+    for ((source, year, month), own) in months {
+        let month = (counts[&source] <= MOST_MONTHS).then_some(month);
+        add(folded.entry((source, year, month)).or_default(), own);
+    }
+    folded
+}
+
+fn all_months<T>(months: Months<T>) -> MonthsOrYears<T> {
+    months
+        .into_iter()
+        .map(|((source, year, month), own)| ((source, year, Some(month)), own))
+        .collect()
+}
+
+/// `2026-01`, or `2026`.
+fn month_or_year(year: i32, month: Option<u8>) -> String {
+    match month {
+        Some(month) => format!("{year:04}-{month:02}"),
+        None => format!("{year:04}"),
+    }
+}
+
+/// What stands above months.
+fn heading<T>(months: &MonthsOrYears<T>) -> &'static str {
+    if months.keys().any(|(_, _, month)| month.is_none()) { "year" } else { "month" }
+}
+
+fn info(store: &Store, verbose: bool) -> Result<Outcome> {
+    let mut months: Months<Activity> = BTreeMap::new();
     for reader in store.readers()? {
         let groups = (0..reader.groups()).map(|group| (&reader, group));
         DataReader::fetch_ahead(groups, &RowKeys::columns(store.dimensions()))?;
@@ -75,6 +127,12 @@ fn info(store: &Store) -> Result<Outcome> {
         }
     }
     let pings = ping_months(store)?;
+    let (months, pings) = match verbose {
+        true => (all_months(months), all_months(pings)),
+        false => {
+            (by_year_if_many(months, Activity::add), by_year_if_many(pings, |sum, own| *sum += own))
+        }
+    };
     let mut out = BufWriter::new(stdout().lock());
     print_summary(&mut out, store, &months)
         .and_then(|()| print_pings(&mut out, &pings))
@@ -84,16 +142,17 @@ fn info(store: &Store) -> Result<Outcome> {
     if !unused.is_empty() {
         let bytes: u64 = unused.iter().map(|(_, item)| item.size).sum();
         print_message(&format!(
-            "{} files ({bytes} bytes) belong to older versions or to interrupted ingests; \
+            "{} files ({}) belong to older versions or to interrupted ingests; \
              `headcount store compact --sweep` deletes them",
-            unused.len()
+            format_number(unused.len() as u64),
+            DecimalBytes(bytes)
         ));
     }
     Ok(Outcome::Done)
 }
 
 /// Uploads of pings that were not refused, by source, year and month in which they were recorded.
-fn ping_months(store: &Store) -> Result<BTreeMap<(String, i32, u8), u64>> {
+fn ping_months(store: &Store) -> Result<Months<u64>> {
     let sources: HashMap<Digest, &str> =
         store.ping_ledger().iter().map(|entry| (entry.digest, entry.source.as_str())).collect();
     let mut months = BTreeMap::new();
@@ -108,17 +167,15 @@ fn ping_months(store: &Store) -> Result<BTreeMap<(String, i32, u8), u64>> {
     Ok(months)
 }
 
-fn print_pings(
-    out: &mut impl Write,
-    months: &BTreeMap<(String, i32, u8), u64>,
-) -> std::io::Result<()> {
+fn print_pings(out: &mut impl Write, months: &MonthsOrYears<u64>) -> std::io::Result<()> {
     if months.is_empty() {
         return Ok(());
     }
     writeln!(out)?;
-    writeln!(out, "{:>8} {:>14}  source", "month", "pings")?;
+    writeln!(out, "{:>8} {:>14}  source", heading(months), "pings")?;
     for ((source, year, month), pings) in months {
-        writeln!(out, " {year:04}-{month:02} {pings:>14}  {source}")?;
+        let (month, pings) = (month_or_year(*year, *month), format_number(*pings));
+        writeln!(out, "{month:>8} {pings:>14}  {source}")?;
     }
     Ok(())
 }
@@ -126,37 +183,42 @@ fn print_pings(
 fn print_summary(
     out: &mut impl Write,
     store: &Store,
-    months: &BTreeMap<(String, i32, u8), Month>,
+    months: &MonthsOrYears<Activity>,
 ) -> std::io::Result<()> {
     let dimensions = match store.dimensions() {
         [] => "none".to_owned(),
         some => some.join(", "),
     };
-    let events: u64 = store.ledger().iter().map(|entry| entry.events).sum();
-    let rejected: u64 = store.ledger().iter().map(|entry| entry.rejected()).sum();
+    let sum = |entries: &[Entry], of: fn(&Entry) -> u64| {
+        format_number(entries.iter().map(of).sum::<u64>())
+    };
     writeln!(out, "store:      {}", store.storage())?;
     writeln!(out, "version:    {}", store.version())?;
     writeln!(out, "dimensions: {dimensions}")?;
     for (table, bytes) in store.sizes() {
-        writeln!(out, "{:<11} {bytes} bytes", format!("{table}:"))?;
+        writeln!(out, "{:<11} {}", format!("{table}:"), DecimalBytes(bytes))?;
     }
-    writeln!(out, "users:      {} with an assigned id", store.assigned_ids())?;
+    writeln!(out, "users:      {} with an assigned id", format_number(store.assigned_ids()))?;
     let files = store.ledger().len() + store.ping_ledger().len();
-    writeln!(out, "ingested:   {files} files")?;
+    writeln!(out, "ingested:   {} files", format_number(files as u64))?;
+    let (events, rejected) =
+        (sum(store.ledger(), |entry| entry.events), sum(store.ledger(), Entry::rejected));
     writeln!(out, "events:     {events}, and {rejected} rejected")?;
     if !store.ping_ledger().is_empty() {
-        let sum = |of: fn(&Entry) -> u64| store.ping_ledger().iter().map(of).sum::<u64>();
-        let (pings, refused) = (sum(|entry| entry.events), sum(|entry| entry.refused));
+        let pings = sum(store.ping_ledger(), |entry| entry.events);
+        let refused = sum(store.ping_ledger(), |entry| entry.refused);
         writeln!(out, "pings:      {pings}, and {refused} refused")?;
     }
     if months.is_empty() {
         return Ok(());
     }
     writeln!(out)?;
-    writeln!(out, "{:>8} {:>5} {:>9} {:>14}  source", "month", "days", "sets", "events")?;
+    writeln!(out, "{:>8} {:>5} {:>11} {:>14}  source", heading(months), "days", "sets", "events")?;
     for ((source, year, month), of) in months {
-        let (days, sets, events) = (of.days.len(), of.sets, of.events);
-        writeln!(out, " {year:04}-{month:02} {days:>5} {sets:>9} {events:>14}  {source}")?;
+        let month = month_or_year(*year, *month);
+        let (days, sets, events) =
+            (of.days.len(), format_number(of.sets), format_number(of.events));
+        writeln!(out, "{month:>8} {days:>5} {sets:>11} {events:>14}  {source}")?;
     }
     Ok(())
 }
@@ -179,13 +241,13 @@ fn verify(store: &Store, events: Option<&Project>) -> Result<Outcome> {
         uploads => format!(", {uploads} uploads of pings, {} values", verified.values),
     };
     let mut lines = vec![format!(
-        "version {}: {} files, {} bytes, {} sets, {} events, {} users with an assigned id{pings}",
+        "version {}: {} files, {}, {} sets, {} events, {} users with an assigned id{pings}",
         store.version(),
-        verified.files,
-        verified.bytes,
-        verified.sets,
-        verified.events,
-        verified.assigned_ids
+        format_number(verified.files),
+        DecimalBytes(verified.bytes),
+        format_number(verified.sets),
+        format_number(verified.events),
+        format_number(verified.assigned_ids)
     )];
     lines.extend(verified.faults.iter().take(MOST).map(|fault| format!("error: {fault}")));
     if verified.faults.len() > MOST {
@@ -212,8 +274,9 @@ fn compact(mut store: Store, sweep: bool) -> Result<Outcome> {
     };
     match done {
         true => print_message(&format!(
-            "compacted {before} bytes to {}; the store is at version {}",
-            size(&store),
+            "compacted {} to {}; the store is at version {}",
+            DecimalBytes(before),
+            DecimalBytes(size(&store)),
             store.version()
         )),
         false => print_message("nothing to compact"),
@@ -221,8 +284,9 @@ fn compact(mut store: Store, sweep: bool) -> Result<Outcome> {
     if sweep {
         let swept = store.vacuum(millis(SystemTime::now() - SAFE))?;
         print_message(&format!(
-            "deleted {} files, {} bytes; older versions can no longer be read",
-            swept.files, swept.bytes
+            "deleted {} files, {}; older versions can no longer be read",
+            swept.files,
+            DecimalBytes(swept.bytes)
         ));
         if swept.young > 0 {
             print_message(&format!(
@@ -242,6 +306,36 @@ fn millis(time: SystemTime) -> i64 {
 
 fn export(store: &Store, output: &Path) -> Result<Outcome> {
     let (files, bytes) = store.export(output)?;
-    print_message(&format!("{files} files, {bytes} bytes: {}", output.display()));
+    print_message(&format!("{files} files, {}: {}", DecimalBytes(bytes), output.display()));
     Ok(Outcome::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{MOST_MONTHS, Months, by_year_if_many, heading, month_or_year};
+
+    #[test]
+    fn many_months_are_shown_by_year() {
+        let months = |source: &str, count: usize| -> Months<u64> {
+            let month = |at: usize| {
+                ((source.to_owned(), 2020 + (at / 12) as i32, (at % 12) as u8 + 1), at as u64)
+            };
+            (0..count).map(month).collect()
+        };
+        let add = |sum: &mut u64, own| *sum += own;
+        let few = by_year_if_many(months("a", MOST_MONTHS), add);
+        assert_eq!((few.len(), heading(&few)), (MOST_MONTHS, "month"));
+        let mut both = months("a", 3);
+        both.extend(months("b", MOST_MONTHS + 1));
+        let folded = by_year_if_many(both, add);
+        let lines: Vec<String> = folded
+            .iter()
+            .map(|((source, year, month), sum)| {
+                format!("{source} {} {sum}", month_or_year(*year, *month))
+            })
+            .collect();
+        let years = ["b 2020 66", "b 2021 210", "b 2022 24"];
+        assert_eq!(lines, [["a 2020-01 0", "a 2020-02 1", "a 2020-03 2"], years].concat());
+        assert_eq!(heading(&folded), "year");
+    }
 }

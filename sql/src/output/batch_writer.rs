@@ -13,7 +13,7 @@ use parquet::errors::ParquetError;
 pub type Out<'a> = &'a mut (dyn Write + Send);
 
 /// Writes rows batch by batch, so that output of any size needs little memory. No rows are omitted
-/// and no values rounded.
+/// and, but for tables on a terminal, no values rounded.
 pub trait BatchWriter {
     /// Writes some rows.
     ///
@@ -22,7 +22,7 @@ pub trait BatchWriter {
     /// a closed pipe. [`Kind::Input`] when the format does not support a column's type.
     fn write(&mut self, batch: &RecordBatch) -> Result<()>;
 
-    /// Writes the end, and returns a note if a table was cut.
+    /// Writes the end, and returns a note if a table does not show values as they are.
     ///
     /// # Errors
     /// As [`write`](Self::write).
@@ -30,7 +30,7 @@ pub trait BatchWriter {
 }
 
 /// NULL in the formats for people.
-const NULL: &str = "NULL";
+pub(super) const NULL: &str = "NULL";
 
 /// The values of a batch as texts, row by row.
 pub(super) fn cells(batch: &RecordBatch) -> Result<Vec<Vec<String>>> {

@@ -37,7 +37,7 @@ pub(crate) struct Column<'a, T> {
 }
 
 /// Makes the cell of a thing; also gets the thing above it in the same group.
-type MakeCell<'a, T> = Box<dyn Fn(&T, Option<&T>) -> Cell + 'a>;
+pub(crate) type MakeCell<'a, T> = Box<dyn Fn(&T, Option<&T>) -> Cell + 'a>;
 
 impl<'a, T> Column<'a, T> {
     pub(crate) fn text(
@@ -55,6 +55,13 @@ impl<'a, T> Column<'a, T> {
     }
 }
 
+impl<'a, T> Column<'a, T> {
+    /// The name of the column, and what makes its cells.
+    pub(crate) fn into_parts(self) -> (Head, MakeCell<'a, T>) {
+        (self.head, self.cell)
+    }
+}
+
 impl<'a> Grid<'a> {
     /// A row for each thing; neighbours of which `together` is true are a group.
     pub(crate) fn new<T>(
@@ -63,7 +70,7 @@ impl<'a> Grid<'a> {
         together: fn(&T, &T) -> bool,
     ) -> Self {
         let (heads, cells): (_, Vec<MakeCell<'a, T>>) =
-            columns.into_iter().map(|column| (column.head, column.cell)).unzip();
+            columns.into_iter().map(Column::into_parts).unzip();
         let mut before = None;
         let rows = things.into_iter().map(move |thing| {
             let previous = before.replace(thing);

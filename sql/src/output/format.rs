@@ -64,6 +64,16 @@ impl Format {
         formats.iter().map(Self::to_string).collect::<Vec<_>>().join(", ")
     }
 
+    /// Whether it is for reading, and not for programs.
+    pub fn is_for_people(self) -> bool {
+        matches!(self, Self::Table | Self::Markdown | Self::Html)
+    }
+
+    /// Whether the text is for reading on a terminal, so that a long one goes through a pager.
+    pub fn is_paged(self) -> bool {
+        matches!(self, Self::Table | Self::Markdown)
+    }
+
     /// Whether the bytes are not text, and so do not belong on a terminal.
     pub fn is_binary(self) -> bool {
         self == Self::Parquet

@@ -16,6 +16,8 @@
 mod batch_writer;
 mod csv;
 mod document;
+mod expanded;
+mod fitted;
 mod format;
 pub(crate) mod html;
 pub(crate) mod json;
@@ -24,6 +26,7 @@ mod parquet;
 mod table;
 mod terminal;
 pub(crate) mod text;
+mod widths;
 
 #[cfg(test)]
 mod tests;
@@ -36,13 +39,16 @@ pub use batch_writer::{BatchWriter, Out};
 pub use format::Format;
 
 pub(crate) use batch_writer::{put, unsupported_type};
-pub(crate) use document::{Cell, Column, Document, Grid, Role, Section};
+pub(crate) use document::{Cell, Column, Document, Grid, Head, Role, Row, Section};
+pub(crate) use terminal::{GAP, RULE_END};
 
 /// Options that some formats use.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Width of the terminal in characters, for tables; `None` cuts nothing.
+    /// Width of the terminal in characters, for tables; `None` for files and pipes.
     pub width: Option<usize>,
+    /// Tables with one line for each value.
+    pub expanded: bool,
     /// Facts about the rows by key, for Parquet.
     pub metadata: Vec<(&'static str, String)>,
 }
@@ -58,7 +64,11 @@ pub fn writer<'a>(
     out: Out<'a>,
 ) -> Result<Box<dyn BatchWriter + 'a>> {
     Ok(match format {
-        Format::Table => Box::new(table::Table::new(schema, options.width, out)),
+        Format::Table => match (options.expanded, options.width) {
+            (true, width) => Box::new(expanded::Expanded::new(schema, width, out)),
+            (false, Some(width)) => Box::new(fitted::Fitted::new(schema, width, out)),
+            (false, None) => Box::new(table::Table::new(schema, out)),
+        },
         Format::Csv => Box::new(csv::Writer::new(',', schema, out)?),
         Format::Tsv => Box::new(csv::Writer::new('\t', schema, out)?),
         Format::Json => Box::new(json::array(out)),
@@ -79,10 +89,16 @@ pub(crate) fn write_batch(format: Format, batch: &RecordBatch, out: Out<'_>) -> 
     writer.finish().map(|_| ())
 }
 
-/// A document as Markdown, or else as text for a terminal, with or without colours.
-pub(crate) fn document_text(document: Document<'_>, format: Format, color: bool) -> String {
+/// A document as Markdown, or else as text for a terminal, with or without colours, and for a
+/// terminal of this `width`.
+pub(crate) fn document_text(
+    document: Document<'_>,
+    format: Format,
+    color: bool,
+    width: Option<usize>,
+) -> String {
     match format {
         Format::Markdown => markdown::document(document),
-        _ => terminal::document(document, color),
+        _ => terminal::document(document, color, width),
     }
 }

@@ -136,40 +136,107 @@ fn a_terminal_is_never_too_narrow() {
         ("users", Arc::new(Int64Array::from(vec![1, 22]))),
         ("description", Arc::new(StringArray::from(vec!["it goes on and on and on", "x"]))),
     ]);
-    let (text, note) = written(Format::Table, Some(40), std::slice::from_ref(&wide));
-    assert!(text.lines().all(|line| line.chars().count() <= 40), "{text}");
-    assert!(text.contains("a value of man…"), "{text}");
+    let at = |width| {
+        let (text, note) = written(Format::Table, Some(width), std::slice::from_ref(&wide));
+        assert!(text.lines().all(|line| line.chars().count() <= width), "{text}");
+        for name in ["key", "users", "descrip"] {
+            assert!(text.contains(name), "no {name} in\n{text}");
+        }
+        (text, note)
+    };
+    let (text, note) = at(40);
+    assert!(text.contains("a value of many…"), "{text}");
     assert!(note.unwrap().contains("long values are shortened"));
-    let (text, note) = written(Format::Table, Some(20), std::slice::from_ref(&wide));
-    assert!(text.lines().all(|line| line.chars().count() <= 20), "{text}");
-    assert!(note.unwrap().contains("not shown, too wide: description"), "{text}");
-    let (text, note) = written(Format::Table, Some(100), std::slice::from_ref(&wide));
+    let (text, note) = at(24);
+    assert!(text.contains("a value…"), "{text}");
+    assert!(note.unwrap().contains("long values are shortened"));
+    // Rows become records, in which nothing is cut.
+    let (text, note) = at(22);
+    let expected = "\
+─[ 1 ]────────────────
+key          short
+users        1
+description  it goes o
+             n and on
+             and on
+─[ 2 ]────────────────
+key          a value o
+             f many le
+             tters
+users        22
+description  x
+";
+    assert_eq!(text, expected);
+    assert_eq!(note.as_deref(), Some("the columns do not fit, so each row is a record"));
+    let (text, note) = at(100);
     assert!(text.contains("a value of many letters") && note.is_none());
 }
 
-/// Columns of one value are left out first, with a note; numbers and dates are never cut.
+/// Columns of one value are listed above the table; numbers and dates are never cut.
 #[test]
-fn columns_with_one_value_are_omitted_first() {
+fn columns_with_one_value_are_listed_first() {
     let texts = |values: Vec<&str>| -> ArrayRef { Arc::new(StringArray::from(values)) };
+    let numbers = |values: Vec<i64>| -> ArrayRef { Arc::new(Int64Array::from(values)) };
     let rows = batch(&[
         ("window", texts(vec!["month", "month"])),
         ("a_long_name_for_a_date", Arc::new(Date32Array::from(vec![20_000, 20_031]))),
         ("stage", texts(vec!["reading", "writing"])),
         ("nothing", texts(vec!["none", "none"])),
-        ("users", Arc::new(Int64Array::from(vec![1_000_000_000_000, 2]))),
+        ("users", numbers(vec![1_000_000_000_000, 2])),
     ]);
     let (text, note) = written(Format::Table, Some(36), std::slice::from_ref(&rows));
-    assert_eq!(
-        text,
-        "\
-a_long_name…  stage            users
-────────────  ───────  ─────────────
-2024-10-04    reading  1000000000000
-2024-11-04    writing              2
-"
+    let expected = "\
+window = month · nothing = none
+
+a_long_
+name_for_
+a_date      stage            users
+──────────  ───────  ─────────────
+2024-10-04  reading  1000000000000
+2024-11-04  writing              2
+";
+    assert_eq!((text.as_str(), note), (expected, None));
+    // Numbers stay, also if all are the same, unless they repeat another column.
+    let none: ArrayRef = Arc::new(Int64Array::from(vec![None, None]));
+    let rows = batch(&[
+        ("stage", texts(vec!["reading", "writing"])),
+        ("users", numbers(vec![7, 7])),
+        ("users_low", numbers(vec![7, 7])),
+        ("previous_users", none),
+        ("share", Arc::new(Float64Array::from(vec![100.0 / 3.0, 12.0]))),
+    ]);
+    let (text, note) = written(Format::Table, Some(22), std::slice::from_ref(&rows));
+    let expected = "\
+users_low = users
+previous_users = NULL
+
+stage   users  share
+─────── ───── ──────
+reading     7 33.333
+writing     7   12.0
+";
+    assert_eq!(text, expected);
+    assert_eq!(note.unwrap(), "decimals are rounded; a file or a pipe gets everything");
+}
+
+#[test]
+fn records_have_a_line_for_each_value() {
+    let mut bytes = Vec::new();
+    let people = people();
+    let options = Options { expanded: true, ..Options::default() };
+    let mut writer = writer(Format::Table, &people.schema(), options, &mut bytes).unwrap();
+    for part in [people.slice(0, 1), people.slice(1, 2)] {
+        writer.write(&part).unwrap();
+    }
+    assert_eq!(writer.finish().unwrap(), None);
+    let text = String::from_utf8(bytes).unwrap();
+    let rule = "─".repeat(34);
+    let expected = format!(
+        "─[ 1 ]{rule}\nname   Ada\nnote   a,b\nusers  1\nshare  0.5\n\
+         ─[ 2 ]{rule}\nname\nnote   say \"hi\"\nusers  1000\nshare  12.0\n\
+         ─[ 3 ]{rule}\nname   NULL\nnote   two\n       lines\nusers  NULL\nshare  -1.25\n"
     );
-    let expected = "not shown, the same in all rows: window = month, nothing = none; write to a";
-    assert!(note.unwrap().starts_with(expected));
+    assert_eq!(text, expected);
 }
 
 #[test]
@@ -217,7 +284,7 @@ plain    4
     let long = batch(&[("x", Arc::new(StringArray::from(vec!["漢字漢字漢字漢字"])))]);
     let (text, note) = written(Format::Table, Some(12), &[long]);
     assert_eq!(text.lines().last(), Some("漢字漢字漢…"));
-    assert!(note.unwrap().starts_with("long values are shortened; write to a pipe"));
+    assert!(note.unwrap().starts_with("long values are shortened; a file or a pipe"));
 }
 
 /// A value of any length is whole in a pipe, and does not widen all other rows to its own width.

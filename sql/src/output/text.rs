@@ -92,7 +92,7 @@ pub(crate) fn width(line: &str) -> usize {
 }
 
 /// The beginning of a line with an ellipsis, in at most `columns` columns.
-pub(super) fn shortened(line: &str, columns: usize) -> String {
+pub(crate) fn shortened(line: &str, columns: usize) -> String {
     let most = columns.saturating_sub(1);
     let (mut used, mut end) = (0, 0);
     for (at, character) in line.char_indices() {
@@ -109,6 +109,21 @@ pub(super) fn shortened(line: &str, columns: usize) -> String {
     let mut shortened = line[..end].trim_end_matches(ZERO_WIDTH_JOINER).to_owned();
     shortened.push(ELLIPSIS);
     shortened
+}
+
+/// A line in parts of at most `columns` columns each; one part, if it is empty.
+pub(super) fn split_at_width(line: &str, columns: usize) -> Vec<&str> {
+    let (mut parts, mut start, mut used) = (Vec::new(), 0, 0);
+    for (at, character) in line.char_indices() {
+        let own = character.width().unwrap_or(0);
+        if used + own > columns && at > start {
+            parts.push(&line[start..at]);
+            (start, used) = (at, 0);
+        }
+        used += own;
+    }
+    parts.push(&line[start..]);
+    parts
 }
 
 /// Control characters, and those that reverse the order of the text around them.
@@ -128,7 +143,9 @@ fn escape(character: char, text: &mut String) {
 
 #[cfg(test)]
 mod tests {
-    use super::{format_number, printable, printable_line, shortened, width, wrapped};
+    use super::{
+        format_number, printable, printable_line, shortened, split_at_width, width, wrapped,
+    };
 
     #[test]
     fn numbers_have_separators() {
@@ -149,6 +166,18 @@ mod tests {
         assert_eq!(wrapped(words(), " ", "", 8), "one two\n漢字\nfour\n");
         assert_eq!(wrapped(words(), " · ", "", 13), "one · two\n漢字 · four\n");
         assert_eq!(wrapped(words(), " ", "  ", 9), "one two\n  漢字\n  four\n");
+    }
+
+    #[test]
+    fn lines_are_split_in_columns() {
+        for (line, columns, parts) in [
+            ("", 3, vec![""]),
+            ("abcdefg", 3, vec!["abc", "def", "g"]),
+            ("漢字漢", 4, vec!["漢字", "漢"]),
+            ("漢字", 1, vec!["漢", "字"]),
+        ] {
+            assert_eq!(split_at_width(line, columns), parts, "{line}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use engine::calendar::{Period, Window};
+use engine::calendar::{Day, Period, Window};
 
 use crate::output::text::{format_number, plain};
 
@@ -34,6 +34,18 @@ pub(crate) fn period(window: Window, period: Period) -> String {
         Window::Quarter => format!("{year:04}-Q{}", month.div_ceil(3)),
         Window::Year => format!("{year:04}"),
         _ => period.to_string(),
+    }
+}
+
+/// A period's day on the time axis, and its short name. Calendar periods are placed at their first
+/// day, trailing windows at their last.
+pub(super) fn mark(window: Window, days: Period) -> (Day, String) {
+    match window {
+        Window::Day | Window::Week | Window::Month | Window::Quarter | Window::Year => {
+            (days.start, period(window, days))
+        }
+        Window::Ping28d => (window.at(days.end).start, period(window, days)),
+        _ => (days.end, days.end.to_string()),
     }
 }
 

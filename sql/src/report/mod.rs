@@ -1,16 +1,20 @@
 //! The rows of a report for the formats of [`output`](crate::output).
 //!
-//! There are two representations:
+//! There are these representations:
 //!
 //! | for | module | content |
 //! |---|---|---|
 //! | programs | `columns` | record batches with the columns of a report row, nothing rounded |
-//! | people | `view` | a document: display names, thousands separators, the order of the tree |
+//! | people | `document`, `view` | a document: display names, thousands separators, the order of the tree |
+//! | people | `pivot` | the same with periods across, and nodes down |
 //! | people | `page` | the same with charts, as HTML |
 
 mod columns;
+mod document;
 mod figures;
 mod page;
+mod pivot;
+mod series;
 mod view;
 mod writer;
 
@@ -25,7 +29,7 @@ use crate::output::{Format, Out};
 pub(crate) use figures::{change, period};
 
 pub use columns::{record_batch, schema};
-pub use writer::{Style, Writer};
+pub use writer::{Style, Writer, default_top};
 
 /// Writes a report whose rows are in memory.
 ///

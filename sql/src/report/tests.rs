@@ -11,7 +11,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use clap::ValueEnum;
 use engine::Kind;
-use engine::active::{Basis, Count, Level, Method, Report, ReportRow};
+use engine::active::{Basis, Count, Level, Method, NodeFilter, Report, ReportRow};
 use engine::calendar::{Day, Period, Window};
 
 use super::figures::{change, difference, period};
@@ -71,6 +71,7 @@ fn report() -> Report {
         time_zone: "Europe/Berlin".to_owned(),
         by: vec!["plan".to_owned()],
         top: None,
+        nodes: NodeFilter::default(),
         first_day: Some(day("2025-11-03")),
         last_day: Some(day("2026-02-19")),
         events: 7_654_321,
@@ -188,9 +189,9 @@ fn json_is_an_array_with_an_object_per_line() {
 fn the_table_is_a_tree_per_period() {
     let expected = "\
 Monthly active users
-window month: calendar months · time zone Europe/Berlin · method union, combined: sum
-count exact, approximate, with a 95 % interval · basis recorded · data 2025-11-03 to 2026-02-19
-events 7,654,321
+window month: calendar months · periods 2026-01 to 2026-02 (2) · events 7,654,321
+method union, combined: sum · count exact, approximate, with a 95 % interval · basis recorded
+time zone Europe/Berlin · data 2025-11-03 to 2026-02-19
 
 ";
     let table = text(&report(), Format::Table);
@@ -200,7 +201,7 @@ events 7,654,321
 
 #[test]
 fn the_table_takes_colors() {
-    let style = |color| Style { color, title: "Größe\x1b[2J".into() };
+    let style = |color| Style { color, title: "Größe\x1b[2J".into(), ..Style::default() };
     let table = String::from_utf8(bytes(&report(), Format::Table, &style(false))).unwrap();
     assert!(!table.contains('\x1b'), "no escapes without color, nor from a title");
     let table = String::from_utf8(bytes(&report(), Format::Table, &style(true))).unwrap();
@@ -317,6 +318,63 @@ fn balanced(shape: &str, page: &str) {
         }
     }
     assert_eq!(open, Vec::<&str>::new(), "{shape}");
+}
+
+/// A value without users in a period has no row there, and its line goes through 0.
+#[test]
+fn lines_of_values_have_no_gaps() {
+    let mut report = report();
+    report.rows.clear();
+    for month in ["2025-09", "2025-10", "2025-11", "2025-12", "2026-01"] {
+        report.rows.push(row(month, Level::Total, 100, None));
+        if !["2025-10", "2025-11"].contains(&month) {
+            let mut free = row(month, Level::Total, 7, None);
+            free.by = vec![Some("free".to_owned())];
+            report.rows.push(free);
+        }
+    }
+    let chart = |report: &Report| {
+        let page = text(report, Format::Html);
+        let (_, rest) = page.split_once("<figcaption>free ").unwrap();
+        rest.split_once("</figure>").unwrap().0.to_owned()
+    };
+    let points = |chart: &str| -> Vec<usize> {
+        let lines = chart.split("<polyline").skip(1).filter(|line| line.contains("#0072B2"));
+        let points = lines.map(|line| line.split("points=\"").nth(1).unwrap());
+        points.map(|line| line.split('"').next().unwrap().split_whitespace().count()).collect()
+    };
+    let free = chart(&report);
+    assert_eq!(points(&free), [5], "{free}");
+    assert_eq!(free.matches(": 0 users").count(), 2, "{free}");
+    assert!(free.contains("Between 0 and 7 users in complete periods."), "{free}");
+    // In the pivot, too.
+    let style = Style { pivot: Some(true), ..Style::default() };
+    let pivot = String::from_utf8(bytes(&report, Format::Markdown, &style)).unwrap();
+    assert!(pivot.contains("| Unique users | free | █▁▁██ | 7 | 0 | 0 | 7 | 7 |"), "{pivot}");
+    // A node that has no row is not known, and neither is what pings do not say.
+    report.rows.retain(|row| row.by != [None] || row.period.start != day("2025-10-01"));
+    report.rows.push(stage("2025-10", "web", None, 5, None));
+    assert_eq!(points(&chart(&report)), [1, 3]);
+    report.window = Window::Ping28d;
+    assert_eq!(points(&chart(&report)), [1, 2]);
+}
+
+/// Numbers, names and changes of a pivot are those of the rows.
+#[test]
+fn a_pivot_has_periods_across() {
+    let style = Style { pivot: Some(true), ..Style::default() };
+    let pivot = String::from_utf8(bytes(&report(), Format::Table, &style)).unwrap();
+    let (_, table) = pivot.split_once("\n\n").unwrap();
+    assert_eq!(table, include_str!("tests/pivot.txt"));
+    // On a terminal it has the newest periods that fit.
+    for (room, periods) in [(60, 1), (80, 2), (200, 2)] {
+        let style = Style { width: Some(room), ..style.clone() };
+        let text = String::from_utf8(bytes(&report(), Format::Table, &style)).unwrap();
+        let head = text.lines().find(|line| line.starts_with("Name")).unwrap();
+        assert_eq!(head.matches("2026-").count(), periods, "{text}");
+        assert_eq!(text.contains("The newest 1 of 2 periods."), periods == 1, "{text}");
+        assert!(text.lines().all(|line| width(line) <= room), "{text}");
+    }
 }
 
 #[test]

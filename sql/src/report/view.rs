@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use engine::active::{Basis, Count, Level, Method, OTHER_LABEL, Report, ReportRow};
 use engine::calendar::Window;
 
-use super::figures::{change, marked, period, value};
+use super::figures::{change, mark, marked, period, value};
 use crate::output::text::{format_number, plain};
-use crate::output::{Cell, Column, Document, Grid, Role, Section};
+use crate::output::{Cell, Column, Grid, Role};
 
 /// A column of the tree's table.
 type TreeColumn<'a> = Column<'a, ReportRow>;
@@ -24,9 +24,11 @@ pub(super) struct ReportView<'a> {
     /// The methods of all rows except combined ones, which are always sums.
     methods: BTreeSet<Method>,
     /// Exact, approximate, or both.
-    counts: BTreeSet<Count>,
+    pub(super) counts: BTreeSet<Count>,
     windows: BTreeSet<Window>,
     bases: BTreeSet<Basis>,
+    /// How many periods there are; those of pings and events that end on one day are one.
+    pub(super) periods: usize,
 }
 
 impl<'a> ReportView<'a> {
@@ -39,6 +41,7 @@ impl<'a> ReportView<'a> {
             counts: report.rows.iter().map(|row| row.count).collect(),
             windows: report.rows.iter().map(|row| row.window).collect(),
             bases: report.rows.iter().map(|row| row.basis).collect(),
+            periods: report.rows.iter().map(|row| row.period.end).collect::<BTreeSet<_>>().len(),
         };
         let not_combined = report.rows.iter().filter(|row| row.level != Level::Combined);
         view.methods = not_combined.map(|row| row.method).collect();
@@ -50,18 +53,6 @@ impl<'a> ReportView<'a> {
         let mut seen = BTreeSet::new();
         view.ambiguous = descriptions.into_iter().filter(|name| !seen.insert(*name)).collect();
         view
-    }
-
-    /// The report as a document; an empty `title` is that of the window.
-    pub(super) fn document(&self, title: &str) -> Document<'_> {
-        let mut sections = Vec::new();
-        let rows = self.tree();
-        if !rows.is_empty() {
-            sections.push(Section { grid: Some(self.grid(rows)), ..Section::default() });
-        }
-        let note = |text| Section { text, ..Section::default() };
-        sections.extend(self.notes().into_iter().map(note));
-        Document { title: self.title(title), facts: self.facts(), sections }
     }
 
     /// The title, or if it is empty that of the window.
@@ -84,10 +75,26 @@ impl<'a> ReportView<'a> {
     /// How the numbers were computed, as label and text.
     pub(super) fn facts(&self) -> Vec<(&'static str, String)> {
         let report = self.report;
-        let mut facts = vec![
-            ("window", format!("{}: {}", report.window, meaning(report.window))),
-            ("time zone", plain(&report.time_zone)),
-        ];
+        let mut facts = vec![("window", format!("{}: {}", report.window, meaning(report.window)))];
+        if let (Some(first), Some(last)) = (report.rows.first(), report.rows.last()) {
+            let [first, last] = [first, last].map(|row| mark(report.window, row.period).1);
+            facts.push((
+                "periods",
+                match self.periods {
+                    1 => last,
+                    periods => format!("{first} to {last} ({})", format_number(periods as u64)),
+                },
+            ));
+        }
+        facts.extend(report.nodes.lists().map(|(level, keys)| {
+            let name = |key: &String| plain(self.display_name(level, key).unwrap_or(key));
+            let label = if level == Level::Action { "metric" } else { level.as_str() };
+            (label, joined(keys.iter().map(name)))
+        }));
+        if report.pings.is_none() || report.events > 0 {
+            facts.push(("events", format_number(report.events)));
+        }
+        facts.extend(report.pings.map(|pings| ("pings", format_number(pings))));
         let mut method = joined(self.methods.iter().map(|method| method.as_str()));
         if self.levels.contains(&Level::Combined) && !self.methods.contains(&Method::Sum) {
             let and = if method.is_empty() { "" } else { ", combined: " };
@@ -104,6 +111,7 @@ impl<'a> ReportView<'a> {
             facts.push(("count", joined(counts)));
             facts.push(("basis", joined(self.bases.iter().map(|basis| basis.as_str()))));
         }
+        facts.push(("time zone", plain(&report.time_zone)));
         facts.push((
             "data",
             match (report.first_day, report.last_day) {
@@ -112,14 +120,13 @@ impl<'a> ReportView<'a> {
                 _ => "none".to_owned(),
             },
         ));
-        if report.pings.is_none() || report.events > 0 {
-            facts.push(("events", format_number(report.events)));
-        }
         facts.extend(report.forecast.clone().map(|text| ("forecast", text)));
-        facts.extend(report.pings.map(|pings| ("pings", format_number(pings))));
         if let Some(top) = report.top {
             let by = joined(report.by.iter().map(|by| plain(by)));
-            let users = "users of all other values, each user once";
+            let users = match report.pings {
+                None => "users of all other values, each user once",
+                Some(_) => "the sum of all other values",
+            };
             facts.push(("values", format!("the {top} largest of {by}; {OTHER_LABEL}: {users}")));
         }
         facts
@@ -151,39 +158,17 @@ impl<'a> ReportView<'a> {
 
     /// The informative columns of this report.
     fn columns(&self) -> Vec<TreeColumn<'_>> {
-        let same_node = |row: &ReportRow, above: Option<&ReportRow>| {
-            above.is_some_and(|above| node(above) == node(row))
-        };
         let mut columns = vec![
             TreeColumn::text("Period", |row, above| {
                 let text = marked(period(self.report.window, row.period), row.complete);
                 Cell { repeated: above.is_some(), ..Cell::from(text) }
             }),
             TreeColumn::text("Level", move |row, above| Cell {
-                repeated: same_node(row, above),
+                repeated: is_same_node(row, above),
                 ..Cell::minor(row.level.to_string())
             }),
-            TreeColumn::text("Name", move |row, above| {
-                // The shown name of a metric is its description.
-                let key = row.metric.clone().filter(|_| row.level == Level::Action);
-                let role = Role::Name { depth: self.depth(row), description: key };
-                Cell { text: self.name(row), role, repeated: same_node(row, above) }
-            }),
         ];
-        columns.extend(self.report.by.iter().enumerate().map(|(at, by)| {
-            TreeColumn::text(plain(by), move |row, _| {
-                value(row.by.get(at).and_then(Option::as_deref)).into()
-            })
-        }));
-        if self.methods.len() > 1 {
-            columns.push(TreeColumn::text("Method", |row, _| row.method.to_string().into()));
-        }
-        if self.windows.len() > 1 {
-            columns.push(TreeColumn::text("Window", |row, _| Cell::minor(row.window.to_string())));
-        }
-        if self.bases.len() > 1 {
-            columns.push(TreeColumn::text("Basis", |row, _| row.basis.to_string().into()));
-        }
+        columns.extend(self.key_columns());
         columns.push(TreeColumn::number("Users", |row, _| format_number(row.users).into()));
         if self.counts.contains(&Count::Approx) {
             columns.push(TreeColumn::number("95 % interval", |row, _| match row.count {
@@ -200,13 +185,33 @@ impl<'a> ReportView<'a> {
             }));
             columns.push(TreeColumn::number("Change", |row, _| {
                 let Some(pct) = row.change_pct else { return Cell::minor(String::new()) };
-                let role = match row.complete {
-                    true if pct > 0.0 => Role::Up,
-                    true if pct < 0.0 => Role::Down,
-                    _ => Role::Minor,
-                };
-                Cell { role, ..Cell::from(marked(change(pct), row.complete)) }
+                change_cell(pct, row.complete)
             }));
+        }
+        columns
+    }
+
+    /// The columns that say what a row is a row of, besides its period.
+    pub(super) fn key_columns(&self) -> Vec<TreeColumn<'_>> {
+        let mut columns = vec![TreeColumn::text("Name", move |row, above| {
+            // The shown name of a metric is its description.
+            let key = row.metric.clone().filter(|_| row.level == Level::Action);
+            let role = Role::Name { depth: self.depth(row), description: key };
+            Cell { text: self.name(row), role, repeated: is_same_node(row, above) }
+        })];
+        columns.extend(self.report.by.iter().enumerate().map(|(at, by)| {
+            TreeColumn::text(plain(by), move |row, _| {
+                value(row.by.get(at).and_then(Option::as_deref)).into()
+            })
+        }));
+        if self.methods.len() > 1 {
+            columns.push(TreeColumn::text("Method", |row, _| row.method.to_string().into()));
+        }
+        if self.windows.len() > 1 {
+            columns.push(TreeColumn::text("Window", |row, _| Cell::minor(row.window.to_string())));
+        }
+        if self.bases.len() > 1 {
+            columns.push(TreeColumn::text("Basis", |row, _| row.basis.to_string().into()));
         }
         columns
     }
@@ -263,6 +268,21 @@ pub(super) fn branch(a: &ReportRow, b: &ReportRow) -> Ordering {
         .then_with(|| node(a).cmp(&node(b)))
         .then_with(|| a.by.cmp(&b.by))
         .then_with(|| a.basis.cmp(&b.basis))
+}
+
+/// A change in per cent; grey if it compares with an incomplete period.
+pub(super) fn change_cell(pct: f64, complete: bool) -> Cell {
+    let role = match complete {
+        true if pct > 0.0 => Role::Up,
+        true if pct < 0.0 => Role::Down,
+        _ => Role::Minor,
+    };
+    Cell { role, ..Cell::from(marked(change(pct), complete)) }
+}
+
+/// Whether a row is of the node of the row above.
+pub(super) fn is_same_node(row: &ReportRow, above: Option<&ReportRow>) -> bool {
+    above.is_some_and(|above| node(above) == node(row))
 }
 
 fn node(row: &ReportRow) -> ([Option<&str>; 4], Level) {

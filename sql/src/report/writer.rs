@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::num::NonZeroUsize;
 
 use engine::JobContext;
 use engine::active::{CollectedRows, Level, Report, ReportRow, RowSink};
@@ -12,6 +13,7 @@ use engine::calendar::Day;
 use engine::{Error, Result};
 
 use super::columns::{record_batch, schema};
+use super::document::document;
 use super::page;
 use super::view::ReportView;
 use crate::output::text::format_number;
@@ -29,6 +31,21 @@ const MAX_HTML_ROWS: usize = 50_000;
 /// of `--by`, in all periods: what a chart shows as one line.
 const MAX_HTML_SERIES: usize = 5_000;
 
+/// Values of a dimension that an HTML report shows unless another number is asked for: of a single
+/// dimension, and of each of several, whose combinations are counted.
+const HTML_VALUES: usize = 100;
+const HTML_VALUES_OF_SEVERAL: usize = 20;
+
+/// How many values of each of `dimensions` a format shows if nothing else is asked for; `None` for
+/// all.
+pub fn default_top(format: Format, dimensions: usize) -> Option<NonZeroUsize> {
+    match (format, dimensions) {
+        (Format::Html, 1) => NonZeroUsize::new(HTML_VALUES),
+        (Format::Html, 2..) => NonZeroUsize::new(HTML_VALUES_OF_SEVERAL),
+        _ => None,
+    }
+}
+
 /// How the formats for people look.
 #[derive(Clone, Debug, Default)]
 pub struct Style {
@@ -36,6 +53,11 @@ pub struct Style {
     pub color: bool,
     /// The heading; when empty, the window's own ("Monthly active users").
     pub title: String,
+    /// Width of the terminal, which tables fit into; `None` for files and pipes.
+    pub width: Option<usize>,
+    /// Periods across instead of one row for each node and period; `None` for what is easier to
+    /// read: across on a terminal, if there are more than a few.
+    pub pivot: Option<bool>,
 }
 
 /// Writes one report in one format.
@@ -90,10 +112,13 @@ impl<'a> Writer<'a> {
             return Err(Error::internal("a report ended before it started"));
         };
         report.rows = self.rows.rows;
-        let Style { color, title } = self.style;
         let text = match self.format {
-            Format::Html => page::render(&report, title)?,
-            format => document_text(ReportView::new(&report).document(title), format, *color),
+            Format::Html => page::render(&report, self.style)?,
+            format => {
+                let view = ReportView::new(&report);
+                let Style { color, width, .. } = *self.style;
+                document_text(document(&view, self.style), format, color, width)
+            }
         };
         put(out, &text)
     }
@@ -135,8 +160,8 @@ impl<'a> Writer<'a> {
 
 impl RowSink for Writer<'_> {
     fn start(&mut self, report: &Report) -> Result<()> {
-        let for_people = matches!(self.format, Format::Table | Format::Markdown | Format::Html);
-        if let Some(out) = self.out.take_if(|_| !for_people) {
+        let for_programs = !self.format.is_for_people();
+        if let Some(out) = self.out.take_if(|_| for_programs) {
             let options = Options { metadata: metadata(report), ..Options::default() };
             self.batches = Some(writer(self.format, &schema(&report.by), options, out)?);
         }

@@ -216,6 +216,38 @@ fn events_and_pings_are_one_view() {
     }
 }
 
+/// The largest values of a dimension, and the sum of the others.
+#[test]
+fn the_largest_values_and_the_sum_of_the_others() {
+    let fleet = fleet(true, "saas: {counted_from: pings}");
+    let columns = ["stage", "installation", "method", "users"];
+    let stages = ["--level", "stage", "--by", "installation", "--top"];
+    let rows = |top: &str| fleet.report(&[&stages[..], &[top]].concat(), &columns);
+    let largest = "ea8bf810-1d6f-4a6a-b4fd-93e8cbd8b57f/gitlab.com";
+    // Of both stages, a has 3 and 10 users, b 40 and 20, SaaS 0 and 700.
+    assert_eq!(
+        rows("1"),
+        [
+            "create sum 43".to_owned(),
+            "create (other) sum 43".to_owned(),
+            format!("create {largest} sum 0"),
+            "plan sum 730".to_owned(),
+            "plan (other) sum 30".to_owned(),
+            format!("plan {largest} sum 700"),
+        ]
+    );
+    let total = ["--level", "total", "--by", "installation", "--top", "1"];
+    assert_eq!(
+        fleet.report(&total, &columns[1..]),
+        ["sum 730".to_owned(), "(other) sum 30".to_owned(), format!("{largest} sum 700")]
+    );
+    let header = fleet.0.run(&[&["report"][..], &total].concat()).out;
+    let header = header.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(header.contains("the 1 largest of installation; (other): the sum of"), "{header}");
+    let all = [&stages[..], &["99"]].concat();
+    assert_eq!(fleet.report(&all, &columns), fleet.report(&stages[..4], &columns));
+}
+
 #[test]
 fn what_pings_cannot_answer_is_refused() {
     let fleet = fleet(true, "");
@@ -227,7 +259,7 @@ fn what_pings_cannot_answer_is_refused() {
         (&["--window", "ping28d"], "did you mean `ping_28d`?"),
         (&["--window", "month", "--predict", "all_reported"], "the window month has none"),
         (&["--method", "union", "--predict", "all_reported"], "the method union does not"),
-        (&["--by", "tier", "--top", "3"], "`top` is not supported for pings"),
+        (&["--by", "tier", "--top", "3", "--method", "max"], "the method max does not add up"),
         (&["--condition", "x"], "use one of: version_check reported"),
     ] {
         let ran = fleet.0.run(&[&["report"][..], arguments].concat());

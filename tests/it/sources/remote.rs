@@ -175,7 +175,7 @@ fn the_store_takes_objects_exactly_once() {
     assert!(bucket.requests() - before <= 2, "{} requests", bucket.requests() - before);
     assert!(run(&bucket, &made, &["ingest"]).err.contains("0 events of 0 files"));
     let info = succeeds(&bucket, &made, &["store", "info"]);
-    assert!(info.contains("events:     20000, and 0 rejected\n"), "{info}");
+    assert!(info.contains("events:     20,000, and 0 rejected\n"), "{info}");
     for setting in ["", "SET headcount.rollup = false; "] {
         let sql = format!(
             "{setting}SELECT count(*) AS n, count(DISTINCT user_id) > 2000 AS many FROM events"

@@ -83,7 +83,7 @@ impl Made {
     fn assert_complete(&self, expected: &str, when: &str) {
         let info = self.succeeds(&["store", "info"]);
         assert!(info.contains("ingested:   8 files\n"), "{when}: {info}");
-        assert!(info.contains("events:     20000, and 0 rejected\n"), "{when}: {info}");
+        assert!(info.contains("events:     20,000, and 0 rejected\n"), "{when}: {info}");
         self.assert_right(expected, when);
     }
 }
@@ -162,7 +162,7 @@ fn a_bucket_holds_what_a_folder_holds() {
     // Who gets which number depends on which thread is first, and with it the bytes of a set.
     let table = |info: String| {
         let lines = info.lines().filter(|line| !line.starts_with("store:"));
-        lines.filter(|line| !line.ends_with("bytes")).map(str::to_owned).collect::<Vec<_>>()
+        lines.filter(|line| !line.ends_with('B')).map(str::to_owned).collect::<Vec<_>>()
     };
     let info = remote.succeeds(&["store", "info"]);
     assert!(info.contains("store:      s3://bucket/some where/store\n"), "{info}");

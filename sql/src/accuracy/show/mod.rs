@@ -22,7 +22,7 @@ pub fn write(measured: &Measured, format: Format, out: Out<'_>, color: bool) -> 
     match format {
         Format::Html => put(out, &page::render(measured)?),
         Format::Table | Format::Markdown => {
-            put(out, &document_text(tables::document(measured), format, color))
+            put(out, &document_text(tables::document(measured), format, color, None))
         }
         _ => write_batch(format, &columns::record_batch(measured)?, out),
     }

@@ -9,15 +9,17 @@ pub(super) const HELP: &str = "\
 \\d [TABLE]         list the tables, or the columns of one
 \\h [FUNCTION]      list the functions, or describe one; \\h * writes docs/functions.md
 \\format [FORMAT]   table, csv, tsv, json, ndjson, markdown or parquet
+\\x [on|off]        show every row as a record, one line for each value
 \\timing [on|off]   show how long each statement takes
 \\q                 quit (also Ctrl-D)
 \\?                 this list
 A statement ends with a semicolon. Ctrl-C cancels a running statement, or clears the input.
+Results longer than a screen go through $PAGER, and tables stop after 1,000 rows.
 Tab completes. Files, folders and globs in single quotes are tables.
 ";
 
 /// The commands by name, for completion.
-pub(super) const NAMES: [&str; 6] = ["\\d", "\\h", "\\format", "\\timing", "\\q", "\\?"];
+pub(super) const NAMES: [&str; 7] = ["\\d", "\\h", "\\format", "\\x", "\\timing", "\\q", "\\?"];
 
 /// Whether a text means `\q`.
 pub(super) fn is_quit(text: &str) -> bool {
@@ -34,6 +36,7 @@ pub(super) enum Command {
     FunctionsPage,
     Function(String),
     Format(Option<Format>),
+    Expanded(Option<bool>),
     Timing(Option<bool>),
     Quit,
     Help,
@@ -66,15 +69,21 @@ impl Command {
                         .with("help", format!("use one of {}", Format::names(Format::OF_QUERIES)))),
                 }
             }
-            ("\\timing", None) => Ok(Self::Timing(None)),
-            ("\\timing", Some("on")) => Ok(Self::Timing(Some(true))),
-            ("\\timing", Some("off")) => Ok(Self::Timing(Some(false))),
-            ("\\timing", Some(_)) => Err(Error::input("use `on` or `off`")),
+            ("\\x", word) => Ok(Self::Expanded(word.map(on_or_off).transpose()?)),
+            ("\\timing", word) => Ok(Self::Timing(word.map(on_or_off).transpose()?)),
             ("\\q" | "\\quit", _) => Ok(Self::Quit),
             ("\\?" | "\\help", _) => Ok(Self::Help),
             _ => Err(Error::input(format!("unknown command `{name}`"))
                 .with("help", "`\\?` lists the commands")),
         }
+    }
+}
+
+fn on_or_off(word: &str) -> Result<bool> {
+    match word {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(Error::input("use `on` or `off`")),
     }
 }
 
@@ -92,6 +101,8 @@ mod tests {
             ("\\h *", Command::FunctionsPage),
             ("\\h Exact_Distinct", Command::Function("exact_distinct".to_owned())),
             ("\\format csv", Command::Format(Some(Format::Csv))),
+            ("\\x", Command::Expanded(None)),
+            ("\\x on", Command::Expanded(Some(true))),
             ("\\timing", Command::Timing(None)),
             ("\\timing off", Command::Timing(Some(false))),
             ("\\q", Command::Quit),
@@ -99,7 +110,7 @@ mod tests {
         ] {
             assert_eq!(Command::of(text).unwrap(), expected, "{text}");
         }
-        for text in ["\\x", "\\format docx", "\\timing maybe", "\\"] {
+        for text in ["\\y", "\\format docx", "\\timing maybe", "\\x auto", "\\"] {
             assert!(Command::of(text).is_err(), "{text}");
         }
         for name in NAMES {

@@ -222,7 +222,7 @@ impl EditorHelper {
                 let formats = Format::OF_QUERIES.iter().filter(|format| !format.is_binary());
                 matching(start, formats.map(Format::to_string))
             }
-            "timing" => matching(start, ["on", "off"].map(str::to_owned)),
+            "timing" | "x" => matching(start, ["on", "off"].map(str::to_owned)),
             _ => Vec::new(),
         }
     }

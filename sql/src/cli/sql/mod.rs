@@ -10,6 +10,7 @@ mod shell;
 use std::io::{IsTerminal, Read, stdin, stdout};
 use std::path::{Path, PathBuf};
 
+use clap::error::ErrorKind;
 use engine::project::Project;
 use engine::{Error, Result};
 
@@ -24,7 +25,12 @@ pub(super) fn run(project: Option<PathBuf>, options: &args::Sql) -> Result<Outco
     let destination = Destination::new(options.format, output, Format::OF_QUERIES);
     let project = project_of(project)?;
     let root = project.as_ref().map(|project| project.root.clone());
+    if options.expanded && destination.format != Format::Table {
+        let message = format!("--expanded is for tables, not for format {}\n", destination.format);
+        clap::Error::raw(ErrorKind::ArgumentConflict, message).exit();
+    }
     let mut shell = Shell::new(project, &options.options(), destination.format)?;
+    shell.expand(options.expanded);
     let has_texts = !options.file.is_empty() || !options.command.is_empty();
     if !has_texts && output.is_none() && stdin().is_terminal() && stdout().is_terminal() {
         prompt::run(&mut shell, root.as_deref())?;
@@ -41,9 +47,9 @@ pub(super) fn run(project: Option<PathBuf>, options: &args::Sql) -> Result<Outco
         texts.push((Origin::File(file), text));
     }
     if output.is_none() {
-        shell.fit_terminal();
+        shell.find_terminal();
     }
-    destination.write(|out, _| run_all(&mut shell, &texts, out))?;
+    destination.stream(|out, _| run_all(&mut shell, &texts, out))?;
     Ok(shell.outcome())
 }
 

@@ -62,7 +62,7 @@ pub(super) fn run(shell: &mut Shell, project: Option<&Path>) -> Result<()> {
 /// Runs a text and prints its error, if any. `false` on `\q`.
 fn answer(shell: &mut Shell, text: &str) -> Result<bool> {
     // The window may have been resized.
-    shell.fit_terminal();
+    shell.find_terminal();
     shell.begin_text();
     let mut out = BufWriter::new(stdout());
     let done = shell.run_all(&Origin::Argument, text, &mut out);

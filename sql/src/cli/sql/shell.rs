@@ -1,6 +1,6 @@
 //! Runs statements in one session and writes their results.
 
-use std::io::{IsTerminal, Write, stdout};
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +8,6 @@ use std::time::Instant;
 
 use arrow::array::{ArrayRef, BooleanArray, StringArray};
 use arrow::record_batch::RecordBatch;
-use comfy_table::Table;
 use datafusion::common::TableReference;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::prelude::SessionContext;
@@ -19,6 +18,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::super::messages::{Outcome, output_error, print_message, print_refused};
 use super::super::output::binary_to_terminal;
 use super::super::report::print_notes;
+use super::super::terminal::Terminal;
 use super::answers::AnswerCollector;
 use super::commands::{Command, HELP};
 use super::progress::StatementProgress;
@@ -27,9 +27,13 @@ use crate::failure::statement_error;
 use crate::file_consistency;
 use crate::functions::{Function, describe, functions, page};
 use crate::memory::{MemoryMonitor, StatementMemory, limit_functions};
+use crate::output::text::format_number;
 use crate::output::{Format, Options as OutputOptions, Out, writer};
 use crate::script::{Statement, statements};
 use crate::session::{self, Options, session};
+
+/// Rows after which a table on a terminal stops.
+const MAX_TERMINAL_ROWS: usize = 1_000;
 
 /// The origin of a script.
 #[derive(Clone, Debug)]
@@ -38,6 +42,13 @@ pub(super) enum Origin {
     Argument,
     /// `-f`
     File(PathBuf),
+}
+
+/// What was written of a result.
+struct Written {
+    rows: u64,
+    /// A message about it.
+    note: Option<String>,
 }
 
 /// Whether to go on.
@@ -52,12 +63,15 @@ pub(super) struct Shell {
     /// Of the statements, if their memory is limited.
     monitor: Option<Arc<MemoryMonitor>>,
     format: Format,
-    /// Width of the terminal that results go to.
-    width: Option<usize>,
+    /// The terminal that results go to.
+    terminal: Option<Terminal>,
+    /// Whether tables have a line for each value.
+    expanded: bool,
     /// Results written for the current text.
     results: usize,
-    /// Whether it is interactive: then Ctrl-C cancels a statement instead of the program.
     interactive: bool,
+    /// Whether Ctrl-C cancels a statement instead of the program.
+    catches_interrupts: bool,
     timing: bool,
     answers: Arc<AnswerCollector>,
     /// Whether some report rejected rows.
@@ -93,9 +107,11 @@ impl Shell {
             memory: options.memory_limit,
             monitor,
             format,
-            width: None,
+            terminal: None,
+            expanded: false,
             results: 0,
             interactive: false,
+            catches_interrupts: false,
             timing: false,
             answers,
             outcome: Outcome::Done,
@@ -111,13 +127,27 @@ impl Shell {
         self.runtime.as_ref().ok_or_else(|| Error::internal("the shell is closed"))
     }
 
-    /// Limits tables to the width of the terminal, if stdout is one.
-    pub(super) fn fit_terminal(&mut self) {
-        self.width = Table::new().width().map(usize::from).filter(|_| stdout().is_terminal());
+    /// Looks up the terminal that stdout is, if it is one, and its size.
+    pub(super) fn find_terminal(&mut self) {
+        self.terminal = Terminal::of_stdout();
+    }
+
+    /// The terminal, if the format is one to be read there.
+    fn reading_terminal(&self) -> Option<Terminal> {
+        self.terminal.filter(|_| self.format.is_paged())
+    }
+
+    /// Whether to write rows as records.
+    pub(super) fn expand(&mut self, expanded: bool) {
+        self.expanded = expanded;
     }
 
     fn output_options(&self) -> OutputOptions {
-        OutputOptions { width: self.width, ..OutputOptions::default() }
+        OutputOptions {
+            width: self.terminal.map(|terminal| terminal.width),
+            expanded: self.expanded,
+            ..OutputOptions::default()
+        }
     }
 
     /// Begins a new text.
@@ -128,6 +158,7 @@ impl Shell {
     /// Makes the shell interactive.
     pub(super) fn be_interactive(&mut self) {
         self.interactive = true;
+        self.catches_interrupts = true;
     }
 
     /// The session, and what runs it.
@@ -182,13 +213,25 @@ impl Shell {
     fn query(&mut self, sql: &str, out: Out<'_>) -> Result<Option<u64>> {
         let pool = &self.session.runtime_env().memory_pool;
         let memory = self.monitor.as_ref().map(|monitor| monitor.add(pool));
+        let terminal = self.reading_terminal();
+        let mut text = Vec::new();
+        let result_out: Out<'_> = if terminal.is_some() { &mut text } else { &mut *out };
         let done = self.runtime()?.block_on(async {
             tokio::select! {
-                () = interrupted(self.interactive) => Err(Error::input("cancelled")),
+                () = interrupted(self.catches_interrupts) => Err(Error::input("cancelled")),
                 error = out_of_memory(memory.as_ref()) => Err(error),
-                done = self.answer(sql, memory.as_ref(), out) => done,
+                done = self.answer(sql, memory.as_ref(), result_out) => done,
             }
         });
+        let done = match done {
+            Ok(Some(written)) => {
+                self.show_text(terminal, &text, out)?;
+                print_note(written.note, out)?;
+                Ok(Some(written.rows))
+            }
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
         for answer in self.answers.take() {
             if print_notes(&answer) != Outcome::Done {
                 self.outcome = Outcome::Rejected;
@@ -212,7 +255,7 @@ impl Shell {
         sql: &str,
         memory: Option<&StatementMemory>,
         out: Out<'_>,
-    ) -> Result<Option<u64>> {
+    ) -> Result<Option<Written>> {
         let to_error = |cause| statement_error(cause, self.memory);
         let mut progress = StatementProgress::begin(&self.answers);
         let frame = session::sql(&self.session, sql).await.map_err(to_error)?;
@@ -235,20 +278,45 @@ impl Shell {
         }
         self.begin_result(out)?;
         let mut writer = writer(self.format, &schema, self.output_options(), out)?;
-        let mut rows = 0;
+        let most = self.reading_terminal().map_or(usize::MAX, |_| MAX_TERMINAL_ROWS);
+        let (mut rows, mut is_stopped) = (0, false);
         while let Some(found) = batch {
-            rows += found.num_rows() as u64;
-            if self.width.is_some() {
+            let own = found.num_rows().min(most - rows);
+            is_stopped = own < found.num_rows();
+            rows += own;
+            if self.terminal.is_some() {
                 // The output goes to the same terminal.
                 progress.stop();
             }
-            writer.write(&found)?;
+            writer.write(&found.slice(0, own))?;
+            if is_stopped {
+                break;
+            }
             batch = next(&mut stream).await.transpose().map_err(to_error)?;
         }
         progress.stop();
-        let note = writer.finish()?;
-        print_note(note, out)?;
-        Ok(Some(rows))
+        let stopped = is_stopped.then(|| {
+            format!(
+                "only the first {} rows, and there are more; a file (-o FILE) or a pipe gets all",
+                format_number(rows as u64)
+            )
+        });
+        let notes: Vec<String> = [writer.finish()?, stopped].into_iter().flatten().collect();
+        let note = (!notes.is_empty()).then(|| notes.join("\nnote: "));
+        Ok(Some(Written { rows: rows as u64, note }))
+    }
+
+    /// Writes a text that was kept for the terminal.
+    fn show_text(
+        &mut self,
+        terminal: Option<Terminal>,
+        text: &[u8],
+        out: &mut dyn Write,
+    ) -> Result<()> {
+        let Some(terminal) = terminal else { return Ok(()) };
+        out.flush().map_err(output_error)?;
+        self.catches_interrupts |= terminal.show(text)?;
+        Ok(())
     }
 
     /// Writes the separator of two results, so that both people and programs see where one
@@ -293,6 +361,11 @@ impl Shell {
                 }
                 self.format = *format;
             }
+            Command::Expanded(wanted) => {
+                self.expanded = wanted.unwrap_or(!self.expanded);
+                let state = if self.expanded { "on" } else { "off" };
+                print_message(&format!("expanded display is {state}"));
+            }
             Command::Timing(wanted) => {
                 self.timing = wanted.unwrap_or(!self.timing);
                 print_message(if self.timing { "timing is on" } else { "timing is off" });
@@ -306,11 +379,16 @@ impl Shell {
 
     /// Writes rows that are there already.
     fn show(&mut self, batch: &RecordBatch, out: Out<'_>) -> Result<()> {
-        self.begin_result(out)?;
-        self.results += 1;
-        let mut writer = writer(self.format, batch.schema_ref(), self.output_options(), out)?;
+        let terminal = self.reading_terminal();
+        let mut text = Vec::new();
+        let result_out: Out<'_> = if terminal.is_some() { &mut text } else { &mut *out };
+        self.begin_result(result_out)?;
+        let mut writer =
+            writer(self.format, batch.schema_ref(), self.output_options(), result_out)?;
         writer.write(batch)?;
         let note = writer.finish()?;
+        self.results += 1;
+        self.show_text(terminal, &text, out)?;
         print_note(note, out)
     }
 
@@ -379,8 +457,8 @@ fn write(out: &mut dyn Write, text: &str) -> Result<()> {
 }
 
 /// Waits for Ctrl-C; for ever where that ends the program anyway.
-async fn interrupted(interactive: bool) {
-    if !interactive || tokio::signal::ctrl_c().await.is_err() {
+async fn interrupted(is_caught: bool) {
+    if !is_caught || tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }
 }

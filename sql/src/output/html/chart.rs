@@ -45,6 +45,9 @@ const BACKGROUND: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
 /// Pixels drawn for each pixel shown.
 const PIXEL_SCALE: u32 = 2;
 
+/// Between an axis and its labels.
+const GAP: u32 = 7 * PIXEL_SCALE;
+
 /// How large a chart is shown at its natural size, in pixels.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Size {
@@ -114,6 +117,7 @@ impl Chart {
         };
         let (width, height) = (width * PIXEL_SCALE, height * PIXEL_SCALE);
         let mut svg = String::new();
+        let mut axis = String::new();
         let mut drawing = || -> Drawn<String> {
             let root = SVGBackend::with_string(&mut svg, (width, height)).into_drawing_area();
             let mut context = ChartBuilder::on(&root)
@@ -127,6 +131,9 @@ impl Chart {
                 draw(&mut context, shape)?;
             }
             let zones = self.zones(&context);
+            if self.size == Size::Wide {
+                axis = self.axis(&context, (left * PIXEL_SCALE, height), font * PIXEL_SCALE);
+            }
             root.present()?;
             Ok(zones)
         };
@@ -136,11 +143,34 @@ impl Chart {
         })?;
         let inside = svg.split_once('>').map_or("", |(_, inside)| inside);
         let inside = inside.trim().trim_end_matches("</svg>");
-        Ok(format!(
+        let chart = format!(
             "<svg viewBox=\"0 0 {width} {height}\" role=\"img\">\
              <title>{}</title>{inside}{zones}</svg>\n",
             escape(&self.title)
-        ))
+        );
+        Ok(match self.size {
+            Size::Wide => format!("<div class=\"chart\">{chart}{axis}</div>\n"),
+            Size::Half | Size::Small => chart,
+        })
+    }
+
+    /// The labels of the y axis once more, as a picture of their own: on a narrow screen it stays
+    /// where it is while the chart scrolls below it.
+    fn axis(&self, context: &Context<'_, '_>, (width, height): (u32, u32), font: u32) -> String {
+        let right = width.saturating_sub(GAP);
+        let label = |(value, label): &(f64, String)| {
+            let (_, y) = context.backend_coord(&(self.x.from, *value));
+            format!(
+                "<text x=\"{right}\" y=\"{y}\" dy=\"0.35em\" text-anchor=\"end\" \
+                 font-size=\"{font}\" fill=\"#000000\">{}</text>",
+                escape(label)
+            )
+        };
+        let labels: String = self.y.marks.iter().map(label).collect();
+        format!(
+            "<svg class=\"axis\" viewBox=\"0 0 {width} {height}\" aria-hidden=\"true\">\
+             {labels}</svg>"
+        )
     }
 
     /// Lines and labels of the y axis, ticks and labels of the x axis.
@@ -148,7 +178,7 @@ impl Chart {
         let (x, y) = (&self.x, &self.y);
         // Plotters makes text of size 1.24 one pixel high.
         let style = ("sans-serif", f64::from(font) * 1.24).into_font().color(&TEXT);
-        let gap = 7 * PIXEL_SCALE as i32;
+        let gap = GAP as i32;
         for (value, label) in &y.marks {
             let across = vec![(x.from, *value), (x.to, *value)];
             context.draw_series([PathElement::new(across, GRID.stroke_width(PIXEL_SCALE))])?;

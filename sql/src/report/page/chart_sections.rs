@@ -3,11 +3,11 @@
 use engine::Result;
 use engine::active::{Basis, Level, ReportRow};
 
-use super::chart_data::{ChartData, Series};
 use super::charts::{line, stack};
 use crate::output::html::chart::{MAX_COLORS, Size};
 use crate::output::html::{escape, figure, legend, section};
 use crate::output::text::{format_number, plain};
+use crate::report::series::{Series, TimeSeries};
 use crate::report::view::ReportView;
 
 /// Most dimension values with a chart of their own.
@@ -18,7 +18,7 @@ const MAX_CHARTED_VALUES: usize = 12;
 /// # Errors
 ///
 /// Those of [`line`] and [`stack`].
-pub(super) fn chart_sections(view: &ReportView<'_>, data: &ChartData<'_>) -> Result<String> {
+pub(super) fn chart_sections(view: &ReportView<'_>, data: &TimeSeries<'_>) -> Result<String> {
     let mut page = String::new();
     let over_time = data.spans.len() > 1;
     let estimates = with_estimates(data);
@@ -78,12 +78,12 @@ pub(super) fn chart_sections(view: &ReportView<'_>, data: &ChartData<'_>) -> Res
 }
 
 /// The whole and the stages that have estimates: recorded, estimated.
-fn with_estimates<'a>(data: &ChartData<'a>) -> Vec<(Series<'a>, Series<'a>)> {
+fn with_estimates<'a>(data: &TimeSeries<'a>) -> Vec<(Series<'a>, Series<'a>)> {
     let levels = [Level::Total, Level::Combined, Level::Stage];
     let pairs = levels.into_iter().flat_map(|level| {
         let mut estimated = data.of_basis(level, Basis::Estimated);
         let pair = move |recorded: Series<'a>| {
-            let same = |one: &Series<'_>| one.node() == recorded.node();
+            let same = |one: &Series<'_>| one.is_of_node(&recorded);
             let at = estimated.iter().position(same)?;
             Some((recorded, estimated.swap_remove(at)))
         };
@@ -93,14 +93,14 @@ fn with_estimates<'a>(data: &ChartData<'a>) -> Vec<(Series<'a>, Series<'a>)> {
 }
 
 /// The whole and the stages with their forecasts, each as one series.
-fn forecasts<'a>(data: &ChartData<'a>) -> Vec<Series<'a>> {
+fn forecasts<'a>(data: &TimeSeries<'a>) -> Vec<Series<'a>> {
     let levels = [Level::Total, Level::Combined, Level::Stage];
     let continued = levels.into_iter().flat_map(|level| {
         // As in the forecast: what it continues is estimated if anything is.
         let past = [Basis::Estimated, Basis::Recorded].map(|basis| data.of_basis(level, basis));
         let past = past.into_iter().find(|series| !series.is_empty()).unwrap_or_default();
         let continued = move |mut forecast: Series<'a>| {
-            let before = past.iter().find(|one| one.node() == forecast.node())?;
+            let before = past.iter().find(|one| one.is_of_node(&forecast))?;
             for (row, before) in forecast.rows.iter_mut().zip(&before.rows) {
                 *row = row.or(before.filter(|row| row.complete));
             }
@@ -113,7 +113,7 @@ fn forecasts<'a>(data: &ChartData<'a>) -> Vec<Series<'a>> {
 
 /// What was recorded with what the estimate adds on top, for the whole and each stage.
 fn recorded_and_estimated(
-    data: &ChartData<'_>,
+    data: &TimeSeries<'_>,
     pairs: &[(Series<'_>, Series<'_>)],
 ) -> Result<String> {
     let names = ["recorded", "added by the estimate"];
@@ -147,7 +147,7 @@ fn recorded_and_estimated(
     Ok(section("Recorded and estimated", &hint, &figures))
 }
 
-fn composition(data: &ChartData<'_>, stages: &[Series<'_>]) -> Result<String> {
+fn composition(data: &TimeSeries<'_>, stages: &[Series<'_>]) -> Result<String> {
     // The last colour is for all the others together.
     let own = if stages.len() <= MAX_COLORS { stages.len() } else { MAX_COLORS - 1 };
     let mut layers: Vec<(String, Vec<u64>)> =
@@ -173,16 +173,17 @@ fn composition(data: &ChartData<'_>, stages: &[Series<'_>]) -> Result<String> {
     Ok(section("Sum of the stages", &hint, &body))
 }
 
-fn small_multiples(
-    data: &ChartData<'_>,
+fn small_multiples<'a>(
+    data: &TimeSeries<'a>,
     title: &str,
     hint: &str,
-    series: &[Series<'_>],
+    series: &[Series<'a>],
 ) -> Result<String> {
     let mut figures = String::new();
     for one in series {
         let chart = line(data, one, Size::Small, chart_description(data, one, &one.name))?;
-        let now = data.now(one).map(|row| format_number(row.users)).unwrap_or_default();
+        let now = data.points(one).get(data.latest).copied().flatten();
+        let now = now.map(|point| format_number(point.users)).unwrap_or_default();
         figures.push_str(&figure(&one.name, &now, &chart));
     }
     let own = if series.len() > 1 { "Each chart has its own scale. " } else { "" };
@@ -192,7 +193,7 @@ fn small_multiples(
 }
 
 /// Bars on one scale, for a report of a single period.
-fn bars(data: &ChartData<'_>, title: &str, hint: &str, series: &[Series<'_>]) -> String {
+fn bars<'a>(data: &TimeSeries<'a>, title: &str, hint: &str, series: &[Series<'a>]) -> String {
     let rows = || series.iter().filter_map(|one| Some((one, data.now(one)?)));
     let widest = rows().map(|(_, row)| row.users).max().unwrap_or(0).max(1) as f64;
     let mut body = String::new();
@@ -228,9 +229,10 @@ fn marks_of_line(series: &Series<'_>) -> String {
 }
 
 /// The text alternative of a chart.
-fn chart_description(data: &ChartData<'_>, series: &Series<'_>, title: &str) -> String {
-    let rows = || series.rows.iter().flatten().filter(|row| row.complete).map(|row| row.users);
-    let range = match (rows().min(), rows().max()) {
+fn chart_description<'a>(data: &TimeSeries<'a>, series: &Series<'a>, title: &str) -> String {
+    let points = data.points(series);
+    let users = || points.iter().flatten().filter(|point| point.complete).map(|point| point.users);
+    let range = match (users().min(), users().max()) {
         (Some(low), Some(high)) => {
             format!(
                 " Between {} and {} users in complete periods.",
@@ -243,7 +245,7 @@ fn chart_description(data: &ChartData<'_>, series: &Series<'_>, title: &str) -> 
     format!("{title}. {}{range}", extent(data))
 }
 
-fn extent(data: &ChartData<'_>) -> String {
+fn extent(data: &TimeSeries<'_>) -> String {
     match data.spans.as_slice() {
         [first, .., last] => format!("{} to {}.", first.name, last.name),
         [only] => format!("{}.", only.name),
@@ -252,7 +254,7 @@ fn extent(data: &ChartData<'_>) -> String {
 }
 
 /// The users of some series together, period by period.
-fn users(data: &ChartData<'_>, series: &[&Series<'_>]) -> Vec<u64> {
+fn users(data: &TimeSeries<'_>, series: &[&Series<'_>]) -> Vec<u64> {
     let of = |at: usize| {
         let rows = series.iter().filter_map(|series| series.rows.get(at).copied().flatten());
         rows.map(|row| row.users).sum()

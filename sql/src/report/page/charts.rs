@@ -1,13 +1,12 @@
 //! The charts of a report: lines, and stacked columns or areas.
 
 use engine::Result;
-use engine::active::{Count, ReportRow};
 
-use super::chart_data::{ChartData, Series};
-use crate::output::html::chart::{Chart, Form, Point, Shape, Size, Tooltip};
+use crate::output::html::chart::{Chart, Form, Point as ChartPoint, Shape, Size, Tooltip};
 use crate::output::html::scale::{Axis, short};
 use crate::output::text::format_number;
 use crate::report::figures::marked;
+use crate::report::series::{Point, Series, Span, TimeSeries};
 
 /// Most periods with dots or columns of their own.
 const MAX_MARKED_PERIODS: usize = 48;
@@ -23,50 +22,48 @@ const MAX_POINTS: usize = 1000;
 ///
 /// # Errors
 /// [`engine::Kind::Internal`] when the chart cannot be drawn.
-pub(super) fn line(
-    data: &ChartData<'_>,
-    series: &Series<'_>,
+pub(super) fn line<'a>(
+    data: &TimeSeries<'a>,
+    series: &Series<'a>,
     size: Size,
     title: String,
 ) -> Result<String> {
-    let rows = || series.rows.iter().flatten();
-    let highest = rows().map(|row| row.users_high.max(row.users)).max().unwrap_or(0);
+    let points = data.points(series);
+    let highest = points.iter().flatten().map(|point| point.high.max(point.users)).max();
     let mut forms = Vec::new();
-    for run in runs(&series.rows) {
+    for run in runs(&points) {
         let run = thinned(&run);
-        if run.iter().any(|(_, row)| row.count != Count::Exact) {
-            let upper = run.iter().map(|(at, row)| (*at as f64, row.users_high as f64));
-            let lower = run.iter().rev().map(|(at, row)| (*at as f64, row.users_low as f64));
+        if run.iter().any(|(_, point)| !point.is_exact) {
+            let upper = run.iter().map(|(at, point)| (*at as f64, point.high as f64));
+            let lower = run.iter().rev().map(|(at, point)| (*at as f64, point.low as f64));
             forms.push(Form::Area(upper.chain(lower).collect(), 0.25));
         }
-        let points: Vec<Point> = run.iter().map(|(at, row)| point(*at, row)).collect();
-        let complete = run.partition_point(|(_, row)| row.complete);
-        forms.push(Form::Line(points[..complete].to_vec()));
+        let places: Vec<ChartPoint> = run.iter().map(|(at, point)| place(*at, point)).collect();
+        let complete = run.partition_point(|(_, point)| point.complete);
+        forms.push(Form::Line(places[..complete].to_vec()));
         if complete < run.len() {
-            forms.push(Form::Dashed(points[complete.saturating_sub(1)..].to_vec()));
+            forms.push(Form::Dashed(places[complete.saturating_sub(1)..].to_vec()));
         }
     }
-    let few = series.rows.len() <= MAX_MARKED_PERIODS;
+    let few = points.len() <= MAX_MARKED_PERIODS;
     let radius = if size == Size::Wide { 4 } else { 3 };
-    for (at, row) in series.rows.iter().enumerate() {
-        match row {
-            Some(row) if !row.complete => forms.push(Form::Ring(point(at, row), radius)),
-            Some(row) if few => forms.push(Form::Dot(point(at, row), radius, 1.0)),
+    for (at, point) in points.iter().enumerate() {
+        match point {
+            Some(point) if !point.complete => forms.push(Form::Ring(place(at, point), radius)),
+            Some(point) if few => forms.push(Form::Dot(place(at, point), radius, 1.0)),
             _ => {}
         }
     }
     let words = |at: usize| {
-        let row = series.rows.get(at).copied().flatten()?;
-        let interval = match row.count {
-            Count::Exact => String::new(),
-            Count::Approx => {
-                format!(" ({} to {})", format_number(row.users_low), format_number(row.users_high))
-            }
+        let point = points.get(at).copied().flatten()?;
+        let interval = match point.is_exact {
+            true => String::new(),
+            false => format!(" ({} to {})", format_number(point.low), format_number(point.high)),
         };
-        Some(format!("{} users{interval}", format_number(row.users)))
+        Some(format!("{} users{interval}", format_number(point.users)))
     };
     let shapes = forms.into_iter().map(|form| Shape { color: 0, form }).collect();
-    over_time(data, size, highest, title, shapes, words)
+    over_time(data, size, highest.unwrap_or(0), title, shapes, words)
 }
 
 /// Several series on top of each other, the first at the bottom: columns, or areas where there
@@ -75,7 +72,7 @@ pub(super) fn line(
 /// # Errors
 /// [`engine::Kind::Internal`] when the chart cannot be drawn.
 pub(super) fn stack(
-    data: &ChartData<'_>,
+    data: &TimeSeries<'_>,
     layers: &[(String, Vec<u64>)],
     size: Size,
     title: String,
@@ -127,7 +124,7 @@ pub(super) fn stack(
 
 /// A chart of users over the periods of the report. `words` are those of a period's tooltip.
 fn over_time(
-    data: &ChartData<'_>,
+    data: &TimeSeries<'_>,
     size: Size,
     highest: u64,
     title: String,
@@ -139,7 +136,7 @@ fn over_time(
     if size == Size::Small && y.marks.len() > 4 {
         y.marks = y.marks.into_iter().step_by(2).collect();
     }
-    let tooltip = |(at, span): (usize, &super::chart_data::Span)| {
+    let tooltip = |(at, span): (usize, &Span)| {
         let name = marked(span.name.clone(), span.complete);
         let (from, to) = (at as f64 - 0.5, at as f64 + 0.5);
         Some(Tooltip { from, to, text: format!("{name}: {}", words(at)?) })
@@ -150,16 +147,16 @@ fn over_time(
     Chart { title, size, x, y, shapes, tooltips }.svg()
 }
 
-fn point(at: usize, row: &ReportRow) -> Point {
-    (at as f64, row.users as f64)
+fn place(at: usize, point: &Point) -> ChartPoint {
+    (at as f64, point.users as f64)
 }
 
 /// Stretches of periods without a gap.
-fn runs<'a>(rows: &[Option<&'a ReportRow>]) -> Vec<Vec<(usize, &'a ReportRow)>> {
+fn runs(points: &[Option<Point>]) -> Vec<Vec<(usize, Point)>> {
     let mut runs = vec![Vec::new()];
-    for (at, row) in rows.iter().enumerate() {
-        match (row, runs.last_mut()) {
-            (Some(row), Some(run)) => run.push((at, *row)),
+    for (at, point) in points.iter().enumerate() {
+        match (point, runs.last_mut()) {
+            (Some(point), Some(run)) => run.push((at, *point)),
             (None, Some(run)) if !run.is_empty() => runs.push(Vec::new()),
             _ => {}
         }
@@ -169,7 +166,7 @@ fn runs<'a>(rows: &[Option<&'a ReportRow>]) -> Vec<Vec<(usize, &'a ReportRow)>> 
 }
 
 /// The lowest and the highest point of each short stretch, so that no peak is lost.
-fn thinned<'a>(run: &[(usize, &'a ReportRow)]) -> Vec<(usize, &'a ReportRow)> {
+fn thinned(run: &[(usize, Point)]) -> Vec<(usize, Point)> {
     if run.len() <= MAX_POINTS {
         return run.to_vec();
     }

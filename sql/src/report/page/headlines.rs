@@ -2,14 +2,14 @@
 
 use engine::active::{Basis, Count, Level, ReportRow};
 
-use super::chart_data::ChartData;
 use crate::output::html::{escape, section};
 use crate::output::text::format_number;
 use crate::report::figures::{change, difference, marked};
+use crate::report::series::TimeSeries;
 use crate::report::view::{ReportView, branch};
 
 /// The key numbers of the latest complete period.
-pub(super) fn cards(view: &ReportView<'_>, data: &ChartData<'_>) -> String {
+pub(super) fn cards(view: &ReportView<'_>, data: &TimeSeries<'_>) -> String {
     let mut cards = String::new();
     for (level, label) in [(Level::Total, view.subject()), (Level::Combined, "Sum of stages")] {
         let estimated = data.of_basis(level, Basis::Estimated);
@@ -58,7 +58,7 @@ pub(super) fn cards(view: &ReportView<'_>, data: &ChartData<'_>) -> String {
 }
 
 /// The latest complete period against the one before, for every node down to the groups.
-pub(super) fn changes(view: &ReportView<'_>, data: &ChartData<'_>) -> String {
+pub(super) fn changes(view: &ReportView<'_>, data: &TimeSeries<'_>) -> String {
     let levels = [Level::Total, Level::Combined, Level::Section, Level::Stage, Level::Group];
     let mut rows: Vec<&ReportRow> = Vec::new();
     for level in levels {
@@ -109,7 +109,7 @@ pub(super) fn changes(view: &ReportView<'_>, data: &ChartData<'_>) -> String {
 }
 
 /// The nodes that are compared with each other: stages, else sections, groups or metrics.
-fn parts<'a>(data: &ChartData<'a>) -> (Vec<(String, &'a ReportRow)>, &'static str) {
+fn parts<'a>(data: &TimeSeries<'a>) -> (Vec<(String, &'a ReportRow)>, &'static str) {
     let levels = [
         (Level::Stage, "stage"),
         (Level::Section, "section"),

@@ -4,7 +4,6 @@
 //! Charts show totals over all values of every dimension; the tables have the rows of single
 //! values.
 
-mod chart_data;
 mod chart_sections;
 mod charts;
 mod headlines;
@@ -12,26 +11,29 @@ mod headlines;
 use engine::Result;
 use engine::active::{Level, Report, ReportRow};
 
-use self::chart_data::ChartData;
+use super::Style;
 use super::columns::record_batch;
 use super::figures::period;
+use super::pivot::pivot;
+use super::series::TimeSeries;
 use super::view::ReportView;
+use crate::output::Section;
 use crate::output::html::{Page, escape, grid, section};
 use crate::output::text::format_number;
 
 /// Above this number of rows the tables are collapsed, one for each section.
 const MAX_EXPANDED_ROWS: usize = 500;
 
-/// The report as a page; an empty `title` is that of the window.
+/// The report as a page; an empty title is that of the window.
 ///
 /// # Errors
 /// Those of [`record_batch`]; [`engine::Kind::Internal`] when a chart cannot be drawn.
-pub(super) fn render(report: &Report, title: &str) -> Result<String> {
+pub(super) fn render(report: &Report, style: &Style) -> Result<String> {
     let view = ReportView::new(report);
-    let title = view.title(title);
+    let title = view.title(&style.title);
     let mut lead = String::new();
     let mut sections = String::new();
-    if let Some(data) = ChartData::new(&view) {
+    if let Some(data) = TimeSeries::new(&view) {
         let latest = &data.spans[data.latest];
         let which = if latest.complete { "the latest complete period" } else { "still incomplete" };
         lead = format!("Figures are for {}, {which}.", latest.name);
@@ -42,7 +44,7 @@ pub(super) fn render(report: &Report, title: &str) -> Result<String> {
         sections.push_str(&chart_sections::chart_sections(&view, &data)?);
         sections.push_str(&headlines::changes(&view, &data));
     }
-    sections.push_str(&numbers(&view));
+    sections.push_str(&numbers(&view, style));
     let page = Page {
         title,
         lead,
@@ -58,10 +60,14 @@ pub(super) fn render(report: &Report, title: &str) -> Result<String> {
 }
 
 /// Every row of the report, once.
-fn numbers(view: &ReportView<'_>) -> String {
+fn numbers(view: &ReportView<'_>, style: &Style) -> String {
     let rows = view.tree();
     if rows.is_empty() {
         return String::new();
+    }
+    if style.pivot == Some(true) {
+        let Section { text, grid: table, .. } = pivot(view, None);
+        return section("All numbers", &text, &table.map(grid).unwrap_or_default());
     }
     let count = |rows: &[&ReportRow]| format!("{} rows", format_number(rows.len() as u64));
     let hint = format!("{}.", count(&rows));

@@ -1,6 +1,9 @@
 //! Arguments of the commands, and their help texts.
 
-use std::collections::BTreeSet;
+mod publish;
+mod report;
+mod sql;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -9,24 +12,22 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use datasets::{Ids, Nonresponse};
-use engine::active::{Level, Method, Question, TotalOf, TreeOf};
+use engine::active::Level;
 use engine::calendar::{Day, Window, first_day, last_day};
-use engine::overview::Variant;
-use engine::pings::{Condition, Measure, Scenario};
 use engine::project::Project;
-use engine::rollup::Counting;
-use engine::store::TableFormat;
 use engine::{Error, Result};
 
-use super::explain::Explanation;
 use super::values::{
     bytes, calendar_month, ids, month, nonresponse, precision, server_memory, setting,
 };
 use crate::output::Format;
-use crate::question::tree;
 use crate::server::Limits;
 use crate::server::execution::parse_duration;
 use crate::session::Options;
+
+pub(super) use publish::Publish;
+pub(super) use report::Report;
+pub(super) use sql::Sql;
 
 /// Counts the active users of a product: exact and approximate monthly active users, overall (MAU)
 /// and per stage (SMAU).
@@ -117,233 +118,6 @@ pub(super) struct Check {
     /// List every metric with the days of its data, instead of the first few
     #[arg(short, long)]
     pub(super) verbose: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  headcount report                                    MAU and every stage, month by month
-  headcount report --level combined,stage,group --by plan --from 2026-01 --to 2026-06
-  headcount report --window trailing_28d --level total --from 2026-06-01 -o daily.csv
-  headcount report --method indicator --level stage   only metrics flagged smau
-  headcount report --approx 16                        sketches, with a 95 % interval
-  headcount report --by namespace --top 20 -o namespaces.html
-  headcount report --format html -o smau.html
-  headcount report --explain KEY_PATH --from 2026-03 --to 2026-03
-
-Windows: day, week (ISO), month, quarter, year, last_28d_of_month, trailing_<n>d, iso_4w,
-lagged_28d. Both ends are inclusive, in the project's time zone. The report has the calendar periods
-that overlap the range, and the rolling windows that end in it. An HTML page has at most 50,000
-rows and 5,000 series (nodes times values of --by), a table or Markdown 1,000,000 rows; csv, tsv,
-json and parquet have no limit.")]
-pub(super) struct Report {
-    /// Named window [default: month, or ping_28d if the project has pings: these together with the
-    /// events in last_28d_of_month; other windows count events only]
-    #[arg(long, value_name = "WINDOW")]
-    pub(super) window: Option<Window>,
-    /// Levels, separated by commas: total, combined, section, stage, group, action
-    #[arg(long, default_value = "total,stage", value_delimiter = ',', value_name = "LEVELS")]
-    pub(super) level: Vec<Level>,
-    /// First day, month, quarter, week or year: 2026-01-15, 2026-01, 2026-Q1, 2026-W03, 2026
-    #[arg(long, value_parser = first_day)]
-    pub(super) from: Option<Day>,
-    /// Last day, month, quarter, week or year, inclusive
-    #[arg(long, value_parser = last_day)]
-    pub(super) to: Option<Day>,
-    /// Dimensions to break the counts down by, separated by commas; rows for all values are included
-    #[arg(long, value_delimiter = ',', value_name = "DIMENSIONS")]
-    pub(super) by: Vec<String>,
-    /// Give rows to the N largest values of each dimension of --by, and one row, (other), to all
-    /// remaining values together. Largest: most users in total in the newest complete period (the
-    /// newest one if none is complete); equal ones by name. A user of several remaining values counts once
-    #[arg(long, value_name = "N", requires = "by")]
-    pub(super) top: Option<NonZeroUsize>,
-    /// How to aggregate stages, groups and sections: union, indicator, max or sum [default: union, or
-    /// indicator in the window ping_28d]
-    #[arg(long, value_name = "METHOD")]
-    pub(super) method: Option<Method>,
-    /// Which subscriptions an estimate takes as reporting: version_check (on a version that has the
-    /// metric) or reported (that sent a value)
-    #[arg(long, default_value = "version_check", value_name = "CONDITION")]
-    pub(super) condition: Condition,
-    /// What an estimate counts of them: subscriptions or seats
-    #[arg(long, default_value = "subscriptions", value_name = "MEASURE")]
-    pub(super) measure: Measure,
-    /// Add what would have been recorded if installations had behaved otherwise: current_version (all
-    /// that sent pings ran a version with the metric) or all_reported (all subscriptions sent pings)
-    #[arg(long, value_name = "SCENARIO")]
-    pub(super) predict: Option<Scenario>,
-    /// Instead of a report, list the estimates of a metric from pings, and the subscriptions behind them;
-    /// only --from, --to, --condition, --measure, --format and -o apply
-    #[arg(long, value_name = "METRIC")]
-    pub(super) explain: Option<String>,
-    /// Estimate with HyperLogLog sketches of this precision, 4 to 18 [default without a value: 14]
-    #[arg(long, num_args = 0..=1, default_missing_value = "14", value_name = "PRECISION",
-          value_parser = precision)]
-    pub(super) approx: Option<u8>,
-    /// Add a forecast of the next N months, with a 95 % interval and the errors that the method would
-    /// have made in the past
-    #[arg(long, value_name = "N")]
-    pub(super) forecast: Option<NonZeroUsize>,
-    /// Report as if the data ended with this day
-    #[arg(long, value_name = "DAY", value_parser = last_day)]
-    pub(super) as_of: Option<Day>,
-    /// Tree of stages: the one valid at the end of the data (today), or in each period (period)
-    #[arg(long, default_value = "today", value_name = "TREE", value_parser = tree)]
-    pub(super) tree: TreeOf,
-    /// Read the events even if the store can answer
-    #[arg(long)]
-    pub(super) no_store: bool,
-    /// Memory that users, counts and rows may hold, such as 4GB or 512MiB; a report that needs more
-    /// is refused [default: no limit]
-    #[arg(long, value_name = "SIZE", value_parser = bytes)]
-    pub(super) memory_limit: Option<usize>,
-    /// Format of the output [default: by the ending of FILE, or table]
-    #[arg(long, value_name = "FORMAT")]
-    pub(super) format: Option<Format>,
-    /// Write to a file instead of stdout
-    #[arg(short, long, value_name = "FILE")]
-    pub(super) output: Option<PathBuf>,
-}
-
-impl Report {
-    /// The question of the arguments, about a project with pings or without.
-    pub(super) fn question(&self, has_pings: bool) -> Question {
-        let window = self.window.unwrap_or(match has_pings {
-            true => Window::Ping28d,
-            false => Window::Month,
-        });
-        Question {
-            window,
-            levels: BTreeSet::from_iter(self.level.iter().copied()),
-            method: self.method.unwrap_or(usual_method(window)),
-            by: self.by.clone(),
-            top: self.top,
-            from: self.from,
-            to: self.to,
-            as_of: self.as_of,
-            counting: self.approx.map_or(Counting::Exact, Counting::Approx),
-            tree: self.tree,
-            total: TotalOf::Everyone,
-        }
-    }
-
-    /// What to explain instead of a report.
-    pub(super) fn explanation(&self) -> Option<Explanation<'_>> {
-        let metric = self.explain.as_deref()?;
-        Some(Explanation { metric, from: self.from, to: self.to, variant: self.variant() })
-    }
-
-    /// Which estimates to show.
-    pub(super) fn variant(&self) -> Variant {
-        Variant { condition: self.condition, measure: self.measure, scenario: self.predict }
-    }
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-The folder is a dbt package: the table active_users, a source and a model of it, and a semantic
-model for MetricFlow whose numbers cannot be added. Publishing again replaces the rows as a whole:
-readers have the earlier rows or the new ones. If it fails, the earlier ones stay.
-
-A window that does not know a dimension of --by has the rows over all its values: pings know
-deployment, edition, tier, version and installation, events the dimensions of their sources.
-
-Examples:
-  headcount publish -o published
-  headcount publish -o published --format delta --window month,trailing_28d --by plan
-  headcount publish -o s3://bucket/published --format delta")]
-pub(super) struct Publish {
-    /// Folder, or address in an object store, that is new, empty or has an earlier publication
-    #[arg(short, long, value_name = "DIR")]
-    pub(super) output: String,
-    /// Format of the table: parquet or delta
-    #[arg(long, default_value = "parquet", value_name = "FORMAT")]
-    pub(super) format: TableFormat,
-    /// Named windows, separated by commas [default: month if the project has events, and ping_28d if it
-    /// has pings]
-    #[arg(long, value_delimiter = ',', value_name = "WINDOWS")]
-    pub(super) window: Vec<Window>,
-    /// Levels, separated by commas
-    #[arg(
-        long,
-        default_value = "total,combined,section,stage,group,action",
-        value_delimiter = ',',
-        value_name = "LEVELS"
-    )]
-    pub(super) level: Vec<Level>,
-    /// First day, month, quarter, week or year: 2026-01-15, 2026-01, 2026-Q1, 2026-W03, 2026
-    #[arg(long, value_parser = first_day)]
-    pub(super) from: Option<Day>,
-    /// Last day, month, quarter, week or year, inclusive
-    #[arg(long, value_parser = last_day)]
-    pub(super) to: Option<Day>,
-    /// Dimensions to break the counts down by, separated by commas; rows for all values are included
-    #[arg(long, value_delimiter = ',', value_name = "DIMENSIONS")]
-    pub(super) by: Vec<String>,
-    /// Give rows to the N largest values of each dimension of --by, and one row, (other), to all
-    /// remaining values together, as in `headcount report`
-    #[arg(long, value_name = "N", requires = "by")]
-    pub(super) top: Option<NonZeroUsize>,
-    /// How to aggregate stages, groups and sections: union, indicator, max or sum [default: union, or
-    /// indicator in the window ping_28d]
-    #[arg(long, value_name = "METHOD")]
-    pub(super) method: Option<Method>,
-    /// Which subscriptions an estimate takes as reporting: version_check or reported
-    #[arg(long, default_value = "version_check", value_name = "CONDITION")]
-    pub(super) condition: Condition,
-    /// What an estimate counts of them: subscriptions or seats
-    #[arg(long, default_value = "subscriptions", value_name = "MEASURE")]
-    pub(super) measure: Measure,
-    /// Estimate with HyperLogLog sketches of this precision, 4 to 18 [default without a value: 14]
-    #[arg(long, num_args = 0..=1, default_missing_value = "14", value_name = "PRECISION",
-          value_parser = precision)]
-    pub(super) approx: Option<u8>,
-    /// Publish as if the data ended with this day
-    #[arg(long, value_name = "DAY", value_parser = last_day)]
-    pub(super) as_of: Option<Day>,
-    /// Tree of stages: the one valid at the end of the data (today), or in each period (period)
-    #[arg(long, default_value = "today", value_name = "TREE", value_parser = tree)]
-    pub(super) tree: TreeOf,
-    /// Read the events even if the store can answer
-    #[arg(long)]
-    pub(super) no_store: bool,
-    /// Memory that users, counts and rows may hold, such as 4GB or 512MiB; more is refused
-    /// [default: no limit]
-    #[arg(long, value_name = "SIZE", value_parser = bytes)]
-    pub(super) memory_limit: Option<usize>,
-}
-
-impl Publish {
-    /// The question of the arguments in one of the windows, by the dimensions that it knows.
-    pub(super) fn question(&self, window: Window, by: Vec<String>) -> Question {
-        Question {
-            window,
-            levels: BTreeSet::from_iter(self.level.iter().copied()),
-            method: self.method.unwrap_or(usual_method(window)),
-            top: self.top.filter(|_| !by.is_empty()),
-            by,
-            from: self.from,
-            to: self.to,
-            as_of: self.as_of,
-            counting: self.approx.map_or(Counting::Exact, Counting::Approx),
-            tree: self.tree,
-            total: TotalOf::Everyone,
-        }
-    }
-
-    /// Which estimates to publish.
-    pub(super) fn variant(&self) -> Variant {
-        Variant { condition: self.condition, measure: self.measure, scenario: None }
-    }
-}
-
-/// The method of a report if none is named.
-fn usual_method(window: Window) -> Method {
-    match window {
-        Window::Ping28d => Method::Indicator,
-        _ => Method::Union,
-    }
 }
 
 #[derive(Debug, Args)]
@@ -458,8 +232,11 @@ pub(super) struct Ingest {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Store {
-    /// Show the version, sizes, and the contents by source and month
+    /// Show the version, sizes, and the contents by source and month, or by year if there are many
     Info {
+        /// List every month
+        #[arg(short, long)]
+        verbose: bool,
         /// Use an older version
         #[arg(long, value_name = "N")]
         version: Option<u64>,
@@ -488,57 +265,6 @@ pub(super) enum Store {
         #[arg(long, value_name = "N")]
         version: Option<u64>,
     },
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  headcount sql                                       the prompt; \\? lists its commands
-  headcount sql -c 'SELECT count(DISTINCT user_id) FROM events'
-  headcount sql -f monthly.sql --format csv -o monthly.csv
-  headcount sql -c \"SELECT * FROM 'events/*.parquet' LIMIT 10\"
-
-In a project every source is a table of that name. Any file, folder or glob in single quotes is a
-table, with or without a project. Files (-f) run before -c; the first error stops. Without both,
-statements are read from stdin if it is not a terminal.")]
-pub(super) struct Sql {
-    /// Statements to run, separated by `;`
-    #[arg(short, long, value_name = "SQL")]
-    pub(super) command: Vec<String>,
-    /// File of statements to run; - is stdin
-    #[arg(short, long, value_name = "FILE")]
-    pub(super) file: Vec<PathBuf>,
-    /// Format of the output [default: by the ending of FILE, or table]
-    #[arg(long, value_name = "FORMAT", value_parser = Format::parser(Format::OF_QUERIES))]
-    pub(super) format: Option<Format>,
-    /// Write to a file instead of stdout
-    #[arg(short, long, value_name = "FILE")]
-    pub(super) output: Option<PathBuf>,
-    /// Threads per query [default: one per core]
-    #[arg(long, value_name = "N")]
-    pub(super) threads: Option<NonZeroUsize>,
-    /// Memory that queries may use, such as 4GB or 512MiB; beyond it they spill to disk or fail
-    /// [default: no limit]
-    #[arg(long, value_name = "SIZE", value_parser = bytes)]
-    pub(super) memory_limit: Option<usize>,
-    /// Folder for spill files [default: the system's temporary folder]
-    #[arg(long, value_name = "DIR")]
-    pub(super) temporary: Option<PathBuf>,
-    /// A setting of DataFusion, such as datafusion.execution.batch_size=1024; SHOW ALL lists them
-    #[arg(long, value_name = "KEY=VALUE", value_parser = setting)]
-    pub(super) set: Vec<(String, String)>,
-}
-
-impl Sql {
-    /// What the session may use.
-    pub(super) fn options(&self) -> Options {
-        Options {
-            memory_limit: self.memory_limit,
-            threads: self.threads.map(NonZeroUsize::get),
-            temporary: self.temporary.clone(),
-            settings: self.set.clone(),
-        }
-    }
 }
 
 #[derive(Debug, Args)]

@@ -1,13 +1,13 @@
-//! The report as time series: the rows of each node by period.
+//! The report as time series: the rows of each node by period, for charts and for the pivot.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use engine::active::{Basis, Level, ReportRow};
+use engine::active::{Basis, Count, Level, OTHER_LABEL, ReportRow};
 use engine::calendar::{Day, Period, Window};
 
-use crate::report::figures::{period, value};
-use crate::report::view::ReportView;
+use super::figures::{mark, period, value};
+use super::view::{ReportView, branch};
 
 /// One period of the report.
 pub(super) struct Span {
@@ -18,25 +18,59 @@ pub(super) struct Span {
     pub(super) complete: bool,
 }
 
-/// A node with its row in each period.
-pub(super) struct Series<'a> {
-    pub(super) name: String,
-    pub(super) rows: Vec<Option<&'a ReportRow>>,
-}
-
-impl Series<'_> {
-    /// What the series is of.
-    pub(super) fn node(&self) -> Option<[&Option<String>; 4]> {
-        let row = self.rows.iter().flatten().next()?;
-        Some([&row.section, &row.stage, &row.group, &row.metric])
+impl Span {
+    /// The short name of the period.
+    pub(super) fn label(&self) -> &str {
+        &self.mark.1
     }
 }
 
-/// Identifies a series.
+/// A node with its row in each period.
+pub(super) struct Series<'a> {
+    pub(super) name: String,
+    node: Node<'a>,
+    pub(super) rows: Vec<Option<&'a ReportRow>>,
+}
+
+impl<'a> Series<'a> {
+    /// Whether both are of the same node of the tree.
+    pub(super) fn is_of_node(&self, other: &Series<'_>) -> bool {
+        (self.node.0, self.node.1) == (other.node.0, other.node.1)
+    }
+
+    /// The oldest of its rows.
+    pub(super) fn first(&self) -> Option<&'a ReportRow> {
+        self.rows.iter().flatten().next().copied()
+    }
+}
+
+/// The number of a series in a period.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Point {
+    pub(super) users: u64,
+    pub(super) low: u64,
+    pub(super) high: u64,
+    pub(super) is_exact: bool,
+    pub(super) complete: bool,
+}
+
+impl Point {
+    fn of(row: &ReportRow) -> Self {
+        Self {
+            users: row.users,
+            low: row.users_low,
+            high: row.users_high,
+            is_exact: row.count == Count::Exact,
+            complete: row.complete,
+        }
+    }
+}
+
+/// Identifies a series: the level, the keys of the node, and the values of dimensions.
 type Node<'a> = (Level, [Option<&'a str>; 4], Basis, &'a [Option<String>]);
 
 /// All series of a report over the same periods.
-pub(super) struct ChartData<'a> {
+pub(super) struct TimeSeries<'a> {
     view: &'a ReportView<'a>,
     pub(super) spans: Vec<Span>,
     /// The index of the latest complete period, or of the latest if none is complete.
@@ -44,7 +78,7 @@ pub(super) struct ChartData<'a> {
     series: BTreeMap<Node<'a>, Vec<Option<&'a ReportRow>>>,
 }
 
-impl<'a> ChartData<'a> {
+impl<'a> TimeSeries<'a> {
     /// `None` for a report without rows.
     pub(super) fn new(view: &'a ReportView<'a>) -> Option<Self> {
         let report = view.report;
@@ -82,13 +116,13 @@ impl<'a> ChartData<'a> {
         self.of_basis(level, Basis::Recorded)
     }
 
-    /// As [`ChartData::level`], of another basis.
+    /// As [`TimeSeries::level`], of another basis.
     pub(super) fn of_basis(&self, level: Level, basis: Basis) -> Vec<Series<'a>> {
         let is_all = |by: &[Option<String>]| by.iter().all(Option::is_none);
         self.pick(|node| node.0 == level && node.2 == basis && is_all(node.3))
     }
 
-    /// As [`ChartData::level`], the most users in the latest complete period first.
+    /// As [`TimeSeries::level`], the most users in the latest complete period first.
     pub(super) fn largest(&self, level: Level) -> Vec<Series<'a>> {
         self.by_size(self.level(level))
     }
@@ -99,21 +133,50 @@ impl<'a> ChartData<'a> {
         self.level(Level::Total).into_iter().next().or_else(combined)
     }
 
-    /// The whole for each value of one dimension, over all values of the others, largest first.
+    /// The whole for each value of one dimension, over all values of the others: largest first, and
+    /// last those that are counted together.
     pub(super) fn values(&self, dimension: usize) -> Vec<Series<'a>> {
-        let level = self.whole().and_then(|whole| whole.rows.into_iter().flatten().next());
-        let Some(level) = level.map(|row| row.level) else { return Vec::new() };
+        let level = self.whole().and_then(|whole| whole.first()).map(|row| row.level);
+        let Some(level) = level else { return Vec::new() };
         let only = |by: &[Option<String>]| {
             by.iter().enumerate().all(|(at, value)| value.is_some() == (at == dimension))
         };
         let mut series =
             self.pick(|node| node.0 == level && node.2 == Basis::Recorded && only(node.3));
+        let value_of =
+            |series: &Series<'a>| series.node.3.get(dimension).and_then(Option::as_deref);
         for one in &mut series {
-            if let Some(row) = one.rows.iter().flatten().next() {
-                one.name = value(row.by.get(dimension).and_then(Option::as_deref));
-            }
+            one.name = value(value_of(one));
         }
-        self.by_size(series)
+        series = self.by_size(series);
+        series.sort_by_key(|one| value_of(one) == Some(OTHER_LABEL));
+        series
+    }
+
+    /// All series, in the order of the tree.
+    pub(super) fn all(&self) -> Vec<Series<'a>> {
+        let mut all = self.pick(|_| true);
+        all.sort_by(|a, b| match (a.first(), b.first()) {
+            (Some(a), Some(b)) => branch(a, b),
+            (a, b) => a.is_some().cmp(&b.is_some()),
+        });
+        all
+    }
+
+    /// The numbers of a series. Of values of dimensions, rows without users are left out of a report
+    /// over events: there a value has 0 where its node has a row.
+    pub(super) fn points(&self, series: &Series<'a>) -> Vec<Option<Point>> {
+        let (level, keys, basis, by) = series.node;
+        let all_values = vec![None; by.len()];
+        let has_zeros = self.view.report.window != Window::Ping28d && by != all_values.as_slice();
+        let node = self.series.get(&(level, keys, basis, all_values.as_slice()));
+        let zero = |at: usize| {
+            node.filter(|_| has_zeros)?.get(at).copied().flatten()?;
+            let complete = self.spans[at].complete;
+            Some(Point { users: 0, low: 0, high: 0, is_exact: true, complete })
+        };
+        let rows = series.rows.iter().enumerate();
+        rows.map(|(at, row)| row.map(Point::of).or_else(|| zero(at))).collect()
     }
 
     /// The row of the latest complete period.
@@ -131,10 +194,10 @@ impl<'a> ChartData<'a> {
     fn pick(&self, test: impl Fn(&Node<'a>) -> bool) -> Vec<Series<'a>> {
         let picked = self.series.iter().filter(|(node, _)| test(node));
         picked
-            .map(|(_, rows)| {
+            .map(|(node, rows)| {
                 let first = rows.iter().flatten().next();
                 let name = first.map(|row| self.view.name(row)).unwrap_or_default();
-                Series { name, rows: rows.clone() }
+                Series { name, node: *node, rows: rows.clone() }
             })
             .collect()
     }
@@ -142,16 +205,5 @@ impl<'a> ChartData<'a> {
     fn by_size(&self, mut series: Vec<Series<'a>>) -> Vec<Series<'a>> {
         series.sort_by_key(|series| Reverse(self.now(series).map(|row| row.users)));
         series
-    }
-}
-
-/// Calendar periods are placed at their first day, trailing windows at their last.
-fn mark(window: Window, days: Period) -> (Day, String) {
-    match window {
-        Window::Day | Window::Week | Window::Month | Window::Quarter | Window::Year => {
-            (days.start, period(window, days))
-        }
-        Window::Ping28d => (window.at(days.end).start, period(window, days)),
-        _ => (days.end, days.end.to_string()),
     }
 }
