@@ -140,6 +140,11 @@ impl Table {
         self.version
     }
 
+    /// When a version was committed: milliseconds since 1970.
+    pub(super) fn modified(&self, version: u64) -> Result<i64> {
+        self.storage.child(LOG).modified(&log_file(version))
+    }
+
     /// The data files of the version, by name.
     pub(super) fn files(&self) -> Result<BTreeMap<String, DataFile>> {
         let state = self.delta.snapshot().map_err(|cause| failed(&self.storage, cause))?;
@@ -225,7 +230,7 @@ impl Table {
             actions.push(Action::Metadata(changed));
         }
         // The engine has no clock; the time of the last commit is used.
-        let now = self.storage.child(LOG).modified(&log_file(self.version()))?;
+        let now = self.modified(self.version())?;
         let removed = present.values().filter(|file| !wanted.contains_key(&file.name));
         let removed: Vec<&DataFile> = removed.collect();
         let mode = if removed.is_empty() { SaveMode::Append } else { SaveMode::Overwrite };

@@ -11,15 +11,18 @@
 //! rows or the new ones. Before that everything is on the disk, so that what can fail fails while the
 //! earlier rows are there. Rows and texts that are the same as before are not written again.
 //!
-//! The data file that a commit replaces stays until the next one, for readers that have opened the table
+//! A data file that a commit replaces stays for an hour at least, for readers that have opened the table
 //! before. Text files are replaced one by one, right before the rows.
+
+use std::collections::BTreeSet;
 
 use arrow::datatypes::SchemaRef;
 
+use super::checksums::file_name;
 use super::delta::{self, DataFile, Table};
+use super::delta_schema;
 use super::lock::Lock;
 use super::write::by_name;
-use super::{Files, delta_schema};
 use crate::storage::{Digest, Staged, Storage};
 use crate::words::words;
 use crate::{Error, Result};
@@ -30,6 +33,8 @@ const MARK: &str = "publication.txt";
 const BEFORE_MARK: [&str; 2] = ["lock", ".publication.txt.part"];
 /// What the names of the table's data files begin with: the same rows have the same name.
 const DATA_FILE: &str = "rows";
+/// Milliseconds for which replaced data files stay.
+const KEPT_FOR: i64 = 60 * 60 * 1000;
 
 /// How the rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -187,10 +192,8 @@ impl NewRows {
             Self::Version { storage, mut table, rows, file } => {
                 let schema = delta_schema(&rows.schema)?;
                 let new_schema = (!table.has_schema(&schema)?).then_some(&schema);
-                let (wanted, replaced) = (by_name(vec![file]), table.files()?);
-                let version = table.version();
-                table.commit(&wanted, &[], false, &[], new_schema)?;
-                delete_older(&storage, version, [&wanted, &replaced])
+                table.commit(&by_name(vec![file]), &[], false, &[], new_schema)?;
+                delete_replaced(&storage, &table)
             }
         }
     }
@@ -205,31 +208,39 @@ fn stage_change(storage: &Storage, name: &str, bytes: Vec<u8>) -> Result<Option<
     }
 }
 
-/// Writes a data file that no version has; `None` if the newest version has it, and these columns.
+/// Writes a data file that no version has; `None` if the newest version has it.
 fn stage_version(storage: &Storage, mut rows: PublishedRows) -> Result<Option<NewRows>> {
     let storage = storage.child(rows.name);
     storage.create_folder()?;
     let table = Table::exists(&storage)?.then(|| Table::load(&storage, None)).transpose()?;
+    // The bytes have the names of the columns, too.
+    if let Some(table) = &table
+        && table.files()?.keys().eq(&file_name(DATA_FILE, &rows.bytes))
+    {
+        return Ok(None);
+    }
     let stats = format!("{{\"numRecords\":{}}}", rows.rows);
     let file = delta::write(&storage, std::mem::take(&mut rows.bytes), stats, DATA_FILE)?;
-    let Some(table) = table else { return Ok(Some(NewRows::Table { storage, rows, file })) };
-    // Rows without values of a dimension are the same in columns of other names.
-    let is_same =
-        table.files()?.keys().eq([&file.name]) && table.has_schema(&delta_schema(&rows.schema)?)?;
-    Ok((!is_same).then_some(NewRows::Version { storage, table, rows, file }))
+    Ok(Some(match table {
+        None => NewRows::Table { storage, rows, file },
+        Some(table) => NewRows::Version { storage, table, rows, file },
+    }))
 }
 
-/// Deletes the data files of the version before `version` that none of `kept` has.
-fn delete_older(storage: &Storage, version: u64, kept: [&Files; 2]) -> Result<()> {
-    let Some(before) = version.checked_sub(1) else { return Ok(()) };
-    let old = Table::load(storage, Some(before))?.files()?;
-    let is_kept = |name: &String| kept.iter().any(|files| files.contains_key(name));
-    for name in old.keys().filter(|name| !is_kept(name)) {
-        if storage.exists(name)? {
-            storage.delete(name)?;
-        }
+/// Deletes data files that were replaced an hour before the newest version or earlier.
+fn delete_replaced(storage: &Storage, newest: &Table) -> Result<()> {
+    let mut version = newest.version();
+    let mut kept: BTreeSet<String> = newest.files()?.into_keys().collect();
+    let oldest = newest.modified(version)? - KEPT_FOR;
+    // A version replaces the files of the one before it.
+    while version > 0 && newest.modified(version)? > oldest {
+        version -= 1;
+        kept.extend(Table::load(storage, Some(version))?.files()?.into_keys());
     }
-    Ok(())
+    let items = storage.list()?;
+    // Younger ones may belong to a publication that is not committed yet.
+    let old = items.iter().filter(|item| item.modified <= oldest && !kept.contains(&item.name));
+    old.map(|item| storage.delete(&item.name)).collect()
 }
 
 fn is_before_mark(name: &str) -> bool {

@@ -40,18 +40,40 @@ fn what_has_not_changed_is_not_written() {
 }
 
 #[test]
-fn old_data_files_of_a_delta_table_are_deleted() {
+fn data_files_of_a_delta_table_are_deleted_an_hour_after_they_are_replaced() {
     let project = Project::good();
-    for from in ["2026-01-01", "2026-01-06", "2026-02-01", "2026-03-01", "2026-01-01"] {
-        publish(&project, &["--format", "delta", "--window", "day", "--from", from]);
+    let data = || {
         let found = files(&project.path("out"));
-        let data = found.iter().filter(|(name, _)| name.ends_with(".parquet")).count();
-        assert!((1..=2).contains(&data), "{data} files");
+        found.iter().filter(|(name, _)| name.ends_with(".parquet")).count()
+    };
+    let publish_from = |from: &str, more: &[&str]| {
+        publish(
+            &project,
+            &[&["--format", "delta", "--window", "day", "--from", from], more].concat(),
+        );
+    };
+    let from = ["2026-01-01", "2026-01-06", "2026-02-01", "2026-03-01"];
+    for (at, from) in from.iter().enumerate() {
+        publish_from(from, &[]);
+        assert_eq!(data(), at + 1);
     }
     let found = read(&project, "active_users");
-    publish(&project, &["--format", "delta", "--window", "day", "--by", "plan"]);
-    assert_ne!(read(&project, "active_users"), found);
-    assert!(read(&project, "active_users").contains(" 18 columns,"));
+    assert!(found.contains(" 17 columns,"), "{found}");
+    let an_hour_ago = std::time::SystemTime::now() - Duration::from_secs(3601);
+    for (name, _) in files(&project.path("out/active_users")) {
+        let path = project.path("out/active_users").join(name);
+        std::fs::File::options()
+            .append(true)
+            .open(path)
+            .unwrap()
+            .set_modified(an_hour_ago)
+            .unwrap();
+    }
+    // The newest of them is replaced now.
+    publish_from("2026-02-01", &["--by", "plan"]);
+    assert_eq!(data(), 2);
+    let found = read(&project, "active_users");
+    assert!(found.contains(" 18 columns,"), "{found}");
 }
 
 #[test]
