@@ -1,7 +1,7 @@
 //! The engine: reads events, stores them aggregated, and counts users.
 //!
-//! It does not contain SQL text and does not use a terminal, sockets or a clock; those are in the
-//! `headcount` package. The modules are listed in the order in which data flows, in three rings:
+//! It does not contain SQL statements (only the expressions of a project file are planned, in `scan`) and
+//! does not use a terminal, sockets or a clock; those are in the `headcount` package. The modules are listed in the order in which data flows, in three rings:
 //!
 //! | ring | modules | may use |
 //! |---|---|---|

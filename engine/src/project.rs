@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::calendar::{Day, TimeUnit, Zone};
-use crate::metric::yaml::{Value as Yaml, View, load};
+use crate::calendar::{Day, TimeFormat, Zone};
+use crate::metric::yaml::{View, load};
 use crate::metric::{Paths, Problem, Problems, Severity};
 use crate::pings::{self, OwnInstallation, PingSettings, PingSource};
-use crate::scan::{DEPLOYMENT, Source, Value};
+use crate::scan::{CsvOptions, DEPLOYMENT, Dimension, Header, Quote, Source, Value};
 use crate::storage::Storage;
 use crate::store::dimensions_of;
 use crate::{Error, Result};
@@ -35,8 +35,8 @@ pub struct Project {
     pub pings: PingSettings,
     /// What its own pings say of it.
     pub installation: Option<OwnInstallation>,
-    /// The files of the dictionary.
-    pub dictionary: Paths,
+    /// The files of the dictionary; `None` if there is none, so that each event is counted by its name.
+    pub dictionary: Option<Paths>,
     /// The storage of the store.
     pub store: Storage,
     /// Dimensions that the roll-up keeps apart; all of them if `None`.
@@ -207,20 +207,24 @@ fn zone(view: &View<'_>, key: &str) -> Zone {
     })
 }
 
-/// `dictionary: DIR`, or its parts apart, each a file, a glob or a folder.
-fn dictionary(root: &Path, view: &View<'_>) -> Paths {
-    let Some(part) = view.get("dictionary") else { return Paths::folder(&root.join("dictionary")) };
+/// `dictionary: DIR`, or its parts apart, each a file, a glob or a folder. If it is left out, the folder
+/// `dictionary`, if there is one.
+fn dictionary(root: &Path, view: &View<'_>) -> Option<Paths> {
+    let default = root.join("dictionary");
+    let Some(part) = view.get("dictionary") else {
+        return default.is_dir().then(|| Paths::folder(&default));
+    };
     if part.node().as_map().is_none() {
-        return Paths::folder(&root.join(part.text().unwrap_or("dictionary")));
+        return Some(Paths::folder(&root.join(part.text().unwrap_or("dictionary"))));
     }
     part.only(&["stages", "events", "metrics", "aggregates"]);
     let paths = |name| part.texts_of(name).into_iter().map(|path| root.join(path)).collect();
-    Paths {
+    Some(Paths {
         stages: paths("stages"),
         events: paths("events"),
         metrics: paths("metrics"),
         aggregates: paths("aggregates"),
-    }
+    })
 }
 
 fn source(view: &View<'_>) -> Option<Source> {
@@ -228,9 +232,10 @@ fn source(view: &View<'_>) -> Option<Source> {
         view.wrong_type("a mapping");
         return None;
     }
-    view.only(&["name", "files", "time", "user", "event", "dimensions", "deployment", "format"]);
+    let keys = ["name", "files", "csv", "where", "time", "user", "without_user", "event"];
+    view.only(&[&keys[..], &["dimensions", "deployment", "format"]].concat());
     let (name, files) = name_and_files(view)?;
-    let (time, time_unit, time_zone) = time(view)?;
+    let (time, time_format, time_zone) = time(view)?;
     let (user, scope) = user(view)?;
     let event = match view.get("event") {
         None => {
@@ -238,40 +243,69 @@ fn source(view: &View<'_>) -> Option<Source> {
             view.error("`event` is missing", Some(help));
             return None;
         }
-        Some(event) => value(&event, Value::Column)?,
+        Some(event) => value(&event, ALL_KINDS, &[])?,
     };
-    let dimensions: Vec<String> =
-        view.texts_of("dimensions").into_iter().map(str::to_owned).collect();
-    let deployment = view.get("deployment").and_then(|deployment| {
-        value(&deployment, |word| {
-            if DEPLOYMENTS.contains(&word.as_str()) {
-                Value::Const(word)
-            } else {
-                Value::Column(word)
-            }
-        })
-    });
-    if deployment.is_some() && dimensions.iter().any(|name| name == DEPLOYMENT) {
+    let dimensions = dimensions(view);
+    let deployment =
+        view.get("deployment").and_then(|deployment| match deployment.node().as_str() {
+            Some(word) if DEPLOYMENTS.contains(&word) => Some(Value::Const(word.to_owned())),
+            _ => value(&deployment, ALL_KINDS, &[]),
+        });
+    if deployment.is_some() && dimensions.iter().any(|own| own.name == DEPLOYMENT) {
         let help = "name the column under `deployment:` only";
         view.error(
             "`deployment` is given twice, under `dimensions:` and under `deployment:`",
             Some(help),
         );
     }
+    let ignores_without_user = match view.text_of("without_user") {
+        None | Some("reject") => false,
+        Some("ignore") => true,
+        Some(other) => {
+            let part = view.get("without_user").unwrap_or_else(|| view.clone());
+            part.error(format!("expected `reject` or `ignore`, found `{other}`"), None);
+            false
+        }
+    };
     let name = name.to_owned();
     Some(Source {
         key: view.key().to_owned(),
         name,
         files,
+        csv: csv(view),
+        filter: view.text_of("where").map(str::to_owned),
         time,
-        time_unit,
+        time_format,
         time_zone,
         user,
         scope,
+        ignores_without_user,
         event,
         dimensions,
         deployment,
     })
+}
+
+/// `dimensions: [component, {plan: context.traits.plan}, {country: {sql: "upper(geo)"}}]`
+fn dimensions(view: &View<'_>) -> Vec<Dimension> {
+    let mut dimensions: Vec<Dimension> = Vec::new();
+    let Some(list) = view.get("dimensions") else { return dimensions };
+    for item in list.items() {
+        let named = match item.node().as_map() {
+            None => item.text().map(|word| (word, item.clone())).into_iter().collect(),
+            Some(_) => item.entries(),
+        };
+        for (name, part) in named {
+            let Some(value) = value(&part, ALL_KINDS, &[]) else { continue };
+            if dimensions.iter().any(|known| known.name == name) {
+                part.error(format!("two dimensions have the name `{name}`"), None);
+            }
+            let key = part.key().strip_prefix(view.key()).unwrap_or(part.key());
+            let key = key.trim_start_matches('.').to_owned();
+            dimensions.push(Dimension { key, name: name.to_owned(), value });
+        }
+    }
+    dimensions
 }
 
 /// `{name: pings, format: service_ping, files: pings/*.json}`
@@ -304,55 +338,124 @@ fn name_and_files<'a>(view: &View<'a>) -> Option<(&'a str, Vec<String>)> {
     Some((name, files))
 }
 
-/// `time: column` or `time: {column: ts, unit: ms, zone: Europe/Berlin}`.
-fn time(view: &View<'_>) -> Option<(String, Option<TimeUnit>, Zone)> {
-    let Some(time) = view.get("time") else {
-        view.error("`time` is missing", Some("name the column with the time of the event"));
-        return None;
-    };
-    if time.node().as_map().is_none() {
-        return Some((time.text()?.to_owned(), None, Zone::utc()));
+/// `csv: {delimiter: ";", quote: "'", header: [id, time]}`, all of them optional.
+fn csv(view: &View<'_>) -> CsvOptions {
+    let mut options = CsvOptions::default();
+    let Some(csv) = view.get("csv") else { return options };
+    if csv.node().as_map().is_none() {
+        csv.wrong_type("a mapping with `delimiter`, `quote` or `header`");
+        return options;
     }
-    time.only(&["column", "unit", "zone"]);
-    let unit = time.text_of("unit").and_then(|word| match word.parse() {
-        Ok(unit) => Some(unit),
-        Err(error) => {
-            let error: Error = error;
-            time.error(error.to_string(), None);
+    csv.only(&["delimiter", "quote", "header"]);
+    let byte = |key: &str, text: &str| match text.as_bytes() {
+        [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r') => Some(*byte),
+        _ => {
+            let part = csv.get(key).unwrap_or_else(|| csv.clone());
+            part.error(
+                format!("`{text}` is not a single character"),
+                Some("use one ASCII character"),
+            );
             None
         }
+    };
+    options.delimiter = csv.text_of("delimiter").and_then(|text| match text {
+        "tab" | "\\t" => Some(b'\t'),
+        text => byte("delimiter", text),
     });
-    Some((time.required_text_of("column")?.to_owned(), unit, zone(&time, "zone")))
+    options.quote = csv.text_of("quote").and_then(|text| match text {
+        "none" => Some(Quote::None),
+        "backslash" => Some(Quote::Backslash),
+        text => byte("quote", text).map(Quote::Byte),
+    });
+    if options.delimiter.is_some() && options.quote == options.delimiter.map(Quote::Byte) {
+        csv.error("`delimiter` and `quote` are the same character", None);
+    }
+    options.header = csv.get("header").and_then(|header| match header.node().as_str() {
+        Some("true") => Some(Header::Line),
+        Some("false") => Some(Header::Absent),
+        Some(_) => {
+            header.error("expected `true`, `false` or a list of names", None);
+            None
+        }
+        None => {
+            let names = csv.texts_of("header").into_iter().map(str::to_owned).collect();
+            Some(Header::Names(names))
+        }
+    });
+    options
 }
 
-/// `user: column` or `user: {column: user_id, scope: installation}`.
-fn user(view: &View<'_>) -> Option<(String, Option<String>)> {
+/// `time: column` or `time: {column: ts, unit: ms, zone: Europe/Berlin}`, also `{sql: ...}`, and `auto`.
+fn time(view: &View<'_>) -> Option<(Value, TimeFormat, Zone)> {
+    let Some(time) = view.get("time") else {
+        view.error(
+            "`time` is missing",
+            Some("name the column with the time of the event, or `auto`"),
+        );
+        return None;
+    };
+    if time.node().as_str() == Some("auto") {
+        return Some((Value::AnyTime, TimeFormat::Auto, Zone::utc()));
+    }
+    let value = value(&time, COLUMN_KINDS, &["unit", "format", "zone"])?;
+    let or_error = |found: Result<TimeFormat>| {
+        found.unwrap_or_else(|error| {
+            time.error(error.to_string(), None);
+            TimeFormat::Standard
+        })
+    };
+    let format = match (time.text_of("unit"), time.text_of("format")) {
+        (None, None) => TimeFormat::Standard,
+        (Some("auto"), None) => TimeFormat::Auto,
+        (Some(word), None) => or_error(word.parse().map(TimeFormat::Epoch)),
+        (None, Some(pattern)) => or_error(TimeFormat::pattern(pattern)),
+        (Some(_), Some(_)) => {
+            time.error("expected either `unit` or `format`", None);
+            TimeFormat::Standard
+        }
+    };
+    Some((value, format, zone(&time, "zone")))
+}
+
+/// `user: column` or `user: {column: user_id, scope: installation}`, also `{sql: ...}`.
+fn user(view: &View<'_>) -> Option<(Value, Option<Value>)> {
     let Some(user) = view.get("user") else {
         view.error("`user` is missing", Some("name the column with the user's key"));
         return None;
     };
-    if user.node().as_map().is_none() {
-        return Some((user.text()?.to_owned(), None));
-    }
-    user.only(&["column", "scope"]);
-    let scope = user.text_of("scope").map(str::to_owned);
-    Some((user.required_text_of("column")?.to_owned(), scope))
+    let scope = match user.get("scope") {
+        None => None,
+        Some(scope) => Some(value(&scope, COLUMN_KINDS, &[])?),
+    };
+    Some((value(&user, COLUMN_KINDS, &["scope"])?, scope))
 }
 
-/// A word, `{const: word}` or `{column: word}`.
-fn value(view: &View<'_>, bare: impl Fn(String) -> Value) -> Option<Value> {
-    match &view.node().value {
-        Yaml::Map(_) => {
-            view.only(&["const", "column"]);
-            match (view.text_of("const"), view.text_of("column")) {
-                (Some(word), None) => Some(Value::Const(word.to_owned())),
-                (None, Some(word)) => Some(Value::Column(word.to_owned())),
-                _ => {
-                    view.error("expected either `const` or `column`", None);
-                    None
-                }
-            }
-        }
-        _ => Some(bare(view.text()?.to_owned())),
+/// How values are given that may differ from row to row.
+const COLUMN_KINDS: &[&str] = &["column", "sql"];
+/// How all values are given.
+const ALL_KINDS: &[&str] = &["column", "sql", "const"];
+
+/// A column or path, or a mapping with one of some `kinds` of values, and `other` keys.
+fn value(view: &View<'_>, kinds: &[&str], other: &[&str]) -> Option<Value> {
+    if view.node().as_map().is_none() {
+        return Some(Value::Column(view.text()?.to_owned()));
     }
+    view.only(&[kinds, other].concat());
+    let given: Vec<&&str> = kinds.iter().filter(|kind| view.get(kind).is_some()).collect();
+    let [kind] = *given else {
+        let kinds: Vec<String> = kinds.iter().map(|kind| format!("`{kind}`")).collect();
+        let (last, others) = kinds.split_last()?;
+        let kinds = others.join(", ");
+        view.error(
+            format!("expected one of {kinds} or {last}"),
+            Some("a column can be named without a key"),
+        );
+        return None;
+    };
+    let text = view.text_of(kind)?.to_owned();
+    Some(match *kind {
+        "sql" => Value::Sql(text),
+        "const" => Value::Const(text),
+        _ => Value::Column(text),
+    })
 }

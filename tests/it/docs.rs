@@ -25,7 +25,8 @@ use crate::project::{Project, Ran, copy_contributions};
 use crate::python::python;
 
 /// Why a block is not run.
-const REASONS: [&str; 7] = ["server", "bucket", "long", "install", "duckdb", "dbt", "large-data"];
+const REASONS: [&str; 8] =
+    ["server", "bucket", "long", "install", "duckdb", "dbt", "large-data", "fragment"];
 /// Longest README, in lines.
 const README_LINES: usize = 120;
 /// `cargo run [options] -- ARGS` runs the built program.

@@ -10,9 +10,8 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::{Field, Schema};
 use arrow::record_batch::RecordBatch;
 use engine::JobContext;
-use engine::active::{Answer, Question, answer};
+use engine::active::{Answer, Question, answer, definitions};
 use engine::calendar::Day;
-use engine::metric::Dictionary;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
@@ -172,7 +171,7 @@ impl Project {
 /// Answers a question about the project in a folder.
 pub(crate) fn ask_at(root: &Path, question: &Question) -> engine::Result<Answer> {
     let project = engine::project::Project::load(root)?;
-    let dictionary = Dictionary::load(&project.dictionary)?;
+    let dictionary = definitions(&project, &JobContext::default())?;
     assert!(!dictionary.has_errors(), "{:?}", dictionary.problems);
     answer(&project, &dictionary, question, &JobContext::default())
 }

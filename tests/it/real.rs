@@ -108,7 +108,7 @@ fn every_period_by_every_dimension() {
 #[test]
 fn every_node_of_the_tree() {
     let project = engine::project::Project::load(&contributions()).unwrap();
-    let dictionary = Dictionary::load(&project.dictionary).unwrap();
+    let dictionary = Dictionary::load(project.dictionary.as_ref().unwrap()).unwrap();
     let today = first_day("2026-08-22").unwrap();
     let mut people: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
     for metric in &dictionary.metrics {

@@ -51,7 +51,7 @@ pub(crate) fn far_apart() -> Project {
 fn empty_periods_take_no_memory_for_nodes() {
     let project = far_apart();
     let loaded = engine::project::Project::load(project.root()).unwrap();
-    let dictionary = Dictionary::load(&loaded.dictionary).unwrap();
+    let dictionary = Dictionary::load(loaded.dictionary.as_ref().unwrap()).unwrap();
     let plan = || vec!["plan".to_owned()];
     for (window, by, tree, rows, with_users) in [
         (Window::Day, vec![], TreeOf::Today, 11 * DAYS, 2 * 6),

@@ -31,6 +31,7 @@ pub(super) fn count(
     check(project, dictionary, question)?;
     let dimensions = dimensions(project, dictionary, &question.by, notes);
     let counted = event_classes(dictionary, question, counted_events(dictionary).iter());
+    let counted = dictionary.with_aliases(counted);
     let request = Request {
         zone: &project.zone,
         grain: TimeGrain::of(question.window),

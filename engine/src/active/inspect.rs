@@ -78,7 +78,7 @@ fn files(project: &Project, source: &Source, problems: &mut Vec<Problem>) -> Vec
     let mut files = Vec::new();
     for (at, pattern) in source.files.iter().enumerate() {
         match EventFile::find(&project.root, std::slice::from_ref(pattern)) {
-            Ok(mut found) => files.append(&mut found),
+            Ok(found) => files.extend(found.into_iter().map(|file| source.configured(file))),
             Err(error) => {
                 problems.push(project.problem(source, &format!("files[{at}]"), error.to_string()));
             }

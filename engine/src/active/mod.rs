@@ -12,6 +12,7 @@
 
 mod cell_index;
 mod count;
+mod definitions;
 mod event_classes;
 mod forecast;
 mod inspect;
@@ -37,6 +38,7 @@ use crate::scan::ScanSummary;
 use crate::{JobContext, Result};
 
 pub use count::counted_events;
+pub use definitions::definitions;
 pub use forecast::{Forecast, ForecastMethod, ForecastMonth, ForecastRows, add_forecast, forecast};
 pub use inspect::{Inspection, inspect};
 pub use members::members;

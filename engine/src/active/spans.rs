@@ -118,6 +118,7 @@ impl Spans<'_> {
             .into_iter()
             .map(|event| (event.clone(), event))
             .collect();
+        let counted = self.dictionary.with_aliases(counted);
         let days = || self.spans.iter().map(|(_, days)| *days);
         let first = days().map(|days| days.start).min();
         let last = days().map(|days| days.end).max();

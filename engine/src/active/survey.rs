@@ -52,6 +52,7 @@ pub fn survey(
     // Also those of metrics that are not counted.
     let events = known.iter().chain(rules().map(|rule| &rule.event));
     let events = events.map(|event| (event.clone(), event.clone())).collect();
+    let events = dictionary.with_aliases(events);
     let mut read = dimensions.clone();
     for (name, _) in rules().flat_map(|rule| &rule.filter) {
         let mut sources = project.sources.iter();

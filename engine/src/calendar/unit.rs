@@ -30,6 +30,29 @@ impl TimeUnit {
             Self::Nanosecond => Some(value.div_euclid(1_000)),
         }
     }
+
+    /// A number with a fraction, `1700000000.25`, in microseconds; cut towards the past.
+    #[must_use]
+    pub fn float_to_micros(self, number: f64) -> Option<i64> {
+        let micros = match self {
+            Self::Second => number * 1e6,
+            Self::Millisecond => number * 1e3,
+            Self::Microsecond => number,
+            Self::Nanosecond => number / 1e3,
+        };
+        // Beyond 2^53 the fraction of a microsecond is lost; beyond this the number is no date.
+        (micros.abs() < 9e15).then(|| micros.floor() as i64)
+    }
+
+    /// A number as text in microseconds.
+    #[must_use]
+    pub fn parse(self, text: &str) -> Option<i64> {
+        let text = text.trim();
+        match text.parse::<i64>() {
+            Ok(number) => self.to_micros(number),
+            Err(_) => self.float_to_micros(text.parse().ok()?),
+        }
+    }
 }
 
 /// `s`, `ms`, `us` or `ns`.

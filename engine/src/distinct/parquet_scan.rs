@@ -157,7 +157,7 @@ impl ParquetScan {
                 .filter(|(at, _)| constants.iter().all(|(column, _)| column != at))
                 .map(|(_, field)| field.name().as_str())
                 .collect();
-            let reader = self.files[*file].read(*group, &|name| wanted.contains(name));
+            let reader = self.files[*file].read(*group, &|path| wanted.contains(path[0].as_str()));
             let reader = reader.map_err(external)?;
             for batch in reader {
                 if self.stop.load(Ordering::Relaxed) {

@@ -1,6 +1,6 @@
 //! Loads a dictionary: reads files, returns definitions and problems.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use super::model::{Event, Metric};
@@ -73,6 +73,12 @@ impl Dictionary {
         Ok(Self::build(sources, problems))
     }
 
+    /// That of a project without definitions: every event is a metric of its own, under its name.
+    pub fn of_events(names: impl IntoIterator<Item = String>) -> Self {
+        let metric = |name: String| Metric::of_event(name.clone(), &name);
+        Self { metrics: names.into_iter().map(metric).collect(), ..Self::default() }
+    }
+
     /// Reads texts instead of files; each has a name for the problems.
     pub fn from_texts(texts: &[(DefinitionKind, &str, &str)]) -> Self {
         let problems = Problems::default();
@@ -93,6 +99,19 @@ impl Dictionary {
     /// The metric of a key path.
     pub fn metric(&self, key_path: &str) -> Option<&Metric> {
         self.metrics.iter().find(|metric| metric.key_path == key_path)
+    }
+
+    /// Names of events in the data, each with what stands for it: those of `events`, and their aliases.
+    pub(crate) fn with_aliases(
+        &self,
+        mut events: BTreeMap<String, String>,
+    ) -> BTreeMap<String, String> {
+        for (alias, action) in self.events.iter().flat_map(names_of) {
+            if let Some(known) = events.get(action).cloned() {
+                events.insert(alias.to_owned(), known);
+            }
+        }
+        events
     }
 
     fn build(sources: Vec<Source>, problems: Problems) -> Self {
@@ -117,8 +136,15 @@ impl Dictionary {
         newer.extend(listed);
         let older: Vec<_> = older.into_iter().chain(among).collect();
         let mut metrics = metrics::read(&newer);
-        let aggregates = aggregates::read(&older);
+        let mut aggregates = aggregates::read(&older);
 
+        let by_alias: HashMap<&str, &str> = events.iter().flat_map(names_of).collect();
+        let all = metrics.iter_mut().chain(&mut aggregates);
+        for rule in all.flat_map(|metric| &mut metric.rules) {
+            if let Some(action) = by_alias.get(rule.event.as_str()) {
+                rule.event = (*action).to_owned();
+            }
+        }
         check::event_names(metrics.iter().chain(&aggregates), &events, &problems);
         aggregates::apply(aggregates, &mut metrics);
         check::metrics(&metrics, &tree, &problems);
@@ -132,4 +158,9 @@ impl Dictionary {
         let files = sources.into_iter().map(|source| source.file).collect();
         Self { events, metrics, tree, problems: problems.into_vec(), files }
     }
+}
+
+/// The other names of an event, each with its own.
+fn names_of(event: &Event) -> impl Iterator<Item = (&str, &str)> {
+    event.aliases.iter().map(|alias| (alias.as_str(), event.action.as_str()))
 }

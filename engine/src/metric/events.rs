@@ -6,8 +6,9 @@ use super::fields;
 use super::model::{Event, Property};
 use super::yaml::{Node, View};
 
-const USED: [&str; 11] = [
+const USED: [&str; 12] = [
     "action",
+    "aliases",
     "category",
     "description",
     "identifiers",
@@ -42,7 +43,26 @@ pub(super) fn read(definitions: &[View<'_>]) -> Vec<Event> {
         known.insert(name, events.len());
         events.push(event);
     }
+    check_aliases(&events, definitions);
     events
+}
+
+/// A name in the data is that of one event.
+fn check_aliases(events: &[Event], definitions: &[View<'_>]) {
+    let mut owners: HashMap<&str, &str> =
+        events.iter().map(|event| (event.action.as_str(), event.action.as_str())).collect();
+    for event in events {
+        for alias in &event.aliases {
+            let owner = owners.insert(alias, &event.action);
+            let place = definitions
+                .iter()
+                .find(|view| (view.file(), view.line()) == (event.file.as_path(), event.line));
+            if let (Some(owner), Some(place)) = (owner, place) {
+                let place = place.get("aliases").unwrap_or_else(|| place.clone());
+                place.error(format!("`{alias}` is already a name of the event `{owner}`"), None);
+            }
+        }
+    }
 }
 
 fn event(view: &View<'_>) -> Option<Event> {
@@ -54,6 +74,7 @@ fn event(view: &View<'_>) -> Option<Event> {
     let mut other = fields::other(view, &USED);
     Some(Event {
         action: action.to_owned(),
+        aliases: view.texts_of("aliases").into_iter().map(str::to_owned).collect(),
         category: view.text_of("category").map(str::to_owned),
         description: view.text_of("description").unwrap_or_default().to_owned(),
         identifiers: view.texts_of("identifiers").into_iter().map(str::to_owned).collect(),

@@ -13,6 +13,8 @@ pub const USER: &str = "user.id";
 pub struct Event {
     /// Its name. Old events share one name under several categories.
     pub action: String,
+    /// Other names that it has in the data.
+    pub aliases: Vec<String>,
     /// What the name belongs to, in old events only.
     pub category: Option<String>,
     /// What it says, or empty.

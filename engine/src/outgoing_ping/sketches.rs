@@ -6,6 +6,7 @@ use super::passes::in_passes;
 use super::values::PingValue;
 use crate::metric::Dictionary;
 use crate::project::{PROJECT_FILE, Project};
+use crate::scan::Value;
 use crate::users::{Salt, Sketch};
 use crate::{Error, JobContext, Result};
 
@@ -59,7 +60,7 @@ pub(super) fn sketches(
     let mut shared = project.clone();
     for source in &mut shared.sources {
         // Keys are no longer those of one installation.
-        source.user.clone_from(&settings.user);
+        source.user = Value::Column(settings.user.clone());
         source.scope = None;
     }
     let list: Vec<&PingValue> = values.values().copied().collect();

@@ -1,16 +1,17 @@
 //! Reads the files of subscriptions and releases: CSV, NDJSON or Parquet.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
 use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::identity::major_minor;
 use crate::calendar::{Day, first_day};
-use crate::scan::{EventFile, Format, read_text, text_columns};
+use crate::scan::{EventFile, Format, read_text, text_schema};
 use crate::{Error, Result};
 
 /// A row of the file of subscriptions.
@@ -84,7 +85,8 @@ fn read(
 ) -> Result<()> {
     for file in files {
         let mut number = 0_u64;
-        let names: Vec<String> = columns.iter().map(|name| (*name).to_owned()).collect();
+        let fields = columns.iter().map(|name| Field::new(*name, DataType::Utf8, true));
+        let wanted = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
         let mut batch = |batch: &RecordBatch| -> Result<()> {
             let values =
                 columns.iter().enumerate().map(|(at, name)| match batch.column_by_name(name) {
@@ -110,11 +112,11 @@ fn read(
         let done = match file.format {
             Format::Parquet => parquet_batches(file)?.iter().try_for_each(&mut batch),
             _ => {
-                let known = text_columns(file, &names)?;
-                let missing = columns[..required].iter().find(|c| !known.iter().any(|k| k == *c));
-                match missing {
+                let has = |schema: &Schema, name: &str| schema.field_with_name(name).is_ok();
+                let known = text_schema(file, &|schema| columns.iter().all(|c| has(schema, c)))?;
+                match columns[..required].iter().find(|column| !has(&known, column)) {
                     Some(name) => Err(Error::input(format!("the column `{name}` is missing"))),
-                    None => read_text(file, &names)?.try_for_each(|read| batch(&read?)),
+                    None => read_text(file, &wanted)?.try_for_each(|read| batch(&read?)),
                 }
             }
         };

@@ -106,11 +106,11 @@ pub(super) fn event_counts(
 /// The dictionary with metrics that only count events of the SaaS installation: of the deployment `saas`,
 /// or all if no source has deployments.
 fn of_saas(project: &Project, dictionary: &Dictionary) -> Result<Dictionary> {
-    let values: Vec<Value> =
+    let values: Vec<&Value> =
         project.sources.iter().filter_map(|source| source.dimension(DEPLOYMENT)).collect();
-    let may_be_saas = |value: &Value| match value {
+    let may_be_saas = |value: &&Value| match value {
         Value::Const(word) => word == SAAS,
-        Value::Column(_) => true,
+        Value::Column(_) | Value::Sql(_) | Value::AnyTime => true,
     };
     if !values.is_empty() && !values.iter().any(may_be_saas) {
         let message = "no source has events of the deployment `saas`";

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::calendar::TimeUnit;
+use crate::calendar::{TimeFormat, TimeUnit};
 use crate::pings::find_ping_files;
 use crate::project::Project;
-use crate::scan::{EventFile, Source, Value};
+use crate::scan::{CsvOptions, Header, Quote, Source, Value};
 use crate::store::{Entry, FileStatus, SourceFile, SourceNames, Store, file_status};
 use crate::{Error, Result};
 
@@ -22,8 +22,7 @@ pub fn find_files(
     let mut source_files = Vec::new();
     for (at, source) in project.sources.iter().enumerate() {
         let had = ledger.iter().any(|entry| entry.source == source.name);
-        let files = if had { EventFile::present } else { EventFile::find };
-        let files = files(&project.root, &source.files);
+        let files = source.find_files(&project.root, !had);
         source_files.extend(
             files.map_err(|e| e.with("source", &source.name))?.into_iter().map(|f| (at, f)),
         );
@@ -62,50 +61,63 @@ impl SourceSettings {
     pub(super) fn of(project: &Project, source: &Source, dimensions: &[String]) -> Self {
         let kept_columns =
             dimensions.iter().filter_map(|name| Some((name, source.dimension(name)?)));
-        let kept_columns: Vec<(&String, Value)> = kept_columns.collect();
-        let unit = match source.time_unit {
-            None => "none",
-            Some(TimeUnit::Second) => "s",
-            Some(TimeUnit::Millisecond) => "ms",
-            Some(TimeUnit::Microsecond) => "us",
-            Some(TimeUnit::Nanosecond) => "ns",
+        let kept_columns: Vec<(&String, &Value)> = kept_columns.collect();
+        let unit = match &source.time_format {
+            TimeFormat::Standard => "none".to_owned(),
+            TimeFormat::Epoch(TimeUnit::Second) => "s".to_owned(),
+            TimeFormat::Epoch(TimeUnit::Millisecond) => "ms".to_owned(),
+            TimeFormat::Epoch(TimeUnit::Microsecond) => "us".to_owned(),
+            TimeFormat::Epoch(TimeUnit::Nanosecond) => "ns".to_owned(),
+            TimeFormat::Pattern(pattern) => format!("format:{}", escaped(pattern)),
+            TimeFormat::Auto => "auto".to_owned(),
         };
         let bound = project.no_events_after.map(|day| day.to_string());
         let bound = bound.as_deref().unwrap_or("none");
         let (zone, time_zone) = (project.zone.name(), source.time_zone.name());
-        let (time, user) = (&source.time, &source.user);
         let encoded = |value: &Value| match value {
             Value::Column(name) => format!("column:{}", escaped(name)),
+            Value::Sql(text) => format!("sql:{}", escaped(text)),
             Value::Const(text) => format!("const:{}", escaped(text)),
+            Value::AnyTime => "time:".to_owned(),
         };
-        let scope = source
-            .scope
-            .as_ref()
-            .map_or_else(|| "none".to_owned(), |name| format!("column:{}", escaped(name)));
+        // Before there were others, columns had no mark.
+        let marked = |value: &Value| match value {
+            Value::Column(name) => escaped(name),
+            other => encoded(other),
+        };
+        let scope = source.scope.as_ref().map_or_else(|| "none".to_owned(), encoded);
         let mut code = format!(
             "1;zone={};until={bound};time={};unit={unit};time_zone={};user={};scope={scope};event={}",
             escaped(zone),
-            escaped(time),
+            marked(&source.time),
             escaped(time_zone),
-            escaped(user),
+            marked(&source.user),
             encoded(&source.event),
         );
         for (name, value) in &kept_columns {
             code.push_str(&format!(";dimension:{}={}", escaped(name), encoded(value)));
         }
-        let described = |value: &Value| match value {
-            Value::Column(name) => format!("column {name}"),
-            Value::Const(text) => format!("always {text}"),
-        };
+        if let Some(filter) = &source.filter {
+            code.push_str(&format!(";where={}", escaped(filter)));
+        }
+        if source.ignores_without_user {
+            code.push_str(";without_user=ignore");
+        }
+        if source.csv != CsvOptions::default() {
+            code.push_str(&format!(";csv={}", csv_code(&source.csv)));
+        }
         let kept_columns: Vec<String> =
-            kept_columns.iter().map(|(n, v)| format!("{n}: {}", described(v))).collect();
+            kept_columns.iter().map(|(name, value)| format!("{name}: {value}")).collect();
         // The form of stores that exist: never to be changed.
         let old = format!(
-            "time zone: {zone}, no_events_after: {bound}, time: {time}, unit: {unit}, \
-             zone: {time_zone}, user: {user}, scope: {}, event: {}, dimensions: [{}]",
-            source.scope.as_deref().unwrap_or("none"),
-            described(&source.event),
+            "time zone: {zone}, no_events_after: {bound}, time: {}, unit: {unit}, \
+             zone: {time_zone}, user: {}, scope: {}, event: {}, dimensions: [{}]{}",
+            source.time.text(),
+            source.user.text(),
+            source.scope.as_ref().map_or("none", Value::text),
+            source.event,
             kept_columns.join(", "),
+            if code.contains(";where=") { ", where" } else { "" },
         );
         Self { code, old }
     }
@@ -114,6 +126,27 @@ impl SourceSettings {
     pub(super) fn match_entry(&self, entry: &Entry) -> bool {
         entry.settings == self.code || entry.settings == self.old
     }
+}
+
+/// What is declared of CSV files.
+fn csv_code(csv: &CsvOptions) -> String {
+    let delimiter = csv.delimiter.map_or_else(String::new, |byte| byte.to_string());
+    let quote = match csv.quote {
+        None => String::new(),
+        Some(Quote::Byte(byte)) => byte.to_string(),
+        Some(Quote::Backslash) => "backslash".to_owned(),
+        Some(Quote::None) => "none".to_owned(),
+    };
+    let header = match &csv.header {
+        None => String::new(),
+        Some(Header::Line) => "line".to_owned(),
+        Some(Header::Absent) => "absent".to_owned(),
+        Some(Header::Names(names)) => {
+            let names = names.iter().map(|name| escaped(name).replace(',', "%2C"));
+            format!("names:{}", names.collect::<Vec<_>>().join(","))
+        }
+    };
+    format!("{delimiter}:{quote}:{header}")
 }
 
 /// A text in which nothing separates the parts of a code.

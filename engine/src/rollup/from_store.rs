@@ -91,7 +91,7 @@ fn summary(project: &Project, entries: &[Entry], request: &Request<'_>) -> ScanS
             let row = reject.first.as_ref().map_or(0, |first| first.row);
             let example = || match (&reject.first, source) {
                 (Some(first), Some(source)) => {
-                    let column = source.column_of(reject.reason);
+                    let column = source.value_of(reject.reason).text();
                     Example::ingested(&file, row, first.line, column, first.value.clone())
                 }
                 _ => Example::of_file(&file),

@@ -32,23 +32,23 @@ pub enum StoredColumn {
 }
 
 impl StoredColumn {
-    /// What the roll-up has for a column of this name and type; `None` if it cannot give back
-    /// what the column holds.
-    pub fn of(source: &Source, store: &Store, column: &str, data_type: &DataType) -> Option<Self> {
-        if column == source.time {
+    /// What the roll-up has for a part of a source, in a column of this type; `None` if it cannot
+    /// give back what the column holds.
+    pub fn of(source: &Source, store: &Store, value: &Value, data_type: &DataType) -> Option<Self> {
+        if *value == source.time {
             let is_day = *data_type == DataType::Date32 || is_utc_timestamp(data_type);
             return is_day.then_some(Self::Day);
         }
-        if column == source.user {
+        if *value == source.user {
             return Some(Self::Users);
         }
-        let is_it = |value: &Value| matches!(value, Value::Column(name) if name == column);
-        let stored = if is_it(&source.event) {
+        let dimension = source.dimensions.iter().find(|own| own.value == *value);
+        let stored = if *value == source.event {
             Some("event")
-        } else if source.dimensions.iter().any(|name| name == column) {
-            Some(column)
+        } else if let Some(dimension) = dimension {
+            Some(dimension.name.as_str())
         } else {
-            source.deployment.as_ref().filter(|value| is_it(value)).map(|_| DEPLOYMENT)
+            source.deployment.as_ref().filter(|own| *own == value).map(|_| DEPLOYMENT)
         };
         let name = stored.filter(|name| {
             *name == "event" || store.dimensions().iter().any(|kept_name| kept_name == name)

@@ -3,14 +3,15 @@
 //! A scan stops at the first problem; here all are found, without reading a row.
 
 use arrow::array::new_empty_array;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 
+use super::file_columns::FileColumns;
 use super::files::{EventFile, Format};
 use super::labels::LabelReader;
 use super::parquet::ParquetFile;
 use super::times::times;
-use super::{Source, UserKeys, Value, text};
-use crate::calendar::Zone;
+use super::{Source, UserKeys, text};
+use crate::calendar::{TimeFormat, TimeUnit, Zone};
 use crate::{Error, Result};
 
 /// Something that a source says of its columns and that does not hold for a file.
@@ -27,62 +28,52 @@ pub struct ColumnProblem {
 /// # Errors
 /// When the file is broken.
 pub fn column_problems(source: &Source, file: &EventFile) -> Result<Vec<ColumnProblem>> {
-    let named = columns(source);
-    let wanted: Vec<String> = named.iter().map(|(_, column)| column.clone()).collect();
-    let (names, schema): (Vec<String>, Option<SchemaRef>) = match file.format {
-        Format::Parquet => {
-            let opened = ParquetFile::of_source(file, source, &[])?;
-            let names = opened.schema().fields().iter().map(|field| field.name().clone());
-            (names.collect(), Some(SchemaRef::clone(opened.schema())))
-        }
-        _ => (text::columns(file, &wanted)?, None),
+    let schema = file_schema(source, file)?;
+    let mut parts = vec![("where".to_owned(), Vec::new())];
+    parts.extend(source.values().into_iter().map(|(key, value)| (key, vec![value])));
+    let unfiltered = Source { filter: None, ..source.clone() };
+    let problem = |(key, values): (String, Vec<_>)| {
+        let source = if values.is_empty() { source } else { &unfiltered };
+        let found = FileColumns::new(source, &values, file, &schema).and_then(|columns| {
+            let Some(value) = values.first().filter(|value| value.is_read()) else { return Ok(()) };
+            usable(source, &key, columns.data_type(value)?).map_err(|error| {
+                error.with("file", file.path.display()).with("column", value.text())
+            })
+        });
+        Some(ColumnProblem { key, error: found.err()? })
     };
-    let column_problem = |(key, column): (String, String)| {
-        let error = match (names.contains(&column), &schema) {
-            (false, _) => file.missing_column(&column, &names),
-            // Every column of a text file is a text.
-            (true, None) => return None,
-            (true, Some(schema)) => unusable(source, &key, schema, &column)
-                .err()?
-                .with("file", file.path.display())
-                .with("column", &column),
-        };
-        Some(ColumnProblem { key, error })
-    };
-    Ok(named.into_iter().filter_map(column_problem).collect())
+    Ok(parts.into_iter().filter_map(problem).collect())
 }
 
-/// The columns of a Parquet file of a source, with their types.
+/// The columns of a file of a source, with their types.
 ///
 /// # Errors
 /// When the file is broken.
-pub fn parquet_schema(source: &Source, file: &EventFile) -> Result<SchemaRef> {
-    Ok(SchemaRef::clone(ParquetFile::of_source(file, source, &[])?.schema()))
-}
-
-/// The columns that a source names, each with the key that names it.
-fn columns(source: &Source) -> Vec<(String, String)> {
-    let mut columns = vec![("time".to_owned(), source.time.clone())];
-    columns.push(("user".to_owned(), source.user.clone()));
-    columns.extend(source.scope.clone().map(|column| ("user.scope".to_owned(), column)));
-    let values = [("event", Some(&source.event)), ("deployment", source.deployment.as_ref())];
-    for (key, value) in values {
-        if let Some(Value::Column(column)) = value {
-            columns.push((key.to_owned(), column.clone()));
+pub fn file_schema(source: &Source, file: &EventFile) -> Result<SchemaRef> {
+    match file.format {
+        Format::Parquet => {
+            Ok(SchemaRef::clone(ParquetFile::of_source(file, source, &[])?.schema()))
         }
+        _ => text::schema(file, &|schema| is_complete(source, file, schema)),
     }
-    for (at, dimension) in source.dimensions.iter().enumerate() {
-        columns.push((format!("dimensions[{at}]"), dimension.clone()));
-    }
-    columns
 }
 
-/// The error that rows of a column would end in, because of its type.
-fn unusable(source: &Source, key: &str, schema: &SchemaRef, column: &str) -> Result<()> {
-    let none = new_empty_array(schema.field_with_name(column)?.data_type());
+/// Whether columns have everything that a source names.
+pub fn is_complete(source: &Source, file: &EventFile, schema: &Schema) -> bool {
+    let values: Vec<_> = source.values().into_iter().map(|(_, value)| value).collect();
+    FileColumns::new(source, &values, file, schema).is_ok()
+}
+
+/// Whether rows with values of this type can be used; otherwise the error in which they would end.
+fn usable(source: &Source, key: &str, data_type: &DataType) -> Result<()> {
+    let none = new_empty_array(data_type);
     match key {
-        "time" => times(&none, source, &Zone::utc()).map(drop),
+        // What is recognised from values may be anything as long as there are none.
+        "time" if source.time_format == TimeFormat::Auto => {
+            times(&none, &TimeFormat::Epoch(TimeUnit::Second), source, &Zone::utc()).map(drop)
+        }
+        "time" => times(&none, &source.time_format, source, &Zone::utc()).map(drop),
         "user" => UserKeys::of(&none).map(drop),
-        _ => LabelReader::default().read(&none, 0).map(drop),
+        _ => LabelReader::default().read(&none, |_| 0).map(drop),
     }
 }

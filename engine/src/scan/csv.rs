@@ -16,11 +16,12 @@ use arrow::datatypes::{DataType, Field as Column, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use memchr::{memchr, memchr3};
 
+use super::csv_dialect::{Dialect, Header, Quote};
 use super::files::EventFile;
 use super::parquet::BATCH_ROWS;
 use crate::{Error, Result};
 
-/// Bytes that are read at first; more only where a row is longer.
+/// Bytes that are read at first; more only where a row is longer. From these the dialect is detected.
 const BUFFER: usize = 256 << 10;
 /// Bytes of the longest row. Without a limit one stray quote would bring the whole file into memory.
 const MAX_ROW_BYTES: usize = 16 << 20;
@@ -32,7 +33,7 @@ pub(super) struct CsvFile<'a> {
     /// Names of the columns, without spaces around them.
     pub(super) names: Vec<String>,
     file: &'a EventFile,
-    delimiter: u8,
+    dialect: Dialect,
     input: Box<dyn Read + Send>,
     buffer: Vec<u8>,
     /// The bytes of the buffer that have been read but not yet split.
@@ -49,16 +50,16 @@ pub(super) struct CsvFile<'a> {
 
 /// One field of a row, by its bytes in the row and without the quotes around it.
 #[derive(Clone, Copy, Debug)]
-struct Field {
-    start: usize,
-    end: usize,
+pub(super) struct Field {
+    pub(super) start: usize,
+    pub(super) end: usize,
     /// Whether quotes are doubled in it.
     doubled: bool,
 }
 
 /// What stands at the start of some bytes.
 #[derive(Debug)]
-enum Split {
+pub(super) enum Split {
     /// A row of so many bytes, its line end included, that takes up so many lines.
     Row { length: usize, lines: u64 },
     /// An empty line of so many bytes.
@@ -70,7 +71,7 @@ enum Split {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Mistake {
+pub(super) enum Mistake {
     NotClosed,
     TextAfterQuote,
 }
@@ -80,11 +81,12 @@ impl<'a> CsvFile<'a> {
     ///
     /// # Errors
     /// When the file cannot be opened, or the header is missing, broken or names a column twice.
-    pub(super) fn open(file: &'a EventFile, delimiter: u8) -> Result<Self> {
+    pub(super) fn open(file: &'a EventFile) -> Result<Self> {
+        let dialect = Dialect { delimiter: b',', quote: Quote::None, header: Header::Line };
         let mut csv = Self {
             names: Vec::new(),
             file,
-            delimiter,
+            dialect,
             input: file.open_text()?,
             buffer: vec![0; BUFFER],
             rest: 0..0,
@@ -98,9 +100,22 @@ impl<'a> CsvFile<'a> {
         if first_line.trim_ascii().is_empty() {
             return Err(file.broken(&"the header line is missing"));
         }
-        let row = csv.next_row()?.unwrap_or_default();
-        let text = csv.text(&row)?;
-        csv.names = csv.fields.iter().map(|field| field.of(text).trim().to_owned()).collect();
+        csv.dialect = Dialect::of(file, csv.unsplit(), csv.ended)?;
+        csv.names = match &csv.dialect.header {
+            Header::Names(names) => names.clone(),
+            Header::Absent => {
+                let ended = csv.ended;
+                let mut fields = Vec::new();
+                split(csv.unsplit(), &csv.dialect, ended, &mut fields);
+                (1..=fields.len()).map(|number| format!("column_{number}")).collect()
+            }
+            Header::Line => {
+                let row = csv.next_row()?.unwrap_or_default();
+                let text = csv.text(&row)?;
+                let name = |field: &Field| field.of(text, &csv.dialect).trim().to_owned();
+                csv.fields.iter().map(name).collect()
+            }
+        };
         for (at, name) in csv.names.iter().enumerate() {
             if csv.names[..at].contains(name) {
                 return Err(Error::input(format!("the header has two columns `{name}`"))
@@ -109,6 +124,11 @@ impl<'a> CsvFile<'a> {
             }
         }
         Ok(csv)
+    }
+
+    /// How it is written.
+    pub(super) fn into_dialect(self) -> Dialect {
+        self.dialect
     }
 
     /// The rows, with those of the columns that the file has, in its order.
@@ -123,12 +143,8 @@ impl<'a> CsvFile<'a> {
     /// The next row, as its range in the buffer; its fields are in `fields`. `None` at the end.
     fn next_row(&mut self) -> Result<Option<Range<usize>>> {
         loop {
-            let split = split(
-                &self.buffer[self.rest.clone()],
-                self.delimiter,
-                self.ended,
-                &mut self.fields,
-            );
+            let split =
+                split(&self.buffer[self.rest.clone()], &self.dialect, self.ended, &mut self.fields);
             match split {
                 Split::Row { length, lines } => {
                     let columns = self.names.len();
@@ -227,7 +243,12 @@ impl<'a> CsvFile<'a> {
     fn wrong_length(&self) -> Error {
         let (found, expected) = (self.fields.len(), self.names.len());
         let fields = if found == 1 { "field" } else { "fields" };
-        let what = format!("a row has {found} {fields}, but the header has {expected}");
+        let other = match self.dialect.header {
+            Header::Line => "the header has",
+            Header::Absent => "the first row has",
+            Header::Names(_) => "the source names",
+        };
+        let what = format!("a row has {found} {fields}, but {other} {expected}");
         self.error(what, self.line).with(
             "help",
             "put quotes around values that contain the delimiter; no row of the file was counted",
@@ -237,7 +258,7 @@ impl<'a> CsvFile<'a> {
     fn too_long(&self) -> Error {
         let mut fields = Vec::new();
         // Most likely a quote is not closed: where it opens is of more use than where the row does.
-        let at = match split(self.unsplit(), self.delimiter, true, &mut fields) {
+        let at = match split(self.unsplit(), &self.dialect, true, &mut fields) {
             Split::Mistake(at, Mistake::NotClosed) => at,
             _ => 0,
         };
@@ -248,16 +269,56 @@ impl<'a> CsvFile<'a> {
 }
 
 impl Field {
-    /// Its value, in the text of its row.
-    fn of(self, row: &str) -> Cow<'_, str> {
+    /// Its value, in the text of its row; empty if there is none.
+    fn of<'r>(self, row: &'r str, dialect: &Dialect) -> Cow<'r, str> {
         // Quotes, delimiters and line ends are no part of other characters.
         let text = row.get(self.start..self.end).unwrap_or_default();
-        if self.doubled { Cow::Owned(text.replace("\"\"", "\"")) } else { Cow::Borrowed(text) }
+        match dialect.quote {
+            Quote::Byte(quote) if self.doubled => {
+                let quote = char::from(quote);
+                Cow::Owned(text.replace(&format!("{quote}{quote}"), &quote.to_string()))
+            }
+            Quote::Backslash if text == "\\N" => Cow::Borrowed(""),
+            Quote::Backslash if text.contains('\\') => Cow::Owned(without_backslashes(text)),
+            _ => Cow::Borrowed(text),
+        }
     }
 }
 
+/// A value in the text format of PostgreSQL's `COPY`.
+fn without_backslashes(text: &str) -> String {
+    let mut value = String::with_capacity(text.len());
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        value.push(match letter {
+            '\\' => match letters.next() {
+                Some('t') => '\t',
+                Some('n') => '\n',
+                Some('r') => '\r',
+                Some('b') => '\u{8}',
+                Some('f') => '\u{c}',
+                Some('v') => '\u{b}',
+                Some(other) => other,
+                None => '\\',
+            },
+            letter => letter,
+        });
+    }
+    value
+}
+
 /// Splits the first row off. `ended` is whether nothing comes after these bytes.
-fn split(bytes: &[u8], delimiter: u8, ended: bool, fields: &mut Vec<Field>) -> Split {
+pub(super) fn split(
+    bytes: &[u8],
+    dialect: &Dialect,
+    ended: bool,
+    fields: &mut Vec<Field>,
+) -> Split {
+    let delimiter = dialect.delimiter;
+    let quote = match dialect.quote {
+        Quote::Byte(quote) => Some(quote),
+        Quote::Backslash | Quote::None => None,
+    };
     fields.clear();
     match bytes.first() {
         None => return Split::Incomplete,
@@ -268,20 +329,20 @@ fn split(bytes: &[u8], delimiter: u8, ended: bool, fields: &mut Vec<Field>) -> S
     }
     let (mut at, mut lines) = (0, 1);
     loop {
-        if bytes.get(at) == Some(&b'"') {
+        if let Some(quote) = quote.filter(|quote| bytes.get(at) == Some(quote)) {
             let start = at + 1;
             let (mut from, mut doubled) = (start, false);
             let end = loop {
-                let Some(quote) = memchr(b'"', &bytes[from..]).map(|found| from + found) else {
+                let Some(found) = memchr(quote, &bytes[from..]).map(|found| from + found) else {
                     return match ended {
                         true => Split::Mistake(at, Mistake::NotClosed),
                         false => Split::Incomplete,
                     };
                 };
-                match bytes.get(quote + 1) {
-                    Some(b'"') => (from, doubled) = (quote + 2, true),
+                match bytes.get(found + 1) {
+                    Some(next) if *next == quote => (from, doubled) = (found + 2, true),
                     None if !ended => return Split::Incomplete,
-                    _ => break quote,
+                    _ => break found,
                 }
             };
             lines += line_ends(&bytes[start..end]);
@@ -347,7 +408,7 @@ impl CsvBatches<'_> {
             let Some(row) = self.csv.next_row()? else { break };
             let text = self.csv.text(&row)?;
             for (column, place) in columns.iter_mut().zip(&self.places) {
-                let value = self.csv.fields[*place].of(text);
+                let value = self.csv.fields[*place].of(text, &self.csv.dialect);
                 column.append_option(Some(value).filter(|value| !value.is_empty()));
             }
             rows += 1;

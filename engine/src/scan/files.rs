@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use super::csv_dialect::CsvOptions;
 use crate::storage::{Chunks, Digest, Object};
 use crate::{Error, Result};
 
@@ -18,11 +19,8 @@ const UTF16_MARKS: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
 pub enum Format {
     /// `.parquet`, `.pq`
     Parquet,
-    /// `.csv`, `.tsv`; the first line names the columns.
-    Csv {
-        /// Comma, or tab for `.tsv`.
-        delimiter: u8,
-    },
+    /// `.csv`, `.tsv`
+    Csv,
     /// `.ndjson`, `.jsonl`, `.json`: one JSON object per line.
     Ndjson,
 }
@@ -47,6 +45,8 @@ pub struct EventFile {
     pub format: Format,
     /// What it is wrapped in.
     pub compression: Compression,
+    /// What is known of it beforehand, if it is CSV.
+    pub csv: CsvOptions,
     /// Bytes.
     pub size: u64,
     /// When it was last changed, in nanoseconds since 1970; of objects as
@@ -67,8 +67,7 @@ impl Format {
         };
         let format = match stem.rsplit_once('.')?.1 {
             "parquet" | "pq" => Self::Parquet,
-            "csv" => Self::Csv { delimiter: b',' },
-            "tsv" => Self::Csv { delimiter: b'\t' },
+            "csv" | "tsv" => Self::Csv,
             "ndjson" | "jsonl" | "json" => Self::Ndjson,
             _ => return None,
         };
@@ -81,8 +80,8 @@ impl EventFile {
     pub(super) fn of_path(path: &Path) -> Result<Option<Self>> {
         let Some((format, compression)) = Format::of_path(path) else { return Ok(None) };
         let (size, modified) = stamp(path).map_err(|cause| Error::io(path, cause))?;
-        let path = path.to_owned();
-        Ok(Some(Self { path, format, compression, size, modified, object: None }))
+        let (path, csv) = (path.to_owned(), csv_options(path));
+        Ok(Some(Self { path, format, compression, csv, size, modified, object: None }))
     }
 
     /// The Parquet file at a path of this machine, whatever its name.
@@ -92,7 +91,8 @@ impl EventFile {
     pub(crate) fn parquet(path: &Path) -> Result<Self> {
         let (size, modified) = stamp(path).map_err(|cause| Error::io(path, cause))?;
         let (format, compression) = (Format::Parquet, Compression::Plain);
-        Ok(Self { path: path.to_owned(), format, compression, size, modified, object: None })
+        let (path, csv) = (path.to_owned(), CsvOptions::default());
+        Ok(Self { path, format, compression, csv, size, modified, object: None })
     }
 
     /// The same of an object.
@@ -100,7 +100,8 @@ impl EventFile {
         let path = PathBuf::from(object.address());
         let (format, compression) = Format::of_path(&path)?;
         let (size, modified, object) = (object.size(), object.modified(), Some(object));
-        Some(Self { path, format, compression, size, modified, object })
+        let csv = csv_options(&path);
+        Some(Self { path, format, compression, csv, size, modified, object })
     }
 
     fn open(&self) -> Result<File> {
@@ -119,17 +120,6 @@ impl EventFile {
         Error::input(format!("invalid file: {cause}"))
             .with("file", self.path.display())
             .with("help", help)
-    }
-
-    /// The error for a column that is not among those of the file; `names` may be empty.
-    pub(super) fn missing_column(&self, column: &str, names: &[String]) -> Error {
-        let error = Error::input(format!("the column `{column}` is missing"))
-            .with("file", self.path.display())
-            .with("column", column);
-        if names.is_empty() {
-            return error;
-        }
-        error.with("help", format!("the columns of the file are: {}", names.join(", ")))
     }
 
     /// Makes sure that it is still what was found, or gone.
@@ -214,6 +204,13 @@ impl EventFile {
         }
         Ok(Box::new(Cursor::new(start).chain(text)))
     }
+}
+
+/// What the name of a file says of CSV: in `.tsv` values are separated by tabs.
+fn csv_options(path: &Path) -> CsvOptions {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let is_tsv = name.split('.').any(|part| part == "tsv");
+    CsvOptions { delimiter: is_tsv.then_some(b'\t'), ..CsvOptions::default() }
 }
 
 /// Size in bytes and time of the last change, in nanoseconds since 1970, of a file of this machine.

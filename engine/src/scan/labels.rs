@@ -20,11 +20,15 @@ pub(super) struct LabelReader {
 }
 
 impl LabelReader {
-    /// The names of every row. The file has so many rows `before` these.
+    /// The names of every row; `number` is the place of a row in the file, from 0.
     ///
     /// # Errors
     /// When the type has no text form, or a value is binary that is not valid UTF-8.
-    pub(super) fn read(&mut self, array: &ArrayRef, before: u64) -> Result<ArrayRef> {
+    pub(super) fn read(
+        &mut self,
+        array: &ArrayRef,
+        number: impl Fn(usize) -> u64,
+    ) -> Result<ArrayRef> {
         match array.data_type() {
             DataType::Utf8 => Ok(without_empty(array)),
             DataType::Dictionary(key, value)
@@ -52,7 +56,7 @@ impl LabelReader {
                 })?;
                 if let Some(row) = lost(array, &texts) {
                     return Err(Error::input("a value is not valid UTF-8")
-                        .with("row", before + row as u64 + 1)
+                        .with("row", number(row) + 1)
                         .with("help", "write the column as text, or remove it from `dimensions`"));
                 }
                 Ok(without_empty(&texts))

@@ -6,6 +6,8 @@
 
 use std::io::Read;
 
+use super::csv::CsvFile;
+use super::csv_dialect::{Dialect, Quote};
 use super::files::{EventFile, Format};
 use crate::{Error, Result};
 
@@ -19,13 +21,17 @@ pub(crate) fn lines_of(file: &EventFile, wanted: &[u64]) -> Result<Vec<u64>> {
     if wanted.is_empty() {
         return Ok(lines);
     }
+    let mut header = 0;
     let mut rows = match file.format {
         Format::Parquet => return Ok(lines),
-        Format::Csv { delimiter } => RowStarts::Csv { delimiter, state: CsvState::Between },
+        Format::Csv => {
+            let dialect = CsvFile::open(file)?.into_dialect();
+            // The header is a record, too.
+            header = dialect.header_lines();
+            RowStarts::Csv { dialect, state: CsvState::Between }
+        }
         Format::Ndjson => RowStarts::Json { depth: 0, quoted: false, escaped: false },
     };
-    // The header is a record, too.
-    let header = u64::from(matches!(file.format, Format::Csv { .. }));
     let (mut seen, mut line, mut last) = (0, 1, 0);
     let mut input = file.open_text()?;
     let mut bytes = vec![0; 1 << 16];
@@ -58,7 +64,7 @@ pub(crate) fn lines_of(file: &EventFile, wanted: &[u64]) -> Result<Vec<u64>> {
 
 /// Finds where rows begin, byte by byte.
 enum RowStarts {
-    Csv { delimiter: u8, state: CsvState },
+    Csv { dialect: Dialect, state: CsvState },
     Json { depth: usize, quoted: bool, escaped: bool },
 }
 
@@ -80,16 +86,17 @@ impl RowStarts {
     /// Takes a byte; whether a row begins with it.
     fn starts_row(&mut self, byte: u8) -> bool {
         match self {
-            Self::Csv { delimiter, state } => {
+            Self::Csv { dialect, state } => {
                 let is_end = byte == b'\n' || byte == b'\r';
+                let is_quote = dialect.quote == Quote::Byte(byte);
                 let starts_row = *state == CsvState::Between && !is_end;
                 *state = match *state {
-                    CsvState::Quoted if byte == b'"' => CsvState::Quote,
+                    CsvState::Quoted if is_quote => CsvState::Quote,
                     CsvState::Quoted => CsvState::Quoted,
-                    CsvState::Quote if byte == b'"' => CsvState::Quoted,
+                    CsvState::Quote if is_quote => CsvState::Quoted,
                     _ if is_end => CsvState::Between,
-                    _ if byte == *delimiter => CsvState::Field,
-                    CsvState::Between | CsvState::Field if byte == b'"' => CsvState::Quoted,
+                    _ if byte == dialect.delimiter => CsvState::Field,
+                    CsvState::Between | CsvState::Field if is_quote => CsvState::Quoted,
                     _ => CsvState::Plain,
                 };
                 starts_row
@@ -134,7 +141,10 @@ mod tests {
     fn rows_of_csv_begin_after_the_header() {
         check("a.csv", "a,b\n1,2\n3,4", &[2, 3]);
         check("a.csv", "\u{feff}\"a\",b\r\n1,2\r\n\r\n\r\n3,4\r\n", &[2, 5]);
-        check("a.csv", "\n\na,b\n1,\"x\n\ny\"\"\n\"\n3,a\"b\n\"4\"\",\n\",\n", &[4, 8, 9]);
+        check("a.csv", "a,b\n1,\"x\n\ny\"\"\n\"\n3,a\"b\n\"4\"\",\n\",\n", &[2, 6, 7]);
+        check("a.csv", "'a';'b'\r\n'1';'x\ny'\r\n'2';'3'\r\n", &[2, 4]);
+        check("a.csv", "1,2026-01-05\n2,2026-01-06\n", &[1, 2]);
+        check("a.tsv", "1\t\\N\n2\t\"\n3\tx\n", &[1, 2, 3]);
         check("a.csv", "a,b\n", &[]);
         check("a.tsv", "a\tb\n\"x\"\t\"\n\"\ny\t\n", &[2, 4]);
     }

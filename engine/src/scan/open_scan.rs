@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StructArray};
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
+use super::file_columns::FileColumns;
 use super::files::{EventFile, Format};
 use super::parquet::ParquetFile;
 use super::text;
 use super::{Source, UserKeys, Value};
+use crate::calendar::TimeFormat;
 use crate::{Error, Result};
 
 /// The opened files of all sources, ready to be read.
@@ -17,8 +19,26 @@ use crate::{Error, Result};
 pub struct Scan {
     pub(super) sources: Vec<Source>,
     pub(crate) dimensions: Vec<String>,
-    pub(super) parquet: Vec<(usize, ParquetFile)>,
-    pub(super) text: Vec<(usize, EventFile)>,
+    pub(super) parquet: Vec<OpenParquet>,
+    pub(super) text: Vec<OpenText>,
+}
+
+/// An opened Parquet file of the source with this index.
+#[derive(Debug)]
+pub(super) struct OpenParquet {
+    pub(super) source: usize,
+    pub(super) file: ParquetFile,
+    pub(super) columns: FileColumns,
+}
+
+/// A text file of the source with this index.
+#[derive(Debug)]
+pub(super) struct OpenText {
+    pub(super) source: usize,
+    pub(super) file: EventFile,
+    pub(super) columns: FileColumns,
+    /// What is read of it.
+    pub(super) schema: SchemaRef,
 }
 
 impl Scan {
@@ -30,7 +50,7 @@ impl Scan {
     pub fn open(base: &Path, sources: &[Source], dimensions: &[String]) -> Result<Self> {
         let mut files = Vec::new();
         for (at, source) in sources.iter().enumerate() {
-            let found = EventFile::find(base, &source.files);
+            let found = source.find_files(base, true);
             let found = found.map_err(|error| error.with("source", &source.name))?;
             files.extend(found.into_iter().map(|file| (at, file)));
         }
@@ -54,44 +74,56 @@ impl Scan {
         };
         for (at, file) in files {
             let source = &sources[at];
-            let name = |error: Error| error.with("source", &source.name);
-            let columns = scan.columns(source, true);
-            let labels: Vec<&str> = columns[2..].iter().map(String::as_str).collect();
+            let named = |error: Error| error.with("source", &source.name);
+            let labels = scan.labels(source);
+            let values = [vec![&source.time, &source.user], labels.clone()].concat();
             if file.format == Format::Parquet {
-                let opened = ParquetFile::of_source(&file, source, &labels).map_err(name)?;
-                let schema = opened.schema();
-                let names: Vec<String> =
-                    schema.fields().iter().map(|field| field.name().clone()).collect();
-                check_columns(&file, &columns, &names).map_err(name)?;
-                let user = schema.field_with_name(&source.user)?.data_type();
-                if UserKeys::form(user).is_none() {
-                    return Err(Error::input(format!(
-                        "a column of type {user} cannot hold user keys"
-                    ))
-                    .with("file", file.path.display())
-                    .with("column", &source.user)
-                    .with("source", &source.name)
-                    .with("help", "use integers, text or 16-byte binary"));
+                let opened = ParquetFile::of_source(&file, source, &labels).map_err(named)?;
+                let mut columns = FileColumns::new(source, &values, &file, opened.schema())?;
+                check_user(source, &columns, &file)?;
+                if source.time_format == TimeFormat::Auto {
+                    let paths = columns.paths(None);
+                    let wanted = |leaf: &[String]| paths.iter().any(|path| leaf.starts_with(path));
+                    let groups = 0..opened.row_groups().len();
+                    let batches = groups.flat_map(|group| match opened.read(group, &wanted) {
+                        Ok(batches) => Box::new(batches) as text::Batches<'_>,
+                        Err(error) => Box::new(std::iter::once(Err(error))),
+                    });
+                    let format = columns.recognise_times(source, batches);
+                    columns.time_format = format.map_err(|error| located(error, source, &file))?;
                 }
-                scan.parquet.push((at, opened));
+                scan.parquet.push(OpenParquet { source: at, file: opened, columns });
             } else {
-                let names = text::columns(&file, &columns).map_err(name)?;
-                check_columns(&file, &columns, &names).map_err(name)?;
-                scan.text.push((at, file));
+                let of = |schema: &Schema| FileColumns::new(source, &values, &file, schema);
+                let schema = text::schema(&file, &|schema| of(schema).is_ok()).map_err(named)?;
+                let mut columns = of(&schema)?;
+                check_user(source, &columns, &file)?;
+                let schema = columns.read_schema(&schema);
+                if source.time_format == TimeFormat::Auto {
+                    let format = columns.recognise_times(source, text::read(&file, &schema)?);
+                    columns.time_format = format.map_err(|error| located(error, source, &file))?;
+                }
+                scan.text.push(OpenText { source: at, file, columns, schema });
             }
         }
         Ok(scan)
     }
 
+    /// The parts of a source that are names: event, dimensions, scope.
+    fn labels<'a>(&self, source: &'a Source) -> Vec<&'a Value> {
+        let dimensions = self.dimensions.iter().filter_map(|name| source.dimension(name));
+        std::iter::once(&source.event).chain(dimensions).chain(&source.scope).collect()
+    }
+
     /// Rows of all Parquet files; the rows of text files are not known before they are read.
     pub fn known_rows(&self) -> u64 {
-        self.parquet.iter().map(|(_, file)| file.rows(0..file.row_groups().len())).sum()
+        self.parquet.iter().map(|open| open.file.rows(0..open.file.row_groups().len())).sum()
     }
 
     /// Files that will be read.
     pub(super) fn files(&self) -> impl Iterator<Item = &EventFile> {
-        let parquet = self.parquet.iter().map(|(_, opened)| &opened.file);
-        parquet.chain(self.text.iter().map(|(_, file)| file))
+        let parquet = self.parquet.iter().map(|open| &open.file.file);
+        parquet.chain(self.text.iter().map(|open| &open.file))
     }
 
     /// Rows of all files; 0 if text files are among them, whose rows are not known.
@@ -101,11 +133,13 @@ impl Scan {
 
     /// Whether every user key is an integer, and none belongs to a scope.
     pub fn has_integer_keys(&self) -> bool {
-        let is_integer = |(source, file): &(usize, ParquetFile)| {
-            let field = file.schema().field_with_name(&self.sources[*source].user);
-            field.is_ok_and(|user| UserKeys::form(user.data_type()) == Some(DataType::Int64))
+        let parquet = self.parquet.iter().map(|open| (open.source, &open.columns));
+        let mut files = parquet.chain(self.text.iter().map(|open| (open.source, &open.columns)));
+        let is_integer = |(source, columns): (usize, &FileColumns)| {
+            let user = columns.data_type(&self.sources[source].user);
+            user.is_ok_and(|user| UserKeys::form(user) == Some(DataType::Int64))
         };
-        self.text.is_empty() && !self.is_scoped() && self.parquet.iter().all(is_integer)
+        !self.is_scoped() && files.all(is_integer)
     }
 
     fn is_scoped(&self) -> bool {
@@ -123,29 +157,22 @@ impl Scan {
         });
         Ok(Arc::new(StructArray::from(fields.to_vec())))
     }
-
-    /// Columns to read of a source: time (unless it is known already) and user first.
-    pub(super) fn columns(&self, source: &Source, with_time: bool) -> Vec<String> {
-        let mut columns = if with_time { vec![source.time.clone()] } else { Vec::new() };
-        columns.push(source.user.clone());
-        let dimensions = self.dimensions.iter().filter_map(|name| source.dimension(name));
-        let values = std::iter::once(source.event.clone()).chain(dimensions);
-        let names = values.filter_map(|value| match value {
-            Value::Column(name) => Some(name),
-            Value::Const(_) => None,
-        });
-        for name in names.chain(source.scope.clone()) {
-            if !columns.contains(&name) {
-                columns.push(name);
-            }
-        }
-        columns
-    }
 }
 
-fn check_columns(file: &EventFile, wanted: &[String], names: &[String]) -> Result<()> {
-    match wanted.iter().find(|column| !names.contains(column)) {
-        Some(column) => Err(file.missing_column(column, names)),
-        None => Ok(()),
+fn located(error: Error, source: &Source, file: &EventFile) -> Error {
+    let error = error.with("file", file.path.display()).with("column", source.time.text());
+    error.with("source", &source.name)
+}
+
+/// Checks that the type of the user can hold keys.
+fn check_user(source: &Source, columns: &FileColumns, file: &EventFile) -> Result<()> {
+    let user = columns.data_type(&source.user)?;
+    if UserKeys::form(user).is_some() {
+        return Ok(());
     }
+    Err(Error::input(format!("a column of type {user} cannot hold user keys"))
+        .with("file", file.path.display())
+        .with("column", source.user.text())
+        .with("source", &source.name)
+        .with("help", "use integers, text or 16-byte binary"))
 }

@@ -12,8 +12,9 @@ use parquet::arrow::arrow_reader::{
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
-use super::Source;
+use super::expression::Expression;
 use super::files::EventFile;
+use super::{Source, Value};
 use crate::Result;
 use crate::calendar::{TimeUnit, Zone};
 use crate::storage::{column_ranges, footer};
@@ -47,11 +48,11 @@ impl ParquetFile {
         Ok(Self { file: file.clone(), metadata })
     }
 
-    /// Opens a file of a source, of which some columns are `labels`.
+    /// Opens a file of a source, of which some parts are `labels`.
     ///
     /// # Errors
     /// When the file is broken.
-    pub(super) fn of_source(file: &EventFile, source: &Source, labels: &[&str]) -> Result<Self> {
+    pub(super) fn of_source(file: &EventFile, source: &Source, labels: &[&Value]) -> Result<Self> {
         let read_as = |schema: &Schema| reading_schema(schema, source, labels);
         Self::open(file, ArrowReaderOptions::new(), read_as)
     }
@@ -70,19 +71,19 @@ impl ParquetFile {
         self.row_groups()[groups].iter().map(|group| group.num_rows().unsigned_abs()).sum()
     }
 
-    /// Reads the `wanted` columns of one row group.
+    /// Reads one row group: of its values those whose path, from the column down, is `wanted`.
     ///
     /// # Errors
     /// When the file cannot be opened or decoded.
     pub(crate) fn read<'a>(
         &'a self,
         group: usize,
-        wanted: &dyn Fn(&str) -> bool,
+        wanted: &dyn Fn(&[String]) -> bool,
     ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<'a>> {
-        // By place, not by path: a dot in a column's name is no step into a struct.
-        let fields = self.schema().fields().iter().enumerate();
-        let wanted = fields.filter(|(_, field)| wanted(field.name())).map(|(place, _)| place);
-        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), wanted);
+        // By its parts, not as a text: a dot in a column's name is no step into a struct.
+        let leaves = self.metadata.parquet_schema().columns().iter().enumerate();
+        let leaves = leaves.filter(|(_, leaf)| wanted(leaf.path().parts())).map(|(place, _)| place);
+        let mask = ProjectionMask::leaves(self.metadata.parquet_schema(), leaves);
         let ranges = column_ranges(&self.row_groups()[group], &mask);
         let input = self.file.fetch(&ranges)?;
         let reader =
@@ -95,11 +96,11 @@ impl ParquetFile {
         Ok(reader.map(|batch| batch.map_err(|cause| self.file.broken(&cause))))
     }
 
-    /// The oldest and the newest instant of a row group in microseconds, both inclusive; known only
-    /// if no row is null.
-    pub(super) fn times(&self, group: usize, source: &Source) -> Option<(i64, i64)> {
+    /// The oldest and the newest instant of a row group in microseconds, both inclusive, in a column;
+    /// known only if no row is null.
+    pub(super) fn times(&self, group: usize, source: &Source, column: &str) -> Option<(i64, i64)> {
         let DataType::Timestamp(unit, zone) =
-            self.schema().field_with_name(&source.time).ok()?.data_type()
+            self.schema().field_with_name(column).ok()?.data_type()
         else {
             return None;
         };
@@ -112,22 +113,41 @@ impl ParquetFile {
             ArrowUnit::Microsecond => TimeUnit::Microsecond,
             ArrowUnit::Nanosecond => TimeUnit::Nanosecond,
         };
-        let (min, max) = int_bounds(&self.row_groups()[group], &source.time)?;
+        let (min, max) = int_bounds(&self.row_groups()[group], column)?;
         Some((unit.to_micros(min)?, unit.to_micros(max)?))
     }
 }
 
 /// Texts of dimensions are read as dictionary codes, texts of users as views: neither is copied.
-fn reading_schema(schema: &Schema, source: &Source, labels: &[&str]) -> SchemaRef {
+/// Expressions get their columns as they are.
+fn reading_schema(schema: &Schema, source: &Source, labels: &[&Value]) -> SchemaRef {
+    let expressions = source.values().into_iter().filter_map(|(_, value)| {
+        let expression = Expression::of(value, schema).ok()?;
+        expression.as_column().is_none().then_some(expression)
+    });
+    let filter = source.filter.iter().filter_map(|text| Expression::condition(text, schema).ok());
+    let computed: Vec<Expression> = expressions.chain(filter).collect();
+    let is_input = |name: &str| {
+        computed
+            .iter()
+            .flat_map(Expression::paths)
+            .any(|path| path.first().is_some_and(|of| of == name))
+    };
+    let column = |value: &Value| {
+        let expression = Expression::of(value, schema).ok()?;
+        expression.as_column().map(str::to_owned)
+    };
+    let labels: Vec<String> = labels.iter().filter_map(|label| column(label)).collect();
+    let user = column(&source.user);
     let fields = schema.fields().iter().map(|field| {
         let text = match field.data_type() {
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
             DataType::Dictionary(_, values) => values.is_string(),
             _ => false,
-        };
-        let data_type = if text && labels.contains(&field.name().as_str()) {
+        } && !is_input(field.name());
+        let data_type = if text && labels.contains(field.name()) {
             DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
-        } else if text && *field.name() == source.user {
+        } else if text && user.as_ref() == Some(field.name()) {
             DataType::Utf8View
         } else {
             field.data_type().clone()

@@ -24,12 +24,11 @@ impl Scan {
         make: impl Fn() -> Result<S> + Sync,
     ) -> Result<(Vec<S>, ScanSummary)> {
         let mut units: Vec<WorkUnit<'_>> = Vec::new();
-        for (source, file) in &self.parquet {
-            units.extend(
-                (0..file.row_groups().len()).map(|group| WorkUnit::Group(*source, file, group)),
-            );
+        for open in &self.parquet {
+            let groups = 0..open.file.row_groups().len();
+            units.extend(groups.map(|group| WorkUnit::Group(open, group)));
         }
-        units.extend(self.text.iter().map(|(source, file)| WorkUnit::Text(*source, file)));
+        units.extend(self.text.iter().map(WorkUnit::Text));
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         let outcome: Mutex<Vec<Result<(S, ScanSummary)>>> = Mutex::new(Vec::new());
         rayon::scope(|scope| {

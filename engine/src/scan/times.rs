@@ -8,7 +8,7 @@ use arrow::datatypes::{
 };
 
 use super::{Reason, Source};
-use crate::calendar::{Day, TimeUnit, Zone, parse_instant};
+use crate::calendar::{Day, TimeFormat, TimeUnit, Zone};
 use crate::{Error, Result};
 
 /// The instants of a column: microseconds since the epoch, or why there is none.
@@ -18,11 +18,16 @@ pub(super) struct Times {
     pub(super) bad: Vec<(usize, Reason)>,
 }
 
-/// Reads a time column of any supported type.
+/// Reads a time column of any supported type; texts and numbers have a format.
 ///
 /// # Errors
 /// When the type cannot be a time, or numbers have no declared unit.
-pub(super) fn times(array: &ArrayRef, source: &Source, zone: &Zone) -> Result<Times> {
+pub(super) fn times(
+    array: &ArrayRef,
+    format: &TimeFormat,
+    source: &Source,
+    zone: &Zone,
+) -> Result<Times> {
     let unit_of = |unit: &ArrowUnit| match unit {
         ArrowUnit::Second => TimeUnit::Second,
         ArrowUnit::Millisecond => TimeUnit::Millisecond,
@@ -55,14 +60,12 @@ pub(super) fn times(array: &ArrayRef, source: &Source, zone: &Zone) -> Result<Ti
                 (Day::MIN..=Day::MAX).contains(&day).then(|| zone.start_of(day))
             }))
         }
-        DataType::Date64 => times(&cast(array, &DataType::Date32)?, source, zone),
+        DataType::Date64 => times(&cast(array, &DataType::Date32)?, format, source, zone),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => {
             let array = cast(array, &DataType::Utf8)?;
             let texts = array.as_string::<i32>();
-            let mut times = collect(&array, |row| match source.time_unit {
-                None => parse_instant(texts.value(row), &source.time_zone),
-                Some(unit) => epoch_text(texts.value(row), unit),
-            });
+            let mut times =
+                collect(&array, |row| format.parse(texts.value(row), &source.time_zone));
             for (row, reason) in &mut times.bad {
                 if texts.is_valid(*row) && texts.value(*row).trim().is_empty() {
                     *reason = Reason::TimeMissing;
@@ -70,20 +73,26 @@ pub(super) fn times(array: &ArrayRef, source: &Source, zone: &Zone) -> Result<Ti
             }
             Ok(times)
         }
-        DataType::Dictionary(_, values) => times(&cast(array, values)?, source, zone),
+        DataType::Dictionary(_, values) => times(&cast(array, values)?, format, source, zone),
         number if number.is_integer() || number.is_floating() => {
-            let unit = source.time_unit.ok_or_else(|| {
-                Error::input(format!("times of type {number} need a unit"))
-                    .with("column", &source.time)
-                    .with(
-                        "help",
-                        "declare the unit: `time: {column: ..., unit: s}` (s, ms, us or ns)",
-                    )
-            })?;
+            let unit = match format {
+                TimeFormat::Epoch(unit) => *unit,
+                // 20260315 and the like.
+                TimeFormat::Pattern(_) => {
+                    return times(&cast(array, &DataType::Utf8)?, format, source, zone);
+                }
+                TimeFormat::Standard | TimeFormat::Auto => {
+                    let help =
+                        "declare the unit: `time: {column: ..., unit: s}` (s, ms, us, ns or auto)";
+                    return Err(Error::input(format!("times of type {number} need a unit"))
+                        .with("column", source.time.text())
+                        .with("help", help));
+                }
+            };
             if number.is_floating() {
                 let array = cast(array, &DataType::Float64)?;
                 let numbers = array.as_primitive::<Float64Type>().values();
-                Ok(collect(&array, |row| epoch_float(numbers[row], unit)))
+                Ok(collect(&array, |row| unit.float_to_micros(numbers[row])))
             } else {
                 // Unsigned numbers beyond the signed range become null here: unreadable below.
                 let numbers = cast(array, &DataType::Int64)?;
@@ -94,7 +103,7 @@ pub(super) fn times(array: &ArrayRef, source: &Source, zone: &Zone) -> Result<Ti
             }
         }
         other => Err(Error::input(format!("a column of type {other} cannot hold times"))
-            .with("column", &source.time)
+            .with("column", source.time.text())
             .with(
                 "help",
                 "use timestamps, dates, ISO 8601 text, or numbers since 1970 with a unit",
@@ -117,24 +126,4 @@ fn collect(array: &ArrayRef, instant: impl Fn(usize) -> Option<i64>) -> Times {
         })
         .collect();
     Times { micros, bad }
-}
-
-fn epoch_text(text: &str, unit: TimeUnit) -> Option<i64> {
-    let text = text.trim();
-    match text.parse::<i64>() {
-        Ok(number) => unit.to_micros(number),
-        Err(_) => epoch_float(text.parse().ok()?, unit),
-    }
-}
-
-/// Numbers with a fraction, `1700000000.25`; cut towards the past at a microsecond.
-fn epoch_float(number: f64, unit: TimeUnit) -> Option<i64> {
-    let micros = match unit {
-        TimeUnit::Second => number * 1e6,
-        TimeUnit::Millisecond => number * 1e3,
-        TimeUnit::Microsecond => number,
-        TimeUnit::Nanosecond => number / 1e3,
-    };
-    // Beyond 2^53 the fraction of a microsecond is lost; beyond this the number is no date.
-    (micros.abs() < 9e15).then(|| micros.floor() as i64)
 }

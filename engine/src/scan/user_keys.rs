@@ -111,6 +111,22 @@ impl UserKeys {
     }
 }
 
+/// The keys of a column, and which rows have one: neither null nor an empty text. `None` if all have.
+///
+/// # Errors
+/// When the type cannot identify a user.
+pub(super) fn present_users(array: &ArrayRef) -> Result<(UserKeys, Option<NullBuffer>)> {
+    let users = UserKeys::of(array)?;
+    let empty = match &users {
+        UserKeys::Text(texts) if texts.lengths().any(|length| length == 0) => {
+            Some(NullBuffer::from_iter(texts.lengths().map(|length| length > 0)))
+        }
+        _ => None,
+    };
+    let present = NullBuffer::union(array.logical_nulls().as_ref(), empty.as_ref());
+    Ok((users, present.filter(|present| present.null_count() > 0)))
+}
+
 /// Whether values of this type can be counted exactly.
 pub(crate) fn is_countable(data_type: &DataType) -> bool {
     match data_type {

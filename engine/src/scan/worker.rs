@@ -12,14 +12,15 @@ use arrow::record_batch::RecordBatch;
 
 use super::counted::CountedEvents;
 use super::example::Example;
+use super::file_columns::{FileColumns, Rows};
 use super::files::EventFile;
 use super::labels::{self, LabelReader};
-use super::open_scan::Scan;
-use super::parquet::ParquetFile;
+use super::open_scan::{OpenParquet, OpenText, Scan};
 use super::request::{EVENT, PERIOD, Request, ScanSummary, Sink, USER};
 use super::text;
-use super::times::times;
-use super::{Reason, Source, TimeBucketer, TimeGrain, UserKeys, Value};
+use super::times::{Times, times};
+use super::user_keys::present_users;
+use super::{Reason, Source, TimeBucketer, TimeGrain, Value};
 use crate::Result;
 use crate::calendar::{Day, Window};
 
@@ -29,10 +30,10 @@ const SKIP: i32 = i32::MIN;
 
 /// What is read in one go.
 pub(super) enum WorkUnit<'a> {
-    /// A row group of a Parquet file of the source with this index.
-    Group(usize, &'a ParquetFile, usize),
-    /// A text file of the source with this index.
-    Text(usize, &'a EventFile),
+    /// A row group of a Parquet file.
+    Group(&'a OpenParquet, usize),
+    /// A text file.
+    Text(&'a OpenText),
 }
 
 /// One thread of the scan.
@@ -87,42 +88,48 @@ impl<'a, S: Sink> Worker<'a, S> {
         advance: &mut dyn FnMut(u64) -> Result<bool>,
     ) -> Result<()> {
         let mut first_row = 0;
-        let (source, file, known, batches): (_, _, _, text::Batches<'_>) = match unit {
-            WorkUnit::Text(source, file) => {
-                let columns = self.scan.columns(&self.scan.sources[*source], true);
-                (*source, *file, None, text::read(file, &columns)?)
-            }
-            WorkUnit::Group(source, opened, at) => {
-                first_row = opened.rows(0..*at);
-                let rows = opened.rows(*at..*at + 1);
-                let times = opened.times(*at, &self.scan.sources[*source]);
-                let known = times.and_then(|times| self.shared_bucket(times));
-                if known == Some(SKIP) || rows == 0 {
-                    self.rows[*source] += rows;
-                    advance(rows)?;
-                    return Ok(());
+        let (at, file, columns, known, batches): (_, _, &FileColumns, _, text::Batches<'_>) =
+            match unit {
+                WorkUnit::Text(open) => {
+                    let batches = text::read(&open.file, &open.schema)?;
+                    (open.source, &open.file, &open.columns, None, batches)
                 }
-                let columns = self.scan.columns(&self.scan.sources[*source], known.is_none());
-                let wanted = |name: &str| columns.iter().any(|column| column == name);
-                let batches = opened.read(*at, &wanted)?;
-                (*source, &opened.file, known, Box::new(batches))
-            }
-        };
+                WorkUnit::Group(open, group) => {
+                    let OpenParquet { source: at, file, columns } = *open;
+                    first_row = file.rows(0..*group);
+                    let rows = file.rows(*group..*group + 1);
+                    let source = &self.scan.sources[*at];
+                    // Statistics are about all rows, also those that a condition leaves out.
+                    let time = columns.column(&source.time).filter(|_| !columns.is_filtered());
+                    let times = time.and_then(|column| file.times(*group, source, column));
+                    let known = times.and_then(|times| self.shared_bucket(times));
+                    if known == Some(SKIP) || rows == 0 {
+                        self.rows[*at] += rows;
+                        advance(rows)?;
+                        return Ok(());
+                    }
+                    let paths = columns.paths(known.map(|_| &source.time));
+                    let wanted = |leaf: &[String]| paths.iter().any(|path| leaf.starts_with(path));
+                    let batches = file.read(*group, &wanted)?;
+                    (*at, &file.file, columns, known, Box::new(batches))
+                }
+            };
         for batch in batches {
             let batch = batch?;
-            let rows = batch.num_rows();
-            let checked = self.check(source, file, &batch, first_row, known);
+            let read = batch.num_rows() as u64;
+            let source = &self.scan.sources[at];
+            let checked = columns.rows(&batch, first_row).and_then(|rows| {
+                self.rows[at] += rows.len() as u64;
+                self.check(source, file, &rows, known)
+            });
             let checked = checked.map_err(|error| {
-                error
-                    .with("file", file.path.display())
-                    .with("source", &self.scan.sources[source].name)
+                error.with("file", file.path.display()).with("source", &source.name)
             })?;
-            first_row += rows as u64;
-            self.rows[source] += rows as u64;
+            first_row += read;
             if checked.num_rows() > 0 {
                 self.sink.take(&checked)?;
             }
-            if !advance(rows as u64)? {
+            if !advance(read)? {
                 break;
             }
         }
@@ -151,73 +158,64 @@ impl<'a, S: Sink> Worker<'a, S> {
         Some(known)
     }
 
-    /// The valid rows of a batch of a file, in the columns that [`Sink`] describes.
+    /// The valid rows of some rows of a file, in the columns that [`Sink`] describes.
     fn check(
         &mut self,
-        at: usize,
+        source: &Source,
         file: &EventFile,
-        batch: &RecordBatch,
-        first_row: u64,
+        rows: &Rows<'_>,
         known: Option<i32>,
     ) -> Result<RecordBatch> {
-        let (scan, len) = (self.scan, batch.num_rows());
-        let source = &scan.sources[at];
-        let column = |name: &str| -> Result<&ArrayRef> {
-            batch.column_by_name(name).ok_or_else(|| file.missing_column(name, &[]))
-        };
+        let (scan, len) = (self.scan, rows.len());
         let mut bad: Vec<(usize, Reason)> = Vec::new();
         let mut buckets = match known {
             Some(bucket) => vec![bucket; len],
-            None => self.buckets(column(&source.time)?, source, &mut bad)?,
+            None => {
+                let times = rows.values(&source.time)?;
+                self.buckets(
+                    self::times(&times, rows.time_format(), source, self.request.zone)?,
+                    &mut bad,
+                )
+            }
         };
         let absent = |reason, nulls: Option<&NullBuffer>, bad: &mut Vec<_>| {
             let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) else { return };
             let rows = (0..len).filter(|row| buckets[*row] != SKIP && nulls.is_null(*row));
             bad.extend(rows.map(|row| (row, reason)));
         };
-        let users = column(&source.user)?;
-        let nulls = users.logical_nulls();
-        let users = UserKeys::of(users).map_err(|error| error.with("column", &source.user))?;
-        let empty = match &users {
-            UserKeys::Text(texts) if texts.lengths().any(|length| length == 0) => {
-                Some(NullBuffer::from_iter(texts.lengths().map(|length| length > 0)))
+        let names = |reader: &mut LabelReader, value: &Value| match value {
+            Value::Const(name) => Ok(labels::constant(name, len)),
+            value => {
+                let names = reader.read(&rows.values(value)?, |row| rows.number(row));
+                names.map_err(|error| error.with("column", value.text()))
             }
-            _ => None,
         };
-        let nulls = NullBuffer::union(nulls.as_ref(), empty.as_ref());
+        let users = rows.values(&source.user)?;
+        let (users, nulls) =
+            present_users(&users).map_err(|error| error.with("column", source.user.text()))?;
         absent(Reason::UserMissing, nulls.as_ref(), &mut bad);
         let scopes = match &source.scope {
             None => labels::none(len),
-            Some(name) => {
-                let scopes = self.scopes.read(column(name)?, first_row);
-                let scopes = scopes.map_err(|error| error.with("column", name))?;
+            Some(scope) => {
+                let scopes = names(&mut self.scopes, scope)?;
                 absent(Reason::ScopeMissing, scopes.logical_nulls().as_ref(), &mut bad);
                 scopes
             }
         };
-        let events = match &source.event {
-            Value::Const(name) => labels::constant(name, len),
-            Value::Column(name) => {
-                let events = self.events.read(column(name)?, first_row);
-                let events = events.map_err(|error| error.with("column", name))?;
-                absent(Reason::EventMissing, events.logical_nulls().as_ref(), &mut bad);
-                events
-            }
-        };
+        let events = names(&mut self.events, &source.event)?;
+        if source.event.is_read() {
+            absent(Reason::EventMissing, events.logical_nulls().as_ref(), &mut bad);
+        }
         let mut columns: Vec<(&str, ArrayRef)> = Vec::with_capacity(scan.dimensions.len() + 3);
         for (name, reader) in scan.dimensions.iter().zip(&mut self.dimensions) {
             let values = match source.dimension(name) {
                 None => labels::none(len),
-                Some(Value::Const(value)) => labels::constant(&value, len),
-                Some(Value::Column(name)) => {
-                    let values = reader.read(column(&name)?, first_row);
-                    values.map_err(|error| error.with("column", &name))?
-                }
+                Some(value) => names(reader, value)?,
             };
             columns.push((name, values));
         }
         if !bad.is_empty() {
-            self.reject(&mut buckets, bad, source, file, batch, first_row);
+            self.reject(&mut buckets, bad, source, file, rows);
         }
         let events = match &mut self.counted {
             Some(counted) => counted.classes(&events, &mut buckets, SKIP),
@@ -239,20 +237,14 @@ impl<'a, S: Sink> Worker<'a, S> {
     }
 
     /// The bucket of every row, and the rows whose time is at fault.
-    fn buckets(
-        &mut self,
-        column: &ArrayRef,
-        source: &Source,
-        bad: &mut Vec<(usize, Reason)>,
-    ) -> Result<Vec<i32>> {
-        let mut times = times(column, source, self.request.zone)?;
+    fn buckets(&mut self, mut times: Times, bad: &mut Vec<(usize, Reason)>) -> Vec<i32> {
         if times.bad.is_empty() {
             let first = times.micros.iter().copied().min();
             let last = times.micros.iter().copied().max();
             if let (Some(first), Some(last)) = (first, last)
                 && let Some(bucket) = self.shared_bucket((first, last))
             {
-                return Ok(vec![bucket; times.micros.len()]);
+                return vec![bucket; times.micros.len()];
             }
         }
         bad.append(&mut times.bad);
@@ -284,7 +276,7 @@ impl<'a, S: Sink> Worker<'a, S> {
         if first <= last {
             self.summary.widen(Some(first), Some(last));
         }
-        Ok(buckets)
+        buckets
     }
 
     /// Counts every faulty row once, by its first fault, and takes it out of the batch.
@@ -294,17 +286,17 @@ impl<'a, S: Sink> Worker<'a, S> {
         mut bad: Vec<(usize, Reason)>,
         source: &Source,
         file: &EventFile,
-        batch: &RecordBatch,
-        first_row: u64,
+        rows: &Rows<'_>,
     ) {
         bad.sort_unstable();
         bad.dedup_by_key(|(row, _)| *row);
         let daily = self.request.grain == TimeGrain::Calendar(Window::Day);
-        let location = |row: usize| (file.path.as_path(), first_row + row as u64);
+        let location = |row: usize| (file.path.as_path(), rows.number(row));
         let example = |row: usize, reason: Reason| {
-            let column = source.column_of(reason);
-            let cell = batch.column_by_name(column).filter(|cells| !cells.is_null(row));
-            Example::new(file, first_row + row as u64, column, cell.map(|cells| (cells, row)))
+            let value = source.value_of(reason);
+            let cells = rows.values(value).ok().filter(|cells| !cells.is_null(row));
+            let cell = cells.as_ref().map(|cells| (cells, row));
+            Example::new(file, rows.number(row), value.text(), cell)
         };
         // For each reason the rows and the first of them.
         let mut found = [(0, 0); Reason::ALL.len()];

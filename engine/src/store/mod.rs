@@ -378,7 +378,7 @@ impl Store {
 pub fn dimensions_of(sources: &[crate::scan::Source]) -> Vec<String> {
     let mut all = BTreeSet::new();
     for source in sources {
-        all.extend(source.dimensions.iter().cloned());
+        all.extend(source.dimensions.iter().map(|own| own.name.clone()));
         all.extend(source.deployment.as_ref().map(|_| crate::scan::DEPLOYMENT.to_owned()));
     }
     all.into_iter().collect()

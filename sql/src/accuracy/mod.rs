@@ -26,7 +26,7 @@ mod tests;
 
 use std::path::Path;
 
-use engine::active::{Level, Question, ReportRow, answer_from_events, members};
+use engine::active::{Level, Question, ReportRow, answer_from_events, definitions, members};
 use engine::metric::{Dictionary, Operator};
 use engine::project::Project;
 use engine::rollup::Counting;
@@ -73,7 +73,7 @@ pub fn measure_project(
             .with("help", "use the level `stage`"));
     }
     let project = Project::load(root)?;
-    let dictionary = Dictionary::load(&project.dictionary)?;
+    let dictionary = definitions(&project, &JobContext::default())?;
     if dictionary.has_errors() {
         return Err(Error::input("the dictionary has errors")
             .with("help", "run `headcount check` to list them"));

@@ -171,7 +171,7 @@ fn every_row_has_its_own_users() {
         (made.ids, made.scoped) = (ids, scoped);
         generate(&made, &|_| ()).unwrap();
         let project = Project::load(&made.out).unwrap();
-        let dictionary = Dictionary::load(&project.dictionary).unwrap();
+        let dictionary = Dictionary::load(project.dictionary.as_ref().unwrap()).unwrap();
         let question = question(&[Level::Total, Level::Combined, Level::Stage, Level::Action]);
         let mut rows = Vec::new();
         let mut seen = HashSet::new();

@@ -7,10 +7,11 @@ use arrow::array::{
 };
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::{MemTable, TableProvider};
+use engine::active::definitions;
 use engine::calendar::Day;
 use engine::metric::{Dictionary, Group, Metric, Placement, Rule, Severity, Stage, Validity};
 use engine::project::Project;
-use engine::{Error, Result};
+use engine::{Error, JobContext, Result};
 
 use crate::failure::statement_error;
 
@@ -22,7 +23,7 @@ pub(super) const TABLES: [&str; 3] = ["events", "metrics", "stages"];
 /// # Errors
 /// When it has errors: then what the definitions mean is uncertain. The first one is returned.
 pub(super) fn load(project: &Project) -> Result<Dictionary> {
-    let dictionary = Dictionary::load(&project.dictionary)?;
+    let dictionary = definitions(project, &JobContext::default())?;
     if !dictionary.has_errors() {
         return Ok(dictionary);
     }
@@ -52,6 +53,7 @@ fn events(dictionary: &Dictionary) -> Result<RecordBatch> {
     let events = || dictionary.events.iter();
     batch(vec![
         ("event", text(events().map(|event| Some(event.action.as_str())))),
+        ("aliases", lists(events().map(|event| event.aliases.clone()))),
         ("category", text(events().map(|event| event.category.as_deref()))),
         ("description", text(events().map(|event| Some(event.description.as_str())))),
         ("identifiers", lists(events().map(|event| event.identifiers.clone()))),

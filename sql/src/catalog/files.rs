@@ -1,8 +1,8 @@
 //! Files of one format as one table.
 
-use std::path::Path;
 use std::sync::Arc;
 
+use arrow::datatypes::Schema;
 use datafusion::catalog::TableProvider;
 use datafusion::execution::SessionState;
 use engine::scan::{EventFile, Format};
@@ -18,18 +18,16 @@ pub(super) enum Files {
 }
 
 impl Files {
-    /// Opens the files that match the patterns relative to `base`; `wanted` are columns that are
-    /// searched for in all lines of NDJSON files.
+    /// Opens files. All lines of NDJSON files are
+    /// searched for columns if those of the first lines do not `suffice`.
     ///
     /// # Errors
     /// When there are no files, they cannot be read, or their columns conflict.
     pub(super) async fn open(
         state: &SessionState,
-        base: &Path,
-        patterns: &[String],
-        wanted: &[String],
+        files: Vec<EventFile>,
+        suffice: &(dyn Fn(&EventFile, &Schema) -> bool + Sync),
     ) -> Result<Self> {
-        let files = EventFile::find(base, patterns)?;
         let is_parquet = |file: &EventFile| file.format == Format::Parquet;
         let all = files.iter().filter(|file| is_parquet(file)).count();
         if all == files.len() {
@@ -41,7 +39,7 @@ impl Files {
             return Ok(Self::Parquet(ParquetFiles::open(state, opened).await?));
         }
         match files.iter().find(|file| is_parquet(file)) {
-            None => Ok(Self::Text(TextFiles::open(files, wanted)?)),
+            None => Ok(Self::Text(TextFiles::open(files, suffice)?)),
             Some(file) => Err(Error::input("a table cannot mix Parquet files and text files")
                 .with("file", file.path.display())
                 .with("help", "query them by their paths: FROM 'folder/*.parquet'")),

@@ -3,7 +3,7 @@
 //!
 //! | name | is |
 //! |---|---|
-//! | each source of the project | its files |
+//! | each source of the project | the rows of its files, with the [columns](derived) that it defines |
 //! | `metrics`, `stages`, `events` | the dictionary; always there as `dictionary.metrics` |
 //! | `activity` | the roll-up, as soon as the project has a store |
 //! | `mau`, `smau`, `gmau`, `amau`, `xmau` | monthly active users per level, and of all levels |
@@ -17,6 +17,7 @@
 mod active;
 mod activity;
 mod checksummed;
+mod derived;
 mod dictionary;
 mod files;
 mod merged_columns;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use arrow::datatypes::Schema;
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableProvider};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
@@ -12,9 +13,10 @@ use datafusion::logical_expr::TableType;
 use datafusion::prelude::SessionContext;
 use engine::Error;
 use engine::project::Project;
-use engine::scan::{Format, Source, Value};
+use engine::scan::{EventFile, Format, Source, is_complete};
 
 use super::active::{ReportContext, view, views};
+use super::derived::DerivedColumns;
 use super::files::Files;
 use super::pings::{self, PingContext};
 use super::source::SourceTable;
@@ -68,8 +70,11 @@ impl PublicSchema {
         if let Some(report_context) = &self.report_context {
             let root = &report_context.project.root;
             if let Some(source) = self.sources().iter().find(|source| source.name == name) {
-                let (state, wanted) = (state()?, columns(source));
-                let files = Files::open(&state, root, &source.files, &wanted).await;
+                let suffices =
+                    |file: &EventFile, schema: &Schema| is_complete(source, file, schema);
+                let files =
+                    source.find_files(root, true).map_err(|error| with_source(error, name))?;
+                let files = Files::open(&state()?, files, &suffices).await;
                 let table =
                     files.and_then(|files| source_table(&report_context.project, source, files));
                 return Ok(Some(table.map_err(|error| with_source(error, name))?));
@@ -94,7 +99,8 @@ impl PublicSchema {
         match &self.paths {
             Some(folder) if is_path(name) || folder.join(name).exists() => {
                 let patterns = [name.to_owned()];
-                let files = Files::open(&state()?, folder, &patterns, &[]).await;
+                let files = EventFile::find(folder, &patterns).map_err(external)?;
+                let files = Files::open(&state()?, files, &|_, _| true).await;
                 Ok(Some(files.and_then(Files::table).map_err(external)?))
             }
             _ => Ok(None),
@@ -111,7 +117,10 @@ fn source_table(
 ) -> engine::Result<Arc<dyn TableProvider>> {
     match files {
         Files::Parquet(files) => Ok(Arc::new(SourceTable::new(project, source, files)?)),
-        Files::Text(_) => files.table(),
+        Files::Text(files) => {
+            let files: Arc<dyn TableProvider> = Arc::new(files);
+            Ok(DerivedColumns::new(source, &files.schema())?.table(files))
+        }
     }
 }
 
@@ -122,19 +131,6 @@ fn with_source(error: Error, source: &str) -> DataFusionError {
 /// Whether a name can only be a path or glob.
 fn is_path(name: &str) -> bool {
     name.contains(['/', '*', '?']) || Format::of_path(name.as_ref()).is_some()
-}
-
-/// The columns that a source's definition names.
-fn columns(source: &Source) -> Vec<String> {
-    let mut columns = vec![source.time.clone(), source.user.clone()];
-    columns.extend(source.scope.clone());
-    for value in [Some(&source.event), source.deployment.as_ref()].into_iter().flatten() {
-        if let Value::Column(name) = value {
-            columns.push(name.clone());
-        }
-    }
-    columns.extend(source.dimensions.iter().cloned());
-    columns
 }
 
 impl SchemaProvider for PublicSchema {

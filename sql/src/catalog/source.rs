@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::datasource::listing::ListingTable;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
@@ -16,6 +15,7 @@ use engine::project::Project;
 use engine::rollup::{StoreCoverage, store_coverage};
 use engine::scan::Source;
 
+use super::derived::DerivedColumns;
 use super::parquet::ParquetFiles;
 
 /// The Parquet files of a source.
@@ -23,7 +23,8 @@ pub(super) struct SourceTable {
     project: Arc<Project>,
     source: Source,
     files: ParquetFiles,
-    table: ListingTable,
+    derived: DerivedColumns,
+    table: Arc<dyn TableProvider>,
 }
 
 impl SourceTable {
@@ -32,13 +33,20 @@ impl SourceTable {
         source: &Source,
         files: ParquetFiles,
     ) -> engine::Result<Self> {
-        let table = files.table(|_| true)?;
-        Ok(Self { project: Arc::clone(project), source: source.clone(), files, table })
+        let table: Arc<dyn TableProvider> = Arc::new(files.table(|_| true)?);
+        let derived = DerivedColumns::new(source, &table.schema())?;
+        let table = derived.clone().table(table);
+        Ok(Self { project: Arc::clone(project), source: source.clone(), files, derived, table })
     }
 
     /// The definition of the source.
     pub(super) fn source(&self) -> &Source {
         &self.source
+    }
+
+    /// What the source makes of the columns of its files.
+    pub(super) fn derived(&self) -> &DerivedColumns {
+        &self.derived
     }
 
     /// The store's coverage of the source, if it refers to exactly these files.
@@ -67,7 +75,8 @@ impl SourceTable {
     /// When DataFusion refuses them.
     pub(super) fn of_files(&self, paths: &[PathBuf]) -> engine::Result<Arc<dyn TableProvider>> {
         let wanted: HashSet<&Path> = paths.iter().map(PathBuf::as_path).collect();
-        Ok(Arc::new(self.files.table(|path| wanted.contains(path))?))
+        let files = Arc::new(self.files.table(|path| wanted.contains(path))?);
+        Ok(self.derived.clone().table(files))
     }
 }
 

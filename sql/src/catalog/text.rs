@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, new_null_array};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
@@ -14,7 +14,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::RecordBatchReceiverStream;
 use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use engine::Error;
-use engine::scan::{EventFile, read_text, text_columns};
+use engine::scan::{EventFile, read_text, text_schema};
 
 use super::merged_columns::MergedColumns;
 use crate::failure::external;
@@ -27,30 +27,30 @@ const BUFFERED_BATCHES: usize = 2;
 pub(super) struct TextFiles {
     schema: SchemaRef,
     /// Every file with its columns.
-    files: Vec<(EventFile, Vec<String>)>,
+    files: Vec<(EventFile, SchemaRef)>,
 }
 
 impl TextFiles {
-    /// Determines the columns of the files.
+    /// Determines the columns of the files. All lines of NDJSON files are searched if those of the
+    /// first lines do not `suffice`.
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub(super) fn open(files: Vec<EventFile>, wanted: &[String]) -> engine::Result<Self> {
+    pub(super) fn open(
+        files: Vec<EventFile>,
+        suffice: &dyn Fn(&EventFile, &Schema) -> bool,
+    ) -> engine::Result<Self> {
         let mut columns = MergedColumns::default();
         let mut opened = Vec::with_capacity(files.len());
         for file in files {
-            let names = text_columns(&file, wanted)?;
-            if names.is_empty() {
-                return Err(Error::input("cannot determine the columns of this file")
+            let schema = text_schema(&file, &|schema| suffice(&file, schema))?;
+            if schema.fields().is_empty() {
+                return Err(Error::input("the file has no columns")
                     .with("file", file.path.display())
-                    .with(
-                        "help",
-                        "a JSON key must have values of one type, or objects, in all lines",
-                    ));
+                    .with("help", "write one JSON object per line, or remove the file"));
             }
-            let fields = names.iter().map(|name| Field::new(name, DataType::Utf8, true));
-            columns.add(&file.path, &Schema::new(fields.collect::<Vec<_>>()))?;
-            opened.push((file, names));
+            columns.add(&file.path, &schema)?;
+            opened.push((file, schema));
         }
         Ok(Self { schema: columns.schema(), files: opened })
     }
@@ -114,7 +114,7 @@ impl TableProvider for TextFiles {
 #[derive(Debug)]
 struct FilePartition {
     schema: SchemaRef,
-    files: Vec<(EventFile, Vec<String>)>,
+    files: Vec<(EventFile, SchemaRef)>,
 }
 
 impl PartitionStream for FilePartition {
@@ -127,8 +127,8 @@ impl PartitionStream for FilePartition {
             RecordBatchReceiverStream::builder(Arc::clone(&self.schema), BUFFERED_BATCHES);
         let (sender, schema, files) = (builder.tx(), Arc::clone(&self.schema), self.files.clone());
         builder.spawn_blocking(move || {
-            for (file, names) in &files {
-                for batch in read_text(file, &columns_to_read(&schema, names)).map_err(external)? {
+            for (file, own) in &files {
+                for batch in read_text(file, &columns_to_read(&schema, own)?).map_err(external)? {
                     let batch = align_columns(&schema, &batch.map_err(external)?)?;
                     // The receiver was dropped.
                     if sender.blocking_send(Ok(batch)).is_err() {
@@ -142,11 +142,15 @@ impl PartitionStream for FilePartition {
     }
 }
 
-/// The columns to read of a file; at least one, for the number of rows.
-fn columns_to_read(schema: &Schema, names: &[String]) -> Vec<String> {
-    let wanted = |name: &&String| schema.field_with_name(name).is_ok();
-    let columns_to_read: Vec<String> = names.iter().filter(wanted).cloned().collect();
-    if columns_to_read.is_empty() { names[..1].to_vec() } else { columns_to_read }
+/// The columns to read of a file that has its `own`, in the types of the table; at least one, for the
+/// number of rows.
+fn columns_to_read(schema: &SchemaRef, own: &SchemaRef) -> Result<SchemaRef> {
+    let fields = schema.fields().iter().filter(|field| own.field_with_name(field.name()).is_ok());
+    let fields: Vec<Arc<Field>> = fields.cloned().collect();
+    match fields.is_empty() {
+        true => Ok(Arc::new(own.project(&[0])?)),
+        false => Ok(Arc::new(Schema::new(fields))),
+    }
 }
 
 /// The columns in the order of the schema; NULL where the file has no such column.

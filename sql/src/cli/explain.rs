@@ -6,12 +6,12 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::prelude::SessionContext;
+use engine::active::definitions;
 use engine::calendar::Day;
-use engine::metric::Dictionary;
 use engine::overview::Variant;
 use engine::pings::MetricPath;
 use engine::project::Project;
-use engine::{Error, Result};
+use engine::{Error, JobContext, Result};
 use tokio::runtime::Builder;
 
 use super::messages::{Outcome, output_error, print_message, print_refused};
@@ -54,7 +54,7 @@ pub(super) fn run(
         let help = "counts of events have no estimates; see docs/pings.md for sources of pings";
         return Err(Error::input("the project has no pings").with("help", help));
     }
-    let dictionary = Dictionary::load(&project.dictionary)?;
+    let dictionary = definitions(&project, &JobContext::default())?;
     let path = MetricPath::find(&dictionary, explanation.metric)?;
     let tables = Tables::new(project)?;
     let estimates = tables.query(&explanation.estimates(&path.key_path))?;

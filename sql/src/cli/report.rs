@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use clap::error::ErrorKind;
 use engine::active::{
     Answer, CollectedRows, Question, ReportRow, RowSink, add_forecast, answer, answer_into,
+    definitions,
 };
 use engine::calendar::Window;
 use engine::metric::Dictionary;
@@ -193,7 +194,7 @@ pub(super) fn print_notes(answer: &Answer) -> Outcome {
 
 /// Loads the dictionary; its errors end the command, its warnings are counted.
 pub(super) fn dictionary(project: &Project) -> Result<Dictionary> {
-    let dictionary = Dictionary::load(&project.dictionary)?;
+    let dictionary = definitions(project, &JobContext::default())?;
     if !dictionary.has_errors() {
         return Ok(dictionary);
     }

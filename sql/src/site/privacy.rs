@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use engine::scan::Value;
+use engine::scan::{Dimension, Value};
 
 use super::content::Site;
 use super::entry::{Entry, Kind};
@@ -81,20 +81,25 @@ fn sources(site: &Site<'_>) -> String {
     let rows = site.facts.project.sources.iter().map(|source| {
         let code = |column: &str| format!("<code>{}</code>", escape(&plain(column)));
         let value = |value: &Value| match value {
-            Value::Column(column) => code(column),
+            Value::Column(text) | Value::Sql(text) => code(text),
+            Value::AnyTime => "the only column that holds times".to_owned(),
             Value::Const(constant) => format!("always {}", code(constant)),
         };
         let user = match &source.scope {
-            Some(scope) => format!("{} within {}", code(&source.user), code(scope)),
-            None => code(&source.user),
+            Some(scope) => format!("{} within {}", value(&source.user), value(scope)),
+            None => value(&source.user),
         };
-        let mut dimensions: Vec<String> = source.dimensions.iter().map(|of| code(of)).collect();
+        let dimension = |own: &Dimension| match own.name == own.value.text() {
+            true => code(&own.name),
+            false => format!("{}: {}", escape(&plain(&own.name)), value(&own.value)),
+        };
+        let mut dimensions: Vec<String> = source.dimensions.iter().map(dimension).collect();
         dimensions.extend(source.deployment.as_ref().map(|of| format!("deployment: {}", value(of))));
         format!(
             "<tr><th scope=\"row\"><code>{}</code></th><td>{user}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
             escape(&source.name),
             value(&source.event),
-            code(&source.time),
+            value(&source.time),
             dimensions.join(", ")
         )
     });

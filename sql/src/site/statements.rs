@@ -3,9 +3,10 @@
 use arrow::datatypes::{DataType, Schema, TimeUnit};
 use engine::Result;
 use engine::active::Level;
+use engine::calendar::TimeFormat;
 use engine::metric::{Metric, Operator, Rule};
 use engine::project::Project;
-use engine::scan::{EventFile, Format, Source, Value, parquet_schema};
+use engine::scan::{Format, Source, Value, file_schema};
 
 use super::definition::{RuleGroup, rule_groups};
 
@@ -30,13 +31,15 @@ impl<'a> EventTable<'a> {
             || zones.iter().any(|zone| zone.name() != "UTC")
             || project.no_events_after.is_some()
             || source.scope.is_some()
-            || source.time_unit.is_some()
+            || source.time_format != TimeFormat::Standard
+            || source.time == Value::AnyTime
+            || source.filter.is_some()
         {
             return Ok(None);
         }
-        for file in EventFile::find(&project.root, &source.files)? {
+        for file in source.find_files(&project.root, true)? {
             let is_plain = file.format == Format::Parquet
-                && has_plain_columns(source, &*parquet_schema(source, &file)?);
+                && has_plain_columns(source, &*file_schema(source, &file)?);
             if !is_plain {
                 return Ok(None);
             }
@@ -48,7 +51,7 @@ impl<'a> EventTable<'a> {
     pub(super) fn users(&self, metric: &Metric) -> String {
         let groups: Vec<String> =
             rule_groups(metric).iter().map(|group| self.condition(group)).collect();
-        let (time, user) = (name(&self.source.time), name(&self.source.user));
+        let (time, user) = (name(self.source.time.text()), name(self.source.user.text()));
         let (month, table) = (
             format!("CAST(date_trunc('month', {time}) AS DATE) AS period_start"),
             name(&self.source.name),
@@ -79,7 +82,7 @@ impl<'a> EventTable<'a> {
         let Rule { filter, .. } = group.rule;
         let filters = filter.iter().map(|(dimension, values)| {
             let values: Vec<&str> = values.iter().map(String::as_str).collect();
-            is_one_of(self.source.dimension(dimension).as_ref(), &values)
+            is_one_of(self.source.dimension(dimension), &values)
         });
         let event = is_one_of(Some(self.event), &group.events);
         let conditions = [event].into_iter().chain(filters).collect::<Option<Vec<_>>>();
@@ -125,7 +128,8 @@ fn from_report(level: Level, condition: &str) -> String {
 
 /// Whether SQL compares these columns as a report does.
 fn has_plain_columns(source: &Source, schema: &Schema) -> bool {
-    let has = |column: &str, is: &dyn Fn(&DataType) -> bool| {
+    let has = |value: &Value, is: &dyn Fn(&DataType) -> bool| {
+        let Value::Column(column) = value else { return matches!(value, Value::Const(_)) };
         schema.field_with_name(column).is_ok_and(|field| is(field.data_type()))
     };
     let is_time = |of: &DataType| match of {
@@ -138,13 +142,10 @@ fn has_plain_columns(source: &Source, schema: &Schema) -> bool {
     };
     let is_key = |of: &DataType| of.is_integer() || is_text(of);
     let labels = [Some(&source.event), source.deployment.as_ref()].into_iter().flatten();
-    let labels = labels.filter_map(|value| match value {
-        Value::Column(column) => Some(column),
-        Value::Const(_) => None,
-    });
+    let mut labels = labels.chain(source.dimensions.iter().map(|own| &own.value));
     has(&source.time, &is_time)
         && has(&source.user, &is_key)
-        && labels.chain(&source.dimensions).all(|column| has(column, &is_text))
+        && labels.all(|value| has(value, &is_text))
 }
 
 fn is_text(data_type: &DataType) -> bool {
@@ -160,10 +161,13 @@ fn is_one_of(value: Option<&Value>, values: &[&str]) -> Option<String> {
     match (value?, values) {
         (_, []) => None,
         (Value::Const(constant), values) => values.contains(&constant.as_str()).then(String::new),
-        (Value::Column(column), [value]) => Some(format!("{} = {}", name(column), text(value))),
-        (Value::Column(column), values) => {
+        (value, values) => {
+            let column = name(value.text());
             let values: Vec<String> = values.iter().map(|value| text(value)).collect();
-            Some(format!("{} IN ({})", name(column), values.join(", ")))
+            Some(match values.as_slice() {
+                [value] => format!("{column} = {value}"),
+                values => format!("{column} IN ({})", values.join(", ")),
+            })
         }
     }
 }

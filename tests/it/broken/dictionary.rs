@@ -16,7 +16,10 @@ fn metrics(name: &'static str, from: &str, to: &str) -> Case {
 
 #[test]
 fn files() {
-    case("no dictionary").without("dictionary").fails(&["no such file or folder", "stages.yml"]);
+    case("no dictionary")
+        .swap("headcount.yaml", "sources:", "dictionary: dictionary\nsources:")
+        .without("dictionary")
+        .fails(&["no such file or folder", "stages.yml"]);
     case("no stages").without(STAGES).fails(&["no such file or folder", "stages.yml"]);
     case("no metrics")
         .without("dictionary/metrics")

@@ -60,14 +60,14 @@ fn keys_and_words() {
         "line: 5",
     ]);
     swap("a time without a column", "time: at", "time: {unit: s}")
-        .fails(&["`column` is missing", "line: 5"]);
+        .fails(&["expected one of `column` or `sql`", "line: 5"]);
     swap("a bound that is no date", "time_zone: UTC", "no_events_after: tomorrow").fails(&[
         "`tomorrow` is not a date",
         "YYYY-MM-DD",
         "line: 1",
     ]);
     swap("a const and a column", "event: event", "event: {const: page_viewed, column: event}")
-        .fails(&["expected either `const` or `column`", "line: 7"]);
+        .fails(&["expected one of `column`, `sql` or `const`", "line: 7"]);
     swap("a list for a time zone", "UTC", "[UTC]")
         .fails(&["expected text, found a list", "key: time_zone"]);
 }

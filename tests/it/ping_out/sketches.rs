@@ -120,7 +120,7 @@ fn unions(receiver: &Project) -> Vec<NodeUnion> {
 
 fn unions_of(receiver: &Project, tree: TreeOf) -> Vec<NodeUnion> {
     let project = engine::project::Project::load(receiver.root()).unwrap();
-    let dictionary = Dictionary::load(&project.dictionary).unwrap();
+    let dictionary = Dictionary::load(project.dictionary.as_ref().unwrap()).unwrap();
     let inputs = Inputs::find(&project.root, &project.ping_sources, &project.pings, None).unwrap();
     let job = JobContext::default();
     let tables = PingTables::load(&project.pings, &dictionary, &inputs, None, &job).unwrap();

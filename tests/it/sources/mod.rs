@@ -1,5 +1,7 @@
 //! The same events in every file format, compression and column type give the same rows.
 
+mod detected;
+mod expressions;
 mod forms;
 mod places;
 mod remote;

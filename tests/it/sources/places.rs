@@ -223,7 +223,8 @@ fn files_that_change_while_they_are_read() {
         let files = project(name, FIELDS);
         files.write(name, &content);
         let project = engine::project::Project::load(files.root()).unwrap();
-        let dictionary = engine::metric::Dictionary::load(&project.dictionary).unwrap();
+        let dictionary =
+            engine::metric::Dictionary::load(project.dictionary.as_ref().unwrap()).unwrap();
         let question = engine::active::Question::default();
         let ask = |during: &(dyn Fn() + Sync)| {
             engine::active::answer(

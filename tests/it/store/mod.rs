@@ -50,7 +50,7 @@ fn assert_sound(root: &Path) {
 #[track_caller]
 fn assert_same(root: &Path, question: &Question) -> Answer {
     let project = Project::load(root).unwrap();
-    let dictionary = Dictionary::load(&project.dictionary).unwrap();
+    let dictionary = Dictionary::load(project.dictionary.as_ref().unwrap()).unwrap();
     let stored = answer(&project, &dictionary, question, &JobContext::default())
         .unwrap_or_else(|error| panic!("{error}"));
     let events = answer_from_events(&project, &dictionary, question, &JobContext::default())

@@ -14,7 +14,7 @@ fn read(content: impl AsRef<[u8]>) -> Result<(Vec<String>, Vec<Row>)> {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.csv"), content).unwrap();
     let file = EventFile::find(folder.path(), &["a.csv".to_owned()])?.remove(0);
-    let csv = CsvFile::open(&file, b',')?;
+    let csv = CsvFile::open(&file)?;
     let names = csv.names.clone();
     let mut rows = Vec::new();
     for batch in csv.batches(&names) {

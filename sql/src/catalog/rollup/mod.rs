@@ -258,13 +258,15 @@ impl<'a> RollupQuery<'a> {
         let mut parts = Vec::new();
         for field in scan.projected_schema.fields() {
             let (name, data_type) = (field.name(), field.data_type());
-            let mut part = StoredColumn::of(source, &kept.store, name, data_type)
+            let value = table.derived().value_of(name);
+            let mut part = StoredColumn::of(source, &kept.store, &value, data_type)
                 .filter(|_| used.contains(name));
             // The store has neither events without a name nor users without a key.
             if let Some(StoredColumn::Text(stored)) = &part
                 && stored != "event"
                 && is_text(data_type)
-                && may_be_empty(&kept.known, name).map_err(external)?
+                && (table.derived().is_derived(name)
+                    || may_be_empty(&kept.known, name).map_err(external)?)
             {
                 part = None;
             }
@@ -354,9 +356,9 @@ impl<'a> RollupQuery<'a> {
         let scan = TableScanBuilder::new(title.clone(), provider_as_source(files)).build()?;
         let mut plan = Arc::new(LogicalPlan::TableScan(scan));
         let column = |name: &str| Column::new(Some(title.clone()), name);
-        let source = self.table.source();
-        let data_type = self.table.schema().field_with_name(&source.time)?.data_type().clone();
-        let time = column(&source.time);
+        let time = self.table.derived().column_of(&self.table.source().time);
+        let data_type = self.table.schema().field_with_name(time)?.data_type().clone();
+        let time = column(time);
         let conditions = ranges.iter().filter_map(|range| range.condition(&time, &data_type));
         if let Some(condition) = conditions.reduce(Expr::or) {
             plan = Arc::new(LogicalPlan::Filter(Filter::try_new(condition, plan)?));

@@ -111,6 +111,9 @@ pub(super) struct Init {
     /// Folder to create; existing files are never changed
     #[arg(value_name = "DIR")]
     pub(super) folder: PathBuf,
+    /// Files of events to write a first draft for, instead of an example: files, folders, globs
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(super) from: Vec<String>,
 }
 
 #[derive(Debug, Args)]

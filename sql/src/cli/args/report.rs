@@ -46,7 +46,7 @@ pub(in crate::cli) struct Report {
     #[arg(long, value_name = "WINDOW")]
     pub(in crate::cli) window: Option<Window>,
     /// Levels, separated by commas: total, combined, section, stage, group, action [default:
-    /// total,stage; with --section, --stage, --group or --metric that level and the one below]
+    /// total,stage, or total,action if no stages are defined; with --section, --stage, --group or --metric that level and the one below]
     #[arg(long, value_delimiter = ',', value_name = "LEVELS")]
     pub(in crate::cli) level: Vec<Level>,
     /// Only these sections and what is in them, by keys or names, separated by commas
@@ -151,7 +151,7 @@ impl Report {
         };
         Ok(Question {
             window,
-            levels: self.levels(nodes.level())?,
+            levels: self.levels(nodes.level(), !dictionary.tree.stages.is_empty())?,
             nodes: nodes.with_keys(dictionary)?,
             method: self.method.unwrap_or(usual_method(window)),
             by: self.by.clone(),
@@ -165,8 +165,9 @@ impl Report {
         })
     }
 
-    /// The levels, in a report on a part of the tree that begins at the level `top`.
-    fn levels(&self, top: Option<Level>) -> Result<BTreeSet<Level>> {
+    /// The levels, in a report on a part of the tree that begins at the level `top`; the tree may have no
+    /// stages.
+    fn levels(&self, top: Option<Level>, has_stages: bool) -> Result<BTreeSet<Level>> {
         if let Some(top) = top
             && let Some(above) = self.level.iter().find(|level| **level < top)
         {
@@ -178,6 +179,7 @@ impl Report {
             return Ok(self.level.iter().copied().collect());
         }
         Ok(match top {
+            None if !has_stages => [Level::Total, Level::Action].into(),
             None | Some(Level::Total | Level::Combined) => [Level::Total, Level::Stage].into(),
             Some(Level::Section) => [Level::Section, Level::Stage].into(),
             Some(Level::Stage) => [Level::Stage, Level::Group].into(),

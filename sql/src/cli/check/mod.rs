@@ -29,8 +29,11 @@ pub(super) fn run(root: &Path, options: &args::Check) -> Result<Outcome> {
     let Some(project) = project else {
         return print_result(&mut out, errors);
     };
-    let dictionary = match Dictionary::load(&project.dictionary) {
-        Ok(dictionary) => {
+    let loaded = project.dictionary.as_ref().map(Dictionary::load).transpose();
+    let is_defined = project.dictionary.is_some();
+    let dictionary = match loaded {
+        Ok(None) => Some(Dictionary::default()),
+        Ok(Some(dictionary)) => {
             errors += list(&mut out, &dictionary.problems)?;
             print_dictionary(&mut out, &dictionary).map_err(output_error)?;
             Some(dictionary)
@@ -55,7 +58,15 @@ pub(super) fn run(root: &Path, options: &args::Check) -> Result<Outcome> {
     };
     errors += list(&mut out, &found.problems)?;
     if let Some(survey) = &found.survey {
-        print_survey(&mut out, survey).map_err(output_error)?;
+        match is_defined {
+            true => print_survey(&mut out, survey),
+            false => {
+                let events = survey.unknown.iter().map(|(name, events)| (name.clone(), *events));
+                let title = |sum| format!("no dictionary: {sum} events are counted by their names");
+                print_events(&mut out, title, events)
+            }
+        }
+        .map_err(output_error)?;
     }
     let mut refused = Refused::new();
     if let Some(dictionary) = dictionary.filter(|_| errors == 0) {
@@ -63,8 +74,10 @@ pub(super) fn run(root: &Path, options: &args::Check) -> Result<Outcome> {
             Ok(tables) => {
                 refused = tables.as_ref().map(|t| t.collection.refused()).unwrap_or_default();
                 let data = metric_data(&dictionary, found.survey.as_ref(), tables.as_ref());
-                data_table::print(&mut out, &dictionary, &data, options.verbose)
-                    .map_err(output_error)?;
+                if is_defined {
+                    data_table::print(&mut out, &dictionary, &data, options.verbose)
+                        .map_err(output_error)?;
+                }
             }
             Err(error) => {
                 errors += 1;
@@ -152,19 +165,22 @@ fn print_survey(out: &mut impl Write, found: &Survey) -> std::io::Result<()> {
         writeln!(out, "warning: {note}")?;
     }
     let unknown = found.unknown.iter().map(|(name, events)| (name.clone(), *events));
-    print_unused_events(out, "not in the dictionary and not counted", unknown)?;
+    let title = |sum| format!("warning: {sum} events are not in the dictionary and not counted");
+    print_events(out, title, unknown)?;
     let unmapped = found.unmapped.iter().map(|((event, values), events)| {
         let values = found.dimensions.iter().zip(values).map(|(dimension, value)| {
             format!("{dimension}: {}", value.as_deref().unwrap_or("(none)"))
         });
         (format!("{event} {{{}}}", values.collect::<Vec<_>>().join(", ")), *events)
     });
-    print_unused_events(out, "used by no metric and counted only in the total", unmapped)
+    let title =
+        |sum| format!("warning: {sum} events are used by no metric and counted only in the total");
+    print_events(out, title, unmapped)
 }
 
-fn print_unused_events(
+fn print_events(
     out: &mut impl Write,
-    what: &str,
+    title: impl Fn(u64) -> String,
     events: impl Iterator<Item = (String, u64)>,
 ) -> std::io::Result<()> {
     let mut events: Vec<(String, u64)> = events.collect();
@@ -173,7 +189,7 @@ fn print_unused_events(
     }
     events.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     let sum: u64 = events.iter().map(|(_, events)| events).sum();
-    writeln!(out, "warning: {sum} events are {what}:")?;
+    writeln!(out, "{}:", title(sum))?;
     for (name, events) in events.iter().take(MOST) {
         writeln!(out, "  {events:>10}  {name}")?;
     }

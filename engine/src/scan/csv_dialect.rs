@@ -1,0 +1,195 @@
+//! How a CSV file is written: delimiter, quotes, header, escapes; declared, or detected from the
+//! beginning of the file.
+//!
+//! A rule decides, not a score, so that it can be stated and a wrong guess is rare: what the rule does
+//! not decide is an error that says what to declare.
+
+use super::csv::{Split, split};
+use super::files::EventFile;
+use crate::calendar::{Zone, parse_instant};
+use crate::{Error, Result};
+
+/// Rows at the beginning of a file from which its dialect is detected.
+const SAMPLE_ROWS: usize = 100;
+/// Delimiters that are detected.
+const DELIMITERS: [u8; 4] = *b",;\t|";
+
+/// What a source says of its CSV files; what it does not say is detected.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CsvOptions {
+    /// What separates values.
+    pub delimiter: Option<u8>,
+    /// What encloses values that contain a delimiter or a line end.
+    pub quote: Option<Quote>,
+    /// Where the names of the columns come from.
+    pub header: Option<Header>,
+}
+
+/// How values are protected that contain a delimiter or a line end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quote {
+    /// By this byte around them; doubled inside.
+    Byte(u8),
+    /// By a backslash before the character, as in the text format of `COPY` in PostgreSQL: `\t`, `\n`,
+    /// `\\`, and `\N` for no value.
+    Backslash,
+    /// They contain none.
+    None,
+}
+
+/// Where the names of columns come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Header {
+    /// The first line.
+    Line,
+    /// There are none: `column_1`, `column_2` ...
+    Absent,
+    /// The source says them; the file has no line with names.
+    Names(Vec<String>),
+}
+
+/// How a file is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Dialect {
+    pub(super) delimiter: u8,
+    pub(super) quote: Quote,
+    pub(super) header: Header,
+}
+
+impl CsvOptions {
+    /// These options; what they leave open is as in `other`.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        Self {
+            delimiter: self.delimiter.or(other.delimiter),
+            quote: self.quote.or(other.quote),
+            header: self.header.clone().or_else(|| other.header.clone()),
+        }
+    }
+}
+
+impl Dialect {
+    /// That of a file with this beginning, which ends with the file if it has `ended`.
+    ///
+    /// # Errors
+    /// When two delimiters are possible.
+    pub(super) fn of(file: &EventFile, sample: &[u8], ended: bool) -> Result<Self> {
+        let options = &file.csv;
+        let quote = options.quote.unwrap_or_else(|| {
+            let is_single = sample.first() == Some(&b'\'') && !sample.contains(&b'"');
+            Quote::Byte(if is_single { b'\'' } else { b'"' })
+        });
+        let delimiter = match options.delimiter {
+            Some(delimiter) => delimiter,
+            None => delimiter(sample, quote, ended).map_err(|[one, other]| {
+                let [one, other] = [one, other].map(name_of);
+                Error::input(format!("the delimiter may be {one} or {other}"))
+                    .with("file", file.path.display())
+                    .with("help", "declare it in the source, as in `csv: {delimiter: \";\"}`")
+            })?,
+        };
+        let mut dialect = Self { delimiter, quote, header: Header::Line };
+        if options.quote.is_none() && has_backslash_nulls(&dialect, sample, ended) {
+            dialect.quote = Quote::Backslash;
+        }
+        dialect.header = options.header.clone().unwrap_or_else(|| {
+            let first = rows(sample, &dialect, ended).next().unwrap_or_default();
+            let is_data = first.iter().any(|value| is_value(value));
+            if is_data { Header::Absent } else { Header::Line }
+        });
+        Ok(dialect)
+    }
+
+    /// Lines before the first row.
+    pub(super) fn header_lines(&self) -> u64 {
+        u64::from(self.header == Header::Line)
+    }
+}
+
+/// The delimiter of a file: among those that the first line has, the one that gives all rows the same
+/// number of values; if there is but one, that one.
+///
+/// # Errors
+/// Two that are possible.
+fn delimiter(sample: &[u8], quote: Quote, ended: bool) -> std::result::Result<u8, [u8; 2]> {
+    let lengths = |delimiter: &u8| -> Vec<usize> {
+        let dialect = Dialect { delimiter: *delimiter, quote, header: Header::Line };
+        rows(sample, &dialect, ended).map(|row| row.len()).collect()
+    };
+    let found: Vec<(u8, Vec<usize>)> =
+        DELIMITERS.iter().map(|delimiter| (*delimiter, lengths(delimiter))).collect();
+    let in_first: Vec<&(u8, Vec<usize>)> = found
+        .iter()
+        .filter(|(_, lengths)| lengths.first().is_some_and(|first| *first > 1))
+        .collect();
+    let regular =
+        in_first.iter().filter(|(_, lengths)| lengths.iter().all(|own| *own == lengths[0]));
+    let regular: Vec<u8> = regular.map(|(delimiter, _)| *delimiter).collect();
+    match (in_first.as_slice(), regular.as_slice()) {
+        // One column; or a broken row, which the reader reports.
+        ([], _) => Ok(b','),
+        ([(only, _)], _) | (_, [only]) => Ok(*only),
+        (_, [one, other, ..]) => Err([*one, *other]),
+        ([(one, _), (other, _), ..], []) => Err([*one, *other]),
+    }
+}
+
+/// The complete rows at the beginning of a file, until the first mistake.
+fn rows<'a>(
+    sample: &'a [u8],
+    dialect: &'a Dialect,
+    ended: bool,
+) -> impl Iterator<Item = Vec<&'a [u8]>> + 'a {
+    let mut rest = sample;
+    let mut fields = Vec::new();
+    std::iter::from_fn(move || {
+        loop {
+            match split(rest, dialect, ended, &mut fields) {
+                Split::Row { length, .. } => {
+                    let row = fields.iter().map(|field| &rest[field.start..field.end]).collect();
+                    rest = &rest[length..];
+                    return Some(row);
+                }
+                Split::Empty(length) => rest = &rest[length..],
+                Split::Incomplete | Split::Mistake(..) => return None,
+            }
+        }
+    })
+    .take(SAMPLE_ROWS)
+}
+
+/// Whether a file says `\N` for no value and has no quotes.
+fn has_backslash_nulls(dialect: &Dialect, sample: &[u8], ended: bool) -> bool {
+    let plain = Dialect { quote: Quote::None, ..dialect.clone() };
+    let mut nulls = false;
+    for value in rows(sample, &plain, ended).flatten() {
+        if value.first() == Some(&b'"') {
+            return false;
+        }
+        nulls |= value == b"\\N";
+    }
+    nulls
+}
+
+/// Whether a text is a number, a time or a UUID: then it is no name of a column.
+fn is_value(text: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(text) else { return false };
+    let text = text.trim();
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '+')
+        && text.parse::<f64>().is_ok();
+    let is_uuid = text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        });
+    is_number || is_uuid || parse_instant(text, &Zone::utc()).is_some()
+}
+
+fn name_of(delimiter: u8) -> &'static str {
+    match delimiter {
+        b',' => "a comma",
+        b';' => "a semicolon",
+        b'\t' => "a tab",
+        _ => "a vertical bar",
+    }
+}
