@@ -214,6 +214,7 @@ documents! {
     pings: "docs/pings.md",
     project_file: "docs/project-file.md",
     publish: "docs/publish.md",
+    recipes: "docs/recipes.md",
     servers: "docs/servers.md",
     sql: "docs/sql.md",
     store: "docs/store.md",

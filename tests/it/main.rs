@@ -9,6 +9,7 @@
 //! | `docs` | do the examples of README.md and docs/ run, and their links resolve? |
 //! | `duckdb` | are random statements answered as DuckDB answers them? |
 //! | `exchange` | do other programs read our sets and sketches, and we theirs? |
+//! | `exports` | are exports of other products counted as plain Python counts them? |
 //! | `forecast` | are lines continued, and short series refused? |
 //! | `laws` | are the rows of random data those of the reference implementation in `oracle`? |
 //! | `metric_data` | does `check` say where each metric has data? |
@@ -52,6 +53,7 @@ mod damage;
 mod docs;
 mod duckdb;
 mod exchange;
+mod exports;
 mod forecast;
 mod laws;
 mod metric_data;
