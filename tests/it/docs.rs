@@ -212,6 +212,7 @@ documents! {
     performance: "docs/performance.md",
     ping_out: "docs/ping-out.md",
     pings: "docs/pings.md",
+    postgresql: "docs/postgresql.md",
     project_file: "docs/project-file.md",
     publish: "docs/publish.md",
     recipes: "docs/recipes.md",

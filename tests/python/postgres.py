@@ -114,7 +114,7 @@ def psycopg_(address):
         assert [cursor.fetchone() for cursor in cursors] == [(number,) for number in range(50)]
         # Many rows, as a stream.
         with connection.cursor() as cursor:
-            rows = cursor.stream("SELECT value FROM generate_series(1, 200000) ORDER BY value")
+            rows = cursor.stream("SELECT value FROM generate_series(1, 200000) t(value) ORDER BY value")
             assert sum(value for (value,) in rows) == 200_000 * 200_001 // 2
     with connect(address) as connection:
         # Transactions, a mistake in one, a savepoint, and a cursor of the server.
@@ -127,7 +127,7 @@ def psycopg_(address):
             assert connection.execute("SELECT 1").fetchone() == (1,)
         with connection.cursor(name="big") as cursor:
             cursor.itersize = 1000
-            cursor.execute("SELECT value FROM generate_series(1, 5000) ORDER BY value")
+            cursor.execute("SELECT value FROM generate_series(1, 5000) t(value) ORDER BY value")
             assert cursor.fetchmany(3) == [(1,), (2,), (3,)]
             assert sum(1 for _ in cursor) == 4997
         connection.rollback()
@@ -159,7 +159,7 @@ def sqlalchemy_(address):
         some = sqlalchemy.select(sqlalchemy.func.count()).where(visits.c.user_id.in_(["1", "2"]))
         assert connection.execute(some).scalar() == 5
         streamed = connection.execution_options(stream_results=True, max_row_buffer=100)
-        numbers = sqlalchemy.text("SELECT value FROM generate_series(1, 1000)")
+        numbers = sqlalchemy.text("SELECT value FROM generate_series(1, 1000) t(value)")
         assert len(streamed.execute(numbers).all()) == 1000
 
 

@@ -126,8 +126,17 @@ impl Zone {
         local_micros.saturating_sub(before)
     }
 
+    /// As [`instant_of_local`](Self::instant_of_local), but a time that came twice is the second
+    /// one, as in PostgreSQL.
+    #[must_use]
+    pub fn last_instant_of_local(&self, local_micros: i64) -> i64 {
+        let (before, after) = self.offsets(local_micros);
+        local_micros.saturating_sub(before.min(after))
+    }
+
     /// Microseconds east of UTC at an instant.
-    fn offset(&self, instant: i64) -> i64 {
+    #[must_use]
+    pub fn offset(&self, instant: i64) -> i64 {
         match self.fixed {
             Some(offset) => offset,
             None => micros(self.rules.to_offset(timestamp(instant))),

@@ -75,7 +75,7 @@ fn refused() -> Vec<String> {
         "SELECT regexp_replace(repeat('x', 1000000), '(x)', repeat('\\1', 1000000), 'g')",
         "SELECT array_to_string(range(0, 1000000), repeat('-', 1000000))",
         "SELECT string_agg(n::VARCHAR, repeat('-', 9000000)) FROM generate_series(1, 9999) t(n)",
-        "SELECT array_agg(a.value) FROM generate_series(1, 100000000) a",
+        "SELECT array_agg(a.value) FROM generate_series(1, 100000000) a(value)",
         "SELECT length(to_char(TIMESTAMP '2026-01-01', repeat('%c', 1000000) || n)) \
          FROM generate_series(1, 9999) t(n)",
         "SELECT max(length(s || n)) FROM (SELECT string_agg(repeat('x', 1000), '') AS s \
@@ -116,7 +116,7 @@ fn slow_or_large() -> Vec<String> {
             "WITH {} SELECT 1",
             (0..500).map(|n| format!("a{n} AS (SELECT 1)")).collect::<Vec<_>>().join(",")
         ),
-        format!("SELECT '{}', value FROM generate_series(1, 9999)", many("x", 1 << 20)),
+        format!("SELECT '{}', value FROM generate_series(1, 9999) t(value)", many("x", 1 << 20)),
     ];
     let plain = [
         "SELECT max(CASE WHEN n > 1 THEN repeat('x', 9000000) END) FROM generate_series(1, 9999) t(n)",

@@ -10,6 +10,7 @@ use datafusion_postgres::datafusion_pg_catalog::pg_catalog::{
 use datafusion_postgres::datafusion_pg_catalog::setup_pg_catalog;
 use engine::{Error, Result};
 
+use super::dialect;
 use super::functions::functions;
 use super::relations::{PgCatalogSchema, SCHEMA};
 use super::settings::Settings;
@@ -46,6 +47,7 @@ pub(super) fn register(
     for function in functions(user, settings) {
         session.register_udf(function);
     }
+    dialect::register(session, settings)?;
     Ok(())
 }
 

@@ -176,7 +176,7 @@ impl Connection {
             socket.feed(Out::EmptyQueryResponse(EmptyQueryResponse::new())).await?;
         }
         for statement in statements {
-            let response = match session_command(&statement)? {
+            let response = match session_command(&statement.statement)? {
                 Some(SessionCommand::Fetch { name, max_rows }) => {
                     self.check_not_aborted(socket)?;
                     let encoding = (&Format::UnifiedText, true);
@@ -187,7 +187,7 @@ impl Connection {
                 Some(command) => self.run_command(socket, &command, &Format::UnifiedText).await?,
                 None => {
                     self.check_not_aborted(socket)?;
-                    let begun = self.session.begin_statement(&statement.to_string());
+                    let begun = self.session.begin_statement(&statement.text);
                     let mut execution = begun.map_err(|error| errors::from_error(&error))?;
                     let planned = prepare_in(&self.session, &mut execution, statement).await;
                     let query = planned.map_err(|error| errors::from_error(&error))?;
@@ -305,7 +305,7 @@ impl Connection {
                     let fields = match &*portal.statement.statement {
                         Prepared::Query(query) => {
                             let plan = bind_parameters(query, &portal)?;
-                            self.fields(&plan, &[], &portal.result_column_format)?
+                            self.fields(query, &plan, &[], &portal.result_column_format)?
                         }
                         Prepared::Command(command) => {
                             self.command_fields(command, &portal.result_column_format)?
@@ -333,7 +333,7 @@ impl Connection {
         match &*statement.statement {
             Prepared::Query(query) => {
                 let types = parameters::types(&query.parameters, &statement.parameter_types)?;
-                let fields = self.fields(&query.plan, &types, &Format::UnifiedText)?;
+                let fields = self.fields(query, &query.plan, &types, &Format::UnifiedText)?;
                 Ok((types, fields))
             }
             Prepared::Command(command) => {
@@ -344,13 +344,15 @@ impl Connection {
 
     fn fields(
         &self,
+        query: &Query,
         plan: &datafusion::logical_expr::LogicalPlan,
         types: &[Type],
         format: &Format,
     ) -> PgWireResult<Vec<FieldInfo>> {
         let schema =
             parameters::coerced_schema(plan, types).map_err(|error| errors::from_error(&error))?;
-        rows::fields(schema.as_arrow(), format, self.session.settings().format())
+        let schema = query.named(schema.as_arrow());
+        rows::fields(&schema, format, self.session.settings().format())
     }
 
     async fn execute(&mut self, socket: &mut Socket, execute: &Execute) -> PgWireResult<()> {
@@ -427,7 +429,7 @@ impl Connection {
         plan: datafusion::logical_expr::LogicalPlan,
         format: &Format,
     ) -> PgWireResult<Response> {
-        let fields = self.fields(&plan, &[], format)?;
+        let fields = self.fields(query, &plan, &[], format)?;
         let context = self.session.context().map_err(|error| errors::from_error(&error))?;
         let rows =
             execution.execute(context, plan).await.map_err(|error| errors::from_error(&error))?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use datafusion::common::DFSchemaRef;
+use arrow::datatypes::Schema;
 use datafusion::sql::sqlparser::ast::Statement;
 use futures::{SinkExt, StreamExt};
 use pgwire::api::portal::Format;
@@ -15,7 +15,7 @@ use pgwire::messages::PgWireBackendMessage as Out;
 use pgwire::messages::data::RowDescription;
 use pgwire::messages::response::TransactionStatus;
 
-use super::prepare::prepare_in;
+use super::prepare::{ParsedStatement, prepare_in};
 use super::session::Session;
 use super::{Socket, errors, parameters, rows};
 use crate::server::RowStream;
@@ -27,7 +27,7 @@ const MAX_CURSORS: usize = 16;
 struct Cursor {
     /// Whether it outlives its transaction (WITH HOLD).
     hold: bool,
-    schema: DFSchemaRef,
+    schema: Schema,
     rows: RowStream,
     /// The unsent rows of the last batch.
     remainder: Option<RecordBatch>,
@@ -64,9 +64,11 @@ impl Cursors {
             return Err(errors::error("53400", message));
         }
         let to_error = |error| errors::from_error(&error);
-        let mut execution = session.begin_statement(&statement.to_string()).map_err(to_error)?;
+        let statement = ParsedStatement::from(statement);
+        let mut execution = session.begin_statement(&statement.text).map_err(to_error)?;
         let query = prepare_in(session, &mut execution, statement).await.map_err(to_error)?;
         let schema = parameters::coerced_schema(&query.plan, &[]).map_err(to_error)?;
+        let schema = query.named(schema.as_arrow());
         let context = session.context().map_err(to_error)?;
         let rows = execution.execute(context, query.plan).await.map_err(to_error)?;
         self.open.insert(name.to_owned(), Cursor { hold, schema, rows, remainder: None });
@@ -130,7 +132,7 @@ impl Cursors {
         format: &Format,
     ) -> PgWireResult<Vec<FieldInfo>> {
         let cursor = self.open.get(name).ok_or_else(|| unknown(name))?;
-        rows::fields(cursor.schema.as_arrow(), format, session.settings().format())
+        rows::fields(&cursor.schema, format, session.settings().format())
     }
 
     /// Closes a cursor; all of them if `name` is `None`.

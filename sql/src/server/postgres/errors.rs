@@ -9,7 +9,7 @@ use engine::{Error, Kind};
 use pgwire::error::{ErrorInfo, PgWireError};
 
 /// Codes of errors that have no cause to derive one from, by a part of the message.
-const CODE_BY_MESSAGE: [(&str, &str); 13] = [
+const CODE_BY_MESSAGE: [(&str, &str); 17] = [
     ("took longer than the limit", "57014"),
     ("cancelled", "57014"),
     ("the server is stopping", "57P01"),
@@ -23,6 +23,10 @@ const CODE_BY_MESSAGE: [(&str, &str); 13] = [
     ("No function matches", "42883"),
     ("No field named", "42703"),
     ("unrecognized configuration parameter", "42704"),
+    ("division by zero", "22012"),
+    ("out of range", "22003"),
+    ("invalid input syntax", "22P02"),
+    ("is not supported", "0A000"),
 ];
 
 /// Converts the error of a statement.

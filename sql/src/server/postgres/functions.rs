@@ -18,7 +18,7 @@ use super::settings::Settings;
 use super::startup::VERSION;
 
 /// Functions with a constant result.
-fn constants() -> [(&'static str, ScalarValue); 29] {
+fn constants() -> [(&'static str, ScalarValue); 28] {
     let null = ScalarValue::Utf8(None);
     let (yes, no) = (ScalarValue::from(true), ScalarValue::from(false));
     let (zero, unknown) = (ScalarValue::Int32(Some(0)), ScalarValue::Int64(None));
@@ -27,7 +27,6 @@ fn constants() -> [(&'static str, ScalarValue); 29] {
         ("pg_relation_size", unknown.clone()),
         ("pg_table_size", unknown.clone()),
         ("pg_tablespace_size", unknown),
-        ("pg_size_pretty", null.clone()),
         ("col_description", null.clone()),
         ("shobj_description", null.clone()),
         ("pg_get_function_sqlbody", null.clone()),
@@ -346,7 +345,6 @@ mod tests {
             ("SELECT 'pg_x' LIKE like_escape('pg/_%', '/')", "true"),
             ("SELECT 'pgax' LIKE like_escape('pg/_%', '/')", "false"),
             ("SELECT 'a/' LIKE like_escape('_//', '/')", "true"),
-            ("SELECT pg_size_pretty(pg_table_size(1))", ""),
             ("SELECT pg_is_in_recovery()", "false"),
             ("SELECT obj_description(1, 'pg_class')", ""),
             ("SELECT pg_function_is_visible(n) FROM (VALUES (1), (2)) AS v(n)", "true,true"),

@@ -17,6 +17,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use engine::{Error, Kind, Result};
 use pgwire::error::PgWireResult;
 
+use super::dialect::{self, ColumnNames};
 use super::empty_relations::simplify_empty;
 use super::scalar_subquery::rewrite_scalar_subqueries;
 use super::session::Session;
@@ -31,29 +32,47 @@ use crate::session;
 const OBJECT_ID_TYPES: [&str; 6] =
     ["regclass", "regtype", "regproc", "regprocedure", "regnamespace", "regrole"];
 
+/// A parsed statement.
+pub(super) struct ParsedStatement {
+    /// As it is planned.
+    pub(super) statement: Statement,
+    /// As the client wrote it, for the log.
+    pub(super) text: String,
+    names: ColumnNames,
+}
+
+impl From<Statement> for ParsedStatement {
+    fn from(statement: Statement) -> Self {
+        let (text, names) = (statement.to_string(), ColumnNames::of(&statement));
+        Self { statement, text, names }
+    }
+}
+
 /// The statements of a text.
 ///
 /// # Errors
 /// When it is not SQL.
-pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec<Statement>> {
+pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec<ParsedStatement>> {
     let (pg_server, sql) = (session.pg_server_arc(), sql.to_owned());
     let server = &session.pg_server().server;
     let memory = server.limits.memory;
     let parsed = server.with_time_limit(async move {
         syntax::check_text(&sql, memory)?;
         let catalog = uses_pg_catalog(&sql);
-        let mut parsed = Parser::parse_sql(&PostgreSqlDialect {}, &sql).map_err(parse_error)?;
+        let parsed = Parser::parse_sql(&PostgreSqlDialect {}, &sql).map_err(parse_error)?;
         parsed.iter().try_for_each(syntax::check)?;
-        if catalog {
-            parsed.iter_mut().for_each(ast_rewrite::rewrite_regproc);
-            parsed = parsed.into_iter().map(|statement| pg_server.rules.apply(statement)).collect();
-        }
-        for statement in &mut parsed {
+        let mut parsed: Vec<_> = parsed.into_iter().map(ParsedStatement::from).collect();
+        for ParsedStatement { statement, .. } in &mut parsed {
+            if catalog {
+                ast_rewrite::rewrite_regproc(statement);
+                *statement = pg_server.rules.apply(statement.clone());
+            }
             ast_rewrite::rewrite_like_and_arrays(statement);
             if catalog {
                 ast_rewrite::rewrite_array_subqueries(statement);
                 ast_rewrite::rewrite_table_visibility(statement).map_err(parse_error)?;
             }
+            dialect::rewrite(statement)?;
         }
         Ok(parsed)
     });
@@ -64,8 +83,11 @@ pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec
 ///
 /// # Errors
 /// When it cannot be planned, or writes.
-pub(super) async fn prepare(session: &Session, statement: Statement) -> PgWireResult<Prepared> {
-    if let Some(command) = session_command(&statement)? {
+pub(super) async fn prepare(
+    session: &Session,
+    statement: ParsedStatement,
+) -> PgWireResult<Prepared> {
+    if let Some(command) = session_command(&statement.statement)? {
         return Ok(Prepared::Command(command));
     }
     session.apply_time_zone().map_err(|error| errors::from_error(&error))?;
@@ -82,7 +104,7 @@ pub(super) async fn prepare(session: &Session, statement: Statement) -> PgWireRe
 pub(super) async fn prepare_in(
     session: &Session,
     execution: &mut StatementExecution,
-    statement: Statement,
+    statement: ParsedStatement,
 ) -> Result<Query> {
     let context = session.context()?.clone();
     execution.run(query(session.pg_server_arc(), context, statement)).await
@@ -91,9 +113,10 @@ pub(super) async fn prepare_in(
 async fn query(
     pg_server: Arc<PgServer>,
     context: SessionContext,
-    statement: Statement,
+    parsed: ParsedStatement,
 ) -> Result<Query> {
-    let (text, tag) = (statement.to_string(), tag(&statement));
+    let ParsedStatement { statement, text, names } = parsed;
+    let tag = tag(&statement);
     let simplified = {
         let state = context.state_ref();
         let state = state.read();
@@ -112,12 +135,15 @@ async fn query(
     };
     read_only(&plan)?;
     let parameters = parameters::of_plan(&plan)?;
-    Ok(Query { text, plan, parameters, tag })
+    Ok(Query { text, plan, parameters, tag, names })
 }
 
 async fn plan(context: &SessionContext, statement: Statement) -> Result<LogicalPlan> {
     let statement = Parsed::Statement(Box::new(statement));
-    let planned = session::plan(&context.state(), statement).await;
+    let state = context.state();
+    let zone = state.config_options().execution.time_zone.clone().unwrap_or_default();
+    let planned = session::plan(&state, statement).await;
+    let planned = planned.and_then(|plan| dialect::rewrite_plan(plan, &zone));
     planned.and_then(rewrite_scalar_subqueries).map_err(|cause| statement_error(cause, None))
 }
 

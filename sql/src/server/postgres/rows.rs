@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
-use datafusion_postgres::arrow_pg::datatypes::{
-    arrow_schema_to_pg_fields, encode_recordbatch, field_into_pg_type,
-};
+use arrow::datatypes::{DataType, FieldRef, Schema};
+use datafusion_postgres::arrow_pg::datatypes::{encode_recordbatch, field_into_pg_type};
 use engine::Result;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
@@ -21,6 +19,9 @@ use super::errors;
 use super::text_encoding::encode_text_columns;
 use crate::server::RowStream;
 
+/// The key, in a field's metadata, of the type that a text has in PostgreSQL.
+pub(super) const TEXT_TYPE: &str = "headcount.text_type";
+
 /// The columns of a result, in the requested formats.
 pub(super) fn fields(
     schema: &Schema,
@@ -28,7 +29,24 @@ pub(super) fn fields(
     options: FormatOptions,
 ) -> PgWireResult<Vec<FieldInfo>> {
     check(format, schema.fields().len(), "result")?;
-    arrow_schema_to_pg_fields(schema, format, Some(Arc::new(options))).map_err(unsupported_type)
+    let options = Arc::new(options);
+    let field = |(at, field): (usize, &FieldRef)| {
+        let kind = column_type(field).map_err(unsupported_type)?;
+        let info = FieldInfo::new(field.name().clone(), None, None, kind, format.format_for(at));
+        Ok(info.with_format_options(Arc::clone(&options)))
+    };
+    schema.fields().iter().enumerate().map(field).collect()
+}
+
+/// PostgreSQL's type of a column.
+fn column_type(field: &FieldRef) -> PgWireResult<Type> {
+    let written = field.metadata().get(TEXT_TYPE).map(String::as_str);
+    match (written, field.data_type()) {
+        (Some("json"), _) => Ok(Type::JSON),
+        (Some("varchar"), _) => Ok(Type::VARCHAR),
+        (_, DataType::Decimal256(..)) => Ok(Type::NUMERIC),
+        _ => field_into_pg_type(field),
+    }
 }
 
 /// Checks that the number of formats fits the number of columns or parameters.
@@ -53,11 +71,14 @@ pub(super) fn response(
     tag: &str,
 ) -> PgWireResult<Response> {
     let schema = rows.schema();
-    let types = schema.fields().iter().map(field_into_pg_type);
+    let types = schema.fields().iter().map(column_type);
     let types = types.collect::<PgWireResult<Vec<_>>>().map_err(unsupported_type)?;
-    if types.len() != fields.len()
-        || types.iter().zip(&fields).any(|(kind, field)| kind.oid() != field.datatype().oid())
-    {
+    // The optimizer may drop what the planner knows about a text.
+    let is_same = |(kind, field): (&Type, &FieldInfo)| {
+        kind.oid() == field.datatype().oid()
+            || *kind == Type::TEXT && [Type::JSON, Type::VARCHAR].contains(field.datatype())
+    };
+    if types.len() != fields.len() || !types.iter().zip(&fields).all(is_same) {
         return Err(errors::error("0A000", "cached plan must not change result type"));
     }
     let fields = Arc::new(fields);

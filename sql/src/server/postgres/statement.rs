@@ -1,5 +1,8 @@
 //! Statements: queries, and commands that the connection handles itself.
 
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, FieldRef, Schema};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast::{
     CloseCursor, ContextModifier, Declare, Expr, FetchDirection, ObjectName, Reset, Set, Statement,
@@ -7,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use pgwire::error::PgWireResult;
 
+use super::dialect::ColumnNames;
 use super::errors;
 use super::parameters::Parameter;
 
@@ -29,6 +33,19 @@ pub(super) struct Query {
     pub(super) parameters: Vec<Parameter>,
     /// The command tag.
     pub(super) tag: &'static str,
+    /// The names of columns without an alias.
+    pub(super) names: ColumnNames,
+}
+
+impl Query {
+    /// A schema with the names that clients see.
+    pub(super) fn named(&self, schema: &Schema) -> Schema {
+        let mut fields: Vec<FieldRef> = schema.fields().to_vec();
+        self.names.apply(&mut fields, |field, name| {
+            *field = Arc::new(Field::clone(field).with_name(name));
+        });
+        Schema::new(fields)
+    }
 }
 
 /// A command that the connection handles itself.

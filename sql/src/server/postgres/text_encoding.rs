@@ -1,17 +1,22 @@
-//! Text encoding of values as PostgreSQL writes them, where arrow-pg differs: timestamps without
-//! trailing zeros and in the connection's time zone, and `Infinity`.
+//! Encoding of values as PostgreSQL writes them, where arrow-pg differs: as text, times without
+//! trailing zeros, timestamps in the connection's time zone, and floats; exact numbers also as binary.
 
 use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Float64Type, Schema, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Field, Float32Type, Float64Type, Schema, Time64MicrosecondType, TimeUnit,
+    TimestampMicrosecondType,
+};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use engine::{Error, Result};
 
-/// Encodes timestamps and floats of the columns that are sent as text, and converts all timestamps
-/// to `zone`. `is_text` returns whether a column is sent as text.
+use super::numeric_encoding;
+
+/// Encodes exact numbers, and times, timestamps and floats of the columns that are sent as text, and
+/// converts all timestamps to `zone`. `is_text` returns whether a column is sent as text.
 ///
 /// # Errors
 /// When a value cannot be encoded.
@@ -34,9 +39,12 @@ pub(super) fn encode_text_columns(
             }
             _ => Arc::clone(column),
         };
-        let column = match is_text(at) && needs_encoding(field.data_type()) {
-            true => texts(&column)?,
-            false => column,
+        let column = match field.data_type() {
+            DataType::Decimal128(..) | DataType::Decimal256(..) => {
+                numeric_encoding::encode(&column, is_text(at))?
+            }
+            kind if is_text(at) && needs_encoding(kind) => texts(&column)?,
+            _ => column,
         };
         fields.push(Arc::new(Field::clone(field).with_data_type(column.data_type().clone())));
         columns.push(column);
@@ -45,13 +53,16 @@ pub(super) fn encode_text_columns(
 }
 
 fn needs_encoding(kind: &DataType) -> bool {
-    matches!(kind, DataType::Timestamp(..) | DataType::Float32 | DataType::Float64)
+    use DataType::{Decimal128, Decimal256, Float32, Float64, Time32, Time64, Timestamp};
+    let is_exact = matches!(kind, Decimal128(..) | Decimal256(..));
+    is_exact || matches!(kind, Timestamp(..) | Float32 | Float64 | Time32(_) | Time64(_))
 }
 
 fn texts(column: &ArrayRef) -> Result<ArrayRef> {
     match column.data_type() {
         DataType::Timestamp(_, zone) => timestamps(column, zone.is_some()),
-        _ => numbers(column),
+        DataType::Float32 | DataType::Float64 => floats(column),
+        _ => times(column),
     }
 }
 
@@ -98,21 +109,68 @@ fn trim_zeros(text: &str) -> String {
     format!("{instant}{}", offset.strip_suffix(":00").unwrap_or(offset))
 }
 
-fn numbers(column: &ArrayRef) -> Result<ArrayRef> {
-    let wide = cast(column, &DataType::Float64).map_err(Error::from)?;
-    let finite = wide.as_primitive::<Float64Type>().iter().flatten().all(f64::is_finite);
-    if finite {
-        return Ok(Arc::clone(column));
+/// The shortest digits that identify a number, with an exponent for very small and large ones.
+fn floats(column: &ArrayRef) -> Result<ArrayRef> {
+    let texts: StringArray = match column.data_type() {
+        DataType::Float32 => {
+            let values = column.as_primitive::<Float32Type>().iter();
+            values
+                .map(|value| value.map(|value| float(f64::from(value), &format!("{value:e}"), 6)))
+                .collect()
+        }
+        _ => {
+            let values = column.as_primitive::<Float64Type>().iter();
+            values.map(|value| value.map(|value| float(value, &format!("{value:e}"), 15))).collect()
+        }
+    };
+    Ok(Arc::new(texts))
+}
+
+/// A number from its digits and exponent (`1.5e3`); larger exponents than `most` are shown.
+fn float(value: f64, digits: &str, most: i32) -> String {
+    if !value.is_finite() {
+        let name = if value.is_nan() { "NaN" } else { "Infinity" };
+        return format!("{}{name}", if value < 0.0 { "-" } else { "" });
     }
-    let plain = cast(column, &DataType::Utf8).map_err(Error::from)?;
-    let named = plain.as_string::<i32>().iter().map(|text| {
-        text.map(|text| match text {
-            "inf" => "Infinity",
-            "-inf" => "-Infinity",
-            other => other,
-        })
-    });
-    Ok(Arc::new(named.collect::<StringArray>()))
+    let (digits, exponent) = digits.split_once('e').unwrap_or((digits, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or_default();
+    if (-4..most).contains(&exponent) {
+        let (sign, digits) = match digits.strip_prefix('-') {
+            Some(digits) => ("-", digits),
+            None => ("", digits),
+        };
+        let digits: String = digits.chars().filter(|letter| *letter != '.').collect();
+        return match usize::try_from(exponent) {
+            Ok(before) if digits.len() > before + 1 => {
+                format!("{sign}{}.{}", &digits[..=before], &digits[before + 1..])
+            }
+            Ok(before) => format!("{sign}{digits:0<width$}", width = before + 1),
+            Err(_) => {
+                let zeros = usize::try_from(-exponent - 1).unwrap_or_default();
+                format!("{sign}0.{}{digits}", "0".repeat(zeros))
+            }
+        };
+    }
+    format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
+}
+
+/// Times without trailing zeros.
+fn times(column: &ArrayRef) -> Result<ArrayRef> {
+    let column = cast(column, &DataType::Time64(TimeUnit::Microsecond)).map_err(Error::from)?;
+    let values = column.as_primitive::<Time64MicrosecondType>().iter();
+    let shown = |micros: i64| {
+        let seconds = micros / 1_000_000;
+        let text = format!(
+            "{:02}:{:02}:{:02}.{:06}",
+            seconds / 3600,
+            seconds / 60 % 60,
+            seconds % 60,
+            micros % 1_000_000
+        );
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    };
+    let texts = values.map(|value| value.map(shown));
+    Ok(Arc::new(texts.collect::<StringArray>()))
 }
 
 #[cfg(test)]

@@ -13,13 +13,14 @@ use crate::project::{Project, contributions};
 /// Endless work without rows.
 const ENDLESS: [&str; 3] = [
     "SELECT count(*) FROM generate_series(1, 100000000000)",
-    "SELECT count(*) FROM generate_series(1, 3000000) a CROSS JOIN generate_series(1, 3000000) b \
+    "SELECT count(*) FROM generate_series(1, 3000000) a(value) CROSS JOIN generate_series(1, 3000000) b(value) \
      WHERE a.value % 7 = b.value % 11",
-    "SELECT count(DISTINCT a.value * b.value % 1000) FROM generate_series(1, 3000000) a \
-     CROSS JOIN generate_series(1, 3000000) b",
+    "SELECT count(DISTINCT a.value * b.value % 1000) FROM generate_series(1, 3000000) a(value) \
+     CROSS JOIN generate_series(1, 3000000) b(value)",
 ];
 /// Endless rows.
-const FLOOD: &str = "SELECT value, value * 2 AS twice FROM generate_series(1, 100000000000)";
+const FLOOD: &str =
+    "SELECT value, value * 2 AS twice FROM generate_series(1, 100000000000) t(value)";
 /// The metrics while no statement, or one, is running.
 const IDLE: &str = "headcount_running_statements 0";
 const BUSY: &str = "headcount_running_statements 1";
@@ -57,17 +58,17 @@ fn memory_and_rows_have_their_limits() {
     let server = Server::start(project.root(), &more);
     run(async {
         let client = server.client().await;
-        let much = "SELECT array_agg(value) FROM generate_series(1, 10000000)";
+        let much = "SELECT array_agg(value) FROM generate_series(1, 10000000) t(value)";
         fails(client.simple_query(much).await, "53200", &["--statement-memory"]);
         fails(client.query(much, &[]).await, "53200", &["--statement-memory"]);
         let kept = "SELECT max(s) FROM (SELECT sum(value) OVER () AS s \
-                    FROM generate_series(1, 10000000))";
+                    FROM generate_series(1, 10000000) t(value))";
         fails(
             client.simple_query(kept).await,
             "53200",
             &["a window function", "--statement-memory"],
         );
-        let rows_of = |n: u32| format!("SELECT value FROM generate_series(1, {n})");
+        let rows_of = |n: u32| format!("SELECT value FROM generate_series(1, {n}) t(value)");
         assert_eq!(rows(&client, &rows_of(20_000)).await.len(), 20_000);
         fails(
             client.simple_query(&rows_of(20_001)).await,

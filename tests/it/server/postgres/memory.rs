@@ -13,11 +13,11 @@ const LARGE: [&str; 7] = [
     "SELECT a.author, array_agg(b.commit) FROM contributions a, contributions b GROUP BY 1",
     "SELECT a.author, string_agg(b.commit, ',') FROM contributions a, contributions b GROUP BY 1",
     "SELECT a.author, median(length(b.commit)) FROM contributions a, contributions b GROUP BY 1",
-    "SELECT median(a.value) FROM generate_series(1, 1000000000) a",
+    "SELECT median(a.value) FROM generate_series(1, 1000000000) a(value)",
     "SELECT levenshtein(repeat('a', 1000000), repeat('b', 1000000))",
     "SELECT max(length(s || n)) FROM (SELECT string_agg(repeat('x', 1000), '') AS s \
      FROM generate_series(1, 10000)) a, generate_series(1, 99999) t(n)",
-    "SELECT max(s) FROM (SELECT sum(value) OVER () AS s FROM generate_series(1, 20000000))",
+    "SELECT max(s) FROM (SELECT sum(value) OVER () AS s FROM generate_series(1, 20000000) t(value))",
 ];
 
 #[test]

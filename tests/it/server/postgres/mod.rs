@@ -1,8 +1,9 @@
 //! PostgreSQL's protocol of the real program: with tokio-postgres, psql, Python's drivers, and raw
-//! connections.
+//! connections; and the answers of a real PostgreSQL server.
 
 mod access;
 mod catalog;
+mod dialect;
 mod hostile;
 mod limits;
 mod memory;
@@ -10,6 +11,7 @@ mod prepared;
 pub(super) mod psql;
 mod python;
 mod raw_connection;
+mod real_postgres;
 pub(super) mod server;
 mod stops;
 mod texts;

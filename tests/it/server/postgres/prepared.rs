@@ -26,7 +26,8 @@ fn values_have_the_described_types() {
         assert_eq!(users, expected);
         let row = client
             .query_one(
-                "SELECT count(DISTINCT user_id), 1.5::DOUBLE, 'grün', x'00ff', ARRAY[1, 2]::BIGINT[], \
+                "SELECT count(DISTINCT user_id), 1.5::DOUBLE, 'grün', '\\x00ff'::bytea, \
+                 ARRAY[1, 2]::BIGINT[], \
                  NULL::BIGINT, TIMESTAMP '2026-02-28 12:00:00.25', 7::SMALLINT, 8::INT, 0.5::REAL, \
                  bitmap_to_array(bitmap_agg(user_id::BIGINT)) FROM visits",
                 &[],
@@ -47,7 +48,8 @@ fn values_have_the_described_types() {
         let statement = client.prepare("SELECT now(), to_timestamp(0)").await.unwrap();
         assert!(statement.columns().iter().all(|column| column.type_() == &Type::TIMESTAMPTZ));
         // The described types are those of the rows.
-        let mixed = "SELECT CASE WHEN value = 1 THEN 1 ELSE 2.5 END FROM generate_series(1, 2)";
+        let mixed = "SELECT CASE WHEN n = 1 THEN 1 ELSE 2.5::float8 END \
+                     FROM generate_series(1, 2) n";
         let rows = client.query(mixed, &[]).await.unwrap();
         let sum: f64 = rows.iter().map(|row| row.get::<_, f64>(0)).sum();
         assert_eq!(sum, 3.5);
@@ -90,7 +92,10 @@ fn parameters_are_bound() {
         assert_eq!((row.get::<_, i32>(0), row.get::<_, f64>(1)), (4, 0.5));
         assert_eq!(row.get::<_, &[u8]>(2), [1, 2]);
         let limited = client
-            .prepare_typed("SELECT value FROM generate_series(1, 10) LIMIT $1", &[Type::INT8])
+            .prepare_typed(
+                "SELECT value FROM generate_series(1, 10) t(value) LIMIT $1",
+                &[Type::INT8],
+            )
             .await
             .unwrap();
         assert_eq!(client.query(&limited, &[&3_i64]).await.unwrap().len(), 3);

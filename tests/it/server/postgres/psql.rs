@@ -97,7 +97,7 @@ fn psql_lists_the_catalog() {
     let tables = prints(&server, "\\dt", &[]);
     assert!(!tables.contains("smau"), "views are no tables:\n{tables}");
     let ran = psql_on(&server, &["-Atc", "SELECT DATE '2026-01-31', true, NULL, 1.50"]);
-    assert_eq!(ran.out, "2026-01-31|t||1.5\n", "{}", ran.err);
+    assert_eq!(ran.out, "2026-01-31|t||1.50\n", "{}", ran.err);
     let wrong = psql_on(&server, &["-c", "SELECT * FROM nowhere"]);
     assert!(
         wrong.err.contains("no table `nowhere`") && wrong.err.contains("HINT"),
@@ -111,7 +111,7 @@ fn psql_lists_the_catalog() {
     );
     assert_eq!(ran.out, "headcount\n", "{}", ran.err);
     // Many rows, in parts.
-    let sql = "SELECT value FROM generate_series(1, 5000)";
+    let sql = "SELECT value FROM generate_series(1, 5000) t(value)";
     let ran = psql_on(&server, &["-At", "-v", "FETCH_COUNT=1000", "-c", sql]);
     assert_eq!(ran.out.lines().count(), 5000, "{}", ran.err);
     let copied = psql_on(&server, &["-c", "\\copy (SELECT 1) TO '/dev/null'"]);

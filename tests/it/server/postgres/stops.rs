@@ -29,8 +29,8 @@ fn running_statements_may_end_within_the_grace_period() {
     run(async {
         let client = server.client().await;
         // About a second of work.
-        let sql = "SELECT count(*) FROM generate_series(1, 20000) a \
-                   CROSS JOIN generate_series(1, 20000) b WHERE a.value % 7 <> b.value % 11";
+        let sql = "SELECT count(*) FROM generate_series(1, 20000) a(value) \
+                   CROSS JOIN generate_series(1, 20000) b(value) WHERE a.value % 7 <> b.value % 11";
         let running = tokio::spawn(async move { rows(&client, sql).await });
         server.wait_for_metric("headcount_running_statements 1");
         server.signal("TERM");

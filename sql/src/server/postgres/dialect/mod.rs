@@ -1,0 +1,95 @@
+//! PostgreSQL's meaning for syntax and functions to which DataFusion gives another one, or none.
+//!
+//! | step | what it changes |
+//! |---|---|
+//! | [`rewrite`], before planning | syntax that DataFusion cannot plan, ignores, or plans as something else |
+//! | [`operators`], while planning | operators, by the types of their operands |
+//! | [`rewrite_plan`], after planning | casts, and other expressions whose meaning depends on types |
+//! | functions | those of DataFusion with the same name are replaced |
+//! | [`ColumnNames`] | the names of result columns |
+//!
+//! What cannot have PostgreSQL's meaning is refused. `docs/postgresql.md` lists what is the same, what
+//! differs in its type, and what is refused; a test compares all of it with a PostgreSQL server.
+
+mod arithmetic;
+mod casts;
+mod from_text;
+mod function;
+mod input;
+mod json;
+mod json_agg;
+mod literals;
+mod membership;
+mod names;
+mod number_format;
+mod numeric;
+mod numeric_aggregates;
+mod operators;
+mod syntax;
+mod template;
+mod temporal;
+mod text;
+mod to_char;
+mod zone;
+
+use std::sync::{Arc, Mutex};
+
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::prelude::SessionContext;
+use datafusion_pg_functions::{datetime, numeric as pg_numeric};
+use engine::Result;
+
+use super::settings::Settings;
+use crate::failure::statement_error;
+
+pub(super) use casts::rewrite as rewrite_plan;
+pub(super) use names::ColumnNames;
+pub(super) use syntax::rewrite;
+
+/// Adds the operators and functions to a session.
+///
+/// # Errors
+/// When the session takes no further operators.
+pub(super) fn register(session: &SessionContext, settings: &Arc<Mutex<Settings>>) -> Result<()> {
+    let to_error = |cause| statement_error(cause, None);
+    let state = session.state_ref();
+    let mut state = state.write();
+    // A literal such as 0.1 is an exact number.
+    state.config_mut().options_mut().sql_parser.parse_float_as_decimal = true;
+    datafusion::execution::FunctionRegistry::register_expr_planner(
+        &mut *state,
+        Arc::new(operators::Operators(Arc::clone(settings))),
+    )
+    .map_err(to_error)?;
+    drop(state);
+    for function in functions() {
+        session.register_udf(function);
+    }
+    session.register_udaf(json_agg::json_agg());
+    Ok(())
+}
+
+fn functions() -> Vec<ScalarUDF> {
+    let own = [
+        to_char::TO_CHAR,
+        from_text::TO_DATE,
+        from_text::TO_TIMESTAMP,
+        json::JSON,
+        membership::ANY_OF,
+    ];
+    let mut all: Vec<ScalarUDF> = own.into_iter().map(ScalarUDF::from).collect();
+    all.extend(temporal::functions());
+    all.extend(text::functions());
+    all.extend(json::functions());
+    all.extend(numeric::functions());
+    all.extend([
+        datetime::age::create_age_udf(),
+        datetime::justify_days::create_justify_days_udf(),
+        datetime::justify_hours::create_justify_hours_udf(),
+        datetime::justify_interval::create_justify_interval_udf(),
+        pg_numeric::aliases::create_sign_udf(),
+        pg_numeric::div::create_div_udf(),
+        pg_numeric::width_bucket::create_width_bucket_udf(),
+    ]);
+    all
+}

@@ -1,0 +1,367 @@
+//! Values as texts, and functions of texts.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, ListBuilder, RecordBatch, StringArray, StringBuilder,
+};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use datafusion::common::exec_err;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::logical_expr::ScalarUDF;
+use pgwire::api::portal::Format;
+use pgwire::types::format::FormatOptions;
+
+use super::function::{Call, Function, map_rows};
+use crate::server::postgres::rows;
+
+/// The functions that statements can name.
+pub(super) fn functions() -> Vec<ScalarUDF> {
+    let all = [
+        VARCHAR,
+        PG_TYPEOF,
+        QUOTE_LITERAL,
+        QUOTE_NULLABLE,
+        UUID_IN,
+        PG_SIZE_PRETTY,
+        CURRENT_SCHEMAS,
+    ];
+    all.into_iter().map(ScalarUDF::from).collect()
+}
+
+/// A value as PostgreSQL writes it.
+pub(super) const TEXT: Function = Function {
+    name: "text",
+    arguments: 1..=1,
+    returns: |_| Ok(DataType::Utf8),
+    compute: |call| Ok(Arc::new(written(&call.column(0)?, call.zone())?)),
+};
+
+/// A text of the type `character varying`.
+const VARCHAR: Function = Function {
+    name: "varchar",
+    arguments: 1..=1,
+    returns: |_| Ok(DataType::Utf8),
+    compute: |call| Ok(Arc::new(call.texts(0)?)),
+};
+
+/// As [`TEXT`], but `t` and `f`: what `concat` makes of booleans.
+pub(super) const SHORT_TEXT: Function = Function {
+    name: "short_text",
+    arguments: 1..=1,
+    returns: |_| Ok(DataType::Utf8),
+    compute: |call| {
+        let values = call.column(0)?;
+        let Some(values) = values.as_boolean_opt() else {
+            return Ok(Arc::new(written(&values, call.zone())?));
+        };
+        let texts = values.iter().map(|value| value.map(|value| if value { "t" } else { "f" }));
+        Ok(Arc::new(texts.collect::<StringArray>()))
+    },
+};
+
+/// Values in the text format of the protocol.
+pub(super) fn written(values: &ArrayRef, zone: &str) -> Result<StringArray> {
+    if matches!(values.data_type(), DataType::Utf8 | DataType::Boolean | DataType::Null) {
+        return Ok(arrow::compute::cast(values, &DataType::Utf8)?.as_string::<i32>().clone());
+    }
+    let to_error = |cause: &dyn std::fmt::Display| DataFusionError::Execution(cause.to_string());
+    let schema = Schema::new(vec![Field::new("text", values.data_type().clone(), true)]);
+    let fields = rows::fields(&schema, &Format::UnifiedText, FormatOptions::default());
+    let fields = fields.map_err(|cause| to_error(&cause))?;
+    let batch = RecordBatch::try_new(Arc::new(schema), vec![Arc::clone(values)])?;
+    let rows = rows::encode(&batch, &Arc::new(fields), zone).map_err(|cause| to_error(&cause))?;
+    let texts = rows.map(|row| {
+        let row = row.map_err(|cause| to_error(&cause))?;
+        // Its length, -1 for NULL, and its bytes.
+        let (length, bytes) = row.data.split_at_checked(4).unwrap_or_default();
+        match length {
+            [0xff, ..] => Ok(None),
+            _ => Ok(Some(String::from_utf8_lossy(bytes).into_owned())),
+        }
+    });
+    texts.collect()
+}
+
+/// Bytes of a text such as `\x41`; other texts stand for themselves, with `\\` for a backslash.
+pub(super) const BYTES: Function = Function {
+    name: "bytea",
+    arguments: 1..=1,
+    returns: |_| Ok(DataType::Binary),
+    compute: |call| {
+        let texts = call.texts(0)?;
+        let values = map_rows(call.rows(), &[&texts], |row| bytes(texts.value(row)))?;
+        Ok(Arc::new(values.iter().map(Option::as_deref).collect::<BinaryArray>()))
+    },
+};
+
+pub(super) fn bytes(text: &str) -> Result<Vec<u8>> {
+    let invalid = || DataFusionError::Execution("invalid input syntax for type bytea".to_owned());
+    let Some(digits) = text.strip_prefix("\\x") else {
+        // Octal escapes are not supported.
+        let plain = text.replace("\\\\", "");
+        return if plain.contains('\\') {
+            Err(invalid())
+        } else {
+            Ok(text.replace("\\\\", "\\").into_bytes())
+        };
+    };
+    let digits: Vec<u32> = digits
+        .chars()
+        .filter(|letter| !letter.is_ascii_whitespace())
+        .map(|letter| letter.to_digit(16).ok_or_else(invalid))
+        .collect::<Result<_>>()?;
+    if digits.len() % 2 == 1 {
+        return Err(invalid());
+    }
+    digits
+        .chunks(2)
+        .map(|pair| u8::try_from(pair[0] * 16 + pair[1]).map_err(|_| invalid()))
+        .collect()
+}
+
+/// The name of a type.
+const PG_TYPEOF: Function = Function {
+    name: "pg_typeof",
+    arguments: 1..=1,
+    returns: |_| Ok(DataType::Utf8),
+    compute: |call| {
+        let name = type_name(&call.arguments.arg_fields[0])?;
+        Ok(Arc::new(StringArray::from(vec![name; call.rows()])))
+    },
+};
+
+fn type_name(field: &Arc<Field>) -> Result<String> {
+    if *field.data_type() == DataType::Null {
+        return Ok("unknown".to_owned());
+    }
+    let schema = Schema::new(vec![Arc::clone(field)]);
+    let fields = rows::fields(&schema, &Format::UnifiedText, FormatOptions::default());
+    let fields = fields.map_err(|cause| DataFusionError::Execution(cause.to_string()))?;
+    let name = fields[0].datatype().name();
+    let (name, array) = match name.strip_prefix('_') {
+        Some(element) => (element, "[]"),
+        None => (name, ""),
+    };
+    let long = match name {
+        "bool" => "boolean",
+        "int2" => "smallint",
+        "int4" => "integer",
+        "int8" => "bigint",
+        "float4" => "real",
+        "float8" => "double precision",
+        "varchar" => "character varying",
+        "timestamp" => "timestamp without time zone",
+        "timestamptz" => "timestamp with time zone",
+        "time" => "time without time zone",
+        other => other,
+    };
+    Ok(format!("{long}{array}"))
+}
+
+/// A UUID in its usual form.
+const UUID_IN: Function = Function {
+    name: "uuid_in",
+    arguments: 1..=1,
+    returns: |_| Ok(DataType::Utf8),
+    compute: |call| {
+        let texts = call.texts(0)?;
+        let values = map_rows(call.rows(), &[&texts], |row| {
+            let text = texts.value(row).trim_matches(['{', '}']).replace('-', "").to_lowercase();
+            let is_valid = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            match is_valid {
+                true => {
+                    let parts =
+                        [&text[..8], &text[8..12], &text[12..16], &text[16..20], &text[20..]];
+                    Ok(parts.join("-"))
+                }
+                false => exec_err!("invalid input syntax for type uuid: \"{}\"", texts.value(row)),
+            }
+        })?;
+        Ok(Arc::new(StringArray::from(values)))
+    },
+};
+
+/// A number of bytes in a unit of which there are at most five digits.
+const PG_SIZE_PRETTY: Function = Function {
+    name: "pg_size_pretty",
+    arguments: 1..=1,
+    returns: |_| Ok(DataType::Utf8),
+    compute: |call| {
+        let sizes = call.cast(0, &DataType::Int64)?;
+        let sizes = sizes.as_primitive::<Int64Type>();
+        let texts = map_rows(call.rows(), &[sizes], |row| Ok(pretty(sizes.value(row))))?;
+        Ok(Arc::new(StringArray::from(texts)))
+    },
+};
+
+fn pretty(bytes: i64) -> String {
+    let sign = if bytes < 0 { "-" } else { "" };
+    let mut size = bytes.unsigned_abs();
+    if size < 10 * 1024 {
+        return format!("{sign}{size} bytes");
+    }
+    // Twice the number of the next unit, to be rounded.
+    size >>= 9;
+    let mut unit = "kB";
+    for next in ["MB", "GB", "TB", "PB"] {
+        if size < 20 * 1024 - 1 {
+            break;
+        }
+        (size, unit) = (size >> 10, next);
+    }
+    format!("{sign}{} {unit}", size.div_ceil(2))
+}
+
+/// The schemas in which names without one are looked up.
+const CURRENT_SCHEMAS: Function = Function {
+    name: "current_schemas",
+    arguments: 1..=1,
+    returns: |_| Ok(DataType::new_list(DataType::Utf8, true)),
+    compute: |call| {
+        let with_implicit = call.column(0)?;
+        let mut lists = ListBuilder::new(StringBuilder::new());
+        for row in 0..call.rows() {
+            if with_implicit.as_boolean_opt().is_some_and(|flags| flags.value(row)) {
+                lists.values().append_value("pg_catalog");
+            }
+            lists.values().append_value("public");
+            lists.append(true);
+        }
+        Ok(Arc::new(lists.finish()))
+    },
+};
+
+fn quoted(text: &str) -> String {
+    let plain = text.replace('\'', "''");
+    match plain.contains('\\') {
+        true => format!(" E'{}'", plain.replace('\\', "\\\\")),
+        false => format!("'{plain}'"),
+    }
+}
+
+const QUOTE_LITERAL: Function = Function {
+    name: "quote_literal",
+    arguments: 1..=1,
+    returns: |_| Ok(DataType::Utf8),
+    compute: |call| {
+        let texts = written(&call.column(0)?, call.zone())?;
+        Ok(Arc::new(texts.iter().map(|text| text.map(quoted)).collect::<StringArray>()))
+    },
+};
+
+const QUOTE_NULLABLE: Function = Function {
+    name: "quote_nullable",
+    arguments: 1..=1,
+    returns: |_| Ok(DataType::Utf8),
+    compute: |call| {
+        let texts = written(&call.column(0)?, call.zone())?;
+        let quoted = texts.iter().map(|text| Some(text.map_or_else(|| "NULL".to_owned(), quoted)));
+        Ok(Arc::new(quoted.collect::<StringArray>()))
+    },
+};
+
+/// A replacement of `regexp_replace` in Rust's syntax: `\&` is the match, `\1` a group, and `$` has
+/// no meaning.
+pub(super) const REPLACEMENT: Function = Function {
+    name: "regexp_replacement",
+    arguments: 1..=1,
+    returns: |_| Ok(DataType::Utf8),
+    compute: |call| {
+        let texts = call.texts(0)?;
+        let values = map_rows(call.rows(), &[&texts], |row| Ok(replacement(texts.value(row))))?;
+        Ok(Arc::new(StringArray::from(values)))
+    },
+};
+
+pub(super) fn replacement(text: &str) -> String {
+    let mut replaced = String::new();
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '$' => replaced.push_str("$$"),
+            '\\' => match letters.next() {
+                Some('&') => replaced.push_str("${0}"),
+                Some(digit @ '1'..='9') => replaced.push_str(&format!("${{{digit}}}")),
+                Some(other) => {
+                    // DataFusion changes `\1` itself, and nothing else.
+                    replaced.push_str(if other == '\\' { "\\" } else { "" });
+                    if other != '\\' {
+                        replaced.push(other);
+                    }
+                }
+                None => replaced.push('\\'),
+            },
+            other => replaced.push(other),
+        }
+    }
+    replaced
+}
+
+/// The regular expression for a pattern of SIMILAR TO.
+///
+/// # Errors
+/// When an escape ends the pattern.
+pub(super) fn similar_to(pattern: &str, escape: Option<char>) -> Result<String> {
+    let mut regex = String::from("^(?:");
+    let mut letters = pattern.chars();
+    let mut is_in_set = false;
+    while let Some(letter) = letters.next() {
+        if Some(letter) == escape {
+            match letters.next() {
+                Some(next) if next.is_alphanumeric() => regex.push(next),
+                Some(next) => regex.extend(['\\', next]),
+                None => return exec_err!("a pattern must not end with its escape character"),
+            }
+            continue;
+        }
+        match letter {
+            ']' if is_in_set => {
+                is_in_set = false;
+                regex.push(letter);
+            }
+            _ if is_in_set => regex.push(letter),
+            '[' => {
+                is_in_set = true;
+                regex.push(letter);
+            }
+            '%' => regex.push_str("(?s:.*)"),
+            '_' => regex.push_str("(?s:.)"),
+            '.' | '^' | '$' | '\\' => regex.extend(['\\', letter]),
+            '(' => regex.push_str("(?:"),
+            other => regex.push(other),
+        }
+    }
+    regex.push_str(")$");
+    Ok(regex)
+}
+
+/// A regular expression whose `.` also matches line breaks, as PostgreSQL's does.
+pub(super) fn regex(pattern: &str) -> Option<String> {
+    pattern.contains('.').then(|| match pattern.strip_prefix("(?i)") {
+        Some(rest) => format!("(?is){rest}"),
+        None => format!("(?s){pattern}"),
+    })
+}
+
+pub(super) fn as_texts(call: &Call<'_>, at: usize) -> Result<StringArray> {
+    written(&call.column(at)?, call.zone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{bytes, regex, replacement, similar_to};
+
+    #[test]
+    fn patterns_become_regular_expressions() {
+        assert_eq!(similar_to("a(b|x)%_.", Some('\\')).unwrap(), "^(?:a(?:b|x)(?s:.*)(?s:.)\\.)$");
+        assert_eq!(similar_to("[%_]!%", Some('!')).unwrap(), "^(?:[%_]\\%)$");
+        assert!(similar_to("a\\", Some('\\')).is_err());
+        assert_eq!(regex("a.b").as_deref(), Some("(?s)a.b"));
+        assert_eq!(regex("ab"), None);
+        assert_eq!(replacement("\\&-\\1-$1-\\\\"), "${0}-${1}-$$1-\\");
+        assert_eq!(bytes("\\x4142").unwrap(), b"AB");
+        assert_eq!(bytes("a\\\\b").unwrap(), b"a\\b");
+        assert!(bytes("\\x4").is_err() && bytes("\\101").is_err());
+    }
+}

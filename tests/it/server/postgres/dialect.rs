@@ -1,0 +1,309 @@
+//! Every statement of `tests/fixtures/postgres` on a real PostgreSQL server and on ours, and the page
+//! about them.
+//!
+//! A file has a title (`-- # Texts`) and entries. An entry starts with a line
+//! `-- MARK: names | remark`, which becomes a row of `docs/postgresql.md`, and has statements:
+//!
+//! | mark | PostgreSQL | this server |
+//! |---|---|---|
+//! | `same` | rows or an error | the same names and types of columns and the same rows, as text and binary; or an error of the same class |
+//! | `refused` | rows | an error that says what is not supported |
+//! | `missing` | rows | an error: there is no such function or syntax |
+//!
+//! Zeros at the end of the decimal places of a `numeric` are not compared.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use futures::SinkExt as _;
+use tokio_postgres::types::{FromSql, Type};
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+use super::real_postgres::RealPostgres;
+use super::server::{Server, run};
+use crate::project::{contributions, run_in};
+
+/// The page, and where its generated part starts.
+const PAGE: &str = "docs/postgresql.md";
+const GENERATED: &str = "<!-- generated from tests/fixtures/postgres -->\n";
+/// SQLSTATE codes of `refused` (not supported) and `missing` (no such function, not supported).
+const REFUSED: [&str; 1] = ["0A000"];
+const MISSING: [&str; 2] = ["42883", "0A000"];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mark {
+    Same,
+    Refused,
+    Missing,
+}
+
+/// Statements with the same mark.
+struct Entry {
+    mark: Mark,
+    names: String,
+    remark: String,
+    statements: Vec<String>,
+}
+
+/// A file: its title and entries.
+struct Topic {
+    title: String,
+    entries: Vec<Entry>,
+}
+
+/// The result of a statement: columns with their types, and rows as text and binary.
+#[derive(Debug, PartialEq, Eq)]
+struct Outcome {
+    columns: Vec<(String, String)>,
+    rows: Vec<Vec<Option<String>>>,
+    binary: Vec<Vec<Option<Vec<u8>>>>,
+}
+
+/// The bytes of a value of any type.
+struct Raw(Vec<u8>);
+
+impl<'a> FromSql<'a> for Raw {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn std::error::Error + Sync + Send>> {
+        Ok(Self(raw.to_vec()))
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+}
+
+/// The code and message of an error, or the outcome.
+type Answer = Result<Outcome, (String, String)>;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+fn topics() -> Vec<Topic> {
+    let folder = root().join("tests/fixtures/postgres");
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files.iter().map(|file| topic(&fs::read_to_string(file).unwrap())).collect()
+}
+
+fn topic(text: &str) -> Topic {
+    let mut topic = Topic { title: String::new(), entries: Vec::new() };
+    let mut statement = String::new();
+    for line in text.lines() {
+        let heading = line.strip_prefix("-- ").filter(|_| statement.is_empty());
+        if let Some(title) = heading.and_then(|heading| heading.strip_prefix("# ")) {
+            title.clone_into(&mut topic.title);
+            continue;
+        }
+        if let Some((mark, names)) = heading.and_then(|heading| heading.split_once(": ")) {
+            let mark = match mark {
+                "same" => Mark::Same,
+                "refused" => Mark::Refused,
+                "missing" => Mark::Missing,
+                other => panic!("unknown mark {other}"),
+            };
+            let (names, remark) = names.split_once(" | ").unwrap_or((names, ""));
+            let (names, remark) = (names.to_owned(), remark.to_owned());
+            topic.entries.push(Entry { mark, names, remark, statements: Vec::new() });
+            continue;
+        }
+        statement.push_str(line);
+        match statement.trim().strip_suffix(';') {
+            Some("") | None => statement.push('\n'),
+            Some(complete) => {
+                topic.entries.last_mut().unwrap().statements.push(complete.trim().to_owned());
+                statement.clear();
+            }
+        }
+        if statement.trim().is_empty() {
+            statement.clear();
+        }
+    }
+    assert!(statement.is_empty(), "{}: a statement has no end: {statement}", topic.title);
+    topic
+}
+
+async fn answer(client: &Client, sql: &str) -> Answer {
+    outcome(client, sql).await.map_err(|error| match error.as_db_error() {
+        Some(fields) => {
+            let hint = fields.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
+            (fields.code().code().to_owned(), format!("{}{hint}", fields.message()))
+        }
+        None => ("connection".to_owned(), format!("{error:?}")),
+    })
+}
+
+async fn outcome(client: &Client, sql: &str) -> Result<Outcome, tokio_postgres::Error> {
+    let mut rows: Vec<Vec<Option<String>>> = Vec::new();
+    for message in client.simple_query(sql).await? {
+        if let SimpleQueryMessage::Row(row) = message {
+            rows.push((0..row.len()).map(|at| row.get(at).map(str::to_owned)).collect());
+        }
+    }
+    let statement = client.prepare(sql).await?;
+    let columns = statement.columns().iter();
+    let columns = columns.map(|column| (column.name().to_owned(), column.type_().to_string()));
+    let columns: Vec<(String, String)> = columns.collect();
+    let is_numeric = |at: usize| columns[at].1 == "numeric";
+    for row in &mut rows {
+        for (at, value) in row.iter_mut().enumerate().filter(|(at, _)| is_numeric(*at)) {
+            *value = value.take().map(|text| without_zeros(&text));
+        }
+    }
+    let binary = client.query(&statement, &[]).await?.into_iter().map(|row| {
+        let value = |at| {
+            let value = row.get::<_, Option<Raw>>(at);
+            value.map(|Raw(mut bytes)| {
+                if is_numeric(at) {
+                    // The number of decimal places.
+                    bytes.drain(6..8);
+                }
+                bytes
+            })
+        };
+        (0..row.len()).map(value).collect()
+    });
+    let binary = binary.collect();
+    Ok(Outcome { columns, rows, binary })
+}
+
+/// A number without zeros at the end of its decimal places.
+fn without_zeros(text: &str) -> String {
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text.to_owned(),
+    }
+}
+
+/// What is wrong with our answer.
+fn fault(mark: Mark, real: &Answer, ours: &Answer) -> Option<String> {
+    match (mark, real, ours) {
+        (Mark::Same, Ok(real), Ok(ours)) if real == ours => None,
+        (Mark::Same, Ok(real), Ok(ours)) => Some(difference(real, ours)),
+        (Mark::Same, Err((code, _)), Err((other, _))) if code[..2] == other[..2] => None,
+        (Mark::Same, Err((code, message)), Err((other, ours))) => {
+            Some(format!("  PostgreSQL: {code} {message}\n  ours:       {other} {ours}"))
+        }
+        (Mark::Same, Ok(real), Err((code, message))) => {
+            Some(format!("  PostgreSQL: {:?}\n  ours:       {code} {message}", real.rows))
+        }
+        (Mark::Same, Err((code, message)), Ok(ours)) => {
+            Some(format!("  PostgreSQL: {code} {message}\n  ours:       {:?}", ours.rows))
+        }
+        (Mark::Refused | Mark::Missing, Err((code, message)), _) => {
+            Some(format!("  PostgreSQL: {code} {message}"))
+        }
+        (Mark::Refused | Mark::Missing, Ok(_), Ok(ours)) => {
+            Some(format!("  is answered: {:?}", ours.rows))
+        }
+        (Mark::Refused, Ok(_), Err((code, _))) if REFUSED.contains(&code.as_str()) => None,
+        (Mark::Missing, Ok(_), Err((code, _))) if MISSING.contains(&code.as_str()) => None,
+        (Mark::Refused | Mark::Missing, Ok(_), Err((code, message))) => {
+            Some(format!("  is {mark:?}, but the error is: {code} {message}"))
+        }
+    }
+}
+
+/// Where two outcomes differ, column by column.
+fn difference(real: &Outcome, ours: &Outcome) -> String {
+    let mut text = String::new();
+    let count = real.columns.len().max(ours.columns.len());
+    for at in 0..count {
+        let (real_column, our_column) = (real.columns.get(at), ours.columns.get(at));
+        if real_column != our_column {
+            let _ = writeln!(text, "  column {}: {real_column:?}, ours {our_column:?}", at + 1);
+        }
+    }
+    if real.rows.len() != ours.rows.len() {
+        let _ = writeln!(text, "  {} rows, ours {}", real.rows.len(), ours.rows.len());
+    }
+    let rows = real.rows.iter().zip(&ours.rows).enumerate();
+    for (row, (real, ours)) in rows.filter(|(_, (real, ours))| real != ours).take(3) {
+        for (at, (real, ours)) in real.iter().zip(ours).enumerate() {
+            if real != ours {
+                let place = format!("row {}, column {}", row + 1, at + 1);
+                let _ = writeln!(text, "  {place}: {real:?}, ours {ours:?}");
+            }
+        }
+    }
+    if text.is_empty() {
+        for (row, (real, ours)) in real.binary.iter().zip(&ours.binary).enumerate() {
+            for (at, (real, ours)) in real.iter().zip(ours).enumerate() {
+                if real != ours {
+                    let place = format!("binary, row {}, column {}", row + 1, at + 1);
+                    let _ = writeln!(text, "  {place}: {real:?}, ours {ours:?}");
+                }
+            }
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+/// Creates the table `contributions` with the rows and types that it has here.
+async fn copy_contributions(real: &Client, ours: &Client, folder: &Path) {
+    let statement = ours.prepare("SELECT * FROM contributions").await.unwrap();
+    let columns = statement.columns().iter();
+    let columns: Vec<String> =
+        columns.map(|column| format!("\"{}\" {}", column.name(), column.type_())).collect();
+    let create = format!("CREATE TABLE contributions ({})", columns.join(", "));
+    real.batch_execute(&create).await.unwrap();
+    let rows = run_in(folder, &["sql", "--format", "csv", "-c", "SELECT * FROM contributions"]);
+    assert_eq!(rows.code, 0, "{}", rows.err);
+    let copy = "COPY contributions FROM STDIN (FORMAT csv, HEADER)";
+    let sink = real.copy_in::<_, Bytes>(copy).await.unwrap();
+    futures::pin_mut!(sink);
+    sink.send(Bytes::from(rows.bytes)).await.unwrap();
+    assert!(sink.finish().await.unwrap() > 100_000);
+}
+
+#[test]
+fn statements_are_answered_as_by_postgresql_or_refused() {
+    let folder = contributions();
+    let server = Server::start(&folder, &[]);
+    let real_server = RealPostgres::start();
+    let mut faults = Vec::new();
+    let mut count = 0;
+    run(async {
+        copy_contributions(&real_server.client().await, &server.client().await, &folder).await;
+        for topic in topics() {
+            let (real, ours) = (real_server.client().await, server.client().await);
+            for entry in topic.entries {
+                assert!(!entry.statements.is_empty(), "{} has no statements", entry.names);
+                for sql in entry.statements {
+                    let (real, ours) = (answer(&real, &sql).await, answer(&ours, &sql).await);
+                    if let Some(fault) = fault(entry.mark, &real, &ours) {
+                        faults.push(format!("{:?}: {sql}\n{fault}", entry.mark));
+                    }
+                    count += 1;
+                }
+            }
+        }
+    });
+    server.assert_healthy();
+    assert!(faults.is_empty(), "{} of {count}:\n{}", faults.len(), faults.join("\n"));
+}
+
+#[test]
+fn the_page_lists_what_is_compared() {
+    let page = fs::read_to_string(root().join(PAGE)).unwrap();
+    let (introduction, _) = page.split_once(GENERATED).unwrap();
+    let mut expected = format!("{introduction}{GENERATED}");
+    for topic in topics() {
+        let _ = write!(
+            expected,
+            "\n## {}\n\n| functions and constructs | result | remark |\n|---|---|---|\n",
+            topic.title
+        );
+        for Entry { mark, names, remark, .. } in topic.entries {
+            let mark = format!("{mark:?}").to_lowercase();
+            let names = names.replace('|', "\\|");
+            let _ = writeln!(expected, "| {names} | {mark} | {remark} |");
+        }
+    }
+    let written = Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgresql.md");
+    fs::write(&written, &expected).unwrap();
+    assert!(page == expected, "write it anew: cp {} {PAGE}", written.display());
+}
