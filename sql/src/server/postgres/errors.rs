@@ -9,7 +9,7 @@ use engine::{Error, Kind};
 use pgwire::error::{ErrorInfo, PgWireError};
 
 /// Codes of errors that have no cause to derive one from, by a part of the message.
-const CODE_BY_MESSAGE: [(&str, &str); 17] = [
+const CODE_BY_MESSAGE: [(&str, &str); 24] = [
     ("took longer than the limit", "57014"),
     ("cancelled", "57014"),
     ("the server is stopping", "57P01"),
@@ -27,6 +27,13 @@ const CODE_BY_MESSAGE: [(&str, &str); 17] = [
     ("out of range", "22003"),
     ("invalid input syntax", "22P02"),
     ("is not supported", "0A000"),
+    ("are not supported", "0A000"),
+    ("operator does not exist", "42883"),
+    ("cannot be matched", "42804"),
+    ("verflow", "22003"),
+    ("regex parse error", "2201B"),
+    ("table function", "42883"),
+    ("returned more than one row", "21000"),
 ];
 
 /// Converts the error of a statement.

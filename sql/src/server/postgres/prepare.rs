@@ -94,7 +94,10 @@ pub(super) async fn prepare(
     let context = session.context().map_err(|error| errors::from_error(&error))?.clone();
     let pg_server = session.pg_server_arc();
     let planned = session.pg_server().server.with_time_limit(query(pg_server, context, statement));
-    planned.await.map(Prepared::Query).map_err(|error| errors::from_error(&error))
+    planned
+        .await
+        .map(|query| Prepared::Query(Box::new(query)))
+        .map_err(|error| errors::from_error(&error))
 }
 
 /// Plans a statement as a part of its execution.

@@ -45,6 +45,8 @@ fn column_type(field: &FieldRef) -> PgWireResult<Type> {
         (Some("json"), _) => Ok(Type::JSON),
         (Some("varchar"), _) => Ok(Type::VARCHAR),
         (_, DataType::Decimal256(..)) => Ok(Type::NUMERIC),
+        // A NULL of no type is a text.
+        (_, DataType::Null) => Ok(Type::TEXT),
         _ => field_into_pg_type(field),
     }
 }

@@ -20,7 +20,7 @@ const DATAFUSION_PREFIXES: [&str; 2] = ["datafusion.", "headcount."];
 /// A statement that can be run.
 pub(super) enum Prepared {
     /// A planned query.
-    Query(Query),
+    Query(Box<Query>),
     /// A command for the connection.
     Command(SessionCommand),
 }

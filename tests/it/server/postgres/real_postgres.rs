@@ -46,7 +46,8 @@ impl RealPostgres {
         assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
         let log = fs::File::create(folder.path().join("log")).unwrap();
         let mut serve = program("postgres");
-        serve.args(["-D", "data", "-F", "-k", ".", "-c", "listen_addresses="]);
+        serve.args(["-D", "data", "-F", "-k"]).arg(folder.path());
+        serve.args(["-c", "listen_addresses="]);
         serve.args(["-c", "timezone=UTC"]).stdout(Stdio::null()).stderr(log);
         let child = serve.spawn().unwrap();
         let server = Self { child, folder };

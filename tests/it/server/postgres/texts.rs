@@ -112,7 +112,7 @@ fn errors_have_codes_and_hints() {
             ("SELECT nothing FROM visits", "42703", &["nothing"]),
             ("SELECT nofunction(1)", "42883", &["nofunction"]),
             ("SELECT 1 / 0", "22012", &["zero"]),
-            ("SELECT CAST('x' AS INT)", "22P02", &["'x'"]),
+            ("SELECT CAST('x' AS INT)", "22P02", &["\"x\""]),
             ("SELECT bitmap_count('\\xff'::bytea)", "22000", &[]),
             ("CREATE TABLE t AS SELECT 1", "25006", &["only reads"]),
             ("DROP TABLE visits", "25006", &["only reads"]),

@@ -10,7 +10,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Decimal256Array, F
 use arrow::compute::kernels::numeric::{add, mul, sub};
 use arrow::datatypes::{DataType, Decimal256Type, Float32Type, Float64Type, i256};
 use arrow::error::ArrowError;
-use datafusion::common::{exec_err, plan_err};
+use datafusion::common::{exec_err, not_impl_err, plan_err};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::Expr;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
@@ -274,16 +274,18 @@ pub(super) fn numbers(values: Vec<Option<i256>>, to: &DataType) -> Result<ArrayR
     Ok(match *to {
         DataType::Decimal256(precision, scale) => {
             let values = Decimal256Array::from(values);
+            let values = values.with_precision_and_scale(precision, scale)?;
             values.validate_decimal_precision(precision).map_err(|_| out_of_range(to))?;
-            Arc::new(values.with_precision_and_scale(precision, scale)?)
+            Arc::new(values)
         }
         DataType::Decimal128(precision, scale) => {
             let narrow = |value: i256| value.to_i128().ok_or_else(|| out_of_range(to));
             let values = values.into_iter().map(|value| value.map(narrow).transpose());
             let values = values.collect::<Result<Vec<_>>>()?;
             let values = Decimal128Array::from(values);
+            let values = values.with_precision_and_scale(precision, scale)?;
             values.validate_decimal_precision(precision).map_err(|_| out_of_range(to))?;
-            Arc::new(values.with_precision_and_scale(precision, scale)?)
+            Arc::new(values)
         }
         ref other => return plan_err!("{other} is not numeric"),
     })
@@ -314,6 +316,14 @@ pub(super) fn rounded(dividend: i256, divisor: i256) -> Option<i256> {
 pub(super) fn round_even(values: &ArrayRef) -> Result<ArrayRef> {
     let floats = values.as_primitive::<Float64Type>();
     Ok(Arc::new(floats.unary::<_, Float64Type>(f64::round_ties_even) as Float64Array))
+}
+
+/// `sqrt` and others of exact numbers are exact in PostgreSQL.
+pub(super) fn check_float(name: &str, types: &[DataType]) -> Result<()> {
+    match types.iter().any(is_numeric) && !types.iter().any(DataType::is_floating) {
+        true => not_impl_err!("{name} of numeric is not supported: cast it to double precision"),
+        false => Ok(()),
+    }
 }
 
 /// The results of a function of floats, of which PostgreSQL refuses those that are not finite.

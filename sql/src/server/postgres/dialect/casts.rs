@@ -1,23 +1,32 @@
 //! Casts, and other expressions whose meaning depends on types, after planning.
 
+use std::sync::Arc;
+
 use arrow::datatypes::{DataType, TimeUnit};
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, not_impl_err};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, not_impl_err, plan_err};
 use datafusion::error::Result;
+use datafusion::functions::core::expr_fn::nullif;
+use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Between, Cast, Distinct, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, cast,
+    Between, Cast, Distinct, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Union,
+    cast,
 };
 use datafusion::scalar::ScalarValue;
 
-use super::arithmetic::{FINITE, PRECISION, is_numeric, round_even, subtract_integers};
+use super::arithmetic::{
+    FINITE, PRECISION, check_float, digits, is_numeric, round_even, subtract_integers,
+};
 use super::function::Function;
-use super::literals::{compared, narrow, typed_literal};
+use super::literals::{compared, is_typed, narrow, typed_literal};
+use super::matching::{check_comparable, text_of, unify};
 use super::numeric::NUMERIC;
-use super::numeric_aggregates::{self, sum_of};
-use super::temporal::{self, INTERVAL, is_read};
-use super::text::{self, BYTES, REPLACEMENT, SHORT_TEXT, TEXT};
+use super::numeric_aggregates::{self, rewrite_call};
+use super::regex::{REPLACEMENT, boolean, extracting, replacement};
+use super::temporal::{self, INTERVAL, TIMESTAMP, is_read};
+use super::text::{self, BYTES, SHORT_TEXT, TEXT};
 
 /// Aggregates whose results for whole and exact numbers are exact in PostgreSQL.
 const OF_FLOATS: [&str; 6] = ["stddev", "stddev_pop", "stddev_samp", "var", "var_pop", "var_samp"];
@@ -27,6 +36,11 @@ const OF_FLOATS: [&str; 6] = ["stddev", "stddev_pop", "stddev_samp", "var", "var
 /// # Errors
 /// When a constant is invalid, or the meaning would differ from PostgreSQL's.
 pub(in crate::server::postgres) fn rewrite(plan: LogicalPlan, zone: &str) -> Result<LogicalPlan> {
+    // The types of the rows that a recursive query reads are those before this.
+    let is_recursive = plan.exists(|node| Ok(matches!(node, LogicalPlan::RecursiveQuery(_))))?;
+    // Catalog queries compare object ids with texts and numbers.
+    let is_checked = !reads_catalog(&plan)?;
+    let rewriter = Rewriter { zone, is_checked };
     let rewritten = plan.transform_up_with_subqueries(|node| {
         let names = NamePreserver::new(&node);
         let mut schema = merge_schema(&node.inputs());
@@ -34,26 +48,59 @@ pub(in crate::server::postgres) fn rewrite(plan: LogicalPlan, zone: &str) -> Res
             schema.merge(&scan.projected_schema);
         }
         check_intervals(&node)?;
-        let is_shown = is_shown(&node);
+        if is_checked {
+            check_union(&node)?;
+        }
+        let is_shown = !is_recursive && is_shown(&node);
         let node = node.map_expressions(|expr| {
             let name = names.save(&expr);
             let narrowed = if is_shown { narrow_literals(expr)? } else { Transformed::no(expr) };
-            let changed = narrowed.transform_data(|expr| {
-                expr.transform_up(|expr| rewrite_expr(expr, &schema, zone))
-            })?;
-            Ok(changed.update_data(|expr| name.restore(sum_of(expr, &schema))))
+            let changed = narrowed
+                .transform_data(|expr| expr.transform_up(|expr| rewriter.rewrite(expr, &schema)))?;
+            Ok(changed.update_data(|expr| name.restore(rewrite_call(expr, &schema))))
         })?;
         node.transform_data(|node| {
             let node = match node {
-                LogicalPlan::Values(values) => {
-                    LogicalPlanBuilder::values(values.values)?.build()?
+                LogicalPlan::Values(values) => typed_values(values.values, zone)?,
+                LogicalPlan::Union(union) if is_checked => {
+                    LogicalPlan::Union(Union::try_new_with_loose_types(union.inputs)?)
                 }
                 node => node.recompute_schema()?,
             };
-            Ok(Transformed::yes(signed_windows(numeric_aggregates::rewrite(node)?)?))
+            Ok(Transformed::yes(signed_results(numeric_aggregates::rewrite(node)?)?))
         })
     });
     rewritten.map(|rewritten| rewritten.data)
+}
+
+/// VALUES whose columns have the types of PostgreSQL.
+fn typed_values(mut rows: Vec<Vec<Expr>>, zone: &str) -> Result<LogicalPlan> {
+    let none = DFSchema::empty();
+    for value in rows.iter_mut().flatten() {
+        // The planner gave NULL the type of its other constants.
+        if matches!(value, Expr::Literal(literal, None) if literal.is_null()) {
+            *value = Expr::Literal(ScalarValue::Null, None);
+        }
+    }
+    for at in 0..rows.first().map_or(0, Vec::len) {
+        let mut column: Vec<&mut Expr> =
+            rows.iter_mut().filter_map(|row| row.get_mut(at)).collect();
+        unify("VALUES", &mut column, |expr| expr.get_type(&none).ok(), zone)?;
+    }
+    LogicalPlanBuilder::values(rows)?.build()
+}
+
+/// Checks that the inputs of a set operation have the same kinds of types.
+fn check_union(node: &LogicalPlan) -> Result<()> {
+    let LogicalPlan::Union(union) = node else { return Ok(()) };
+    let Some((first, others)) = union.inputs.split_first() else { return Ok(()) };
+    for other in others {
+        let fields = first.schema().fields().iter().zip(other.schema().fields());
+        for (left, right) in fields {
+            check_comparable("UNION", left.data_type(), right.data_type())?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the types of a node's expressions are those of its columns.
@@ -105,11 +152,16 @@ fn check_intervals(node: &LogicalPlan) -> Result<()> {
     }
 }
 
-/// Window functions return `bigint`, and `ntile` `integer`, where DataFusion's return unsigned integers.
-fn signed_windows(node: LogicalPlan) -> Result<LogicalPlan> {
-    let LogicalPlan::Window(window) = &node else { return Ok(node) };
-    let inputs = window.input.schema().fields().len();
-    let fields = window.schema.iter().enumerate();
+/// Window functions and aggregates return `bigint`, and `ntile` `integer`, where DataFusion's return unsigned integers.
+fn signed_results(node: LogicalPlan) -> Result<LogicalPlan> {
+    let results = match &node {
+        LogicalPlan::Window(window) => window.window_expr.len(),
+        LogicalPlan::Aggregate(aggregate) => aggregate.aggr_expr.len(),
+        _ => return Ok(node),
+    };
+    let schema = Arc::clone(node.schema());
+    let inputs = schema.fields().len() - results;
+    let fields = schema.iter().enumerate();
     let mut has_unsigned = false;
     let columns: Vec<Expr> = fields
         .map(|(at, (qualifier, field))| {
@@ -129,191 +181,264 @@ fn signed_windows(node: LogicalPlan) -> Result<LogicalPlan> {
     }
 }
 
-fn rewrite_expr(expr: Expr, schema: &DFSchema, zone: &str) -> Result<Transformed<Expr>> {
-    let type_of = |expr: &Expr| expr.get_type(schema).ok();
-    Ok(match expr {
-        Expr::Cast(Cast { expr: inner, field }) => {
-            let Some(from) = type_of(&inner) else {
-                return Ok(Transformed::no(Expr::Cast(Cast { expr: inner, field })));
-            };
-            match convert(&inner, &from, field.data_type(), zone)? {
-                Some(converted) => Transformed::yes(converted),
-                None => Transformed::no(Expr::Cast(Cast { expr: inner, field })),
-            }
+/// Whether a plan reads PostgreSQL's catalog.
+fn reads_catalog(plan: &LogicalPlan) -> Result<bool> {
+    let mut reads = false;
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let schema = scan.table_name.schema();
+            reads |=
+                schema.is_some_and(|name| ["pg_catalog", "information_schema"].contains(&name));
         }
-        Expr::Between(between) => {
-            let Some(own) = type_of(&between.expr) else {
-                return Ok(Transformed::no(Expr::Between(between)));
-            };
-            let bound = |bound: Box<Expr>| -> Result<Box<Expr>> {
-                let of = type_of(&bound).unwrap_or(DataType::Null);
-                Ok(Box::new(compared(*bound, &of, &own, zone)?))
-            };
-            let (low, high) = (bound(between.low)?, bound(between.high)?);
-            let other = type_of(&low).unwrap_or(DataType::Null);
-            let expr = Box::new(compared(*between.expr, &own, &other, zone)?);
-            Transformed::yes(Expr::Between(Between { expr, negated: between.negated, low, high }))
-        }
-        Expr::InList(mut list) => {
-            let Some(own) = type_of(&list.expr) else {
-                return Ok(Transformed::no(Expr::InList(list)));
-            };
-            let is_mixed = is_read(&own) || own.is_floating();
-            if !is_mixed {
-                return Ok(Transformed::no(Expr::InList(list)));
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(reads)
+}
+
+/// Rewrites expressions.
+struct Rewriter<'a> {
+    /// The connection's time zone.
+    zone: &'a str,
+    /// Whether types must match.
+    is_checked: bool,
+}
+
+impl Rewriter<'_> {
+    fn rewrite(&self, expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
+        let zone = self.zone;
+        let type_of = |expr: &Expr| expr.get_type(schema).ok();
+        Ok(match expr {
+            Expr::BinaryExpr(binary) if self.is_checked && is_comparison(binary.op) => {
+                if let (Some(left), Some(right)) = (type_of(&binary.left), type_of(&binary.right)) {
+                    check_comparable(&binary.op.to_string(), &left, &right)?;
+                }
+                Transformed::no(Expr::BinaryExpr(binary))
             }
-            for item in &mut list.list {
-                let of = type_of(item).unwrap_or(DataType::Null);
-                *item = compared(std::mem::take(item), &of, &own, zone)?;
+            Expr::Cast(Cast { expr: inner, field }) => {
+                let Some(from) = type_of(&inner) else {
+                    return Ok(Transformed::no(Expr::Cast(Cast { expr: inner, field })));
+                };
+                match convert(&inner, &from, field.data_type(), zone)? {
+                    Some(converted) => Transformed::yes(converted),
+                    None => Transformed::no(Expr::Cast(Cast { expr: inner, field })),
+                }
             }
-            if own == INTERVAL {
-                *list.expr = compared(std::mem::take(&mut *list.expr), &own, &own, zone)?;
+            Expr::Between(between) => {
+                let Some(own) = type_of(&between.expr) else {
+                    return Ok(Transformed::no(Expr::Between(between)));
+                };
+                let bound = |bound: Box<Expr>| -> Result<Box<Expr>> {
+                    let of = type_of(&bound).unwrap_or(DataType::Null);
+                    Ok(Box::new(compared(*bound, &of, &own, zone)?))
+                };
+                let (low, high) = (bound(between.low)?, bound(between.high)?);
+                let other = type_of(&low).unwrap_or(DataType::Null);
+                let expr = Box::new(compared(*between.expr, &own, &other, zone)?);
+                Transformed::yes(Expr::Between(Between {
+                    expr,
+                    negated: between.negated,
+                    low,
+                    high,
+                }))
             }
-            Transformed::yes(Expr::InList(list))
-        }
-        Expr::ScalarFunction(call) => {
-            let types: Vec<DataType> = call
-                .args
-                .iter()
-                .map(|argument| type_of(argument).unwrap_or(DataType::Null))
-                .collect();
-            let mut call = call;
-            let mut is_changed = false;
-            match call.func.name() {
-                "coalesce" | "nullif" | "greatest" | "least" if is_mixed(&types) => {
-                    is_changed = true;
-                    for (argument, of) in call.args.iter_mut().zip(&types) {
-                        *argument = float(std::mem::take(argument), of);
+            Expr::InList(mut list) => {
+                let Some(own) = type_of(&list.expr) else {
+                    return Ok(Transformed::no(Expr::InList(list)));
+                };
+                if !is_typed(&own) {
+                    return Ok(Transformed::no(Expr::InList(list)));
+                }
+                for item in &mut list.list {
+                    let of = type_of(item).unwrap_or(DataType::Null);
+                    if self.is_checked && text_of(item).is_none() {
+                        check_comparable("=", &own, &of)?;
                     }
+                    *item = compared(std::mem::take(item), &of, &own, zone)?;
                 }
-                name @ ("ln" | "log" | "exp" | "power" | "sqrt" | "cbrt") => {
-                    check_float(name, &types)?;
-                    let mut arguments = call.args.clone();
-                    arguments.insert(0, Expr::ScalarFunction(call));
-                    return Ok(Transformed::yes(FINITE.call(arguments)));
+                if own == INTERVAL {
+                    *list.expr = compared(std::mem::take(&mut *list.expr), &own, &own, zone)?;
                 }
-                "ceil" | "floor" if types.first().is_some_and(is_numeric) => {
-                    let whole = DataType::Decimal128(PRECISION, 0);
-                    return Ok(Transformed::yes(cast(Expr::ScalarFunction(call), whole)));
-                }
-                "regexp_match" | "regexp_like" | "regexp_count" | "regexp_instr" => {
-                    is_changed = dot_matches_all(&mut call.args);
-                }
-                "concat" | "concat_ws" => {
-                    for (argument, of) in call.args.iter_mut().zip(&types) {
-                        let is_text = of.is_string() || of.is_integer() || of.is_null();
-                        if !is_text {
+                Transformed::yes(Expr::InList(list))
+            }
+            Expr::ScalarFunction(call) => {
+                let types: Vec<DataType> = call
+                    .args
+                    .iter()
+                    .map(|argument| type_of(argument).unwrap_or(DataType::Null))
+                    .collect();
+                let mut call = call;
+                let mut is_changed = false;
+                match call.func.name() {
+                    name @ ("coalesce" | "nullif" | "greatest" | "least") if self.is_checked => {
+                        let name = name.to_uppercase();
+                        let mut arguments: Vec<&mut Expr> = call.args.iter_mut().collect();
+                        is_changed = unify(&name, &mut arguments, type_of, zone)?;
+                    }
+                    name @ ("ln" | "log" | "exp" | "power" | "sqrt" | "cbrt") => {
+                        check_float(name, &types)?;
+                        for (argument, of) in call.args.iter_mut().zip(&types) {
+                            if *of != DataType::Float64 {
+                                *argument = cast(std::mem::take(argument), DataType::Float64);
+                            }
+                        }
+                        if call.func.name() == "log" && call.args.len() == 1 {
+                            call.func = datafusion::functions::math::log10();
+                        }
+                        let mut arguments = call.args.clone();
+                        arguments.insert(0, Expr::ScalarFunction(call));
+                        return Ok(Transformed::yes(FINITE.call(arguments)));
+                    }
+                    "ceil" | "floor" if types.first().is_some_and(is_numeric) => {
+                        let whole = DataType::Decimal128(PRECISION, 0);
+                        return Ok(Transformed::yes(cast(Expr::ScalarFunction(call), whole)));
+                    }
+                    "regexp_like" => {
+                        is_changed = rewrite_pattern(&mut call.args, |p| Ok(boolean(p)))?
+                    }
+                    "regexp_match" => is_changed = rewrite_pattern(&mut call.args, extracting)?,
+                    "regexp_count" | "regexp_instr" => {
+                        rewrite_pattern(&mut call.args, extracting)?;
+                        return Ok(Transformed::yes(cast(
+                            Expr::ScalarFunction(call),
+                            DataType::Int32,
+                        )));
+                    }
+                    "gcd" | "lcm" if types.iter().all(|of| digits(of) <= 10) => {
+                        return Ok(Transformed::yes(cast(
+                            Expr::ScalarFunction(call),
+                            DataType::Int32,
+                        )));
+                    }
+                    "sign" if types.first().is_some_and(is_numeric) => {
+                        let whole = DataType::Decimal128(PRECISION, 0);
+                        return Ok(Transformed::yes(cast(Expr::ScalarFunction(call), whole)));
+                    }
+                    // The length of an empty array is NULL.
+                    "array_length" => {
+                        let length = cast(Expr::ScalarFunction(call), DataType::Int32);
+                        let zero = Expr::Literal(ScalarValue::Int32(Some(0)), None);
+                        return Ok(Transformed::yes(nullif(length, zero)));
+                    }
+                    // Nothing is replaced.
+                    "replace" if call.args.get(1).is_some_and(|from| text_of(from) == Some("")) => {
+                        return Ok(Transformed::yes(call.args.swap_remove(0)));
+                    }
+                    "concat" | "concat_ws" => {
+                        for (argument, of) in call.args.iter_mut().zip(&types) {
+                            let is_text = of.is_string() || of.is_integer() || of.is_null();
+                            if !is_text {
+                                is_changed = true;
+                                *argument = SHORT_TEXT.call(vec![std::mem::take(argument)]);
+                            }
+                        }
+                    }
+                    // In the connection's time zone.
+                    "date_trunc" => {
+                        if types.get(1) == Some(&DataType::Date32) {
                             is_changed = true;
-                            *argument = SHORT_TEXT.call(vec![std::mem::take(argument)]);
+                            let midnight = cast(std::mem::take(&mut call.args[1]), TIMESTAMP);
+                            call.args[1] = cast(midnight, temporal::zoned(zone));
+                        }
+                        if let Some(DataType::Timestamp(unit, Some(own))) = types.get(1)
+                            && &**own != zone
+                        {
+                            is_changed = true;
+                            let zoned = DataType::Timestamp(*unit, Some(zone.into()));
+                            call.args[1] = cast(std::mem::take(&mut call.args[1]), zoned);
                         }
                     }
-                }
-                // In the connection's time zone.
-                "date_trunc" => {
-                    if let Some(DataType::Timestamp(unit, Some(own))) = types.get(1)
-                        && &**own != zone
-                    {
+                    "regexp_replace" if call.args.len() >= 3 => {
                         is_changed = true;
-                        let zoned = DataType::Timestamp(*unit, Some(zone.into()));
-                        call.args[1] = cast(std::mem::take(&mut call.args[1]), zoned);
+                        rewrite_pattern(&mut call.args, extracting)?;
+                        call.args[2] = match &call.args[2] {
+                            Expr::Literal(value, _) if value.try_as_str().is_some() => {
+                                let text = value.try_as_str().flatten();
+                                Expr::Literal(ScalarValue::Utf8(text.map(replacement)), None)
+                            }
+                            other => REPLACEMENT.call(vec![other.clone()]),
+                        };
                     }
+                    _ => {}
                 }
-                "regexp_replace" if call.args.len() >= 3 => {
-                    is_changed = true;
-                    dot_matches_all(&mut call.args);
-                    call.args[2] = match &call.args[2] {
-                        Expr::Literal(value, _) if value.try_as_str().is_some() => {
-                            let text = value.try_as_str().flatten();
-                            Expr::Literal(ScalarValue::Utf8(text.map(text::replacement)), None)
-                        }
-                        other => REPLACEMENT.call(vec![other.clone()]),
-                    };
-                }
-                _ => {}
-            }
-            let expr = Expr::ScalarFunction(call);
-            match type_of(&expr) {
-                Some(DataType::UInt64) => Transformed::yes(cast(expr, DataType::Int32)),
-                Some(DataType::List(item)) if *item.data_type() == DataType::UInt64 => {
-                    let signed = DataType::new_list(DataType::Int32, true);
-                    Transformed::yes(cast(expr, signed))
-                }
-                _ if is_changed => Transformed::yes(expr),
-                _ => Transformed::no(expr),
-            }
-        }
-        Expr::Case(mut case) => {
-            let results = case.when_then_expr.iter().map(|(_, then)| then).chain(&case.else_expr);
-            let types: Vec<DataType> = results.filter_map(|result| type_of(result)).collect();
-            if !is_mixed(&types) {
-                return Ok(Transformed::no(Expr::Case(case)));
-            }
-            let results = case.when_then_expr.iter_mut().map(|(_, then)| then);
-            for result in results.chain(&mut case.else_expr) {
-                let of = type_of(result).unwrap_or(DataType::Null);
-                **result = float(std::mem::take(&mut **result), &of);
-            }
-            Transformed::yes(Expr::Case(case))
-        }
-        // The negative of the smallest integer does not exist.
-        Expr::Negative(inner) => match type_of(&inner) {
-            Some(of) if of.is_integer() => {
-                let zero = Expr::Literal(ScalarValue::new_zero(&of)?, None);
-                Transformed::yes(subtract_integers(zero, *inner))
-            }
-            _ => Transformed::no(Expr::Negative(inner)),
-        },
-        Expr::AggregateFunction(mut call) => {
-            let name = call.func.name().to_owned();
-            let arguments = &mut call.params.args;
-            if OF_FLOATS.contains(&name.as_str()) {
-                let types: Vec<DataType> = arguments.iter().filter_map(&type_of).collect();
-                let is_exact = |of: &DataType| of.is_integer() || is_numeric(of);
-                if types.iter().all(is_exact) {
-                    return not_impl_err!(
-                        "{name} of whole and exact numbers is not supported: cast them to double precision"
-                    );
+                let expr = Expr::ScalarFunction(call);
+                match type_of(&expr) {
+                    Some(DataType::UInt64) => Transformed::yes(cast(expr, DataType::Int32)),
+                    Some(DataType::List(item)) if *item.data_type() == DataType::UInt64 => {
+                        let signed = DataType::new_list(DataType::Int32, true);
+                        Transformed::yes(cast(expr, signed))
+                    }
+                    _ if is_changed => Transformed::yes(expr),
+                    _ => Transformed::no(expr),
                 }
             }
-            let Some(fraction) = arguments.last_mut().filter(|_| name.starts_with("percentile"))
-            else {
-                return Ok(Transformed::no(Expr::AggregateFunction(call)));
-            };
-            if let Expr::Literal(value, _) = &*fraction {
-                *fraction = Expr::Literal(value.cast_to(&DataType::Float64)?, None);
+            Expr::Case(mut case) if self.is_checked => {
+                let results = case.when_then_expr.iter_mut().map(|(_, then)| &mut **then);
+                let mut results: Vec<&mut Expr> =
+                    results.chain(case.else_expr.as_deref_mut()).collect();
+                match unify("CASE", &mut results, type_of, zone)? {
+                    true => Transformed::yes(Expr::Case(case)),
+                    false => Transformed::no(Expr::Case(case)),
+                }
             }
-            Transformed::yes(Expr::AggregateFunction(call))
-        }
-        other => Transformed::no(other),
-    })
-}
-
-/// Makes `.` in a constant pattern match line breaks, too.
-fn dot_matches_all(arguments: &mut [Expr]) -> bool {
-    if let Some(Expr::Literal(pattern, _)) = arguments.get(1)
-        && let Some(regex) = pattern.try_as_str().flatten().and_then(text::regex)
-    {
-        arguments[1] = Expr::Literal(ScalarValue::Utf8(Some(regex)), None);
-        return true;
+            // The negative of the smallest integer does not exist.
+            Expr::Negative(inner) => match type_of(&inner) {
+                Some(of) if of.is_integer() => {
+                    let zero = Expr::Literal(ScalarValue::new_zero(&of)?, None);
+                    Transformed::yes(subtract_integers(zero, *inner))
+                }
+                _ => Transformed::no(Expr::Negative(inner)),
+            },
+            Expr::AggregateFunction(call) => {
+                let types: Vec<DataType> = call.params.args.iter().filter_map(&type_of).collect();
+                check_aggregate(&call, &types)?;
+                Transformed::no(Expr::AggregateFunction(call))
+            }
+            other => Transformed::no(other),
+        })
     }
-    false
 }
 
-/// Whether exact numbers and floats are mixed.
-fn is_mixed(types: &[DataType]) -> bool {
-    types.iter().any(is_numeric) && types.iter().any(DataType::is_floating)
+fn is_comparison(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
+    )
 }
 
-fn float(expr: Expr, of: &DataType) -> Expr {
-    if is_numeric(of) { cast(expr, DataType::Float64) } else { expr }
-}
-
-/// `sqrt` and others of exact numbers are exact in PostgreSQL.
-fn check_float(name: &str, types: &[DataType]) -> Result<()> {
-    match types.iter().any(is_numeric) && !types.iter().any(DataType::is_floating) {
-        true => not_impl_err!("{name} of numeric is not supported: cast it to double precision"),
-        false => Ok(()),
+/// Refuses aggregates that PostgreSQL does not have, or computes in another way.
+fn check_aggregate(call: &AggregateFunction, types: &[DataType]) -> Result<()> {
+    let name = call.func.name();
+    let is_exact = |of: &DataType| of.is_integer() || is_numeric(of);
+    if OF_FLOATS.contains(&name) && types.iter().all(is_exact) {
+        return not_impl_err!(
+            "{name} of whole and exact numbers is not supported: cast them to double precision"
+        );
     }
+    if ["min", "max"].contains(&name) && types.first() == Some(&DataType::Boolean) {
+        return plan_err!("No function matches {name}(boolean)");
+    }
+    if name == "array_agg" && call.params.distinct && !call.params.order_by.is_empty() {
+        return not_impl_err!("array_agg(DISTINCT ... ORDER BY ...) is not supported");
+    }
+    Ok(())
+}
+
+/// Rewrites a constant pattern, the second argument.
+fn rewrite_pattern(
+    arguments: &mut [Expr],
+    rewritten: impl Fn(&str) -> Result<String>,
+) -> Result<bool> {
+    let Some(pattern) = arguments.get_mut(1) else { return Ok(false) };
+    let Some(text) = text_of(pattern) else { return Ok(false) };
+    *pattern = Expr::Literal(ScalarValue::Utf8(Some(rewritten(text)?)), None);
+    Ok(true)
 }
 
 /// A cast with PostgreSQL's meaning; `None` if DataFusion's has it.
@@ -323,17 +448,25 @@ fn convert(inner: &Expr, from: &DataType, to: &DataType, zone: &str) -> Result<O
         _ => None,
     };
     let is_text = from.is_string();
+    if let Some(text) = text.filter(|_| is_typed(to)) {
+        let value = Expr::Literal(typed_literal(text, to, zone, false)?, None);
+        return Ok(Some(if is_numeric(to) { cast(value, to.clone()) } else { value }));
+    }
     if is_text && is_read(to) {
         return Ok(Some(match text {
-            Some(text) => Expr::Literal(typed_literal(text, to, zone, false)?, None),
             None if *to == DataType::Date32 => READ_DATE.call(vec![inner.clone()]),
-            None => match to {
+            _ => match to {
                 DataType::Timestamp(_, None) => READ_TIMESTAMP.call(vec![inner.clone()]),
                 DataType::Timestamp(_, Some(_)) => READ_INSTANT.call(vec![inner.clone()]),
                 DataType::Time64(_) => READ_TIME.call(vec![inner.clone()]),
                 _ => READ_INTERVAL.call(vec![inner.clone()]),
             },
         }));
+    }
+    // Spaces around numbers are ignored.
+    if is_text && (to.is_numeric() || *to == DataType::Boolean) {
+        let trimmed = datafusion::functions::string::expr_fn::btrim(vec![inner.clone()]);
+        return Ok(Some(cast(trimmed, to.clone())));
     }
     if is_text && matches!(to, DataType::Binary | DataType::LargeBinary | DataType::BinaryView) {
         return Ok(Some(match text {

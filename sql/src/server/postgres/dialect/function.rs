@@ -18,12 +18,13 @@ use datafusion::scalar::ScalarValue;
 use crate::server::postgres::rows::TEXT_TYPE;
 
 /// Functions that return texts of another type than `text`.
-const TEXT_TYPES: [(&str, &str); 8] = [
+const TEXT_TYPES: [(&str, &str); 9] = [
     ("json", "json"),
     ("json_build_array", "json"),
     ("json_build_object", "json"),
     ("json_extract_path", "json"),
     ("json_get", "json"),
+    ("json_of_list", "json"),
     ("json_path", "json"),
     ("to_json", "json"),
     ("varchar", "varchar"),

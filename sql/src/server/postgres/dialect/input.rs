@@ -158,9 +158,9 @@ pub(super) fn interval(text: &str) -> Option<Span> {
             span.micros = span.micros.checked_add(negative * clock(bare)?)?;
             continue;
         }
-        let number = decimal(&word)?;
-        let unit = words.next()?;
-        add(&mut span, number, &unit)?;
+        // A number without a unit at the end counts seconds.
+        let unit = words.next().unwrap_or_default();
+        add(&mut span, decimal(&word)?, &unit)?;
     }
     Some(Span {
         months: sign * span.months,
@@ -289,10 +289,11 @@ mod tests {
             ("1 day 2 hours ago", span(0, -1, -2 * HOUR)),
             ("P1Y2M3DT4H5M6S", span(14, 3, 4 * HOUR + 5 * MINUTE + 6 * SECOND)),
             ("PT36H", span(0, 0, 36 * HOUR)),
+            ("1 day 2", span(0, 1, 2 * SECOND)),
         ] {
             assert_eq!(interval(text), expected, "{text}");
         }
-        for text in ["", "hours", "5", "1 fortnight", "P", "P1", "1 day 2"] {
+        for text in ["", "hours", "1 fortnight", "P", "P1", "1 day x"] {
             assert_eq!(interval(text), None, "{text}");
         }
     }

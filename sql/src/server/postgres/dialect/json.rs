@@ -13,7 +13,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::ScalarUDF;
 
 use super::function::{Call, Function, map_rows};
-use super::text::as_texts;
+use super::text::{as_texts, written};
 
 /// The functions that statements can name.
 pub(super) fn functions() -> Vec<ScalarUDF> {
@@ -238,6 +238,27 @@ fn length(text: &str) -> usize {
     text.len()
 }
 
+/// A list as a JSON array: what `json_agg` makes of the values.
+pub(super) const JSON_OF_LIST: Function = Function {
+    name: "json_of_list",
+    arguments: 1..=1,
+    returns: |_| Ok(DataType::Utf8),
+    compute: |call| {
+        let lists = call.column(0)?;
+        let Some(lists) = lists.as_list_opt::<i32>() else {
+            return Ok(arrow::array::new_null_array(&DataType::Utf8, call.rows()));
+        };
+        let arrays = map_rows(call.rows(), &[lists], |row| {
+            let items = lists.value(row);
+            let items = to_json(&items, &written(&items, call.zone())?)?;
+            let items: Vec<&str> =
+                items.iter().map(|item| item.as_deref().unwrap_or("null")).collect();
+            Ok(format!("[{}]", items.join(", ")))
+        })?;
+        Ok(Arc::new(StringArray::from(arrays)))
+    },
+};
+
 const JSON_ARRAY_LENGTH: Function = Function {
     name: "json_array_length",
     arguments: 1..=1,
@@ -363,7 +384,7 @@ fn values(call: &Call<'_>, at: usize) -> Result<Vec<Option<String>>> {
 }
 
 /// Values as JSON, given their texts: numbers and booleans as they are, everything else quoted.
-pub(super) fn to_json(values: &ArrayRef, texts: &StringArray) -> Result<Vec<Option<String>>> {
+fn to_json(values: &ArrayRef, texts: &StringArray) -> Result<Vec<Option<String>>> {
     let data_type = values.data_type();
     if data_type.is_nested() || matches!(data_type, DataType::Interval(_)) {
         return exec_err!("JSON of {data_type} is not supported");

@@ -17,14 +17,16 @@ mod from_text;
 mod function;
 mod input;
 mod json;
-mod json_agg;
 mod literals;
+mod matching;
 mod membership;
 mod names;
 mod number_format;
 mod numeric;
 mod numeric_aggregates;
 mod operators;
+mod percentile;
+mod regex;
 mod syntax;
 mod template;
 mod temporal;
@@ -65,7 +67,9 @@ pub(super) fn register(session: &SessionContext, settings: &Arc<Mutex<Settings>>
     for function in functions() {
         session.register_udf(function);
     }
-    session.register_udaf(json_agg::json_agg());
+    for aggregate in numeric_aggregates::functions() {
+        session.register_udaf(aggregate);
+    }
     Ok(())
 }
 
@@ -75,6 +79,8 @@ fn functions() -> Vec<ScalarUDF> {
         from_text::TO_DATE,
         from_text::TO_TIMESTAMP,
         json::JSON,
+        json::JSON_OF_LIST,
+        percentile::PERCENTILE_OF,
         membership::ANY_OF,
     ];
     let mut all: Vec<ScalarUDF> = own.into_iter().map(ScalarUDF::from).collect();
@@ -88,7 +94,6 @@ fn functions() -> Vec<ScalarUDF> {
         datetime::justify_hours::create_justify_hours_udf(),
         datetime::justify_interval::create_justify_interval_udf(),
         pg_numeric::aliases::create_sign_udf(),
-        pg_numeric::div::create_div_udf(),
         pg_numeric::width_bucket::create_width_bucket_udf(),
     ]);
     all

@@ -111,7 +111,7 @@ fn name(expr: &Expr) -> (Option<String>, bool) {
             _ => "btrim",
         }),
         Expr::Array(_) => strong("array"),
-        Expr::Exists { .. } => strong("exists"),
+        Expr::Exists { negated: false, .. } => strong("exists"),
         Expr::Subquery(query) => match ColumnNames::of_query(query).first.as_slice() {
             [name] if name != "?column?" => strong(name),
             _ => (None, false),
@@ -123,7 +123,7 @@ fn name(expr: &Expr) -> (Option<String>, bool) {
 /// PostgreSQL's internal name of a type.
 fn type_name(data_type: &DataType) -> String {
     let text = data_type.to_string().to_lowercase();
-    let base = text.split('(').next().unwrap_or_default().trim();
+    let base = text.split(['(', '[']).next().unwrap_or_default().trim();
     let internal = match base {
         "int" | "integer" => "int4",
         "bigint" => "int8",

@@ -154,7 +154,7 @@ pub(super) const NUMERIC: Function = Function {
 };
 
 /// The decimal places of a number as it is written.
-fn decimals(text: &str) -> Option<i8> {
+pub(super) fn decimals(text: &str) -> Option<i8> {
     let (number, exponent) = text.trim().split_once(['e', 'E']).unwrap_or((text.trim(), "0"));
     let places = number.split_once('.').map_or(0, |(_, decimals)| decimals.len());
     let places = i64::try_from(places).ok()? - exponent.parse::<i64>().ok()?;
@@ -162,7 +162,7 @@ fn decimals(text: &str) -> Option<i8> {
 }
 
 /// The unscaled value of a number, rounded to the scale.
-fn parse(text: &str, scale: i8) -> Result<i256> {
+pub(super) fn parse(text: &str, scale: i8) -> Result<i256> {
     let invalid =
         || DataFusionError::Execution(format!("invalid input syntax for type numeric: \"{text}\""));
     let (number, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));

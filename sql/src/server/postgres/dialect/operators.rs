@@ -11,12 +11,13 @@ use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, cast, 
 use datafusion::prelude::power;
 use datafusion::sql::sqlparser::ast::BinaryOperator as Op;
 
-use super::arithmetic::{FINITE, checked};
+use super::arithmetic::{FINITE, check_float, checked};
 use super::literals::{compared, narrow};
+use super::matching::{check_comparable, text_of};
 use super::temporal::{
-    INTERVAL, INTERVAL_DIVIDE, INTERVAL_MULTIPLY, TIMESTAMP_SUBTRACT, date_as_timestamp,
+    INTERVAL, INTERVAL_DIVIDE, INTERVAL_MULTIPLY, TIMESTAMP, TIMESTAMP_SUBTRACT,
 };
-use super::{json, text};
+use super::{json, regex, text};
 use crate::server::postgres::settings::Settings;
 
 /// Plans operators.
@@ -47,6 +48,7 @@ impl ExprPlanner for Operators {
             Op::HashLongArrow => json::PATH_TEXT.call(vec![raw.left, raw.right]),
             Op::PGOverlap => array_has_any(raw.left, raw.right),
             Op::PGExp => {
+                check_float("^", &[left, right])?;
                 let (left, right) =
                     (cast(raw.left, DataType::Float64), cast(raw.right, DataType::Float64));
                 FINITE.call(vec![power(left.clone(), right.clone()), left, right])
@@ -54,7 +56,7 @@ impl ExprPlanner for Operators {
             Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo => {
                 return self.arithmetic(raw, &left, &right);
             }
-            Op::Eq | Op::NotEq | Op::Lt | Op::LtEq | Op::Gt | Op::GtEq | Op::Spaceship => {
+            Op::Eq | Op::NotEq | Op::Lt | Op::LtEq | Op::Gt | Op::GtEq => {
                 let zone = self.zone();
                 raw.left = compared(raw.left, &left, &right, &zone)?;
                 raw.right = compared(raw.right, &right, &left, &zone)?;
@@ -63,17 +65,18 @@ impl ExprPlanner for Operators {
             Op::StringConcat => {
                 let is_list = |data_type: &DataType| data_type.is_nested();
                 if !is_list(&left) && !is_list(&right) {
+                    if left.is_numeric() && right.is_numeric() {
+                        return check_comparable("||", &left, &DataType::Utf8)
+                            .map(|()| PlannerResult::Original(raw));
+                    }
                     raw.left = as_text(raw.left, &left);
                     raw.right = as_text(raw.right, &right);
                 }
                 return Ok(PlannerResult::Original(raw));
             }
             Op::PGRegexMatch | Op::PGRegexIMatch | Op::PGRegexNotMatch | Op::PGRegexNotIMatch => {
-                if let Expr::Literal(pattern, _) = &raw.right
-                    && let Some(Some(regex)) =
-                        pattern.try_as_str().map(|pattern| pattern.and_then(text::regex))
-                {
-                    raw.right = lit(regex);
+                if let Some(pattern) = text_of(&raw.right) {
+                    raw.right = lit(regex::boolean(pattern));
                 }
                 return Ok(PlannerResult::Original(raw));
             }
@@ -110,10 +113,10 @@ impl Operators {
             }
             (Op::Plus | Op::Minus, DataType::Date32, _) if *right == INTERVAL => {
                 let op = if raw.op == Op::Plus { Operator::Plus } else { Operator::Minus };
-                binary(cast(raw.left, date_as_timestamp()), op, raw.right)
+                binary(cast(raw.left, TIMESTAMP), op, raw.right)
             }
             (Op::Plus, _, DataType::Date32) if *left == INTERVAL => {
-                binary(cast(raw.right, date_as_timestamp()), Operator::Plus, raw.left)
+                binary(cast(raw.right, TIMESTAMP), Operator::Plus, raw.left)
             }
             // Days are added in the connection's time zone.
             (Op::Plus | Op::Minus, DataType::Timestamp(unit, Some(_)), _) if *right == INTERVAL => {
@@ -124,7 +127,9 @@ impl Operators {
                 binary(cast(raw.right, self.zoned(*unit)), Operator::Plus, raw.left)
             }
             (Op::Minus, a, b) if is_time(a) && is_time(b) => match (a, b) {
-                (DataType::Date32, DataType::Date32) => return Ok(PlannerResult::Original(raw)),
+                (DataType::Date32, DataType::Date32) => {
+                    cast(binary(raw.left, Operator::Minus, raw.right), DataType::Int32)
+                }
                 _ => TIMESTAMP_SUBTRACT.call(vec![raw.left, raw.right]),
             },
             _ => match checked(&raw.op, raw.left, raw.right, [left, right]) {

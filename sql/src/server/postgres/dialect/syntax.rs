@@ -1,18 +1,21 @@
 //! Rewrites syntax before planning: what DataFusion cannot plan, or plans as something else.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CharacterLength, DataType, ExactNumberInfo, Expr, Fetch, Function, FunctionArg,
-    FunctionArgExpr, FunctionArguments, Ident, Interval, LimitClause, ObjectName, Query, Select,
-    SelectItem, SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator,
-    Value, ValueWithSpan, VisitorMut,
+    ArrayElemTypeDef, BinaryOperator, CharacterLength, DataType, ExactNumberInfo, Expr, Fetch,
+    Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Interval, LimitClause,
+    ObjectName, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement,
+    TableAlias, TableAliasColumnDef, TableFactor, UnaryOperator, Value, ValueWithSpan, VisitorMut,
 };
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
 use engine::{Error, Result};
 
 use super::input;
 use super::names::column_name;
-use super::text::similar_to;
+use super::regex::similar_to;
 use crate::ast::{call, visit_mut};
 
 /// Functions that DataFusion has under another name, or of whose namesakes only the second does the
@@ -60,6 +63,18 @@ impl VisitorMut for Rewrite {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if !query.locks.is_empty() {
+            self.refuse("FOR UPDATE", "leave it out: the server only reads");
+        }
+        if let SetExpr::SetOperation { op, set_quantifier, .. } = &*query.body
+            && *op != SetOperator::Union
+            && *set_quantifier == SetQuantifier::All
+        {
+            self.refuse(&format!("{op} ALL"), "use GROUP BY and count(*)");
+        }
+        if let Some(with) = query.with.as_mut().filter(|with| with.recursive) {
+            with.cte_tables.iter_mut().for_each(|table| type_constants(&mut table.query.body));
+        }
         if let Some(Fetch { with_ties, percent, quantity }) = query.fetch.take() {
             if with_ties || percent {
                 self.refuse(
@@ -96,7 +111,15 @@ impl VisitorMut for Rewrite {
                 continue;
             };
             if is_call_of(expr, "generate_series") {
-                *expr = call("unnest", [std::mem::replace(expr, null())]);
+                let is_integer = matches!(&*expr, Expr::Function(function)
+                    if matches!(&function.args, FunctionArguments::List(list) if are_integers(&list.args)));
+                let mut series = std::mem::replace(expr, null());
+                if is_integer {
+                    let integers =
+                        ArrayElemTypeDef::SquareBracket(Box::new(DataType::Int(None)), None);
+                    series = cast(series, DataType::Array(integers));
+                }
+                *expr = call("unnest", [series]);
             }
             let mut subqueries = Subqueries { depth: 0 };
             let _ = visit_mut(expr, &mut subqueries);
@@ -105,13 +128,22 @@ impl VisitorMut for Rewrite {
     }
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
-        // What was rewritten keeps its name.
+        // What was rewritten keeps its name. Of columns with the same name only one does: what they
+        // are rewritten to may be the same.
         let names = self.names.pop().unwrap_or_default();
+        let mut known: HashMap<String, usize> = HashMap::new();
         for (item, name) in select.projection.iter_mut().zip(names) {
-            if let (SelectItem::UnnamedExpr(expr), Some(name)) = (&mut *item, name)
-                && column_name(expr) != name
-                && name != "?column?"
-            {
+            let (SelectItem::UnnamedExpr(expr), Some(mut name)) = (&mut *item, name) else {
+                continue;
+            };
+            let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+            let count = known.entry(name.clone()).or_default();
+            *count += 1;
+            let is_repeated = *count > 1 && !is_column;
+            if is_repeated {
+                name = format!("{name}:{count}");
+            }
+            if is_repeated || column_name(expr) != name && name != "?column?" {
                 let expr = std::mem::replace(expr, null());
                 *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', name) };
             }
@@ -134,6 +166,26 @@ impl Rewrite {
             }
             TableFactor::Table { with_ordinality: true, .. } => {
                 self.refuse("WITH ORDINALITY", "use row_number()");
+            }
+            TableFactor::Table { name, args: Some(arguments), alias, .. }
+                if name.to_string().eq_ignore_ascii_case("generate_series")
+                    && are_integers(&arguments.args) =>
+            {
+                name_column(alias, "generate_series".to_owned());
+                let template = "SELECT CAST(value AS INT) AS value \
+                                FROM generate_series(1, 1) AS series (value)";
+                let alias = alias.take();
+                let arguments = std::mem::take(&mut arguments.args);
+                if let Some(mut subquery) = parsed(template) {
+                    if let SetExpr::Select(select) = &mut *subquery.body
+                        && let Some(from) = select.from.first_mut()
+                        && let TableFactor::Table { args: Some(series), .. } = &mut from.relation
+                    {
+                        series.args = arguments;
+                    }
+                    *relation =
+                        TableFactor::Derived { lateral: false, subquery, alias, sample: None };
+                }
             }
             // The alias of a function also names its column.
             TableFactor::Table { name, args: Some(arguments), alias, .. }
@@ -205,6 +257,9 @@ impl Rewrite {
                 DataType::JSON => call("json", [taken(inner)]),
                 DataType::JSONB => return self.refuse("the type jsonb", "use json"),
                 DataType::Uuid => call("uuid_in", [taken(inner)]),
+                DataType::Float(ExactNumberInfo::None) => {
+                    cast(taken(inner), DataType::DoublePrecision)
+                }
                 DataType::Numeric(ExactNumberInfo::None)
                 | DataType::Decimal(ExactNumberInfo::None)
                 | DataType::Dec(ExactNumberInfo::None) => call("numeric", [taken(inner)]),
@@ -255,13 +310,25 @@ impl Rewrite {
                 let found = call("regexp_match", [taken(expr), taken(from)]);
                 call("array_element", [found, number("1")])
             }
-            Expr::Value(ValueWithSpan { value: Value::HexStringLiteral(_), .. }) => {
-                return self.refuse("a bit string x'..'", "write bytes as '\\x1f'::bytea");
+            Expr::Value(ValueWithSpan {
+                value: Value::HexStringLiteral(_) | Value::SingleQuotedByteStringLiteral(_),
+                ..
+            }) => {
+                return self.refuse("a bit string", "write bytes as '\\x1f'::bytea");
+            }
+            Expr::Collate { expr, collation } => {
+                let name = collation.to_string();
+                if !["\"C\"", "\"POSIX\"", "\"default\""].contains(&name.as_str()) {
+                    return self.refuse(&format!("the collation {name}"), "use COLLATE \"C\"");
+                }
+                *std::mem::replace(expr, Box::new(null()))
             }
             Expr::Identifier(name) if name.quote_style.is_none() => {
                 match name.value.to_lowercase().as_str() {
                     "localtimestamp" => local_timestamp(),
-                    "current_role" => call("session_user", []),
+                    "current_role" | "current_user" | "session_user" => call("session_user", []),
+                    "current_catalog" => call("current_database", []),
+                    "current_schema" => call("current_schema", []),
                     _ => return,
                 }
             }
@@ -277,8 +344,14 @@ impl Rewrite {
     fn function(&mut self, function: &mut Function) -> Option<Expr> {
         let [part] = function.name.0.as_slice() else { return None };
         let name = part.as_ident()?.value.to_lowercase();
-        if name == "localtimestamp" {
-            return Some(local_timestamp());
+        match name.as_str() {
+            "localtimestamp" => return Some(local_timestamp()),
+            "json_agg" => {
+                function.name = ObjectName::from(vec![Ident::new("array_agg")]);
+                return Some(call("json_of_list", [Expr::Function(function.clone())]));
+            }
+            "percentile_cont" => return self.percentile(function),
+            _ => {}
         }
         if let Some((_, other)) = RENAMED.iter().find(|(known, _)| *known == name) {
             function.name = ObjectName::from(vec![Ident::new(*other)]);
@@ -329,6 +402,66 @@ impl Rewrite {
     }
 }
 
+impl Rewrite {
+    /// `percentile_cont(fraction) WITHIN GROUP (ORDER BY x)`, from a list of the values.
+    fn percentile(&mut self, function: &mut Function) -> Option<Expr> {
+        let FunctionArguments::List(list) = &mut function.args else { return None };
+        let [FunctionArg::Unnamed(FunctionArgExpr::Expr(fraction))] = list.args.as_mut_slice()
+        else {
+            return None;
+        };
+        let [order] = function.within_group.as_mut_slice() else { return None };
+        if function.over.is_some() || order.options.asc == Some(false) {
+            self.refuse(
+                "percentile_cont with DESC or OVER",
+                "use percentile_cont(1 - fraction), or a subquery",
+            );
+            return None;
+        }
+        let fraction = std::mem::replace(fraction, null());
+        let value = cast(std::mem::replace(&mut order.expr, null()), DataType::DoublePrecision);
+        list.args = vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(value))];
+        function.within_group.clear();
+        function.name = ObjectName::from(vec![Ident::new("array_agg")]);
+        Some(call("percentile_of", [Expr::Function(function.clone()), fraction]))
+    }
+}
+
+/// Gives the first rows of a recursive query, and so all of them, the types that PostgreSQL gives to
+/// whole constants.
+fn type_constants(body: &mut SetExpr) {
+    match body {
+        SetExpr::SetOperation { left, .. } => type_constants(left),
+        SetExpr::Select(select) => {
+            for item in &mut select.projection {
+                if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item
+                    && is_integer(expr)
+                {
+                    *expr = cast(std::mem::replace(expr, null()), DataType::Integer(None));
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn is_integer(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => {
+            digits.parse::<i32>().is_ok()
+        }
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => is_integer(expr),
+        _ => false,
+    }
+}
+
+/// Whether these are constants of the type `integer`.
+fn are_integers(arguments: &[FunctionArg]) -> bool {
+    arguments.iter().all(|argument| {
+        matches!(argument, FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) if is_integer(expr))
+    })
+}
+
 /// `IN (SELECT ...)` and EXISTS as values.
 struct Subqueries {
     depth: usize,
@@ -375,16 +508,17 @@ impl VisitorMut for Subqueries {
 
 /// A scalar subquery that aggregates the rows of another one, which replaces `(SELECT 1)`.
 fn aggregate(template: &str, rows: &Query) -> Option<Expr> {
-    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-    use datafusion::sql::sqlparser::parser::Parser;
-    let mut query =
-        Parser::new(&PostgreSqlDialect {}).try_with_sql(template).ok()?.parse_query().ok()?;
+    let mut query = parsed(template)?;
     let SetExpr::Select(select) = &mut *query.body else { return None };
     let TableFactor::Derived { subquery, .. } = &mut select.from.first_mut()?.relation else {
         return None;
     };
     **subquery = rows.clone();
     Some(Expr::Subquery(query))
+}
+
+fn parsed(template: &str) -> Option<Box<Query>> {
+    Parser::new(&PostgreSqlDialect {}).try_with_sql(template).ok()?.parse_query().ok()
 }
 
 /// A number with an exponent: exact if it has few digits, else a float.

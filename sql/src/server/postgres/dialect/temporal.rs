@@ -20,7 +20,7 @@ use super::input::{self, DAY, HOUR, MINUTE, SECOND, Span};
 use super::zone::LocalZone;
 
 pub(super) const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
-const TIMESTAMP: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
+pub(super) const TIMESTAMP: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
 const TIME: DataType = DataType::Time64(TimeUnit::Microsecond);
 
 /// The functions that statements can name.
@@ -120,7 +120,7 @@ const TIMEZONE: Function = Function {
     },
     compute: |call| {
         let Some(name) = call.constant(0) else {
-            return exec_err!("AT TIME ZONE needs a constant zone");
+            return exec_err!("AT TIME ZONE with a zone that is not constant is not supported");
         };
         let zone = LocalZone::of_expression(name)?;
         let values = instants(call, 1)?;
@@ -276,7 +276,7 @@ fn parts(call: &Call<'_>) -> Result<Vec<Option<i64>>> {
             "decade" => millionths(i64::from(civil.year.div_euclid(10))),
             "century" | "centurie" => millionths(i64::from((civil.year + 99) / 100)),
             "millennium" | "millennia" => millionths(i64::from((civil.year + 999) / 1000)),
-            "quarter" => millionths(i64::from((civil.month + 2) / 3)),
+            "quarter" => millionths(i64::from(civil.month.div_ceil(3))),
             "month" => millionths(i64::from(civil.month)),
             "week" => millionths(i64::from(civil.iso_week().1)),
             "day" => millionths(i64::from(civil.day_of_month)),
@@ -500,11 +500,6 @@ pub(super) const INTERVAL_LENGTH: Function = Function {
         Ok(Arc::new(lengths.with_precision_and_scale(38, 0)?))
     },
 };
-
-/// A date as a timestamp: what PostgreSQL does before it adds an interval.
-pub(super) fn date_as_timestamp() -> DataType {
-    TIMESTAMP
-}
 
 /// The types that are read from texts by [`read`].
 pub(super) fn is_read(data_type: &DataType) -> bool {

@@ -159,6 +159,12 @@ fn type_name(field: &Arc<Field>) -> Result<String> {
     Ok(format!("{long}{array}"))
 }
 
+/// The name of a type in an error.
+pub(super) fn sql_type(data_type: &DataType) -> String {
+    let field = Arc::new(Field::new("type", data_type.clone(), true));
+    type_name(&field).unwrap_or_else(|_| data_type.to_string())
+}
+
 /// A UUID in its usual form.
 const UUID_IN: Function = Function {
     name: "uuid_in",
@@ -261,105 +267,16 @@ const QUOTE_NULLABLE: Function = Function {
     },
 };
 
-/// A replacement of `regexp_replace` in Rust's syntax: `\&` is the match, `\1` a group, and `$` has
-/// no meaning.
-pub(super) const REPLACEMENT: Function = Function {
-    name: "regexp_replacement",
-    arguments: 1..=1,
-    returns: |_| Ok(DataType::Utf8),
-    compute: |call| {
-        let texts = call.texts(0)?;
-        let values = map_rows(call.rows(), &[&texts], |row| Ok(replacement(texts.value(row))))?;
-        Ok(Arc::new(StringArray::from(values)))
-    },
-};
-
-pub(super) fn replacement(text: &str) -> String {
-    let mut replaced = String::new();
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '$' => replaced.push_str("$$"),
-            '\\' => match letters.next() {
-                Some('&') => replaced.push_str("${0}"),
-                Some(digit @ '1'..='9') => replaced.push_str(&format!("${{{digit}}}")),
-                Some(other) => {
-                    // DataFusion changes `\1` itself, and nothing else.
-                    replaced.push_str(if other == '\\' { "\\" } else { "" });
-                    if other != '\\' {
-                        replaced.push(other);
-                    }
-                }
-                None => replaced.push('\\'),
-            },
-            other => replaced.push(other),
-        }
-    }
-    replaced
-}
-
-/// The regular expression for a pattern of SIMILAR TO.
-///
-/// # Errors
-/// When an escape ends the pattern.
-pub(super) fn similar_to(pattern: &str, escape: Option<char>) -> Result<String> {
-    let mut regex = String::from("^(?:");
-    let mut letters = pattern.chars();
-    let mut is_in_set = false;
-    while let Some(letter) = letters.next() {
-        if Some(letter) == escape {
-            match letters.next() {
-                Some(next) if next.is_alphanumeric() => regex.push(next),
-                Some(next) => regex.extend(['\\', next]),
-                None => return exec_err!("a pattern must not end with its escape character"),
-            }
-            continue;
-        }
-        match letter {
-            ']' if is_in_set => {
-                is_in_set = false;
-                regex.push(letter);
-            }
-            _ if is_in_set => regex.push(letter),
-            '[' => {
-                is_in_set = true;
-                regex.push(letter);
-            }
-            '%' => regex.push_str("(?s:.*)"),
-            '_' => regex.push_str("(?s:.)"),
-            '.' | '^' | '$' | '\\' => regex.extend(['\\', letter]),
-            '(' => regex.push_str("(?:"),
-            other => regex.push(other),
-        }
-    }
-    regex.push_str(")$");
-    Ok(regex)
-}
-
-/// A regular expression whose `.` also matches line breaks, as PostgreSQL's does.
-pub(super) fn regex(pattern: &str) -> Option<String> {
-    pattern.contains('.').then(|| match pattern.strip_prefix("(?i)") {
-        Some(rest) => format!("(?is){rest}"),
-        None => format!("(?s){pattern}"),
-    })
-}
-
 pub(super) fn as_texts(call: &Call<'_>, at: usize) -> Result<StringArray> {
     written(&call.column(at)?, call.zone())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, regex, replacement, similar_to};
+    use super::bytes;
 
     #[test]
-    fn patterns_become_regular_expressions() {
-        assert_eq!(similar_to("a(b|x)%_.", Some('\\')).unwrap(), "^(?:a(?:b|x)(?s:.*)(?s:.)\\.)$");
-        assert_eq!(similar_to("[%_]!%", Some('!')).unwrap(), "^(?:[%_]\\%)$");
-        assert!(similar_to("a\\", Some('\\')).is_err());
-        assert_eq!(regex("a.b").as_deref(), Some("(?s)a.b"));
-        assert_eq!(regex("ab"), None);
-        assert_eq!(replacement("\\&-\\1-$1-\\\\"), "${0}-${1}-$$1-\\");
+    fn bytes_are_read_as_postgresql_reads_them() {
         assert_eq!(bytes("\\x4142").unwrap(), b"AB");
         assert_eq!(bytes("a\\\\b").unwrap(), b"a\\b");
         assert!(bytes("\\x4").is_err() && bytes("\\101").is_err());

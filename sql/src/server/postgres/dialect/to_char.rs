@@ -87,9 +87,10 @@ fn temporal(call: &Call<'_>) -> Result<ArrayRef> {
                 }
             }
         };
-        shown.text(parts)
+        // An empty template makes a NULL.
+        if parts.is_empty() { Ok(None) } else { shown.text(parts).map(Some) }
     })?;
-    Ok(Arc::new(StringArray::from(texts)))
+    Ok(Arc::new(texts.into_iter().map(Option::flatten).collect::<StringArray>()))
 }
 
 fn offset(zone: &LocalZone, local: i64) -> i64 {
