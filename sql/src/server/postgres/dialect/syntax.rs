@@ -175,7 +175,13 @@ impl Rewrite {
                 let template = "SELECT CAST(value AS INT) AS value \
                                 FROM generate_series(1, 1) AS series (value)";
                 let alias = alias.take();
-                let arguments = std::mem::take(&mut arguments.args);
+                let mut arguments = std::mem::take(&mut arguments.args);
+                // In parentheses, so that this is not repeated.
+                for argument in &mut arguments {
+                    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument {
+                        *expr = Expr::Nested(Box::new(std::mem::replace(expr, null())));
+                    }
+                }
                 if let Some(mut subquery) = parsed(template) {
                     if let SetExpr::Select(select) = &mut *subquery.body
                         && let Some(from) = select.from.first_mut()
