@@ -309,6 +309,12 @@ impl Rewriter<'_> {
                             DataType::Int32,
                         )));
                     }
+                    // The planner takes constants for `bigint`, whose sums are `numeric`.
+                    "numeric_divide" if types.iter().all(DataType::is_integer) => {
+                        let (right, left) = (call.args.pop(), call.args.pop());
+                        let (left, right) = (left.unwrap_or_default(), right.unwrap_or_default());
+                        return Ok(Transformed::yes(left / right));
+                    }
                     "sign" if types.first().is_some_and(is_numeric) => {
                         let whole = DataType::Decimal128(PRECISION, 0);
                         return Ok(Transformed::yes(cast(Expr::ScalarFunction(call), whole)));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Int64Type};
-use datafusion::common::{Column, DFSchema, TableReference, internal_err};
+use datafusion::common::{Column, DFSchema, TableReference, internal_err, plan_err};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::average::avg_udaf;
 use datafusion::functions_aggregate::count::count_udaf;
@@ -30,12 +30,15 @@ const MAX_NARROW: u8 = 28;
 /// `sum` and `avg` while a statement is planned, with the types of their results.
 /// [`rewrite`] and [`rewrite_call`] replace them.
 pub(super) fn functions() -> [AggregateUDF; 2] {
-    [sum_udaf(), avg_udaf()].map(|inner| AggregateUDF::new_from_impl(Typed { inner }))
+    let signature = Signature::user_defined(Volatility::Immutable);
+    [sum_udaf(), avg_udaf()]
+        .map(|inner| AggregateUDF::new_from_impl(Typed { inner, signature: signature.clone() }))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Typed {
     inner: Arc<AggregateUDF>,
+    signature: Signature,
 }
 
 impl AggregateUDFImpl for Typed {
@@ -44,13 +47,15 @@ impl AggregateUDFImpl for Typed {
     }
 
     fn signature(&self) -> &Signature {
-        self.inner.signature()
+        &self.signature
     }
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         match types {
             [of] if of.is_integer() || is_numeric(of) => Ok(types.to_vec()),
-            _ => self.inner.coerce_types(types),
+            [DataType::Null] => Ok(vec![DataType::Float64]),
+            [of] if of.is_floating() => Ok(vec![DataType::Float64]),
+            other => plan_err!("No function matches {}({other:?})", self.name()),
         }
     }
 
