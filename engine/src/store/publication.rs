@@ -239,8 +239,8 @@ fn delete_replaced(storage: &Storage, newest: &Table) -> Result<()> {
     }
     let items = storage.list()?;
     // Younger ones may belong to a publication that is not committed yet.
-    let old = items.iter().filter(|item| item.modified <= oldest && !kept.contains(&item.name));
-    old.map(|item| storage.delete(&item.name)).collect()
+    let mut old = items.iter().filter(|item| item.modified <= oldest && !kept.contains(&item.name));
+    old.try_for_each(|item| storage.delete(&item.name))
 }
 
 fn is_before_mark(name: &str) -> bool {
