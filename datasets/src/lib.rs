@@ -11,10 +11,13 @@
 //! files and `folder` moves all of it into place at the end. [`generate_fleet`] makes a project of
 //! pings; `fleet` describes how.
 //!
+//! [`CONTRIBUTIONS`] is the real data set of the demo.
+//!
 //! This crate does not depend on the engine, so its counts are an independent check.
 
 mod calendar;
 mod columns;
+mod contributions;
 mod error;
 mod fleet;
 mod folder;
@@ -33,6 +36,7 @@ mod truth;
 #[cfg(test)]
 mod tests;
 
+pub use contributions::CONTRIBUTIONS;
 pub use error::{Error, Result};
 pub use fleet::{FleetMonth, FleetSettings, FleetSummary, Nonresponse, generate_fleet};
 pub use generate::{Month, Summary, generate};

@@ -15,6 +15,7 @@ use datafusion::functions::expr_fn::date_trunc;
 use datafusion::functions_aggregate::expr_fn::count_distinct;
 use datafusion::physical_plan::collect;
 use datafusion::prelude::{Expr, SessionContext, cast, col, lit};
+use datasets::CONTRIBUTIONS;
 use engine::active::{Level, Question, ReportRow, TreeOf};
 use engine::calendar::{Day, Window, first_day};
 use engine::metric::{Dictionary, Rule};
@@ -174,6 +175,28 @@ fn trailing_days() {
             .and_then(|query| query.aggregate(vec![], vec![count_distinct(col("author"))]));
         assert_eq!(rows(query.unwrap()), [[row.users.to_string()]], "{}", row.period);
     }
+}
+
+/// The program has every file of the data set, as it is in the repository.
+#[test]
+fn the_data_set_is_in_the_program() {
+    let mut found = Vec::new();
+    let mut folders = vec![contributions()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(contributions()).unwrap().to_str().unwrap().to_owned();
+            match (path.is_dir(), name.as_str()) {
+                (true, "store") | (false, "README.md") => {}
+                (true, _) => folders.push(path),
+                (false, _) => found.push((name, std::fs::read(path).unwrap())),
+            }
+        }
+    }
+    found.sort();
+    let own: Vec<(String, Vec<u8>)> =
+        CONTRIBUTIONS.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect();
+    assert!(own == found, "{:?}", found.iter().map(|(name, _)| name).collect::<Vec<_>>());
 }
 
 /// The demo prints the last six months of these numbers, and writes all of them to a file.

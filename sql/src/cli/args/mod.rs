@@ -50,7 +50,7 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Report on the small real data set of this repository, as a table and as HTML
+    /// Report on a small real data set, as a table and as HTML
     Demo(Demo),
     /// Create a working example project, to be adapted
     Init(Init),
