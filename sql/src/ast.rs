@@ -7,10 +7,10 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, Query, Select, Visit, VisitMut, Visitor, VisitorMut,
+    ObjectName, Query, Select, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
 };
 
-/// Calls the visitor for the queries, selects and expressions of a tree.
+/// Calls the visitor for the queries, selects, tables and expressions of a tree.
 pub(crate) fn visit(tree: &impl Visit, visitor: &mut dyn Visitor<Break = ()>) -> ControlFlow<()> {
     tree.visit(&mut Dynamic(visitor))
 }
@@ -73,6 +73,10 @@ impl Visitor for Dynamic<'_, dyn Visitor<Break = ()> + '_> {
         self.0.post_visit_select(select)
     }
 
+    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<()> {
+        self.0.pre_visit_table_factor(table)
+    }
+
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
         self.0.pre_visit_expr(expr)
     }
@@ -99,6 +103,10 @@ impl VisitorMut for Dynamic<'_, dyn VisitorMut<Break = ()> + '_> {
 
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         self.0.post_visit_select(select)
+    }
+
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+        self.0.pre_visit_table_factor(table)
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {

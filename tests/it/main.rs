@@ -5,6 +5,7 @@
 //! | `activity` | do sets of the table `activity` combine only within one store? |
 //! | `broken` | does every broken input end in an error that says what, where and what to do? |
 //! | `cli` | do the commands match their help? |
+//! | `cycles` | do no two files use each other? |
 //! | `damage` | does a damaged CSV file give an error rather than fewer rows? |
 //! | `docs` | do the examples of README.md and docs/ run, and their links resolve? |
 //! | `duckdb` | are random statements answered as DuckDB answers them? |
@@ -49,6 +50,7 @@ mod answer;
 mod broken;
 mod bucket;
 mod cli;
+mod cycles;
 mod damage;
 mod docs;
 mod duckdb;

@@ -98,7 +98,7 @@ def psycopg_(address):
         refused(lambda: execute("SELECT * FROM nowhere"), "42P01", "no table `nowhere`")
         refused(lambda: execute("SELECT nothing FROM visits"), "42703", "nothing")
         refused(lambda: execute("DELETE FROM visits"), "25006", "only reads")
-        refused(lambda: execute("COPY visits TO STDOUT"), "25006", "only reads")
+        refused(lambda: execute("COPY visits FROM STDIN"), "25006", "only reads")
         execute("SET statement_timeout = '300ms'")
         endless = "SELECT count(*) FROM generate_series(1, 100000000000)"
         refused(lambda: execute(endless), "57014", "limit of 0.3 s")

@@ -39,8 +39,7 @@ use datafusion::scalar::ScalarValue;
 use futures::{StreamExt, stream};
 use tokio::task::yield_now;
 
-use super::sizes::{is_variable, lengths, longest, sizes, total};
-use super::{PART, too_large};
+use super::sizes::{PART, is_variable, lengths, longest, sizes, too_large, total};
 
 /// Cuts or refuses the batches of a partition of an operator's input.
 type Check = Box<dyn FnMut(RecordBatch) -> Result<Vec<RecordBatch>> + Send>;

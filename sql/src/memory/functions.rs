@@ -34,8 +34,8 @@ use datafusion::logical_expr::{
 use datafusion::prelude::SessionContext;
 use datafusion::scalar::ScalarValue;
 
-use super::sizes::{ELEMENT, lengths, numbers, sizes};
-use super::{MemoryMonitor, PART, too_large};
+use super::monitor::MemoryMonitor;
+use super::sizes::{ELEMENT, PART, lengths, numbers, sizes, too_large};
 
 /// Calls that produce less are not checked against the memory of the process.
 const SMALL: f64 = (16 << 20) as f64;

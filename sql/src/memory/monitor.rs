@@ -27,7 +27,8 @@ use engine::{Error, Kind, Result};
 use memory_stats::memory_stats;
 use tokio_util::sync::CancellationToken;
 
-use super::{CappedMemoryPool, limit_batches};
+use super::batches::limit_batches;
+use super::pool::CappedMemoryPool;
 use crate::failure::format_bytes;
 
 /// Memory grows by 4 GB/s at most, so by 40 MB between two samples.

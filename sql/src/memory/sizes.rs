@@ -4,6 +4,18 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::compute::kernels::length::length;
 use arrow::datatypes::{DataType, Float64Type};
+use datafusion::error::DataFusionError;
+
+use crate::failure::AT_ONCE;
+
+/// One batch of an operator, or of a function's results, may take this part of a statement's
+/// memory: a few of them exist at a time.
+pub(super) const PART: usize = 4;
+
+/// The error for a batch that needs too many bytes.
+pub(super) fn too_large(what: &str, bytes: f64, limit: usize) -> DataFusionError {
+    DataFusionError::ResourcesExhausted(format!("{what} needs {bytes:.0} {AT_ONCE} {limit}"))
+}
 
 /// Bytes of an element of a list, at least.
 pub(super) const ELEMENT: f64 = 8.0;

@@ -20,7 +20,7 @@ use engine::calendar::Window;
 use engine::store::TableFormat;
 use serde_json::Value;
 
-use super::TABLE;
+use super::rows::TABLE;
 
 /// The measure that is a metric's number.
 const LARGEST: &str = "headcount_largest_users";

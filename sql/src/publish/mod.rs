@@ -7,7 +7,4 @@ mod dbt;
 mod rows;
 
 pub(crate) use dbt::Package;
-pub(crate) use rows::TableRows;
-
-/// Name of the table, and of dbt's model of it.
-pub(crate) const TABLE: &str = "active_users";
+pub(crate) use rows::{TABLE, TableRows};

@@ -6,6 +6,9 @@ use engine::{Error, JobContext, Result};
 use crate::output::Format;
 use crate::report::{Style, Writer};
 
+/// Name of the table, and of dbt's model of it.
+pub(crate) const TABLE: &str = "active_users";
+
 /// Collects rows as a Parquet file with a column for each dimension. A window that does not know a
 /// dimension has the rows over all its values.
 pub(crate) struct TableRows<'a> {

@@ -105,7 +105,20 @@ impl ServerContext {
     /// # Errors
     /// When the options are impossible.
     pub fn session(&self) -> Result<SessionContext> {
-        let session = session_with_runtime(&self.options, Arc::clone(&self.runtime))?;
+        self.session_with([])
+    }
+
+    /// As [`session`](Self::session), with more DataFusion settings.
+    ///
+    /// # Errors
+    /// When the options are impossible.
+    pub(super) fn session_with<const N: usize>(
+        &self,
+        settings: [(String, String); N],
+    ) -> Result<SessionContext> {
+        let mut options = self.options.clone();
+        options.settings.extend(settings);
+        let session = session_with_runtime(&options, Arc::clone(&self.runtime))?;
         register(&session, &self.catalog_options())?;
         limit_functions(&session, &self.monitor).map_err(|cause| statement_error(cause, None))?;
         make_planning_cancellable(&session);

@@ -39,8 +39,11 @@ pub(super) fn views() -> impl Iterator<Item = &'static str> {
 /// The view of that name.
 pub(super) fn view(name: &str, report_context: &ReportContext) -> Option<Arc<dyn TableProvider>> {
     let (_, levels) = VIEWS.iter().find(|(view, _)| *view == name)?;
+    let names: Vec<String> = levels.iter().map(ToString::to_string).collect();
+    let definition = format!("SELECT * FROM {NAME}(level => '{}')", names.join(","));
     let levels = BTreeSet::from_iter(levels.iter().copied());
-    Some(report_table(Question { levels, ..Question::default() }, report_context))
+    let question = Question { levels, ..Question::default() };
+    Some(Arc::new(ReportTable::new(question, report_context).with_definition(definition)))
 }
 
 /// The table that answers a question.

@@ -21,12 +21,20 @@ pub(super) struct ReportTable {
     question: Question,
     report_context: ReportContext,
     schema: SchemaRef,
+    /// The query of a view.
+    definition: Option<String>,
 }
 
 impl ReportTable {
     pub(super) fn new(question: Question, report_context: &ReportContext) -> Self {
         let schema = schema(&question.by);
-        Self { question, report_context: report_context.clone(), schema }
+        Self { question, report_context: report_context.clone(), schema, definition: None }
+    }
+
+    /// A view with this query.
+    pub(super) fn with_definition(mut self, definition: String) -> Self {
+        self.definition = Some(definition);
+        self
     }
 
     /// The periods that a filter selects, if it constrains them. `None` for ranked values, because
@@ -43,6 +51,10 @@ impl TableProvider for ReportTable {
 
     fn table_type(&self) -> TableType {
         TableType::View
+    }
+
+    fn get_table_definition(&self) -> Option<&str> {
+        self.definition.as_deref()
     }
 
     /// Filters reduce what is read and are still applied above.

@@ -5,7 +5,7 @@ use bytes::{Buf, Bytes};
 use datafusion::scalar::ScalarValue;
 use pgwire::api::Type;
 
-use super::parameters::arrow_type;
+use super::types::arrow_type;
 
 /// Days from 1970-01-01 to PostgreSQL's epoch, 2000-01-01.
 const EPOCH_DAYS: i32 = 10_957;

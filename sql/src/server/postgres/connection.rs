@@ -27,12 +27,15 @@ use pgwire::messages::response::{EmptyQueryResponse, ReadyForQuery, TransactionS
 use pgwire::messages::startup::Startup;
 use pgwire::messages::{PgWireBackendMessage as Out, PgWireFrontendMessage as In};
 
+use super::copy_format::CopyFormat;
 use super::cursors::Cursors;
-use super::prepare::{prepare, prepare_in, statements};
+use super::prepare::{bind, prepare, prepare_in, statements};
 use super::session::Session;
+use super::socket::Socket;
 use super::startup::{ServerParameters, handshake};
 use super::statement::{Prepared, Query, SessionCommand, session_command};
-use super::{Socket, errors, parameters, rows};
+use super::{copy, errors, parameters, rows};
+use crate::default_schema::CATALOG;
 
 /// Most prepared statements, and most portals, of a connection.
 const MAX_PREPARED: usize = 1000;
@@ -95,14 +98,20 @@ impl Connection {
             }
             self.apply_startup_parameters(startup)?;
         }
-        let user = |socket: &Socket| socket.metadata().get("user").cloned().unwrap_or_default();
+        let named = |socket: &Socket, name| socket.metadata().get(name).cloned();
+        let user = |socket: &Socket| named(socket, "user").unwrap_or_default();
+        // Any name is accepted for the project.
+        let database = |socket: &Socket| {
+            let name = named(socket, "database").filter(|name| !name.is_empty());
+            name.unwrap_or_else(|| CATALOG.to_owned())
+        };
         if self.session.pg_server().server.access.requires_login() {
             if matches!(message, In::PasswordMessageFamily(_)) {
                 self.password_messages += 1;
             }
             // The second message has the proof; if it is wrong, the connection ends right after.
             if self.password_messages == 2 {
-                self.session.open(&user(socket)).await?;
+                self.session.open(&user(socket), &database(socket)).await?;
             }
             let authenticated = self.handshake.on_startup(socket, message).await;
             // The SCRAM message has a user name of its own, which clients leave empty.
@@ -118,7 +127,7 @@ impl Connection {
         if let In::Startup(startup) = &message {
             protocol_negotiation(socket, startup).await?;
             save_startup_parameters_to_metadata(socket, startup);
-            self.session.open(&user(socket)).await?;
+            self.session.open(&user(socket), &database(socket)).await?;
             let (number, key) = self.session.key();
             socket.set_pid_and_secret_key(number, key);
             finish_authentication(socket, &ServerParameters(Arc::clone(&self.session))).await?;
@@ -189,9 +198,16 @@ impl Connection {
                     self.check_not_aborted(socket)?;
                     let begun = self.session.begin_statement(&statement.text);
                     let mut execution = begun.map_err(|error| errors::from_error(&error))?;
-                    let planned = prepare_in(&self.session, &mut execution, statement).await;
-                    let query = planned.map_err(|error| errors::from_error(&error))?;
-                    self.run(execution, &query, query.plan.clone(), &Format::UnifiedText).await?
+                    let query = prepare_in(&self.session, &mut execution, statement).await?;
+                    let plan = query.plan.clone();
+                    let response = self.run(execution, &query, plan, &Format::UnifiedText).await?;
+                    match (&query.copy, response) {
+                        (Some(copy), Response::Query(rows)) => {
+                            copy::send(socket, &self.session, rows, copy).await?;
+                            continue;
+                        }
+                        (_, response) => response,
+                    }
                 }
             };
             self.respond(socket, response).await?;
@@ -303,8 +319,9 @@ impl Connection {
             TARGET_TYPE_BYTE_PORTAL => match socket.portal_store().get_portal(name) {
                 Some(Entry::Value(portal)) => {
                     let fields = match &*portal.statement.statement {
+                        Prepared::Query(query) if query.copy.is_some() => Vec::new(),
                         Prepared::Query(query) => {
-                            let plan = bind_parameters(query, &portal)?;
+                            let plan = bind(&self.session, query, &portal).await?;
                             self.fields(query, &plan, &[], &portal.result_column_format)?
                         }
                         Prepared::Command(command) => {
@@ -333,7 +350,10 @@ impl Connection {
         match &*statement.statement {
             Prepared::Query(query) => {
                 let types = parameters::types(&query.parameters, &statement.parameter_types)?;
-                let fields = self.fields(query, &query.plan, &types, &Format::UnifiedText)?;
+                let fields = match query.copy {
+                    Some(_) => Vec::new(),
+                    None => self.fields(query, &query.plan, &types, &Format::UnifiedText)?,
+                };
                 Ok((types, fields))
             }
             Prepared::Command(command) => {
@@ -374,11 +394,19 @@ impl Connection {
             return self.cursors.fetch(socket, &self.session, (name, *max_rows), encoding).await;
         }
         if matches!(*state, PortalExecutionState::Initial) {
-            match self.start(socket, &portal).await? {
-                Response::Query(rows) if !rows.row_schema().is_empty() => {
+            let copy = match &*portal.statement.statement {
+                Prepared::Query(query) => query.copy.as_ref(),
+                Prepared::Command(_) => None,
+            };
+            match (self.start(socket, &portal).await?, copy) {
+                (Response::Query(rows), Some(copy)) => {
+                    *state = PortalExecutionState::Finished;
+                    return copy::send(socket, &self.session, rows, copy).await;
+                }
+                (Response::Query(rows), None) if !rows.row_schema().is_empty() => {
                     *state = PortalExecutionState::Suspended(rows);
                 }
-                other => {
+                (other, _) => {
                     *state = PortalExecutionState::Finished;
                     return self.respond(socket, other).await;
                 }
@@ -414,7 +442,7 @@ impl Connection {
             Prepared::Query(query) => query,
         };
         self.check_not_aborted(socket)?;
-        let plan = bind_parameters(query, portal)?;
+        let plan = bind(&self.session, query, portal).await?;
         let execution = self
             .session
             .begin_statement(&query.text)
@@ -429,7 +457,8 @@ impl Connection {
         plan: datafusion::logical_expr::LogicalPlan,
         format: &Format,
     ) -> PgWireResult<Response> {
-        let fields = self.fields(query, &plan, &[], format)?;
+        let of_copy = query.copy.as_ref().map(CopyFormat::values);
+        let fields = self.fields(query, &plan, &[], of_copy.as_ref().unwrap_or(format))?;
         let context = self.session.context().map_err(|error| errors::from_error(&error))?;
         let rows =
             execution.execute(context, plan).await.map_err(|error| errors::from_error(&error))?;
@@ -464,18 +493,4 @@ impl Connection {
             _ => Ok(()),
         }
     }
-}
-
-/// A query's plan with its parameter values.
-fn bind_parameters(
-    query: &Query,
-    portal: &Portal<Arc<Prepared>>,
-) -> PgWireResult<datafusion::logical_expr::LogicalPlan> {
-    let values = parameters::values(portal, &query.parameters)?;
-    let plan = query.plan.clone();
-    if query.parameters.is_empty() {
-        return Ok(plan);
-    }
-    let plan = plan.replace_params_with_values(&values);
-    plan.map_err(|cause| errors::from_error(&crate::failure::statement_error(cause, None)))
 }

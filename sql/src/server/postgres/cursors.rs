@@ -17,7 +17,8 @@ use pgwire::messages::response::TransactionStatus;
 
 use super::prepare::{ParsedStatement, prepare_in};
 use super::session::Session;
-use super::{Socket, errors, parameters, rows};
+use super::socket::Socket;
+use super::{errors, parameters, rows};
 use crate::server::RowStream;
 
 /// Most open cursors of a connection; each holds a running statement.
@@ -66,7 +67,7 @@ impl Cursors {
         let to_error = |error| errors::from_error(&error);
         let statement = ParsedStatement::from(statement);
         let mut execution = session.begin_statement(&statement.text).map_err(to_error)?;
-        let query = prepare_in(session, &mut execution, statement).await.map_err(to_error)?;
+        let query = prepare_in(session, &mut execution, statement).await?;
         let schema = parameters::coerced_schema(&query.plan, &[]).map_err(to_error)?;
         let schema = query.named(schema.as_arrow());
         let context = session.context().map_err(to_error)?;

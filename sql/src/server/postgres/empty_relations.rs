@@ -4,7 +4,7 @@
 //! does not have. There are no keys and indexes, so such a `SELECT` is replaced by one without rows
 //! that keeps the column names, and the types of plain columns and casts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use crate::ast::{for_each_expr, visit, visit_mut};
 
-use super::relations::{EMPTY_TABLES, SCHEMA};
+use super::catalog::names::{EMPTY_TABLES, SCHEMA};
 
 /// Simplifies such queries in a statement; `None` if it has none. `is_aggregate` identifies
 /// aggregate functions, which return a row for empty input.
@@ -186,6 +186,8 @@ fn plannable_item(at: usize, item: SelectItem, used: &mut BTreeSet<Ident>) -> Se
             else_result: None,
         },
         Expr::Cast { data_type, .. } => null(data_type),
+        // As the other parts of a UNION may need it.
+        Expr::Value(ValueWithSpan { value: Value::Null, .. }) => expression,
         _ => null(DataType::Text),
     };
     SelectItem::ExprWithAlias { expr, alias }
@@ -212,21 +214,31 @@ fn null(data_type: DataType) -> Expr {
     }
 }
 
-/// A false condition that mentions the query's parameters, because clients send values for them.
+/// A false condition that mentions the query's parameters, because clients send values for them, and
+/// the types to which they are cast.
 fn false_condition(query: &Query) -> Expr {
-    let mut used = BTreeSet::new();
-    for_each_expr(query, |expression| {
-        if let Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) = expression {
-            used.insert(name.clone());
+    let mut used: BTreeMap<String, Expr> = BTreeMap::new();
+    for_each_expr(query, |expression| match expression {
+        Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) => {
+            used.entry(name.clone()).or_insert_with(|| expression.clone());
         }
+        // Names of objects are texts here.
+        Expr::Cast { expr, data_type, .. }
+            if !data_type.to_string().to_lowercase().starts_with("reg") =>
+        {
+            if let Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) = &**expr {
+                used.insert(name.clone(), expression.clone());
+            }
+        }
+        _ => {}
     });
     let and = |left: Expr, right: Expr| Expr::BinaryOp {
         left: Box::new(left),
         op: BinaryOperator::And,
         right: Box::new(right),
     };
-    let is_null = |name| Expr::IsNull(Box::new(Expr::value(Value::Placeholder(name))));
-    let mut parts: Vec<Expr> = used.into_iter().map(is_null).collect();
+    let is_null = |parameter| Expr::IsNull(Box::new(parameter));
+    let mut parts: Vec<Expr> = used.into_values().map(is_null).collect();
     // A balanced tree: a chain of thousands would nest too deeply.
     while parts.len() > 1 {
         let mut rest = parts.into_iter();
@@ -263,12 +275,12 @@ mod tests {
             (
                 "SELECT i.indrelid, unnest(i.indkey) AS n, 1, (i.k).x::INT FROM \
                  pg_catalog.pg_index \
-                 AS i JOIN t ON true WHERE i.a = $2 OR i.a = $1 ORDER BY 1",
+                 AS i JOIN t ON true WHERE i.a = $2::INT OR i.a = $1::REGCLASS ORDER BY 1",
                 "SELECT CASE WHEN false THEN i.indrelid END AS indrelid, CAST(NULL AS TEXT) AS \
                  n, CAST(NULL AS TEXT) AS \
                  \"?column?2\", CAST(NULL AS INT) AS \"?column?3\" FROM pg_catalog.pg_index AS i \
                  JOIN t ON \
-                 true WHERE false AND ($1 IS NULL AND $2 IS NULL)",
+                 true WHERE false AND ($1 IS NULL AND $2::INT IS NULL)",
             ),
             (
                 "SELECT f(a) FROM t, (SELECT f(b) FROM pg_catalog.pg_trigger) AS q WHERE a > 1",
@@ -285,9 +297,9 @@ mod tests {
                 "SELECT CAST(NULL AS TEXT) AS n FROM pg_catalog.pg_policy WHERE false",
             ),
             (
-                "SELECT a FROM t UNION SELECT f(b) FROM pg_catalog.pg_policy ORDER BY 1",
-                "SELECT a FROM t UNION SELECT CAST(NULL AS TEXT) AS f FROM pg_catalog.pg_policy \
-                 WHERE false ORDER BY 1",
+                "SELECT a, b FROM t UNION SELECT f(b), NULL AS b FROM pg_catalog.pg_policy ORDER BY 1",
+                "SELECT a, b FROM t UNION SELECT CAST(NULL AS TEXT) AS f, NULL AS b FROM \
+                 pg_catalog.pg_policy WHERE false ORDER BY 1",
             ),
         ] {
             assert_eq!(after(sql).as_deref(), Some(expected));

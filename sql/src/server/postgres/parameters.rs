@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
+use arrow::datatypes::{DataType, Field};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchemaRef, ParamValues};
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion::scalar::ScalarValue;
@@ -20,6 +20,7 @@ use pgwire::api::portal::Portal;
 use pgwire::error::PgWireResult;
 
 use super::rows::check;
+use super::types::arrow_type;
 use super::{binary, errors, text};
 use crate::failure::statement_error;
 
@@ -71,9 +72,14 @@ pub(super) fn of_plan(plan: &LogicalPlan) -> Result<Vec<Parameter>> {
         );
     }
     plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Limit(limit) = node {
+            for rows in [&limit.skip, &limit.fetch].into_iter().flatten() {
+                record_type(rows, &DataType::Int64, &mut found);
+            }
+        }
         for expression in node.expressions() {
             expression.apply(|expression| {
-                record_type(expression, &mut found);
+                record_types(expression, &node.inputs(), &mut found);
                 Ok(TreeNodeRecursion::Continue)
             })?;
         }
@@ -84,23 +90,56 @@ pub(super) fn of_plan(plan: &LogicalPlan) -> Result<Vec<Parameter>> {
     Ok((1..=last).map(|at| found.remove(&at).unwrap_or_default()).collect())
 }
 
-/// Records the type that a cast or a catalog column implies for a parameter.
-fn record_type(expression: &Expr, found: &mut BTreeMap<usize, Parameter>) {
-    let (placeholder, cast) = match expression {
-        Expr::Placeholder(placeholder) => (placeholder, None),
-        Expr::Cast(cast) => match &*cast.expr {
-            Expr::Placeholder(placeholder) => (placeholder, Some(cast.field.data_type().clone())),
-            _ => return,
-        },
-        _ => return,
-    };
-    let Some(at) = number(&placeholder.id) else { return };
-    let parameter = found.entry(at).or_default();
-    if parameter.data_type.is_none() {
-        parameter.data_type = cast;
+/// Adds parameters that were found elsewhere in the statement.
+pub(super) fn add(parameters: &mut Vec<Parameter>, more: Vec<Parameter>) {
+    if parameters.len() < more.len() {
+        parameters.resize(more.len(), Parameter::default());
     }
-    if let Some(alias) = placeholder.field.as_deref().and_then(alias) {
-        parameter.alias = Some(alias);
+    for (parameter, other) in parameters.iter_mut().zip(more) {
+        parameter.data_type = parameter.data_type.take().or(other.data_type);
+        parameter.alias = parameter.alias.take().or(other.alias);
+    }
+}
+
+/// Records the types that casts, catalog columns and `= ANY($1)` imply for parameters.
+fn record_types(
+    expression: &Expr,
+    inputs: &[&LogicalPlan],
+    found: &mut BTreeMap<usize, Parameter>,
+) {
+    match expression {
+        Expr::Placeholder(placeholder) => {
+            if let Some(at) = number(&placeholder.id)
+                && let Some(alias) = placeholder.field.as_deref().and_then(alias)
+            {
+                found.entry(at).or_default().alias = Some(alias);
+            }
+        }
+        Expr::Cast(cast) => record_type(&cast.expr, cast.field.data_type(), found),
+        Expr::ScalarFunction(call) if call.name() == "array_has" => {
+            if let [list, element] = call.args.as_slice()
+                && let Some((_, field)) =
+                    inputs.iter().find_map(|input| element.to_field(input.schema()).ok())
+            {
+                record_type(list, &DataType::new_list(field.data_type().clone(), true), found);
+                if let Expr::Placeholder(placeholder) = list
+                    && let Some(at) = number(&placeholder.id)
+                    && alias(&field) == Some(Type::OID)
+                {
+                    found.entry(at).or_default().alias = Some(Type::OID_ARRAY);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Records the type of an expression, if it is a parameter of unknown type.
+fn record_type(expression: &Expr, kind: &DataType, found: &mut BTreeMap<usize, Parameter>) {
+    if let Expr::Placeholder(placeholder) = expression
+        && let Some(at) = number(&placeholder.id)
+    {
+        found.entry(at).or_default().data_type.get_or_insert_with(|| kind.clone());
     }
 }
 
@@ -126,7 +165,8 @@ pub(super) fn coerced_schema(plan: &LogicalPlan, types: &[Type]) -> Result<DFSch
     Ok(Arc::clone(coerced.schema()))
 }
 
-fn number(name: &str) -> Option<usize> {
+/// The number of the parameter `$1`, `$2` ...
+pub(super) fn number(name: &str) -> Option<usize> {
     name.strip_prefix('$')?.parse().ok().filter(|at| (1..=MAX_PARAMETERS).contains(at))
 }
 
@@ -137,7 +177,7 @@ fn number(name: &str) -> Option<usize> {
 pub(super) fn values<S: Clone>(
     portal: &Portal<S>,
     parameters: &[Parameter],
-) -> PgWireResult<ParamValues> {
+) -> PgWireResult<Vec<ScalarValue>> {
     let (given, expected) = (portal.parameter_len(), parameters.len());
     if given != expected {
         return Err(errors::error(
@@ -166,7 +206,19 @@ pub(super) fn values<S: Clone>(
             }),
         }
     });
-    Ok(ParamValues::from(values.collect::<PgWireResult<Vec<_>>>()?))
+    values.collect()
+}
+
+/// Puts the values into a plan.
+///
+/// # Errors
+/// When a value does not fit.
+pub(super) fn replace(plan: LogicalPlan, values: Vec<ScalarValue>) -> PgWireResult<LogicalPlan> {
+    if values.is_empty() {
+        return Ok(plan);
+    }
+    let plan = plan.replace_params_with_values(&ParamValues::from(values));
+    plan.map_err(|cause| errors::from_error(&statement_error(cause, None)))
 }
 
 /// The parameter types: those that the client declared, else the reported ones.
@@ -190,45 +242,4 @@ pub(super) fn types(parameters: &[Parameter], given: &[Option<Type>]) -> PgWireR
 
 fn null(kind: &Type) -> Option<ScalarValue> {
     ScalarValue::try_from(&arrow_type(kind)?).ok()
-}
-
-/// The Arrow type for values of a PostgreSQL type; `None` if it is not supported.
-pub(super) fn arrow_type(kind: &Type) -> Option<DataType> {
-    let list = |item: &Type| {
-        Some(DataType::List(Arc::new(Field::new_list_field(arrow_type(item)?, true))))
-    };
-    Some(match *kind {
-        Type::BOOL => DataType::Boolean,
-        Type::INT2 => DataType::Int16,
-        // Object ids are Int32 columns in the catalog.
-        Type::INT4 | Type::OID | Type::REGCLASS | Type::REGTYPE | Type::REGPROC => DataType::Int32,
-        Type::INT8 => DataType::Int64,
-        Type::FLOAT4 => DataType::Float32,
-        Type::FLOAT8 => DataType::Float64,
-        Type::NUMERIC => DataType::Decimal128(38, 10),
-        Type::TEXT
-        | Type::VARCHAR
-        | Type::BPCHAR
-        | Type::NAME
-        | Type::CHAR
-        | Type::UUID
-        | Type::JSON => DataType::Utf8,
-        Type::BYTEA => DataType::Binary,
-        Type::DATE => DataType::Date32,
-        Type::TIME => DataType::Time64(TimeUnit::Microsecond),
-        Type::TIMESTAMP => DataType::Timestamp(TimeUnit::Microsecond, None),
-        Type::TIMESTAMPTZ => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
-        Type::INTERVAL => DataType::Interval(IntervalUnit::MonthDayNano),
-        Type::BOOL_ARRAY => return list(&Type::BOOL),
-        Type::INT2_ARRAY => return list(&Type::INT2),
-        Type::INT4_ARRAY => return list(&Type::INT4),
-        Type::INT8_ARRAY => return list(&Type::INT8),
-        Type::FLOAT4_ARRAY => return list(&Type::FLOAT4),
-        Type::FLOAT8_ARRAY => return list(&Type::FLOAT8),
-        Type::TEXT_ARRAY | Type::VARCHAR_ARRAY => return list(&Type::TEXT),
-        Type::DATE_ARRAY => return list(&Type::DATE),
-        Type::TIMESTAMP_ARRAY => return list(&Type::TIMESTAMP),
-        Type::TIMESTAMPTZ_ARRAY => return list(&Type::TIMESTAMPTZ),
-        _ => return None,
-    })
 }

@@ -15,14 +15,17 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use engine::{Error, Kind, Result};
+use pgwire::api::portal::Portal;
 use pgwire::error::PgWireResult;
 
+use super::copy_format::{self, CopyFormat};
 use super::dialect::{self, ColumnNames};
 use super::empty_relations::simplify_empty;
+use super::pg_server::PgServer;
 use super::scalar_subquery::rewrite_scalar_subqueries;
 use super::session::Session;
 use super::statement::{Prepared, Query, session_command, tag};
-use super::{PgServer, ast_rewrite, errors, parameters};
+use super::{ast_rewrite, errors, parameters, table_arguments};
 use crate::failure::statement_error;
 use crate::server::read_only::read_only;
 use crate::server::{StatementExecution, syntax};
@@ -59,18 +62,23 @@ pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec
     let parsed = server.with_time_limit(async move {
         syntax::check_text(&sql, memory)?;
         let catalog = uses_pg_catalog(&sql);
+        let uses_information_schema = sql.to_ascii_lowercase().contains("information_schema");
         let parsed = Parser::parse_sql(&PostgreSqlDialect {}, &sql).map_err(parse_error)?;
         parsed.iter().try_for_each(syntax::check)?;
         let mut parsed: Vec<_> = parsed.into_iter().map(ParsedStatement::from).collect();
         for ParsedStatement { statement, .. } in &mut parsed {
             if catalog {
+                ast_rewrite::rewrite_type_lookup(statement).map_err(parse_error)?;
                 ast_rewrite::rewrite_regproc(statement);
                 *statement = pg_server.rules.apply(statement.clone());
             }
             ast_rewrite::rewrite_like_and_arrays(statement);
+            if catalog || uses_information_schema {
+                ast_rewrite::rewrite_relations(statement).map_err(parse_error)?;
+            }
             if catalog {
                 ast_rewrite::rewrite_array_subqueries(statement);
-                ast_rewrite::rewrite_table_visibility(statement).map_err(parse_error)?;
+                ast_rewrite::rewrite_catalog_functions(statement).map_err(parse_error)?;
             }
             dialect::rewrite(statement)?;
         }
@@ -91,13 +99,12 @@ pub(super) async fn prepare(
         return Ok(Prepared::Command(command));
     }
     session.apply_time_zone().map_err(|error| errors::from_error(&error))?;
+    let (statement, copy) = take_query(statement)?;
     let context = session.context().map_err(|error| errors::from_error(&error))?.clone();
-    let pg_server = session.pg_server_arc();
-    let planned = session.pg_server().server.with_time_limit(query(pg_server, context, statement));
-    planned
-        .await
-        .map(|query| Prepared::Query(Box::new(query)))
-        .map_err(|error| errors::from_error(&error))
+    let planned = query(session.pg_server_arc(), context, statement);
+    let planned = session.pg_server().server.with_time_limit(planned).await;
+    let query = planned.map_err(|error| errors::from_error(&error))?;
+    Ok(Prepared::Query(Box::new(Query { copy, ..query })))
 }
 
 /// Plans a statement as a part of its execution.
@@ -108,9 +115,20 @@ pub(super) async fn prepare_in(
     session: &Session,
     execution: &mut StatementExecution,
     statement: ParsedStatement,
-) -> Result<Query> {
-    let context = session.context()?.clone();
-    execution.run(query(session.pg_server_arc(), context, statement)).await
+) -> PgWireResult<Query> {
+    let (statement, copy) = take_query(statement)?;
+    let context = session.context().map_err(|error| errors::from_error(&error))?.clone();
+    let planned = execution.run(query(session.pg_server_arc(), context, statement)).await;
+    let query = planned.map_err(|error| errors::from_error(&error))?;
+    Ok(Query { copy, ..query })
+}
+
+/// Takes the query out of a COPY statement.
+fn take_query(parsed: ParsedStatement) -> PgWireResult<(ParsedStatement, Option<CopyFormat>)> {
+    let ParsedStatement { statement, text, names } = parsed;
+    let (statement, copy) = copy_format::take_query(statement)?;
+    let names = if copy.is_some() { ColumnNames::of(&statement) } else { names };
+    Ok((ParsedStatement { statement, text, names }, copy))
 }
 
 async fn query(
@@ -120,16 +138,63 @@ async fn query(
 ) -> Result<Query> {
     let ParsedStatement { statement, text, names } = parsed;
     let tag = tag(&statement);
+    let mut described = statement.clone();
+    let arguments = table_arguments::take(&mut described);
+    let plan = plan(&pg_server, &context, described).await?;
+    let mut parameters = parameters::of_plan(&plan)?;
+    let mut to_bind = None;
+    if !arguments.is_empty() {
+        let types = plan_statement(&context, table_arguments::select(arguments)?).await?;
+        parameters::add(&mut parameters, parameters::of_plan(&types)?);
+        to_bind = Some(Box::new(statement));
+    }
+    Ok(Query { text, plan, parameters, to_bind, copy: None, tag, names })
+}
+
+/// The plan of a query with the values of a portal's parameters.
+///
+/// # Errors
+/// When a value is invalid or the query cannot be planned with it.
+pub(super) async fn bind(
+    session: &Session,
+    query: &Query,
+    portal: &Portal<Arc<Prepared>>,
+) -> PgWireResult<LogicalPlan> {
+    let values = parameters::values(portal, &query.parameters)?;
+    let Some(statement) = &query.to_bind else {
+        return parameters::replace(query.plan.clone(), values);
+    };
+    let mut statement = Statement::clone(statement);
+    let bound = table_arguments::bind(&mut statement, &values);
+    bound.map_err(|error| errors::from_error(&error))?;
+    let context = session.context().map_err(|error| errors::from_error(&error))?.clone();
+    let pg_server = session.pg_server_arc();
+    let planned = async move { plan(&pg_server, &context, statement).await };
+    let planned = session.pg_server().server.with_time_limit(planned).await;
+    let plan = planned.map_err(|error| errors::from_error(&error))?;
+    if !plan.schema().logically_equivalent_names_and_types(query.plan.schema()) {
+        let message = "the columns of the result depend on a parameter: write it as a literal";
+        return Err(errors::error("0A000", message));
+    }
+    parameters::replace(plan, values)
+}
+
+/// Plans a statement; one that DataFusion does not support is rewritten first.
+async fn plan(
+    pg_server: &PgServer,
+    context: &SessionContext,
+    statement: Statement,
+) -> Result<LogicalPlan> {
     let simplified = {
         let state = context.state_ref();
         let state = state.read();
         simplify_empty(&statement, |name| state.aggregate_functions().contains_key(name))
     };
     let plan = match simplified {
-        Some(simplified) => plan(&context, simplified).await?,
-        None => match plan(&context, statement.clone()).await {
+        Some(simplified) => plan_statement(context, simplified).await?,
+        None => match plan_statement(context, statement.clone()).await {
             Err(error) if error.kind() == Kind::Input => {
-                let again = plan(&context, pg_server.rules.apply(statement)).await;
+                let again = plan_statement(context, pg_server.rules.apply(statement)).await;
                 // The first error refers to the statement as written.
                 again.map_err(|_| error)?
             }
@@ -137,11 +202,10 @@ async fn query(
         },
     };
     read_only(&plan)?;
-    let parameters = parameters::of_plan(&plan)?;
-    Ok(Query { text, plan, parameters, tag, names })
+    Ok(plan)
 }
 
-async fn plan(context: &SessionContext, statement: Statement) -> Result<LogicalPlan> {
+async fn plan_statement(context: &SessionContext, statement: Statement) -> Result<LogicalPlan> {
     let statement = Parsed::Statement(Box::new(statement));
     let state = context.state();
     let zone = state.config_options().execution.time_zone.clone().unwrap_or_default();

@@ -19,7 +19,7 @@ use datafusion::logical_expr::{
     ScalarUDFImpl, Signature, Subquery, Volatility,
 };
 
-use super::relations::SCHEMA;
+use super::catalog::names::SCHEMA;
 
 /// Rewrites such subqueries of a plan to aggregates.
 ///

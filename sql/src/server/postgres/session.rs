@@ -13,8 +13,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::cancels::CancelKey;
+use super::pg_server::PgServer;
 use super::settings::Settings;
-use super::{PgServer, catalog, errors};
+use super::{catalog, errors};
 use crate::failure::statement_error;
 use crate::server::context::ConnectionSlot;
 use crate::server::{Protocol, StatementExecution, StatementInfo};
@@ -95,20 +96,21 @@ impl Session {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reserves a connection slot and creates the DataFusion session.
+    /// Reserves a connection slot and creates the DataFusion session, whose catalog has the name of
+    /// the database.
     ///
     /// # Errors
     /// When all connections are in use, or the session cannot be created.
-    pub(super) async fn open(&self, user: &str) -> PgWireResult<()> {
+    pub(super) async fn open(&self, user: &str, database: &str) -> PgWireResult<()> {
         let server = &self.pg_server.server;
         let slot = server.connect(Protocol::Postgres, self.from);
         let slot = slot.map_err(|error| errors::from_error(&error))?;
         let (owned, settings) = (Arc::clone(server), Arc::clone(&self.settings));
         let tables = Arc::clone(&self.pg_server.tables);
-        let name = user.to_owned();
+        let (name, database) = (user.to_owned(), database.to_owned());
         let created = server.query_runtime.spawn(async move {
-            let context = owned.session()?;
-            catalog::register(&context, &tables, &name, &settings)?;
+            let context = owned.session_with(catalog::session_settings(&database))?;
+            catalog::register(&context, &tables, (&name, &database), &settings)?;
             Ok::<_, Error>(context)
         });
         let created = AbortOnDropHandle::new(created).await;

@@ -12,9 +12,10 @@ use pgwire::messages::response::TransactionStatus;
 use pgwire::messages::startup::ParameterStatus;
 
 use super::connection::Connection;
+use super::socket::Socket;
 use super::startup::ServerParameters;
 use super::statement::{SessionCommand, is_datafusion_setting};
-use super::{Socket, errors, rows};
+use super::{errors, rows};
 
 impl Connection {
     /// Runs a session command.

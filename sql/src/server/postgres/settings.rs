@@ -15,6 +15,9 @@ use pgwire::types::format::FormatOptions;
 use super::errors;
 use crate::server::execution::parse_duration;
 
+/// The PostgreSQL version whose catalogs and grammar clients may expect.
+pub(super) const VERSION: &str = concat!("16.6 (Headcount ", env!("CARGO_PKG_VERSION"), ")");
+
 /// Names and default values.
 const DEFAULTS: [(&str, &str); 34] = [
     ("application_name", ""),
@@ -44,7 +47,7 @@ const DEFAULTS: [(&str, &str); 34] = [
     ("row_security", "on"),
     ("search_path", "public"),
     ("server_encoding", "UTF8"),
-    ("server_version", super::startup::VERSION),
+    ("server_version", VERSION),
     ("server_version_num", "160006"),
     ("standard_conforming_strings", "on"),
     ("statement_timeout", "0"),
@@ -97,8 +100,9 @@ impl Settings {
                 return Err(errors::error("55P02", message));
             }
             "client_encoding" => {
-                let plain = value.replace(['-', '_'], "").to_ascii_lowercase();
-                if !["utf8", "unicode", "sqlascii"].contains(&plain.as_str()) {
+                // As in PostgreSQL only letters and digits count; asyncpg sends `'utf-8'` with quotes.
+                let plain: String = value.chars().filter(char::is_ascii_alphanumeric).collect();
+                if !["utf8", "unicode", "sqlascii"].contains(&&*plain.to_ascii_lowercase()) {
                     return Err(invalid());
                 }
             }
@@ -117,6 +121,7 @@ impl Settings {
         let value = match name.as_str() {
             "statement_timeout" => format_duration(timeout(value).flatten()),
             "timezone" => zone(value).ok_or_else(invalid)?,
+            "client_encoding" => "UTF8".to_owned(),
             _ => value.to_owned(),
         };
         self.values.insert(name, value);
@@ -266,6 +271,8 @@ mod tests {
         settings.set("TimeZone", Some("Europe/Berlin")).unwrap();
         settings.set("timezone", Some("europe/berlin")).unwrap();
         assert_eq!(settings.show("timezone").unwrap(), "Europe/Berlin");
+        settings.set("client_encoding", Some("'utf-8'")).unwrap();
+        assert_eq!(settings.show("client_encoding").unwrap(), "UTF8");
         settings.reset();
         assert_eq!(settings.show("timezone").unwrap(), "UTC");
         assert!(DEFAULTS.is_sorted());

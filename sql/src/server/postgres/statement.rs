@@ -10,6 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use pgwire::error::PgWireResult;
 
+use super::copy_format::{self, CopyFormat};
 use super::dialect::ColumnNames;
 use super::errors;
 use super::parameters::Parameter;
@@ -31,6 +32,10 @@ pub(super) struct Query {
     pub(super) text: String,
     pub(super) plan: LogicalPlan,
     pub(super) parameters: Vec<Parameter>,
+    /// The statement, if it has to be planned again with the values of its parameters.
+    pub(super) to_bind: Option<Box<Statement>>,
+    /// How COPY writes the rows.
+    pub(super) copy: Option<CopyFormat>,
     /// The command tag.
     pub(super) tag: &'static str,
     /// The names of columns without an alias.
@@ -131,6 +136,8 @@ pub(super) fn session_command(statement: &Statement) -> PgWireResult<Option<Sess
             None => return Ok(None),
             Some(_) => return Err(errors::error("42601", "EXPLAIN supports only queries")),
         },
+        Statement::UNLISTEN { .. } => SessionCommand::NoOp("UNLISTEN"),
+        copy if copy_format::only_reads(copy) => return Ok(None),
         Statement::Query(_)
         | Statement::ExplainTable { .. }
         | Statement::ShowTables { .. }
@@ -268,6 +275,7 @@ mod tests {
             "SHOW TABLES",
             "SHOW ALL",
             "SET headcount.exact_distinct = false",
+            "COPY (SELECT 1) TO STDOUT",
         ] {
             assert_eq!(of(sql), Ok(None), "{sql}");
         }
@@ -276,6 +284,8 @@ mod tests {
             "EXPLAIN DROP TABLE a",
             "INSERT INTO a VALUES (1)",
             "CREATE VIEW v AS SELECT 1",
+            "COPY a FROM STDIN",
+            "COPY a TO '/tmp/a'",
         ] {
             assert_eq!(of(sql), Err("25006".to_owned()), "{sql}");
         }

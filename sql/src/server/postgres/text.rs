@@ -7,13 +7,13 @@ use pgwire::api::Type;
 use pgwire::types::FromSqlText;
 use pgwire::types::format::FormatOptions;
 
-use super::parameters::arrow_type;
+use super::types::arrow_type;
 
 /// The value; `None` if the text is not one.
 pub(super) fn value(kind: &Type, bytes: &Bytes) -> Option<ScalarValue> {
     let text = std::str::from_utf8(bytes).ok()?;
     if let Some(DataType::List(item)) = arrow_type(kind) {
-        return list(item.data_type(), bytes);
+        return list(item.data_type(), text);
     }
     match *kind {
         Type::BOOL => Some(ScalarValue::Boolean(Some(boolean(text)?))),
@@ -60,9 +60,27 @@ fn numeric(text: &str) -> Option<ScalarValue> {
     cast(text, &DataType::Decimal128(38, scale))
 }
 
-fn list(item: &DataType, bytes: &[u8]) -> Option<ScalarValue> {
+/// The elements of an array such as `{a, "b c", NULL}`; `None` if it is not one.
+pub(super) fn elements(text: &str) -> Option<Vec<Option<String>>> {
+    // Spaces around elements do not count, except in quotes.
+    let (mut plain, mut quoted, mut escaped) = (String::new(), false, false);
+    for letter in text.trim().chars() {
+        quoted ^= letter == '"' && !escaped;
+        escaped = letter == '\\' && !escaped;
+        if !quoted && matches!(letter, ',' | '}') {
+            plain.truncate(plain.trim_end().len());
+        }
+        let begins = plain.ends_with(['{', ',']);
+        if quoted || !letter.is_whitespace() || !begins {
+            plain.push(letter);
+        }
+    }
     let format = FormatOptions::default();
-    let texts = Vec::<Option<String>>::from_sql_text(&Type::TEXT_ARRAY, bytes, &format).ok()?;
+    Vec::from_sql_text(&Type::TEXT_ARRAY, plain.as_bytes(), &format).ok()
+}
+
+fn list(item: &DataType, text: &str) -> Option<ScalarValue> {
+    let texts = elements(text)?;
     let values = texts.into_iter().map(|text| match text {
         Some(text) => cast(&text, item),
         None => ScalarValue::try_from(item).ok(),
@@ -94,6 +112,7 @@ mod tests {
             (Type::BYTEA, "\\x00ff", "00FF"),
             (Type::INT8_ARRAY, "{1,NULL,3}", "[1, , 3]"),
             (Type::TEXT_ARRAY, "{a,\"b c\"}", "[a, b c]"),
+            (Type::TEXT_ARRAY, " { a b , \" c, \\\"}\" }", "[a b,  c, \"}]"),
         ] {
             assert_eq!(read(&kind, text).as_deref(), Some(expected), "{kind} {text}");
         }

@@ -1,6 +1,6 @@
 //! Catalog queries of drivers and tools.
 
-use super::server::{Server, run};
+use super::server::{Server, fails, run};
 use super::texts::rows;
 use crate::project::Project;
 
@@ -153,6 +153,60 @@ fn the_first_queries_of_tools_are_answered() {
             let found = rows(&client, sql).await;
             assert_eq!(found.len(), 1, "{sql}: {found:?}");
             assert!(found[0].starts_with(expected), "{sql}: {found:?}");
+        }
+    });
+    server.assert_healthy();
+}
+
+#[test]
+fn a_source_that_cannot_be_read_does_not_hide_the_others() {
+    let project = Project::good();
+    let yaml = std::fs::read_to_string(project.path("headcount.yaml")).unwrap();
+    let missing = "  - {name: gone, files: gone.parquet, time: at, user: user_id, event: event}\n";
+    project.write("headcount.yaml", &(yaml + missing));
+    let server = Server::start(project.root(), &[]);
+    run(async {
+        let client = server.client().await;
+        let columns = "SELECT column_name, data_type FROM information_schema.columns \
+                       WHERE table_name IN ('gone', 'visits') ORDER BY ordinal_position";
+        let found = rows(&client, columns).await;
+        assert_eq!(found, ["at|text", "user_id|text", "event|text", "plan|text"]);
+        let tables = "SELECT relname FROM pg_class WHERE relname IN ('gone', 'visits') ORDER BY 1";
+        assert_eq!(rows(&client, tables).await, ["gone", "visits"]);
+        fails(client.simple_query("SELECT * FROM gone").await, "22000", &["gone.parquet"]);
+    });
+    server.assert_healthy();
+}
+
+#[test]
+fn columns_have_postgresqls_types_and_views_their_queries() {
+    let project = Project::good();
+    project.run(&["ingest"]);
+    let server = Server::start(project.root(), &[]);
+    run(async {
+        let client = server.client().await;
+        let columns = "SELECT column_name, data_type, udt_name, numeric_precision FROM \
+                       information_schema.columns WHERE table_name = 'activity' ORDER BY ordinal_position";
+        let found = rows(&client, columns).await;
+        assert_eq!(found[0], "day|date|date|-");
+        for expected in ["users|bytea|bytea|-", "user_count|bigint|int8|64"] {
+            assert!(found.contains(&expected.to_owned()), "{found:?}");
+        }
+        let receives = "SELECT typinput, typreceive FROM pg_type WHERE typname = 'int8' AND \
+                        typreceive <> 0 AND typinput = 'int8in'::regproc";
+        assert_eq!(rows(&client, receives).await, ["int8in|int8recv"]);
+        // A view's definition has the rows of the view.
+        let views = "SELECT v.viewname, v.definition FROM pg_views v ORDER BY 1";
+        let views = rows(&client, views).await;
+        assert_eq!(views.len(), 5, "{views:?}");
+        for view in views {
+            let (name, definition) = view.split_once('|').unwrap();
+            let order = "ORDER BY period_start, level, section, stage, \"group\", metric";
+            let expected = rows(&client, &format!("SELECT * FROM {name} {order}")).await;
+            assert!(!expected.is_empty());
+            assert_eq!(rows(&client, &format!("{definition} {order}")).await, expected, "{name}");
+            let sql = format!("SELECT pg_get_viewdef('{name}'::regclass, true)");
+            assert_eq!(rows(&client, &sql).await, [definition]);
         }
     });
     server.assert_healthy();

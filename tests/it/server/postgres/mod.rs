@@ -3,6 +3,7 @@
 
 mod access;
 mod catalog;
+mod clients;
 mod dialect;
 mod hostile;
 mod limits;
@@ -15,3 +16,4 @@ mod real_postgres;
 pub(super) mod server;
 mod stops;
 mod texts;
+mod tools;

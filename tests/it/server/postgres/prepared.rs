@@ -109,6 +109,47 @@ fn parameters_are_bound() {
     server.assert_healthy();
 }
 
+/// Parameters in places where DataFusion needs a constant, or does not know the type.
+#[test]
+fn parameters_stand_wherever_a_literal_may() {
+    let project = Project::good();
+    let server = Server::start(project.root(), &[]);
+    run(async {
+        let client = server.client().await;
+        let types = async |sql: &str| client.prepare(sql).await.unwrap().params().to_vec();
+        assert_eq!(
+            types("SELECT event FROM visits LIMIT $1 OFFSET $2").await,
+            [Type::INT8, Type::INT8]
+        );
+        assert_eq!(types("SELECT 1 FROM visits WHERE plan = any($1)").await, [Type::TEXT_ARRAY]);
+        let report = "SELECT period_start, stage, users FROM active_users($1, level => $2, approx => $3) \
+                      WHERE users >= $4 ORDER BY 1, 2 LIMIT $5";
+        let expected = [Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8, Type::INT8];
+        assert_eq!(types(report).await, expected);
+        let values: [&(dyn ToSql + Sync); 5] = [&"month", &"stage", &"false", &1_i64, &2_i64];
+        let found = client.query(report, &values).await.unwrap();
+        let found: Vec<(&str, i64)> = found.iter().map(|row| (row.get(1), row.get(2))).collect();
+        assert_eq!(found, [("reading", 2), ("writing", 1)]);
+        // The same statement, prepared once, with other values.
+        let statement =
+            client.prepare("SELECT users FROM active_users($1, $2) LIMIT 1").await.unwrap();
+        for (window, level, users) in [("month", "total", 2_i64), ("year", "total", 3)] {
+            let row = client.query_one(&statement, &[&window, &level]).await.unwrap();
+            assert_eq!(row.get::<_, i64>(0), users, "{window} {level}");
+        }
+        let error = client.query(&statement, &[&"decade", &"total"]).await;
+        fails(error, "22000", &["decade"]);
+        let numbers = "SELECT count(*) FROM generate_series(1, $1::BIGINT + 1)";
+        assert_eq!(client.query_one(numbers, &[&9_i64]).await.unwrap().get::<_, i64>(0), 10);
+        let by = client.query("SELECT * FROM active_users(by => $1)", &[&"plan"]).await;
+        fails(by, "0A000", &["depend on a parameter"]);
+        let some = "SELECT count(*) FROM visits WHERE plan = any($1) OR user_id <> all($2)";
+        let row = client.query_one(some, &[&vec!["paid"], &vec!["1", "2"]]).await.unwrap();
+        assert_eq!(row.get::<_, i64>(0), 5);
+    });
+    server.assert_healthy();
+}
+
 /// A NUMERIC beside an integer is compared as it is.
 #[test]
 fn values_are_transferred_exactly() {

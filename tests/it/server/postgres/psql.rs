@@ -58,6 +58,7 @@ fn psql_lists_the_catalog() {
         ("\\dv", &["smau"]),
         ("\\d visits", &["user_id", "text", "plan"]),
         ("\\d smau", &["period_start", "date", "users", "bigint"]),
+        ("\\d+ smau", &["View definition:", "FROM active_users(level => 'stage')"]),
         ("\\d+ visits", &["user_id"]),
         ("\\df", &["public | exact_distinct ", "active_users", "bitmap_agg", "| agg"]),
         ("\\df active_users", &["| SETOF record", "\"window\" \"any\", level", "(1 row)"]),
@@ -104,17 +105,32 @@ fn psql_lists_the_catalog() {
         "{}",
         wrong.err
     );
-    // Any name of a database is accepted.
-    let ran = psql(
-        &format!("postgresql://ada@{}/else", server.postgres),
-        &["-Atc", "SELECT current_database()"],
-    );
-    assert_eq!(ran.out, "headcount\n", "{}", ran.err);
+    // Any name of a database is accepted, and is that of the connection.
+    let uri = format!("postgresql://ada@{}/sales", server.postgres);
+    for (command, expected) in [
+        ("SELECT current_database(), current_catalog", "sales|sales\n"),
+        ("SELECT count(*) FROM sales.public.visits", "7\n"),
+        ("SELECT DISTINCT table_catalog FROM information_schema.tables", "sales\n"),
+    ] {
+        let ran = psql(&uri, &["-Atc", command]);
+        assert_eq!(ran.out, expected, "{command}: {}", ran.err);
+    }
+    let ran = psql(&uri, &["-c", "\\conninfo", "-c", "\\l"]);
+    assert!(ran.out.contains("database \"sales\""), "{ran:?}");
+    assert!(ran.out.contains("\n sales |") && ran.out.contains("(1 row)"), "{ran:?}");
     // Many rows, in parts.
     let sql = "SELECT value FROM generate_series(1, 5000) t(value)";
     let ran = psql_on(&server, &["-At", "-v", "FETCH_COUNT=1000", "-c", sql]);
     assert_eq!(ran.out.lines().count(), 5000, "{}", ran.err);
-    let copied = psql_on(&server, &["-c", "\\copy (SELECT 1) TO '/dev/null'"]);
+    let folder = Project::empty();
+    let file = folder.path("plans.csv").display().to_string();
+    let query = "SELECT plan, count(*) AS n FROM visits GROUP BY plan ORDER BY plan";
+    let copied = psql_on(&server, &["-c", &format!("\\copy ({query}) TO '{file}' CSV HEADER")]);
+    assert_eq!(copied.out, "COPY 2\n", "{}", copied.err);
+    assert_eq!(std::fs::read_to_string(file).unwrap(), "plan,n\nfree,4\npaid,3\n");
+    let copied = psql_on(&server, &["-c", "COPY visits (plan, user_id) TO STDOUT"]);
+    assert_eq!(copied.out.lines().next(), Some("free\t1"), "{}", copied.err);
+    let copied = psql_on(&server, &["-c", "\\copy visits FROM '/dev/null'"]);
     assert!(copied.err.contains("only reads"), "{}", copied.err);
     server.assert_healthy();
 }

@@ -121,7 +121,6 @@ fn errors_have_codes_and_hints() {
             ("UPDATE visits SET plan = 'x'", "25006", &["only reads"]),
             ("TRUNCATE visits", "25006", &["only reads"]),
             ("COPY visits TO '/tmp/out.csv'", "25006", &["only reads"]),
-            ("COPY visits TO STDOUT", "25006", &["only reads"]),
             ("COPY visits FROM STDIN", "25006", &["only reads"]),
             ("CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'", "42601", &[]),
             ("EXPLAIN COPY visits TO '/tmp/out.csv'", "25006", &["only reads"]),

@@ -14,11 +14,10 @@ use datafusion::scalar::ScalarValue;
 use pgwire::error::{ErrorInfo, PgWireError};
 
 use super::procedures::{self, Procedure, procedure};
-use super::settings::Settings;
-use super::startup::VERSION;
+use crate::server::postgres::settings::{Settings, VERSION};
 
 /// Functions with a constant result.
-fn constants() -> [(&'static str, ScalarValue); 28] {
+fn constants() -> [(&'static str, ScalarValue); 26] {
     let null = ScalarValue::Utf8(None);
     let (yes, no) = (ScalarValue::from(true), ScalarValue::from(false));
     let (zero, unknown) = (ScalarValue::Int32(Some(0)), ScalarValue::Int64(None));
@@ -27,14 +26,12 @@ fn constants() -> [(&'static str, ScalarValue); 28] {
         ("pg_relation_size", unknown.clone()),
         ("pg_table_size", unknown.clone()),
         ("pg_tablespace_size", unknown),
-        ("col_description", null.clone()),
         ("shobj_description", null.clone()),
         ("pg_get_function_sqlbody", null.clone()),
         ("pg_get_indexdef", null.clone()),
         ("pg_get_ruledef", null.clone()),
         ("pg_get_serial_sequence", null.clone()),
         ("pg_get_triggerdef", null.clone()),
-        ("pg_get_viewdef", null.clone()),
         ("pg_tablespace_location", null.clone()),
         ("pg_advisory_unlock_all", null),
         ("pg_collation_is_visible", yes.clone()),
@@ -58,6 +55,7 @@ fn constants() -> [(&'static str, ScalarValue); 28] {
 pub(super) fn functions(user: &str, settings: &Arc<Mutex<Settings>>) -> Vec<ScalarUDF> {
     let named = [
         ("session_user", ScalarValue::from(user)),
+        ("user", ScalarValue::from(user)),
         ("version", ScalarValue::from(format!("PostgreSQL {VERSION}"))),
     ];
     let constant = |(name, value): (&'static str, ScalarValue)| FunctionSpec {
@@ -79,7 +77,7 @@ pub(super) fn functions(user: &str, settings: &Arc<Mutex<Settings>>) -> Vec<Scal
             name: "current_setting",
             arguments: TypeSignature::OneOf(vec![texts(1), with_flag(1)]),
             returns: DataType::Utf8,
-            volatility: Volatility::Volatile,
+            volatility: Volatility::Stable,
             value: Arc::new(move |args: &[Option<String>]| {
                 let Some(Some(name)) = args.first() else { return Ok(ScalarValue::Utf8(None)) };
                 let lenient = matches!(args.get(1), Some(Some(flag)) if flag == "true");
@@ -119,6 +117,27 @@ pub(super) fn functions(user: &str, settings: &Arc<Mutex<Settings>>) -> Vec<Scal
                     return Ok(ScalarValue::Utf8(None));
                 };
                 like_escape(pattern, escape).map(ScalarValue::from)
+            }),
+        },
+        FunctionSpec {
+            name: "format",
+            arguments: TypeSignature::VariadicAny,
+            returns: DataType::Utf8,
+            volatility: Volatility::Immutable,
+            value: Arc::new(|args: &[Option<String>]| {
+                let Some((Some(template), values)) = args.split_first() else {
+                    return Ok(ScalarValue::Utf8(None));
+                };
+                format_values(template, values).map(ScalarValue::from)
+            }),
+        },
+        FunctionSpec {
+            name: "quote_literal",
+            arguments: TypeSignature::Any(1),
+            returns: DataType::Utf8,
+            volatility: Volatility::Immutable,
+            value: Arc::new(|args: &[Option<String>]| {
+                Ok(ScalarValue::Utf8(args.first().cloned().flatten().map(|text| quoted(&text))))
             }),
         },
         FunctionSpec {
@@ -198,6 +217,51 @@ fn like_escape(pattern: &str, escape: &str) -> Result<String> {
         }
         false => Ok(converted),
     }
+}
+
+/// A text as a literal of SQL.
+fn quoted(text: &str) -> String {
+    let escaped = text.replace('\'', "''");
+    match escaped.contains('\\') {
+        true => format!("E'{}'", escaped.replace('\\', "\\\\")),
+        false => format!("'{escaped}'"),
+    }
+}
+
+/// Fills the places `%s`, `%I` (an identifier) and `%L` (a literal) of a template.
+fn format_values(template: &str, values: &[Option<String>]) -> Result<String> {
+    let wrong = |what: &str| Err(DataFusionError::Execution(format!("format(): {what}")));
+    let (mut filled, mut letters, mut values) = (String::new(), template.chars(), values.iter());
+    while let Some(letter) = letters.next() {
+        if letter != '%' {
+            filled.push(letter);
+            continue;
+        }
+        let kind = letters.next();
+        if kind == Some('%') {
+            filled.push('%');
+            continue;
+        }
+        let Some(value) = values.next() else { return wrong("too few arguments") };
+        match (kind, value) {
+            (Some('s'), value) => filled.push_str(value.as_deref().unwrap_or_default()),
+            (Some('I'), Some(name)) => {
+                let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+                let begins = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+                match begins && name.chars().all(plain) {
+                    true => filled.push_str(name),
+                    false => filled.push_str(&format!("\"{}\"", name.replace('"', "\"\""))),
+                }
+            }
+            (Some('I'), None) => {
+                return wrong("null values cannot be formatted as an SQL identifier");
+            }
+            (Some('L'), None) => filled.push_str("NULL"),
+            (Some('L'), Some(text)) => filled.push_str(&quoted(text)),
+            _ => return wrong("only %s, %I, %L and %% are supported"),
+        }
+    }
+    Ok(filled)
 }
 
 /// Type names and their oids.
@@ -345,6 +409,9 @@ mod tests {
             ("SELECT 'pg_x' LIKE like_escape('pg/_%', '/')", "true"),
             ("SELECT 'pgax' LIKE like_escape('pg/_%', '/')", "false"),
             ("SELECT 'a/' LIKE like_escape('_//', '/')", "true"),
+            ("SELECT format('%s.%I=%L, 5%%', 'a', 'b c', 'it''s')", "a.\"b c\"='it''s', 5%"),
+            ("SELECT format('%s', n) FROM (VALUES ('int8'), ('text')) AS v(n)", "int8,text"),
+            ("SELECT quote_literal('it''s'), quote_literal(NULL)", "'it''s'"),
             ("SELECT pg_is_in_recovery()", "false"),
             ("SELECT obj_description(1, 'pg_class')", ""),
             ("SELECT pg_function_is_visible(n) FROM (VALUES (1), (2)) AS v(n)", "true,true"),

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Weak};
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::CatalogProviderList;
 use datafusion::datasource::TableType;
@@ -21,7 +21,11 @@ impl WeakCatalogs {
         Self(Arc::downgrade(catalogs))
     }
 
-    fn catalogs(&self) -> Result<Arc<dyn CatalogProviderList>> {
+    /// The catalogs.
+    ///
+    /// # Errors
+    /// When the session is closed.
+    pub(super) fn get(&self) -> Result<Arc<dyn CatalogProviderList>> {
         let closed = || DataFusionError::Execution("the session is closed".to_owned());
         self.0.upgrade().ok_or_else(closed)
     }
@@ -30,15 +34,15 @@ impl WeakCatalogs {
 #[async_trait]
 impl CatalogInfo for WeakCatalogs {
     async fn catalog_names(&self) -> Result<Vec<String>> {
-        CatalogInfo::catalog_names(&self.catalogs()?).await
+        CatalogInfo::catalog_names(&self.get()?).await
     }
 
     async fn schema_names(&self, catalog: &str) -> Result<Option<Vec<String>>> {
-        self.catalogs()?.schema_names(catalog).await
+        self.get()?.schema_names(catalog).await
     }
 
     async fn table_names(&self, catalog: &str, schema: &str) -> Result<Option<Vec<String>>> {
-        self.catalogs()?.table_names(catalog, schema).await
+        self.get()?.table_names(catalog, schema).await
     }
 
     async fn table_schema(
@@ -47,7 +51,12 @@ impl CatalogInfo for WeakCatalogs {
         schema: &str,
         table: &str,
     ) -> Result<Option<SchemaRef>> {
-        self.catalogs()?.table_schema(catalog, schema, table).await
+        let found = self.get()?.table_schema(catalog, schema, table).await;
+        // A source that cannot be read must not hide the others; statements that use it get the error.
+        found.or_else(|cause| {
+            tracing::warn!(schema, table, %cause, "the catalog lists this table without columns");
+            Ok(Some(Arc::new(Schema::empty())))
+        })
     }
 
     async fn table_type(
@@ -56,6 +65,6 @@ impl CatalogInfo for WeakCatalogs {
         schema: &str,
         table: &str,
     ) -> Result<Option<TableType>> {
-        self.catalogs()?.table_type(catalog, schema, table).await
+        self.get()?.table_type(catalog, schema, table).await
     }
 }

@@ -19,7 +19,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-use super::relations::SCHEMA;
+use super::names::SCHEMA;
 use crate::catalog::table_functions;
 
 /// The name of the table.
