@@ -96,6 +96,8 @@ impl TimeFormat {
         let mut best = counted.iter().filter(|(_, count)| *count == most).map(|(format, _)| format);
         let example = texts[0];
         match (best.next(), best.next()) {
+            // Nothing that it reads means something else in another format.
+            (Some(Self::Standard), _) => Ok(Self::Standard),
             (None, _) => Err(Error::input(format!("`{example}` is not recognised as a time"))
                 .with(
                     "help",
@@ -195,7 +197,7 @@ mod tests {
         check(&["15.03.2026 12:00"], "%d.%m.%Y %H:%M", noon);
         check(&["2026/03/15 12:00:00.25"], "%Y/%m/%d %H:%M:%S%.f", "2026-03-15T12:00:00.25Z");
         check(&["Mar 15, 2026"], "%b %d, %Y", "2026-03-15T00:00:00Z");
-        check(&["20260315"], "%Y%m%d", "2026-03-15T00:00:00Z");
+        check(&["20260315"], "ISO 8601", "2026-03-15T00:00:00Z");
         check(&["20260315120000"], "%Y%m%d%H%M%S", noon);
         check(&["Sun, 15 Mar 2026 13:00:00 +0100"], "%a, %d %b %Y %H:%M:%S %z", noon);
         check(&["15/Mar/2026:12:00:00 +0000"], "%d/%b/%Y:%H:%M:%S %z", noon);

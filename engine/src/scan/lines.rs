@@ -144,7 +144,7 @@ mod tests {
         check("a.csv", "a,b\n1,\"x\n\ny\"\"\n\"\n3,a\"b\n\"4\"\",\n\",\n", &[2, 6, 7]);
         check("a.csv", "'a';'b'\r\n'1';'x\ny'\r\n'2';'3'\r\n", &[2, 4]);
         check("a.csv", "1,2026-01-05\n2,2026-01-06\n", &[1, 2]);
-        check("a.tsv", "1\t\\N\n2\t\"\n3\tx\n", &[1, 2, 3]);
+        check("a.tsv", "1\t\\N\n2\tx\"\n3\tx\n", &[1, 2, 3]);
         check("a.csv", "a,b\n", &[]);
         check("a.tsv", "a\tb\n\"x\"\t\"\n\"\ny\t\n", &[2, 4]);
     }
