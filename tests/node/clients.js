@@ -60,7 +60,7 @@ const tests = {
     }
     assert.equal(lines.join(""), "free\npaid\n");
     const both = await sql.begin((t) => [t`SELECT 1 AS n`, t`SELECT 2 AS n`]);
-    assert.deepEqual(both.map((result) => result[0].n), ["1", "2"]);
+    assert.deepEqual(both.map((result) => result[0].n), [1, 2]);
     await assert.rejects(sql`SELECT * FROM nowhere`, { code: "42P01" });
     await sql.end();
   },

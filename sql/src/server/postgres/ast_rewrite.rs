@@ -41,6 +41,20 @@ pub(super) fn rewrite_like_and_arrays(statement: &mut Statement) {
     });
 }
 
+/// Rewrites casts to `char` to texts, for catalog queries: drivers compare such constants with
+/// columns of the type `"char"`, which are texts here.
+pub(super) fn rewrite_char_casts(statement: &mut Statement) {
+    for_each_expr_mut(statement, |expression| {
+        if let Expr::Cast {
+            data_type: data_type @ (DataType::Char(_) | DataType::Character(_)),
+            ..
+        } = expression
+        {
+            *data_type = DataType::Text;
+        }
+    });
+}
+
 /// Rewrites `array(SELECT ...)` to an aggregate, for catalog queries: the order is lost, and an
 /// empty array becomes NULL.
 pub(super) fn rewrite_array_subqueries(statement: &mut Statement) {

@@ -77,6 +77,7 @@ pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec
                 ast_rewrite::rewrite_relations(statement).map_err(parse_error)?;
             }
             if catalog {
+                ast_rewrite::rewrite_char_casts(statement);
                 ast_rewrite::rewrite_array_subqueries(statement);
                 ast_rewrite::rewrite_catalog_functions(statement).map_err(parse_error)?;
             }
