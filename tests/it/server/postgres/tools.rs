@@ -27,7 +27,7 @@ const SUPERSET: [(&str, &[&str]); 8] = [
          sum(users) AS \"SUM(users)\" FROM public.smau \
          WHERE period_start >= CAST('2026-01-01' AS DATE) AND period_start < CAST('2026-02-01' AS DATE) \
          GROUP BY DATE_TRUNC('month', period_start), stage ORDER BY \"SUM(users)\" DESC\nLIMIT 50000",
-        &["2026-01-01 00:00:00|reading|2", "2026-01-01 00:00:00|writing|1"],
+        &["2026-01-01 00:00:00+00|reading|2", "2026-01-01 00:00:00+00|writing|1"],
     ),
     (
         "SELECT COUNT(*) AS rowcount FROM (SELECT plan AS plan FROM \
