@@ -17,7 +17,8 @@ fn read(name: &str) -> String {
     fs::read_to_string(root().join(name)).unwrap_or_else(|cause| panic!("{name}: {cause}"))
 }
 
-/// Builds with the settings and in the folder of these tests, where the program is already compiled.
+/// Builds with the settings of these tests and what is already compiled for them. The program itself gets
+/// a folder of its own: maturin moves it, and other tests run it meanwhile.
 #[test]
 fn pip_installs_the_program_and_the_demo_runs() {
     let folder = tempdir().unwrap();
@@ -32,6 +33,12 @@ fn pip_installs_the_program_and_the_demo_runs() {
         "debug" => "dev",
         other => other,
     };
+    let target = folder.path().join("target");
+    let compiled = target.join(built.file_name().unwrap());
+    fs::create_dir_all(&compiled).unwrap();
+    for part in ["deps", "build", ".fingerprint", "incremental"] {
+        std::os::unix::fs::symlink(built.join(part), compiled.join(part)).unwrap();
+    }
     let more = std::env::var("MATURIN_PEP517_ARGS").unwrap_or_default();
     let mut install = Command::new(folder.path().join("venv/bin/pip"));
     install.args(["install", "--verbose", "--disable-pip-version-check"]).arg(root());
@@ -41,7 +48,7 @@ fn pip_installs_the_program_and_the_demo_runs() {
             install.env_remove(name);
         }
     }
-    install.env("CARGO_TARGET_DIR", built.parent().unwrap());
+    install.env("CARGO_TARGET_DIR", &target);
     install.env("MATURIN_PEP517_ARGS", format!("{more} --profile {profile}"));
     let printed = run(&mut install).out;
     assert!(printed.contains("Successfully installed headcount-"), "{printed}");
