@@ -227,14 +227,15 @@ impl<'a> CsvFile<'a> {
             Mistake::NotClosed => {
                 self.error("the quote that starts here is never closed", line).with(
                     "help",
-                    "close the quote, or double the quotes inside a value; no row of the file was \
-                     counted",
+                    "close the quote, or double the quotes inside a value, or state `csv: {quote: \
+                     none}` if quotes are ordinary characters; no row of the file was counted",
                 )
             }
             Mistake::TextAfterQuote => self.error("text after a closing quote", line).with(
                 "help",
                 "double the quotes inside a value, or add the quote that is missing in the lines \
-                 above; no row of the file was counted",
+                 above, or state `csv: {quote: none}` if quotes are ordinary characters; no row of \
+                 the file was counted",
             ),
         }
     }
