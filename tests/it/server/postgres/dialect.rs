@@ -166,8 +166,19 @@ async fn outcome(client: &Client, sql: &str) -> Result<Outcome, tokio_postgres::
         };
         (0..row.len()).map(value).collect()
     });
-    let binary = binary.collect();
+    let mut binary: Vec<Vec<Option<Vec<u8>>>> = binary.collect();
+    if !is_ordered(sql) {
+        rows.sort();
+        binary.sort();
+    }
     Ok(Outcome { columns, rows, binary })
+}
+
+/// Whether a statement orders its rows: its last ORDER BY is not within parentheses.
+fn is_ordered(sql: &str) -> bool {
+    let count = |text: &str, letter| text.matches(letter).count();
+    let last = sql.rsplit_once("ORDER BY");
+    last.is_some_and(|(_, rest)| count(rest, ')') == count(rest, '('))
 }
 
 /// A number without zeros at the end of its decimal places.
