@@ -1,14 +1,18 @@
-//! Visitors of SQL syntax trees.
+//! Visitors and parts of SQL syntax trees.
 //!
 //! sqlparser's visitor code is compiled once per visitor type, some 1,200 functions each time. The
 //! functions here take the visitor as a trait object, so that it is compiled once.
 
+use std::mem;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments, Ident,
-    ObjectName, Query, Select, TableFactor, Visit, VisitMut, Visitor, VisitorMut,
+    CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
+    FunctionArguments, Ident, ObjectName, Query, Select, TableFactor, Value, ValueWithSpan, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
 /// Calls the visitor for the queries, selects, tables and expressions of a tree.
 pub(crate) fn visit(tree: &impl Visit, visitor: &mut dyn Visitor<Break = ()>) -> ControlFlow<()> {
@@ -34,7 +38,7 @@ pub(crate) fn for_each_expr_mut(tree: &mut impl VisitMut, function: impl FnMut(&
 }
 
 /// A call of a function.
-pub(crate) fn call<const N: usize>(name: &str, arguments: [Expr; N]) -> Expr {
+pub(crate) fn call(name: &str, arguments: impl IntoIterator<Item = Expr>) -> Expr {
     let argument = |value| FunctionArg::Unnamed(FunctionArgExpr::Expr(value));
     Expr::Function(Function {
         name: ObjectName::from(vec![Ident::new(name)]),
@@ -50,6 +54,59 @@ pub(crate) fn call<const N: usize>(name: &str, arguments: [Expr; N]) -> Expr {
         over: None,
         within_group: Vec::new(),
     })
+}
+
+/// A cast.
+pub(crate) fn cast(expr: Expr, data_type: DataType) -> Expr {
+    let kind = CastKind::Cast;
+    Expr::Cast { kind, expr: Box::new(expr), data_type, array: false, format: None }
+}
+
+/// A constant text.
+pub(crate) fn text(text: &str) -> Expr {
+    Expr::value(Value::SingleQuotedString(text.to_owned()))
+}
+
+/// A constant number.
+pub(crate) fn number(digits: &str) -> Expr {
+    Expr::value(Value::Number(digits.to_owned(), false))
+}
+
+/// NULL.
+pub(crate) fn null() -> Expr {
+    Expr::value(Value::Null)
+}
+
+/// Moves an expression out of its place, where NULL remains.
+pub(crate) fn take(expr: &mut Expr) -> Expr {
+    mem::replace(expr, null())
+}
+
+/// The value of a constant text.
+pub(crate) fn text_of(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Value(ValueWithSpan {
+            value: Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text),
+            ..
+        }) => Some(text),
+        _ => None,
+    }
+}
+
+/// The argument of a call that is neither named nor `*`.
+pub(crate) fn argument_mut(argument: &mut FunctionArg) -> Option<&mut Expr> {
+    match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    }
+}
+
+/// Parses a query in PostgreSQL's syntax.
+///
+/// # Errors
+/// When it is not one.
+pub(crate) fn query(sql: &str) -> Result<Box<Query>, ParserError> {
+    Parser::new(&PostgreSqlDialect {}).try_with_sql(sql)?.parse_query()
 }
 
 struct Dynamic<'a, V: ?Sized>(&'a mut V);
@@ -75,6 +132,10 @@ impl Visitor for Dynamic<'_, dyn Visitor<Break = ()> + '_> {
 
     fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<()> {
         self.0.pre_visit_table_factor(table)
+    }
+
+    fn post_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<()> {
+        self.0.post_visit_table_factor(table)
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
@@ -107,6 +168,10 @@ impl VisitorMut for Dynamic<'_, dyn VisitorMut<Break = ()> + '_> {
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
         self.0.pre_visit_table_factor(table)
+    }
+
+    fn post_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+        self.0.post_visit_table_factor(table)
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {

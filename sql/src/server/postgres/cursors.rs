@@ -64,14 +64,13 @@ impl Cursors {
             let message = format!("a connection can have at most {MAX_CURSORS} cursors");
             return Err(errors::error("53400", message));
         }
-        let to_error = |error| errors::from_error(&error);
         let statement = ParsedStatement::from(statement);
-        let mut execution = session.begin_statement(&statement.text).map_err(to_error)?;
+        let mut execution = session.begin_statement(&statement.text).map_err(errors::from_error)?;
         let query = prepare_in(session, &mut execution, statement).await?;
-        let schema = parameters::coerced_schema(&query.plan, &[]).map_err(to_error)?;
+        let schema = parameters::coerced_schema(&query.plan, &[]).map_err(errors::from_error)?;
         let schema = query.named(schema.as_arrow());
-        let context = session.context().map_err(to_error)?;
-        let rows = execution.execute(context, query.plan).await.map_err(to_error)?;
+        let context = session.context().map_err(errors::from_error)?;
+        let rows = execution.execute(context, query.plan).await.map_err(errors::from_error)?;
         self.open.insert(name.to_owned(), Cursor { hold, schema, rows, remainder: None });
         Ok(())
     }
@@ -106,7 +105,7 @@ impl Cursors {
                 None => match cursor.rows.next().await.transpose() {
                     Ok(Some(batch)) => batch,
                     Ok(None) => break,
-                    Err(error) => return Err(errors::from_error(&error)),
+                    Err(error) => return Err(errors::from_error(error)),
                 },
             };
             let now = left.min(batch.num_rows());
@@ -114,7 +113,7 @@ impl Cursors {
                 cursor.remainder = Some(batch.slice(now, batch.num_rows() - now));
             }
             let rows = rows::encode(&batch.slice(0, now), &fields, &zone);
-            for row in rows.map_err(|error| errors::from_error(&error))? {
+            for row in rows.map_err(errors::from_error)? {
                 socket.feed(Out::DataRow(row?)).await?;
             }
             sent += now;

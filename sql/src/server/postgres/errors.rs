@@ -37,13 +37,13 @@ const CODE_BY_MESSAGE: [(&str, &str); 24] = [
 ];
 
 /// Converts the error of a statement.
-pub(super) fn from_error(error: &Error) -> PgWireError {
+pub(super) fn from_error(error: Error) -> PgWireError {
     let text = error.to_string();
     let (message, hint) = match error.context("help") {
         Some(help) => (text.strip_suffix(&format!("; {help}")).unwrap_or(&text), Some(help)),
         None => (text.as_str(), None),
     };
-    let mut info = info(code(error, message), message);
+    let mut info = info(code(&error, message), message);
     info.hint = hint.map(str::to_owned);
     PgWireError::UserError(Box::new(info))
 }
@@ -111,11 +111,11 @@ mod tests {
     fn help_is_a_hint_and_the_rest_a_message() {
         let error = Error::limit("the statement took longer than the limit of 3 s")
             .with("help", "query less");
-        let info = ErrorInfo::from(from_error(&error));
+        let info = ErrorInfo::from(from_error(error));
         assert_eq!(info.code, "57014");
         assert_eq!(info.message, "the statement took longer than the limit of 3 s");
         assert_eq!(info.hint.as_deref(), Some("query less"));
-        let info = ErrorInfo::from(from_error(&Error::input("what").with("line", 3)));
+        let info = ErrorInfo::from(from_error(Error::input("what").with("line", 3)));
         assert_eq!((info.code.as_str(), info.message.as_str()), ("22000", "what (line: 3)"));
     }
 }

@@ -177,6 +177,7 @@ pub(super) fn number(name: &str) -> Option<usize> {
 pub(super) fn values<S: Clone>(
     portal: &Portal<S>,
     parameters: &[Parameter],
+    zone: &str,
 ) -> PgWireResult<Vec<ScalarValue>> {
     let (given, expected) = (portal.parameter_len(), parameters.len());
     if given != expected {
@@ -199,7 +200,7 @@ pub(super) fn values<S: Clone>(
                 let message = format!("incorrect binary data format in bind parameter {number}");
                 errors::error("22P03", message)
             }),
-            false => text::value(kind, bytes).ok_or_else(|| {
+            false => text::value(kind, bytes, zone).ok_or_else(|| {
                 let message =
                     format!("invalid input syntax for type {name} in bind parameter {number}");
                 errors::error("22P02", message)
@@ -218,7 +219,7 @@ pub(super) fn replace(plan: LogicalPlan, values: Vec<ScalarValue>) -> PgWireResu
         return Ok(plan);
     }
     let plan = plan.replace_params_with_values(&ParamValues::from(values));
-    plan.map_err(|cause| errors::from_error(&statement_error(cause, None)))
+    plan.map_err(|cause| errors::from_error(statement_error(cause, None)))
 }
 
 /// The parameter types: those that the client declared, else the reported ones.

@@ -1,8 +1,7 @@
 //! Parses and plans statements.
 //!
-//! Most statements are planned as written. The rewrite rules of datafusion-postgres can change the
-//! meaning of a statement, so they are applied only to statements that use PostgreSQL's catalog and
-//! to those that cannot be planned otherwise.
+//! The rewrite rules of datafusion-postgres can change the meaning of a statement, so they are applied
+//! only to statements that use PostgreSQL's catalog and to those that cannot be planned otherwise.
 
 use std::sync::Arc;
 
@@ -20,12 +19,10 @@ use pgwire::error::PgWireResult;
 
 use super::copy_format::{self, CopyFormat};
 use super::dialect::{self, ColumnNames};
-use super::empty_relations::simplify_empty;
 use super::pg_server::PgServer;
-use super::scalar_subquery::rewrite_scalar_subqueries;
 use super::session::Session;
 use super::statement::{Prepared, Query, session_command, tag};
-use super::{ast_rewrite, errors, parameters, table_arguments};
+use super::{catalog, errors, parameters, table_arguments};
 use crate::failure::statement_error;
 use crate::server::read_only::read_only;
 use crate::server::{StatementExecution, syntax};
@@ -56,36 +53,29 @@ impl From<Statement> for ParsedStatement {
 /// # Errors
 /// When it is not SQL.
 pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec<ParsedStatement>> {
+    let context = session.context().map_err(errors::from_error)?.clone();
     let (pg_server, sql) = (session.pg_server_arc(), sql.to_owned());
     let server = &session.pg_server().server;
     let memory = server.limits.memory;
     let parsed = server.with_time_limit(async move {
         syntax::check_text(&sql, memory)?;
-        let catalog = uses_pg_catalog(&sql);
-        let uses_information_schema = sql.to_ascii_lowercase().contains("information_schema");
+        let uses_catalog = uses_catalog(&sql);
         let parsed = Parser::parse_sql(&PostgreSqlDialect {}, &sql).map_err(parse_error)?;
         parsed.iter().try_for_each(syntax::check)?;
         let mut parsed: Vec<_> = parsed.into_iter().map(ParsedStatement::from).collect();
         for ParsedStatement { statement, .. } in &mut parsed {
-            if catalog {
-                ast_rewrite::rewrite_type_lookup(statement).map_err(parse_error)?;
-                ast_rewrite::rewrite_regproc(statement);
-                *statement = pg_server.rules.apply(statement.clone());
-            }
-            ast_rewrite::rewrite_like_and_arrays(statement);
-            if catalog || uses_information_schema {
-                ast_rewrite::rewrite_relations(statement).map_err(parse_error)?;
-            }
-            if catalog {
-                ast_rewrite::rewrite_char_casts(statement);
-                ast_rewrite::rewrite_array_subqueries(statement);
-                ast_rewrite::rewrite_catalog_functions(statement).map_err(parse_error)?;
+            if uses_catalog {
+                let state = context.state_ref();
+                let state = state.read();
+                let is_aggregate = |name: &str| state.aggregate_functions().contains_key(name);
+                let rewritten = catalog::rewrite(statement, &pg_server.rules, &is_aggregate);
+                rewritten.map_err(parse_error)?;
             }
             dialect::rewrite(statement)?;
         }
         Ok(parsed)
     });
-    parsed.await.map_err(|error| errors::from_error(&error))
+    parsed.await.map_err(errors::from_error)
 }
 
 /// Prepares a statement to be executed later.
@@ -99,12 +89,12 @@ pub(super) async fn prepare(
     if let Some(command) = session_command(&statement.statement)? {
         return Ok(Prepared::Command(command));
     }
-    session.apply_time_zone().map_err(|error| errors::from_error(&error))?;
+    session.apply_time_zone().map_err(errors::from_error)?;
     let (statement, copy) = take_query(statement)?;
-    let context = session.context().map_err(|error| errors::from_error(&error))?.clone();
+    let context = session.context().map_err(errors::from_error)?.clone();
     let planned = query(session.pg_server_arc(), context, statement);
     let planned = session.pg_server().server.with_time_limit(planned).await;
-    let query = planned.map_err(|error| errors::from_error(&error))?;
+    let query = planned.map_err(errors::from_error)?;
     Ok(Prepared::Query(Box::new(Query { copy, ..query })))
 }
 
@@ -118,9 +108,9 @@ pub(super) async fn prepare_in(
     statement: ParsedStatement,
 ) -> PgWireResult<Query> {
     let (statement, copy) = take_query(statement)?;
-    let context = session.context().map_err(|error| errors::from_error(&error))?.clone();
+    let context = session.context().map_err(errors::from_error)?.clone();
     let planned = execution.run(query(session.pg_server_arc(), context, statement)).await;
-    let query = planned.map_err(|error| errors::from_error(&error))?;
+    let query = planned.map_err(errors::from_error)?;
     Ok(Query { copy, ..query })
 }
 
@@ -161,18 +151,18 @@ pub(super) async fn bind(
     query: &Query,
     portal: &Portal<Arc<Prepared>>,
 ) -> PgWireResult<LogicalPlan> {
-    let values = parameters::values(portal, &query.parameters)?;
+    let values = parameters::values(portal, &query.parameters, &session.settings().zone())?;
     let Some(statement) = &query.to_bind else {
         return parameters::replace(query.plan.clone(), values);
     };
     let mut statement = Statement::clone(statement);
     let bound = table_arguments::bind(&mut statement, &values);
-    bound.map_err(|error| errors::from_error(&error))?;
-    let context = session.context().map_err(|error| errors::from_error(&error))?.clone();
+    bound.map_err(errors::from_error)?;
+    let context = session.context().map_err(errors::from_error)?.clone();
     let pg_server = session.pg_server_arc();
     let planned = async move { plan(&pg_server, &context, statement).await };
     let planned = session.pg_server().server.with_time_limit(planned).await;
-    let plan = planned.map_err(|error| errors::from_error(&error))?;
+    let plan = planned.map_err(errors::from_error)?;
     if !plan.schema().logically_equivalent_names_and_types(query.plan.schema()) {
         let message = "the columns of the result depend on a parameter: write it as a literal";
         return Err(errors::error("0A000", message));
@@ -186,21 +176,13 @@ async fn plan(
     context: &SessionContext,
     statement: Statement,
 ) -> Result<LogicalPlan> {
-    let simplified = {
-        let state = context.state_ref();
-        let state = state.read();
-        simplify_empty(&statement, |name| state.aggregate_functions().contains_key(name))
-    };
-    let plan = match simplified {
-        Some(simplified) => plan_statement(context, simplified).await?,
-        None => match plan_statement(context, statement.clone()).await {
-            Err(error) if error.kind() == Kind::Input => {
-                let again = plan_statement(context, pg_server.rules.apply(statement)).await;
-                // The first error refers to the statement as written.
-                again.map_err(|_| error)?
-            }
-            planned => planned?,
-        },
+    let plan = match plan_statement(context, statement.clone()).await {
+        Err(error) if error.kind() == Kind::Input => {
+            let again = plan_statement(context, pg_server.rules.apply(statement)).await;
+            // The first error refers to the statement as written.
+            again.map_err(|_| error)?
+        }
+        planned => planned?,
     };
     read_only(&plan)?;
     Ok(plan)
@@ -212,20 +194,23 @@ async fn plan_statement(context: &SessionContext, statement: Statement) -> Resul
     let zone = state.config_options().execution.time_zone.clone().unwrap_or_default();
     let planned = session::plan(&state, statement).await;
     let planned = planned.and_then(|plan| dialect::rewrite_plan(plan, &zone));
-    planned.and_then(rewrite_scalar_subqueries).map_err(|cause| statement_error(cause, None))
+    planned
+        .and_then(catalog::rewrite_scalar_subqueries)
+        .map_err(|cause| statement_error(cause, None))
 }
 
 fn parse_error(cause: ParserError) -> Error {
     statement_error(DataFusionError::SQL(Box::new(cause), None), None)
 }
 
-/// Whether a text uses names of PostgreSQL's catalog, outside of quotes and comments.
-fn uses_pg_catalog(sql: &str) -> bool {
+/// Whether a text uses names of PostgreSQL's catalogs, outside of quotes and comments.
+fn uses_catalog(sql: &str) -> bool {
     let Ok(tokens) = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize() else { return false };
     tokens.iter().any(|token| match token {
         Token::Word(word) => {
             let name = word.value.to_ascii_lowercase();
-            name.starts_with("pg_") || OBJECT_ID_TYPES.contains(&name.as_str())
+            let is_schema = name == "information_schema";
+            is_schema || name.starts_with("pg_") || OBJECT_ID_TYPES.contains(&name.as_str())
         }
         _ => false,
     })
@@ -233,13 +218,14 @@ fn uses_pg_catalog(sql: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::uses_pg_catalog;
+    use super::uses_catalog;
 
     #[test]
     fn only_catalog_queries_are_rewritten() {
-        assert!(uses_pg_catalog("SELECT * FROM PG_CLASS"));
-        assert!(uses_pg_catalog("select 'events'::regclass"));
-        assert!(!uses_pg_catalog("SELECT region FROM users"));
-        assert!(!uses_pg_catalog("SELECT (SELECT users FROM mau) WHERE plan = 'pg_x' -- pg_class"));
+        assert!(uses_catalog("SELECT * FROM PG_CLASS"));
+        assert!(uses_catalog("select 'events'::regclass"));
+        assert!(uses_catalog("select * from Information_Schema.tables"));
+        assert!(!uses_catalog("SELECT region FROM users"));
+        assert!(!uses_catalog("SELECT (SELECT users FROM mau) WHERE plan = 'pg_x' -- pg_class"));
     }
 }

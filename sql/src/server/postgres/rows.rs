@@ -88,7 +88,7 @@ pub(super) fn response(
     let rows = rows.flat_map(move |batch| -> BoxStream<'static, PgWireResult<DataRow>> {
         match batch.and_then(|batch| encode(&batch, &columns, &zone)) {
             Ok(rows) => stream::iter(rows).boxed(),
-            Err(error) => stream::iter([Err(errors::from_error(&error))]).boxed(),
+            Err(error) => stream::iter([Err(errors::from_error(error))]).boxed(),
         }
     });
     let mut response = QueryResponse::new(fields, rows);

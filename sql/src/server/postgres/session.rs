@@ -12,8 +12,7 @@ use pgwire::messages::startup::SecretKey;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::cancels::CancelKey;
-use super::pg_server::PgServer;
+use super::pg_server::{CancelKey, PgServer};
 use super::settings::Settings;
 use super::{catalog, errors};
 use crate::failure::statement_error;
@@ -104,7 +103,7 @@ impl Session {
     pub(super) async fn open(&self, user: &str, database: &str) -> PgWireResult<()> {
         let server = &self.pg_server.server;
         let slot = server.connect(Protocol::Postgres, self.from);
-        let slot = slot.map_err(|error| errors::from_error(&error))?;
+        let slot = slot.map_err(errors::from_error)?;
         let (owned, settings) = (Arc::clone(server), Arc::clone(&self.settings));
         let tables = Arc::clone(&self.pg_server.tables);
         let (name, database) = (user.to_owned(), database.to_owned());
@@ -115,7 +114,7 @@ impl Session {
         });
         let created = AbortOnDropHandle::new(created).await;
         let context = created.unwrap_or_else(|cause| Err(Error::internal(cause.to_string())));
-        let context = context.map_err(|error| errors::from_error(&error))?;
+        let context = context.map_err(errors::from_error)?;
         let user = if server.access.requires_login() { user } else { "" };
         let authenticated = Authenticated { user: user.to_owned(), context, _slot: slot };
         let already_started = |_| errors::error("08P01", "the connection has already started");

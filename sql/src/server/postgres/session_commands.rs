@@ -95,7 +95,7 @@ impl Connection {
         if !is_datafusion_setting(name) {
             return self.session.settings().show(name);
         }
-        let state = self.session.context().map_err(|error| errors::from_error(&error))?.state();
+        let state = self.session.context().map_err(errors::from_error)?.state();
         let found = state.config_options().entries().into_iter().find(|entry| entry.key == name);
         let value = found.map(|entry| entry.value.unwrap_or_default());
         value.ok_or_else(|| {

@@ -7,57 +7,23 @@ use pgwire::api::Type;
 use pgwire::types::FromSqlText;
 use pgwire::types::format::FormatOptions;
 
+use super::dialect::constant;
 use super::types::arrow_type;
 
-/// The value; `None` if the text is not one.
-pub(super) fn value(kind: &Type, bytes: &Bytes) -> Option<ScalarValue> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    if let Some(DataType::List(item)) = arrow_type(kind) {
-        return list(item.data_type(), text);
-    }
-    match *kind {
-        Type::BOOL => Some(ScalarValue::Boolean(Some(boolean(text)?))),
-        Type::BYTEA => Some(ScalarValue::Binary(Some(bytea(text)?))),
-        Type::NUMERIC => numeric(text.trim()),
-        Type::DATE | Type::TIMESTAMP => cast(without_zone(text), &arrow_type(kind)?),
-        _ => cast(text, &arrow_type(kind)?),
-    }
+/// The value; `None` if the text is not one. Timestamps without an offset are in `zone`.
+pub(super) fn value(kind: &Type, bytes: &Bytes, zone: &str) -> Option<ScalarValue> {
+    read(std::str::from_utf8(bytes).ok()?, &arrow_type(kind)?, zone)
 }
 
-fn cast(text: &str, kind: &DataType) -> Option<ScalarValue> {
-    let text = if *kind == DataType::Utf8 { text } else { text.trim() };
-    let value = ScalarValue::Utf8(Some(text.to_owned())).cast_to(kind).ok()?;
-    (!value.is_null()).then_some(value)
-}
-
-fn boolean(text: &str) -> Option<bool> {
-    match text.trim().to_lowercase().as_str() {
-        "t" | "true" | "y" | "yes" | "on" | "1" => Some(true),
-        "f" | "false" | "n" | "no" | "off" | "0" => Some(false),
-        _ => None,
-    }
-}
-
-/// `\x00ff`, the form that drivers write.
-fn bytea(text: &str) -> Option<Vec<u8>> {
-    let (pairs, rest) = text.strip_prefix("\\x")?.as_bytes().as_chunks::<2>();
-    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    if rest.is_empty() { pairs.iter().map(byte).collect() } else { None }
-}
-
-/// Removes the time zone of a date or timestamp, which PostgreSQL ignores.
-fn without_zone(text: &str) -> &str {
-    let text = text.trim();
-    let date = "2026-02-28".len();
-    let zone = text.get(date..).and_then(|rest| rest.find(['+', '-', 'Z']));
-    zone.map_or(text, |at| &text[..date + at])
-}
-
-/// A decimal with the scale that is written.
-fn numeric(text: &str) -> Option<ScalarValue> {
-    let places = text.split_once('.').map_or(0, |(_, after)| after.len());
-    let scale = i8::try_from(places).ok().filter(|scale| *scale <= 38)?;
-    cast(text, &DataType::Decimal128(38, scale))
+fn read(text: &str, data_type: &DataType, zone: &str) -> Option<ScalarValue> {
+    let DataType::List(item) = data_type else { return constant(text, data_type, zone).ok() };
+    let item = item.data_type();
+    let values = elements(text)?.into_iter().map(|element| match element {
+        Some(element) => read(&element, item, zone),
+        None => ScalarValue::try_from(item).ok(),
+    });
+    let values: Vec<ScalarValue> = values.collect::<Option<_>>()?;
+    Some(ScalarValue::List(ScalarValue::new_list_nullable(&values, item)))
 }
 
 /// The elements of an array such as `{a, "b c", NULL}`; `None` if it is not one.
@@ -79,16 +45,6 @@ pub(super) fn elements(text: &str) -> Option<Vec<Option<String>>> {
     Vec::from_sql_text(&Type::TEXT_ARRAY, plain.as_bytes(), &format).ok()
 }
 
-fn list(item: &DataType, text: &str) -> Option<ScalarValue> {
-    let texts = elements(text)?;
-    let values = texts.into_iter().map(|text| match text {
-        Some(text) => cast(&text, item),
-        None => ScalarValue::try_from(item).ok(),
-    });
-    let values: Vec<ScalarValue> = values.collect::<Option<_>>()?;
-    Some(ScalarValue::List(ScalarValue::new_list_nullable(&values, item)))
-}
-
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
@@ -97,7 +53,7 @@ mod tests {
     use super::value;
 
     fn read(kind: &Type, text: &'static str) -> Option<String> {
-        value(kind, &Bytes::from_static(text.as_bytes())).map(|value| value.to_string())
+        value(kind, &Bytes::from_static(text.as_bytes()), "UTC").map(|value| value.to_string())
     }
 
     #[test]

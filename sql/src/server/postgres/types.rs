@@ -1,9 +1,70 @@
-//! Types of parameters.
+//! PostgreSQL's types: their names, and what they are in Arrow.
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
 use pgwire::api::Type;
+
+/// Names of types in SQL, and the internal names; of several names for a type the first is shown.
+const NAMES: [(&str, &str); 17] = [
+    ("boolean", "bool"),
+    ("smallint", "int2"),
+    ("integer", "int4"),
+    ("int", "int4"),
+    ("bigint", "int8"),
+    ("real", "float4"),
+    ("double precision", "float8"),
+    ("double", "float8"),
+    ("float", "float8"),
+    ("numeric", "numeric"),
+    ("decimal", "numeric"),
+    ("dec", "numeric"),
+    ("character varying", "varchar"),
+    ("char varying", "varchar"),
+    ("timestamp without time zone", "timestamp"),
+    ("timestamp with time zone", "timestamptz"),
+    ("time without time zone", "time"),
+];
+
+/// Types that are found by their names.
+const NAMED: [Type; 15] = [
+    Type::BOOL,
+    Type::BYTEA,
+    Type::DATE,
+    Type::FLOAT4,
+    Type::FLOAT8,
+    Type::INT2,
+    Type::INT4,
+    Type::INT8,
+    Type::JSON,
+    Type::NUMERIC,
+    Type::OID,
+    Type::TEXT,
+    Type::TIMESTAMP,
+    Type::TIMESTAMPTZ,
+    Type::VARCHAR,
+];
+
+/// PostgreSQL's internal name of a type.
+pub(super) fn internal_name(name: &str) -> &str {
+    NAMES.iter().find(|(known, _)| *known == name).map_or(name, |(_, internal)| internal)
+}
+
+/// The type of a name.
+pub(super) fn by_name(name: &str) -> Option<Type> {
+    let internal = internal_name(name);
+    NAMED.into_iter().find(|kind| kind.name() == internal)
+}
+
+/// The name that SQL has for a type.
+pub(super) fn sql_name(kind: &Type) -> String {
+    let (name, array) = match kind.name().strip_prefix('_') {
+        Some(element) => (element, "[]"),
+        None => (kind.name(), ""),
+    };
+    let known = NAMES.iter().find(|(_, internal)| *internal == name);
+    format!("{}{array}", known.map_or(name, |(name, _)| name))
+}
 
 /// The Arrow type for values of a PostgreSQL type; `None` if it is not supported.
 pub(super) fn arrow_type(kind: &Type) -> Option<DataType> {

@@ -33,6 +33,10 @@ fn hostile_statements_are_answered() {
     let others = [
         format!("SELECT pg_class.relname FROM pg_class WHERE {}true", many("oid = 1 OR ", 740)),
         format!("SELECT pg_class.relname FROM pg_class WHERE {}true", many("true OR ", 1_400)),
+        // No part of a statement is used twice.
+        format!("SELECT {}2{}", many("sqrt(", 40), many(")", 40)),
+        format!("SELECT {}1", many("1 ^ ", 60)),
+        format!("SELECT {}'UTC'{}", many("date_trunc('day', now(), ", 40), many(")", 40)),
         many("SELECT 1;", 5_000),
         many("BEGIN;", 5_000),
         many("BEGIN;", 170_000),

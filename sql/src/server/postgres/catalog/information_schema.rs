@@ -1,16 +1,14 @@
 //! `information_schema` as in PostgreSQL: views over `pg_catalog`, with PostgreSQL's names of types.
 //!
 //! DataFusion's own tables `df_settings`, `routines` and `parameters` are kept, because `SHOW` uses
-//! them. Kinds of objects that this server does not have are empty tables.
+//! them.
 
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema};
 use async_trait::async_trait;
 use datafusion::catalog::information_schema::InformationSchemaProvider;
 use datafusion::catalog::{SchemaProvider, TableProvider};
-use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::{TableType, ViewTable};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
@@ -22,47 +20,41 @@ use crate::session;
 /// The schema of the tables.
 pub(super) const SCHEMA: &str = "information_schema";
 
-/// Views and their definitions; columns are in PostgreSQL's order.
-const VIEWS: [(&str, &str); 4] = [
+/// Views: their columns, in PostgreSQL's order, and what they are read from. A column that is only a
+/// name is NULL, as a text.
+const VIEWS: [(&str, &str, &str); 8] = [
     (
         "schemata",
-        "SELECT current_database() AS catalog_name, nspname AS schema_name, \
-         pg_get_userbyid(nspowner) AS schema_owner, \
-         CAST(NULL AS TEXT) AS default_character_set_catalog, \
-         CAST(NULL AS TEXT) AS default_character_set_schema, \
-         CAST(NULL AS TEXT) AS default_character_set_name, CAST(NULL AS TEXT) AS sql_path \
-         FROM pg_catalog.pg_namespace",
+        "current_database() AS catalog_name, nspname AS schema_name, \
+         pg_get_userbyid(nspowner) AS schema_owner, default_character_set_catalog, \
+         default_character_set_schema, default_character_set_name, sql_path",
+        "FROM pg_catalog.pg_namespace",
     ),
     (
         "tables",
-        "SELECT current_database() AS table_catalog, n.nspname AS table_schema, \
-         c.relname AS table_name, \
+        "current_database() AS table_catalog, n.nspname AS table_schema, c.relname AS table_name, \
          CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'BASE TABLE' END AS table_type, \
-         CAST(NULL AS TEXT) AS self_referencing_column_name, \
-         CAST(NULL AS TEXT) AS reference_generation, \
-         CAST(NULL AS TEXT) AS user_defined_type_catalog, \
-         CAST(NULL AS TEXT) AS user_defined_type_schema, \
-         CAST(NULL AS TEXT) AS user_defined_type_name, 'NO' AS is_insertable_into, \
-         'NO' AS is_typed, CAST(NULL AS TEXT) AS commit_action \
-         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace",
+         self_referencing_column_name, reference_generation, user_defined_type_catalog, \
+         user_defined_type_schema, user_defined_type_name, 'NO' AS is_insertable_into, \
+         'NO' AS is_typed, commit_action",
+        "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace",
     ),
     (
         "views",
-        "SELECT current_database() AS table_catalog, schemaname AS table_schema, \
-         viewname AS table_name, definition AS view_definition, 'NONE' AS check_option, \
-         'NO' AS is_updatable, 'NO' AS is_insertable_into, 'NO' AS is_trigger_updatable, \
-         'NO' AS is_trigger_deletable, 'NO' AS is_trigger_insertable_into \
-         FROM pg_catalog.pg_views",
+        "current_database() AS table_catalog, schemaname AS table_schema, viewname AS table_name, \
+         definition AS view_definition, 'NONE' AS check_option, 'NO' AS is_updatable, \
+         'NO' AS is_insertable_into, 'NO' AS is_trigger_updatable, 'NO' AS is_trigger_deletable, \
+         'NO' AS is_trigger_insertable_into",
+        "FROM pg_catalog.pg_views",
     ),
     (
         "columns",
-        "SELECT current_database() AS table_catalog, n.nspname AS table_schema, \
-         c.relname AS table_name, a.attname AS column_name, \
-         CAST(a.attnum AS INT) AS ordinal_position, CAST(NULL AS TEXT) AS column_default, \
+        "current_database() AS table_catalog, n.nspname AS table_schema, c.relname AS table_name, \
+         a.attname AS column_name, a.attnum::INT AS ordinal_position, column_default, \
          CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END AS is_nullable, \
          CASE WHEN t.typcategory = 'A' THEN 'ARRAY' \
-         ELSE format_type(a.atttypid, CAST(NULL AS INT)) END AS data_type, \
-         CAST(NULL AS INT) AS character_maximum_length, \
+         ELSE format_type(a.atttypid, NULL::INT) END AS data_type, \
+         NULL::INT AS character_maximum_length, \
          CASE WHEN t.typname = 'text' THEN 1073741824 END AS character_octet_length, \
          CASE t.typname WHEN 'int2' THEN 16 WHEN 'int4' THEN 32 WHEN 'int8' THEN 64 \
          WHEN 'float4' THEN 24 WHEN 'float8' THEN 53 END AS numeric_precision, \
@@ -71,114 +63,44 @@ const VIEWS: [(&str, &str); 4] = [
          CASE WHEN t.typname IN ('int2', 'int4', 'int8') THEN 0 END AS numeric_scale, \
          CASE WHEN t.typname = 'date' THEN 0 \
          WHEN t.typname IN ('time', 'timestamp', 'timestamptz', 'interval') THEN 6 END \
-         AS datetime_precision, \
-         CAST(NULL AS TEXT) AS interval_type, CAST(NULL AS INT) AS interval_precision, \
-         CAST(NULL AS TEXT) AS character_set_catalog, \
-         CAST(NULL AS TEXT) AS character_set_schema, CAST(NULL AS TEXT) AS character_set_name, \
-         CAST(NULL AS TEXT) AS collation_catalog, CAST(NULL AS TEXT) AS collation_schema, \
-         CAST(NULL AS TEXT) AS collation_name, CAST(NULL AS TEXT) AS domain_catalog, \
-         CAST(NULL AS TEXT) AS domain_schema, CAST(NULL AS TEXT) AS domain_name, \
+         AS datetime_precision, interval_type, NULL::INT AS interval_precision, \
+         character_set_catalog, character_set_schema, character_set_name, collation_catalog, \
+         collation_schema, collation_name, domain_catalog, domain_schema, domain_name, \
          current_database() AS udt_catalog, 'pg_catalog' AS udt_schema, t.typname AS udt_name, \
-         CAST(NULL AS TEXT) AS scope_catalog, CAST(NULL AS TEXT) AS scope_schema, \
-         CAST(NULL AS TEXT) AS scope_name, CAST(NULL AS INT) AS maximum_cardinality, \
-         CAST(a.attnum AS TEXT) AS dtd_identifier, 'NO' AS is_self_referencing, \
-         'NO' AS is_identity, CAST(NULL AS TEXT) AS identity_generation, \
-         CAST(NULL AS TEXT) AS identity_start, CAST(NULL AS TEXT) AS identity_increment, \
-         CAST(NULL AS TEXT) AS identity_maximum, CAST(NULL AS TEXT) AS identity_minimum, \
-         'NO' AS identity_cycle, 'NEVER' AS is_generated, \
-         CAST(NULL AS TEXT) AS generation_expression, 'NO' AS is_updatable \
-         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
+         scope_catalog, scope_schema, scope_name, NULL::INT AS maximum_cardinality, \
+         a.attnum::TEXT AS dtd_identifier, 'NO' AS is_self_referencing, 'NO' AS is_identity, \
+         identity_generation, identity_start, identity_increment, identity_maximum, \
+         identity_minimum, 'NO' AS identity_cycle, 'NEVER' AS is_generated, \
+         generation_expression, 'NO' AS is_updatable",
+        "FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_class c ON c.oid = a.attrelid \
          JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
          JOIN pg_catalog.pg_type t ON t.oid = a.atttypid",
     ),
-];
-
-/// Empty tables with their columns, all of which are texts here.
-const EMPTY: [(&str, &[&str]); 6] = [
+    // There are no constraints.
     (
         "table_constraints",
-        &[
-            "constraint_catalog",
-            "constraint_schema",
-            "constraint_name",
-            "table_catalog",
-            "table_schema",
-            "table_name",
-            "constraint_type",
-            "is_deferrable",
-            "initially_deferred",
-            "enforced",
-            "nulls_distinct",
-        ],
+        "constraint_catalog, constraint_schema, constraint_name, table_catalog, table_schema, \
+         table_name, constraint_type, is_deferrable, initially_deferred, enforced, nulls_distinct",
+        "WHERE false",
     ),
     (
         "key_column_usage",
-        &[
-            "constraint_catalog",
-            "constraint_schema",
-            "constraint_name",
-            "table_catalog",
-            "table_schema",
-            "table_name",
-            "column_name",
-            "ordinal_position",
-            "position_in_unique_constraint",
-        ],
+        "constraint_catalog, constraint_schema, constraint_name, table_catalog, table_schema, \
+         table_name, column_name, NULL::INT AS ordinal_position, \
+         NULL::INT AS position_in_unique_constraint",
+        "WHERE false",
     ),
     (
         "referential_constraints",
-        &[
-            "constraint_catalog",
-            "constraint_schema",
-            "constraint_name",
-            "unique_constraint_catalog",
-            "unique_constraint_schema",
-            "unique_constraint_name",
-            "match_option",
-            "update_rule",
-            "delete_rule",
-        ],
+        "constraint_catalog, constraint_schema, constraint_name, unique_constraint_catalog, \
+         unique_constraint_schema, unique_constraint_name, match_option, update_rule, delete_rule",
+        "WHERE false",
     ),
     (
         "constraint_column_usage",
-        &[
-            "table_catalog",
-            "table_schema",
-            "table_name",
-            "column_name",
-            "constraint_catalog",
-            "constraint_schema",
-            "constraint_name",
-        ],
-    ),
-    (
-        "sequences",
-        &[
-            "sequence_catalog",
-            "sequence_schema",
-            "sequence_name",
-            "data_type",
-            "start_value",
-            "minimum_value",
-            "maximum_value",
-            "increment",
-            "cycle_option",
-        ],
-    ),
-    (
-        "triggers",
-        &[
-            "trigger_catalog",
-            "trigger_schema",
-            "trigger_name",
-            "event_manipulation",
-            "event_object_catalog",
-            "event_object_schema",
-            "event_object_table",
-            "action_statement",
-            "action_orientation",
-            "action_timing",
-        ],
+        "table_catalog, table_schema, table_name, column_name, constraint_catalog, \
+         constraint_schema, constraint_name",
+        "WHERE false",
     ),
 ];
 
@@ -212,22 +134,17 @@ impl fmt::Debug for InformationSchema {
 #[async_trait]
 impl SchemaProvider for InformationSchema {
     fn table_names(&self) -> Vec<String> {
-        let views = VIEWS.iter().map(|(name, _)| *name);
-        let all = views.chain(EMPTY.iter().map(|(name, _)| *name)).chain(OF_DATAFUSION);
-        all.map(str::to_owned).collect()
+        let views = VIEWS.iter().map(|(name, ..)| *name);
+        views.chain(OF_DATAFUSION).map(str::to_owned).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        if let Some((_, sql)) = VIEWS.iter().find(|(view, _)| *view == name) {
+        if let Some((_, columns, source)) = VIEWS.iter().find(|(view, ..)| *view == name) {
             let closed = || DataFusionError::Execution("the session is closed".to_owned());
             let state = (self.state)().ok_or_else(closed)?;
-            let plan = session::plan(&state, session::parse(&state, sql)?).await?;
-            return Ok(Some(Arc::new(ViewTable::new(plan, Some((*sql).to_owned())))));
-        }
-        if let Some((_, columns)) = EMPTY.iter().find(|(table, _)| *table == name) {
-            let fields = columns.iter().map(|column| Field::new(*column, DataType::Utf8, true));
-            let schema = Schema::new(fields.collect::<Vec<_>>());
-            return Ok(Some(Arc::new(EmptyTable::new(Arc::new(schema)))));
+            let sql = format!("SELECT {} {source}", with_nulls(columns));
+            let plan = session::plan(&state, session::parse(&state, &sql)?).await?;
+            return Ok(Some(Arc::new(ViewTable::new(plan, Some(sql)))));
         }
         if OF_DATAFUSION.contains(&name) {
             return InformationSchemaProvider::new(self.catalogs.get()?).table(name).await;
@@ -242,4 +159,15 @@ impl SchemaProvider for InformationSchema {
     fn table_exist(&self, name: &str) -> bool {
         self.table_names().iter().any(|known| known == name)
     }
+}
+
+/// Columns, of which those that are only a name are NULL.
+fn with_nulls(columns: &str) -> String {
+    let is_name =
+        |column: &str| column.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_');
+    let columns = columns.split(", ").map(|column| match is_name(column) {
+        true => format!("NULL::TEXT AS {column}"),
+        false => column.to_owned(),
+    });
+    columns.collect::<Vec<_>>().join(", ")
 }

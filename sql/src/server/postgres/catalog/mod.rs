@@ -1,9 +1,16 @@
 //! `pg_catalog` and its functions, and `information_schema`, for a session.
+//!
+//! The tables come from a crate and are adapted to this server ([`schema`]). Queries of them are
+//! rewritten to what DataFusion can plan: by the crate's rules and our own ([`rewrite`]), by
+//! simplifying those of empty tables ([`empty_relations`]), and by making correlated scalar subqueries
+//! aggregates ([`scalar_subquery`]).
 
+mod empty_relations;
 mod functions;
 mod information_schema;
-pub(super) mod names;
 mod procedures;
+mod rewrite;
+mod scalar_subquery;
 mod schema;
 mod weak_catalogs;
 
@@ -25,6 +32,9 @@ use weak_catalogs::WeakCatalogs;
 use super::dialect;
 use super::settings::Settings;
 use crate::failure::statement_error;
+
+pub(super) use rewrite::{Rules, rewrite};
+pub(super) use scalar_subquery::rewrite_scalar_subqueries;
 
 /// DataFusion settings of a session whose catalog has the name of the database, and an
 /// `information_schema` of ours.
@@ -65,7 +75,7 @@ pub(super) fn register(
     };
     let none = || Error::internal("the session has no catalog");
     let catalog = session.catalog(database).ok_or_else(none)?;
-    catalog.register_schema(names::SCHEMA, Arc::new(schema)).map_err(to_error)?;
+    catalog.register_schema(schema::SCHEMA, Arc::new(schema)).map_err(to_error)?;
     let schema = InformationSchema::new(session, catalogs);
     catalog.register_schema(information_schema::SCHEMA, Arc::new(schema)).map_err(to_error)?;
     for function in functions(user, settings) {

@@ -10,17 +10,18 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
-use datafusion::common::TableReference;
-use datafusion::datasource::{MemTable, ViewTable, provider_as_source};
+use datafusion::datasource::{MemTable, ViewTable};
 use datafusion::error::Result;
 use datafusion::logical_expr::{
-    AggregateUDF, Documentation, LogicalPlanBuilder, ReturnFieldArgs, ScalarUDF, Signature,
-    TypeSignature, col, lit,
+    AggregateUDF, Documentation, ReturnFieldArgs, ScalarUDF, Signature, TypeSignature, col, lit,
 };
 use datafusion::scalar::ScalarValue;
+use datafusion_postgres::arrow_pg::datatypes::into_pg_type;
+use pgwire::api::Type;
 
-use super::names::SCHEMA;
+use super::schema::scan;
 use crate::catalog::table_functions;
+use crate::server::postgres::types::sql_name;
 
 /// The name of the table.
 pub(super) const TABLE: &str = "pg_proc";
@@ -43,9 +44,19 @@ pub(super) struct Procedure {
     kind: &'static str,
     returns_rows: bool,
     arity: usize,
-    pub(super) result: String,
+    result: Type,
     pub(super) arguments: String,
     pub(super) description: String,
+}
+
+impl Procedure {
+    /// What it returns, in SQL.
+    pub(super) fn result(&self) -> String {
+        match self.returns_rows {
+            true => format!("SETOF {}", name_of(&self.result)),
+            false => name_of(&self.result),
+        }
+    }
 }
 
 /// The function with that oid.
@@ -75,7 +86,7 @@ static PROCEDURES: LazyLock<Vec<Procedure>> = LazyLock::new(|| {
             kind: "f",
             returns_rows: true,
             arity: arguments.len(),
-            result: "SETOF record".to_owned(),
+            result: Type::RECORD,
             arguments: arguments
                 .iter()
                 .map(|name| declared(name, ANY))
@@ -157,7 +168,7 @@ fn arities(signature: &TypeSignature) -> (Vec<usize>, bool) {
 fn types(
     arity: usize,
     returns: impl Fn(&[ScalarValue]) -> Result<DataType>,
-) -> Option<(String, Vec<String>)> {
+) -> Option<(Type, Vec<String>)> {
     let integers = DataType::new_list(DataType::Int64, true);
     let texts = DataType::new_list(DataType::Utf8, true);
     let list = |data_type: &DataType| ScalarValue::try_from(data_type).ok();
@@ -175,13 +186,13 @@ fn types(
         let of = |at: usize| call / candidates.len().pow(at as u32) % candidates.len();
         let values: Vec<ScalarValue> = (0..arity).map(|at| candidates[of(at)].clone()).collect();
         let Ok(data_type) = returns(&values) else { continue };
-        result.get_or_insert_with(|| name_of(&data_type));
+        result.get_or_insert_with(|| type_of(&data_type));
         accepted.iter_mut().enumerate().for_each(|(at, accepted)| {
             accepted.insert(of(at));
         });
     }
     let name = |accepted: &BTreeSet<usize>| match accepted.first() {
-        Some(one) if accepted.len() == 1 => name_of(&candidates[*one].data_type()),
+        Some(one) if accepted.len() == 1 => name_of(&type_of(&candidates[*one].data_type())),
         Some(3..) => "anyarray".to_owned(),
         _ => ANY.to_owned(),
     };
@@ -204,35 +215,17 @@ fn scalar_type(function: &ScalarUDF, values: &[ScalarValue]) -> Result<DataType>
     function.return_field_from_args(arguments).map(|field| field.data_type().clone())
 }
 
-fn name_of(data_type: &DataType) -> String {
+/// PostgreSQL's type for values of functions; `"any"` if there is none.
+fn type_of(data_type: &DataType) -> Type {
     match data_type {
-        DataType::Boolean => "boolean".to_owned(),
-        DataType::Float64 => "double precision".to_owned(),
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".to_owned(),
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "bytea".to_owned(),
-        DataType::List(item) | DataType::LargeList(item) => {
-            format!("{}[]", name_of(item.data_type()))
-        }
-        DataType::Struct(_) => "record".to_owned(),
-        other if other.is_integer() => "bigint".to_owned(),
-        _ => ANY.to_owned(),
+        DataType::Struct(_) => Type::RECORD,
+        other if other.is_integer() => Type::INT8,
+        other => into_pg_type(other).unwrap_or(Type::ANY),
     }
 }
 
-/// PostgreSQL's number of a type that a function returns.
-fn oid_of(name: &str) -> i32 {
-    match name {
-        "boolean" => 16,
-        "bytea" => 17,
-        "bigint" => 20,
-        "text" => 25,
-        "double precision" => 701,
-        "text[]" => 1009,
-        "bigint[]" => 1016,
-        "record" | "SETOF record" => 2249,
-        // "any"
-        _ => 2276,
-    }
+fn name_of(kind: &Type) -> String {
+    if *kind == Type::ANY { ANY.to_owned() } else { sql_name(kind) }
 }
 
 /// `pg_proc` with these columns. Our functions are found without their schema, as tables in
@@ -248,10 +241,6 @@ pub(super) fn table(
     let columns = own.fields().iter().map(|field| column(field)).collect::<Result<Vec<_>>>()?;
     let batch = RecordBatch::try_new(Arc::clone(&own), columns)?;
     let own = Arc::new(MemTable::try_new(own, vec![vec![batch]])?);
-    let scan = |name: &str, table: Arc<dyn TableProvider>| {
-        let name = TableReference::partial(SCHEMA, name);
-        LogicalPlanBuilder::scan(name, provider_as_source(table), None)
-    };
     let public = scan("pg_namespace", namespaces)?
         .filter(col("nspname").eq(lit("public")))?
         .project([col("oid").alias(NAMESPACE)])?
@@ -271,7 +260,7 @@ fn column(field: &Field) -> Result<ArrayRef> {
             "prokind" => ScalarValue::from(procedure.kind),
             "proretset" => ScalarValue::from(procedure.returns_rows),
             "pronargs" => ScalarValue::from(procedure.arity as i32),
-            "prorettype" => ScalarValue::from(oid_of(&procedure.result)),
+            "prorettype" => ScalarValue::from(procedure.result.oid() as i32),
             "prosrc" => ScalarValue::from(procedure.name.as_str()),
             // The role that owns everything else, too.
             "proowner" => ScalarValue::from(10),
@@ -299,8 +288,11 @@ mod tests {
     fn functions_have_the_types_that_they_take() {
         let check = |name: &str, expected: &[(&str, &str)]| {
             let of = PROCEDURES.iter().filter(|procedure| procedure.name == name);
-            let found: Vec<_> =
-                of.map(|one| (one.arguments.as_str(), one.result.as_str())).collect();
+            let found: Vec<_> = of.map(|one| (one.arguments.clone(), one.result())).collect();
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(arguments, result)| ((*arguments).to_owned(), (*result).to_owned()))
+                .collect();
             assert_eq!(found, expected, "{name}");
         };
         check("exact_distinct", &[("expression \"any\"", "bigint")]);

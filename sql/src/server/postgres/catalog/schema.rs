@@ -8,23 +8,62 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, TableProvider};
 use datafusion::common::TableReference;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::{MemTable, TableType, ViewTable, provider_as_source};
 use datafusion::error::Result;
-use datafusion::logical_expr::{LogicalPlanBuilder, cast, col, lit};
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, col, lit};
 use datafusion::scalar::ScalarValue;
 
-use super::names::{EMPTY_TABLES, MISSING_TABLES, SCHEMA, UNSET_COLUMNS, UnsetType};
 use super::weak_catalogs::WeakCatalogs;
 use super::{information_schema, procedures};
 use crate::server::postgres::settings::Settings;
 
+/// The name of the schema.
+pub(super) const SCHEMA: &str = "pg_catalog";
+
 /// The role that owns everything.
 const OWNER: &str = "postgres";
+
+/// A table that datafusion-pg-catalog lacks. There are no indexes.
+pub(super) const INDEXES: &str = "pg_indexes";
+const INDEX_COLUMNS: [&str; 5] = ["schemaname", "tablename", "indexname", "tablespace", "indexdef"];
+
+/// Tables that clients read and that are always empty on this server.
+pub(super) const EMPTY_TABLES: [&str; 17] = [
+    "pg_attrdef",
+    "pg_collation",
+    "pg_constraint",
+    "pg_depend",
+    "pg_enum",
+    "pg_extension",
+    "pg_index",
+    INDEXES,
+    "pg_inherits",
+    "pg_matviews",
+    "pg_policy",
+    "pg_publication",
+    "pg_publication_namespace",
+    "pg_publication_rel",
+    "pg_rewrite",
+    "pg_sequence",
+    "pg_statistic_ext",
+];
+
+/// Columns of privileges, options and keys that clients read. datafusion-pg-catalog lacks them, or has
+/// texts; here they are arrays, and NULL.
+pub(super) const UNSET_ARRAYS: [(&str, &str, DataType); 7] = [
+    ("pg_attribute", "attacl", DataType::Utf8),
+    ("pg_class", "relacl", DataType::Utf8),
+    ("pg_class", "reloptions", DataType::Utf8),
+    ("pg_constraint", "confkey", DataType::Int16),
+    ("pg_constraint", "conkey", DataType::Int16),
+    ("pg_namespace", "nspacl", DataType::Utf8),
+    ("pg_proc", "proacl", DataType::Utf8),
+];
 
 /// The schema `pg_catalog`, for one connection.
 pub(super) struct PgCatalogSchema {
@@ -77,44 +116,45 @@ impl PgCatalogSchema {
     }
 }
 
+/// The rows of a table of this schema.
+pub(super) fn scan(name: &str, table: Arc<dyn TableProvider>) -> Result<LogicalPlanBuilder> {
+    let name = TableReference::partial(SCHEMA, name);
+    LogicalPlanBuilder::scan(name, provider_as_source(table), None)
+}
+
 /// The connection's database, without `postgres`, which datafusion-pg-catalog adds.
 fn databases(base: Arc<dyn TableProvider>, name: &str) -> Result<Arc<dyn TableProvider>> {
-    let table = TableReference::partial(SCHEMA, "pg_database");
-    let plan = LogicalPlanBuilder::scan(table, provider_as_source(base), None)?
-        .filter(col("datname").eq(lit(name)))?
-        .build()?;
+    let plan = scan("pg_database", base)?.filter(col("datname").eq(lit(name)))?.build()?;
     Ok(Arc::new(ViewTable::new(plan, None)))
 }
 
-/// Adds the unset columns to a table.
-fn with_unset_columns(name: &str, base: Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>> {
-    let unset: Vec<_> = UNSET_COLUMNS.iter().filter(|(table, ..)| *table == name).collect();
-    if unset.is_empty() {
+/// A table with the columns that have the same value in all rows.
+fn with_constants(name: &str, base: Arc<dyn TableProvider>) -> Result<Arc<dyn TableProvider>> {
+    let unset = UNSET_ARRAYS.iter().filter(|(table, ..)| *table == name);
+    let mut constants: Vec<(&str, Expr)> = unset
+        .map(|(_, column, item)| {
+            let list = DataType::new_list(item.clone(), true);
+            (*column, cast(lit(ScalarValue::Null), list))
+        })
+        .collect();
+    if name == "pg_class" {
+        // Tables have no pages that could be read one by one, as DuckDB would.
+        constants.push(("relpages", lit(0_i32)));
+    }
+    if constants.is_empty() {
         return Ok(base);
     }
     let schema = base.schema();
-    let is_set = |column: &&str| !unset.iter().any(|(_, name, _)| name == column);
     let names = schema.fields().iter().map(|field| field.name().as_str());
-    let mut columns: Vec<_> = names.filter(is_set).map(col).collect();
-    columns.extend(unset.iter().map(|(_, column, unset)| {
-        let value = match unset {
-            UnsetType::Zero => lit(0_i32),
-            _ => cast(lit(ScalarValue::Null), unset.data_type()),
-        };
-        value.alias(*column)
-    }));
-    let table = TableReference::partial(SCHEMA, name);
-    let plan = LogicalPlanBuilder::scan(table, provider_as_source(base), None)?
-        .project(columns)?
-        .build()?;
-    Ok(Arc::new(ViewTable::new(plan, None)))
+    let kept = names.filter(|name| !constants.iter().any(|(column, _)| column == name));
+    let mut columns: Vec<Expr> = kept.map(col).collect();
+    columns.extend(constants.into_iter().map(|(column, value)| value.alias(column)));
+    Ok(Arc::new(ViewTable::new(scan(name, base)?.project(columns)?.build()?, None)))
 }
 
-/// The table of this name among [`MISSING_TABLES`].
-fn missing_table(name: &str) -> Option<EmptyTable> {
-    let (_, columns) = MISSING_TABLES.iter().find(|(table, _)| *table == name)?;
-    let fields = columns.iter().map(|(name, unset)| Field::new(*name, unset.data_type(), true));
-    Some(EmptyTable::new(Arc::new(Schema::new(fields.collect::<Vec<_>>()))))
+fn indexes() -> EmptyTable {
+    let fields = INDEX_COLUMNS.map(|name| Field::new(name, DataType::Utf8, true));
+    EmptyTable::new(Arc::new(Schema::new(fields.to_vec())))
 }
 
 impl fmt::Debug for PgCatalogSchema {
@@ -127,13 +167,13 @@ impl fmt::Debug for PgCatalogSchema {
 impl SchemaProvider for PgCatalogSchema {
     fn table_names(&self) -> Vec<String> {
         let mut names = self.base.table_names();
-        names.extend(MISSING_TABLES.iter().map(|(name, _)| (*name).to_owned()));
+        names.push(INDEXES.to_owned());
         names
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        if let Some(missing_table) = missing_table(name) {
-            return Ok(Some(Arc::new(missing_table)));
+        if name == INDEXES {
+            return Ok(Some(Arc::new(indexes())));
         }
         let Some(base) = self.base.table(name).await? else { return Ok(None) };
         let base = match name {
@@ -146,10 +186,10 @@ impl SchemaProvider for PgCatalogSchema {
             },
             _ => base,
         };
-        let with_unset_columns = with_unset_columns(name, base)?;
+        let table = with_constants(name, base)?;
         Ok(Some(match EMPTY_TABLES.contains(&name) {
-            true => Arc::new(EmptyTable::new(with_unset_columns.schema())),
-            false => with_unset_columns,
+            true => Arc::new(EmptyTable::new(table.schema())),
+            false => table,
         }))
     }
 
@@ -158,6 +198,20 @@ impl SchemaProvider for PgCatalogSchema {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        missing_table(name).is_some() || self.base.table_exist(name)
+        name == INDEXES || self.base.table_exist(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion_postgres::datafusion_pg_catalog::pg_catalog::PG_CATALOG_TABLES;
+
+    use super::{EMPTY_TABLES, INDEXES, UNSET_ARRAYS};
+
+    #[test]
+    fn tables_exist() {
+        for name in UNSET_ARRAYS.iter().map(|(table, ..)| *table).chain(EMPTY_TABLES) {
+            assert!(PG_CATALOG_TABLES.contains(&name) != (name == INDEXES), "{name}");
+        }
     }
 }

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Decimal256Array, Float64Array};
 use arrow::compute::kernels::numeric::{add, mul, sub};
-use arrow::datatypes::{DataType, Decimal256Type, Float32Type, Float64Type, i256};
+use arrow::datatypes::{DataType, Decimal256Type, Float64Type, i256};
 use arrow::error::ArrowError;
 use datafusion::common::{exec_err, not_impl_err, plan_err};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::{Expr, ScalarUDF};
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use super::function::{Call, Function, Types, cast_checked, map_rows};
+use crate::server::postgres::function::{Call, Function, Types, cast_checked, map_rows};
 
 /// Most digits of a number of 128 bits.
 pub(super) const PRECISION: u8 = 38;
@@ -137,10 +137,7 @@ fn float(call: &Call<'_>, operation: fn(f64, f64) -> f64) -> Result<ArrayRef> {
         let (a, b) = (left.value(row), right.value(row));
         let value = operation(a, b);
         let value = if is_single { f64::from(value as f32) } else { value };
-        match value.is_finite() || !a.is_finite() || !b.is_finite() {
-            true => Ok(value),
-            false => Err(out_of_range(call.returns())),
-        }
+        finite(value, &[a, b], call.returns())
     })?;
     let values: ArrayRef = Arc::new(Float64Array::from(values));
     Ok(if is_single { arrow::compute::cast(&values, &DataType::Float32)? } else { values })
@@ -318,35 +315,62 @@ pub(super) fn round_even(values: &ArrayRef) -> Result<ArrayRef> {
     Ok(Arc::new(floats.unary::<_, Float64Type>(f64::round_ties_even) as Float64Array))
 }
 
-/// `sqrt` and others of exact numbers are exact in PostgreSQL.
-pub(super) fn check_float(name: &str, types: &[DataType]) -> Result<()> {
-    match types.iter().any(is_numeric) && !types.iter().any(DataType::is_floating) {
-        true => not_impl_err!("{name} of numeric is not supported: cast it to double precision"),
-        false => Ok(()),
+/// Functions of floats; of exact numbers their results are exact in PostgreSQL, so those are refused.
+pub(super) fn functions() -> Vec<ScalarUDF> {
+    let all = [
+        of_floats("cbrt", |call| unary(call, f64::cbrt)),
+        of_floats("exp", |call| unary(call, f64::exp)),
+        of_floats("ln", |call| unary(call, f64::ln)),
+        of_floats("log10", |call| unary(call, f64::log10)),
+        of_floats("sqrt", |call| unary(call, f64::sqrt)),
+        Function {
+            arguments: 1..=2,
+            ..of_floats("log", |call| match call.count() {
+                1 => unary(call, f64::log10),
+                _ => float(call, |base, value| value.log(base)),
+            })
+        },
+        POWER,
+    ];
+    all.into_iter().map(ScalarUDF::from).collect()
+}
+
+/// `power(a, b)`, which `a ^ b` is.
+pub(super) const POWER: Function =
+    Function { arguments: 2..=2, ..of_floats("power", |call| float(call, f64::powf)) };
+
+const fn of_floats(name: &'static str, compute: fn(&Call<'_>) -> Result<ArrayRef>) -> Function {
+    Function { name, arguments: 1..=1, returns: float_type, compute }
+}
+
+fn float_type(types: &Types<'_>) -> Result<DataType> {
+    let is_any = |is: fn(&DataType) -> bool| (0..types.count()).any(|at| is(types.of(at)));
+    match is_any(is_numeric) && !is_any(DataType::is_floating) {
+        true => not_impl_err!(
+            "{} of numeric is not supported: cast it to double precision",
+            types.function()
+        ),
+        false => Ok(DataType::Float64),
     }
 }
 
-/// The results of a function of floats, of which PostgreSQL refuses those that are not finite.
-pub(super) const FINITE: Function = Function {
-    name: "finite",
-    arguments: 1..=3,
-    returns: |types| Ok(types.of(0).clone()),
-    compute: |call| {
-        let results = call.column(0)?;
-        let is_finite = |values: &ArrayRef, row: usize| match values.data_type() {
-            DataType::Float64 => values.as_primitive::<Float64Type>().value(row).is_finite(),
-            DataType::Float32 => values.as_primitive::<Float32Type>().value(row).is_finite(),
-            _ => true,
-        };
-        let inputs = (1..call.count()).map(|at| call.column(at)).collect::<Result<Vec<_>>>()?;
-        let broken = (0..call.rows()).any(|row| {
-            results.is_valid(row)
-                && !is_finite(&results, row)
-                && inputs.iter().all(|input| is_finite(input, row))
-        });
-        if broken { Err(out_of_range(results.data_type())) } else { Ok(results) }
-    },
-};
+fn unary(call: &Call<'_>, operation: fn(f64) -> f64) -> Result<ArrayRef> {
+    let values = call.cast(0, &DataType::Float64)?;
+    let values = values.as_primitive::<Float64Type>();
+    let results = map_rows(call.rows(), &[values], |row| {
+        let value = values.value(row);
+        finite(operation(value), &[value], call.returns())
+    })?;
+    Ok(Arc::new(Float64Array::from(results)))
+}
+
+/// A result, which must be finite if the operands are.
+fn finite(result: f64, operands: &[f64], of: &DataType) -> Result<f64> {
+    match result.is_finite() || !operands.iter().all(|operand| operand.is_finite()) {
+        true => Ok(result),
+        false => Err(out_of_range(of)),
+    }
+}
 
 #[cfg(test)]
 mod tests {

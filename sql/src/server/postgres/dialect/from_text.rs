@@ -9,11 +9,10 @@ use datafusion::common::exec_err;
 use datafusion::error::{DataFusionError, Result};
 use engine::calendar::Day;
 
-use super::function::{Call, Function, map_rows};
 use super::input::{DAY, HOUR, MINUTE, SECOND};
 use super::template::{DAYS, Field, MONTHS, Part, parse};
-use super::temporal::zoned;
-use super::zone::LocalZone;
+use super::temporal::{LocalZone, zoned};
+use crate::server::postgres::function::{Call, Function, map_rows};
 
 pub(super) const TO_DATE: Function = Function {
     name: "to_date",

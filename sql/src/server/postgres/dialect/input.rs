@@ -34,7 +34,8 @@ pub(super) fn timestamp(text: &str) -> Option<Written> {
         None => None,
         Some(zone) => Some(offset(zone)?),
     };
-    Some(Written { local: midnight.checked_add(time(clock)?)?, offset })
+    let since_midnight = if clock.is_empty() { 0 } else { time(clock)? };
+    Some(Written { local: midnight.checked_add(since_midnight)?, offset })
 }
 
 fn date_only(text: &str) -> Option<Day> {

@@ -12,8 +12,8 @@ use datafusion::common::{exec_err, plan_err};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::ScalarUDF;
 
-use super::function::{Call, Function, map_rows};
 use super::text::{as_texts, written};
+use crate::server::postgres::function::{Call, Function, map_rows};
 
 /// The functions that statements can name.
 pub(super) fn functions() -> Vec<ScalarUDF> {

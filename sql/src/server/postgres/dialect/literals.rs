@@ -10,14 +10,13 @@ use datafusion::logical_expr::{Expr, cast};
 use datafusion::scalar::ScalarValue;
 
 use super::arithmetic::{MAX_SCALE, PRECISION, WIDE_PRECISION, is_numeric};
-use super::function::cast_checked;
+use super::intervals::INTERVAL_LENGTH;
 use super::numeric::{decimals, parse as i256_of};
 use super::temporal::{
-    INTERVAL, INTERVAL_LENGTH, is_read, read_date, read_instant, read_interval, read_time,
-    read_timestamp,
+    INTERVAL, LocalZone, is_read, read_date, read_instant, read_interval, read_time, read_timestamp,
 };
-use super::text::sql_type;
-use super::zone::LocalZone;
+use super::text::{bytes, sql_type};
+use crate::server::postgres::function::cast_checked;
 
 /// Most decimal places of a constant of 128 bits.
 const MOST_NARROW: i8 = 20;
@@ -62,6 +61,22 @@ pub(super) fn compared(expr: Expr, own: &DataType, other: &DataType, zone: &str)
 /// Whether constant texts are read as values of a type.
 pub(super) fn is_typed(data_type: &DataType) -> bool {
     is_read(data_type) || data_type.is_numeric() || *data_type == DataType::Boolean
+}
+
+/// The value of a text in a type.
+///
+/// # Errors
+/// When it is not one.
+pub(in crate::server::postgres) fn constant(
+    text: &str,
+    to: &DataType,
+    zone: &str,
+) -> Result<ScalarValue> {
+    match to {
+        DataType::Utf8 => Ok(ScalarValue::from(text)),
+        DataType::Binary => Ok(ScalarValue::Binary(Some(bytes(text)?))),
+        _ => typed_literal(text, to, zone, false),
+    }
 }
 
 fn invalid<T>(kind: &str, text: &str) -> Result<T> {

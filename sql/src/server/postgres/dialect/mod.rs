@@ -12,27 +12,26 @@
 //! differs in its type, and what is refused; a test compares all of it with a PostgreSQL server.
 
 mod arithmetic;
-mod casts;
+mod extract;
 mod from_text;
-mod function;
 mod input;
+mod intervals;
 mod json;
+mod lists;
 mod literals;
 mod matching;
-mod membership;
 mod names;
 mod number_format;
 mod numeric;
 mod numeric_aggregates;
 mod operators;
-mod percentile;
+mod plan;
 mod regex;
 mod syntax;
 mod template;
 mod temporal;
 mod text;
 mod to_char;
-mod zone;
 
 use std::sync::{Arc, Mutex};
 
@@ -44,8 +43,9 @@ use engine::Result;
 use super::settings::Settings;
 use crate::failure::statement_error;
 
-pub(super) use casts::rewrite as rewrite_plan;
-pub(super) use names::ColumnNames;
+pub(super) use literals::constant;
+pub(super) use names::{ColumnNames, column_name};
+pub(super) use plan::rewrite as rewrite_plan;
 pub(super) use syntax::rewrite;
 
 /// Adds the operators and functions to a session.
@@ -80,10 +80,12 @@ fn functions() -> Vec<ScalarUDF> {
         from_text::TO_TIMESTAMP,
         json::JSON,
         json::JSON_OF_LIST,
-        percentile::PERCENTILE_OF,
-        membership::ANY_OF,
+        lists::PERCENTILE_OF,
+        lists::ANY_OF,
     ];
     let mut all: Vec<ScalarUDF> = own.into_iter().map(ScalarUDF::from).collect();
+    all.extend(arithmetic::functions());
+    all.extend(extract::functions());
     all.extend(temporal::functions());
     all.extend(text::functions());
     all.extend(json::functions());

@@ -4,6 +4,8 @@ use datafusion::sql::sqlparser::ast::{
     DataType, Expr, Ident, Query, SelectItem, SetExpr, Statement, TrimWhereField,
 };
 
+use crate::server::postgres::types::internal_name;
+
 /// Named columns around those of a wildcard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::server::postgres) struct ColumnNames {
@@ -72,7 +74,7 @@ fn folded(name: &Ident) -> String {
 }
 
 /// The name of a column.
-pub(super) fn column_name(expr: &Expr) -> String {
+pub(in crate::server::postgres) fn column_name(expr: &Expr) -> String {
     name(expr).0.unwrap_or_else(|| "?column?".to_owned())
 }
 
@@ -124,24 +126,10 @@ fn name(expr: &Expr) -> (Option<String>, bool) {
 fn type_name(data_type: &DataType) -> String {
     let text = data_type.to_string().to_lowercase();
     let base = text.split(['(', '[']).next().unwrap_or_default().trim();
-    let internal = match base {
-        "int" | "integer" => "int4",
-        "bigint" => "int8",
-        "smallint" => "int2",
-        "double precision" | "double" | "float" => "float8",
-        "real" => "float4",
-        "decimal" | "dec" => "numeric",
-        "boolean" => "bool",
-        "character varying" | "char varying" => "varchar",
-        "char" | "character" => "bpchar",
-        "timestamp without time zone" => "timestamp",
-        "timestamp with time zone" => "timestamptz",
-        "time without time zone" => "time",
-        other => other,
-    };
-    match text.contains("with time zone") {
-        true if base == "timestamp" => "timestamptz".to_owned(),
-        _ => internal.trim_start_matches("pg_catalog.").trim_end_matches("[]").to_owned(),
+    match base {
+        "char" | "character" => "bpchar".to_owned(),
+        "timestamp" if text.contains("with time zone") => "timestamptz".to_owned(),
+        other => internal_name(other.trim_start_matches("pg_catalog.")).to_owned(),
     }
 }
 

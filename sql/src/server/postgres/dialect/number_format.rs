@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::exec_err;
 use datafusion::error::Result;
 
-use super::function::{Call, map_rows};
+use crate::server::postgres::function::{Call, map_rows};
 
 /// A template of digits.
 #[derive(Debug, Default)]

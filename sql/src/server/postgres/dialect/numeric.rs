@@ -12,7 +12,7 @@ use super::arithmetic::{
     MAX_SCALE, PRECISION, WIDE_PRECISION, digits, is_numeric, numbers, out_of_range, rescaled,
     round_even, scale, wide, widened,
 };
-use super::function::{Call, Function, Types, map_rows};
+use crate::server::postgres::function::{Call, Function, Types, map_rows};
 
 /// Most decimal places to which a number is rounded.
 const MOST_ROUNDED: i8 = 20;
@@ -26,7 +26,7 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
 const ROUND: Function = Function {
     name: "round",
     arguments: 1..=2,
-    returns: |types| rounded_type(types, "round"),
+    returns: rounded_type,
     compute: |call| match call.returns() {
         DataType::Float64 => round_even(&call.cast(0, &DataType::Float64)?),
         _ => at_places(call, true),
@@ -37,7 +37,7 @@ const ROUND: Function = Function {
 const TRUNC: Function = Function {
     name: "trunc",
     arguments: 1..=2,
-    returns: |types| rounded_type(types, "trunc"),
+    returns: rounded_type,
     compute: |call| match call.returns() {
         DataType::Float64 => {
             let floats = call.cast(0, &DataType::Float64)?;
@@ -49,7 +49,7 @@ const TRUNC: Function = Function {
 };
 
 /// Exact numbers keep as many decimal places as are asked for; floats have no places.
-fn rounded_type(types: &Types<'_>, name: &str) -> Result<DataType> {
+fn rounded_type(types: &Types<'_>) -> Result<DataType> {
     let of = types.of(0);
     match of {
         _ if types.count() == 1 && !is_numeric(of) => Ok(DataType::Float64),
@@ -64,6 +64,7 @@ fn rounded_type(types: &Types<'_>, name: &str) -> Result<DataType> {
             None => DataType::Decimal256(WIDE_PRECISION, MAX_SCALE),
         }),
         other => {
+            let name = types.function();
             plan_err!("No function matches {name}({other}, places): cast the number to numeric")
         }
     }

@@ -8,15 +8,13 @@ use datafusion::error::Result;
 use datafusion::functions_nested::expr_fn::array_has_any;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, cast, lit};
-use datafusion::prelude::power;
 use datafusion::sql::sqlparser::ast::BinaryOperator as Op;
 
-use super::arithmetic::{FINITE, check_float, checked};
+use super::arithmetic::{POWER, checked};
+use super::intervals::{INTERVAL_DIVIDE, INTERVAL_MULTIPLY, TIMESTAMP_SUBTRACT};
 use super::literals::{compared, narrow};
 use super::matching::{check_comparable, text_of};
-use super::temporal::{
-    INTERVAL, INTERVAL_DIVIDE, INTERVAL_MULTIPLY, TIMESTAMP, TIMESTAMP_SUBTRACT,
-};
+use super::temporal::{INTERVAL, TIMESTAMP};
 use super::{json, regex, text};
 use crate::server::postgres::settings::Settings;
 
@@ -47,12 +45,7 @@ impl ExprPlanner for Operators {
             Op::HashArrow => json::PATH.call(vec![raw.left, raw.right]),
             Op::HashLongArrow => json::PATH_TEXT.call(vec![raw.left, raw.right]),
             Op::PGOverlap => array_has_any(raw.left, raw.right),
-            Op::PGExp => {
-                check_float("^", &[left, right])?;
-                let (left, right) =
-                    (cast(raw.left, DataType::Float64), cast(raw.right, DataType::Float64));
-                FINITE.call(vec![power(left.clone(), right.clone()), left, right])
-            }
+            Op::PGExp => POWER.call(vec![raw.left, raw.right]),
             Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo => {
                 return self.arithmetic(raw, &left, &right);
             }

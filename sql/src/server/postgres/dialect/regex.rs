@@ -11,7 +11,7 @@ use arrow::datatypes::DataType;
 use datafusion::common::{exec_err, not_impl_err};
 use datafusion::error::Result;
 
-use super::function::{Function, map_rows};
+use crate::server::postgres::function::{Function, map_rows};
 
 /// A pattern whose `.` also matches line breaks, as PostgreSQL's does.
 pub(super) fn boolean(pattern: &str) -> String {

@@ -12,8 +12,9 @@ use datafusion::logical_expr::ScalarUDF;
 use pgwire::api::portal::Format;
 use pgwire::types::format::FormatOptions;
 
-use super::function::{Call, Function, map_rows};
+use crate::server::postgres::function::{Call, Function, map_rows};
 use crate::server::postgres::rows;
+use crate::server::postgres::types::sql_name;
 
 /// The functions that statements can name.
 pub(super) fn functions() -> Vec<ScalarUDF> {
@@ -22,6 +23,8 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
         PG_TYPEOF,
         QUOTE_LITERAL,
         QUOTE_NULLABLE,
+        FORMAT,
+        LIKE_ESCAPE,
         UUID_IN,
         PG_SIZE_PRETTY,
         CURRENT_SCHEMAS,
@@ -138,25 +141,7 @@ fn type_name(field: &Arc<Field>) -> Result<String> {
     let schema = Schema::new(vec![Arc::clone(field)]);
     let fields = rows::fields(&schema, &Format::UnifiedText, FormatOptions::default());
     let fields = fields.map_err(|cause| DataFusionError::Execution(cause.to_string()))?;
-    let name = fields[0].datatype().name();
-    let (name, array) = match name.strip_prefix('_') {
-        Some(element) => (element, "[]"),
-        None => (name, ""),
-    };
-    let long = match name {
-        "bool" => "boolean",
-        "int2" => "smallint",
-        "int4" => "integer",
-        "int8" => "bigint",
-        "float4" => "real",
-        "float8" => "double precision",
-        "varchar" => "character varying",
-        "timestamp" => "timestamp without time zone",
-        "timestamptz" => "timestamp with time zone",
-        "time" => "time without time zone",
-        other => other,
-    };
-    Ok(format!("{long}{array}"))
+    Ok(sql_name(fields[0].datatype()))
 }
 
 /// The name of a type in an error.
@@ -238,10 +223,11 @@ const CURRENT_SCHEMAS: Function = Function {
     },
 };
 
+/// A text as a constant of SQL.
 fn quoted(text: &str) -> String {
     let plain = text.replace('\'', "''");
     match plain.contains('\\') {
-        true => format!(" E'{}'", plain.replace('\\', "\\\\")),
+        true => format!("E'{}'", plain.replace('\\', "\\\\")),
         false => format!("'{plain}'"),
     }
 }
@@ -267,18 +253,124 @@ const QUOTE_NULLABLE: Function = Function {
     },
 };
 
+/// `format(template, values ...)`.
+const FORMAT: Function = Function {
+    name: "format",
+    arguments: 1..=100,
+    returns: |_| Ok(DataType::Utf8),
+    compute: |call| {
+        let templates = call.texts(0)?;
+        let values = (1..call.count()).map(|at| as_texts(call, at)).collect::<Result<Vec<_>>>()?;
+        let texts = map_rows(call.rows(), &[&templates], |row| {
+            let values = values.iter().map(|of| of.is_valid(row).then(|| of.value(row)));
+            filled(templates.value(row), values)
+        })?;
+        Ok(Arc::new(StringArray::from(texts)))
+    },
+};
+
+/// Fills the places `%s`, `%I` (an identifier) and `%L` (a constant) of a template.
+fn filled<'a>(template: &str, mut values: impl Iterator<Item = Option<&'a str>>) -> Result<String> {
+    let (mut filled, mut letters) = (String::new(), template.chars());
+    while let Some(letter) = letters.next() {
+        if letter != '%' {
+            filled.push(letter);
+            continue;
+        }
+        let kind = letters.next();
+        if kind == Some('%') {
+            filled.push('%');
+            continue;
+        }
+        let Some(value) = values.next() else { return exec_err!("format(): too few arguments") };
+        match (kind, value) {
+            (Some('s'), value) => filled.push_str(value.unwrap_or_default()),
+            (Some('I'), Some(name)) => {
+                let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+                let begins = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+                match begins && name.chars().all(plain) {
+                    true => filled.push_str(name),
+                    false => filled.push_str(&format!("\"{}\"", name.replace('"', "\"\""))),
+                }
+            }
+            (Some('I'), None) => {
+                return exec_err!("null values cannot be formatted as an SQL identifier");
+            }
+            (Some('L'), None) => filled.push_str("NULL"),
+            (Some('L'), Some(text)) => filled.push_str(&quoted(text)),
+            _ => return exec_err!("format(): only %s, %I, %L and %% are supported"),
+        }
+    }
+    Ok(filled)
+}
+
+/// `like_escape(pattern, escape)`, the pattern of `LIKE pattern ESCAPE escape`.
+const LIKE_ESCAPE: Function = Function {
+    name: "like_escape",
+    arguments: 2..=2,
+    returns: |_| Ok(DataType::Utf8),
+    compute: |call| {
+        let (patterns, escapes) = (call.texts(0)?, call.texts(1)?);
+        let converted = map_rows(call.rows(), &[&patterns, &escapes], |row| {
+            with_backslashes(patterns.value(row), escapes.value(row))
+        })?;
+        Ok(Arc::new(StringArray::from(converted)))
+    },
+};
+
+/// Converts a LIKE pattern with the given escape character (none if empty) to one with backslashes.
+fn with_backslashes(pattern: &str, escape: &str) -> Result<String> {
+    let mut letters = escape.chars();
+    let (escape, more) = (letters.next(), letters.next());
+    if more.is_some() {
+        return exec_err!("the escape string of LIKE must be empty or one character");
+    }
+    let mut converted = String::with_capacity(pattern.len());
+    let mut escaped = false;
+    for letter in pattern.chars() {
+        if !escaped && Some(letter) == escape {
+            escaped = true;
+            continue;
+        }
+        if escaped || letter == '\\' {
+            converted.push('\\');
+        }
+        converted.push(letter);
+        escaped = false;
+    }
+    match escaped {
+        true => exec_err!("a LIKE pattern must not end with its escape character"),
+        false => Ok(converted),
+    }
+}
+
 pub(super) fn as_texts(call: &Call<'_>, at: usize) -> Result<StringArray> {
     written(&call.column(at)?, call.zone())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::bytes;
+    use super::{bytes, filled, quoted, with_backslashes};
 
     #[test]
     fn bytes_are_read_as_postgresql_reads_them() {
         assert_eq!(bytes("\\x4142").unwrap(), b"AB");
         assert_eq!(bytes("a\\\\b").unwrap(), b"a\\b");
         assert!(bytes("\\x4").is_err() && bytes("\\101").is_err());
+    }
+
+    #[test]
+    fn templates_are_filled() {
+        let values = [Some("a"), Some("b c"), Some("it's")];
+        let text = filled("%s.%I=%L, 5%%", values.into_iter()).unwrap();
+        assert_eq!(text, "a.\"b c\"='it''s', 5%");
+        assert!(filled("%s", std::iter::empty()).is_err());
+        assert_eq!(quoted("a\\b"), "E'a\\\\b'");
+    }
+
+    #[test]
+    fn patterns_are_escaped_with_backslashes() {
+        assert_eq!(with_backslashes("a/%b//c\\d%", "/").unwrap(), "a\\%b\\/c\\\\d%");
+        assert!(with_backslashes("a/", "/").is_err());
     }
 }

@@ -8,12 +8,12 @@ use arrow::datatypes::{DataType, IntervalMonthDayNanoType};
 use datafusion::common::{exec_err, plan_err};
 use datafusion::error::Result;
 
-use super::function::{Call, Function, map_rows};
+use super::extract::Civil;
 use super::input::{HOUR, MINUTE, SECOND};
 use super::number_format;
 use super::template::{Case, DAYS, Field, MONTHS, Part, ROMAN, parse};
-use super::temporal::{Civil, INTERVAL, civil};
-use super::zone::LocalZone;
+use super::temporal::{INTERVAL, LocalZone, civil};
+use crate::server::postgres::function::{Call, Function, map_rows};
 
 /// `to_char(x, template)`.
 pub(super) const TO_CHAR: Function = Function {

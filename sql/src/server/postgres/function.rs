@@ -1,5 +1,6 @@
 //! Scalar functions that are made of plain functions.
 
+use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-use crate::server::postgres::rows::TEXT_TYPE;
+use super::rows::TEXT_TYPE;
 
 /// Functions that return texts of another type than `text`.
 const TEXT_TYPES: [(&str, &str); 9] = [
@@ -31,15 +32,14 @@ const TEXT_TYPES: [(&str, &str); 9] = [
 ];
 
 /// A scalar function.
-#[derive(Debug)]
-pub(super) struct Function {
+pub(super) struct Function<C = fn(&Call<'_>) -> Result<ArrayRef>> {
     pub(super) name: &'static str,
     /// How many arguments it takes.
     pub(super) arguments: RangeInclusive<usize>,
     /// Its type, by those of the arguments.
     pub(super) returns: fn(&Types<'_>) -> Result<DataType>,
     /// Computes a value for each row.
-    pub(super) compute: fn(&Call<'_>) -> Result<ArrayRef>,
+    pub(super) compute: C,
 }
 
 impl Function {
@@ -49,34 +49,52 @@ impl Function {
     }
 }
 
-impl From<Function> for ScalarUDF {
-    fn from(function: Function) -> Self {
-        let counts = function.arguments.clone().map(|count| match count {
+impl<C> Function<C>
+where
+    C: Fn(&Call<'_>) -> Result<ArrayRef> + Send + Sync + 'static,
+{
+    /// The function for DataFusion.
+    pub(super) fn udf(self, volatility: Volatility) -> ScalarUDF {
+        let counts = self.arguments.clone().map(|count| match count {
             0 => TypeSignature::Nullary,
             count => TypeSignature::Any(count),
         });
-        let signature = Signature::one_of(counts.collect(), Volatility::Immutable);
-        Self::new_from_impl(PgFunction { function, signature })
+        let signature = Signature::one_of(counts.collect(), volatility);
+        ScalarUDF::new_from_impl(PgFunction { function: self, signature })
+    }
+}
+
+impl From<Function> for ScalarUDF {
+    fn from(function: Function) -> Self {
+        function.udf(Volatility::Immutable)
     }
 }
 
 /// The types of a call's arguments.
-pub(super) struct Types<'a>(&'a ReturnFieldArgs<'a>);
+pub(super) struct Types<'a> {
+    function: &'static str,
+    arguments: &'a ReturnFieldArgs<'a>,
+}
 
 impl Types<'_> {
+    /// The name of the function.
+    pub(super) fn function(&self) -> &str {
+        self.function
+    }
+
     /// The type of an argument; NULL if it is left out.
     pub(super) fn of(&self, at: usize) -> &DataType {
-        self.0.arg_fields.get(at).map_or(&DataType::Null, |field| field.data_type())
+        self.arguments.arg_fields.get(at).map_or(&DataType::Null, |field| field.data_type())
     }
 
     /// A constant text argument.
     pub(super) fn text(&self, at: usize) -> Option<&str> {
-        self.0.scalar_arguments.get(at).copied().flatten()?.try_as_str().flatten()
+        self.arguments.scalar_arguments.get(at).copied().flatten()?.try_as_str().flatten()
     }
 
     /// A constant integer argument.
     pub(super) fn integer(&self, at: usize) -> Option<i64> {
-        let value = self.0.scalar_arguments.get(at).copied().flatten()?;
+        let value = self.arguments.scalar_arguments.get(at).copied().flatten()?;
         match value.cast_to(&DataType::Int64) {
             Ok(ScalarValue::Int64(value)) => value,
             _ => None,
@@ -84,7 +102,7 @@ impl Types<'_> {
     }
 
     pub(super) fn count(&self) -> usize {
-        self.0.arg_fields.len()
+        self.arguments.arg_fields.len()
     }
 }
 
@@ -161,28 +179,36 @@ pub(super) fn map_rows<T>(
     Ok(values)
 }
 
-#[derive(Debug)]
-struct PgFunction {
-    function: Function,
+struct PgFunction<C> {
+    function: Function<C>,
     signature: Signature,
 }
 
+impl<C> fmt::Debug for PgFunction<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PgFunction").field("name", &self.function.name).finish_non_exhaustive()
+    }
+}
+
 // Functions are identified by their names.
-impl PartialEq for PgFunction {
+impl<C> PartialEq for PgFunction<C> {
     fn eq(&self, other: &Self) -> bool {
         self.function.name == other.function.name
     }
 }
 
-impl Eq for PgFunction {}
+impl<C> Eq for PgFunction<C> {}
 
-impl Hash for PgFunction {
+impl<C> Hash for PgFunction<C> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.function.name.hash(state);
     }
 }
 
-impl ScalarUDFImpl for PgFunction {
+impl<C> ScalarUDFImpl for PgFunction<C>
+where
+    C: Fn(&Call<'_>) -> Result<ArrayRef> + Send + Sync + 'static,
+{
     fn name(&self) -> &str {
         self.function.name
     }
@@ -196,7 +222,10 @@ impl ScalarUDFImpl for PgFunction {
     }
 
     fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        let returns = (self.function.returns)(&Types(&arguments))?;
+        let returns = (self.function.returns)(&Types {
+            function: self.function.name,
+            arguments: &arguments,
+        })?;
         let field = Field::new(self.function.name, returns, true);
         let text_type = TEXT_TYPES.iter().find(|(name, _)| *name == self.function.name);
         let metadata = text_type.map(|(_, kind)| (TEXT_TYPE.to_owned(), (*kind).to_owned()));

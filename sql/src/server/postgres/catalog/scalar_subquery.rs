@@ -7,25 +7,26 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, UInt64Array};
+use arrow::array::{AsArray, UInt64Array};
 use arrow::compute::take;
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::error::{DataFusionError, Result};
+use datafusion::common::{exec_err, plan_err};
+use datafusion::error::Result;
 use datafusion::functions_aggregate::expr_fn::array_agg;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Subquery, Volatility,
-};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Subquery};
 
-use super::catalog::names::SCHEMA;
+use super::schema::SCHEMA;
+use crate::server::postgres::function::{Function, map_rows};
 
 /// Rewrites such subqueries of a plan to aggregates.
 ///
 /// # Errors
 /// When a rewritten plan is invalid.
-pub(super) fn rewrite_scalar_subqueries(plan: LogicalPlan) -> Result<LogicalPlan> {
+pub(in crate::server::postgres) fn rewrite_scalar_subqueries(
+    plan: LogicalPlan,
+) -> Result<LogicalPlan> {
     let plan = plan.transform_up_with_subqueries(|node| {
         let names = NamePreserver::new(&node);
         let node = node.map_expressions(|expression| {
@@ -64,48 +65,26 @@ fn single_element(query: &Subquery) -> Result<Expr> {
     let list = LogicalPlanBuilder::from(Arc::clone(&query.subquery))
         .aggregate(Vec::<Expr>::new(), values)?
         .build()?;
-    let list = Expr::ScalarSubquery(query.with_plan(Arc::new(list)));
-    let signature = Signature::any(1, Volatility::Immutable);
-    Ok(ScalarUDF::new_from_impl(SingleElement { signature }).call(vec![list]))
+    Ok(SINGLE.call(vec![Expr::ScalarSubquery(query.with_plan(Arc::new(list)))]))
 }
 
-/// A scalar function that returns the only element of a list; NULL for an empty list.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct SingleElement {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for SingleElement {
-    fn name(&self) -> &str {
-        "single"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, kinds: &[DataType]) -> Result<DataType> {
-        match kinds {
-            [DataType::List(element)] => Ok(element.data_type().clone()),
-            other => Err(DataFusionError::Plan(format!("no list, but {other:?}"))),
-        }
-    }
-
-    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let lists = ColumnarValue::values_to_arrays(&arguments.args)?;
-        let lists = lists[0].as_list::<i32>();
-        let at = (0..lists.len()).map(|row| match lists.is_valid(row) {
-            false => Ok(None),
-            true => match lists.value_length(row) {
-                0 => Ok(None),
-                1 => Ok(u64::try_from(lists.value_offsets()[row]).ok()),
-                _ => {
-                    let message = "more than one row returned by a subquery used as an expression";
-                    Err(DataFusionError::Execution(message.to_owned()))
-                }
-            },
-        });
-        let at = at.collect::<Result<UInt64Array>>()?;
-        Ok(ColumnarValue::Array(take(lists.values(), &at, None)?))
-    }
-}
+/// The only element of a list; NULL for an empty list.
+const SINGLE: Function = Function {
+    name: "single",
+    arguments: 1..=1,
+    returns: |types| match types.of(0) {
+        DataType::List(element) => Ok(element.data_type().clone()),
+        other => plan_err!("no list, but {other}"),
+    },
+    compute: |call| {
+        let lists = call.column(0)?;
+        let lists = lists.as_list::<i32>();
+        let at = map_rows(call.rows(), &[lists], |row| match lists.value_length(row) {
+            0 => Ok(None),
+            1 => Ok(u64::try_from(lists.value_offsets()[row]).ok()),
+            _ => exec_err!("more than one row returned by a subquery used as an expression"),
+        })?;
+        let at: UInt64Array = at.into_iter().map(Option::flatten).collect();
+        Ok(take(lists.values(), &at, None)?)
+    },
+};
