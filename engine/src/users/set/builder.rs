@@ -4,8 +4,8 @@
 //! a cache miss for nearly every user. The tail is written sequentially; when it is full, all of it
 //! is moved to the pages of one set, most of which get several users at a time.
 
-use super::page::{Page, page_mut};
-use super::{Repr, UserSet, high, low};
+use super::page::{Page, high, low, page_mut};
+use super::user_set::{Repr, UserSet};
 use crate::counting_sort::counting_sort;
 
 /// A list at most this long stays a list ...

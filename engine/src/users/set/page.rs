@@ -22,6 +22,18 @@ pub(super) enum Page {
     Bits(Box<[u64; WORDS]>),
 }
 
+/// The index of the page of a user.
+#[inline]
+pub(super) fn high(number: u32) -> usize {
+    (number >> 16) as usize
+}
+
+/// The place of a user in its page.
+#[inline]
+pub(super) fn low(number: u32) -> u16 {
+    number as u16 // the low half, on purpose
+}
+
 /// The page of an index, created if there is none yet; `heap` grows by what the list of pages grows.
 #[inline]
 pub(super) fn page_mut<'a>(pages: &'a mut Vec<Page>, at: usize, heap: &mut usize) -> &'a mut Page {
