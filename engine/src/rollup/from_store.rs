@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::approx::Sketches;
+use super::cell_users::{CellUsers, Counting, Rollup};
 use super::ingest::overlay;
 use super::load::{Loaded, bucket, load};
 use super::source_plan::{SourcePlan, source_plan};
-use super::{CellUsers, Counting, Rollup, Sketches};
 use crate::Result;
 use crate::project::Project;
 use crate::scan::{Example, Rejects, Request, ScanSummary};
