@@ -1,8 +1,9 @@
 //! The sets of metrics whose users the value of a node is made of.
 
+use super::level::Level;
 use super::nodes::Node;
 use super::question::TotalOf;
-use super::row::{Level, Method};
+use super::row::Method;
 
 /// The users to count: the union of some metrics, or (`None`) all users.
 pub(super) type MetricSet = Option<Vec<usize>>;

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::nodes::{Name, names};
-use super::row::Level;
+use super::level::{Level, NodeName, names};
 use crate::metric::Dictionary;
 use crate::nearest::did_you_mean;
 use crate::{Error, Result};
@@ -42,7 +41,7 @@ impl NodeFilter {
     }
 
     /// Whether a node has rows.
-    pub(crate) fn contains(&self, name: &Name) -> bool {
+    pub(crate) fn contains(&self, name: &NodeName) -> bool {
         self.lists().all(|(level, keys)| {
             let key = match level {
                 Level::Section => &name.section,
@@ -115,9 +114,8 @@ fn unknown(level: Level, word: &str, known: &BTreeSet<&str>) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::nodes::Name;
-    use super::super::row::Level;
     use super::NodeFilter;
+    use crate::active::{Level, NodeName};
     use crate::metric::{DefinitionKind, Dictionary};
 
     const STAGES: &str = "
@@ -183,7 +181,7 @@ stages:
 
     #[test]
     fn a_filter_keeps_nodes_and_what_is_below_them() {
-        let name = |level, stage: Option<&str>, group: Option<&str>| Name {
+        let name = |level, stage: Option<&str>, group: Option<&str>| NodeName {
             level,
             section: stage.map(|_| "dev".to_owned()),
             stage: stage.map(str::to_owned),

@@ -2,31 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::level::{Level, NodeName};
 use super::question::{Question, TreeOf};
-use super::row::{Level, Report};
+use super::row::Report;
 use crate::calendar::Day;
-use crate::metric::{Dictionary, Indicator, Metric, Operator, Rank, Rule};
+use crate::metric::{Dictionary, Indicator, Metric, Operator, Rule};
 use crate::rollup::Cell;
-
-/// What a row is a row of.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Name {
-    /// Its level.
-    pub level: Level,
-    /// Key of its section.
-    pub section: Option<String>,
-    /// Key of its stage.
-    pub stage: Option<String>,
-    /// Key of its group.
-    pub group: Option<String>,
-    /// Key path of the metric.
-    pub metric: Option<String>,
-}
 
 /// A node and the counted metrics below it, by their index in the dictionary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Node {
-    pub(crate) name: Name,
+    pub(crate) name: NodeName,
     pub(crate) metrics: Vec<usize>,
     /// Those of the metrics that are flagged as the node's performance indicator.
     pub(crate) indicators: Vec<usize>,
@@ -44,8 +30,8 @@ pub(super) fn nodes(
     day: Day,
     is_counted: impl Fn(&Metric) -> bool,
 ) -> Vec<Node> {
-    let mut nodes: BTreeMap<Name, Node> = BTreeMap::new();
-    let bare = |level| Name { level, section: None, stage: None, group: None, metric: None };
+    let mut nodes: BTreeMap<NodeName, Node> = BTreeMap::new();
+    let bare = |level| NodeName { level, section: None, stage: None, group: None, metric: None };
     for level in [Level::Total, Level::Combined] {
         let name = bare(level);
         nodes.insert(name.clone(), Node { name, metrics: Vec::new(), indicators: Vec::new() });
@@ -56,7 +42,7 @@ pub(super) fn nodes(
         }
         let placement = dictionary.tree.placement(metric, day);
         let own = |name: Option<&str>| name.map(str::to_owned);
-        let mut add = |name: Name, flags: &[Indicator]| {
+        let mut add = |name: NodeName, flags: &[Indicator]| {
             let flagged = metric.indicators.iter().any(|flag| flags.contains(flag));
             let node = nodes.entry(name.clone()).or_insert_with(|| Node {
                 name,
@@ -72,15 +58,15 @@ pub(super) fn nodes(
         let (section, stage, group) =
             (own(placement.section), own(placement.stage), own(placement.group));
         if section.is_some() {
-            add(Name { section: section.clone(), ..bare(Level::Section) }, &[Indicator::Smau]);
+            add(NodeName { section: section.clone(), ..bare(Level::Section) }, &[Indicator::Smau]);
         }
         if stage.is_some() {
             let name =
-                Name { section: section.clone(), stage: stage.clone(), ..bare(Level::Stage) };
+                NodeName { section: section.clone(), stage: stage.clone(), ..bare(Level::Stage) };
             add(name, &[Indicator::Smau]);
         }
         if group.is_some() {
-            let name = Name {
+            let name = NodeName {
                 section: section.clone(),
                 stage: stage.clone(),
                 group: group.clone(),
@@ -89,7 +75,7 @@ pub(super) fn nodes(
             add(name, &[Indicator::Gmau]);
         }
         let metric = Some(metric.key_path.clone());
-        add(Name { level: Level::Action, section, stage, group, metric }, &[]);
+        add(NodeName { level: Level::Action, section, stage, group, metric }, &[]);
     }
     nodes.into_values().collect()
 }
@@ -132,7 +118,7 @@ pub(crate) fn breaks(dictionary: &Dictionary, question: &Question, report: &Repo
             if !question.has_rows_of(&node.name) {
                 return None;
             }
-            let Name { level, section, stage, group, .. } = node.name;
+            let NodeName { level, section, stage, group, .. } = node.name;
             let key = match level {
                 Level::Section => section,
                 Level::Stage => stage,
@@ -174,30 +160,6 @@ pub(super) fn change_days(dictionary: &Dictionary) -> Vec<Day> {
     BTreeSet::from_iter(all.flat_map(|valid| [valid.from, valid.to]).flatten())
         .into_iter()
         .collect()
-}
-
-/// Display names for every key that a row can hold.
-pub(crate) fn names(dictionary: &Dictionary) -> BTreeMap<(Level, String), String> {
-    let tree = &dictionary.tree;
-    let sections = tree.sections.iter().map(|s| (Rank::Section, &s.key));
-    let stages = tree.stages.iter().map(|s| (Rank::Stage, &s.key));
-    let groups = tree.groups().map(|g| (Rank::Group, &g.key));
-    let mut names = BTreeMap::new();
-    for (rank, key) in sections.chain(stages).chain(groups) {
-        let level = match rank {
-            Rank::Section => Level::Section,
-            Rank::Stage => Level::Stage,
-            Rank::Group => Level::Group,
-        };
-        let name = tree.name_of(rank, key).unwrap_or(key);
-        names.insert((level, key.clone()), name.to_owned());
-    }
-    for metric in &dictionary.metrics {
-        if !metric.description.is_empty() {
-            names.insert((Level::Action, metric.key_path.clone()), metric.description.clone());
-        }
-    }
-    names
 }
 
 /// For each metric of the dictionary and each of its rules, the cells that the rule selects; nothing

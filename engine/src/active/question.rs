@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
+use super::level::{Level, NodeName};
 use super::node_filter::NodeFilter;
-use super::nodes::Name;
-use super::row::{Level, Method};
+use super::row::Method;
 use crate::calendar::{Day, Window};
 use crate::rollup::Counting;
 
@@ -82,12 +82,12 @@ impl Default for Question {
 
 impl Question {
     /// Whether a node has rows.
-    pub(crate) fn has_rows_of(&self, name: &Name) -> bool {
+    pub(crate) fn has_rows_of(&self, name: &NodeName) -> bool {
         self.levels.contains(&name.level) && self.nodes.contains(name)
     }
 
     /// Whether a node has to be counted: the combined rows are sums of stages.
-    pub(crate) fn needs(&self, name: &Name) -> bool {
+    pub(crate) fn needs(&self, name: &NodeName) -> bool {
         let is_part = name.level == Level::Stage && self.levels.contains(&Level::Combined);
         (is_part && self.nodes.level().is_none()) || self.has_rows_of(name)
     }

@@ -2,26 +2,10 @@
 
 use std::num::NonZeroUsize;
 
+use super::level::Level;
 use super::node_filter::NodeFilter;
 use crate::calendar::{Day, Period, Window};
 use crate::words::words;
-
-/// What a row is a row of, from the whole to the part; rows are printed in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Level {
-    /// Unique users over all events of the dictionary (UMAU, "MAU").
-    Total,
-    /// The plain sum of the stages: a user in three stages counts three (CMAU).
-    Combined,
-    /// Each section of the tree.
-    Section,
-    /// Each stage of the tree (SMAU).
-    Stage,
-    /// Each group of the tree (GMAU).
-    Group,
-    /// Each metric (AMAU).
-    Action,
-}
 
 /// How a node above an action is rolled up. For every node max <= union <= sum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -58,16 +42,6 @@ pub enum Count {
     Approx,
 }
 
-words!(
-    Level,
-    "level",
-    Total = "total",
-    Combined = "combined",
-    Section = "section",
-    Stage = "stage",
-    Group = "group",
-    Action = "action"
-);
 words!(Method, "method", Union = "union", Indicator = "indicator", Max = "max", Sum = "sum");
 words!(
     Basis,

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use super::cell_index::CellIndex;
 use super::count::Counted;
+use super::level::{Level, NodeName, names};
 use super::metric_sets::{MetricSet, metric_sets_of};
-use super::nodes::{Name, Node, names, trees};
+use super::nodes::{Node, trees};
 use super::periods::{ReportPeriods, periods};
 use super::question::{Question, TotalOf};
-use super::row::{Basis, Count, Level, Method, Report, ReportRow};
+use super::row::{Basis, Count, Method, Report, ReportRow};
 use super::row_sink::RowSink;
 use super::top::Labels;
 use super::values::{Values, values};
@@ -236,7 +237,7 @@ impl<'a> RowBuilder<'a> {
     fn row(
         &self,
         period: usize,
-        name: &Name,
+        name: &NodeName,
         by: &[Option<String>],
         value: Estimate,
         previous: Option<Estimate>,

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{Forecast, forecast};
-use crate::active::row::{Basis, Count, Level, ReportRow};
+use crate::active::level::Level;
+use crate::active::row::{Basis, Count, ReportRow};
 use crate::calendar::{Day, Period, Window};
 use crate::{Error, Result};
 
