@@ -14,23 +14,14 @@ use object_store::{
 use super::block_on::block_on;
 use super::chunks::Chunks;
 use super::digest::Digest;
-use super::{Storage, object_reader};
+use super::location::Storage;
+use super::object_reader;
 use crate::users::hash_bytes;
 use crate::{Error, Result};
 
 const NANOS: i64 = 1_000_000_000;
 
 impl Storage {
-    /// The whole bucket of an address, and what the address says behind it.
-    ///
-    /// # Errors
-    /// When it is none, or of a kind that is not known.
-    pub(crate) fn bucket_of(text: &str) -> Result<(Self, &str)> {
-        let start = text.find("://").map_or(0, |at| at + "://".len());
-        let end = text[start..].find('/').map_or(text.len(), |at| start + at);
-        Ok((Self::of_address(&text[..end])?, text[end..].trim_start_matches('/')))
-    }
-
     /// The object of this name, as it is now.
     pub(crate) fn object(&self, name: &str) -> Result<Option<Object>> {
         Ok(self.head(name)?.map(|found| Object::new(self, found)))

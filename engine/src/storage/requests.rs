@@ -3,11 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+use deltalake_core::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use object_store::path::Path;
+use object_store::prefix::PrefixStore;
 use object_store::{GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, ObjectStoreScheme};
 use url::Url;
 
-use super::{Location, Storage, block_on, client, local};
+use super::block_on::block_on;
+use super::location::{Location, Storage};
+use super::{client, local};
 use crate::{Error, Result};
 
 impl Storage {
@@ -30,6 +34,20 @@ impl Storage {
         }
         let client = client::client(&self.url()?).map_err(|cause| self.failed("", cause))?;
         Ok(self.client.get_or_init(|| client))
+    }
+
+    /// The client, and the address of what it is a client of.
+    pub(crate) fn bucket(&self) -> Result<(String, Arc<dyn ObjectStore>)> {
+        let url = self.url()?;
+        let bucket = format!("{}://{}", url.scheme(), url.authority());
+        Ok((bucket, Arc::clone(self.client()?)))
+    }
+
+    /// The log of the table at this location.
+    pub(crate) fn log(&self) -> Result<LogStoreRef> {
+        let (client, prefix) = self.request("")?;
+        let table = Arc::new(PrefixStore::new(Arc::clone(client), prefix));
+        Ok(default_logstore(table, Arc::clone(client), &self.url()?, &StorageConfig::default()))
     }
 
     /// What a request for a file, or for everything in the storage, goes to. Names are taken as
