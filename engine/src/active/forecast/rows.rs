@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Forecast, forecast};
+use super::series::{Forecast, ForecastMonth, forecast};
 use crate::active::level::Level;
 use crate::active::row::{Basis, Count, ReportRow};
 use crate::calendar::{Day, Period, Window};
@@ -77,7 +77,7 @@ fn key(row: &ReportRow) -> SeriesKey {
 /// The rows after `last`, the last complete one of a series.
 fn rows_of(forecast: &Forecast, last: &ReportRow) -> Vec<ReportRow> {
     let mut before = last.users;
-    let row = |month: &super::ForecastMonth| {
+    let row = |month: &ForecastMonth| {
         let end = Window::Month.at(month.month).end;
         let period = match last.window {
             Window::Last28dOfMonth => Period::new(end.plus(-27), end),

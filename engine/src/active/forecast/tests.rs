@@ -1,6 +1,6 @@
 //! Forecasts against numbers derived by hand, a plain reference, and simulated series.
 
-use super::{ForecastMethod, forecast, student};
+use super::series::{ForecastMethod, forecast, student};
 use crate::calendar::{Day, Window};
 
 /// A series from January 2024 on.

@@ -18,7 +18,7 @@ use datafusion::scalar::ScalarValue;
 use super::super::group_sets::GroupSets;
 use super::super::single_group::{EvaluateGroup, SingleGroup};
 use super::super::{exact_state, state};
-use super::{RowUsers, UserColumn, stored_users_type};
+use super::column::{RowUsers, UserColumn, stored_users_type};
 use crate::datafusion_error::external;
 use crate::scan::counted_rows;
 use crate::users::{IdDictionary, Key};

@@ -13,7 +13,7 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::{UserColumn, stored_users_type};
+use super::column::{UserColumn, stored_users_type};
 use crate::Result as EngineResult;
 use crate::datafusion_error::external;
 use crate::scan::UserKeys;

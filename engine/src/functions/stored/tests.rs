@@ -12,8 +12,8 @@ use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::{Strategy, any, prop_assert_eq, proptest};
 
+use super::column::{UserColumn, stored_users};
 use super::distinct::Groups;
-use super::{UserColumn, stored_users};
 use crate::users::portable::encode;
 use crate::users::{FIRST_ASSIGNED_SHARD, shard_of};
 
