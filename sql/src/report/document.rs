@@ -1,7 +1,7 @@
 //! A report as a document: a list of rows, or a pivot.
 
-use super::Style;
 use super::pivot::pivot;
+use super::style::Style;
 use super::view::ReportView;
 use crate::output::{Document, Section};
 

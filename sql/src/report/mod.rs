@@ -15,6 +15,7 @@ mod figures;
 mod page;
 mod pivot;
 mod series;
+mod style;
 mod view;
 mod writer;
 
@@ -29,7 +30,8 @@ use crate::output::{Format, Out};
 pub(crate) use figures::{change, period};
 
 pub use columns::{record_batch, schema};
-pub use writer::{Style, Writer, default_top};
+pub use style::Style;
+pub use writer::{Writer, default_top};
 
 /// Writes a report whose rows are in memory.
 ///

@@ -15,6 +15,7 @@ use engine::{Error, Result};
 use super::columns::{record_batch, schema};
 use super::document::document;
 use super::page;
+use super::style::Style;
 use super::view::ReportView;
 use crate::output::text::format_number;
 use crate::output::{BatchWriter, Format, Options, Out, document_text, put, writer};
@@ -44,20 +45,6 @@ pub fn default_top(format: Format, dimensions: usize) -> Option<NonZeroUsize> {
         (Format::Html, 2..) => NonZeroUsize::new(HTML_VALUES_OF_SEVERAL),
         _ => None,
     }
-}
-
-/// How the formats for people look.
-#[derive(Clone, Debug, Default)]
-pub struct Style {
-    /// Colours in the terminal table, as ANSI escape sequences.
-    pub color: bool,
-    /// The heading; when empty, the window's own ("Monthly active users").
-    pub title: String,
-    /// Width of the terminal, which tables fit into; `None` for files and pipes.
-    pub width: Option<usize>,
-    /// Periods across instead of one row for each node and period; `None` for what is easier to
-    /// read: across on a terminal, if there are more than a few.
-    pub pivot: Option<bool>,
 }
 
 /// Writes one report in one format.

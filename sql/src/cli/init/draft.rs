@@ -14,7 +14,7 @@ use engine::scan::{EventFile, sample};
 use engine::{Error, JobContext, Result};
 
 use super::guess::Guess;
-use super::write_files;
+use super::new_files::write_files;
 use crate::cli::messages::print_message;
 
 /// Rows of a file that are looked at.

@@ -11,11 +11,11 @@ mod headlines;
 use engine::Result;
 use engine::active::{Level, Report, ReportRow};
 
-use super::Style;
 use super::columns::record_batch;
 use super::figures::period;
 use super::pivot::pivot;
 use super::series::TimeSeries;
+use super::style::Style;
 use super::view::ReportView;
 use crate::output::Section;
 use crate::output::html::{Page, escape, grid, section};
