@@ -7,7 +7,9 @@ use arrow::record_batch::RecordBatch;
 
 use crate::metric::{Dictionary, Problem, Severity};
 use crate::project::Project;
-use crate::scan::{ColumnProblem, EventFile, Rejects, Scan, Sink, Source, column_problems};
+use crate::scan::{
+    ColumnProblem, EventFile, Rejects, Scan, Sink, Source, column_problems, dimensions_of,
+};
 use crate::{Error, JobContext, Result};
 
 /// Files that are named for the same problem of a source; the rest is counted.
@@ -136,7 +138,7 @@ fn read<'a>(
     let mut rejects = Rejects::default();
     for (source, file) in files {
         let own = std::slice::from_ref(source);
-        let scan = Scan::of_files(own, vec![(0, file)], &crate::store::dimensions_of(own));
+        let scan = Scan::of_files(own, vec![(0, file)], &dimensions_of(own));
         match scan.and_then(|scan| scan.run(&request, || Ok(NullSink))) {
             Ok((_, summary)) => rejects.merge(&summary.rejects),
             Err(error) => problems.push(project.problem(source, "files", error.to_string())),

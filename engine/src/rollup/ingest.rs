@@ -13,11 +13,10 @@ use crate::calendar::Window;
 use crate::distinct::Aggregates;
 use crate::pings::{self, PingIngest, find_ping_files};
 use crate::project::Project;
-use crate::scan::{Rejects, Request, Scan, ScanSummary, TimeGrain};
+use crate::scan::{Rejects, Request, Scan, ScanSummary, TimeGrain, dimensions_of};
 use crate::storage::{Digest, is_address};
 use crate::store::{
-    DataReader, Entry, FileStatus, Lock, SourceFile, Store, StoredIds, WrittenFiles, dimensions_of,
-    rejects,
+    DataReader, Entry, FileStatus, Lock, SourceFile, Store, StoredIds, WrittenFiles, rejects,
 };
 use crate::{Error, JobContext, Result};
 

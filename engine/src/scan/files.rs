@@ -6,13 +6,16 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::csv_dialect::CsvOptions;
+use super::csv_options::CsvOptions;
 use crate::storage::{Chunks, Digest, Object};
 use crate::{Error, Result};
 
 /// What programs of Windows put in front of texts, by the encoding of the text.
 const UTF8_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];
 const UTF16_MARKS: [[u8; 2]; 2] = [[0xff, 0xfe], [0xfe, 0xff]];
+
+/// Rows per batch of a file: large enough that the work per batch vanishes, small enough for the cache.
+pub(super) const BATCH_ROWS: usize = 32 * 1024;
 
 /// Format of an event file, from its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@
 
 use std::io::Read;
 
-use super::csv::CsvFile;
-use super::csv_dialect::{Dialect, Quote};
+use super::csv::{CsvFile, Dialect};
+use super::csv_options::Quote;
 use super::files::{EventFile, Format};
 use crate::{Error, Result};
 

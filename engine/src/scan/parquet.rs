@@ -13,14 +13,11 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
 use super::expression::Expression;
-use super::files::EventFile;
+use super::files::{BATCH_ROWS, EventFile};
 use super::{Source, Value};
 use crate::Result;
 use crate::calendar::{TimeUnit, Zone};
 use crate::storage::{column_ranges, footer};
-
-/// Rows per batch: large enough that the work per batch vanishes, small enough for the cache.
-pub(super) const BATCH_ROWS: usize = 32 * 1024;
 
 /// An opened Parquet file, which is read row group by row group.
 #[derive(Clone, Debug)]

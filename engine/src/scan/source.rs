@@ -1,11 +1,12 @@
 //! Configuration of a source: its files, and what is made of their columns.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
-use super::Reason;
-use super::csv_dialect::CsvOptions;
+use super::csv_options::CsvOptions;
 use super::files::EventFile;
+use super::reason::Reason;
 use crate::Result;
 use crate::calendar::{TimeFormat, Zone};
 
@@ -145,4 +146,14 @@ impl Source {
             Reason::EventMissing => &self.event,
         }
     }
+}
+
+/// The dimensions of all sources, sorted.
+pub fn dimensions_of(sources: &[Source]) -> Vec<String> {
+    let mut all = BTreeSet::new();
+    for source in sources {
+        all.extend(source.dimensions.iter().map(|own| own.name.clone()));
+        all.extend(source.deployment.as_ref().map(|_| DEPLOYMENT.to_owned()));
+    }
+    all.into_iter().collect()
 }

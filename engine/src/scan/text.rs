@@ -8,10 +8,9 @@ use arrow::json;
 use arrow::record_batch::RecordBatch;
 
 use super::csv::CsvFile;
-use super::files::{EventFile, Format};
+use super::files::{BATCH_ROWS, EventFile, Format};
 use super::json_shape::JsonShape;
 use super::numbers::JsonNumberReader;
-use super::parquet::BATCH_ROWS;
 use crate::{Error, Result};
 
 /// Rows of an NDJSON file that are searched for the names of its columns before all are.

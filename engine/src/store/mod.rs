@@ -374,16 +374,6 @@ impl Store {
     }
 }
 
-/// The dimensions of all sources, sorted.
-pub fn dimensions_of(sources: &[crate::scan::Source]) -> Vec<String> {
-    let mut all = BTreeSet::new();
-    for source in sources {
-        all.extend(source.dimensions.iter().map(|own| own.name.clone()));
-        all.extend(source.deployment.as_ref().map(|_| crate::scan::DEPLOYMENT.to_owned()));
-    }
-    all.into_iter().collect()
-}
-
 /// How many of [`SIDE_TABLES`] a store has.
 fn side_tables(has_pings: bool) -> usize {
     if has_pings { SIDE_TABLES.len() } else { FIRST_PING_TABLE }

@@ -3,7 +3,7 @@ use std::io::Cursor;
 
 use arrow::array::{Array, AsArray};
 
-use super::{CsvFile, MAX_ROW_BYTES};
+use super::reader::{CsvFile, MAX_ROW_BYTES};
 use crate::Result;
 use crate::scan::EventFile;
 

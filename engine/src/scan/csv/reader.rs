@@ -1,12 +1,5 @@
-//! CSV files by RFC 4180, strictly: a quote that is never closed, text after a closing quote and a
-//! row of another length than the header are errors with their line.
-//!
-//! Readers that accept these find rows where there are none, or one row where there are thousands,
-//! and every number after that is wrong. Three liberties are safe and common, so they are allowed:
-//! empty lines, a carriage return alone as the end of a line, and quotes inside a field that does
-//! not begin with one.
+//! Reads the rows of a CSV file.
 
-use std::borrow::Cow;
 use std::io::{ErrorKind, Read};
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,24 +7,24 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, StringBuilder};
 use arrow::datatypes::{DataType, Field as Column, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use memchr::{memchr, memchr3};
 
-use super::csv_dialect::{Dialect, Header, Quote};
-use super::files::EventFile;
-use super::parquet::BATCH_ROWS;
+use super::dialect::Dialect;
+use super::split::{Field, Mistake, Split, is_line_end, line_ends, split};
+use crate::scan::csv_options::{Header, Quote};
+use crate::scan::files::{BATCH_ROWS, EventFile};
 use crate::{Error, Result};
 
 /// Bytes that are read at first; more only where a row is longer. From these the dialect is detected.
 const BUFFER: usize = 256 << 10;
 /// Bytes of the longest row. Without a limit one stray quote would bring the whole file into memory.
-const MAX_ROW_BYTES: usize = 16 << 20;
+pub(super) const MAX_ROW_BYTES: usize = 16 << 20;
 /// Bytes of rows after which a batch ends, however few they are.
 const BATCH_BYTES: usize = 64 << 20;
 
 /// An opened CSV file behind its header.
-pub(super) struct CsvFile<'a> {
+pub(in crate::scan) struct CsvFile<'a> {
     /// Names of the columns, without spaces around them.
-    pub(super) names: Vec<String>,
+    pub(in crate::scan) names: Vec<String>,
     file: &'a EventFile,
     dialect: Dialect,
     input: Box<dyn Read + Send>,
@@ -48,40 +41,12 @@ pub(super) struct CsvFile<'a> {
     fields: Vec<Field>,
 }
 
-/// One field of a row, by its bytes in the row and without the quotes around it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Field {
-    pub(super) start: usize,
-    pub(super) end: usize,
-    /// Whether quotes are doubled in it.
-    doubled: bool,
-}
-
-/// What stands at the start of some bytes.
-#[derive(Debug)]
-pub(super) enum Split {
-    /// A row of so many bytes, its line end included, that takes up so many lines.
-    Row { length: usize, lines: u64 },
-    /// An empty line of so many bytes.
-    Empty(usize),
-    /// The beginning of something, or nothing.
-    Incomplete,
-    /// A mistake at this position.
-    Mistake(usize, Mistake),
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Mistake {
-    NotClosed,
-    TextAfterQuote,
-}
-
 impl<'a> CsvFile<'a> {
     /// Opens a file and reads its header.
     ///
     /// # Errors
     /// When the file cannot be opened, or the header is missing, broken or names a column twice.
-    pub(super) fn open(file: &'a EventFile) -> Result<Self> {
+    pub(in crate::scan) fn open(file: &'a EventFile) -> Result<Self> {
         let dialect = Dialect { delimiter: b',', quote: Quote::None, header: Header::Line };
         let mut csv = Self {
             names: Vec::new(),
@@ -104,15 +69,15 @@ impl<'a> CsvFile<'a> {
         csv.names = match &csv.dialect.header {
             Header::Names(names) => names.clone(),
             Header::Absent => {
-                let ended = csv.ended;
                 let mut fields = Vec::new();
-                split(csv.unsplit(), &csv.dialect, ended, &mut fields);
+                let Dialect { delimiter, quote, .. } = csv.dialect;
+                split(csv.unsplit(), delimiter, quote, csv.ended, &mut fields);
                 (1..=fields.len()).map(|number| format!("column_{number}")).collect()
             }
             Header::Line => {
                 let row = csv.next_row()?.unwrap_or_default();
                 let text = csv.text(&row)?;
-                let name = |field: &Field| field.of(text, &csv.dialect).trim().to_owned();
+                let name = |field: &Field| field.of(text, csv.dialect.quote).trim().to_owned();
                 csv.fields.iter().map(name).collect()
             }
         };
@@ -127,12 +92,12 @@ impl<'a> CsvFile<'a> {
     }
 
     /// How it is written.
-    pub(super) fn into_dialect(self) -> Dialect {
+    pub(in crate::scan) fn into_dialect(self) -> Dialect {
         self.dialect
     }
 
     /// The rows, with those of the columns that the file has, in its order.
-    pub(super) fn batches(self, columns: &[String]) -> CsvBatches<'a> {
+    pub(in crate::scan) fn batches(self, columns: &[String]) -> CsvBatches<'a> {
         let places: Vec<usize> =
             (0..self.names.len()).filter(|at| columns.contains(&self.names[*at])).collect();
         let column = |at: &usize| Column::new(&self.names[*at], DataType::Utf8, true);
@@ -143,9 +108,9 @@ impl<'a> CsvFile<'a> {
     /// The next row, as its range in the buffer; its fields are in `fields`. `None` at the end.
     fn next_row(&mut self) -> Result<Option<Range<usize>>> {
         loop {
-            let split =
-                split(&self.buffer[self.rest.clone()], &self.dialect, self.ended, &mut self.fields);
-            match split {
+            let bytes = &self.buffer[self.rest.clone()];
+            let Dialect { delimiter, quote, .. } = self.dialect;
+            match split(bytes, delimiter, quote, self.ended, &mut self.fields) {
                 Split::Row { length, lines } => {
                     let columns = self.names.len();
                     // The first row is the header.
@@ -257,9 +222,10 @@ impl<'a> CsvFile<'a> {
     }
 
     fn too_long(&self) -> Error {
+        let Dialect { delimiter, quote, .. } = self.dialect;
         let mut fields = Vec::new();
         // Most likely a quote is not closed: where it opens is of more use than where the row does.
-        let at = match split(self.unsplit(), &self.dialect, true, &mut fields) {
+        let at = match split(self.unsplit(), delimiter, quote, true, &mut fields) {
             Split::Mistake(at, Mistake::NotClosed) => at,
             _ => 0,
         };
@@ -269,130 +235,8 @@ impl<'a> CsvFile<'a> {
     }
 }
 
-impl Field {
-    /// Its value, in the text of its row; empty if there is none.
-    fn of<'r>(self, row: &'r str, dialect: &Dialect) -> Cow<'r, str> {
-        // Quotes, delimiters and line ends are no part of other characters.
-        let text = row.get(self.start..self.end).unwrap_or_default();
-        match dialect.quote {
-            Quote::Byte(quote) if self.doubled => {
-                let quote = char::from(quote);
-                Cow::Owned(text.replace(&format!("{quote}{quote}"), &quote.to_string()))
-            }
-            Quote::Backslash if text == "\\N" => Cow::Borrowed(""),
-            Quote::Backslash if text.contains('\\') => Cow::Owned(without_backslashes(text)),
-            _ => Cow::Borrowed(text),
-        }
-    }
-}
-
-/// A value in the text format of PostgreSQL's `COPY`.
-fn without_backslashes(text: &str) -> String {
-    let mut value = String::with_capacity(text.len());
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        value.push(match letter {
-            '\\' => match letters.next() {
-                Some('t') => '\t',
-                Some('n') => '\n',
-                Some('r') => '\r',
-                Some('b') => '\u{8}',
-                Some('f') => '\u{c}',
-                Some('v') => '\u{b}',
-                Some(other) => other,
-                None => '\\',
-            },
-            letter => letter,
-        });
-    }
-    value
-}
-
-/// Splits the first row off. `ended` is whether nothing comes after these bytes.
-pub(super) fn split(
-    bytes: &[u8],
-    dialect: &Dialect,
-    ended: bool,
-    fields: &mut Vec<Field>,
-) -> Split {
-    let delimiter = dialect.delimiter;
-    let quote = match dialect.quote {
-        Quote::Byte(quote) => Some(quote),
-        Quote::Backslash | Quote::None => None,
-    };
-    fields.clear();
-    match bytes.first() {
-        None => return Split::Incomplete,
-        Some(first) if is_line_end(*first) => {
-            return line_end(bytes, 0, ended).map_or(Split::Incomplete, Split::Empty);
-        }
-        Some(_) => {}
-    }
-    let (mut at, mut lines) = (0, 1);
-    loop {
-        if let Some(quote) = quote.filter(|quote| bytes.get(at) == Some(quote)) {
-            let start = at + 1;
-            let (mut from, mut doubled) = (start, false);
-            let end = loop {
-                let Some(found) = memchr(quote, &bytes[from..]).map(|found| from + found) else {
-                    return match ended {
-                        true => Split::Mistake(at, Mistake::NotClosed),
-                        false => Split::Incomplete,
-                    };
-                };
-                match bytes.get(found + 1) {
-                    Some(next) if *next == quote => (from, doubled) = (found + 2, true),
-                    None if !ended => return Split::Incomplete,
-                    _ => break found,
-                }
-            };
-            lines += line_ends(&bytes[start..end]);
-            fields.push(Field { start, end, doubled });
-            at = end + 1;
-        } else {
-            let end = memchr3(delimiter, b'\n', b'\r', &bytes[at..]);
-            let end = end.map_or(bytes.len(), |length| at + length);
-            fields.push(Field { start: at, end, doubled: false });
-            at = end;
-        }
-        match bytes.get(at) {
-            None if ended => return Split::Row { length: at, lines },
-            None => return Split::Incomplete,
-            Some(byte) if *byte == delimiter => at += 1,
-            Some(byte) if is_line_end(*byte) => {
-                return match line_end(bytes, at, ended) {
-                    Some(length) => Split::Row { length: at + length, lines },
-                    None => Split::Incomplete,
-                };
-            }
-            // Fields without quotes end nowhere else.
-            Some(_) => return Split::Mistake(at, Mistake::TextAfterQuote),
-        }
-    }
-}
-
-fn is_line_end(byte: u8) -> bool {
-    byte == b'\n' || byte == b'\r'
-}
-
-/// Length of the line end at a position, or `None` if the next byte has to be known.
-fn line_end(bytes: &[u8], at: usize, ended: bool) -> Option<usize> {
-    match bytes.get(at..) {
-        Some([b'\r', b'\n', ..]) => Some(2),
-        Some([b'\r']) if !ended => None,
-        _ => Some(1),
-    }
-}
-
-/// Number of line ends: `\n`, `\r\n` and `\r` are one each.
-fn line_ends(bytes: &[u8]) -> u64 {
-    let feeds = bytes.iter().filter(|byte| **byte == b'\n').count();
-    let alone = bytes.windows(2).filter(|pair| pair[0] == b'\r' && pair[1] != b'\n').count();
-    (feeds + alone + usize::from(bytes.last() == Some(&b'\r'))) as u64
-}
-
 /// Rows of a CSV file in batches; an empty field is null.
-pub(super) struct CsvBatches<'a> {
+pub(in crate::scan) struct CsvBatches<'a> {
     csv: CsvFile<'a>,
     /// Indexes of the requested fields.
     places: Vec<usize>,
@@ -409,7 +253,7 @@ impl CsvBatches<'_> {
             let Some(row) = self.csv.next_row()? else { break };
             let text = self.csv.text(&row)?;
             for (column, place) in columns.iter_mut().zip(&self.places) {
-                let value = self.csv.fields[*place].of(text, &self.csv.dialect);
+                let value = self.csv.fields[*place].of(text, self.csv.dialect.quote);
                 column.append_option(Some(value).filter(|value| !value.is_empty()));
             }
             rows += 1;
@@ -437,6 +281,3 @@ impl Iterator for CsvBatches<'_> {
         batch.transpose()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,9 +4,10 @@
 //! A rule decides, not a score, so that it can be stated and a wrong guess is rare: what the rule does
 //! not decide is an error that says what to declare.
 
-use super::csv::{Split, split};
-use super::files::EventFile;
+use super::split::{Split, split};
 use crate::calendar::{Zone, parse_instant};
+use crate::scan::csv_options::{Header, Quote};
+use crate::scan::files::EventFile;
 use crate::{Error, Result};
 
 /// Rows at the beginning of a file from which its dialect is detected.
@@ -14,58 +15,12 @@ const SAMPLE_ROWS: usize = 100;
 /// Delimiters that are detected.
 const DELIMITERS: [u8; 4] = *b",;\t|";
 
-/// What a source says of its CSV files; what it does not say is detected.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CsvOptions {
-    /// What separates values.
-    pub delimiter: Option<u8>,
-    /// What encloses values that contain a delimiter or a line end.
-    pub quote: Option<Quote>,
-    /// Where the names of the columns come from.
-    pub header: Option<Header>,
-}
-
-/// How values are protected that contain a delimiter or a line end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Quote {
-    /// By this byte around them; doubled inside.
-    Byte(u8),
-    /// By a backslash before the character, as in the text format of `COPY` in PostgreSQL: `\t`, `\n`,
-    /// `\\`, and `\N` for no value.
-    Backslash,
-    /// They contain none.
-    None,
-}
-
-/// Where the names of columns come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Header {
-    /// The first line.
-    Line,
-    /// There are none: `column_1`, `column_2` ...
-    Absent,
-    /// The source says them; the file has no line with names.
-    Names(Vec<String>),
-}
-
 /// How a file is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Dialect {
-    pub(super) delimiter: u8,
-    pub(super) quote: Quote,
-    pub(super) header: Header,
-}
-
-impl CsvOptions {
-    /// These options; what they leave open is as in `other`.
-    #[must_use]
-    pub fn or(&self, other: &Self) -> Self {
-        Self {
-            delimiter: self.delimiter.or(other.delimiter),
-            quote: self.quote.or(other.quote),
-            header: self.header.clone().or_else(|| other.header.clone()),
-        }
-    }
+pub(in crate::scan) struct Dialect {
+    pub(in crate::scan) delimiter: u8,
+    pub(in crate::scan) quote: Quote,
+    pub(in crate::scan) header: Header,
 }
 
 impl Dialect {
@@ -73,7 +28,7 @@ impl Dialect {
     ///
     /// # Errors
     /// When two delimiters are possible.
-    pub(super) fn of(file: &EventFile, sample: &[u8], ended: bool) -> Result<Self> {
+    pub(in crate::scan) fn of(file: &EventFile, sample: &[u8], ended: bool) -> Result<Self> {
         let options = &file.csv;
         let quote = options.quote.unwrap_or_else(|| {
             let is_single = sample.first() == Some(&b'\'') && !sample.contains(&b'"');
@@ -88,20 +43,18 @@ impl Dialect {
                     .with("help", "declare it in the source, as in `csv: {delimiter: \";\"}`")
             })?,
         };
-        let mut dialect = Self { delimiter, quote, header: Header::Line };
-        if options.quote.is_none() && has_backslash_nulls(&dialect, sample, ended) {
-            dialect.quote = Quote::Backslash;
-        }
-        dialect.header = options.header.clone().unwrap_or_else(|| {
-            let first = rows(sample, &dialect, ended).next().unwrap_or_default();
+        let has_nulls = options.quote.is_none() && has_backslash_nulls(sample, delimiter, ended);
+        let quote = if has_nulls { Quote::Backslash } else { quote };
+        let header = options.header.clone().unwrap_or_else(|| {
+            let first = rows(sample, delimiter, quote, ended).next().unwrap_or_default();
             let is_data = first.iter().any(|value| is_value(value));
             if is_data { Header::Absent } else { Header::Line }
         });
-        Ok(dialect)
+        Ok(Self { delimiter, quote, header })
     }
 
     /// Lines before the first row.
-    pub(super) fn header_lines(&self) -> u64 {
+    pub(in crate::scan) fn header_lines(&self) -> u64 {
         u64::from(self.header == Header::Line)
     }
 }
@@ -113,8 +66,7 @@ impl Dialect {
 /// Two that are possible.
 fn delimiter(sample: &[u8], quote: Quote, ended: bool) -> std::result::Result<u8, [u8; 2]> {
     let lengths = |delimiter: &u8| -> Vec<usize> {
-        let dialect = Dialect { delimiter: *delimiter, quote, header: Header::Line };
-        rows(sample, &dialect, ended).map(|row| row.len()).collect()
+        rows(sample, *delimiter, quote, ended).map(|row| row.len()).collect()
     };
     let found: Vec<(u8, Vec<usize>)> =
         DELIMITERS.iter().map(|delimiter| (*delimiter, lengths(delimiter))).collect();
@@ -135,16 +87,17 @@ fn delimiter(sample: &[u8], quote: Quote, ended: bool) -> std::result::Result<u8
 }
 
 /// The complete rows at the beginning of a file, until the first mistake.
-fn rows<'a>(
-    sample: &'a [u8],
-    dialect: &'a Dialect,
+fn rows(
+    sample: &[u8],
+    delimiter: u8,
+    quote: Quote,
     ended: bool,
-) -> impl Iterator<Item = Vec<&'a [u8]>> + 'a {
+) -> impl Iterator<Item = Vec<&[u8]>> {
     let mut rest = sample;
     let mut fields = Vec::new();
     std::iter::from_fn(move || {
         loop {
-            match split(rest, dialect, ended, &mut fields) {
+            match split(rest, delimiter, quote, ended, &mut fields) {
                 Split::Row { length, .. } => {
                     let row = fields.iter().map(|field| &rest[field.start..field.end]).collect();
                     rest = &rest[length..];
@@ -159,10 +112,9 @@ fn rows<'a>(
 }
 
 /// Whether a file says `\N` for no value and has no quotes.
-fn has_backslash_nulls(dialect: &Dialect, sample: &[u8], ended: bool) -> bool {
-    let plain = Dialect { quote: Quote::None, ..dialect.clone() };
+fn has_backslash_nulls(sample: &[u8], delimiter: u8, ended: bool) -> bool {
     let mut nulls = false;
-    for value in rows(sample, &plain, ended).flatten() {
+    for value in rows(sample, delimiter, Quote::None, ended).flatten() {
         if value.first() == Some(&b'"') {
             return false;
         }
