@@ -1,13 +1,10 @@
 //! One Delta table: Parquet files in a [`Storage`], and a log of the files of each version. The log
-//! is written by `deltalake`, the data files by this crate.
-//!
-//! The name of a data file ends with the digest of its bytes: a flipped byte is found, and files
-//! left by a killed process are never mistaken for others. Before the digest comes the checksum of
-//! the footer, which has [those of the other parts](super::checksums).
+//! is written by `deltalake`, the [data files](DataFile) by this crate.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt;
+use std::collections::HashMap;
 
+use arrow::datatypes::Schema;
+use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::transaction::{
     CommitBuilder, CommitProperties, TableReference, TransactionError,
 };
@@ -17,63 +14,12 @@ use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
-use super::checksums::{file_name, split_name};
-use crate::storage::{Chunks, Digest, Storage, block_on};
+use super::data_file::{DataFile, Files, rows};
+use crate::storage::{Storage, block_on};
 use crate::{Error, Kind, Result};
 
 /// Folder of the log of a table.
 const LOG: &str = "_delta_log";
-
-/// A data file of a table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DataFile {
-    /// Its name in the table's folder.
-    pub name: String,
-    /// Bytes.
-    pub size: u64,
-    /// Rows.
-    pub rows: u64,
-    /// Delta's statistics, as JSON: at least the number of rows.
-    pub stats: String,
-}
-
-impl DataFile {
-    /// What is wrong with its bytes in this storage; `None` if nothing is.
-    pub(super) fn fault(&self, storage: &Storage) -> Result<Option<String>> {
-        Ok(match storage.digest(&self.name)? {
-            None => Some("the file is missing".to_owned()),
-            Some(found) => self.mismatch(found),
-        })
-    }
-
-    /// Its bytes, which are what they were when it was written.
-    pub(super) fn verified_bytes(&self, storage: &Storage) -> Result<Chunks> {
-        let (what, chunks) = match storage.fetch_all(&self.name)? {
-            None => (Some("the file is missing".to_owned()), None),
-            Some((chunks, digest, size)) => (self.mismatch((digest, size)), Some(chunks)),
-        };
-        match (what, chunks) {
-            (None, Some(chunks)) => Ok(chunks),
-            (what, _) => {
-                Err(Error::input(format!("corrupt data file: {}", what.unwrap_or_default()))
-                    .with("file", storage.address(&self.name)))
-            }
-        }
-    }
-
-    fn mismatch(&self, (digest, size): (Digest, u64)) -> Option<String> {
-        if size != self.size {
-            return Some(format!("it has {size} bytes, but {} in the log", self.size));
-        }
-        let same = Some(digest) == self.digest();
-        (!same).then(|| "its content has changed since it was written".to_owned())
-    }
-
-    /// The digest that the file's name says.
-    pub fn digest(&self) -> Option<Digest> {
-        Digest::parse(split_name(&self.name)?.1)
-    }
-}
 
 /// A table at one of its versions.
 #[derive(Debug)]
@@ -88,7 +34,7 @@ impl Table {
     /// another process makes it at this moment.
     pub(super) fn create(
         storage: &Storage,
-        schema: &StructType,
+        schema: &Schema,
         comment: &str,
         properties: &[(&str, String)],
         files: &[DataFile],
@@ -99,7 +45,7 @@ impl Table {
         let create = CreateBuilder::new()
             .with_log_store(unloaded(storage)?.log_store())
             .with_comment(comment)
-            .with_columns(schema.fields().cloned())
+            .with_columns(delta_schema(schema)?.fields().cloned())
             .with_actions(files)
             .with_configuration(properties)
             .with_raise_if_key_not_exists(false)
@@ -146,7 +92,7 @@ impl Table {
     }
 
     /// The data files of the version, by name.
-    pub(super) fn files(&self) -> Result<BTreeMap<String, DataFile>> {
+    pub(super) fn files(&self) -> Result<Files> {
         let state = self.delta.snapshot().map_err(|cause| failed(&self.storage, cause))?;
         let log = state.snapshot().try_log_data().map_err(|cause| failed(&self.storage, cause))?;
         let file = |view: deltalake_core::kernel::LogicalFileView| {
@@ -174,9 +120,9 @@ impl Table {
     }
 
     /// Whether these are its columns.
-    pub(super) fn has_schema(&self, schema: &StructType) -> Result<bool> {
+    pub(super) fn has_schema(&self, schema: &Schema) -> Result<bool> {
         let state = self.delta.snapshot().map_err(|cause| failed(&self.storage, cause))?;
-        Ok(state.schema().as_ref() == schema)
+        Ok(*state.schema() == delta_schema(schema)?)
     }
 
     /// Names of the columns.
@@ -206,11 +152,11 @@ impl Table {
     /// written.
     pub(super) fn commit(
         &mut self,
-        wanted: &BTreeMap<String, DataFile>,
+        wanted: &Files,
         txn_versions: &[(&str, u64)],
         same_rows: bool,
         properties: &[(&str, String)],
-        schema: Option<&StructType>,
+        schema: Option<&Schema>,
     ) -> Result<u64> {
         let present = self.files()?;
         let mut actions = Vec::new();
@@ -219,7 +165,7 @@ impl Table {
             let mut changed = state.metadata().clone();
             if let Some(schema) = schema {
                 changed = changed
-                    .with_schema(schema)
+                    .with_schema(&delta_schema(schema)?)
                     .map_err(|cause| failed(&self.storage, cause.into()))?;
             }
             for (key, value) in properties {
@@ -277,7 +223,7 @@ impl Table {
     /// Whether the version after this one is there and holds exactly this.
     fn is_committed(
         &self,
-        wanted: &BTreeMap<String, DataFile>,
+        wanted: &Files,
         txn_versions: &[(&str, u64)],
     ) -> Result<bool> {
         let next = Self::load(&self.storage, Some(self.version() + 1))?;
@@ -322,34 +268,15 @@ fn remove(file: &DataFile, data_change: bool, now: i64) -> Remove {
     }
 }
 
+fn delta_schema(schema: &Schema) -> Result<StructType> {
+    schema.try_into_kernel().map_err(|cause| {
+        Error::internal(format!("Delta Lake does not support the schema: {cause}"))
+    })
+}
+
 /// A table of which nothing was read.
 fn unloaded(storage: &Storage) -> Result<DeltaTable> {
     Ok(DeltaTable::new(storage.log()?))
-}
-
-/// Writes a data file so that it stays. Its name has `number`, which puts the files of a table in
-/// an order, the checksum of its footer, and the digest of its content.
-///
-/// # Errors
-/// When the disk or the object store refuses; nothing is left behind then.
-pub(super) fn write(
-    storage: &Storage,
-    bytes: Vec<u8>,
-    stats: String,
-    number: impl fmt::Display,
-) -> Result<DataFile> {
-    let unsound = |what| Error::internal(format!("a data file without {what}"));
-    let rows = rows(&stats).ok_or_else(|| unsound("a number of rows"))?;
-    let name = file_name(number, &bytes).ok_or_else(|| unsound("a footer"))?;
-    let size = bytes.len() as u64;
-    storage.write(&name, bytes)?;
-    Ok(DataFile { name, size, rows, stats })
-}
-
-/// The number of rows in Delta's statistics.
-fn rows(stats: &str) -> Option<u64> {
-    let (_, number) = stats.split_once("\"numRecords\":")?;
-    number[..number.find([',', '}'])?].trim().parse().ok()
 }
 
 /// Makes sure that a commit stays, and writes the digest of its log file beside it.

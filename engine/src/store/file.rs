@@ -17,7 +17,7 @@ use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::statistics::Statistics;
 
 use super::checksums::{Checksums, check_footer, footer_in};
-use super::delta::DataFile;
+use super::data_file::DataFile;
 use crate::storage::{Chunks, Storage, column_ranges, footer};
 use crate::{Error, Result};
 

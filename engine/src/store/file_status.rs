@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
-use super::Entry;
+use super::ledger::Entry;
 use crate::Result;
 use crate::scan::EventFile;
 use crate::storage::Digest;

@@ -5,10 +5,15 @@ use std::path::Path;
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
-use super::activity::{ActivityRow, RowKeys, Series, user_counts, users};
+use super::activity::{ActivityRow, Series};
 use super::checksums::Checksums;
-use super::write::{BEST_LEVEL, by_name};
-use super::{ACTIVITY, DataReader, Entry, FILES, Store, USERS, each_batch, ledger, tables};
+use super::data_file::{by_name, each_batch};
+use super::file::DataReader;
+use super::layout::{ACTIVITY, FILES, USERS, tables};
+use super::ledger::{self, Entry};
+use super::row_keys::{RowKeys, user_counts, users};
+use super::snapshot::Store;
+use super::write::BEST_LEVEL;
 use crate::calendar::Day;
 use crate::storage::Item;
 use crate::users::portable;
@@ -54,12 +59,12 @@ impl Store {
                 })?;
             }
             let file = self.write_batches(USERS, &batches, &self.users_number(0), BEST_LEVEL)?;
-            users = BTreeMap::from([(file.name.clone(), file)]);
+            users = by_name(vec![file]);
         }
         let entries: Vec<Entry> = self.ledger.iter().chain(&self.ping_ledger).cloned().collect();
         let batch = [ledger::write(&entries)?];
         let file = self.write_batches(FILES, &batch, &self.next_number(), BEST_LEVEL)?;
-        let files = BTreeMap::from([(file.name.clone(), file)]);
+        let files = by_name(vec![file]);
         let (activity, months) = (by_name(written.activity), by_name(written.months));
         let [ping_uploads, ping_values] = self.merge_pings(BEST_LEVEL)?;
         self.publish(activity, [users, files, months, ping_uploads, ping_values], true)?;

@@ -12,8 +12,8 @@ use arrow::datatypes::{DataType, Date32Type, Field, Int32Type, Int64Type, Schema
 use arrow::record_batch::RecordBatch;
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
-use super::DataReader;
 use super::activity::ActivityRow;
+use super::file::DataReader;
 use crate::calendar::{Day, Window};
 use crate::users::{ShardBitset, portable};
 use crate::{Error, Result};

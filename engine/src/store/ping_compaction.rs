@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-use super::ping_values::FILE_ROWS;
-use super::write::by_name;
-use super::{Files, PingHeader, PingKey, SortedValues, Store, StoredUpload, ValueFiles};
+use super::data_file::{Files, by_name};
+use super::layout::PING_VALUES;
+use super::ping_uploads::{PingHeader, PingKey, StoredUpload};
+use super::ping_values::{FILE_ROWS, SortedValues, ValueFiles};
+use super::snapshot::Store;
 use crate::{Error, Result};
 
 impl Store {
@@ -30,15 +32,15 @@ impl Store {
                 u32::try_from(new).map_err(too_many)?;
             upload.upload = new;
         }
-        let written = by_name(vec![self.write_uploads(&uploads, level)?]);
+        let written = by_name(vec![self.write_uploads(level, &uploads)?]);
         drop(uploads);
         // What has changed since it was written is not handed on.
-        let storage = self.storage.child(super::PING_VALUES);
+        let storage = self.storage.child(PING_VALUES);
         let files: Vec<_> = self.ping_values.values().collect();
         files.par_iter().try_for_each(|file| file.verified_bytes(&storage).map(drop))?;
         let files = self.ping_values()?;
         let write = |paths: BTreeMap<String, usize>| {
-            self.write_values(&merge_values(&files, &numbers, paths)?, level)
+            self.write_values(level, &merge_values(&files, &numbers, paths)?)
         };
         let values = parts(&files)?.into_par_iter().map(write).collect::<Result<Vec<_>>>()?;
         Ok([written, by_name(values.into_iter().flatten().collect())])

@@ -9,11 +9,11 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, StringArray,
     TimestampMicrosecondArray,
 };
-use arrow::datatypes::{Date32Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Date32Type, Field, Int64Type, Schema, TimeUnit, TimestampMicrosecondType,
+};
 use arrow::record_batch::RecordBatch;
 
-use super::delta::DataFile;
-use super::{PING_UPLOADS, Store, each_batch, ping_schemas};
 use crate::calendar::Day;
 use crate::storage::Digest;
 use crate::{Error, Result};
@@ -70,6 +70,33 @@ impl PingHeader {
     }
 }
 
+/// Columns of the table.
+pub(super) fn schema() -> Schema {
+    let time = || DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let columns = [
+        ("upload", DataType::Int64),
+        ("hash", DataType::Utf8),
+        ("line", DataType::Int64),
+        ("reason", DataType::Utf8),
+        ("uuid", DataType::Utf8),
+        ("hostname", DataType::Utf8),
+        ("recorded_at", time()),
+        ("uploaded_at", time()),
+        ("version", DataType::Utf8),
+        ("edition", DataType::Utf8),
+        ("gitlab_dedicated", DataType::Boolean),
+        ("license_expires_at", DataType::Date32),
+        ("license_subscription_id", DataType::Utf8),
+        ("license_user_count", DataType::Int64),
+    ];
+    Schema::new(columns.map(|(name, data_type)| Field::new(name, data_type, true)).to_vec())
+}
+
+/// Uploads as batches of [`schema`].
+pub(super) fn write(uploads: &[StoredUpload]) -> Result<Vec<RecordBatch>> {
+    uploads.chunks(BATCH_ROWS).map(batch).collect()
+}
+
 fn batch(uploads: &[StoredUpload]) -> Result<RecordBatch> {
     let header = |upload: &StoredUpload| upload.outcome.as_ref().ok().cloned();
     let headers: Vec<Option<PingHeader>> = uploads.iter().map(header).collect();
@@ -100,10 +127,11 @@ fn batch(uploads: &[StoredUpload]) -> Result<RecordBatch> {
         texts(&|header| header.subscription.as_deref()),
         Arc::new(headers().map(|header| header?.licensed_users).collect::<Int64Array>()),
     ];
-    Ok(RecordBatch::try_new(Arc::new(ping_schemas::uploads()), columns)?)
+    Ok(RecordBatch::try_new(Arc::new(schema()), columns)?)
 }
 
-fn read(batch: &RecordBatch) -> Result<Vec<StoredUpload>> {
+/// Uploads of a batch.
+pub(super) fn read(batch: &RecordBatch) -> Result<Vec<StoredUpload>> {
     let broken = || Error::input("the table `ping_uploads` of the store is corrupt");
     let column = |name: &str| batch.column_by_name(name).ok_or_else(broken);
     let text = |name: &str| column(name)?.as_string_opt::<i32>().ok_or_else(broken);
@@ -152,34 +180,6 @@ fn read(batch: &RecordBatch) -> Result<Vec<StoredUpload>> {
         })
     };
     (0..batch.num_rows()).map(row).collect()
-}
-
-impl Store {
-    /// Rows of the table `ping_uploads`: the number that the next upload gets.
-    pub fn ping_uploads(&self) -> u64 {
-        self.ping_uploads.values().map(|file| file.rows).sum()
-    }
-
-    /// Calls `each` with every row of the table, in no order.
-    ///
-    /// # Errors
-    /// When the table is broken, and those of `each`.
-    pub fn each_ping_upload(&self, mut each: impl FnMut(StoredUpload) -> Result<()>) -> Result<()> {
-        let storage = self.storage.child(PING_UPLOADS);
-        for file in self.ping_uploads.values() {
-            each_batch(&storage, file, |batch| read(batch)?.into_iter().try_for_each(&mut each))?;
-        }
-        Ok(())
-    }
-
-    /// Writes rows as a data file that no version has yet.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub(super) fn write_uploads(&self, uploads: &[StoredUpload], level: i32) -> Result<DataFile> {
-        let batches = uploads.chunks(BATCH_ROWS).map(batch).collect::<Result<Vec<_>>>()?;
-        self.write_batches(PING_UPLOADS, &batches, &self.next_number(), level)
-    }
 }
 
 #[cfg(test)]

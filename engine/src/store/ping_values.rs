@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, AsArray, DictionaryArray, Int32Array, Int64Array, StringArray,
 };
-use arrow::datatypes::{Field, Int32Type, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int32Type, Int64Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -21,96 +21,20 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 
 use super::checksums::finish;
-use super::delta::{self, DataFile};
-use super::file::text_type;
-use super::ping_schemas::{self, VALUE_COLUMNS};
-use super::{DataReader, PING_VALUES, Store};
+use super::content::{code_of_kind, kind_of_code};
+use super::data_file::{DataFile, write};
+use super::file::{DataReader, text_type};
+use crate::storage::Storage;
 use crate::{Error, Result};
 
+/// Its columns, in their order.
+const COLUMNS: [&str; 4] = ["key_path", "upload", "value", "kind"];
 /// A row group ends with the key path that brings it to so many rows.
 const MIN_GROUP_ROWS: usize = 1 << 15;
 /// Rows of a row group at most.
 const MAX_GROUP_ROWS: usize = 1 << 17;
 /// A data file ends with the row group that brings it to so many rows.
 pub(super) const FILE_ROWS: usize = 1 << 22;
-
-/// What stands at a key path, before it is held against the metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
-    /// An integer from 0 to 2^63 - 1.
-    Integer(i64),
-    /// -1: the count took too long.
-    Timeout,
-    /// -2: the counter failed.
-    Error,
-    /// -1000: the metric is no longer counted.
-    Deprecated,
-    /// Any other negative number without a fraction.
-    Negative,
-    /// An integer of 2^63 or more.
-    TooLarge,
-    /// A number with a decimal point or an exponent.
-    Fraction,
-    /// A text, which is not kept.
-    String,
-    /// Null.
-    Null,
-    /// True or false.
-    Boolean,
-    /// A list, which is not kept.
-    Array,
-    /// An object; what it holds has key paths of its own.
-    Object,
-}
-
-/// All contents but integers, and how the table calls them: never to be changed.
-const KINDS: [(Content, &str); 11] = [
-    (Content::Timeout, "timeout"),
-    (Content::Error, "error"),
-    (Content::Deprecated, "deprecated"),
-    (Content::Negative, "negative"),
-    (Content::TooLarge, "too_large"),
-    (Content::Fraction, "fraction"),
-    (Content::String, "string"),
-    (Content::Null, "null"),
-    (Content::Boolean, "boolean"),
-    (Content::Array, "list"),
-    (Content::Object, "object"),
-];
-
-impl Content {
-    /// The content of a number as JSON writes it.
-    pub fn of_number(number: &str) -> Self {
-        match number.parse::<i64>() {
-            Ok(value @ 0..) => Self::Integer(value),
-            Ok(-1) => Self::Timeout,
-            Ok(-2) => Self::Error,
-            Ok(-1000) => Self::Deprecated,
-            _ if number.contains(['.', 'e', 'E']) => Self::Fraction,
-            _ if number.starts_with('-') => Self::Negative,
-            _ => Self::TooLarge,
-        }
-    }
-
-    /// An integer as it is, any other content as a negative number.
-    #[inline]
-    pub fn code(self) -> i64 {
-        match self {
-            Self::Integer(value) => value,
-            other => -1 - Self::kind(other) as i64,
-        }
-    }
-
-    /// The content of a [`code`](Self::code).
-    #[inline]
-    pub fn of_code(code: i64) -> Self {
-        if code >= 0 { Self::Integer(code) } else { KINDS[(-1 - code) as usize].0 }
-    }
-
-    fn kind(self) -> usize {
-        KINDS.iter().position(|(known, _)| *known == self).unwrap_or_default()
-    }
-}
 
 /// Values in the order of the table.
 #[derive(Debug, Default)]
@@ -121,15 +45,46 @@ pub struct SortedValues {
     pub uploads: Vec<u32>,
     /// What is added to `uploads`.
     pub first_upload: u64,
-    /// The [code](Content::code) of each row.
+    /// The [code](super::Content::code) of each row.
     pub codes: Vec<i64>,
+}
+
+/// Columns of the table.
+pub(super) fn schema() -> Schema {
+    let types = [DataType::Utf8, DataType::Int64, DataType::Int64, DataType::Utf8];
+    let fields = COLUMNS.into_iter().zip(types);
+    Schema::new(fields.map(|(name, kind)| Field::new(name, kind, true)).collect::<Vec<_>>())
 }
 
 /// The same, as they are handed over: key paths as dictionaries, which are written as texts.
 fn writing_schema() -> SchemaRef {
-    let mut fields = ping_schemas::values().fields().to_vec();
-    fields[0] = Arc::new(Field::new(VALUE_COLUMNS[0], text_type(), true));
+    let mut fields = schema().fields().to_vec();
+    fields[0] = Arc::new(Field::new(COLUMNS[0], text_type(), true));
     Arc::new(Schema::new(fields))
+}
+
+/// Writes values as data files, several at a time.
+///
+/// # Errors
+/// When the disk or the object store refuses.
+pub(super) fn write_rows(
+    storage: &Storage,
+    values: &SortedValues,
+    level: i32,
+    number: &(dyn Fn() -> String + Sync),
+) -> Result<Vec<DataFile>> {
+    let mut files: Vec<Vec<Range<usize>>> = Vec::new();
+    for group in values.groups() {
+        match files.last_mut() {
+            Some(file) if group.end - file[0].start <= FILE_ROWS => file.push(group),
+            _ => files.push(vec![group]),
+        }
+    }
+    let write = |groups: Vec<Range<usize>>| {
+        let (bytes, stats) = values.file(&groups, level)?;
+        write(storage, bytes, stats, number())
+    };
+    files.into_par_iter().map(write).collect()
 }
 
 impl SortedValues {
@@ -173,7 +128,7 @@ impl SortedValues {
         let uploads = self.uploads[rows.clone()].iter().map(|upload| first + i64::from(*upload));
         let codes = &self.codes[rows];
         let values = codes.iter().map(|code| (*code >= 0).then_some(*code));
-        let kinds = codes.iter().map(|code| (*code < 0).then(|| KINDS[(-1 - code) as usize].1));
+        let kinds = codes.iter().map(|code| kind_of_code(*code));
         let columns: Vec<ArrayRef> = vec![
             Arc::new(paths),
             Arc::new(Int64Array::from_iter_values(uploads)),
@@ -219,11 +174,11 @@ fn properties(level: i32) -> Result<WriterProperties, ParquetError> {
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_statistics_truncate_length(None)
         .set_offset_index_disabled(true)
-        .set_column_dictionary_enabled(VALUE_COLUMNS[1].into(), false)
-        .set_column_encoding(VALUE_COLUMNS[1].into(), Encoding::DELTA_BINARY_PACKED)
-        .set_column_dictionary_enabled(VALUE_COLUMNS[2].into(), false)
-        .set_column_encoding(VALUE_COLUMNS[2].into(), Encoding::DELTA_BINARY_PACKED)
-        .set_column_compression(VALUE_COLUMNS[2].into(), level)
+        .set_column_dictionary_enabled(COLUMNS[1].into(), false)
+        .set_column_encoding(COLUMNS[1].into(), Encoding::DELTA_BINARY_PACKED)
+        .set_column_dictionary_enabled(COLUMNS[2].into(), false)
+        .set_column_encoding(COLUMNS[2].into(), Encoding::DELTA_BINARY_PACKED)
+        .set_column_compression(COLUMNS[2].into(), level)
         .build())
 }
 
@@ -251,7 +206,7 @@ pub struct ValueKeys {
 impl ValueKeys {
     fn of(file: &DataReader, batch: &RecordBatch) -> Result<Self> {
         let broken = || file.broken("a value without a key path or upload");
-        let column = |at: usize| batch.column_by_name(VALUE_COLUMNS[at]).ok_or_else(broken);
+        let column = |at: usize| batch.column_by_name(COLUMNS[at]).ok_or_else(broken);
         let paths = column(0)?.as_dictionary_opt::<Int32Type>().ok_or_else(broken)?.clone();
         let uploads = column(1)?.as_primitive_opt::<Int64Type>().ok_or_else(broken)?.clone();
         let is_sound = paths.logical_null_count() == 0
@@ -279,7 +234,7 @@ impl ValueKeys {
 pub struct ValueGroup {
     /// What they are about.
     pub keys: ValueKeys,
-    /// Their [codes](Content::code).
+    /// Their [codes](super::Content::code).
     pub codes: Vec<i64>,
 }
 
@@ -289,16 +244,14 @@ impl ValueGroup {
     /// # Errors
     /// When the file is broken.
     pub(super) fn read(file: &DataReader, group: usize) -> Result<Self> {
-        let batch = &file.read(group, &VALUE_COLUMNS)?;
+        let batch = &file.read(group, &COLUMNS)?;
         let broken = || file.broken("a value that is neither an integer nor of a known kind");
-        let column = |at: usize| batch.column_by_name(VALUE_COLUMNS[at]).ok_or_else(broken);
+        let column = |at: usize| batch.column_by_name(COLUMNS[at]).ok_or_else(broken);
         let values = column(2)?.as_primitive_opt::<Int64Type>().ok_or_else(broken)?;
         let kinds = column(3)?.as_dictionary_opt::<Int32Type>().ok_or_else(broken)?;
         let texts = kinds.values().as_string_opt::<i32>().ok_or_else(broken)?;
-        let codes_of_kinds = texts.iter().map(|text| {
-            let kind = KINDS.iter().position(|(_, known)| Some(*known) == text);
-            kind.map(|kind| -1 - kind as i64).ok_or_else(broken)
-        });
+        let codes_of_kinds = texts.iter().map(|text| code_of_kind(text?));
+        let codes_of_kinds = codes_of_kinds.map(|code| code.ok_or_else(broken));
         let codes_of_kinds = codes_of_kinds.collect::<Result<Vec<i64>>>()?;
         let code = |row: usize| match (values.is_valid(row), kinds.key(row)) {
             (true, None) if values.value(row) >= 0 => Ok(values.value(row)),
@@ -319,12 +272,20 @@ pub struct ValueFiles {
 }
 
 impl ValueFiles {
+    /// The row groups of opened data files.
+    pub(super) fn new(readers: Vec<DataReader>) -> Self {
+        let groups = readers.iter().enumerate();
+        let groups =
+            groups.flat_map(|(file, reader)| (0..reader.groups()).map(move |at| (file, at)));
+        Self { groups: groups.collect(), readers }
+    }
+
     /// The row groups that can have one of some key paths, or all, in the order of the files.
     pub fn groups(&self, key_paths: Option<&BTreeSet<String>>) -> Vec<usize> {
         let may_have = |at: &usize| {
             let Some(key_paths) = key_paths else { return true };
             let (file, group) = self.groups[*at];
-            let Some((low, high)) = self.readers[file].text_bounds(group, VALUE_COLUMNS[0]) else {
+            let Some((low, high)) = self.readers[file].text_bounds(group, COLUMNS[0]) else {
                 return true;
             };
             let bounds = (Bound::Included(low), Bound::Included(high));
@@ -340,7 +301,7 @@ impl ValueFiles {
     pub fn fetch_ahead(&self, groups: &[usize]) -> Result<()> {
         let places = groups.iter().map(|at| self.groups[*at]);
         let wanted = places.map(|(file, group)| (&self.readers[file], group));
-        DataReader::fetch_ahead(wanted, &VALUE_COLUMNS)
+        DataReader::fetch_ahead(wanted, &COLUMNS)
     }
 
     /// Reads what the rows of a row group are about.
@@ -350,7 +311,7 @@ impl ValueFiles {
     pub fn keys(&self, at: usize) -> Result<ValueKeys> {
         let (file, group) = self.groups[at];
         let file = &self.readers[file];
-        ValueKeys::of(file, &file.read(group, &VALUE_COLUMNS[..2])?)
+        ValueKeys::of(file, &file.read(group, &COLUMNS[..2])?)
     }
 
     /// Reads a row group.
@@ -360,36 +321,5 @@ impl ValueFiles {
     pub fn read(&self, at: usize) -> Result<ValueGroup> {
         let (file, group) = self.groups[at];
         ValueGroup::read(&self.readers[file], group)
-    }
-}
-
-impl Store {
-    /// Opens the data files of the table.
-    ///
-    /// # Errors
-    /// When one is missing or broken.
-    pub fn ping_values(&self) -> Result<ValueFiles> {
-        let readers = self.open_all(PING_VALUES, &self.ping_values)?;
-        let groups = readers.iter().enumerate();
-        let groups =
-            groups.flat_map(|(file, reader)| (0..reader.groups()).map(move |at| (file, at)));
-        Ok(ValueFiles { groups: groups.collect(), readers })
-    }
-
-    /// Writes rows as data files, several at a time.
-    pub(super) fn write_values(&self, values: &SortedValues, level: i32) -> Result<Vec<DataFile>> {
-        let mut files: Vec<Vec<Range<usize>>> = Vec::new();
-        for group in values.groups() {
-            match files.last_mut() {
-                Some(file) if group.end - file[0].start <= FILE_ROWS => file.push(group),
-                _ => files.push(vec![group]),
-            }
-        }
-        let storage = self.storage.child(PING_VALUES);
-        let write = |groups: Vec<Range<usize>>| {
-            let (bytes, stats) = values.file(&groups, level)?;
-            delta::write(&storage, bytes, stats, self.next_number())
-        };
-        files.into_par_iter().map(write).collect()
     }
 }

@@ -4,19 +4,22 @@ use std::collections::HashMap;
 
 use rayon::prelude::{IntoParallelRefIterator, ParallelIterator};
 
-use super::delta::DataFile;
-use super::verify::what_is_wrong;
-use super::{DataReader, Fault, PING_VALUES, Store, ValueGroup, Verified};
+use super::data_file::DataFile;
+use super::fault::{Fault, what_is_wrong};
+use super::file::DataReader;
+use super::layout::PING_VALUES;
+use super::ping_values::ValueGroup;
+use super::snapshot::Store;
 use crate::Result;
 use crate::storage::Digest;
 
 impl Store {
     /// Reads every upload and every value, whose files are as they were written.
-    pub(super) fn check_pings(&self, verified: &mut Verified) -> Result<()> {
+    pub(super) fn check_pings(&self, faults: &mut Vec<Fault>) -> Result<()> {
         // For each number, whether its upload was accepted; `None` if there is none.
         let mut uploads: Vec<Option<bool>> = vec![None; self.ping_uploads() as usize];
         let mut counts: HashMap<Digest, (u64, u64)> = HashMap::new();
-        let mut faults = Vec::new();
+        let mut wrong = Vec::new();
         let read = self.each_ping_upload(|upload| {
             let is_accepted = upload.outcome.is_ok();
             let (accepted, refused) = counts.entry(upload.file).or_default();
@@ -24,18 +27,18 @@ impl Store {
             match uploads.get_mut(upload.upload as usize) {
                 Some(place @ None) => *place = Some(is_accepted),
                 _ => {
-                    faults.push(format!("the upload {} is there twice or too high", upload.upload))
+                    wrong.push(format!("the upload {} is there twice or too high", upload.upload))
                 }
             }
             Ok(())
         });
         if let Err(error) = read {
-            faults.push(what_is_wrong(error)?);
+            wrong.push(what_is_wrong(error)?);
         }
         for entry in &self.ping_ledger {
             let found = counts.remove(&entry.digest).unwrap_or_default();
             if found != (entry.events, entry.refused) {
-                faults.push(format!(
+                wrong.push(format!(
                     "{}: {} pings and {} refused uploads in the ledger, but {} and {} in \
                      `ping_uploads`",
                     entry.name, entry.events, entry.refused, found.0, found.1
@@ -43,11 +46,9 @@ impl Store {
             }
         }
         if !counts.is_empty() {
-            faults.push(format!("uploads of {} files that are not in the ledger", counts.len()));
+            wrong.push(format!("uploads of {} files that are not in the ledger", counts.len()));
         }
-        verified.faults.extend(faults.into_iter().map(|what| Fault { file: None, what }));
-        verified.uploads = self.ping_uploads();
-        verified.values = self.ping_values.values().map(|file| file.rows).sum();
+        faults.extend(wrong.into_iter().map(|what| Fault { file: None, what }));
         let files: Vec<&DataFile> = self.ping_values.values().collect();
         let check = |file: &&DataFile| {
             let what = match self.check_values(file, &uploads) {
@@ -58,8 +59,8 @@ impl Store {
             let file = self.storage.child(PING_VALUES).address(&file.name);
             Ok(Some(Fault { file: Some(file), what }))
         };
-        let faults = files.par_iter().map(check).collect::<Result<Vec<_>>>()?;
-        verified.faults.extend(faults.into_iter().flatten());
+        let found = files.par_iter().map(check).collect::<Result<Vec<_>>>()?;
+        faults.extend(found.into_iter().flatten());
         Ok(())
     }
 

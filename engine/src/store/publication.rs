@@ -19,10 +19,9 @@ use std::collections::BTreeSet;
 use arrow::datatypes::SchemaRef;
 
 use super::checksums::file_name;
-use super::delta::{self, DataFile, Table};
-use super::delta_schema;
+use super::data_file::{self, DataFile, by_name};
+use super::delta::{self, Table};
 use super::lock::Lock;
-use super::write::by_name;
 use crate::storage::{Digest, Staged, Storage};
 use crate::words::words;
 use crate::{Error, Result};
@@ -180,9 +179,8 @@ impl NewRows {
         match self {
             Self::File(file) => file.commit(),
             Self::Table { storage, rows, file } => {
-                let schema = delta_schema(&rows.schema)?;
                 let files = [file];
-                Table::create(&storage, &schema, rows.comment, &[], &files)?;
+                Table::create(&storage, &rows.schema, rows.comment, &[], &files)?;
                 let [file] = files;
                 match Table::load(&storage, None)?.files()?.contains_key(&file.name) {
                     true => Ok(()),
@@ -190,8 +188,7 @@ impl NewRows {
                 }
             }
             Self::Version { storage, mut table, rows, file } => {
-                let schema = delta_schema(&rows.schema)?;
-                let new_schema = (!table.has_schema(&schema)?).then_some(&schema);
+                let new_schema = (!table.has_schema(&rows.schema)?).then_some(&*rows.schema);
                 table.commit(&by_name(vec![file]), &[], false, &[], new_schema)?;
                 delete_replaced(&storage, &table)
             }
@@ -220,7 +217,7 @@ fn stage_version(storage: &Storage, mut rows: PublishedRows) -> Result<Option<Ne
         return Ok(None);
     }
     let stats = format!("{{\"numRecords\":{}}}", rows.rows);
-    let file = delta::write(&storage, std::mem::take(&mut rows.bytes), stats, DATA_FILE)?;
+    let file = data_file::write(&storage, std::mem::take(&mut rows.bytes), stats, DATA_FILE)?;
     Ok(Some(match table {
         None => NewRows::Table { storage, rows, file },
         Some(table) => NewRows::Version { storage, table, rows, file },

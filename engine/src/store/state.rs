@@ -6,9 +6,11 @@
 
 use std::fmt;
 
-use super::delta::{Table, broken};
-use super::{Files, Store, format, side_tables};
+use super::data_file::Files;
+use super::delta::broken;
+use super::layout::{format, side_tables};
 use crate::Result;
+use crate::storage::Storage;
 use crate::users::hash_bytes;
 
 /// The property of `activity`.
@@ -17,17 +19,33 @@ pub(super) const STATE_KEY: &str = "headcount.state";
 /// Everything that a store takes from its logs.
 pub(super) struct State<'a> {
     pub(super) version: u64,
-    pub(super) format: &'static str,
+    pub(super) has_pings: bool,
     pub(super) dimensions: &'a [String],
     pub(super) space: &'a str,
-    /// Of the tables that there are.
+    /// Of all side tables, also of those that do not exist.
     pub(super) txn_versions: &'a [u64],
+    /// Those that there are.
     pub(super) tables: Vec<(&'static str, &'a Files)>,
 }
 
 impl State<'_> {
+    /// Checks that the logs say what they said when this version was made; `recorded` is the
+    /// [property](STATE_KEY) of `activity`.
+    pub(super) fn check(&self, recorded: &str, storage: &Storage) -> Result<()> {
+        let unreadable = || broken(storage, &format!("invalid checksum `{recorded}`"));
+        let (version, _) = recorded.split_once(':').ok_or_else(unreadable)?;
+        let version: u64 = version.parse().map_err(|_| unreadable())?;
+        // A program that knows no checksums has made this version.
+        if version < self.version || self.to_string() == recorded {
+            return Ok(());
+        }
+        Err(broken(storage, "its content has changed since it was written"))
+    }
+
     fn checksum(&self) -> u64 {
-        let Self { version, format, dimensions, space, txn_versions, tables } = self;
+        let Self { version, has_pings, dimensions, space, txn_versions, tables } = self;
+        let format = format(*has_pings);
+        let txn_versions = &txn_versions[..side_tables(*has_pings)];
         // The names of files have the checksums of what is in them. Lengths come first, so that no
         // two states print alike.
         let mut text = format!("{version} {format} {space} {txn_versions:?} {dimensions:?}");
@@ -44,31 +62,5 @@ impl State<'_> {
 impl fmt::Display for State<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{:016x}", self.version, self.checksum())
-    }
-}
-
-impl Store {
-    /// Checks that the logs say what they said when this version was made, given the table
-    /// `activity`.
-    pub(super) fn check_state(&self, activity: &Table) -> Result<()> {
-        let Some(recorded) = activity.property(STATE_KEY)? else { return Ok(()) };
-        let unreadable = || broken(&self.storage, &format!("invalid checksum `{recorded}`"));
-        let (version, _) = recorded.split_once(':').ok_or_else(unreadable)?;
-        let version: u64 = version.parse().map_err(|_| unreadable())?;
-        if version < self.version {
-            return Ok(());
-        }
-        let state = State {
-            version: self.version,
-            format: format(self.has_pings()),
-            dimensions: &self.dimensions,
-            space: &self.space,
-            txn_versions: &self.txn_versions[..side_tables(self.has_pings())],
-            tables: self.tables(),
-        };
-        match state.to_string() == recorded {
-            true => Ok(()),
-            false => Err(broken(&self.storage, "its content has changed since it was written")),
-        }
     }
 }

@@ -7,7 +7,9 @@ use arrow::datatypes::Schema;
 use object_store::ObjectStore;
 
 use super::delta::Table;
-use super::{ACTIVITY, Store, USERS, activity};
+use super::activity;
+use super::layout::{ACTIVITY, USERS};
+use super::snapshot::Store;
 use crate::storage::Storage;
 use crate::users::{Key, Space};
 use crate::{Error, Result};

@@ -1,27 +1,23 @@
 //! Checks all data files, sets, ids and logs of a version.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use rayon::prelude::{IntoParallelIterator, ParallelIterator};
 use roaring::RoaringBitmap;
 
-use super::activity::{RowKeys, user_counts, users};
-use super::delta::{DataFile, broken_logs};
-use super::{ACTIVITY, DataReader, MONTHS, Store, StoredIds, months};
+use super::data_file::DataFile;
+use super::delta::broken_logs;
+use super::fault::{Fault, what_is_wrong};
+use super::file::DataReader;
+use super::layout::{ACTIVITY, MONTHS};
+use super::months::months;
+use super::row_keys::{RowKeys, user_counts, users};
+use super::snapshot::Store;
+use super::stored_ids::StoredIds;
 use crate::calendar::{Day, Window};
 use crate::storage::Storage;
 use crate::users::{FIRST_ASSIGNED_SHARD, ID_SHARDS, portable, shard_ids};
-use crate::{Error, Kind, Result};
-
-/// What is wrong with a store.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// Path or address of the file, if it is one.
-    pub file: Option<String>,
-    /// What.
-    pub what: String,
-}
+use crate::Result;
 
 /// What a version of a store holds, and what is wrong with it.
 #[derive(Clone, Debug, Default)]
@@ -42,15 +38,6 @@ pub struct Verified {
     pub values: u64,
     /// Everything that is wrong; empty for a sound store.
     pub faults: Vec<Fault>,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.file {
-            Some(file) => write!(f, "{file}: {}", self.what),
-            None => f.write_str(&self.what),
-        }
-    }
 }
 
 impl Store {
@@ -118,7 +105,9 @@ impl Store {
         if broken.is_empty() {
             self.check_ledger(&counted, &mut verified.faults);
             self.check_months(merged, &mut verified.faults)?;
-            self.check_pings(&mut verified)?;
+            self.check_pings(&mut verified.faults)?;
+            verified.uploads = self.ping_uploads();
+            verified.values = self.ping_values.values().map(|file| file.rows).sum();
         }
         Ok(verified)
     }
@@ -224,15 +213,6 @@ fn read_months(storage: &Storage, file: &DataFile, recorded: &mut Months) -> Res
         *recorded.entry((row.month, row.shard)).or_default() |= bitmap;
     }
     Ok(())
-}
-
-/// What is wrong with a file that cannot be understood. One that cannot be read is no fault of the
-/// store's: the machine or the object store has refused.
-pub(super) fn what_is_wrong(error: Error) -> Result<String> {
-    match error.kind() {
-        Kind::Io => Err(error),
-        _ => Ok(error.to_string()),
-    }
 }
 
 #[derive(Default)]

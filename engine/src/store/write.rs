@@ -1,4 +1,4 @@
-//! Writes the next version of a store: first the data files, then the commits.
+//! Writes data files of the next version.
 
 use std::sync::atomic::Ordering;
 
@@ -8,16 +8,16 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
-use super::activity::{ActivityRow, Series, write_rows};
+use super::activity::{self, ActivityRow, Series};
 use super::checksums::finish;
-use super::delta::{self, DataFile, Table};
-use super::ledger::{self, Entry};
-use super::state::{STATE_KEY, State};
-use super::stored_ids::StoredIds;
-use super::{
-    ACTIVITY, FILES, FIRST_PING_TABLE, FORMAT_KEY, Files, MONTHS, SIDE_TABLES, SortedValues, Store,
-    StoredUpload, USERS, create_table, format, months, side_tables, tables,
+use super::data_file::{self, DataFile};
+use super::layout::{
+    ACTIVITY, FIRST_PING_TABLE, MONTHS, PING_UPLOADS, PING_VALUES, SIDE_TABLES, create_table,
 };
+use super::ping_uploads::{self, StoredUpload};
+use super::ping_values::{self, SortedValues};
+use super::snapshot::Store;
+use super::months;
 use crate::{Error, Result};
 
 /// Data files that one process can write for one version.
@@ -66,7 +66,8 @@ impl Store {
         }
         let storage = self.storage.child(ACTIVITY);
         let number = || self.next_number();
-        let activity = write_rows(&storage, &self.dimensions, series, rows, level, &number)?;
+        let activity =
+            activity::write_rows(&storage, &self.dimensions, series, rows, level, &number)?;
         let months = self.write_batches(MONTHS, &months::of_rows(rows)?, &number(), level)?;
         Ok(WrittenFiles { activity, months: vec![months], ..WrittenFiles::default() })
     }
@@ -87,91 +88,22 @@ impl Store {
             }
         }
         Ok(WrittenFiles {
-            ping_uploads: vec![self.write_uploads(uploads, FAST_LEVEL)?],
-            ping_values: self.write_values(values, FAST_LEVEL)?,
+            ping_uploads: vec![self.write_uploads(FAST_LEVEL, uploads)?],
+            ping_values: self.write_values(FAST_LEVEL, values)?,
             ..WrittenFiles::default()
         })
     }
 
-    /// Makes the next version: these data files more, the ids that were assigned since, and
-    /// these entries of the ledger, of which there must be one. All of it is there afterwards, or nothing.
-    ///
-    /// # Errors
-    /// When the disk refuses, or another process has made a version meanwhile.
-    pub fn commit(
-        &mut self,
-        written: WrittenFiles,
-        ids: &mut StoredIds,
-        entries: Vec<Entry>,
-    ) -> Result<u64> {
-        let mut activity = self.activity.clone();
-        activity.extend(by_name(written.activity));
-        let mut months = self.months.clone();
-        months.extend(by_name(written.months));
-        let mut users = self.users.clone();
-        let fresh = ids.unsaved()?;
-        if !fresh.is_empty() {
-            let file = self.write_batches(
-                USERS,
-                &fresh,
-                &self.users_number(self.assigned_ids()),
-                FAST_LEVEL,
-            )?;
-            users.insert(file.name.clone(), file);
-        }
-        let mut files = self.files.clone();
-        let batch = [ledger::write(&entries)?];
-        let file = self.write_batches(FILES, &batch, &self.next_number(), FAST_LEVEL)?;
-        files.insert(file.name.clone(), file);
-        let mut ping_uploads = self.ping_uploads.clone();
-        ping_uploads.extend(by_name(written.ping_uploads));
-        let mut ping_values = self.ping_values.clone();
-        ping_values.extend(by_name(written.ping_values));
-        self.publish(activity, [users, files, months, ping_uploads, ping_values], false)?;
-        ids.mark_saved();
-        for entry in entries {
-            let is_of_pings = entry.is_of_pings();
-            if is_of_pings { &mut self.ping_ledger } else { &mut self.ledger }.push(entry);
-        }
-        Ok(self.version)
+    /// Writes rows of `ping_uploads`, at this level of compression.
+    pub(super) fn write_uploads(&self, level: i32, uploads: &[StoredUpload]) -> Result<DataFile> {
+        let batches = ping_uploads::write(uploads)?;
+        self.write_batches(PING_UPLOADS, &batches, &self.next_number(), level)
     }
 
-    /// The commits, `activity` last: it makes the others visible. `same_rows` if these are the same
-    /// rows in other files.
-    pub(super) fn publish(
-        &mut self,
-        activity: Files,
-        sides: [Files; 5],
-        same_rows: bool,
-    ) -> Result<()> {
-        let mut txn_versions = self.txn_versions;
-        let has_pings = self.has_pings() || !sides[FIRST_PING_TABLE].is_empty();
-        for (at, ((name, _), wanted)) in SIDE_TABLES.into_iter().zip(&sides).enumerate() {
-            if wanted != self.sides()[at] {
-                let mut table = Table::load(&self.storage.child(name), None)?;
-                txn_versions[at] = table.commit(wanted, &[], same_rows, &[], None)?;
-            }
-        }
-        let mut table = Table::load(&self.storage.child(ACTIVITY), None)?;
-        if table.version() != self.version {
-            return Err(delta::conflict(&self.storage));
-        }
-        let notes = SIDE_TABLES.iter().map(|(_, note)| *note).zip(txn_versions);
-        let notes: Vec<(&str, u64)> = notes.take(side_tables(has_pings)).collect();
-        let state = State {
-            version: self.version + 1,
-            format: format(has_pings),
-            dimensions: &self.dimensions,
-            space: &self.space,
-            txn_versions: &txn_versions[..side_tables(has_pings)],
-            tables: tables(&activity, sides.each_ref(), has_pings),
-        };
-        let properties =
-            [(FORMAT_KEY, format(has_pings).to_owned()), (STATE_KEY, state.to_string())];
-        self.version = table.commit(&activity, &notes, same_rows, &properties, None)?;
-        (self.activity, self.txn_versions) = (activity, txn_versions);
-        [self.users, self.files, self.months, self.ping_uploads, self.ping_values] = sides;
-        Ok(())
+    /// Writes rows of `ping_values`, at this level of compression.
+    pub(super) fn write_values(&self, level: i32, values: &SortedValues) -> Result<Vec<DataFile>> {
+        let storage = self.storage.child(PING_VALUES);
+        ping_values::write_rows(&storage, values, level, &|| self.next_number())
     }
 
     /// A number for a new data file: no other file of any version has it, so two files with the
@@ -211,6 +143,7 @@ impl Store {
         Ok(())
     }
 
+    /// Writes batches as one data file of a table; its name has `number`.
     pub(super) fn write_batches(
         &self,
         table: &str,
@@ -246,10 +179,6 @@ impl Store {
         let bytes = finish(writer).map_err(broken)?;
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         let stats = format!("{{\"numRecords\":{rows}}}");
-        delta::write(&self.storage.child(table), bytes, stats, number)
+        data_file::write(&self.storage.child(table), bytes, stats, number)
     }
-}
-
-pub(super) fn by_name(files: Vec<DataFile>) -> Files {
-    files.into_iter().map(|file| (file.name.clone(), file)).collect()
 }
