@@ -7,9 +7,7 @@ use crate::calendar::{Day, TimeFormat, Zone};
 use crate::metric::yaml::{View, load};
 use crate::metric::{Paths, Problem, Problems, Severity};
 use crate::pings::{self, OwnInstallation, PingSettings, PingSource};
-use crate::scan::{
-    CsvOptions, DEPLOYMENT, Dimension, Header, Quote, Source, Value, dimensions_of,
-};
+use crate::scan::{CsvOptions, DEPLOYMENT, Dimension, Header, Quote, Source, Value, dimensions_of};
 use crate::storage::Storage;
 use crate::{Error, Result};
 

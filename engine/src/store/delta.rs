@@ -221,11 +221,7 @@ impl Table {
     }
 
     /// Whether the version after this one is there and holds exactly this.
-    fn is_committed(
-        &self,
-        wanted: &Files,
-        txn_versions: &[(&str, u64)],
-    ) -> Result<bool> {
+    fn is_committed(&self, wanted: &Files, txn_versions: &[(&str, u64)]) -> Result<bool> {
         let next = Self::load(&self.storage, Some(self.version() + 1))?;
         for (name, version) in txn_versions {
             if next.txn_version(name)? != Some(*version) {

@@ -26,9 +26,7 @@ impl Store {
             *if is_accepted { accepted } else { refused } += 1;
             match uploads.get_mut(upload.upload as usize) {
                 Some(place @ None) => *place = Some(is_accepted),
-                _ => {
-                    wrong.push(format!("the upload {} is there twice or too high", upload.upload))
-                }
+                _ => wrong.push(format!("the upload {} is there twice or too high", upload.upload)),
             }
             Ok(())
         });

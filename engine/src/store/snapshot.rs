@@ -15,11 +15,11 @@ use super::layout::{
     USERS, check_format, tables,
 };
 use super::ledger::{self, Entry};
+use super::months;
 use super::ping_uploads::{self, StoredUpload};
 use super::ping_values::ValueFiles;
 use super::state::{STATE_KEY, State};
 use super::stored_ids::StoredIds;
-use super::months;
 use crate::storage::Storage;
 use crate::{Error, Result};
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use arrow::datatypes::Schema;
 use object_store::ObjectStore;
 
-use super::delta::Table;
 use super::activity;
+use super::delta::Table;
 use super::layout::{ACTIVITY, USERS};
 use super::snapshot::Store;
 use crate::storage::Storage;

@@ -14,10 +14,10 @@ use super::months::months;
 use super::row_keys::{RowKeys, user_counts, users};
 use super::snapshot::Store;
 use super::stored_ids::StoredIds;
+use crate::Result;
 use crate::calendar::{Day, Window};
 use crate::storage::Storage;
 use crate::users::{FIRST_ASSIGNED_SHARD, ID_SHARDS, portable, shard_ids};
-use crate::Result;
 
 /// What a version of a store holds, and what is wrong with it.
 #[derive(Clone, Debug, Default)]

@@ -14,10 +14,10 @@ use super::data_file::{self, DataFile};
 use super::layout::{
     ACTIVITY, FIRST_PING_TABLE, MONTHS, PING_UPLOADS, PING_VALUES, SIDE_TABLES, create_table,
 };
+use super::months;
 use super::ping_uploads::{self, StoredUpload};
 use super::ping_values::{self, SortedValues};
 use super::snapshot::Store;
-use super::months;
 use crate::{Error, Result};
 
 /// Data files that one process can write for one version.
