@@ -39,6 +39,4 @@ pub use taxonomy::{Group, Placement, Rank, Section, Stage, Tree, TreeNode, norma
 pub use validity::Validity;
 
 #[cfg(test)]
-mod gitlab_tests;
-#[cfg(test)]
 mod tests;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use super::{
+use crate::calendar::Day;
+use crate::metric::{
     Dictionary, Indicator, Metric, Operator, Paths, Placement, Rank, Severity, Status, TimeFrame,
     USER, Uncounted,
 };
-use crate::calendar::Day;
 
 static GITLAB: LazyLock<Dictionary> = LazyLock::new(|| {
     let paths = |names: &[&str]| names.iter().map(|name| root().join(name)).collect::<Vec<_>>();
