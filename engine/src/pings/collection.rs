@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use super::documents::{Part, Upload};
 use super::identity::{Deployment, Edition, Tier, is_prerelease, major_minor};
 use super::inputs::{Inputs, Origin};
 use super::paths::KeyPaths;
-use super::read::{Part, Upload, read_all};
+use super::read::read_all;
 use super::settings::PingSettings;
 use super::stored::{read_uploads, read_values};
 use super::upload::Reason;

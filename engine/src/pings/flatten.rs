@@ -2,30 +2,17 @@
 //!
 //! Of the texts of a document only those of [`Identity`] are kept; all other texts are counted by
 //! kind. The object of [sketches](super::sketches) is dropped, too: it is read only where it is needed.
-//! A key that names or is a person's datum ([`is_personal`]) is dropped with everything below
-//! it. What stands in an array is not a value, and key paths above [`MAX_PATH`] bytes are dropped.
+//! A key that names a person's datum (`licensee`) or is one (an e-mail or IP address) is dropped with
+//! everything below it, and so are very long key paths. What stands in an array is not a value.
 //!
 //! A key path is the keys joined by dots; the empty path is none. If a key occurs twice in an object, the last one counts,
 //! as with most JSON readers; the same holds for two ways to write one path.
 
-use std::hash::{BuildHasher, BuildHasherDefault};
-use std::ops::Range;
-
-use hashbrown::HashTable;
-use twox_hash::XxHash3_64;
-
 use super::json::{Invalid, Parser, Token, unescape};
+use super::key_tree::{KeyTree, ROOT};
 use super::paths::KeyPaths;
-use super::sketches::SKETCHES_KEY;
 use super::values::Values;
 use crate::store::Content;
-
-/// Longest key path, in bytes. It bounds the work for documents that are nested very deeply.
-const MAX_PATH: usize = 1_024;
-/// Keys that are remembered between documents; above that they start anew.
-const MAX_NODES: usize = 1 << 18;
-/// The node of the document itself.
-const ROOT: u32 = 0;
 
 /// The keys at the top of a document that say who sent it and when.
 pub(super) const IDENTITY_KEYS: [&str; 10] = [
@@ -88,38 +75,6 @@ impl From<Invalid> for Unusable {
     }
 }
 
-/// A key at its place in the tree of all keys seen.
-#[derive(Debug)]
-struct Node {
-    parent: u32,
-    key: Box<str>,
-    /// Whether it is written without escapes.
-    is_plain: bool,
-    has_dot: bool,
-    /// Whether it is kept, and not dropped with everything in it.
-    is_kept: bool,
-    /// The code of its path; `None` if its value is not kept.
-    path: Option<u32>,
-    /// Bytes of its path.
-    length: usize,
-    /// The first key in its object last time, and the key that followed it: guesses that save most
-    /// lookups.
-    first: u32,
-    next: u32,
-    /// The object in which it was last seen, and its values there.
-    object: u64,
-    values: Range<usize>,
-}
-
-impl Node {
-    fn new(parent: u32, key: &str, is_kept: bool, path: Option<u32>, length: usize) -> Self {
-        let (first, next, object, values) = (ROOT, ROOT, 0, 0..0);
-        let is_plain = key.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
-        let (has_dot, key) = (key.contains('.'), key.into());
-        Self { parent, key, is_plain, has_dot, is_kept, path, length, first, next, object, values }
-    }
-}
-
 /// An open object.
 struct Level {
     node: u32,
@@ -130,41 +85,16 @@ struct Level {
 
 /// Flattens documents one after the other, and remembers their keys.
 pub(super) struct Flattener<'a> {
-    paths: &'a KeyPaths<'a>,
-    nodes: Vec<Node>,
-    children: HashTable<u32>,
-    hasher: BuildHasherDefault<XxHash3_64>,
+    pub(super) keys: KeyTree<'a>,
     /// Objects opened so far.
     objects: u64,
     levels: Vec<Level>,
-    /// Heap bytes of key paths that were new to this flattener.
-    pub(super) new_bytes: usize,
 }
 
 impl<'a> Flattener<'a> {
     /// `paths` gives codes to key paths; it may be shared.
     pub(super) fn new(paths: &'a KeyPaths<'a>) -> Self {
-        let mut flattener = Self {
-            paths,
-            nodes: Vec::new(),
-            children: HashTable::new(),
-            hasher: BuildHasherDefault::default(),
-            objects: 0,
-            levels: Vec::new(),
-            new_bytes: 0,
-        };
-        flattener.start_anew();
-        flattener
-    }
-
-    /// Forgets all keys but those of the identity, whose nodes follow the root in their order.
-    fn start_anew(&mut self) {
-        self.nodes.clear();
-        self.children.clear();
-        self.nodes.push(Node::new(ROOT, "", true, None, 0));
-        for key in IDENTITY_KEYS {
-            self.child(ROOT, key);
-        }
+        Self { keys: KeyTree::new(paths, &IDENTITY_KEYS), objects: 0, levels: Vec::new() }
     }
 
     /// Adds the values of a document to `out`.
@@ -172,9 +102,7 @@ impl<'a> Flattener<'a> {
     /// # Errors
     /// When there is no object; then `out` is unchanged.
     pub(super) fn flatten(&mut self, text: &str, out: &mut Values) -> Result<Identity, Unusable> {
-        if self.nodes.len() > MAX_NODES {
-            self.start_anew();
-        }
+        self.keys.limit();
         let start = out.len();
         let identity = self.read(text, start, out);
         if identity.is_err() {
@@ -200,11 +128,11 @@ impl<'a> Flattener<'a> {
             let object = level.object;
             let Some(number) = self.next_key(&mut parser)? else {
                 if let Some(level) = self.levels.pop() {
-                    self.nodes[level.node as usize].values.end = out.len();
+                    self.keys.node_mut(level.node).values.end = out.len();
                 }
                 continue;
             };
-            let node = &mut self.nodes[number as usize];
+            let node = self.keys.node_mut(number);
             has_dots |= node.has_dot;
             if node.object == object {
                 out.remove(node.values.clone());
@@ -245,10 +173,10 @@ impl<'a> Flattener<'a> {
         let Some(level) = self.levels.last_mut() else { return Err(Invalid) };
         let (parent, previous) = (level.node, level.previous);
         let guess = match previous {
-            Some(previous) => self.nodes[previous as usize].next,
-            None => self.nodes[parent as usize].first,
+            Some(previous) => self.keys.node(previous).next,
+            None => self.keys.node(parent).first,
         };
-        let guessed = &self.nodes[guess as usize];
+        let guessed = self.keys.node(guess);
         if guess != ROOT
             && guessed.parent == parent
             && guessed.is_plain
@@ -258,60 +186,18 @@ impl<'a> Flattener<'a> {
             return Ok(Some(guess));
         }
         let node = match parser.next()? {
-            Some(Token::Key(key)) => self.child(parent, &unescape(key)),
+            Some(Token::Key(key)) => self.keys.child(parent, &unescape(key)),
             Some(Token::EndObject) => return Ok(None),
             _ => return Err(Invalid),
         };
         match previous {
-            Some(previous) => self.nodes[previous as usize].next = node,
-            None => self.nodes[parent as usize].first = node,
+            Some(previous) => self.keys.node_mut(previous).next = node,
+            None => self.keys.node_mut(parent).first = node,
         }
         if let Some(level) = self.levels.last_mut() {
             level.previous = Some(node);
         }
         Ok(Some(node))
-    }
-
-    /// The node of a key below another one.
-    fn child(&mut self, parent: u32, key: &str) -> u32 {
-        let hash = self.hasher.hash_one((parent, key));
-        let nodes = &self.nodes;
-        let is_it = |node: &u32| {
-            let node = &nodes[*node as usize];
-            node.parent == parent && *node.key == *key
-        };
-        if let Some(node) = self.children.find(hash, is_it) {
-            return *node;
-        }
-        let number = self.nodes.len() as u32;
-        let above = &self.nodes[parent as usize];
-        let length = above.length + usize::from(parent != ROOT) + key.len();
-        let is_value = parent != ROOT || key != SKETCHES_KEY;
-        let is_kept = is_value && (1..=MAX_PATH).contains(&length) && !is_personal(key);
-        let path = is_kept.then(|| self.path_of(parent, key));
-        let path = path.and_then(|path| {
-            self.new_bytes += 2 * path.len() + 128;
-            self.paths.code(&path)
-        });
-        self.new_bytes += key.len() + 2 * size_of::<Node>();
-        self.nodes.push(Node::new(parent, key, is_kept, path, length));
-        let (nodes, hasher) = (&self.nodes, &self.hasher);
-        self.children.insert_unique(hash, number, |node| {
-            let node = &nodes[*node as usize];
-            hasher.hash_one((node.parent, &*node.key))
-        });
-        number
-    }
-
-    fn path_of(&self, parent: u32, key: &str) -> String {
-        let mut keys = vec![key];
-        let mut node = parent;
-        while node != ROOT {
-            keys.push(&self.nodes[node as usize].key);
-            node = self.nodes[node as usize].parent;
-        }
-        keys.reverse();
-        keys.join(".")
     }
 }
 
@@ -338,17 +224,10 @@ fn field(token: Token<'_>) -> Field {
     }
 }
 
-/// Whether a key names a person (`licensee`: name, company and e-mail of the customer), or is itself
-/// an e-mail or IP address.
-fn is_personal(key: &str) -> bool {
-    key.eq_ignore_ascii_case("licensee")
-        || key.contains('@')
-        || key.parse::<core::net::IpAddr>().is_ok()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Field, Flattener, MAX_PATH, Unusable};
+    use super::{Field, Flattener, Unusable};
+    use crate::pings::key_tree::MAX_PATH;
     use crate::pings::paths::KeyPaths;
     use crate::pings::values::Values;
     use crate::store::Content;

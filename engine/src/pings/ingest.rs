@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::collection::Refused;
+use super::documents::{Flatteners, Part, Upload};
 use super::paths::KeyPaths;
-use super::read::{BLOCK_BYTES, FileParts, Flatteners, Part, Reader, Upload};
+use super::read::{BLOCK_BYTES, FileParts, Reader};
 use super::settings::PingSource;
 use super::upload::Reason;
 use super::values::Values;

@@ -4,7 +4,7 @@
 //!
 //! | step | module | is |
 //! |---|---|---|
-//! | files | `read`, `json`, `flatten` | documents, and their values by key path |
+//! | files | `read`, `documents`, `json`, `flatten` | documents, and their values by key path |
 //! | store | [`PingIngest`], `stored` | the same from the store |
 //! | uploads | `upload`, [`Collection`] | which are accepted, and the newest of each ping |
 //! | identity | `identity` | edition, tier, version and deployment of an installation |
@@ -18,6 +18,7 @@
 
 mod collection;
 mod counts;
+mod documents;
 mod estimate;
 mod explanation;
 mod flatten;
@@ -25,7 +26,9 @@ mod identity;
 mod ingest;
 mod inputs;
 mod json;
+mod key_tree;
 mod last_sketches;
+mod line_reader;
 mod metrics;
 mod overflow;
 mod own;
