@@ -17,33 +17,8 @@ use crate::model::Model;
 use crate::product::selections;
 use crate::project;
 use crate::settings::Settings;
+use crate::summary::{Month, Summary};
 use crate::truth::{self, PendingEvents, Tally};
-
-/// What was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Summary {
-    /// Number of rows, as asked for.
-    pub events: u64,
-    /// Number of Parquet files of events.
-    pub files: usize,
-    /// Their size together, in bytes.
-    pub bytes: u64,
-    /// The months, in order.
-    pub months: Vec<Month>,
-}
-
-/// One month of a [`Summary`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Month {
-    /// Its first day, as in `2025-01-01`.
-    pub period_start: String,
-    /// People who did anything in the month.
-    pub users: u64,
-    /// Events that happened in the month.
-    pub events: u64,
-}
 
 /// Makes a data set in the folder `settings.out`: a project that works as it stands, with the true
 /// answers in `truth/`. Uses the threads of the current rayon pool.

@@ -30,6 +30,7 @@ mod project;
 mod random;
 mod schedule;
 mod settings;
+mod summary;
 mod tenants;
 mod truth;
 
@@ -39,6 +40,7 @@ mod tests;
 pub use contributions::CONTRIBUTIONS;
 pub use error::{Error, Result};
 pub use fleet::{FleetMonth, FleetSettings, FleetSummary, Nonresponse, generate_fleet};
-pub use generate::{Month, Summary, generate};
+pub use generate::generate;
 pub use ids::Ids;
 pub use settings::Settings;
+pub use summary::{Month, Summary};

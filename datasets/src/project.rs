@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use crate::generate::Summary;
 use crate::ids::Ids;
 use crate::product::{EVENTS, Metric, STAGE_EVENTS, STAGES, events, metrics};
 use crate::settings::Settings;
+use crate::summary::Summary;
 
 /// Path and text of every file.
 pub(crate) fn texts(settings: &Settings, summary: &Summary) -> Vec<(String, String)> {

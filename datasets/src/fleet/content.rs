@@ -2,8 +2,8 @@
 
 use crate::random::{RandomStream, below, key, mix};
 
-use super::Fleet;
 use super::installations::{Deployment, Installation};
+use super::model::Fleet;
 use super::numbers::Numbers;
 use super::releases::Version;
 

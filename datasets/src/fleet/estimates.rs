@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Fleet;
 use super::history::{History, LastPing, Window};
 use super::installations::Deployment;
+use super::model::Fleet;
 use super::subscriptions::BillingRow;
 use super::truth::Segment;
 

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use rayon::iter::{IntoParallelIterator, IntoParallelRefIterator, ParallelIterator};
 
-use super::Fleet;
 use super::history::History;
 use super::installations::{SAAS_HOSTNAME, SAAS_UUID};
+use super::model::Fleet;
 use super::paths::{definitions, milestone};
 use super::settings::{FleetSettings, Nonresponse};
 use super::subscriptions;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Fleet;
 use super::content::Value;
 use super::installations::Installation;
+use super::model::Fleet;
 use super::numbers::{Numbers, total};
 use super::paths::{Count, Frame, MetricPath};
 use super::releases::Version;

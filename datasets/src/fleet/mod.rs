@@ -6,16 +6,18 @@
 //! estimates, and what becomes of each upload. They are computed from the model, not from the files.
 //!
 //! In the order of the data: `weeks` and `releases` are the calendar, `installations` and
-//! `subscriptions` who exists, `numbers` their true numbers, `content` what a ping says of them,
-//! `uploads` how pings arrive, `document` the JSON, `history` what counts in the end; `truth` and
-//! `estimates` sum it up, `files` writes it all.
+//! `subscriptions` who exists, `model` holds all of these; `numbers` are their true numbers, `content`
+//! what a ping says of them, `uploads` how pings arrive, `form` and `document` the JSON, `history` what
+//! counts in the end; `truth` and `estimates` sum it up, `files` writes it all.
 
 mod content;
 mod document;
 mod estimates;
 mod files;
+mod form;
 mod history;
 mod installations;
+mod model;
 mod numbers;
 mod paths;
 mod releases;
@@ -28,48 +30,5 @@ mod weeks;
 #[cfg(test)]
 mod tests;
 
-use document::Form;
-use installations::Installation;
-use paths::MetricPath;
-use releases::Releases;
-use subscriptions::{BillingRow, Subscription};
-use weeks::Weeks;
-
 pub use files::{FleetMonth, FleetSummary, generate_fleet};
 pub use settings::{FleetSettings, Nonresponse};
-
-/// All that the settings determine before any ping is made.
-struct Fleet {
-    weeks: Weeks,
-    releases: Releases,
-    paths: Vec<MetricPath>,
-    form: Form,
-    installations: Vec<Installation>,
-    subscriptions: Vec<Subscription>,
-    /// The position of each installation's subscription.
-    subscription_of: Vec<Option<usize>>,
-    billing: Vec<BillingRow>,
-}
-
-impl Fleet {
-    fn new(settings: &FleetSettings) -> Self {
-        let weeks = Weeks::new(settings.first_month(), settings.months);
-        let releases = Releases::new(settings.first_month(), settings.months);
-        let paths = paths::metric_paths(releases.count());
-        let installations = installations::installations(settings, &weeks);
-        let (subscriptions, subscription_of) =
-            subscriptions::subscriptions(settings.seed, &installations, weeks.months());
-        let billing = subscriptions::billing(&subscriptions, &installations, &weeks, &releases);
-        let form = Form::new(&paths, settings.keys);
-        Self {
-            weeks,
-            releases,
-            paths,
-            form,
-            installations,
-            subscriptions,
-            subscription_of,
-            billing,
-        }
-    }
-}

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::document::Form;
+use super::form::Form;
 use super::paths::metric_paths;
 use super::{FleetSettings, FleetSummary, Nonresponse, generate_fleet};
 use crate::Error;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray};
 
-use super::Fleet;
 use super::history::History;
 use super::installations::Deployment;
+use super::model::Fleet;
 use super::paths::Frame;
 use super::uploads::Outcome;
 use crate::error::Result;

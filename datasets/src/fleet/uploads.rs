@@ -2,8 +2,8 @@
 
 use crate::random::{RandomStream, below, key, mix, unit};
 
-use super::Fleet;
 use super::installations::{Deployment, Installation, Reporting};
+use super::model::Fleet;
 
 /// Share of pings that installations which send some of them do send.
 const SOMETIMES_SENT: f64 = 0.4;

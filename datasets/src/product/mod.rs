@@ -18,24 +18,6 @@ const USE: [usize; STAGE_EVENTS] = [102, 52, 36, 28, 22, 16];
 /// product: not all events, so it differs from the union.
 const INDICATOR: usize = 4;
 
-/// One stage of the product.
-pub(crate) struct Stage {
-    pub(crate) key: &'static str,
-    pub(crate) name: &'static str,
-    pub(crate) section: &'static str,
-    /// Its part of all favourites, of 256.
-    share: usize,
-    pub(crate) groups: &'static [Group],
-}
-
-/// One group of a stage.
-pub(crate) struct Group {
-    pub(crate) key: &'static str,
-    pub(crate) name: &'static str,
-    /// Name and description of its events.
-    pub(crate) events: &'static [(&'static str, &'static str)],
-}
-
 /// A counted number of the dictionary.
 pub(crate) struct Metric {
     pub(crate) key_path: String,

@@ -1,6 +1,22 @@
 //! The invented product itself: 10 stages, 24 groups, 60 events. Only names.
 
-use super::{Group, Stage};
+/// One stage of the product.
+pub(crate) struct Stage {
+    pub(crate) key: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) section: &'static str,
+    /// Its part of all favourites, of 256.
+    pub(super) share: usize,
+    pub(crate) groups: &'static [Group],
+}
+
+/// One group of a stage.
+pub(crate) struct Group {
+    pub(crate) key: &'static str,
+    pub(crate) name: &'static str,
+    /// Name and description of its events.
+    pub(crate) events: &'static [(&'static str, &'static str)],
+}
 
 /// The stages, in the order of work.
 pub(crate) const STAGES: [Stage; 10] = [
