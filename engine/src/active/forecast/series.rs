@@ -46,7 +46,7 @@ impl ForecastMethod {
         }
     }
 
-    fn lag(self) -> usize {
+    pub(super) fn lag(self) -> usize {
         match self {
             Self::Drift => 1,
             Self::SeasonalDrift => SEASON,

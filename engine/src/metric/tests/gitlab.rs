@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 
 use crate::calendar::Day;
 use crate::metric::{
-    Dictionary, Indicator, Metric, Operator, Paths, Placement, Rank, Severity, Status, TimeFrame,
-    USER, Uncounted,
+    Dictionary, Event, Indicator, Metric, Operator, Paths, Placement, Rank, Severity, Status,
+    TimeFrame, USER, Uncounted,
 };
 
 static GITLAB: LazyLock<Dictionary> = LazyLock::new(|| {
@@ -255,7 +255,7 @@ fn the_aggregates_of_both_files() {
 fn the_quirks_of_events() {
     let event = |action: &str, category: Option<&str>| {
         let named =
-            |event: &&super::Event| event.action == action && event.category.as_deref() == category;
+            |event: &&Event| event.action == action && event.category.as_deref() == category;
         GITLAB.events.iter().find(named).unwrap_or_else(|| panic!("no event {action}"))
     };
     // The action alone is not unique.

@@ -15,7 +15,7 @@ use crate::scan::files::{BATCH_ROWS, EventFile};
 use crate::{Error, Result};
 
 /// Bytes that are read at first; more only where a row is longer. From these the dialect is detected.
-const BUFFER: usize = 256 << 10;
+pub(super) const BUFFER: usize = 256 << 10;
 /// Bytes of the longest row. Without a limit one stray quote would bring the whole file into memory.
 pub(super) const MAX_ROW_BYTES: usize = 16 << 20;
 /// Bytes of rows after which a batch ends, however few they are.

@@ -2,8 +2,9 @@ use std::fmt::Write as _;
 use std::io::Cursor;
 
 use arrow::array::{Array, AsArray};
+use arrow::datatypes::{DataType, Field, Schema};
 
-use super::reader::{CsvFile, MAX_ROW_BYTES};
+use super::reader::{BUFFER, CsvFile, MAX_ROW_BYTES};
 use crate::Result;
 use crate::scan::EventFile;
 
@@ -102,10 +103,10 @@ fn rows_are_those_of_another_reader() {
         let _ = write!(text, "{row},\"{long}\",\"{}\"{end}", row % 7);
     }
     text.push_str(&format!("1,\"{}\",2\n", "y\n".repeat(500_000)));
-    assert!(text.len() > 5 * super::BUFFER);
+    assert!(text.len() > 5 * BUFFER);
     let (names, rows) = read(&text).unwrap();
-    let fields = names.iter().map(|name| super::Column::new(name, super::DataType::Utf8, true));
-    let schema = std::sync::Arc::new(super::Schema::new(fields.collect::<Vec<_>>()));
+    let fields = names.iter().map(|name| Field::new(name, DataType::Utf8, true));
+    let schema = std::sync::Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let reader = arrow::csv::ReaderBuilder::new(schema).with_header(true).with_batch_size(10_000);
     let batch = reader.build(Cursor::new(&text)).unwrap().next().unwrap().unwrap();
     assert_eq!(batch.num_rows(), rows.len());
