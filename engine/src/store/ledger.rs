@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, TimeUnit, TimestampMicrosecondType};
+use arrow::array::{Array, ArrayRef, Int64Array, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::record_batch::RecordBatch;
 use url::form_urlencoded::{self, Serializer};
 
+use super::columns::Columns;
+use crate::Result;
 use crate::calendar::Day;
 use crate::scan::{EventFile, Example, Reason, Rejected, Rejects, lines_of};
 use crate::storage::Digest;
-use crate::{Error, Result};
 
 /// The settings of files of pings: nothing that a project says changes what is stored of them.
 pub const PING_SETTINGS: &str = "1;format=service_ping";
@@ -162,17 +163,15 @@ pub(super) fn write(entries: &[Entry]) -> Result<RecordBatch> {
 
 /// Entries of a batch.
 pub(super) fn read(batch: &RecordBatch) -> Result<Vec<Entry>> {
-    let broken = || Error::input("the ledger of the store is corrupt");
-    let column = |name: &str| batch.column_by_name(name).ok_or_else(broken);
-    let text = |name: &str| column(name)?.as_string_opt::<i32>().ok_or_else(broken);
-    let number = |name| column(name)?.as_primitive_opt::<Int64Type>().ok_or_else(broken);
-    let time = |name| {
-        let column = column(name)?.as_primitive_opt::<TimestampMicrosecondType>();
-        column.ok_or_else(broken)
-    };
+    let columns = Columns::new(batch, "the ledger");
+    let broken = || columns.broken();
+    let text = |name| columns.get::<StringArray>(name);
+    let number = |name| columns.get::<Int64Array>(name);
+    let time = |name| columns.get::<TimestampMicrosecondArray>(name);
     for name in schema().fields().iter().map(|field| field.name()) {
         let may_be_null = matches!(name.as_str(), "first" | "last" | "rejected");
-        if !may_be_null && column(name)?.null_count() > 0 {
+        let has_nulls = batch.column_by_name(name).is_some_and(|column| column.null_count() > 0);
+        if !may_be_null && has_nulls {
             return Err(broken());
         }
     }

@@ -41,6 +41,7 @@
 
 mod activity;
 mod checksums;
+mod columns;
 mod commit;
 mod content;
 mod data_file;

@@ -6,17 +6,15 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int64Array, StringArray,
-    TimestampMicrosecondArray,
+    Array, ArrayRef, BooleanArray, Date32Array, Int64Array, StringArray, TimestampMicrosecondArray,
 };
-use arrow::datatypes::{
-    DataType, Date32Type, Field, Int64Type, Schema, TimeUnit, TimestampMicrosecondType,
-};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use arrow::record_batch::RecordBatch;
 
+use super::columns::Columns;
+use crate::Result;
 use crate::calendar::Day;
 use crate::storage::Digest;
-use crate::{Error, Result};
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 1 << 14;
@@ -132,21 +130,17 @@ fn batch(uploads: &[StoredUpload]) -> Result<RecordBatch> {
 
 /// Uploads of a batch.
 pub(super) fn read(batch: &RecordBatch) -> Result<Vec<StoredUpload>> {
-    let broken = || Error::input("the table `ping_uploads` of the store is corrupt");
-    let column = |name: &str| batch.column_by_name(name).ok_or_else(broken);
-    let text = |name: &str| column(name)?.as_string_opt::<i32>().ok_or_else(broken);
-    let number = |name| column(name)?.as_primitive_opt::<Int64Type>().ok_or_else(broken);
-    let time = |name| {
-        let column = column(name)?.as_primitive_opt::<TimestampMicrosecondType>();
-        column.ok_or_else(broken)
-    };
+    let columns = Columns::new(batch, "the table `ping_uploads`");
+    let broken = || columns.broken();
+    let text = |name| columns.get::<StringArray>(name);
+    let number = |name| columns.get::<Int64Array>(name);
+    let time = |name| columns.get::<TimestampMicrosecondArray>(name);
     let (upload, hash, line) = (number("upload")?, text("hash")?, number("line")?);
     let (reason, uuid, hostname) = (text("reason")?, text("uuid")?, text("hostname")?);
     let (recorded_at, uploaded_at) = (time("recorded_at")?, time("uploaded_at")?);
     let (version, edition) = (text("version")?, text("edition")?);
-    let dedicated = column("gitlab_dedicated")?.as_boolean_opt().ok_or_else(broken)?;
-    let expires = column("license_expires_at")?.as_primitive_opt::<Date32Type>();
-    let expires = expires.ok_or_else(broken)?;
+    let dedicated = columns.get::<BooleanArray>("gitlab_dedicated")?;
+    let expires = columns.get::<Date32Array>("license_expires_at")?;
     let subscription = text("license_subscription_id")?;
     let users = number("license_user_count")?;
     let unsigned = |number: i64| u64::try_from(number).map_err(|_| broken());

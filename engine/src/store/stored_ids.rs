@@ -10,10 +10,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int64Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, BinaryArray, Int64Array, RecordBatch, StringArray};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 
+use super::columns::Columns;
 use crate::scan::{UserKeys, scope_values, split_scopes};
 use crate::users::{ID_SHARDS, Key, KeyBatch, ShardedIds};
 use crate::{Error, Result};
@@ -138,12 +139,12 @@ impl StoredIds {
     /// # Errors
     /// When the batch cannot be one of this table, or an id is not the next one of its shard.
     pub(super) fn read(&mut self, batch: &RecordBatch) -> Result<()> {
-        let broken = || Error::input("the table `users` of the store is corrupt");
-        let column = |name: &str| batch.column_by_name(name).ok_or_else(broken);
-        let scopes = column("scope")?.as_string_opt::<i32>().ok_or_else(broken)?;
-        let kinds = column("kind")?.as_string_opt::<i32>().ok_or_else(broken)?;
-        let keys = column("key")?.as_binary_opt::<i32>().ok_or_else(broken)?;
-        let numbers = column("number")?.as_primitive_opt::<Int64Type>().ok_or_else(broken)?;
+        let columns = Columns::new(batch, "the table `users`");
+        let broken = || columns.broken();
+        let scopes = columns.get::<StringArray>("scope")?;
+        let kinds = columns.get::<StringArray>("kind")?;
+        let keys = columns.get::<BinaryArray>("key")?;
+        let numbers = columns.get::<Int64Array>("number")?;
         if kinds.null_count() + keys.null_count() + numbers.null_count() > 0 {
             return Err(broken());
         }
