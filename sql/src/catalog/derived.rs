@@ -4,10 +4,10 @@
 //! source otherwise than by a column, the table has one more: `time`, `user`, `event`, `deployment`, or
 //! the name of the dimension. It takes the place of a column of that name.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
@@ -98,8 +98,33 @@ struct DerivedTable {
     schema: SchemaRef,
 }
 
-impl DerivedTable {
-    async fn plan(
+#[async_trait]
+impl TableProvider for DerivedTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    /// Conditions of columns of the files go to them.
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        let supported = self.files.supports_filters_pushdown(filters)?;
+        let of = |(filter, supported): (&&Expr, TableProviderFilterPushDown)| {
+            let derived = |name: &str| self.derived.is_derived(name);
+            match filter.column_refs().iter().any(|column| derived(&column.name)) {
+                true => TableProviderFilterPushDown::Unsupported,
+                false => supported,
+            }
+        };
+        Ok(filters.iter().zip(supported).map(of).collect())
+    }
+
+    async fn scan(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
@@ -141,47 +166,5 @@ impl DerivedTable {
         });
         let values = values.collect::<Result<Vec<_>>>()?;
         Ok(Arc::new(ProjectionExec::try_new(values, plan)?))
-    }
-}
-
-impl TableProvider for DerivedTable {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    /// Conditions of columns of the files go to them.
-    fn supports_filters_pushdown(
-        &self,
-        filters: &[&Expr],
-    ) -> Result<Vec<TableProviderFilterPushDown>> {
-        let supported = self.files.supports_filters_pushdown(filters)?;
-        let of = |(filter, supported): (&&Expr, TableProviderFilterPushDown)| {
-            let derived = |name: &str| self.derived.is_derived(name);
-            match filter.column_refs().iter().any(|column| derived(&column.name)) {
-                true => TableProviderFilterPushDown::Unsupported,
-                false => supported,
-            }
-        };
-        Ok(filters.iter().zip(supported).map(of).collect())
-    }
-
-    fn scan<'a, 's, 'p, 'x, 'f>(
-        &'a self,
-        state: &'s dyn Session,
-        projection: Option<&'p Vec<usize>>,
-        filters: &'x [Expr],
-        limit: Option<usize>,
-    ) -> Pin<Box<dyn Future<Output = Result<Arc<dyn ExecutionPlan>>> + Send + 'f>>
-    where
-        'a: 'f,
-        's: 'f,
-        'p: 'f,
-        'x: 'f,
-    {
-        Box::pin(self.plan(state, projection, filters, limit))
     }
 }

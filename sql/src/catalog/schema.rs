@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
+use async_trait::async_trait;
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider, TableProvider};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::SessionState;
@@ -22,9 +22,6 @@ use super::pings::{self, PingContext};
 use super::source::SourceTable;
 use super::{activity, dictionary};
 use crate::failure::external;
-
-/// The future of a lookup.
-type TableFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// The default schema.
 pub(super) struct PublicSchema {
@@ -133,6 +130,7 @@ fn is_path(name: &str) -> bool {
     name.contains(['/', '*', '?']) || Format::of_path(name.as_ref()).is_some()
 }
 
+#[async_trait]
 impl SchemaProvider for PublicSchema {
     fn table_names(&self) -> Vec<String> {
         let mut names = self.registered.table_names();
@@ -151,29 +149,19 @@ impl SchemaProvider for PublicSchema {
         names
     }
 
-    fn table<'a, 'n, 'f>(&'a self, name: &'n str) -> TableFuture<'f, Option<Arc<dyn TableProvider>>>
-    where
-        'a: 'f,
-        'n: 'f,
-    {
-        Box::pin(self.find(name))
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        self.find(name).await
     }
 
     /// The type of a table, without opening its files.
-    fn table_type<'a, 'n, 'f>(&'a self, name: &'n str) -> TableFuture<'f, Option<TableType>>
-    where
-        'a: 'f,
-        'n: 'f,
-    {
-        Box::pin(async move {
-            let registered = self.registered.table(name).await?.map(|table| table.table_type());
-            let source = || self.sources().iter().any(|source| source.name == name);
-            Ok(registered.or_else(|| {
-                let is_view = views().any(|view| view == name) && !source();
-                let kind = if is_view { TableType::View } else { TableType::Base };
-                self.table_exist(name).then_some(kind)
-            }))
-        })
+    async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
+        let registered = self.registered.table(name).await?.map(|table| table.table_type());
+        let source = || self.sources().iter().any(|source| source.name == name);
+        Ok(registered.or_else(|| {
+            let is_view = views().any(|view| view == name) && !source();
+            let kind = if is_view { TableType::View } else { TableType::Base };
+            self.table_exist(name).then_some(kind)
+        }))
     }
 
     fn register_table(
@@ -209,26 +197,18 @@ impl DictionarySchema {
     }
 }
 
+#[async_trait]
 impl SchemaProvider for DictionarySchema {
     fn table_names(&self) -> Vec<String> {
         dictionary::TABLES.map(str::to_owned).to_vec()
     }
 
-    fn table<'a, 'n, 'f>(&'a self, name: &'n str) -> TableFuture<'f, Option<Arc<dyn TableProvider>>>
-    where
-        'a: 'f,
-        'n: 'f,
-    {
-        Box::pin(std::future::ready(dictionary::table(&self.0, name).map_err(external)))
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        dictionary::table(&self.0, name).map_err(external)
     }
 
-    fn table_type<'a, 'n, 'f>(&'a self, name: &'n str) -> TableFuture<'f, Option<TableType>>
-    where
-        'a: 'f,
-        'n: 'f,
-    {
-        let kind = self.table_exist(name).then_some(TableType::Base);
-        Box::pin(std::future::ready(Ok(kind)))
+    async fn table_type(&self, name: &str) -> Result<Option<TableType>> {
+        Ok(self.table_exist(name).then_some(TableType::Base))
     }
 
     fn table_exist(&self, name: &str) -> bool {

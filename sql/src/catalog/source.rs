@@ -3,10 +3,10 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
@@ -86,6 +86,7 @@ impl std::fmt::Debug for SourceTable {
     }
 }
 
+#[async_trait]
 impl TableProvider for SourceTable {
     fn schema(&self) -> SchemaRef {
         self.table.schema()
@@ -102,19 +103,13 @@ impl TableProvider for SourceTable {
         self.table.supports_filters_pushdown(filters)
     }
 
-    fn scan<'a, 's, 'p, 'x, 'f>(
-        &'a self,
-        state: &'s dyn Session,
-        projection: Option<&'p Vec<usize>>,
-        filters: &'x [Expr],
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
         limit: Option<usize>,
-    ) -> Pin<Box<dyn Future<Output = Result<Arc<dyn ExecutionPlan>>> + Send + 'f>>
-    where
-        'a: 'f,
-        's: 'f,
-        'p: 'f,
-        'x: 'f,
-    {
-        self.table.scan(state, projection, filters, limit)
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        self.table.scan(state, projection, filters, limit).await
     }
 }

@@ -1,11 +1,11 @@
 //! CSV and NDJSON files, compressed or not, as a table of texts, read by the engine's own readers.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, new_null_array};
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -54,11 +54,23 @@ impl TextFiles {
         }
         Ok(Self { schema: columns.schema(), files: opened })
     }
+}
 
-    fn plan(
+#[async_trait]
+impl TableProvider for TextFiles {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let schema = match projection {
@@ -81,32 +93,6 @@ impl TextFiles {
             false,
             limit,
         )?))
-    }
-}
-
-impl TableProvider for TextFiles {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    fn scan<'a, 's, 'p, 'x, 'f>(
-        &'a self,
-        state: &'s dyn Session,
-        projection: Option<&'p Vec<usize>>,
-        _filters: &'x [Expr],
-        limit: Option<usize>,
-    ) -> Pin<Box<dyn Future<Output = Result<Arc<dyn ExecutionPlan>>> + Send + 'f>>
-    where
-        'a: 'f,
-        's: 'f,
-        'p: 'f,
-        'x: 'f,
-    {
-        Box::pin(std::future::ready(self.plan(state, projection, limit)))
     }
 }
 

@@ -30,14 +30,14 @@ pub(super) fn run(root: &Path, options: &args::Publish) -> Result<Outcome> {
     let (mut answers, mut refused) = (Vec::new(), Refused::new());
     let progress = Progress::new("counting");
     let rows = {
-        let job = job(&progress, options.memory_limit);
-        let mut rows = TableRows::new(&mut bytes, &options.by, &style, &job);
+        let job = job(&progress, options.count.memory_limit);
+        let mut rows = TableRows::new(&mut bytes, &options.count.by, &style, &job);
         for (at, window) in windows.iter().enumerate() {
-            let by = dimensions(&project, &windows, at, &options.by);
+            let by = dimensions(&project, &windows, at, &options.count.by);
             let asked = Asked {
                 question: options.question(*window, by),
-                variant: options.variant(),
-                use_store: !options.no_store,
+                variant: options.count.variant(None),
+                use_store: !options.count.no_store,
             };
             let overview = answer_to(&project, &dictionary, &asked, &job, &mut rows)?;
             answers.push(overview.answer);
@@ -47,7 +47,7 @@ pub(super) fn run(root: &Path, options: &args::Publish) -> Result<Outcome> {
     };
     drop(progress);
     let table = publication.address(TABLE);
-    let schema = schema(&options.by);
+    let schema = schema(&options.count.by);
     let package = Package {
         table: table.clone(),
         format: options.format,

@@ -39,7 +39,7 @@ pub(super) fn run(root: &Path, options: &args::Report) -> Result<Outcome> {
     let Overview { answer, refused } = destination.write(|out, color| {
         // The line of progress is gone before the result is written.
         let progress = Progress::new("counting");
-        let job = job(&progress, options.memory_limit);
+        let job = job(&progress, options.count.memory_limit);
         let style =
             Style { color, width: destination.width(), pivot: options.pivot, ..Style::default() };
         let mut writer = Writer::new(format, out, &style, &job);
@@ -88,7 +88,11 @@ fn answer_report(
     if question.window != Window::Ping28d || overview::check_top(&project, &question).is_ok() {
         question.top = question.top.or(default_top(format, question.by.len()));
     }
-    let asked = Asked { question, variant: options.variant(), use_store: !options.no_store };
+    let asked = Asked {
+        question,
+        variant: options.count.variant(options.predict),
+        use_store: !options.count.no_store,
+    };
     let mut overview = answer_to(&project, &dictionary, &asked, job, out)?;
     let window = asked.question.window;
     if has_pings && window != Window::Ping28d {

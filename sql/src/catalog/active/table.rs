@@ -1,9 +1,9 @@
 //! The table of a report.
 
-use std::pin::Pin;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
@@ -44,6 +44,7 @@ impl ReportTable {
     }
 }
 
+#[async_trait]
 impl TableProvider for ReportTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
@@ -69,24 +70,18 @@ impl TableProvider for ReportTable {
         Ok(filters.iter().map(supported).collect())
     }
 
-    fn scan<'a, 's, 'p, 'x, 'f>(
-        &'a self,
-        _state: &'s dyn Session,
-        projection: Option<&'p Vec<usize>>,
-        filters: &'x [Expr],
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
         _limit: Option<usize>,
-    ) -> Pin<Box<dyn Future<Output = Result<Arc<dyn ExecutionPlan>>> + Send + 'f>>
-    where
-        'a: 'f,
-        's: 'f,
-        'p: 'f,
-        'x: 'f,
-    {
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         let mut question = self.question.clone();
         for starts in filters.iter().filter_map(|filter| self.bound(filter)) {
             range::narrow(&mut question, starts);
         }
-        let plan = ActiveUsersExec::new(question, &self.report_context, &self.schema, projection);
-        Box::pin(std::future::ready(plan.map(|plan| Arc::new(plan) as _)))
+        let plan = ActiveUsersExec::new(question, &self.report_context, &self.schema, projection)?;
+        Ok(Arc::new(plan))
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
+use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
@@ -52,6 +52,7 @@ impl fmt::Debug for PingTable {
     }
 }
 
+#[async_trait]
 impl TableProvider for PingTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
@@ -78,49 +79,40 @@ impl TableProvider for PingTable {
         Ok(filters.iter().map(supported).collect())
     }
 
-    fn scan<'a, 's, 'p, 'x, 'f>(
-        &'a self,
-        state: &'s dyn Session,
-        projection: Option<&'p Vec<usize>>,
-        filters: &'x [Expr],
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
         limit: Option<usize>,
-    ) -> Pin<Box<dyn Future<Output = Result<Arc<dyn ExecutionPlan>>> + Send + 'f>>
-    where
-        'a: 'f,
-        's: 'f,
-        'p: 'f,
-        'x: 'f,
-    {
-        let plan = || -> Result<Arc<dyn ExecutionPlan>> {
-            let columns = match projection {
-                Some(columns) => columns.clone(),
-                None => (0..self.schema.fields().len()).collect(),
-            };
-            let schema = Arc::new(self.schema.project(&columns)?);
-            // One filter on key paths is enough: all are applied above.
-            let key_paths = filters.iter().find_map(key_paths).map(Arc::new);
-            let starts = || filters.iter().filter_map(months);
-            let from = starts().filter_map(|starts| starts.from).max().unwrap_or(Day::MIN);
-            let to = starts().filter_map(|starts| starts.to).min().unwrap_or(Day::MAX);
-            let filter = Filter { key_paths, months: from..=to };
-            let is_long = LONG.contains(&self.name);
-            let parts = if is_long { state.config().target_partitions() } else { 1 };
-            let loaded = Arc::default();
-            let scan = |part| PingScan {
-                name: self.name,
-                columns: columns.clone(),
-                schema: Arc::clone(&schema),
-                filter: filter.clone(),
-                part,
-                parts,
-                context: self.context.clone(),
-                loaded: Arc::clone(&loaded),
-            };
-            let scans = (0..parts).map(|part| Arc::new(scan(part)) as Arc<dyn PartitionStream>);
-            let (scans, schema) = (scans.collect(), Arc::clone(&schema));
-            Ok(Arc::new(StreamingTableExec::try_new(schema, scans, None, None, false, limit)?))
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let columns = match projection {
+            Some(columns) => columns.clone(),
+            None => (0..self.schema.fields().len()).collect(),
         };
-        Box::pin(std::future::ready(plan()))
+        let schema = Arc::new(self.schema.project(&columns)?);
+        // One filter on key paths is enough: all are applied above.
+        let key_paths = filters.iter().find_map(key_paths).map(Arc::new);
+        let starts = || filters.iter().filter_map(months);
+        let from = starts().filter_map(|starts| starts.from).max().unwrap_or(Day::MIN);
+        let to = starts().filter_map(|starts| starts.to).min().unwrap_or(Day::MAX);
+        let filter = Filter { key_paths, months: from..=to };
+        let is_long = LONG.contains(&self.name);
+        let parts = if is_long { state.config().target_partitions() } else { 1 };
+        let loaded = Arc::default();
+        let scan = |part| PingScan {
+            name: self.name,
+            columns: columns.clone(),
+            schema: Arc::clone(&schema),
+            filter: filter.clone(),
+            part,
+            parts,
+            context: self.context.clone(),
+            loaded: Arc::clone(&loaded),
+        };
+        let scans = (0..parts).map(|part| Arc::new(scan(part)) as Arc<dyn PartitionStream>);
+        let (scans, schema) = (scans.collect(), Arc::clone(&schema));
+        Ok(Arc::new(StreamingTableExec::try_new(schema, scans, None, None, false, limit)?))
     }
 }
 

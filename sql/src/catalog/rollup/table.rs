@@ -1,10 +1,10 @@
 //! The roll-up of a source as a table, and the plan node that reads it.
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
+use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::internal_err;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -76,6 +76,7 @@ impl RollupTable {
     }
 }
 
+#[async_trait]
 impl TableProvider for RollupTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
@@ -97,21 +98,14 @@ impl TableProvider for RollupTable {
         Ok(filters.iter().map(supported).collect())
     }
 
-    fn scan<'a, 's, 'p, 'x, 'f>(
-        &'a self,
-        state: &'s dyn Session,
-        projection: Option<&'p Vec<usize>>,
-        filters: &'x [Expr],
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
         _limit: Option<usize>,
-    ) -> Pin<Box<dyn Future<Output = Result<Arc<dyn ExecutionPlan>>> + Send + 'f>>
-    where
-        'a: 'f,
-        's: 'f,
-        'p: 'f,
-        'x: 'f,
-    {
-        let plan = self.plan(state, projection, filters).map_err(external);
-        Box::pin(std::future::ready(plan.map(|plan| Arc::new(plan) as _)))
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(self.plan(state, projection, filters).map_err(external)?))
     }
 }
 

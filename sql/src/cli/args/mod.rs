@@ -1,5 +1,6 @@
 //! Arguments of the commands, and their help texts.
 
+mod count;
 mod publish;
 mod report;
 mod sql;

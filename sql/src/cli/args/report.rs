@@ -6,18 +6,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
-use engine::active::{Level, Method, NodeFilter, Question, TotalOf, TreeOf};
-use engine::calendar::{Day, Window, first_day, last_day};
+use engine::active::{Level, NodeFilter, Question};
+use engine::calendar::Window;
 use engine::metric::Dictionary;
-use engine::overview::Variant;
-use engine::pings::{Condition, Measure, Scenario};
-use engine::rollup::Counting;
+use engine::pings::Scenario;
 use engine::{Error, Result};
 
 use super::super::explain::Explanation;
-use super::super::values::{bytes, precision};
+use super::count::CountOptions;
 use crate::output::Format;
-use crate::question::tree;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -61,31 +58,8 @@ pub(in crate::cli) struct Report {
     /// Only these metrics, by key paths
     #[arg(long, value_delimiter = ',', value_name = "METRICS")]
     pub(in crate::cli) metric: Vec<String>,
-    /// First day, month, quarter, week or year: 2026-01-15, 2026-01, 2026-Q1, 2026-W03, 2026
-    #[arg(long, value_parser = first_day)]
-    pub(in crate::cli) from: Option<Day>,
-    /// Last day, month, quarter, week or year, inclusive
-    #[arg(long, value_parser = last_day)]
-    pub(in crate::cli) to: Option<Day>,
-    /// Dimensions to break the counts down by, separated by commas; rows for all values are included
-    #[arg(long, value_delimiter = ',', value_name = "DIMENSIONS")]
-    pub(in crate::cli) by: Vec<String>,
-    /// Give rows to the N largest values of each dimension of --by, and one row, (other), to all
-    /// remaining values together. Largest: most users in total in the newest complete period (the
-    /// newest one if none is complete); equal ones by name, those of other periods last. A user of several remaining values counts once
-    #[arg(long, value_name = "N", requires = "by")]
-    pub(in crate::cli) top: Option<NonZeroUsize>,
-    /// How to aggregate stages, groups and sections: union, indicator, max or sum [default: union, or
-    /// indicator in the window ping_28d]
-    #[arg(long, value_name = "METHOD")]
-    pub(in crate::cli) method: Option<Method>,
-    /// Which subscriptions an estimate takes as reporting: version_check (on a version that has the
-    /// metric) or reported (that sent a value)
-    #[arg(long, default_value = "version_check", value_name = "CONDITION")]
-    pub(in crate::cli) condition: Condition,
-    /// What an estimate counts of them: subscriptions or seats
-    #[arg(long, default_value = "subscriptions", value_name = "MEASURE")]
-    pub(in crate::cli) measure: Measure,
+    #[command(flatten)]
+    pub(in crate::cli) count: CountOptions,
     /// Add what would have been recorded if installations had behaved otherwise: current_version (all
     /// that sent pings ran a version with the metric) or all_reported (all subscriptions sent pings)
     #[arg(long, value_name = "SCENARIO")]
@@ -94,27 +68,10 @@ pub(in crate::cli) struct Report {
     /// only --from, --to, --condition, --measure, --format and -o apply
     #[arg(long, value_name = "METRIC")]
     pub(in crate::cli) explain: Option<String>,
-    /// Estimate with HyperLogLog sketches of this precision, 4 to 18 [default without a value: 14]
-    #[arg(long, num_args = 0..=1, default_missing_value = "14", value_name = "PRECISION",
-          value_parser = precision)]
-    pub(in crate::cli) approx: Option<u8>,
     /// Add a forecast of the next N months, with a 95 % interval and the errors that the method would
     /// have made in the past
     #[arg(long, value_name = "N")]
     pub(in crate::cli) forecast: Option<NonZeroUsize>,
-    /// Report as if the data ended with this day
-    #[arg(long, value_name = "DAY", value_parser = last_day)]
-    pub(in crate::cli) as_of: Option<Day>,
-    /// Tree of stages: the one valid at the end of the data (today), or in each period (period)
-    #[arg(long, default_value = "today", value_name = "TREE", value_parser = tree)]
-    pub(in crate::cli) tree: TreeOf,
-    /// Read the events even if the store can answer
-    #[arg(long)]
-    pub(in crate::cli) no_store: bool,
-    /// Memory that users, counts and rows may hold, such as 4GB or 512MiB; a report that needs more
-    /// is refused [default: no limit]
-    #[arg(long, value_name = "SIZE", value_parser = bytes)]
-    pub(in crate::cli) memory_limit: Option<usize>,
     /// Write periods across and nodes down, with the trend of each: yes or no; for table, markdown and
     /// html [default: yes for more than three periods on a terminal]
     #[arg(long, value_name = "YES|NO", num_args = 0..=1, require_equals = true,
@@ -149,20 +106,9 @@ impl Report {
             groups: self.group.clone(),
             metrics: self.metric.clone(),
         };
-        Ok(Question {
-            window,
-            levels: self.levels(nodes.level(), !dictionary.tree.stages.is_empty())?,
-            nodes: nodes.with_keys(dictionary)?,
-            method: self.method.unwrap_or(usual_method(window)),
-            by: self.by.clone(),
-            top: self.top,
-            from: self.from,
-            to: self.to,
-            as_of: self.as_of,
-            counting: self.approx.map_or(Counting::Exact, Counting::Approx),
-            tree: self.tree,
-            total: TotalOf::Everyone,
-        })
+        let levels = self.levels(nodes.level(), !dictionary.tree.stages.is_empty())?;
+        let nodes = nodes.with_keys(dictionary)?;
+        Ok(Question { nodes, ..self.count.question(window, levels) })
     }
 
     /// The levels, in a report on a part of the tree that begins at the level `top`; the tree may have no
@@ -191,19 +137,7 @@ impl Report {
     /// What to explain instead of a report.
     pub(in crate::cli) fn explanation(&self) -> Option<Explanation<'_>> {
         let metric = self.explain.as_deref()?;
-        Some(Explanation { metric, from: self.from, to: self.to, variant: self.variant() })
-    }
-
-    /// Which estimates to show.
-    pub(in crate::cli) fn variant(&self) -> Variant {
-        Variant { condition: self.condition, measure: self.measure, scenario: self.predict }
-    }
-}
-
-/// The method of a report if none is named.
-pub(super) fn usual_method(window: Window) -> Method {
-    match window {
-        Window::Ping28d => Method::Indicator,
-        _ => Method::Union,
+        let CountOptions { from, to, .. } = self.count;
+        Some(Explanation { metric, from, to, variant: self.count.variant(self.predict) })
     }
 }
