@@ -14,7 +14,11 @@
 //!
 //! A cancelled statement stays in the list until its memory pool is dropped, which every task of it
 //! refers to: it is not cancelled again, and what it still allocates is not taken for that of others.
+//!
+//! If a cancelled statement is in a call that cannot be interrupted and allocates without end, the process
+//! ends itself at [more than twice](END_BEYOND) the limit, before it takes the memory of other programs.
 
+use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -39,6 +43,8 @@ const LEAST: usize = 32 << 20;
 const YOUNG: Duration = Duration::from_secs(2);
 /// What a statement may cause besides what it needs: code that is read for the first time, caches.
 const SLACK: usize = 64 << 20;
+/// Bytes beyond twice the limit at which the process ends.
+const END_BEYOND: usize = 256 << 20;
 
 /// Compares the resident memory of the process with its limit.
 #[derive(Debug)]
@@ -167,6 +173,11 @@ impl MemoryMonitor {
         let before = history.resident.replace(now as f64).unwrap_or(now as f64);
         divide(&mut list, now as f64 - before);
         let grown = self.grown(now);
+        let is_cancelled = |entry: &Entry| entry.cancellation.token.is_cancelled();
+        let end = self.limit.saturating_mul(2).saturating_add(END_BEYOND);
+        if grown > end && list.iter().any(is_cancelled) {
+            self.end_process(grown);
+        }
         // A statement that may use all of the limit spills there. Beside others it may not, so there
         // can be a margin for what is allocated before a cancellation takes effect.
         let full = (self.limit / 3 * 2).max(self.statement_limit.min(self.limit));
@@ -175,6 +186,17 @@ impl MemoryMonitor {
             tracing::warn!(resident = now, limit = self.limit, "{error}");
             history.mark = Some(grown);
         }
+    }
+
+    fn end_process(&self, grown: usize) -> ! {
+        let (grown, limit) = (format_bytes(grown), format_bytes(self.limit));
+        // If stderr is closed, there is nobody to tell.
+        let _ = writeln!(
+            std::io::stderr(),
+            "error: the process used {grown}, more than twice the limit of {limit}, because a statement \
+             could not be cancelled; it ends here\n  help: please report the statements that were running"
+        );
+        std::process::exit(1);
     }
 
     /// Cancels the statement that holds most, if it or the process holds too much.
@@ -301,9 +323,34 @@ mod tests {
 
     use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, UnboundedMemoryPool};
 
-    use super::{History, MemoryMonitor, SLACK, divide};
+    use super::{END_BEYOND, History, MemoryMonitor, SLACK, divide};
 
     const MB: usize = 1 << 20;
+
+    /// Run by the next test, in a process of its own.
+    #[test]
+    #[ignore = "ends the process"]
+    fn grow_without_end() {
+        let all: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
+        let monitor = MemoryMonitor::start(0, 1).unwrap();
+        let _statement = monitor.add(&all);
+        let mut memory = Vec::new();
+        while memory.len() < 8 * END_BEYOND / MB {
+            memory.push(vec![1_u8; MB]);
+        }
+        panic!("{} MB were allocated", memory.len());
+    }
+
+    #[test]
+    fn a_process_that_grows_without_end_ends_itself() {
+        let program = std::env::current_exe().unwrap();
+        let test = "memory::monitor::tests::grow_without_end";
+        let mut command = std::process::Command::new(program);
+        let output = command.args(["--ignored", "--exact", "--nocapture", test]).output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{stderr}");
+        assert!(stderr.contains("more than twice the limit of 0 B"), "{stderr}");
+    }
 
     #[test]
     fn growth_is_divided_and_the_largest_is_cancelled_once() {

@@ -150,27 +150,31 @@ impl ServerContext {
     }
 
     /// Runs something outside of a statement's execution, such as preparing it, on the query
-    /// threads and within the time limit of a statement.
+    /// threads and within the limits of time and memory of a statement.
     ///
     /// # Errors
-    /// Those of the future, and when it exceeds the time limit.
-    pub async fn with_time_limit<T: Send + 'static>(
+    /// Those of the future, and when it exceeds a limit.
+    pub async fn with_limits<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        match tokio::time::timeout(self.limits.time, self.run_blocking(work)).await {
-            Ok(done) => done,
-            Err(_) => Err(Error::limit(format!(
+        let memory = self.add_memory();
+        tokio::select! {
+            done = self.run_blocking(memory.clone(), work) => done,
+            () = tokio::time::sleep(self.limits.time) => Err(Error::limit(format!(
                 "the statement took longer than the limit of {} s to be planned",
                 self.limits.time.as_secs_f64()
             ))),
+            () = memory.cancelled() => Err(memory.error()),
         }
     }
 
     /// Runs a future on a query thread of its own; dropping this cancels it. Planning computes
-    /// without awaiting and stops at its [next rule](super::cooperative).
+    /// without awaiting and stops at its [next rule](super::cooperative). The monitor knows `memory` as
+    /// long as the work goes on.
     pub(super) async fn run_blocking<T: Send + 'static>(
         &self,
+        memory: StatementMemory,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         let token = CancellationToken::new();
@@ -179,7 +183,7 @@ impl ServerContext {
         let permit = permit.map_err(|cause| Error::internal(cause.to_string()))?;
         let task = AbortOnDropHandle::new(self.query_runtime.spawn(async move {
             // A plan that cannot be cancelled keeps its permit.
-            let _permit = permit;
+            let _until_the_end = (permit, memory);
             block_in_place(|| Handle::current().block_on(scope(token, work)))
         }));
         task.await.unwrap_or_else(|cause| Err(join_error(&cause)))
@@ -297,5 +301,33 @@ impl ReportListener for LoggingListener {
 
     fn overflowed(&self, overflow: Overflow) {
         tracing::warn!("{overflow}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::Handle;
+
+    use super::ServerContext;
+    use crate::cancellation::is_cancelled;
+    use crate::server::{Access, Limits};
+    use crate::session::Options;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn planning_is_within_the_limit_of_memory() {
+        let options = Options { memory_limit: Some(1 << 30), ..Options::default() };
+        let limits = Limits { memory: 16 << 20, ..Limits::default() };
+        let access = Access::default();
+        let server = ServerContext::new(None, options, limits, access, Handle::current()).unwrap();
+        let allocating = server.with_limits(async {
+            let mut memory = Vec::new();
+            while !is_cancelled() {
+                assert!(memory.len() < 1024, "it was not cancelled");
+                memory.push(vec![1_u8; 1 << 20]);
+            }
+            Ok(())
+        });
+        let error = allocating.await.unwrap_err().to_string();
+        assert!(error.contains("--statement-memory"), "{error}");
     }
 }

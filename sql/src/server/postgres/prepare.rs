@@ -57,7 +57,7 @@ pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec
     let (pg_server, sql) = (session.pg_server_arc(), sql.to_owned());
     let server = &session.pg_server().server;
     let memory = server.limits.memory;
-    let parsed = server.with_time_limit(async move {
+    let parsed = server.with_limits(async move {
         syntax::check_text(&sql, memory)?;
         let uses_catalog = uses_catalog(&sql);
         let parsed = Parser::parse_sql(&PostgreSqlDialect {}, &sql).map_err(parse_error)?;
@@ -93,7 +93,7 @@ pub(super) async fn prepare(
     let (statement, copy) = take_query(statement)?;
     let context = session.context().map_err(errors::from_error)?.clone();
     let planned = query(session.pg_server_arc(), context, statement);
-    let planned = session.pg_server().server.with_time_limit(planned).await;
+    let planned = session.pg_server().server.with_limits(planned).await;
     let query = planned.map_err(errors::from_error)?;
     Ok(Prepared::Query(Box::new(Query { copy, ..query })))
 }
@@ -161,7 +161,7 @@ pub(super) async fn bind(
     let context = session.context().map_err(errors::from_error)?.clone();
     let pg_server = session.pg_server_arc();
     let planned = async move { plan(&pg_server, &context, statement).await };
-    let planned = session.pg_server().server.with_time_limit(planned).await;
+    let planned = session.pg_server().server.with_limits(planned).await;
     let plan = planned.map_err(errors::from_error)?;
     if !plan.schema().logically_equivalent_names_and_types(query.plan.schema()) {
         let message = "the columns of the result depend on a parameter: write it as a literal";
