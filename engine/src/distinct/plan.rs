@@ -16,7 +16,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 
 use super::column_encoder::is_encodable;
 use super::exact_set::ExactSet;
-use crate::functions::{ApproxCountDistinct, ExactDistinct, precision};
+use crate::functions::{is_approx_count_distinct, is_exact_distinct, precision};
 use crate::scan::{EVENT, PERIOD, USER};
 use crate::users::Sketch;
 
@@ -82,13 +82,13 @@ impl Aggregates {
         let (mut passthrough, mut order) = (Vec::new(), Vec::new());
         for (function, filter) in raw.aggr_expr().iter().zip(raw.filter_expr()) {
             let (arguments, filter) = (function.expressions(), filter.clone());
-            let kind = function.fun().inner();
+            let kind = function.fun();
             order.push(match arguments.as_slice() {
-                [argument] if kind.is::<ExactDistinct>() => {
+                [argument] if is_exact_distinct(kind) => {
                     exact.add(argument, filter, ExactSet::default());
                     Kind::Exact
                 }
-                [argument, ..] if kind.is::<ApproxCountDistinct>() => {
+                [argument, ..] if is_approx_count_distinct(kind) => {
                     let precision = precision(function.name(), &arguments).ok()?;
                     approximate.add(argument, filter, Sketch::new(precision).ok()?);
                     Kind::Approximate

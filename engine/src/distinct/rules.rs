@@ -19,7 +19,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 
 use super::exec::DistinctAggregateExec;
 use super::plan::Aggregates;
-use crate::functions::{ApproxCountDistinct, ExactDistinct, Planning};
+use crate::functions::{Planning, exact_distinct, is_approx_count_distinct, is_exact_distinct};
 use crate::scan::is_countable;
 
 /// Turns `COUNT(DISTINCT x)` into `exact_distinct(x)`, under its old name.
@@ -30,7 +30,7 @@ pub struct CountDistinctRule {
 
 impl Default for CountDistinctRule {
     fn default() -> Self {
-        Self { function: Arc::new(AggregateUDF::from(ExactDistinct::default())) }
+        Self { function: Arc::new(exact_distinct()) }
     }
 }
 
@@ -126,8 +126,7 @@ fn replacement(last: &AggregateExec) -> Option<Arc<dyn ExecutionPlan>> {
         _ => return None,
     };
     let counts = first.aggr_expr().iter().any(|aggregate| {
-        let function = aggregate.fun().inner();
-        function.is::<ExactDistinct>() || function.is::<ApproxCountDistinct>()
+        is_exact_distinct(aggregate.fun()) || is_approx_count_distinct(aggregate.fun())
     });
     let limited = first.limit_options().is_some() || last.limit_options().is_some();
     if !counts || limited || first.input().boundedness().is_unbounded() {

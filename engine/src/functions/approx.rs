@@ -7,21 +7,17 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array};
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::DataType;
 use datafusion::common::plan_err;
 use datafusion::error::Result;
-use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::utils::AggregateOrderSensitivity;
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, ReversedUDAF,
-    Signature, TypeSignature, Volatility,
-};
+use datafusion::logical_expr::{AggregateUDF, Documentation, EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Literal;
 use datafusion::scalar::ScalarValue;
 
+use super::function::{Aggregate, arguments, names, unchanged_types};
 use super::sections::COUNTING;
-use super::single_group::{EvaluateGroup, SingleGroup};
+use super::single_group::EvaluateGroup;
 use super::state;
 use crate::datafusion_error::external;
 use crate::scan::{for_each_key, is_user, user_keys};
@@ -51,74 +47,26 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
 
 /// The aggregate function `approx_count_distinct(x [, precision])`; its result is BIGINT and never
 /// null.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub struct ApproxCountDistinct {
-    signature: Signature,
+pub fn approx_count_distinct() -> AggregateUDF {
+    AggregateUDF::from(Aggregate {
+        name: NAME,
+        aliases: names(&[]),
+        signature: arguments(&[1, 2]),
+        documentation: &DOCUMENTATION,
+        answers: |types| match types {
+            [_] | [_, _] => counts_users(NAME, types).map(|()| DataType::Int64),
+            _ => plan_err!("{NAME} takes one or two arguments, not {}", types.len()),
+        },
+        coerce: unchanged_types,
+        nothing: |args| ApproxGroups::new(precision(NAME, args.exprs)?),
+        default: |_| Ok(ScalarValue::Int64(Some(0))),
+        nullable: false,
+    })
 }
 
-impl Default for ApproxCountDistinct {
-    fn default() -> Self {
-        let one_or_two = vec![TypeSignature::Any(1), TypeSignature::Any(2)];
-        Self { signature: Signature::one_of(one_or_two, Volatility::Immutable) }
-    }
-}
-
-impl AggregateUDFImpl for ApproxCountDistinct {
-    fn name(&self) -> &str {
-        NAME
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        match arguments {
-            [_] | [_, _] => counts_users(NAME, arguments).map(|()| DataType::Int64),
-            _ => plan_err!("{NAME} takes one or two arguments, not {}", arguments.len()),
-        }
-    }
-
-    fn is_nullable(&self) -> bool {
-        false
-    }
-
-    fn default_value(&self, _: &DataType) -> Result<ScalarValue> {
-        Ok(ScalarValue::Int64(Some(0)))
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(state::fields(&args, "sketch"))
-    }
-
-    fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let mut groups = ApproxGroups::new(precision(NAME, args.exprs)?)?;
-        groups.grow(1);
-        Ok(Box::new(SingleGroup::new(groups)))
-    }
-
-    fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
-        true
-    }
-
-    fn create_groups_accumulator(
-        &self,
-        args: AccumulatorArgs,
-    ) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(ApproxGroups::new(precision(NAME, args.exprs)?)?))
-    }
-
-    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
-        AggregateOrderSensitivity::Insensitive
-    }
-
-    fn reverse_expr(&self) -> ReversedUDAF {
-        ReversedUDAF::Identical
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
-    }
+/// Whether a function is [`approx_count_distinct`].
+pub(crate) fn is_approx_count_distinct(function: &AggregateUDF) -> bool {
+    function.inner().is::<Aggregate<ApproxGroups>>()
 }
 
 /// An error for arguments that cannot be users and a precision.

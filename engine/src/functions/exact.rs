@@ -6,20 +6,16 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, BooleanArray, Int64Array};
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::DataType;
 use datafusion::common::plan_err;
 use datafusion::error::Result;
-use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::utils::AggregateOrderSensitivity;
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, ReversedUDAF,
-    Signature, Volatility,
-};
+use datafusion::logical_expr::{AggregateUDF, Documentation, EmitTo, GroupsAccumulator};
 use datafusion::scalar::ScalarValue;
 
+use super::function::{Aggregate, arguments, names, unchanged_types};
 use super::group_sets::GroupSets;
 use super::sections::COUNTING;
-use super::single_group::{EvaluateGroup, SingleGroup};
+use super::single_group::EvaluateGroup;
 use super::{exact_state, state};
 use crate::datafusion_error::external;
 use crate::scan::{any_keys, for_each_key, is_countable};
@@ -44,74 +40,30 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
 });
 
 /// The aggregate function `exact_distinct(x)`; its result is BIGINT and never null.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub struct ExactDistinct {
-    signature: Signature,
-}
-
-impl Default for ExactDistinct {
-    fn default() -> Self {
-        Self { signature: Signature::any(1, Volatility::Immutable) }
-    }
-}
-
-impl AggregateUDFImpl for ExactDistinct {
-    fn name(&self) -> &str {
-        NAME
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        match arguments {
+pub fn exact_distinct() -> AggregateUDF {
+    AggregateUDF::from(Aggregate {
+        name: NAME,
+        aliases: names(&[]),
+        signature: arguments(&[1]),
+        documentation: &DOCUMENTATION,
+        answers: |types| match types {
             [data_type] if is_countable(data_type) => Ok(DataType::Int64),
             [other] => plan_err!(
                 "{NAME} cannot count values of type {other}; it counts integers, text, binary, \
                  dates and times, booleans, and dictionaries of these"
             ),
-            _ => plan_err!("{NAME} takes one argument, not {}", arguments.len()),
-        }
-    }
+            _ => plan_err!("{NAME} takes one argument, not {}", types.len()),
+        },
+        coerce: unchanged_types,
+        nothing: |_| Ok(ExactGroups::default()),
+        default: |_| Ok(ScalarValue::Int64(Some(0))),
+        nullable: false,
+    })
+}
 
-    fn is_nullable(&self) -> bool {
-        false
-    }
-
-    fn default_value(&self, _: &DataType) -> Result<ScalarValue> {
-        Ok(ScalarValue::Int64(Some(0)))
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(state::fields(&args, "values"))
-    }
-
-    fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let mut groups = ExactGroups::default();
-        groups.grow(1);
-        Ok(Box::new(SingleGroup::new(groups)))
-    }
-
-    fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
-        true
-    }
-
-    fn create_groups_accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(ExactGroups::default()))
-    }
-
-    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
-        AggregateOrderSensitivity::Insensitive
-    }
-
-    fn reverse_expr(&self) -> ReversedUDAF {
-        ReversedUDAF::Identical
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
-    }
+/// Whether a function is [`exact_distinct`].
+pub(crate) fn is_exact_distinct(function: &AggregateUDF) -> bool {
+    function.inner().is::<Aggregate<ExactGroups>>()
 }
 
 /// The groups of one accumulator.

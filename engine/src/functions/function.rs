@@ -34,6 +34,8 @@ pub(super) struct Aggregate<G> {
     pub(super) nothing: fn(&AccumulatorArgs<'_>) -> Result<G>,
     /// The answer of that.
     pub(super) default: fn(&DataType) -> Result<ScalarValue>,
+    /// Whether an answer can be NULL.
+    pub(super) nullable: bool,
 }
 
 impl<G> fmt::Debug for Aggregate<G> {
@@ -78,12 +80,16 @@ impl<G: EvaluateGroup + fmt::Debug + Sync + 'static> AggregateUDFImpl for Aggreg
         (self.coerce)(arguments)
     }
 
+    fn is_nullable(&self) -> bool {
+        self.nullable
+    }
+
     fn default_value(&self, data_type: &DataType) -> Result<ScalarValue> {
         (self.default)(data_type)
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(state::fields(&args, "part"))
+        Ok(state::fields(&args))
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {

@@ -2,8 +2,8 @@
 //!
 //! | function | answers | in |
 //! |---|---|---|
-//! | `exact_distinct(x)` | how many different values, exactly | [`ExactDistinct`] |
-//! | `approx_count_distinct(x [, precision])` | how many, by a sketch | [`ApproxCountDistinct`] |
+//! | `exact_distinct(x)` | how many different values, exactly | [`exact_distinct`] |
+//! | `approx_count_distinct(x [, precision])` | how many, by a sketch | [`approx_count_distinct`] |
 //! | `bitmap_agg(x)` and others | exact sets as values | [`bitmap`] |
 //! | `hll_agg(x)` and others | sketches as values | [`hll`] |
 //! | `hll_sketch_agg(x)`, `theta_sketch_agg(x)` and others | sketches that other engines read | [`sketches`] |
@@ -35,18 +35,16 @@ mod tests;
 
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
-pub use approx::ApproxCountDistinct;
-pub(crate) use approx::precision;
-pub use exact::ExactDistinct;
+pub use approx::approx_count_distinct;
+pub(crate) use approx::{is_approx_count_distinct, precision};
+pub use exact::exact_distinct;
+pub(crate) use exact::is_exact_distinct;
 pub use planning::Planning;
 pub use stored::{rollup_distinct, store_number, stored_users, stored_users_type};
 
 /// Every aggregate function, for a session to register: the one list of them.
 pub fn aggregates() -> Vec<AggregateUDF> {
-    let mut all = vec![
-        AggregateUDF::from(ExactDistinct::default()),
-        AggregateUDF::from(ApproxCountDistinct::default()),
-    ];
+    let mut all = vec![exact_distinct(), approx_count_distinct()];
     all.extend(bitmap::aggregates());
     all.extend(hll::aggregates());
     all.extend(sketches::aggregates());

@@ -16,8 +16,8 @@ use crate::scan::for_each_key;
 use crate::users::Key;
 
 /// The one field of the state of an operator.
-pub(super) fn fields(args: &StateFieldsArgs<'_>, what: &str) -> Vec<FieldRef> {
-    let name = format_state_name(args.name, what);
+pub(super) fn fields(args: &StateFieldsArgs<'_>) -> Vec<FieldRef> {
+    let name = format_state_name(args.name, "state");
     vec![Arc::new(Field::new(name, DataType::LargeBinary, false))]
 }
 

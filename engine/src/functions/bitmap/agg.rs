@@ -60,6 +60,7 @@ pub(super) fn function() -> AggregateUDF {
             Ok(AggGroups { groups: ExactGroups::default(), integers })
         },
         default: |_| empty_bitmap().map_err(external),
+        nullable: true,
     })
 }
 

@@ -58,6 +58,7 @@ pub(super) fn function() -> AggregateUDF {
             Ok(StateAccumulator::new(NAME, empty, Output::Count, rows))
         },
         default: |_| Ok(ScalarValue::Int64(Some(0))),
+        nullable: true,
     })
 }
 

@@ -80,6 +80,7 @@ pub(super) fn functions() -> [AggregateUDF; 3] {
         coerce: unchanged_types,
         nothing: |_| Ok(StateAccumulator::merging(UNION, Union::default(), Output::Value)),
         default: |_| empty_bitmap().map_err(external),
+        nullable: true,
     });
     let intersection = AggregateUDF::from(Aggregate {
         name: INTERSECT,
@@ -92,6 +93,7 @@ pub(super) fn functions() -> [AggregateUDF; 3] {
             Ok(StateAccumulator::merging(INTERSECT, Intersection::default(), Output::Value))
         },
         default: |_| Ok(ScalarValue::LargeBinary(None)),
+        nullable: true,
     });
     let union_count = AggregateUDF::from(Aggregate {
         name: UNION_COUNT,
@@ -102,6 +104,7 @@ pub(super) fn functions() -> [AggregateUDF; 3] {
         coerce: unchanged_types,
         nothing: |_| Ok(StateAccumulator::merging(UNION_COUNT, Union::default(), Output::Count)),
         default: |_| Ok(ScalarValue::Int64(Some(0))),
+        nullable: true,
     });
     [union, intersection, union_count]
 }

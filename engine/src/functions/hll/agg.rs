@@ -53,6 +53,7 @@ pub(super) fn function() -> AggregateUDF {
         nothing: |args| Ok(AggGroups(ApproxGroups::new(precision(NAME, args.exprs)?)?)),
         // The precision of an empty sketch is only in the arguments.
         default: |_| Ok(ScalarValue::LargeBinary(None)),
+        nullable: true,
     })
 }
 

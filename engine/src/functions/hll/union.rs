@@ -47,6 +47,7 @@ pub(super) fn function() -> AggregateUDF {
         coerce: unchanged_types,
         nothing: |_| Ok(StateAccumulator::merging(NAME, Union::default(), Output::Value)),
         default: |_| Ok(ScalarValue::LargeBinary(None)),
+        nullable: true,
     })
 }
 

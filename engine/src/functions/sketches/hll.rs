@@ -120,6 +120,7 @@ pub(super) fn agg() -> AggregateUDF {
             Ok(StateAccumulator::new(AGG, empty, Output::Value, rows::<Registers>))
         },
         default: |_| Ok(ScalarValue::LargeBinary(None)),
+        nullable: true,
     })
 }
 
@@ -138,6 +139,7 @@ pub(super) fn union() -> AggregateUDF {
         coerce: unchanged_types,
         nothing: |_| Ok(StateAccumulator::merging(UNION, Registers::default(), Output::Value)),
         default: |_| Ok(ScalarValue::LargeBinary(None)),
+        nullable: true,
     })
 }
 

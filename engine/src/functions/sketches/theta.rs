@@ -118,6 +118,7 @@ pub(super) fn agg() -> AggregateUDF {
             Ok(StateAccumulator::new(AGG, empty, Output::Value, rows::<Hashes>))
         },
         default: |_| Ok(ScalarValue::LargeBinary(None)),
+        nullable: true,
     })
 }
 
@@ -140,6 +141,7 @@ pub(super) fn union() -> AggregateUDF {
             Ok(StateAccumulator::merging(UNION, empty, Output::Value))
         },
         default: |_| Ok(ScalarValue::LargeBinary(None)),
+        nullable: true,
     })
 }
 

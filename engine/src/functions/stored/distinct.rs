@@ -1,22 +1,19 @@
 //! `rollup_distinct(users)`: the number of distinct users in rows of the store and of events,
 //! exactly.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array};
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::DataType;
 use datafusion::common::plan_err;
 use datafusion::error::Result;
-use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::utils::AggregateOrderSensitivity;
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, EmitTo, GroupsAccumulator, ReversedUDAF,
-    Signature, Volatility,
-};
+use datafusion::logical_expr::{AggregateUDF, Documentation, EmitTo, GroupsAccumulator};
 use datafusion::scalar::ScalarValue;
 
+use super::super::function::{Aggregate, arguments, names, unchanged_types};
 use super::super::group_sets::GroupSets;
-use super::super::single_group::{EvaluateGroup, SingleGroup};
+use super::super::sections::COUNTING;
+use super::super::single_group::EvaluateGroup;
 use super::super::{exact_state, state};
 use super::column::{RowUsers, UserColumn, stored_users_type};
 use crate::datafusion_error::external;
@@ -26,66 +23,32 @@ use crate::{Error, Result as EngineResult};
 
 const NAME: &str = "rollup_distinct";
 
+static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
+    Documentation::builder(
+        COUNTING,
+        "The exact number of distinct users in rows of the store and of events; counts of distinct \
+         users are planned onto it where the store can answer.",
+        "rollup_distinct(users)",
+    )
+    .build()
+});
+
 /// The aggregate function; its result is BIGINT and never null.
 pub fn rollup_distinct() -> AggregateUDF {
-    let signature = Signature::any(1, Volatility::Immutable);
-    AggregateUDF::from(RollupDistinct { signature })
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct RollupDistinct {
-    signature: Signature,
-}
-
-impl AggregateUDFImpl for RollupDistinct {
-    fn name(&self) -> &str {
-        NAME
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        match arguments {
-            [people] if *people == stored_users_type() => Ok(DataType::Int64),
+    AggregateUDF::from(Aggregate {
+        name: NAME,
+        aliases: names(&[]),
+        signature: arguments(&[1]),
+        documentation: &DOCUMENTATION,
+        answers: |types| match types {
+            [users] if *users == stored_users_type() => Ok(DataType::Int64),
             _ => plan_err!("{NAME} only counts rows of the store"),
-        }
-    }
-
-    fn is_nullable(&self) -> bool {
-        false
-    }
-
-    fn default_value(&self, _: &DataType) -> Result<ScalarValue> {
-        Ok(ScalarValue::Int64(Some(0)))
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
-        Ok(state::fields(&args, "people"))
-    }
-
-    fn accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        let mut groups = Groups::default();
-        groups.grow(1);
-        Ok(Box::new(SingleGroup::new(groups)))
-    }
-
-    fn groups_accumulator_supported(&self, _: AccumulatorArgs) -> bool {
-        true
-    }
-
-    fn create_groups_accumulator(&self, _: AccumulatorArgs) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Groups::default()))
-    }
-
-    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
-        AggregateOrderSensitivity::Insensitive
-    }
-
-    fn reverse_expr(&self) -> ReversedUDAF {
-        ReversedUDAF::Identical
-    }
+        },
+        coerce: unchanged_types,
+        nothing: |_| Ok(Groups::default()),
+        default: |_| Ok(ScalarValue::Int64(Some(0))),
+        nullable: false,
+    })
 }
 
 /// The groups of one accumulator: keys that are their own numbers, and numbers that the store
