@@ -168,4 +168,8 @@ fn a_draft_counts_what_the_columns_say() {
     assert_eq!(odd.code, 1);
     assert!(odd.err.contains("no column is recognised as the time"), "{}", odd.err);
     assert!(!folder.path("odd/headcount.yaml").exists());
+    copy_folder(&fixture("snowplow"), &folder.path("snowplow"));
+    let unnamed = folder.run(&["init", "unnamed", "--from", "snowplow/*.tsv"]);
+    assert_eq!(unnamed.code, 1);
+    assert!(unnamed.err.contains("the names of its 131 columns"), "{}", unnamed.err);
 }

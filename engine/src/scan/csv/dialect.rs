@@ -31,6 +31,9 @@ impl Dialect {
     pub(in crate::scan) fn of(file: &EventFile, sample: &[u8], ended: bool) -> Result<Self> {
         let options = &file.csv;
         let quote = options.quote.unwrap_or_else(|| {
+            if options.delimiter == Some(b'\t') && is_without_quotes(sample, ended) {
+                return Quote::None;
+            }
             let is_single = sample.first() == Some(&b'\'') && !sample.contains(&b'"');
             Quote::Byte(if is_single { b'\'' } else { b'"' })
         });
@@ -109,6 +112,21 @@ fn rows(
         }
     })
     .take(SAMPLE_ROWS)
+}
+
+/// Whether quotes are ordinary characters in a file with tabs: read with quotes, it has a mistake; read
+/// without, all rows have the same number of values, and none is in quotes.
+fn is_without_quotes(sample: &[u8], ended: bool) -> bool {
+    let tabs = |quote| Dialect { delimiter: b'\t', quote, header: Header::Line };
+    let (quoted, plain) = (tabs(Quote::Byte(b'"')), tabs(Quote::None));
+    let length = |row: Vec<&[u8]>| {
+        let is_quoted = |value: &&[u8]| matches!(value, [b'"', .., b'"']);
+        if row.iter().any(is_quoted) { None } else { Some(row.len()) }
+    };
+    let lengths: Vec<Option<usize>> = rows(sample, &plain, ended).map(length).collect();
+    matches!(lengths.first(), Some(Some(2..)))
+        && lengths.iter().all(|length| *length == lengths[0])
+        && rows(sample, &quoted, ended).count() < lengths.len()
 }
 
 /// Whether a file says `\N` for no value and has no quotes.

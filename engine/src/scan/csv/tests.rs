@@ -5,16 +5,20 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Field, Schema};
 
 use super::reader::{BUFFER, CsvFile, MAX_ROW_BYTES};
-use crate::Result;
 use crate::scan::EventFile;
+use crate::{Error, Result};
 
 type Row = Vec<Option<String>>;
 
 /// Names and rows of a file with this content.
 fn read(content: impl AsRef<[u8]>) -> Result<(Vec<String>, Vec<Row>)> {
+    read_as("a.csv", content)
+}
+
+fn read_as(name: &str, content: impl AsRef<[u8]>) -> Result<(Vec<String>, Vec<Row>)> {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("a.csv"), content).unwrap();
-    let file = EventFile::find(folder.path(), &["a.csv".to_owned()])?.remove(0);
+    std::fs::write(folder.path().join(name), content).unwrap();
+    let file = EventFile::find(folder.path(), &[name.to_owned()])?.remove(0);
     let csv = CsvFile::open(&file)?;
     let names = csv.names.clone();
     let mut rows = Vec::new();
@@ -81,6 +85,24 @@ fn mistakes_have_lines() {
     fails(b"a,b\n1,2\n\"\n\",\xff\n", 4, "not valid UTF-8");
     fails(b"a,b\n1,2\n\"\n\xff\",3", 4, "not valid UTF-8");
     assert_eq!(read(b"a,b\n1,\xff\n").unwrap_err().context("column"), Some("b"));
+}
+
+#[test]
+fn quotes_are_ordinary_characters_in_a_file_with_tabs_that_has_none_around_values() {
+    let values = |content: &str| {
+        let rows = read_as("a.tsv", content)?.1;
+        Ok(rows.into_iter().flatten().flatten().collect::<Vec<String>>())
+    };
+    let read = |content: &str| -> Vec<String> { values(content).unwrap() };
+    assert_eq!(read("a\tb\n1\t\"x y\n2\t{\"k\": 1}\n"), ["1", "\"x y", "2", "{\"k\": 1}"]);
+    assert_eq!(read("a\tb\n1\t\"x\" y\n2\tz"), ["1", "\"x\" y", "2", "z"]);
+    // These have quotes around values.
+    assert_eq!(read("a\tb\n1\t\"x\ty\"\n2\t\"z\nw\"\n"), ["1", "x\ty", "2", "z\nw"]);
+    for broken in ["a\tb\n1\t\"x\"\n2\t\"y\n", "a\tb\n1\t\"x\"y\"\n2\t\"z\"\n", "a\tb\n1\t\"x\n2\n"]
+    {
+        let error: Error = values(broken).unwrap_err();
+        assert!(error.to_string().contains("quote"), "{error}");
+    }
 }
 
 #[test]

@@ -99,15 +99,18 @@ fn source(name: &str, paths: &[String], file: &EventFile) -> Result<String> {
     let guess = Guess::of(&columns);
     let all: Vec<&str> = columns.iter().map(|column| column.path.as_str()).collect();
     let missing = |what: &str| {
+        let has_names = all.first() != Some(&"column_1");
+        let columns = match has_names {
+            true => format!("the columns are: {}", all.join(", ")),
+            false => format!(
+                "the file has no line with the names of its {} columns, which can be stated as in `csv: \
+                 {{header: [time, user, event]}}`",
+                all.len()
+            ),
+        };
         Error::input(format!("no column is recognised as the {what}"))
             .with("file", file.path.display())
-            .with(
-                "help",
-                format!(
-                    "write headcount.yaml by hand (docs/project-file.md); the columns are: {}",
-                    all.join(", ")
-                ),
-            )
+            .with("help", format!("write headcount.yaml by hand (docs/project-file.md); {columns}"))
     };
     let (time, format) = guess.time.ok_or_else(|| missing("time of the event"))?;
     let user = guess.user.ok_or_else(|| missing("user"))?;
