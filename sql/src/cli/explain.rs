@@ -1,5 +1,6 @@
 //! `headcount report --explain METRIC`: the estimates of a metric, and the subscriptions behind them.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -68,15 +69,18 @@ pub(super) fn run(
     }
     let subscriptions = tables.query(&explanation.subscriptions(&path.key_path))?;
     let width = destination.width();
-    destination.write(|out, _| {
+    let notes = destination.write(|out, _| {
+        let mut notes = BTreeSet::new();
         if matches!(format, Format::Table | Format::Markdown) {
-            write(format, width, &estimates, out)?;
+            notes.extend(write(format, width, &estimates, out)?);
             out.write_all(b"\n").map_err(output_error)?;
         }
-        write(format, width, &subscriptions, out)
+        notes.extend(write(format, width, &subscriptions, out)?);
+        Ok(notes)
     })?;
-    for overflow in tables.answers.take_overflows() {
-        print_message(&format!("note: {overflow}"));
+    let overflows = tables.answers.take_overflows();
+    for note in notes.into_iter().chain(overflows.iter().map(ToString::to_string)) {
+        print_message(&format!("note: {note}"));
     }
     Ok(print_refused(&tables.answers.take_refused()))
 }
@@ -144,14 +148,15 @@ impl Tables {
     }
 }
 
+/// Writes a table; returns a note about values that it shortens.
 fn write(
     format: Format,
     width: Option<usize>,
     (schema, batches): &(SchemaRef, Vec<RecordBatch>),
     out: Out<'_>,
-) -> Result<()> {
+) -> Result<Option<String>> {
     let mut writer =
         writer(format, schema, OutputOptions { width, ..OutputOptions::default() }, out)?;
     batches.iter().try_for_each(|batch| writer.write(batch))?;
-    writer.finish().map(|_| ())
+    writer.finish()
 }

@@ -15,7 +15,7 @@ use engine::{Error, Result};
 use super::args;
 use super::messages::{Outcome, print_message, print_refused};
 use super::progress::Progress;
-use super::report::{Asked, answer_to, job, load, print_notes};
+use super::report::{Asked, SMALLER_REPORT, answer_to, job, load, print_notes};
 use crate::output::text::format_number;
 use crate::publish::{Package, TABLE, TableRows};
 use crate::report::{Style, schema};
@@ -30,7 +30,7 @@ pub(super) fn run(root: &Path, options: &args::Publish) -> Result<Outcome> {
     let (mut answers, mut refused) = (Vec::new(), Refused::new());
     let progress = Progress::new("counting");
     let rows = {
-        let job = job(&progress, options.count.memory_limit);
+        let job = job(&progress, options.count.memory_limit, SMALLER_REPORT);
         let mut rows = TableRows::new(&mut bytes, &options.count.by, &style, &job);
         for (at, window) in windows.iter().enumerate() {
             let by = dimensions(&project, &windows, at, &options.count.by);

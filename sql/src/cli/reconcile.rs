@@ -9,16 +9,16 @@ use arrow::array::{
     TimestampMicrosecondArray,
 };
 use arrow::record_batch::RecordBatch;
+use engine::Result;
 use engine::calendar::Day;
 use engine::project::Project;
 use engine::reconcile::{Cause, Comparison, Reconciliation, Selection, reconcile};
-use engine::{JobContext, Result};
 
 use super::args;
 use super::messages::{Outcome, print_message, print_refused, print_rejects};
 use super::output::Destination;
 use super::progress::Progress;
-use super::report::dictionary;
+use super::report::{dictionary, job};
 use crate::output::{Format, Options, writer};
 
 /// The columns of tables for people; other formats have all.
@@ -34,7 +34,8 @@ pub(super) fn run(root: &Path, options: &args::Reconcile) -> Result<Outcome> {
         Selection { from: options.from, to: options.to, metrics: options.metric.clone() };
     let found = {
         let progress = Progress::new("counting");
-        let job = JobContext::default().with_progress(|done, total| progress.at(done, total));
+        let help = "narrow `--from` and `--to`, or compare fewer metrics (`--metric`)";
+        let job = job(&progress, options.memory_limit, help);
         reconcile(&project, &dictionary, &selection, &job)?
     };
     let Reconciliation { comparisons, notes, summary, refused } = found;

@@ -39,7 +39,7 @@ pub(super) fn run(root: &Path, options: &args::Report) -> Result<Outcome> {
     let Overview { answer, refused } = destination.write(|out, color| {
         // The line of progress is gone before the result is written.
         let progress = Progress::new("counting");
-        let job = job(&progress, options.count.memory_limit);
+        let job = job(&progress, options.count.memory_limit, SMALLER_REPORT);
         let style =
             Style { color, width: destination.width(), pivot: options.pivot, ..Style::default() };
         let mut writer = Writer::new(format, out, &style, &job);
@@ -142,7 +142,7 @@ pub(super) fn answer_to(
 pub(super) fn answer_question(root: &Path, question: &Question) -> Result<Answer> {
     let (project, dictionary) = load(root)?;
     let progress = Progress::new("counting");
-    answer(&project, &dictionary, question, &job(&progress, None))
+    answer(&project, &dictionary, question, &job(&progress, None, SMALLER_REPORT))
 }
 
 /// The project in a folder, and its dictionary.
@@ -152,8 +152,16 @@ pub(super) fn load(root: &Path) -> Result<(Project, Dictionary)> {
     Ok((project, dictionary))
 }
 
-/// A job that shows its progress and has a memory limit.
-pub(super) fn job(progress: &Progress, limit: Option<usize>) -> JobContext<'_> {
+/// How a report needs less memory.
+pub(super) const SMALLER_REPORT: &str =
+    "narrow `--from` and `--to`, use a longer `--window`, fewer levels or dimensions, or `--top N`";
+
+/// A job that shows its progress and has a memory limit; `help` says how to need less.
+pub(super) fn job<'a>(
+    progress: &'a Progress,
+    limit: Option<usize>,
+    help: &'static str,
+) -> JobContext<'a> {
     let taken = AtomicUsize::new(0);
     let reserve = move |more: usize| {
         let taken = taken.fetch_add(more, Ordering::Relaxed).saturating_add(more);
@@ -164,11 +172,8 @@ pub(super) fn job(progress: &Progress, limit: Option<usize>) -> JobContext<'_> {
                 let message = format!(
                     "the report needs more memory than its limit: {taken} bytes so far, of {limit}"
                 );
-                Err(Error::limit(message).with(
-                    "help",
-                    "narrow `--from` and `--to`, use a longer `--window`, fewer levels or \
-                     dimensions, or `--top N`; or raise `--memory-limit`",
-                ))
+                Err(Error::limit(message)
+                    .with("help", format!("{help}; or raise `--memory-limit`")))
             }
         }
     };

@@ -223,6 +223,11 @@ fn what_cannot_be_compared_is_explained() {
     let months = "no month has both events and a ping of the SaaS installation; the events are of 2025-12-29 to \
                   2026-02-20; the pings are of 2025-11, 2026-01 to 2026-02";
     check(&one, &["--to", "2025-11"], months);
+    check(
+        &one,
+        &["--memory-limit", "100"],
+        "or compare fewer metrics (`--metric`); or raise `--memory-limit`",
+    );
     check(&one, &["--metric", "m.nowhere"], "no metric is in the pings or counted from events");
     check(
         &project(", deployment: self_managed"),

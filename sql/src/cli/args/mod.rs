@@ -154,6 +154,10 @@ pub(super) struct Reconcile {
     /// Metrics to compare, separated by commas: key paths of metrics or of pings [default: all]
     #[arg(long, value_delimiter = ',', value_name = "METRICS")]
     pub(super) metric: Vec<String>,
+    /// Memory that users and counts may hold, such as 4GB or 512MiB; more is refused
+    /// [default: no limit]
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub(super) memory_limit: Option<usize>,
     /// Format of the output [default: by the ending of FILE, or table]
     #[arg(long, value_name = "FORMAT", value_parser = Format::parser(Format::OF_QUERIES))]
     pub(super) format: Option<Format>,
