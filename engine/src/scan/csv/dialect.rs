@@ -117,16 +117,15 @@ fn rows(
 /// Whether quotes are ordinary characters in a file with tabs: read with quotes, it has a mistake; read
 /// without, all rows have the same number of values, and none is in quotes.
 fn is_without_quotes(sample: &[u8], ended: bool) -> bool {
-    let tabs = |quote| Dialect { delimiter: b'\t', quote, header: Header::Line };
-    let (quoted, plain) = (tabs(Quote::Byte(b'"')), tabs(Quote::None));
+    let read = |quote| rows(sample, b'\t', quote, ended);
     let length = |row: Vec<&[u8]>| {
         let is_quoted = |value: &&[u8]| matches!(value, [b'"', .., b'"']);
         if row.iter().any(is_quoted) { None } else { Some(row.len()) }
     };
-    let lengths: Vec<Option<usize>> = rows(sample, &plain, ended).map(length).collect();
+    let lengths: Vec<Option<usize>> = read(Quote::None).map(length).collect();
     matches!(lengths.first(), Some(Some(2..)))
         && lengths.iter().all(|length| *length == lengths[0])
-        && rows(sample, &quoted, ended).count() < lengths.len()
+        && read(Quote::Byte(b'"')).count() < lengths.len()
 }
 
 /// Whether a file says `\N` for no value and has no quotes.
