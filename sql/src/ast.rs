@@ -11,8 +11,6 @@ use datafusion::sql::sqlparser::ast::{
     FunctionArguments, Ident, ObjectName, Query, Select, TableFactor, Value, ValueWithSpan, Visit,
     VisitMut, Visitor, VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
 /// Calls the visitor for the queries, selects, tables and expressions of a tree.
 pub(crate) fn visit(tree: &impl Visit, visitor: &mut dyn Visitor<Break = ()>) -> ControlFlow<()> {
@@ -99,14 +97,6 @@ pub(crate) fn argument_mut(argument: &mut FunctionArg) -> Option<&mut Expr> {
         FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
         _ => None,
     }
-}
-
-/// Parses a query in PostgreSQL's syntax.
-///
-/// # Errors
-/// When it is not one.
-pub(crate) fn query(sql: &str) -> Result<Box<Query>, ParserError> {
-    Parser::new(&PostgreSqlDialect {}).try_with_sql(sql)?.parse_query()
 }
 
 struct Dynamic<'a, V: ?Sized>(&'a mut V);

@@ -7,12 +7,11 @@ use datafusion::sql::sqlparser::ast::{
     CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget, Ident, ObjectName,
     Statement,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 use pgwire::api::portal::Format;
 use pgwire::error::PgWireResult;
 
 use super::errors;
+use super::grammar::query;
 
 /// The form of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,9 +253,8 @@ pub(super) fn take_query(statement: Statement) -> PgWireResult<(Statement, Optio
 fn select(table: &ObjectName, columns: &[Ident]) -> PgWireResult<Statement> {
     let names: Vec<String> = columns.iter().map(ToString::to_string).collect();
     let items = if names.is_empty() { "*".to_owned() } else { names.join(", ") };
-    let parsed = Parser::parse_sql(&PostgreSqlDialect {}, &format!("SELECT {items} FROM {table}"));
-    let query = parsed.ok().and_then(|mut parsed| parsed.pop());
-    query.ok_or_else(|| errors::error("42601", format!("invalid table {table}")))
+    let parsed = query(&format!("SELECT {items} FROM {table}")).map(Statement::Query);
+    parsed.map_err(|_| errors::error("42601", format!("invalid table {table}")))
 }
 
 #[cfg(test)]

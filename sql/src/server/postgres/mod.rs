@@ -21,6 +21,7 @@ mod errors;
 mod extended_query;
 mod frame_validator;
 mod function;
+mod grammar;
 mod numeric_encoding;
 mod parameters;
 mod pg_server;

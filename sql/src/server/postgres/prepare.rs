@@ -10,7 +10,6 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::Statement;
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
 use engine::{Error, Kind, Result};
@@ -19,6 +18,7 @@ use pgwire::error::PgWireResult;
 
 use super::copy_format::{self, CopyFormat};
 use super::dialect::{self, ColumnNames};
+use super::grammar::Grammar;
 use super::pg_server::PgServer;
 use super::session::Session;
 use super::statement::{Prepared, Query, session_command, tag};
@@ -60,7 +60,7 @@ pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec
     let parsed = server.with_limits(async move {
         syntax::check_text(&sql, memory)?;
         let uses_catalog = uses_catalog(&sql);
-        let parsed = Parser::parse_sql(&PostgreSqlDialect {}, &sql).map_err(parse_error)?;
+        let parsed = Parser::parse_sql(&Grammar, &sql).map_err(parse_error)?;
         parsed.iter().try_for_each(syntax::check)?;
         let mut parsed: Vec<_> = parsed.into_iter().map(ParsedStatement::from).collect();
         for ParsedStatement { statement, .. } in &mut parsed {
@@ -205,7 +205,7 @@ fn parse_error(cause: ParserError) -> Error {
 
 /// Whether a text uses names of PostgreSQL's catalogs, outside of quotes and comments.
 fn uses_catalog(sql: &str) -> bool {
-    let Ok(tokens) = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize() else { return false };
+    let Ok(tokens) = Tokenizer::new(&Grammar, sql).tokenize() else { return false };
     tokens.iter().any(|token| match token {
         Token::Word(word) => {
             let name = word.value.to_ascii_lowercase();

@@ -14,10 +14,9 @@ use datafusion::sql::sqlparser::ast::{
     Array as ArrayLiteral, CastKind, DataType as SqlType, Expr, FunctionArg, FunctionArgExpr,
     Statement, TableFactor, TimezoneInfo, Value, ValueWithSpan, VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
-use datafusion::sql::sqlparser::parser::Parser;
 use engine::{Error, Result};
 
+use super::grammar::query;
 use super::parameters;
 use crate::ast::{for_each_expr, for_each_expr_mut, visit_mut};
 
@@ -48,9 +47,8 @@ pub(super) fn take(statement: &mut Statement) -> Vec<Expr> {
 pub(super) fn select(arguments: Vec<Expr>) -> Result<Statement> {
     let items: Vec<String> =
         arguments.iter().enumerate().map(|(at, value)| format!("{value} AS a{at}")).collect();
-    let parsed = Parser::parse_sql(&PostgreSqlDialect {}, &format!("SELECT {}", items.join(", ")));
-    let query = parsed.ok().and_then(|mut parsed| parsed.pop());
-    query.ok_or_else(|| Error::input("invalid argument of a table function"))
+    let parsed = query(&format!("SELECT {}", items.join(", "))).map(Statement::Query);
+    parsed.map_err(|_| Error::input("invalid argument of a table function"))
 }
 
 /// Replaces the parameters in arguments of table functions by their values, `$1` first.

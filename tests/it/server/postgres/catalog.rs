@@ -178,6 +178,31 @@ fn a_source_that_cannot_be_read_does_not_hide_the_others() {
     server.assert_healthy();
 }
 
+/// Grafana's list of the tables of all schemas, those on the search path first.
+const GRAFANA_TABLES: &str = "SELECT CASE WHEN $ON_PATH THEN quote_ident(table_name) \
+    ELSE quote_ident(table_schema) || '.' || quote_ident(table_name) END AS \"table\" \
+    FROM information_schema.tables WHERE quote_ident(table_schema) NOT IN ('information_schema', \
+    'pg_catalog') ORDER BY CASE WHEN $ON_PATH THEN 0 ELSE 1 END, 1";
+const ON_PATH: &str = "quote_ident(table_schema) IN (SELECT CASE WHEN trim(s[i]) = '\"$user\"' THEN user \
+    ELSE trim(s[i]) END FROM generate_series(array_lower(string_to_array(\
+    current_setting('search_path'),','),1), array_upper(string_to_array(\
+    current_setting('search_path'),','),1)) as i, \
+    string_to_array(current_setting('search_path'),',') s)";
+
+#[test]
+fn grafana_lists_the_tables_of_all_schemas() {
+    let project = Project::good();
+    let server = Server::start(project.root(), &[]);
+    run(async {
+        let client = server.client().await;
+        let tables = rows(&client, &GRAFANA_TABLES.replace("$ON_PATH", ON_PATH)).await;
+        let (on_path, others) = tables.split_at(tables.len() - 3);
+        assert!(on_path.contains(&"visits".to_owned()) && on_path.is_sorted(), "{on_path:?}");
+        assert_eq!(others, ["dictionary.events", "dictionary.metrics", "dictionary.stages"]);
+    });
+    server.assert_healthy();
+}
+
 #[test]
 fn columns_have_postgresqls_types_and_views_their_queries() {
     let project = Project::good();

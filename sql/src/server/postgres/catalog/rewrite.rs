@@ -20,7 +20,8 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
 
 use super::empty_relations::simplify_empty;
 use super::schema::{INDEXES, SCHEMA, UNSET_ARRAYS};
-use crate::ast::{argument_mut, call, cast, null, query, take, text, text_of, visit_mut};
+use crate::ast::{argument_mut, call, cast, null, take, text, text_of, visit_mut};
+use crate::server::postgres::grammar::query;
 
 /// Columns of the catalog that hold functions.
 const FUNCTION_COLUMNS: [&str; 4] = ["typinput", "typoutput", "typreceive", "typsend"];

@@ -6,7 +6,7 @@
 //! | [`relations`] | what stands in FROM |
 //! | [`expressions`] | operators, casts, constants and special syntax |
 //! | [`calls`] | calls of functions |
-//! | [`subqueries`] | `IN (SELECT ...)` and EXISTS as values |
+//! | [`subqueries`] | `IN (SELECT ...)` and EXISTS as values, and in ORDER BY |
 //!
 //! Each rewrite is made after those of the parts of its construct, and its result is not visited: one
 //! walk rewrites each part once, also where the result contains the construct that it replaces. No
@@ -84,6 +84,7 @@ impl VisitorMut for Rewrite {
         if let Some(with) = query.with.as_mut().filter(|with| with.recursive) {
             with.cte_tables.iter_mut().for_each(|table| type_constants(&mut table.query.body));
         }
+        subqueries::select_keys(query);
         if let Some(Fetch { with_ties, percent, quantity }) = query.fetch.take() {
             if with_ties || percent {
                 self.refuse(
@@ -233,6 +234,12 @@ mod tests {
                 "SELECT a IN (SELECT 1) FROM t FETCH FIRST ROW ONLY",
                 "SELECT any_of(a, (SELECT array_agg(value) FROM (SELECT 1) AS items (value))) FROM t \
                  LIMIT 1",
+            ),
+            (
+                "SELECT a AS b FROM t ORDER BY CASE WHEN a IN (SELECT 1) THEN 0 ELSE 1 END, 1",
+                "SELECT b FROM (SELECT a AS b, CASE WHEN any_of(a, (SELECT array_agg(value) FROM \
+                 (SELECT 1) AS items (value))) THEN 0 ELSE 1 END AS order_0 FROM t) AS ordered ORDER BY \
+                 order_0, 1",
             ),
             (
                 "SELECT x FROM (t JOIN unnest(a) ON true)",

@@ -6,8 +6,9 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::{Rewrite, are_integers, interval};
-use crate::ast::{argument_mut, call, cast, query, take, text_of};
+use crate::ast::{argument_mut, call, cast, take, text_of};
 use crate::server::postgres::dialect::input;
+use crate::server::postgres::grammar::query;
 
 const SERIES: &str = "generate_series";
 
