@@ -28,6 +28,13 @@ static DBT: Environment = Environment {
     python: OnceLock::new(),
 };
 
+static SUPERSET: Environment = Environment {
+    name: "superset",
+    file: "requirements-superset.txt",
+    requirements: include_str!("../python/requirements-superset.txt"),
+    python: OnceLock::new(),
+};
+
 /// The interpreter of the environment of most tests.
 pub(crate) fn python() -> PathBuf {
     TOOLS.python()
@@ -43,6 +50,11 @@ pub(crate) fn run(script: &str, args: &[&str]) -> String {
 /// The same with dbt.
 pub(crate) fn run_dbt(script: &str, args: &[&str]) -> String {
     DBT.run(script, args)
+}
+
+/// The same with the packages of Apache Superset.
+pub(crate) fn run_superset(script: &str, args: &[&str]) -> String {
+    SUPERSET.run(script, args)
 }
 
 /// The folder of scripts.

@@ -81,6 +81,13 @@ def with_values(cursor):
     assert cursor.execute(since, (day,)).fetchone() == (4,)
     month = "SELECT users FROM mau WHERE period_start = %s"
     assert cursor.execute(month, (datetime.date(2026, 1, 1),)).fetchone() == (2,)
+    # A parameter may add columns, as psycopg asks for them after it has sent the value.
+    for by, plans in [("plan", {"free", "paid", None}), (None, {None})]:
+        report = "SELECT * FROM active_users('month', 'total', by => %s) WHERE period_start = '2026-01-01'"
+        names = [column.name for column in cursor.execute(report, (by,)).description]
+        assert ("plan" in names) == (by is not None), names
+        rows = [dict(zip(names, row)) for row in cursor]
+        assert {row.get("plan") for row in rows} == plans, rows
     # The same often enough to be prepared.
     for number in range(20):
         found = cursor.execute("SELECT count(*) FROM visits WHERE user_id::BIGINT = %s", (number % 4,))

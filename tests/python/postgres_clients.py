@@ -28,6 +28,17 @@ def asyncpg(address):
                 "month", "stage", 1, 2,
             )
             assert [tuple(row) for row in rows] == [(month, "reading", 2), (month, "writing", 1)], rows
+            # The columns are known before `by` is, if they are named.
+            rows = await connection.fetch(
+                "SELECT plan, users FROM active_users('month', 'total', by => $1) WHERE period_start = $2 AND plan IS NOT NULL",
+                "plan", month,
+            )
+            assert {row["plan"] for row in rows} == {"free", "paid"}, rows
+            try:
+                await connection.fetch("SELECT * FROM active_users('month', by => $1)", None)
+                raise AssertionError("not refused")
+            except asyncpg.FeatureNotSupportedError as error:
+                assert "name the columns" in str(error), error
             some = "SELECT count(*) FROM visits WHERE user_id = any($1)"
             assert await connection.fetchval(some, ["1", "2"]) == 5
             numbers = "SELECT sum(value) FROM generate_series(1, $1::BIGINT) AS t(value) WHERE value <> all($2)"
@@ -210,7 +221,55 @@ def adbc(address):
         schemas = {schema["db_schema_name"]: schema for schema in catalog["catalog_db_schemas"]}
         (found,) = schemas["public"]["db_schema_tables"]
         assert (found["table_name"], found["table_type"]) == ("visits", "table")
+        # With columns and constraints, of which there are none.
+        objects = connection.adbc_get_objects(depth="all").read_all().to_pylist()
+        (schemas,) = [row["catalog_db_schemas"] for row in objects if row["catalog_name"] == "headcount"]
+        schemas = {schema["db_schema_name"]: schema["db_schema_tables"] for schema in schemas}
+        tables = {table["table_name"]: table for table in schemas["public"]}
+        columns = [column["column_name"] for column in tables["visits"]["table_columns"]]
+        assert columns == ["at", "user_id", "event", "plan"], columns
+        columns = {column["column_name"]: column for column in tables["smau"]["table_columns"]}
+        assert columns["users"]["xdbc_type_name"] == "int8", columns["users"]
+        assert len(columns) == 17 and columns["window"]["ordinal_position"] == 1
+        assert all(table["table_constraints"] == [] for table in tables.values())
+        some = connection.adbc_get_objects(
+            depth="columns", db_schema_filter="public", table_name_filter="sm%", column_name_filter="user%"
+        ).read_all().to_pylist()
+        (table,) = [table for row in some for schema in row["catalog_db_schemas"] or [] for table in schema["db_schema_tables"]]
+        assert [column["column_name"] for column in table["table_columns"]] == ["users", "users_low", "users_high"]
+        assert "view" in connection.adbc_get_table_types()
+        assert connection.adbc_get_info()["vendor_name"] == "PostgreSQL"
+        cursor.execute("SELECT a FROM (VALUES (ARRAY[1, NULL]), ('{}'::int[]), (NULL)) AS t(a)")
+        assert cursor.fetch_arrow_table()["a"].to_pylist() == [[1, None], [], None]
         assert connection.adbc_get_table_schema("smau").field("users").type == pa.int64()
+
+
+def superset(address):
+    """What Apache Superset reads with its version of SQLAlchemy: schemas, tables, views and columns."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(uri(address).replace("postgresql", "postgresql+psycopg2"))
+    with engine.connect() as connection:
+        assert engine.dialect.do_ping(connection.connection)
+        inspector = sqlalchemy.inspect(connection)
+        assert inspector.default_schema_name == "public"
+        assert {"public", "dictionary"} <= set(inspector.get_schema_names()), inspector.get_schema_names()
+        assert "visits" in inspector.get_table_names("public")
+        assert inspector.get_foreign_table_names("public") == []
+        assert set(inspector.get_view_names("public")) == {"mau", "smau", "gmau", "amau", "xmau"}
+        assert inspector.has_table("visits", "public") and not inspector.has_table("nowhere", "public")
+        columns = inspector.get_columns("smau", "public")
+        kinds = {column["name"]: str(column["type"]) for column in columns}
+        assert kinds["period_start"] == "DATE" and kinds["users"] == "BIGINT", kinds
+        assert kinds["complete"] == "BOOLEAN" and kinds["change_pct"] == "DOUBLE_PRECISION", kinds
+        for table in ("visits", "smau"):
+            assert not inspector.get_pk_constraint(table, "public")["constrained_columns"]
+            assert inspector.get_foreign_keys(table, "public") == []
+            assert inspector.get_indexes(table, "public") == []
+            assert inspector.get_table_comment(table, "public") == {"text": None}
+        # An estimate of costs reads a text without costs.
+        cost = connection.execute(sqlalchemy.text("EXPLAIN SELECT COUNT(*) FROM visits")).fetchone()[0]
+        assert isinstance(cost, str) and "cost=" not in cost, cost
 
 
 def duckdb(address):

@@ -42,6 +42,7 @@ use crate::failure::statement_error;
 use active::{ActiveUsers, NamedArguments, ReportContext};
 use schema::{DictionarySchema, PublicSchema};
 
+pub(crate) use active::NAME as ACTIVE_USERS;
 pub use active::ReportListener;
 pub(crate) use checksummed::SCHEME;
 pub use rollup::RollupRule;

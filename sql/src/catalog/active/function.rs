@@ -20,7 +20,7 @@ use crate::failure::external;
 use crate::question::{PARAMETERS, set};
 
 /// The name of the function.
-pub(in crate::catalog) const NAME: &str = "active_users";
+pub(crate) const NAME: &str = "active_users";
 
 /// The function's documentation.
 pub(in crate::catalog) static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {

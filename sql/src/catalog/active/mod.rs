@@ -19,7 +19,8 @@ use engine::active::{Level, Question};
 pub(super) use arguments::NamedArguments;
 pub(super) use context::ReportContext;
 pub use context::ReportListener;
-pub(super) use function::{ActiveUsers, DOCUMENTATION, NAME};
+pub(crate) use function::NAME;
+pub(super) use function::{ActiveUsers, DOCUMENTATION};
 use table::ReportTable;
 
 /// The views with their levels; all use calendar months, exact counts and the union method.

@@ -1,6 +1,7 @@
 //! The extended query protocol: statements that are prepared, bound to values and executed in parts.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures::{SinkExt, StreamExt};
 use pgwire::api::portal::{Format, Portal, PortalExecutionState};
@@ -134,6 +135,7 @@ impl Connection {
     ) -> PgWireResult<(Vec<Type>, Vec<FieldInfo>)> {
         match &*statement.statement {
             Prepared::Query(query) => {
+                query.is_described.store(true, Ordering::Relaxed);
                 let types = parameters::types(&query.parameters, &statement.parameter_types)?;
                 let fields = match query.copy {
                     Some(_) => Vec::new(),

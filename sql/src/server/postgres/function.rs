@@ -19,7 +19,7 @@ use datafusion::scalar::ScalarValue;
 use super::rows::TEXT_TYPE;
 
 /// Functions that return texts of another type than `text`.
-const TEXT_TYPES: [(&str, &str); 9] = [
+const TEXT_TYPES: [(&str, &str); 10] = [
     ("json", "json"),
     ("json_build_array", "json"),
     ("json_build_object", "json"),
@@ -27,6 +27,7 @@ const TEXT_TYPES: [(&str, &str); 9] = [
     ("json_get", "json"),
     ("json_of_list", "json"),
     ("json_path", "json"),
+    ("name", "name"),
     ("to_json", "json"),
     ("varchar", "varchar"),
 ];

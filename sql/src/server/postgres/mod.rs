@@ -10,6 +10,7 @@
 //! ([`catalog`]), and all to DataFusion's syntax and functions with PostgreSQL's meaning ([`dialect`]).
 //! Transactions are accepted and have no effect: every statement reads the current version of the store.
 
+mod array_encoding;
 mod binary;
 mod catalog;
 mod connection;

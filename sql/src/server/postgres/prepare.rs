@@ -4,6 +4,7 @@
 //! only to statements that use PostgreSQL's catalog and to those that cannot be planned otherwise.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
@@ -12,6 +13,7 @@ use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use engine::store::dimensions_of;
 use engine::{Error, Kind, Result};
 use pgwire::api::portal::Portal;
 use pgwire::error::PgWireResult;
@@ -130,7 +132,9 @@ async fn query(
     let ParsedStatement { statement, text, names } = parsed;
     let tag = tag(&statement);
     let mut described = statement.clone();
-    let arguments = table_arguments::take(&mut described);
+    let project = pg_server.server.project();
+    let dimensions = project.map(|project| dimensions_of(&project.sources)).unwrap_or_default();
+    let arguments = table_arguments::take(&mut described, &dimensions);
     let plan = plan(&pg_server, &context, described).await?;
     let mut parameters = parameters::of_plan(&plan)?;
     let mut to_bind = None;
@@ -139,7 +143,8 @@ async fn query(
         parameters::add(&mut parameters, parameters::of_plan(&types)?);
         to_bind = Some(Box::new(statement));
     }
-    Ok(Query { text, plan, parameters, to_bind, copy: None, tag, names })
+    let is_described = AtomicBool::new(false);
+    Ok(Query { text, plan, parameters, to_bind, is_described, copy: None, tag, names })
 }
 
 /// The plan of a query with the values of a portal's parameters.
@@ -163,8 +168,11 @@ pub(super) async fn bind(
     let planned = async move { plan(&pg_server, &context, statement).await };
     let planned = session.pg_server().server.with_limits(planned).await;
     let plan = planned.map_err(errors::from_error)?;
-    if !plan.schema().logically_equivalent_names_and_types(query.plan.schema()) {
-        let message = "the columns of the result depend on a parameter: write it as a literal";
+    let is_same = || plan.schema().logically_equivalent_names_and_types(query.plan.schema());
+    if query.is_described.load(Ordering::Relaxed) && !is_same() {
+        let message = "the columns of the result depend on a parameter, and the statement was described \
+                       before its value was known: name the columns instead of *, or write the \
+                       parameter as a literal";
         return Err(errors::error("0A000", message));
     }
     parameters::replace(plan, values)

@@ -15,8 +15,8 @@ use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use pgwire::messages::data::DataRow;
 use pgwire::types::format::FormatOptions;
 
-use super::errors;
 use super::text_encoding::encode_text_columns;
+use super::{array_encoding, errors};
 use crate::server::RowStream;
 
 /// The key, in a field's metadata, of the type that a text has in PostgreSQL.
@@ -39,11 +39,12 @@ pub(super) fn fields(
 }
 
 /// PostgreSQL's type of a column.
-fn column_type(field: &FieldRef) -> PgWireResult<Type> {
+pub(super) fn column_type(field: &FieldRef) -> PgWireResult<Type> {
     let written = field.metadata().get(TEXT_TYPE).map(String::as_str);
     match (written, field.data_type()) {
         (Some("json"), _) => Ok(Type::JSON),
         (Some("varchar"), _) => Ok(Type::VARCHAR),
+        (Some("name"), _) => Ok(Type::NAME),
         (_, DataType::Decimal256(..)) => Ok(Type::NUMERIC),
         // A NULL of no type is a text.
         (_, DataType::Null) => Ok(Type::TEXT),
@@ -78,7 +79,8 @@ pub(super) fn response(
     // The optimizer may drop what the planner knows about a text.
     let is_same = |(kind, field): (&Type, &FieldInfo)| {
         kind.oid() == field.datatype().oid()
-            || *kind == Type::TEXT && [Type::JSON, Type::VARCHAR].contains(field.datatype())
+            || *kind == Type::TEXT
+                && [Type::JSON, Type::VARCHAR, Type::NAME].contains(field.datatype())
     };
     if types.len() != fields.len() || !types.iter().zip(&fields).all(is_same) {
         return Err(errors::error("0A000", "cached plan must not change result type"));
@@ -107,7 +109,9 @@ pub(super) fn encode(
 ) -> Result<impl Iterator<Item = PgWireResult<DataRow>> + use<>> {
     let is_text =
         |at: usize| fields.get(at).is_some_and(|field| field.format() == FieldFormat::Text);
-    Ok(encode_recordbatch(Arc::clone(fields), encode_text_columns(batch, is_text, zone)?))
+    let batch = encode_text_columns(batch, is_text, zone)?;
+    let (batch, fields) = array_encoding::encode(batch, fields, zone)?;
+    Ok(encode_recordbatch(fields, batch))
 }
 
 /// The error for a type without an equivalent in PostgreSQL.

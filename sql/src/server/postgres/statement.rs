@@ -1,6 +1,7 @@
 //! Statements: queries, and commands that the connection handles itself.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arrow::datatypes::{Field, FieldRef, Schema};
 use datafusion::logical_expr::LogicalPlan;
@@ -34,6 +35,8 @@ pub(super) struct Query {
     pub(super) parameters: Vec<Parameter>,
     /// The statement, if it has to be planned again with the values of its parameters.
     pub(super) to_bind: Option<Box<Statement>>,
+    /// Whether a client knows the columns, so that parameters must not change them.
+    pub(super) is_described: AtomicBool,
     /// How COPY writes the rows.
     pub(super) copy: Option<CopyFormat>,
     /// The command tag.
@@ -194,7 +197,9 @@ fn set_command(set: &Set) -> PgWireResult<Option<SessionCommand>> {
         Set::SetNames { charset_name, .. } => {
             SessionCommand::Set("client_encoding".to_owned(), Some(charset_name.value.clone()))
         }
-        Set::SetTransaction { .. } => SessionCommand::NoOp("SET"),
+        Set::SetTransaction { .. } | Set::SetRole { role_name: None, .. } => {
+            SessionCommand::NoOp("SET")
+        }
         other => {
             let message = format!("{other} is not supported");
             return Err(errors::error("0A000", message));

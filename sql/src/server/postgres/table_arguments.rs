@@ -1,7 +1,9 @@
 //! Parameters in the arguments of table functions: `SELECT * FROM active_users($1, level => $2)`.
 //!
 //! DataFusion calls a table function while it plans, with constants. So the values are put into the
-//! syntax tree when they are bound; until then, to describe the statement, they are NULL.
+//! syntax tree when they are bound; until then, to describe the statement, they are NULL. Only `by`, which
+//! adds columns, has all dimensions until then: a query that names its columns has the same ones with
+//! any value.
 
 use std::mem;
 use std::ops::ControlFlow;
@@ -19,14 +21,20 @@ use engine::{Error, Result};
 use super::grammar::query;
 use super::parameters;
 use crate::ast::{for_each_expr, for_each_expr_mut, visit_mut};
+use crate::catalog::ACTIVE_USERS;
+use crate::question::PARAMETERS;
 
 /// Most elements of an array: its syntax tree takes memory that no limit covers.
 const MAX_ELEMENTS: usize = 1_000;
+/// The parameter of `active_users` that adds columns to its result.
+const BY: &str = "by";
 
-/// Replaces the arguments of table functions that have parameters by NULL, and returns them.
-pub(super) fn take(statement: &mut Statement) -> Vec<Expr> {
+/// Replaces the arguments of table functions that have parameters by NULL, or by all dimensions, and
+/// returns them.
+pub(super) fn take(statement: &mut Statement, dimensions: &[String]) -> Vec<Expr> {
+    let dimension = |name: &String| Expr::value(Value::SingleQuotedString(name.clone()));
     let mut taken = Vec::new();
-    for_each_argument(statement, &mut |argument| {
+    for_each_argument(statement, &mut |name, argument| {
         let mut has_parameter = false;
         for_each_expr(argument, |expression| {
             if let Expr::Value(ValueWithSpan { value: Value::Placeholder(_), .. }) = expression {
@@ -34,7 +42,14 @@ pub(super) fn take(statement: &mut Statement) -> Vec<Expr> {
             }
         });
         if has_parameter {
-            taken.push(mem::replace(argument, Expr::value(Value::Null)));
+            let replacement = match name == Some(BY) && !dimensions.is_empty() {
+                true => {
+                    let elem = dimensions.iter().map(dimension).collect();
+                    Expr::Array(ArrayLiteral { elem, named: true })
+                }
+                false => Expr::value(Value::Null),
+            };
+            taken.push(mem::replace(argument, replacement));
         }
     });
     taken
@@ -57,7 +72,7 @@ pub(super) fn select(arguments: Vec<Expr>) -> Result<Statement> {
 /// When a value is an array with too many elements.
 pub(super) fn bind(statement: &mut Statement, values: &[ScalarValue]) -> Result<()> {
     let literals = values.iter().map(literal).collect::<Result<Vec<_>>>()?;
-    for_each_argument(statement, &mut |argument| {
+    for_each_argument(statement, &mut |_, argument| {
         for_each_expr_mut(argument, |expression| {
             if let Expr::Value(ValueWithSpan { value: Value::Placeholder(name), .. }) = expression {
                 let literal = parameters::number(name).and_then(|number| literals.get(number - 1));
@@ -68,27 +83,34 @@ pub(super) fn bind(statement: &mut Statement, values: &[ScalarValue]) -> Result<
     Ok(())
 }
 
-fn for_each_argument(statement: &mut Statement, function: &mut dyn FnMut(&mut Expr)) {
+/// Calls a function with each argument of a table function, and its name if that is known.
+fn for_each_argument(statement: &mut Statement, function: &mut dyn FnMut(Option<&str>, &mut Expr)) {
     let _ = visit_mut(statement, &mut TableArguments(function));
 }
 
-struct TableArguments<'a>(&'a mut dyn FnMut(&mut Expr));
+struct TableArguments<'a>(&'a mut dyn FnMut(Option<&str>, &mut Expr));
 
 impl VisitorMut for TableArguments<'_> {
     type Break = ();
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
-        let arguments = match table {
-            TableFactor::Table { args: Some(call), .. } => &mut call.args,
-            TableFactor::Function { args, .. } => args,
+        let (function, arguments) = match table {
+            TableFactor::Table { name, args: Some(call), .. } => (name, &mut call.args),
+            TableFactor::Function { name, args, .. } => (name, args),
             _ => return ControlFlow::Continue(()),
         };
-        for argument in arguments {
-            if let FunctionArg::Unnamed(FunctionArgExpr::Expr(value))
-            | FunctionArg::Named { arg: FunctionArgExpr::Expr(value), .. }
-            | FunctionArg::ExprNamed { arg: FunctionArgExpr::Expr(value), .. } = argument
-            {
-                (self.0)(value);
+        let is_report = function.to_string().eq_ignore_ascii_case(ACTIVE_USERS);
+        for (at, argument) in arguments.iter_mut().enumerate() {
+            let known = PARAMETERS.get(at).map(|(name, _)| *name).filter(|_| is_report);
+            match argument {
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(value)) => (self.0)(known, value),
+                FunctionArg::Named { name, arg: FunctionArgExpr::Expr(value), .. }
+                | FunctionArg::ExprNamed {
+                    name: Expr::Identifier(name),
+                    arg: FunctionArgExpr::Expr(value),
+                    ..
+                } => (self.0)(Some(&name.value.to_lowercase()), value),
+                _ => {}
             }
         }
         ControlFlow::Continue(())
@@ -150,7 +172,8 @@ mod tests {
                    b IN (SELECT value FROM generate_series(1, $4 + 1))";
         let mut statement = Parser::parse_sql(&PostgreSqlDialect {}, sql).unwrap().remove(0);
         let mut described = statement.clone();
-        let taken: Vec<String> = take(&mut described).iter().map(ToString::to_string).collect();
+        let taken = take(&mut described, &[]);
+        let taken: Vec<String> = taken.iter().map(ToString::to_string).collect();
         assert_eq!(taken, ["$2", "$3::TEXT", "$4 + 1"]);
         let expected = sql.replace("$2", "NULL").replace("$3::TEXT", "NULL");
         let expected = expected.replace("$4 + 1", "NULL");
@@ -169,7 +192,24 @@ mod tests {
         let expected =
             sql.replace("$2", "'month'").replace("$3", "ARRAY['a', 'it''s']").replace("$4", "-5");
         assert_eq!(statement.to_string(), expected);
-        assert!(take(&mut statement).is_empty());
+        assert!(take(&mut statement, &[]).is_empty());
+        let dimensions = ["plan".to_owned(), "country".to_owned()];
+        for (sql, expected) in [
+            (
+                "active_users('month', by => $1)",
+                "active_users('month', by => ARRAY['plan', 'country'])",
+            ),
+            (
+                "active_users('month', NULL, $1, $2)",
+                "active_users('month', NULL, NULL, ARRAY['plan', 'country'])",
+            ),
+            ("range(1, 2, 3, $1)", "range(1, 2, 3, NULL)"),
+        ] {
+            let sql = format!("SELECT 1 FROM {sql}");
+            let mut described = Parser::parse_sql(&PostgreSqlDialect {}, &sql).unwrap().remove(0);
+            take(&mut described, &dimensions);
+            assert_eq!(described.to_string(), format!("SELECT 1 FROM {expected}"));
+        }
     }
 
     #[test]

@@ -63,6 +63,14 @@ fn adbc_reads_types_and_copies() {
 }
 
 #[test]
+fn superset_finds_tables_and_columns() {
+    let project = project();
+    let server = Server::start(project.root(), &[]);
+    python::run_superset("postgres_clients.py", &["superset", &server.postgres.to_string()]);
+    server.assert_healthy();
+}
+
+#[test]
 fn duckdb_attaches_the_database() {
     check("duckdb", &[]);
 }

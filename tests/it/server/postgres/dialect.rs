@@ -6,11 +6,13 @@
 //!
 //! | mark | PostgreSQL | this server |
 //! |---|---|---|
-//! | `same` | rows or an error | the same names and types of columns and the same rows, as text and binary; or an error of the same class |
-//! | `refused` | rows | an error that says what is not supported |
-//! | `missing` | rows | an error: there is no such function or syntax |
+//! | `same` | rows or an error | the same names and types of columns and the same rows, as text and binary; or an error with the same SQLSTATE |
+//! | `refused` | rows | 0A000, `feature_not_supported` |
+//! | `missing function` | rows | 42883, `undefined_function` |
+//! | `missing syntax` | rows | 42601, `syntax_error` |
 //!
-//! Zeros at the end of the decimal places of a `numeric` are not compared.
+//! Zeros at the end of the decimal places of a `numeric` are not compared. A line `-- code 22000: reason`
+//! before a statement that fails gives the SQLSTATE of this server's error, if it differs.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -28,15 +30,44 @@ use crate::project::{contributions, run_in};
 /// The page, and where its generated part starts.
 const PAGE: &str = "docs/postgresql.md";
 const GENERATED: &str = "<!-- generated from tests/fixtures/postgres -->\n";
-/// SQLSTATE codes of `refused` (not supported) and `missing` (no such function, not supported).
-const REFUSED: [&str; 4] = ["0A000", "22P02", "2201B", "42883"];
-const MISSING: [&str; 5] = ["42883", "0A000", "42601", "42703", "22000"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mark {
     Same,
     Refused,
-    Missing,
+    MissingFunction,
+    MissingSyntax,
+}
+
+impl Mark {
+    fn parse(text: &str) -> Option<Self> {
+        Some(match text {
+            "same" => Self::Same,
+            "refused" => Self::Refused,
+            "missing function" => Self::MissingFunction,
+            "missing syntax" => Self::MissingSyntax,
+            _ => return None,
+        })
+    }
+
+    /// What the page says.
+    fn result(self) -> &'static str {
+        match self {
+            Self::Same => "same",
+            Self::Refused => "refused",
+            Self::MissingFunction | Self::MissingSyntax => "missing",
+        }
+    }
+
+    /// The SQLSTATE of this server's error where PostgreSQL has rows.
+    fn code(self) -> Option<&'static str> {
+        match self {
+            Self::Same => None,
+            Self::Refused => Some("0A000"),
+            Self::MissingFunction => Some("42883"),
+            Self::MissingSyntax => Some("42601"),
+        }
+    }
 }
 
 /// Statements with the same mark.
@@ -44,7 +75,13 @@ struct Entry {
     mark: Mark,
     names: String,
     remark: String,
-    statements: Vec<String>,
+    statements: Vec<Case>,
+}
+
+/// A statement, and the SQLSTATE of this server's error if it differs from PostgreSQL's.
+struct Case {
+    sql: String,
+    code: Option<String>,
 }
 
 /// A file: its title and entries.
@@ -91,7 +128,7 @@ fn topics() -> Vec<Topic> {
 
 fn topic(text: &str) -> Topic {
     let mut topic = Topic { title: String::new(), entries: Vec::new() };
-    let mut statement = String::new();
+    let (mut statement, mut code) = (String::new(), None);
     for line in text.lines() {
         let heading = line.strip_prefix("-- ").filter(|_| statement.is_empty());
         if let Some(title) = heading.and_then(|heading| heading.strip_prefix("# ")) {
@@ -99,12 +136,11 @@ fn topic(text: &str) -> Topic {
             continue;
         }
         if let Some((mark, names)) = heading.and_then(|heading| heading.split_once(": ")) {
-            let mark = match mark {
-                "same" => Mark::Same,
-                "refused" => Mark::Refused,
-                "missing" => Mark::Missing,
-                other => panic!("unknown mark {other}"),
-            };
+            if let Some(other) = mark.strip_prefix("code ") {
+                code = Some(other.to_owned());
+                continue;
+            }
+            let mark = Mark::parse(mark).unwrap_or_else(|| panic!("unknown mark {mark}"));
             let (names, remark) = names.split_once(" | ").unwrap_or((names, ""));
             let (names, remark) = (names.to_owned(), remark.to_owned());
             topic.entries.push(Entry { mark, names, remark, statements: Vec::new() });
@@ -114,7 +150,8 @@ fn topic(text: &str) -> Topic {
         match statement.trim().strip_suffix(';') {
             Some("") | None => statement.push('\n'),
             Some(complete) => {
-                topic.entries.last_mut().unwrap().statements.push(complete.trim().to_owned());
+                let case = Case { sql: complete.trim().to_owned(), code: code.take() };
+                topic.entries.last_mut().unwrap().statements.push(case);
                 statement.clear();
             }
         }
@@ -189,32 +226,25 @@ fn without_zeros(text: &str) -> String {
     }
 }
 
-/// What is wrong with our answer.
-fn fault(mark: Mark, real: &Answer, ours: &Answer) -> Option<String> {
-    match (mark, real, ours) {
-        (Mark::Same, Ok(real), Ok(ours)) if real == ours => None,
-        (Mark::Same, Ok(real), Ok(ours)) => Some(difference(real, ours)),
-        (Mark::Same, Err((code, _)), Err((other, _))) if code[..2] == other[..2] => None,
-        (Mark::Same, Err((code, message)), Err((other, ours))) => {
-            Some(format!("  PostgreSQL: {code} {message}\n  ours:       {other} {ours}"))
-        }
-        (Mark::Same, Ok(real), Err((code, message))) => {
-            Some(format!("  PostgreSQL: {:?}\n  ours:       {code} {message}", real.rows))
-        }
-        (Mark::Same, Err((code, message)), Ok(ours)) => {
-            Some(format!("  PostgreSQL: {code} {message}\n  ours:       {:?}", ours.rows))
-        }
-        (Mark::Refused | Mark::Missing, Err((code, message)), _) => {
-            Some(format!("  PostgreSQL: {code} {message}"))
-        }
-        (Mark::Refused | Mark::Missing, Ok(_), Ok(ours)) => {
-            Some(format!("  is answered: {:?}", ours.rows))
-        }
-        (Mark::Refused, Ok(_), Err((code, _))) if REFUSED.contains(&code.as_str()) => None,
-        (Mark::Missing, Ok(_), Err((code, _))) if MISSING.contains(&code.as_str()) => None,
-        (Mark::Refused | Mark::Missing, Ok(_), Err((code, message))) => {
-            Some(format!("  is {mark:?}, but the error is: {code} {message}"))
-        }
+/// What is wrong with our answer. `code` is the SQLSTATE of ours if it differs from PostgreSQL's.
+fn fault(mark: Mark, code: Option<&str>, real: &Answer, ours: &Answer) -> Option<String> {
+    let show = |answer: &Answer| match answer {
+        Ok(outcome) => format!("{:?}", outcome.rows),
+        Err((code, message)) => format!("{code} {message}"),
+    };
+    let expected = match (mark.code(), real, ours) {
+        (None, Ok(real), Ok(ours)) => return (real != ours).then(|| difference(real, ours)),
+        (None, Err((real, _)), _) => match code {
+            Some(code) if code == real => return Some("the codes do not differ".to_owned()),
+            code => code.unwrap_or(real),
+        },
+        (Some(code), Ok(_), _) => code,
+        // One of them has rows, or PostgreSQL has none.
+        (None, Ok(_), Err(_)) | (Some(_), Err(_), _) => "",
+    };
+    match ours {
+        Err((code, _)) if code == expected => None,
+        ours => Some(format!("  PostgreSQL: {}\n  ours:       {}", show(real), show(ours))),
     }
 }
 
@@ -283,9 +313,9 @@ fn statements_are_answered_as_by_postgresql_or_refused() {
             let (real, ours) = (real_server.client().await, server.client().await);
             for entry in topic.entries {
                 assert!(!entry.statements.is_empty(), "{} has no statements", entry.names);
-                for sql in entry.statements {
+                for Case { sql, code } in entry.statements {
                     let (real, ours) = (answer(&real, &sql).await, answer(&ours, &sql).await);
-                    if let Some(fault) = fault(entry.mark, &real, &ours) {
+                    if let Some(fault) = fault(entry.mark, code.as_deref(), &real, &ours) {
                         faults.push(format!("{:?}: {sql}\n{fault}", entry.mark));
                     }
                     count += 1;
@@ -309,9 +339,8 @@ fn the_page_lists_what_is_compared() {
             topic.title
         );
         for Entry { mark, names, remark, .. } in topic.entries {
-            let mark = format!("{mark:?}").to_lowercase();
-            let names = names.replace('|', "\\|");
-            let _ = writeln!(expected, "| {names} | {mark} | {remark} |");
+            let (names, result) = (names.replace('|', "\\|"), mark.result());
+            let _ = writeln!(expected, "| {names} | {result} | {remark} |");
         }
     }
     let written = Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgresql.md");

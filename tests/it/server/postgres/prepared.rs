@@ -141,8 +141,30 @@ fn parameters_stand_wherever_a_literal_may() {
         fails(error, "22000", &["decade"]);
         let numbers = "SELECT count(*) FROM generate_series(1, $1::BIGINT + 1)";
         assert_eq!(client.query_one(numbers, &[&9_i64]).await.unwrap().get::<_, i64>(0), 10);
-        let by = client.query("SELECT * FROM active_users(by => $1)", &[&"plan"]).await;
-        fails(by, "0A000", &["depend on a parameter"]);
+        // The statement is described with all dimensions.
+        let all = "SELECT * FROM active_users(by => $1)";
+        assert!(!client.query(all, &[&"plan"]).await.unwrap().is_empty());
+        let by = client.query(all, &[&None::<&str>]).await;
+        fails(by, "0A000", &["depend on a parameter", "name the columns"]);
+        // Named columns are known before the value is.
+        let named = "SELECT plan, users FROM active_users('month', 'total', by => $1) \
+                     WHERE period_start = '2026-01-01' ORDER BY plan";
+        let statement = client.prepare(named).await.unwrap();
+        let types: Vec<&Type> = statement.columns().iter().map(|column| column.type_()).collect();
+        assert_eq!(
+            (statement.params(), types.as_slice()),
+            (&[Type::TEXT][..], &[&Type::TEXT, &Type::INT8][..])
+        );
+        let found = client.query(&statement, &[&"plan"]).await.unwrap();
+        let found: Vec<(Option<&str>, i64)> =
+            found.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let literal = client.query(&named.replace("$1", "'plan'"), &[]).await.unwrap();
+        let literal: Vec<(Option<&str>, i64)> =
+            literal.iter().map(|row| (row.get(0), row.get(1))).collect();
+        assert!(found.len() > 1 && found == literal, "{found:?} {literal:?}");
+        fails(client.query(&statement, &[&None::<&str>]).await, "42703", &["plan"]);
+        let counted = "SELECT count(*) > 0 FROM active_users('month', by => $1)";
+        assert!(client.query_one(counted, &[&"plan"]).await.unwrap().get::<_, bool>(0));
         let some = "SELECT count(*) FROM visits WHERE plan = any($1) OR user_id <> all($2)";
         let row = client.query_one(some, &[&vec!["paid"], &vec!["1", "2"]]).await.unwrap();
         assert_eq!(row.get::<_, i64>(0), 5);

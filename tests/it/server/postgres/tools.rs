@@ -1,32 +1,44 @@
 //! Statements of BI tools that are not installed here: Apache Superset, Grafana, Metabase.
 //!
 //! Each list has the statements that a tool sends for a purpose, in its own form, with the rows that
-//! PostgreSQL returns for the same events.
+//! PostgreSQL returns for the same events. Those of Superset were recorded while it ran on a PostgreSQL
+//! server; those of Grafana and Metabase are in the sources of their PostgreSQL drivers. Statements whose
+//! rows PostgreSQL itself can compare are in `tests/fixtures/postgres/8-tools.sql`, and the lists of
+//! tables and columns that Superset reads with SQLAlchemy are tested in `clients.rs`.
 
 use super::server::{Server, run};
 use super::texts::rows;
 use crate::project::Project;
 
-/// Apache Superset: the dialog of a database, a data set and a chart.
-const SUPERSET: [(&str, &[&str]); 8] = [
-    ("SELECT pg_backend_pid() > 0", &["t"]),
-    ("set search_path = \"public\"", &[]),
-    ("SELECT datname FROM pg_database WHERE datistemplate = false", &["headcount"]),
+/// Apache Superset 6.1.0: the dialog of a database, a data set and a chart.
+const SUPERSET: [(&str, &[&str]); 10] = [
     (
-        "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-         WHERE n.nspname = 'public' AND c.relkind in ('f')",
+        "SELECT t.oid, typarray\nFROM pg_type t JOIN pg_namespace ns\n    ON typnamespace = ns.oid\n\
+         WHERE typname = 'hstore';\n",
         &[],
     ),
+    ("SELECT pg_backend_pid() > 0", &["t"]),
+    ("set search_path = \"public\"", &[]),
+    (
+        "\nSELECT datname FROM pg_database\nWHERE datistemplate = false;\n            ",
+        &["headcount"],
+    ),
+    (
+        "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE \
+         n.nspname = 'public' AND c.relkind IN ('v', 'm')",
+        &["amau", "gmau", "mau", "smau", "xmau"],
+    ),
+    ("SELECT DISTINCT plan AS column_values \nFROM public.visits \n LIMIT 100", &["free", "paid"]),
     (
         "SELECT \"user_id\" AS \"user_id\", \"plan\" AS \"plan\" FROM \"public\".\"visits\" \
          ORDER BY 1, 2\nLIMIT 2",
         &["1|free", "1|free"],
     ),
     (
-        "SELECT DATE_TRUNC('month', period_start) AS period_start, stage AS stage, \
-         sum(users) AS \"SUM(users)\" FROM public.smau \
-         WHERE period_start >= CAST('2026-01-01' AS DATE) AND period_start < CAST('2026-02-01' AS DATE) \
-         GROUP BY DATE_TRUNC('month', period_start), stage ORDER BY \"SUM(users)\" DESC\nLIMIT 50000",
+        "SELECT DATE_TRUNC('month', period_start) AS __timestamp, stage AS stage, \
+         sum(users) AS \"SUM(users)\" \nFROM public.smau \nWHERE period_start >= \
+         TO_DATE('2026-01-01', 'YYYY-MM-DD') AND period_start < TO_DATE('2026-02-01', 'YYYY-MM-DD') \
+         GROUP BY stage, DATE_TRUNC('month', period_start) ORDER BY \"SUM(users)\" DESC \n LIMIT 50000",
         &["2026-01-01 00:00:00+00|reading|2", "2026-01-01 00:00:00+00|writing|1"],
     ),
     (
@@ -49,15 +61,38 @@ const ON_SEARCH_PATH: &str = "quote_ident(table_schema) IN (SELECT CASE WHEN tri
     current_setting('search_path'),','),1)) as i, \
     string_to_array(current_setting('search_path'),',') s)";
 
-/// Grafana: its query builder (with `$ON_PATH` for [`ON_SEARCH_PATH`]), and what its macros become.
-const GRAFANA: [(&str, &[&str]); 10] = [
+/// Grafana 12.2: its query builder (with `$ON_PATH` for [`ON_SEARCH_PATH`]), and what its macros become.
+const GRAFANA: [(&str, &[&str]); 12] = [
     ("SELECT 1", &["1"]),
     ("SELECT current_setting('server_version_num')::int/100 as version", &["1600"]),
     ("SELECT extversion FROM pg_extension WHERE extname = 'timescaledb'", &[]),
     (
         "SELECT schema_name AS \"name\" FROM information_schema.schemata WHERE schema_name NOT IN \
-         ('information_schema', 'pg_catalog', 'pg_toast') ORDER BY schema_name",
+         ('information_schema', 'pg_catalog', 'pg_toast', '_timescaledb_cache', \
+         '_timescaledb_catalog', '_timescaledb_internal', '_timescaledb_config', \
+         'timescaledb_information', 'timescaledb_experimental') ORDER BY schema_name",
         &["dictionary", "public"],
+    ),
+    // The tables of all schemas.
+    (
+        "SELECT CASE WHEN $ON_PATH THEN quote_ident(table_name) ELSE quote_ident(table_schema) || \
+         '.' || quote_ident(table_name) END AS \"table\" FROM information_schema.tables WHERE \
+         quote_ident(table_schema) NOT IN ('information_schema', 'pg_catalog', \
+         '_timescaledb_cache', '_timescaledb_catalog', '_timescaledb_internal', \
+         '_timescaledb_config', 'timescaledb_information', 'timescaledb_experimental') \
+         ORDER BY CASE WHEN $ON_PATH THEN 0 ELSE 1 END, 1",
+        &[
+            "amau",
+            "events",
+            "gmau",
+            "mau",
+            "metrics",
+            "smau",
+            "stages",
+            "visits",
+            "xmau",
+            "dictionary.events",
+        ],
     ),
     (
         "SELECT quote_ident(table_name) AS \"table\" FROM information_schema.tables \
@@ -71,6 +106,15 @@ const GRAFANA: [(&str, &[&str]); 10] = [
          AND quote_ident(table_name) = (parse_ident('visits'))[2] \
          ELSE quote_ident(table_name) = 'visits' AND $ON_PATH END",
         &["at|text", "user_id|text", "event|text", "plan|text"],
+    ),
+    (
+        "SELECT quote_ident(column_name) AS \"column\", data_type AS \"type\" \
+         FROM information_schema.columns WHERE CASE WHEN \
+         array_length(parse_ident('dictionary.events'),1) = 2 \
+         THEN quote_ident(table_schema) = (parse_ident('dictionary.events'))[1] \
+         AND quote_ident(table_name) = (parse_ident('dictionary.events'))[2] \
+         ELSE quote_ident(table_name) = 'dictionary.events' AND $ON_PATH END",
+        &[],
     ),
     // $__timeGroupAlias(at, 1d), $__timeFilter(at)
     (
@@ -101,9 +145,11 @@ const GRAFANA: [(&str, &[&str]); 10] = [
 ];
 
 /// Metabase: synchronisation, fingerprints, questions.
-const METABASE: [(&str, &[&str]); 12] = [
-    ("SET SESSION TIMEZONE TO 'UTC'", &[]),
-    ("SHOW TIMEZONE", &["UTC"]),
+const METABASE: [(&str, &[&str]); 14] = [
+    ("SELECT 1", &["1"]),
+    ("SET ROLE NONE;", &[]),
+    ("SET SESSION TIMEZONE TO 'UTC';", &[]),
+    ("show timezone;", &["UTC"]),
     (
         "SELECT nspname, typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace \
          WHERE t.oid IN (SELECT DISTINCT enumtypid FROM pg_enum e)",
@@ -128,16 +174,17 @@ const METABASE: [(&str, &[&str]); 12] = [
     ),
     // Which of them can be read.
     (
-        "with table_privileges as (select NULL as role, t.schemaname as schema, t.objectname as \
-         table, pg_catalog.has_any_column_privilege(current_user, '\"' || replace(t.schemaname, \
-         '\"', '\"\"') || '\"' || '.' || '\"' || replace(t.objectname, '\"', '\"\"') || '\"', \
-         'select') as select from (select schemaname, tablename as objectname from \
-         pg_catalog.pg_tables union select schemaname, viewname as objectname from \
-         pg_catalog.pg_views union select schemaname, matviewname as objectname from \
-         pg_catalog.pg_matviews) t where t.schemaname !~ '^pg_' and t.schemaname <> \
-         'information_schema' and pg_catalog.has_schema_privilege(current_user, t.schemaname, \
-         'usage')) select t.* from table_privileges t where t.table in ('smau', 'visits') order by 3",
-        &["-|public|smau|t", "-|public|visits|t"],
+        "with table_privileges as (\n select\n   NULL as role,\n   t.schemaname as schema,\n   \
+         t.objectname as table,\n   $PRIVILEGE(has_any_column_privilege,update),\n   \
+         $PRIVILEGE(has_any_column_privilege,select),\n   \
+         $PRIVILEGE(has_any_column_privilege,insert),\n   $PRIVILEGE(has_table_privilege,delete)\n \
+         from (\n   select schemaname, tablename as objectname from pg_catalog.pg_tables\n   union\n   \
+         select schemaname, viewname as objectname from pg_catalog.pg_views\n   union\n   \
+         select schemaname, matviewname as objectname from pg_catalog.pg_matviews\n ) t\n \
+         where t.schemaname !~ '^pg_'\n   and t.schemaname <> 'information_schema'\n   \
+         and pg_catalog.has_schema_privilege(current_user, t.schemaname, 'usage')\n)\n\
+         select t.*\nfrom table_privileges t where t.table in ('smau', 'visits') order by 3",
+        &["-|public|smau|f|t|f|f", "-|public|visits|f|t|f|f"],
     ),
     // Columns.
     (
@@ -163,27 +210,36 @@ const METABASE: [(&str, &[&str]); 12] = [
          (\"c\".\"table_name\" = \"pk\".\"table_name\") AND (\"c\".\"column_name\" = \
          \"pk\".\"column_name\") WHERE c.table_schema !~ \
          '^information_schema|catalog_history|pg_' AND (\"c\".\"table_name\" IN ('mau')) UNION ALL \
-         SELECT \"pa\".\"attname\" AS \"name\", FORMAT('%s', \"pt\".\"typname\") AS \
-         \"database-type\", \"pa\".\"attnum\" - 1 AS \"database-position\", \"pn\".\"nspname\" AS \
+         SELECT \"pa\".\"attname\" AS \"name\", CASE WHEN \"ptn\".\"nspname\" IN ('public', \
+         'pg_catalog') THEN FORMAT('%s', \"pt\".\"typname\") ELSE FORMAT('\"%s\".\"%s\"', \
+         \"ptn\".\"nspname\", \"pt\".\"typname\") END AS \"database-type\", \"pa\".\"attnum\" - 1 AS \"database-position\", \"pn\".\"nspname\" AS \
          \"table-schema\", \"pc\".\"relname\" AS \"table-name\", FALSE AS \"pk?\", NULL AS \
          \"field-comment\", FALSE AS \"database-required\", FALSE AS \
          \"database-is-auto-increment\" FROM \"pg_catalog\".\"pg_class\" AS \"pc\" INNER JOIN \
          \"pg_catalog\".\"pg_namespace\" AS \"pn\" ON \"pn\".\"oid\" = \"pc\".\"relnamespace\" INNER \
          JOIN \"pg_catalog\".\"pg_attribute\" AS \"pa\" ON \"pa\".\"attrelid\" = \"pc\".\"oid\" \
          INNER JOIN \"pg_catalog\".\"pg_type\" AS \"pt\" ON \"pt\".\"oid\" = \"pa\".\"atttypid\" \
-         WHERE (\"pc\".\"relkind\" = 'm') AND (\"pa\".\"attnum\" >= 1) ORDER BY \"table-schema\" \
+         INNER JOIN \"pg_catalog\".\"pg_namespace\" AS \"ptn\" ON \"ptn\".\"oid\" = \
+         \"pt\".\"typnamespace\" WHERE (\"pc\".\"relkind\" = 'm') AND (\"pa\".\"attnum\" >= 1) ORDER BY \"table-schema\" \
          ASC, \"table-name\" ASC, \"database-position\" ASC LIMIT 2",
         &["window|text|0|public|mau|f|-|t|f", "period_start|date|1|public|mau|f|-|t|f"],
     ),
     // Foreign keys.
     (
         "SELECT \"fk_ns\".\"nspname\" AS \"fk-table-schema\", \"fk_table\".\"relname\" AS \
-         \"fk-table-name\" FROM \"pg_constraint\" AS \"c\" INNER JOIN \"pg_class\" AS \"fk_table\" \
-         ON \"c\".\"conrelid\" = \"fk_table\".\"oid\" INNER JOIN \"pg_namespace\" AS \"fk_ns\" ON \
+         \"fk-table-name\", \"fk_column\".\"attname\" AS \"fk-column-name\", \
+         \"pk_ns\".\"nspname\" AS \"pk-table-schema\", \"pk_table\".\"relname\" AS \
+         \"pk-table-name\", \"pk_column\".\"attname\" AS \"pk-column-name\" FROM \
+         \"pg_constraint\" AS \"c\" INNER JOIN \"pg_class\" AS \"fk_table\" ON \
+         \"c\".\"conrelid\" = \"fk_table\".\"oid\" INNER JOIN \"pg_namespace\" AS \"fk_ns\" ON \
          \"c\".\"connamespace\" = \"fk_ns\".\"oid\" INNER JOIN \"pg_attribute\" AS \"fk_column\" ON \
-         \"c\".\"conrelid\" = \"fk_column\".\"attrelid\" WHERE fk_ns.nspname !~ \
+         \"c\".\"conrelid\" = \"fk_column\".\"attrelid\" INNER JOIN \"pg_class\" AS \"pk_table\" ON \
+         \"c\".\"confrelid\" = \"pk_table\".\"oid\" INNER JOIN \"pg_namespace\" AS \"pk_ns\" ON \
+         \"pk_table\".\"relnamespace\" = \"pk_ns\".\"oid\" INNER JOIN \"pg_attribute\" AS \
+         \"pk_column\" ON \"c\".\"confrelid\" = \"pk_column\".\"attrelid\" WHERE fk_ns.nspname !~ \
          '^information_schema|catalog_history|pg_' AND (\"c\".\"contype\" = 'f'::char) AND \
-         (\"fk_column\".\"attnum\" = ANY(c.conkey)) ORDER BY \"fk-table-schema\" ASC",
+         (\"fk_column\".\"attnum\" = ANY(c.conkey)) AND (\"pk_column\".\"attnum\" = \
+         ANY(c.confkey)) ORDER BY \"fk-table-schema\" ASC, \"fk-table-name\" ASC",
         &[],
     ),
     // Fingerprints.
@@ -223,6 +279,24 @@ const METABASE: [(&str, &[&str]); 12] = [
     ),
 ];
 
+/// Expands `$PRIVILEGE(function,privilege)` to Metabase's question whether the user has the privilege.
+fn with_privileges(sql: &str) -> String {
+    let mut expanded = String::new();
+    let mut parts = sql.split("$PRIVILEGE(");
+    expanded.push_str(parts.next().unwrap());
+    for part in parts {
+        let (arguments, rest) = part.split_once(')').unwrap();
+        let (function, privilege) = arguments.split_once(',').unwrap();
+        let quoted = |name: &str| format!("'\"' || replace(t.{name}, '\"', '\"\"') || '\"'");
+        let (schema, object) = (quoted("schemaname"), quoted("objectname"));
+        expanded.push_str(&format!(
+            "pg_catalog.{function}(current_user, {schema} || '.' || {object},  '{privilege}') as \
+             {privilege}{rest}"
+        ));
+    }
+    expanded
+}
+
 /// Runs the statements, one after the other in a connection.
 fn check(statements: &[(&str, &[&str])]) {
     let project = Project::good();
@@ -230,7 +304,7 @@ fn check(statements: &[(&str, &[&str])]) {
     run(async {
         let client = server.client().await;
         for (sql, expected) in statements {
-            let sql = sql.replace("$ON_PATH", ON_SEARCH_PATH);
+            let sql = with_privileges(&sql.replace("$ON_PATH", ON_SEARCH_PATH));
             let found = rows(&client, &sql).await;
             let same = found.iter().zip(*expected).all(|(row, expected)| same(row, expected));
             assert!(same && found.len() == expected.len(), "{sql}: {found:#?}");

@@ -9,9 +9,9 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CaseWhen, DataType, Expr, GroupByExpr, Ident, Join, JoinOperator, Query,
-    Select, SelectItem, SetExpr, Statement, TableFactor, TableWithJoins, Value, ValueWithSpan,
-    Visitor, VisitorMut,
+    ArrayElemTypeDef, BinaryOperator, CaseWhen, DataType, Expr, GroupByExpr, Ident, Join,
+    JoinOperator, Query, Select, SelectItem, SetExpr, Statement, TableFactor, TableWithJoins,
+    Value, ValueWithSpan, Visitor, VisitorMut,
 };
 
 use super::schema::{EMPTY_TABLES, SCHEMA};
@@ -55,15 +55,26 @@ impl EmptyRewrite<'_> {
     }
 
     fn select(&mut self, select: &mut Select, condition: &Expr) {
-        if is_grouped(select) || !select.from.iter().any(is_empty_from) || self.aggregates(select) {
+        if !select.from.iter().any(is_empty_from) {
             return;
         }
+        // Groups can be planned, except over functions of the columns of other tables.
+        let has_functions = select.from.iter().any(|from| relations(from).any(is_of_columns));
+        let has_rows = match is_grouped(select) {
+            true => !has_functions || !is_grouped_by_expressions(select),
+            false => self.aggregates(select),
+        };
+        if has_rows {
+            return;
+        }
+        let removed = if has_functions { remove_functions(&mut select.from) } else { Vec::new() };
+        select.group_by = GroupByExpr::Expressions(Vec::new(), Vec::new());
         let items = std::mem::take(&mut select.projection);
         let mut used = BTreeSet::new();
         select.projection = items
             .into_iter()
             .enumerate()
-            .map(|(at, item)| plannable_item(at, item, &mut used))
+            .map(|(at, item)| plannable_item(at, item, &mut used, &removed))
             .collect();
         select.selection = Some(condition.clone());
         select.distinct = None;
@@ -153,8 +164,68 @@ fn is_grouped(select: &Select) -> bool {
     !matches!(&select.group_by, GroupByExpr::Expressions(by, _) if by.is_empty())
 }
 
-/// A select item that DataFusion can plan, with a unique name.
-fn plannable_item(at: usize, item: SelectItem, used: &mut BTreeSet<String>) -> SelectItem {
+/// Whether there is a group for each value, and none for no rows.
+fn is_grouped_by_expressions(select: &Select) -> bool {
+    let is_plain =
+        |expr: &Expr| !matches!(expr, Expr::Rollup(_) | Expr::Cube(_) | Expr::GroupingSets(_));
+    match &select.group_by {
+        GroupByExpr::Expressions(by, modifiers) => {
+            modifiers.is_empty() && !by.is_empty() && by.iter().all(is_plain)
+        }
+        GroupByExpr::All(_) => false,
+    }
+}
+
+fn relations(from: &TableWithJoins) -> impl Iterator<Item = &TableFactor> {
+    std::iter::once(&from.relation).chain(from.joins.iter().map(|join| &join.relation))
+}
+
+/// Whether a relation is a function of columns, such as `unnest(con.conkey)`.
+fn is_of_columns(relation: &TableFactor) -> bool {
+    let is_function = matches!(
+        relation,
+        TableFactor::UNNEST { .. }
+            | TableFactor::Function { .. }
+            | TableFactor::Table { args: Some(_), .. }
+    );
+    let mut has_column = false;
+    for_each_expr(relation, |expr| {
+        has_column |= matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+    });
+    is_function && has_column
+}
+
+/// Removes functions of columns, and the conditions of joins, which may use them. Returns their names.
+fn remove_functions(from: &mut Vec<TableWithJoins>) -> Vec<Ident> {
+    let mut removed = Vec::new();
+    let mut is_kept = |relation: &TableFactor| {
+        let is_kept = !is_of_columns(relation);
+        if let TableFactor::UNNEST { alias: Some(alias), .. }
+        | TableFactor::Function { alias: Some(alias), .. }
+        | TableFactor::Table { alias: Some(alias), .. } = relation
+            && !is_kept
+        {
+            removed.push(alias.name.clone());
+        }
+        is_kept
+    };
+    let mut kept: Vec<TableFactor> = Vec::new();
+    for TableWithJoins { relation, joins } in from.drain(..) {
+        let joined = joins.into_iter().map(|join| join.relation);
+        kept.extend(std::iter::once(relation).chain(joined).filter(&mut is_kept));
+    }
+    let plain = |relation| TableWithJoins { relation, joins: Vec::new() };
+    from.extend(kept.into_iter().map(plain));
+    removed
+}
+
+/// A select item that DataFusion can plan, with a unique name. Columns of removed relations are NULL.
+fn plannable_item(
+    at: usize,
+    item: SelectItem,
+    used: &mut BTreeSet<String>,
+    removed: &[Ident],
+) -> SelectItem {
     let (expression, alias) = match item {
         SelectItem::UnnamedExpr(expression) => {
             let name = Some(column_name(&expression)).filter(|name| used.insert(name.clone()));
@@ -164,7 +235,15 @@ fn plannable_item(at: usize, item: SelectItem, used: &mut BTreeSet<String>) -> S
         SelectItem::ExprWithAlias { expr, alias } => (expr, alias),
         other => return other,
     };
+    let texts = ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None);
     let expr = match expression {
+        Expr::Identifier(name) if removed.contains(&name) => cast(null(), DataType::Text),
+        Expr::CompoundIdentifier(names) if names.first().is_some_and(|it| removed.contains(it)) => {
+            cast(null(), DataType::Text)
+        }
+        Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("array_agg") => {
+            cast(null(), DataType::Array(texts))
+        }
         // A CASE without ELSE is nullable, which columns of the catalog are not.
         Expr::Identifier(_) | Expr::CompoundIdentifier(_) => Expr::Case {
             case_token: AttachedToken::empty(),
@@ -256,6 +335,12 @@ mod tests {
                 "SELECT a, b FROM t UNION SELECT CAST(NULL AS TEXT) AS \"f\", NULL AS b FROM \
                  pg_catalog.pg_policy WHERE false ORDER BY 1",
             ),
+            (
+                "SELECT c.conname, k, array_agg(t.a) FROM pg_catalog.pg_constraint AS c CROSS JOIN \
+                 UNNEST(c.conkey) AS k JOIN t ON t.n = k WHERE t.a = 1 GROUP BY 1, 2",
+                "SELECT CASE WHEN false THEN c.conname END AS \"conname\", CAST(NULL AS TEXT) AS \
+                 \"k\", CAST(NULL AS TEXT[]) AS \"array_agg\" FROM pg_catalog.pg_constraint AS c, t WHERE false",
+            ),
         ] {
             assert_eq!(after(sql), expected);
         }
@@ -271,6 +356,7 @@ mod tests {
             "SELECT a FROM pg_catalog.pg_proc",
             "SELECT count(*) FROM pg_catalog.pg_inherits",
             "SELECT a, count(*) FROM pg_catalog.pg_inherits GROUP BY a",
+            "SELECT a FROM pg_catalog.pg_inherits, UNNEST(a) GROUP BY ROLLUP (a)",
             "SELECT a FROM t LEFT JOIN pg_catalog.pg_inherits ON true",
             "SELECT a FROM pg_catalog.pg_inherits FULL JOIN t ON true",
         ] {

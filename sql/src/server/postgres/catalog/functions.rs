@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{ArrayRef, AsArray, Int32Array, StringArray};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int32Array, StringArray};
 use arrow::datatypes::{DataType, Int32Type};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::{ScalarUDF, Volatility};
@@ -70,8 +70,33 @@ pub(super) fn functions(user: &str, settings: &Arc<Mutex<Settings>>) -> Vec<Scal
     let mut all = Vec::from(constants);
     all.extend(of_settings);
     all.push(to_regtype.udf(Volatility::Stable));
+    all.extend(privilege_functions());
     all.extend(procedure_functions());
     all
+}
+
+/// Whether a user has one of the privileges that the last argument names: all users can read everything.
+fn privilege_functions() -> impl Iterator<Item = ScalarUDF> {
+    const NAMES: [&str; 5] = [
+        "has_any_column_privilege",
+        "has_column_privilege",
+        "has_database_privilege",
+        "has_schema_privilege",
+        "has_table_privilege",
+    ];
+    const READING: [&str; 3] = ["select", "usage", "connect"];
+    let compute = |call: &Call<'_>| -> Result<ArrayRef> {
+        let privileges = call.texts(call.count() - 1)?;
+        let has_one = |privileges: &str| {
+            let mut all = privileges.split(',').map(|one| one.trim().to_lowercase());
+            all.any(|one| READING.contains(&one.as_str()))
+        };
+        let values = privileges.iter().map(|privileges| privileges.map(has_one));
+        Ok(Arc::new(values.collect::<BooleanArray>()))
+    };
+    NAMES.into_iter().map(move |name| {
+        Function { name, arguments: 2..=4, returns: BOOLEAN, compute }.udf(Volatility::Stable)
+    })
 }
 
 /// `current_setting(name [, whether an unknown name is NULL])`.
@@ -183,6 +208,8 @@ mod tests {
             ("SELECT to_regtype('hstore')", ""),
             ("SELECT to_regtype(n) FROM (VALUES ('text'), ('x')) AS v(n)", "25,"),
             ("SELECT pg_is_in_recovery()", "false"),
+            ("SELECT has_table_privilege('ada', 'visits', 'Select, INSERT')", "true"),
+            ("SELECT has_any_column_privilege('visits', 'update')", "false"),
             ("SELECT obj_description(1, 'pg_class')", ""),
             ("SELECT pg_get_function_result(n) FROM (VALUES (0), (NULL)) AS v(n)", ","),
             ("SELECT pg_function_is_visible(n) FROM (VALUES (1), (2)) AS v(n)", "true,true"),

@@ -55,12 +55,14 @@ pub(super) const EMPTY_TABLES: [&str; 17] = [
 
 /// Columns of privileges, options and keys that clients read. datafusion-pg-catalog lacks them, or has
 /// texts; here they are arrays, and NULL.
-pub(super) const UNSET_ARRAYS: [(&str, &str, DataType); 7] = [
+pub(super) const UNSET_ARRAYS: [(&str, &str, DataType); 9] = [
     ("pg_attribute", "attacl", DataType::Utf8),
     ("pg_class", "relacl", DataType::Utf8),
     ("pg_class", "reloptions", DataType::Utf8),
     ("pg_constraint", "confkey", DataType::Int16),
     ("pg_constraint", "conkey", DataType::Int16),
+    ("pg_index", "indkey", DataType::Int16),
+    ("pg_index", "indoption", DataType::Int16),
     ("pg_namespace", "nspacl", DataType::Utf8),
     ("pg_proc", "proacl", DataType::Utf8),
 ];

@@ -320,13 +320,18 @@ pub(super) fn functions() -> Vec<ScalarUDF> {
     let all = [
         of_floats("cbrt", |call| unary(call, f64::cbrt)),
         of_floats("exp", |call| unary(call, f64::exp)),
-        of_floats("ln", |call| unary(call, f64::ln)),
-        of_floats("log10", |call| unary(call, f64::log10)),
-        of_floats("sqrt", |call| unary(call, f64::sqrt)),
+        of_floats("ln", |call| logarithm(call, f64::ln)),
+        of_floats("log10", |call| logarithm(call, f64::log10)),
+        of_floats("sqrt", |call| {
+            check_argument(call, |value| {
+                (value < 0.0).then_some("cannot take square root of a negative number")
+            })?;
+            unary(call, f64::sqrt)
+        }),
         Function {
             arguments: 1..=2,
             ..of_floats("log", |call| match call.count() {
-                1 => unary(call, f64::log10),
+                1 => logarithm(call, f64::log10),
                 _ => float(call, |base, value| value.log(base)),
             })
         },
@@ -351,6 +356,24 @@ fn float_type(types: &Types<'_>) -> Result<DataType> {
             types.function()
         ),
         false => Ok(DataType::Float64),
+    }
+}
+
+fn logarithm(call: &Call<'_>, operation: fn(f64) -> f64) -> Result<ArrayRef> {
+    check_argument(call, |value| match value {
+        0.0 => Some("cannot take logarithm of zero"),
+        value if value < 0.0 => Some("cannot take logarithm of a negative number"),
+        _ => None,
+    })?;
+    unary(call, operation)
+}
+
+/// Checks that a function takes its argument.
+fn check_argument(call: &Call<'_>, wrong: fn(f64) -> Option<&'static str>) -> Result<()> {
+    let values = call.cast(0, &DataType::Float64)?;
+    match values.as_primitive::<Float64Type>().iter().flatten().find_map(wrong) {
+        Some(message) => exec_err!("{message}"),
+        None => Ok(()),
     }
 }
 

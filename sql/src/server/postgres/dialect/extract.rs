@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, Decimal128Array, Float64Array};
 use arrow::datatypes::{DataType, IntervalMonthDayNanoType, Time64MicrosecondType};
-use datafusion::common::{exec_err, plan_err};
+use datafusion::common::{exec_err, not_impl_err, plan_err};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::ScalarUDF;
 use engine::calendar::Day;
@@ -68,6 +68,10 @@ const EXTRACT: Function = Function {
         let DataType::Decimal128(_, scale) = *call.returns() else {
             return exec_err!("extract returns a numeric");
         };
+        let is_of_date = call.column(1)?.data_type() == &DataType::Date32;
+        if let Some(field) = call.constant(0).filter(|field| is_of_date && is_of_time(field)) {
+            return Err(unsupported(field, "date"));
+        }
         let values = parts(call)?;
         let unit = 10_i64.pow(6 - u32::from(scale.unsigned_abs()));
         let values =
@@ -151,8 +155,68 @@ fn parts(call: &Call<'_>) -> Result<Vec<Option<i64>>> {
     })
 }
 
+/// Whether a field is one of the time of day.
+fn is_of_time(field: &str) -> bool {
+    const FIELDS: [&str; 5] = ["hour", "minute", "second", "millisecond", "microsecond"];
+    let lower = field.to_lowercase();
+    FIELDS.contains(&lower.strip_suffix('s').unwrap_or(&lower))
+}
+
+/// Fields of dates, times and intervals.
+const FIELDS: [&str; 21] = [
+    "century",
+    "day",
+    "decade",
+    "dow",
+    "doy",
+    "epoch",
+    "hour",
+    "isodow",
+    "isoyear",
+    "julian",
+    "microsecond",
+    "millennium",
+    "millisecond",
+    "minute",
+    "month",
+    "quarter",
+    "second",
+    "timezone",
+    "timezone_hour",
+    "week",
+    "year",
+];
+
 fn unsupported(field: &str, of: &str) -> DataFusionError {
-    DataFusionError::Execution(format!("unit \"{field}\" not supported for type {of}"))
+    let field = field.to_lowercase();
+    let what = if FIELDS.contains(&field.as_str()) { "supported" } else { "recognized" };
+    DataFusionError::Execution(format!("unit \"{field}\" not {what} for type {of}"))
+}
+
+/// Checks the unit of `date_trunc`.
+///
+/// # Errors
+/// When PostgreSQL or this server does not truncate by it.
+pub(super) fn check_unit(unit: &str) -> Result<()> {
+    const LONG: [&str; 5] = ["decade", "century", "centurie", "millennium", "millennia"];
+    const UNITS: [&str; 10] = [
+        "microsecond",
+        "millisecond",
+        "second",
+        "minute",
+        "hour",
+        "day",
+        "week",
+        "month",
+        "quarter",
+        "year",
+    ];
+    let lower = unit.to_lowercase();
+    match lower.strip_suffix('s').unwrap_or(&lower) {
+        known if UNITS.contains(&known) => Ok(()),
+        known if LONG.contains(&known) => not_impl_err!("date_trunc by {unit} is not supported"),
+        _ => exec_err!("unit \"{unit}\" not recognized for type timestamp without time zone"),
+    }
 }
 
 fn time_part(field: &str, time: i64) -> Option<i64> {

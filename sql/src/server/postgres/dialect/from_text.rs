@@ -245,7 +245,7 @@ fn take_number(rest: &mut &str, most: usize, field: &str) -> Result<i64> {
 fn within(value: i64, least: i64, most: i64, field: &str) -> Result<i64> {
     match (least..=most).contains(&value) {
         true => Ok(value),
-        false => exec_err!("{field} \"{value}\" is out of range"),
+        false => exec_err!("date/time field value out of range: {field} {value}"),
     }
 }
 

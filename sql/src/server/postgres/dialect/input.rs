@@ -38,6 +38,71 @@ pub(super) fn timestamp(text: &str) -> Option<Written> {
     Some(Written { local: midnight.checked_add(since_midnight)?, offset })
 }
 
+/// Why a text is not read as a date or a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// No date or clock has these numbers: `2026-02-30`, `25:00`.
+    OutOfRange,
+    /// PostgreSQL reads this form: `03/15/2026`, `Mar 15 2026`, `infinity`, `today`.
+    OtherForm,
+    Invalid,
+}
+
+/// Words in the forms of dates and times that PostgreSQL reads. Months and days of the week are
+/// known by their first three letters.
+const WORDS: [&str; 15] = [
+    "infinity",
+    "epoch",
+    "now",
+    "today",
+    "tomorrow",
+    "yesterday",
+    "allballs",
+    "bc",
+    "ad",
+    "am",
+    "pm",
+    "j",
+    "t",
+    "z",
+    "utc",
+];
+const NAMES: [&str; 19] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec", "mon",
+    "tue", "wed", "thu", "fri", "sat", "sun",
+];
+
+/// Why [`timestamp`] or [`time`] did not read a text.
+pub(super) fn unread(text: &str) -> Unread {
+    let lower = text.trim().to_lowercase();
+    let (date, clock) = match lower.split_once(['t', ' ']) {
+        Some((date, clock)) => (date, clock.trim_start()),
+        None if lower.contains(':') => ("", lower.as_str()),
+        None => (lower.as_str(), ""),
+    };
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let lengths: Vec<usize> = date.split(['-', '/']).map(str::len).collect();
+    let is_date = date.split(['-', '/']).all(is_number)
+        && (lengths == [8] || matches!(lengths.as_slice(), [4, 1..=2, 1..=2]));
+    let is_clock = clock.starts_with(|letter: char| letter.is_ascii_digit())
+        && clock.bytes().all(|byte| byte.is_ascii_digit() || b":.+-z".contains(&byte));
+    if is_date && (is_clock || clock.is_empty())
+        || date.is_empty() && is_clock && clock.contains(':')
+    {
+        return Unread::OutOfRange;
+    }
+    let parts = lower.split(|letter: char| !letter.is_alphanumeric());
+    let (numbers, words): (Vec<&str>, Vec<&str>) =
+        parts.filter(|part| !part.is_empty()).partition(|part| is_number(part));
+    let is_known = |word: &&str| {
+        WORDS.contains(word) || word.get(..3).is_some_and(|start| NAMES.contains(&start))
+    };
+    match words.iter().all(is_known) && (!words.is_empty() || numbers.len() > 2) {
+        true => Unread::OtherForm,
+        false => Unread::Invalid,
+    }
+}
+
 fn date_only(text: &str) -> Option<Day> {
     let number = |text: &str, most: usize| {
         let is_number = text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() <= most;
@@ -245,7 +310,9 @@ fn iso_interval(text: &str) -> Option<Span> {
 
 #[cfg(test)]
 mod tests {
-    use super::{DAY, HOUR, MINUTE, SECOND, Span, Written, interval, offset, time, timestamp};
+    use super::{
+        DAY, HOUR, MINUTE, SECOND, Span, Unread, Written, interval, offset, time, timestamp, unread,
+    };
 
     #[test]
     fn timestamps_are_read_as_written() {
@@ -273,6 +340,31 @@ mod tests {
             (Some(13 * HOUR + SECOND / 2), None, None)
         );
         assert_eq!((offset("+0230"), offset("02")), (Some(2 * HOUR + 30 * MINUTE), None));
+    }
+
+    #[test]
+    fn other_forms_and_impossible_dates_are_told_from_invalid_texts() {
+        for text in ["2026-02-30", "20261301", "2026-03-15 25:00", "2026-03-15T24:30:00Z", "25:00"]
+        {
+            assert_eq!(unread(text), Unread::OutOfRange, "{text}");
+        }
+        for text in [
+            "infinity",
+            "-Infinity",
+            "today",
+            "now",
+            "03.15.2026",
+            "03/15/2026",
+            "Mar 15 2026",
+            "15 march 2026",
+            "0044-03-15 BC",
+            "allballs",
+        ] {
+            assert_eq!(unread(text), Unread::OtherForm, "{text}");
+        }
+        for text in ["", "x", "2026", "2026-03", "2026-03-15 x", "t1", "13"] {
+            assert_eq!(unread(text), Unread::Invalid, "{text}");
+        }
     }
 
     #[test]

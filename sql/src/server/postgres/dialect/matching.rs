@@ -6,7 +6,7 @@ use datafusion::common::plan_err;
 use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, cast};
 
-use super::arithmetic::is_numeric;
+use super::arithmetic::{PRECISION, is_numeric};
 use super::literals::typed_literal;
 use super::temporal::INTERVAL;
 
@@ -83,17 +83,50 @@ pub(super) fn unify(
             super::text::sql_type(other)
         );
     }
-    let is_mixed = known.iter().any(|of| is_numeric(of)) && known.iter().any(|of| of.is_floating());
+    let common = common_type(&known);
     let mut is_changed = false;
     for (expr, of) in exprs.iter_mut().zip(&types) {
         let changed = match text_of(expr) {
             Some(_) if class(first) == Some(Class::Text) => continue,
             Some(text) => Expr::Literal(typed_literal(text, first, zone, false)?, None),
-            None if is_mixed && is_numeric(of) => cast(std::mem::take(*expr), DataType::Float64),
-            None => continue,
+            None => match &common {
+                Some(common) if needs_cast(of, common, what == "VALUES") => {
+                    cast(std::mem::take(*expr), common.clone())
+                }
+                _ => continue,
+            },
         };
         **expr = changed;
         is_changed = true;
     }
     Ok(is_changed)
+}
+
+/// The type of numbers of different types; `None` if they have the same one. DataFusion takes that of the
+/// first, and casts the others only later.
+fn common_type(types: &[&DataType]) -> Option<DataType> {
+    let is_any = |is: fn(&DataType) -> bool| types.iter().any(|of| is(of));
+    if !types.iter().all(|of| of.is_numeric()) {
+        None
+    } else if is_any(|of| *of == DataType::Float64) {
+        Some(DataType::Float64)
+    } else if is_any(DataType::is_floating) {
+        Some(DataType::Float32)
+    } else if is_any(is_numeric) {
+        Some(DataType::Decimal128(PRECISION, 0))
+    } else if is_any(|of| !matches!(of, DataType::Int16 | DataType::Int32)) {
+        Some(DataType::Int64)
+    } else {
+        is_any(|of| *of == DataType::Int32).then_some(DataType::Int32)
+    }
+}
+
+/// Whether a number is cast to the common type. Exact numbers keep their decimal places, and the columns
+/// of VALUES get a common type later.
+fn needs_cast(of: &DataType, common: &DataType, is_values: bool) -> bool {
+    let is_cast = match is_numeric(of) {
+        true => common.is_floating(),
+        false => of.is_numeric() && !is_values,
+    };
+    is_cast && of != common
 }

@@ -13,6 +13,7 @@
 
 mod arithmetic;
 mod extract;
+mod format;
 mod from_text;
 mod input;
 mod intervals;
@@ -88,6 +89,7 @@ fn functions() -> Vec<ScalarUDF> {
     all.extend(extract::functions());
     all.extend(temporal::functions());
     all.extend(text::functions());
+    all.extend(format::functions());
     all.extend(json::functions());
     all.extend(numeric::functions());
     all.extend([

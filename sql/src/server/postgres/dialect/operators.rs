@@ -69,7 +69,7 @@ impl ExprPlanner for Operators {
             }
             Op::PGRegexMatch | Op::PGRegexIMatch | Op::PGRegexNotMatch | Op::PGRegexNotIMatch => {
                 if let Some(pattern) = text_of(&raw.right) {
-                    raw.right = lit(regex::boolean(pattern));
+                    raw.right = lit(regex::boolean(pattern)?);
                 }
                 return Ok(PlannerResult::Original(raw));
             }

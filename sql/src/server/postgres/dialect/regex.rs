@@ -13,13 +13,31 @@ use datafusion::error::Result;
 
 use crate::server::postgres::function::{Function, map_rows};
 
+/// Letters that mean something else after a backslash: to PostgreSQL `\b` is a backspace, to the crate
+/// the end of a word.
+const OTHER_ESCAPES: &str = "bBmMyYZ<>";
+
 /// A pattern whose `.` also matches line breaks, as PostgreSQL's does.
-pub(super) fn boolean(pattern: &str) -> String {
-    match pattern.strip_prefix("(?i)") {
+///
+/// # Errors
+/// When the pattern has a prefix or an escape that the crate reads differently.
+pub(super) fn boolean(pattern: &str) -> Result<String> {
+    if pattern.starts_with("***") {
+        return not_impl_err!("the prefix *** of a regular expression is not supported");
+    }
+    let mut letters = pattern.chars();
+    while let Some(letter) = letters.next() {
+        if letter == '\\'
+            && let Some(escaped) = letters.next().filter(|letter| OTHER_ESCAPES.contains(*letter))
+        {
+            return not_impl_err!("\\{escaped} in a regular expression is not supported");
+        }
+    }
+    Ok(match pattern.strip_prefix("(?i)") {
         Some(rest) if pattern.contains('.') => format!("(?is){rest}"),
         None if pattern.contains('.') => format!("(?s){pattern}"),
         _ => pattern.to_owned(),
-    }
+    })
 }
 
 /// As [`boolean`], for functions that depend on how much of a text matches.
@@ -32,7 +50,7 @@ pub(super) fn extracting(pattern: &str) -> Result<String> {
             "the regular expression '{pattern}' is not supported: of alternatives that begin alike, or \
              greedy and non-greedy parts, PostgreSQL matches the longest"
         ),
-        false => Ok(boolean(pattern)),
+        false => boolean(pattern),
     }
 }
 
@@ -198,7 +216,14 @@ mod tests {
         assert_eq!(similar_to("a(b|x)%_.", Some('\\')).unwrap(), "^(?:a(?:b|x)(?s:.*)(?s:.)\\.)$");
         assert_eq!(similar_to("[%_]!%", Some('!')).unwrap(), "^(?:[%_]\\%)$");
         assert!(similar_to("a\\", Some('\\')).is_err());
-        assert_eq!((boolean("a.b"), boolean("ab")), ("(?s)a.b".to_owned(), "ab".to_owned()));
+        assert_eq!(
+            (boolean("a.b").unwrap(), boolean("ab").unwrap()),
+            ("(?s)a.b".into(), "ab".into())
+        );
+        for pattern in ["\\ba", "a\\M", "***=a"] {
+            assert!(boolean(pattern).is_err(), "{pattern}");
+        }
+        assert!(boolean("\\\\b\\d").is_ok());
         assert_eq!(replacement("\\&-\\1-$1-\\\\"), "${0}-${1}-$$1-\\");
     }
 

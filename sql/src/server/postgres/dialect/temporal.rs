@@ -15,7 +15,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::ScalarUDF;
 use engine::calendar::{Day, Zone};
 
-use super::input::{self, DAY, HOUR, MINUTE};
+use super::input::{self, DAY, HOUR, MINUTE, Unread};
 use super::intervals::from_span;
 use crate::server::postgres::function::{Call, Function, Types, cast_checked, map_rows};
 
@@ -66,7 +66,7 @@ impl LocalZone {
     fn named(name: &str) -> Result<Self> {
         Zone::get(name)
             .map(Self::Named)
-            .map_err(|error| DataFusionError::Execution(error.to_string()))
+            .map_err(|_| DataFusionError::Execution(format!("time zone \"{name}\" not recognized")))
     }
 
     /// Microseconds east of UTC at an instant.
@@ -101,9 +101,22 @@ fn invalid(kind: &str, text: &str) -> DataFusionError {
     DataFusionError::Execution(format!("invalid input syntax for type {kind}: \"{text}\""))
 }
 
+/// The error for a text that is not read as a date or a time.
+fn unread(kind: &str, text: &str) -> DataFusionError {
+    match input::unread(text) {
+        Unread::OutOfRange => {
+            DataFusionError::Execution(format!("date/time field value out of range: \"{text}\""))
+        }
+        Unread::OtherForm => DataFusionError::Execution(format!(
+            "the {kind} \"{text}\" is not supported: write it as 2026-03-15 13:00:00"
+        )),
+        Unread::Invalid => invalid(kind, text),
+    }
+}
+
 /// The microseconds of a text as a timestamp without a zone: an offset in it is ignored.
 pub(super) fn read_timestamp(text: &str) -> Result<i64> {
-    input::timestamp(text).map(|read| read.local).ok_or_else(|| invalid("timestamp", text))
+    input::timestamp(text).map(|read| read.local).ok_or_else(|| unread("timestamp", text))
 }
 
 /// The instant of a text as a timestamp with a zone.
@@ -113,18 +126,18 @@ pub(super) fn read_instant(text: &str, zone: &LocalZone) -> Result<i64> {
         Some(offset) => read.local - offset,
         None => zone.instant(read.local),
     });
-    instant.ok_or_else(|| invalid("timestamp with time zone", text))
+    instant.ok_or_else(|| unread("timestamp with time zone", text))
 }
 
 /// The days since 1970 of a text as a date.
 pub(super) fn read_date(text: &str) -> Result<i32> {
-    let read = input::timestamp(text).ok_or_else(|| invalid("date", text))?;
-    i32::try_from(read.local.div_euclid(DAY)).map_err(|_| invalid("date", text))
+    let read = input::timestamp(text).ok_or_else(|| unread("date", text))?;
+    i32::try_from(read.local.div_euclid(DAY)).map_err(|_| unread("date", text))
 }
 
 /// The microseconds since midnight of a text as a time.
 pub(super) fn read_time(text: &str) -> Result<i64> {
-    input::time(text.trim()).ok_or_else(|| invalid("time", text))
+    input::time(text.trim()).ok_or_else(|| unread("time", text))
 }
 
 pub(super) fn read_interval(text: &str) -> Result<IntervalMonthDayNano> {
@@ -270,7 +283,7 @@ const MAKE_TIME: Function = Function {
                 || !(0.0..60.0).contains(&minute)
                 || !(0.0..60.0).contains(&second)
             {
-                return exec_err!("time field value out of range");
+                return exec_err!("date/time field value out of range");
             }
             Ok(hour as i64 * HOUR + minute as i64 * MINUTE + (second * 1e6).round() as i64)
         })?;

@@ -20,10 +20,10 @@ use crate::server::postgres::types::sql_name;
 pub(super) fn functions() -> Vec<ScalarUDF> {
     let all = [
         VARCHAR,
+        NAME,
         PG_TYPEOF,
         QUOTE_LITERAL,
         QUOTE_NULLABLE,
-        FORMAT,
         LIKE_ESCAPE,
         UUID_IN,
         PG_SIZE_PRETTY,
@@ -48,22 +48,30 @@ const VARCHAR: Function = Function {
     compute: |call| Ok(Arc::new(call.texts(0)?)),
 };
 
+/// A text of the type `name`.
+const NAME: Function = Function {
+    name: "name",
+    arguments: 1..=1,
+    returns: |_| Ok(DataType::Utf8),
+    compute: |call| Ok(Arc::new(call.texts(0)?)),
+};
+
 /// As [`TEXT`], but `t` and `f`: what `concat` makes of booleans.
 pub(super) const SHORT_TEXT: Function = Function {
     name: "short_text",
     arguments: 1..=1,
     returns: |_| Ok(DataType::Utf8),
-    compute: |call| {
-        let values = call.column(0)?;
-        let Some(values) = values.as_boolean_opt() else {
-            return Ok(Arc::new(written(&values, call.zone())?));
-        };
-        let texts = values.iter().map(|value| value.map(|value| if value { "t" } else { "f" }));
-        Ok(Arc::new(texts.collect::<StringArray>()))
-    },
+    compute: |call| Ok(Arc::new(short_texts(&call.column(0)?, call.zone())?)),
 };
 
-/// Values in the text format of the protocol.
+/// Values in the text format of the protocol, booleans too.
+pub(super) fn short_texts(values: &ArrayRef, zone: &str) -> Result<StringArray> {
+    let Some(values) = values.as_boolean_opt() else { return written(values, zone) };
+    let texts = values.iter().map(|value| value.map(|value| if value { "t" } else { "f" }));
+    Ok(texts.collect())
+}
+
+/// As [`short_texts`], but `true` and `false`: what a cast to text makes of values.
 pub(super) fn written(values: &ArrayRef, zone: &str) -> Result<StringArray> {
     if matches!(values.data_type(), DataType::Utf8 | DataType::Boolean | DataType::Null) {
         return Ok(arrow::compute::cast(values, &DataType::Utf8)?.as_string::<i32>().clone());
@@ -224,7 +232,7 @@ const CURRENT_SCHEMAS: Function = Function {
 };
 
 /// A text as a constant of SQL.
-fn quoted(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     let plain = text.replace('\'', "''");
     match plain.contains('\\') {
         true => format!("E'{}'", plain.replace('\\', "\\\\")),
@@ -238,7 +246,7 @@ const QUOTE_LITERAL: Function = Function {
     returns: |_| Ok(DataType::Utf8),
     compute: |call| {
         let texts = written(&call.column(0)?, call.zone())?;
-        Ok(Arc::new(texts.iter().map(|text| text.map(quoted)).collect::<StringArray>()))
+        Ok(Arc::new(texts.iter().map(|text| text.map(literal)).collect::<StringArray>()))
     },
 };
 
@@ -248,61 +256,10 @@ const QUOTE_NULLABLE: Function = Function {
     returns: |_| Ok(DataType::Utf8),
     compute: |call| {
         let texts = written(&call.column(0)?, call.zone())?;
-        let quoted = texts.iter().map(|text| Some(text.map_or_else(|| "NULL".to_owned(), quoted)));
+        let quoted = texts.iter().map(|text| Some(text.map_or_else(|| "NULL".to_owned(), literal)));
         Ok(Arc::new(quoted.collect::<StringArray>()))
     },
 };
-
-/// `format(template, values ...)`.
-const FORMAT: Function = Function {
-    name: "format",
-    arguments: 1..=100,
-    returns: |_| Ok(DataType::Utf8),
-    compute: |call| {
-        let templates = call.texts(0)?;
-        let values = (1..call.count()).map(|at| as_texts(call, at)).collect::<Result<Vec<_>>>()?;
-        let texts = map_rows(call.rows(), &[&templates], |row| {
-            let values = values.iter().map(|of| of.is_valid(row).then(|| of.value(row)));
-            filled(templates.value(row), values)
-        })?;
-        Ok(Arc::new(StringArray::from(texts)))
-    },
-};
-
-/// Fills the places `%s`, `%I` (an identifier) and `%L` (a constant) of a template.
-fn filled<'a>(template: &str, mut values: impl Iterator<Item = Option<&'a str>>) -> Result<String> {
-    let (mut filled, mut letters) = (String::new(), template.chars());
-    while let Some(letter) = letters.next() {
-        if letter != '%' {
-            filled.push(letter);
-            continue;
-        }
-        let kind = letters.next();
-        if kind == Some('%') {
-            filled.push('%');
-            continue;
-        }
-        let Some(value) = values.next() else { return exec_err!("format(): too few arguments") };
-        match (kind, value) {
-            (Some('s'), value) => filled.push_str(value.unwrap_or_default()),
-            (Some('I'), Some(name)) => {
-                let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-                let begins = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-                match begins && name.chars().all(plain) {
-                    true => filled.push_str(name),
-                    false => filled.push_str(&format!("\"{}\"", name.replace('"', "\"\""))),
-                }
-            }
-            (Some('I'), None) => {
-                return exec_err!("null values cannot be formatted as an SQL identifier");
-            }
-            (Some('L'), None) => filled.push_str("NULL"),
-            (Some('L'), Some(text)) => filled.push_str(&quoted(text)),
-            _ => return exec_err!("format(): only %s, %I, %L and %% are supported"),
-        }
-    }
-    Ok(filled)
-}
 
 /// `like_escape(pattern, escape)`, the pattern of `LIKE pattern ESCAPE escape`.
 const LIKE_ESCAPE: Function = Function {
@@ -350,7 +307,7 @@ pub(super) fn as_texts(call: &Call<'_>, at: usize) -> Result<StringArray> {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, filled, quoted, with_backslashes};
+    use super::{bytes, literal, with_backslashes};
 
     #[test]
     fn bytes_are_read_as_postgresql_reads_them() {
@@ -360,12 +317,8 @@ mod tests {
     }
 
     #[test]
-    fn templates_are_filled() {
-        let values = [Some("a"), Some("b c"), Some("it's")];
-        let text = filled("%s.%I=%L, 5%%", values.into_iter()).unwrap();
-        assert_eq!(text, "a.\"b c\"='it''s', 5%");
-        assert!(filled("%s", std::iter::empty()).is_err());
-        assert_eq!(quoted("a\\b"), "E'a\\\\b'");
+    fn texts_become_literals() {
+        assert_eq!((literal("it's"), literal("a\\b")), ("'it''s'".into(), "E'a\\\\b'".into()));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use datafusion::scalar::ScalarValue;
 
 use super::Rewriter;
 use crate::server::postgres::dialect::arithmetic::{PRECISION, digits, is_numeric};
+use crate::server::postgres::dialect::extract::check_unit;
 use crate::server::postgres::dialect::matching::{text_of, unify};
 use crate::server::postgres::dialect::regex::{REPLACEMENT, boolean, extracting, replacement};
 use crate::server::postgres::dialect::temporal::{TIMESTAMP, zoned};
@@ -37,10 +38,10 @@ impl Rewriter<'_> {
                 let mut arguments: Vec<&mut Expr> = call.args.iter_mut().collect();
                 is_changed = unify(&name, &mut arguments, type_of, zone)?;
             }
-            "ceil" | "floor" | "sign" if types.first().is_some_and(is_numeric) => {
+            "ceil" | "floor" | "sign" | "signum" if types.first().is_some_and(is_numeric) => {
                 return of_type(call, DataType::Decimal128(PRECISION, 0));
             }
-            "regexp_like" => is_changed = rewrite_pattern(&mut call.args, |p| Ok(boolean(p)))?,
+            "regexp_like" => is_changed = rewrite_pattern(&mut call.args, boolean)?,
             "regexp_match" => is_changed = rewrite_pattern(&mut call.args, extracting)?,
             "regexp_count" | "regexp_instr" => {
                 rewrite_pattern(&mut call.args, extracting)?;
@@ -76,6 +77,7 @@ impl Rewriter<'_> {
             }
             // In the connection's time zone.
             "date_trunc" => {
+                call.args.first().and_then(text_of).map_or(Ok(()), check_unit)?;
                 if types.get(1) == Some(&DataType::Date32) {
                     is_changed = true;
                     let midnight = cast(std::mem::take(&mut call.args[1]), TIMESTAMP);

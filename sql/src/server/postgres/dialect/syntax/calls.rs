@@ -10,12 +10,11 @@ use crate::ast::{argument_mut, call, cast, take, text, text_of};
 
 /// Functions that DataFusion has under another name, or of whose namesakes only the second does the
 /// same.
-const RENAMED: [(&str, &str); 11] = [
+const RENAMED: [(&str, &str); 10] = [
     ("array_remove", "array_remove_all"),
     ("array_replace", "array_replace_all"),
     ("ceiling", "ceil"),
     ("clock_timestamp", "now"),
-    ("current_role", "session_user"),
     ("every", "bool_and"),
     ("gen_random_uuid", "uuid"),
     ("pow", "power"),
@@ -32,7 +31,20 @@ impl Rewrite {
         if let Some((_, other)) = RENAMED.iter().find(|(known, _)| *known == name) {
             rename(function, other);
         }
+        if let FunctionArguments::Subquery(_) = function.args {
+            self.refuse(&format!("{name}(SELECT ...)"), "use an aggregate, such as array_agg");
+            return None;
+        }
         match name.as_str() {
+            "current_role" | "current_user" | "session_user" | "user" => {
+                Some(typed_name("session_user"))
+            }
+            "current_catalog" | "current_database" => Some(typed_name("current_database")),
+            "current_schema" => Some(typed_name("current_schema")),
+            "current_time" | "localtime" => {
+                self.refuse(&name, "use current_timestamp::time");
+                None
+            }
             "date_trunc" => self.date_trunc(function),
             "json_agg" => {
                 rename(function, "array_agg");
@@ -109,6 +121,11 @@ fn arguments<const N: usize>(function: &mut Function) -> Option<[&mut Expr; N]> 
     let FunctionArguments::List(list) = &mut function.args else { return None };
     let arguments: Option<Vec<&mut Expr>> = list.args.iter_mut().map(argument_mut).collect();
     arguments?.try_into().ok()
+}
+
+/// The value of a function without arguments, of the type `name`.
+pub(super) fn typed_name(function: &str) -> Expr {
+    call("name", [call(function, [])])
 }
 
 /// What the clocks of the connection's zone show.

@@ -1,14 +1,14 @@
 //! Operators, casts, constants and special syntax.
 
 use datafusion::sql::sqlparser::ast::{
-    Array, BinaryOperator, CharacterLength, DataType, ExactNumberInfo, Expr, Interval,
-    UnaryOperator, Value, ValueWithSpan,
+    Array, BinaryOperator, CharacterLength, DataType, ExactNumberInfo, Expr, FunctionArguments,
+    Interval, UnaryOperator, Value, ValueWithSpan,
 };
 use engine::Error;
 
-use super::calls::local_timestamp;
+use super::calls::{local_timestamp, typed_name};
 use super::{Rewrite, interval};
-use crate::ast::{call, cast, null, number, take, text, text_of};
+use crate::ast::{argument_mut, call, cast, null, number, take, text, text_of};
 use crate::server::postgres::dialect::input;
 use crate::server::postgres::dialect::regex::similar_to;
 use crate::server::postgres::text::elements;
@@ -71,6 +71,13 @@ impl Rewrite {
                 _ => return,
             },
             Expr::Cast { expr: inner, data_type, .. } => match data_type {
+                // A name is a text of another type.
+                DataType::Text if is_name(inner) => {
+                    let Expr::Function(function) = &mut **inner else { return };
+                    let FunctionArguments::List(list) = &mut function.args else { return };
+                    let name = list.args.iter_mut().find_map(argument_mut).map(take);
+                    cast(name.unwrap_or_else(null), DataType::Text)
+                }
                 DataType::JSON => call("json", [taken(inner)]),
                 DataType::JSONB => return self.refuse("the type jsonb", "use json"),
                 DataType::Uuid => call("uuid_in", [taken(inner)]),
@@ -149,9 +156,9 @@ impl Rewrite {
             Expr::Identifier(name) if name.quote_style.is_none() => {
                 match name.value.to_lowercase().as_str() {
                     "localtimestamp" => local_timestamp(),
-                    "current_role" | "current_user" | "session_user" => call("session_user", []),
-                    "current_catalog" => call("current_database", []),
-                    "current_schema" => call("current_schema", []),
+                    "current_role" | "current_user" | "session_user" => typed_name("session_user"),
+                    "current_catalog" => typed_name("current_database"),
+                    "current_schema" => typed_name("current_schema"),
                     _ => return,
                 }
             }
@@ -164,9 +171,14 @@ impl Rewrite {
     }
 }
 
-/// The elements of an array literal such as `{a,"b c",NULL}`; `None` for an empty one.
+/// Whether this is a call of the function that makes a text a name.
+fn is_name(expr: &Expr) -> bool {
+    matches!(expr, Expr::Function(function) if function.name.to_string() == "name")
+}
+
+/// The elements of an array literal such as `{a,"b c",NULL}`; `None` if it is none.
 fn array_elements(literal: &str) -> Option<Expr> {
-    let texts = elements(literal).filter(|texts| !texts.is_empty())?;
+    let texts = elements(literal)?;
     let element = |value: Option<String>| value.map_or_else(null, |value| text(&value));
     Some(Expr::Array(Array { elem: texts.into_iter().map(element).collect(), named: true }))
 }

@@ -62,6 +62,9 @@ impl VisitorMut for Rewrite {
     fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+                if relations::is_series_of_timestamps(expr) {
+                    self.refuse("a series of timestamps in the select list", "write it in FROM");
+                }
                 relations::unnest_series(expr);
                 subqueries::make_values(expr);
             }
@@ -223,7 +226,7 @@ mod tests {
             ("SELECT a ILIKE 'x' ESCAPE ''", "SELECT a ILIKE like_escape('x', '')"),
             ("SELECT a LIKE 'x' ESCAPE '\\'", "SELECT a LIKE 'x' ESCAPE '\\'"),
             ("SELECT '{1,NULL}'::INT[] AS a", "SELECT ARRAY['1', NULL]::INT[] AS a"),
-            ("SELECT '{}'::INT[]", "SELECT '{}'::INT[]"),
+            ("SELECT '{}'::INT[] AS a", "SELECT ARRAY[]::INT[] AS a"),
             (
                 "SELECT i FROM generate_series(1, 3) AS i, generate_series(a, b) AS j (k), unnest(c)",
                 "SELECT i FROM (SELECT CAST(value AS INT) AS value FROM generate_series(CAST(1 AS \

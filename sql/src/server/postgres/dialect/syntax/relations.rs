@@ -1,8 +1,8 @@
 //! What stands in FROM: functions of rows, whose alias also names their column in PostgreSQL.
 
 use datafusion::sql::sqlparser::ast::{
-    ArrayElemTypeDef, DataType, Expr, FunctionArg, FunctionArguments, Ident, TableAlias,
-    TableAliasColumnDef, TableFactor, TimezoneInfo,
+    ArrayElemTypeDef, DataType, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    TableAlias, TableAliasColumnDef, TableFactor, TimezoneInfo, TypedString,
 };
 
 use super::{Rewrite, are_integers, interval};
@@ -36,6 +36,13 @@ impl Rewrite {
                             TableFactor::Derived { lateral: false, subquery, alias, sample: None };
                     }
                 } else {
+                    if arguments.args.iter_mut().filter_map(argument_mut).any(|expr| is_zoned(expr))
+                    {
+                        self.refuse(
+                            "a series of timestamps with a time zone",
+                            "use timestamps without one",
+                        );
+                    }
                     type_series(&mut arguments.args);
                 }
             }
@@ -55,6 +62,16 @@ fn integer_series(arguments: &[FunctionArg]) -> String {
         "SELECT CAST(value AS INT) AS value FROM {SERIES}({}) AS series (value)",
         wide.join(", ")
     )
+}
+
+/// Whether an expression is written as a timestamp with a time zone.
+fn is_zoned(expr: &Expr) -> bool {
+    let (Expr::Cast { data_type, .. } | Expr::TypedString(TypedString { data_type, .. })) = expr
+    else {
+        return false;
+    };
+    let name = data_type.to_string().to_lowercase();
+    name == "timestamptz" || name.ends_with("with time zone")
 }
 
 /// Reads constant texts among the arguments of a series as times and an interval.
@@ -85,6 +102,17 @@ fn name_column(alias: &mut Option<TableAlias>, name: String) {
     if alias.columns.is_empty() {
         alias.columns.push(TableAliasColumnDef { name: alias.name.clone(), data_type: None });
     }
+}
+
+/// Whether a call in the select list makes a series of timestamps: its step is an interval.
+pub(super) fn is_series_of_timestamps(expr: &Expr) -> bool {
+    let Expr::Function(function) = expr else { return false };
+    let FunctionArguments::List(list) = &function.args else { return false };
+    let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(step))) = list.args.get(2) else {
+        return false;
+    };
+    function.name.to_string().eq_ignore_ascii_case(SERIES)
+        && (text_of(step).is_some() || matches!(step, Expr::Interval(_)))
 }
 
 /// A series in the select list, which is a list to DataFusion.
