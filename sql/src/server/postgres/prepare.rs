@@ -13,7 +13,7 @@ use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
-use engine::store::dimensions_of;
+use engine::scan::dimensions_of;
 use engine::{Error, Kind, Result};
 use pgwire::api::portal::Portal;
 use pgwire::error::PgWireResult;
