@@ -20,6 +20,7 @@ mod cursors;
 mod dialect;
 mod errors;
 mod extended_query;
+mod fake_passwords;
 mod frame_validator;
 mod function;
 mod grammar;

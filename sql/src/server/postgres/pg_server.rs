@@ -13,7 +13,7 @@ use pgwire::messages::startup::SecretKey;
 use tokio_util::sync::CancellationToken;
 
 use super::catalog::{self, Rules};
-use super::startup::FakePasswords;
+use super::fake_passwords::FakePasswords;
 use crate::server::ServerContext;
 
 /// The state that all PostgreSQL connections share.

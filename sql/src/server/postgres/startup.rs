@@ -5,9 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use engine::{Error, Result};
 use pgwire::api::auth::sasl::SASLAuthStartupHandler;
-use pgwire::api::auth::sasl::scram::{ScramAuth, gen_salted_password};
+use pgwire::api::auth::sasl::scram::ScramAuth;
 use pgwire::api::auth::{
     AuthSource, DefaultServerParameterProvider, LoginInfo, Password, ServerParameterProvider,
 };
@@ -29,9 +28,6 @@ const REPORTED_SETTINGS: [(&str, &str); 7] = [
     ("standard_conforming_strings", "standard_conforming_strings"),
     ("timezone", "TimeZone"),
 ];
-
-/// Bytes of salt, as in the users file.
-const SALT: usize = 16;
 
 /// The parameters that are reported at startup.
 pub(super) struct ServerParameters(pub(super) Arc<Session>);
@@ -108,47 +104,5 @@ impl AuthSource for PasswordSource {
             Some(secret) => Password::new(Some(secret.salt.clone()), secret.hash.clone()),
             None => pg_server.fake_passwords.password(name),
         })
-    }
-}
-
-/// Derives a fixed fake password hash for every unknown user, so that the handshake does not reveal
-/// which users exist.
-pub(super) struct FakePasswords {
-    salt: [u8; SALT],
-    hash: [u8; SALT],
-}
-
-impl FakePasswords {
-    pub(super) fn new() -> Result<Self> {
-        let mut random = Self { salt: [0; SALT], hash: [0; SALT] };
-        for bytes in [&mut random.salt, &mut random.hash] {
-            getrandom::fill(bytes).map_err(|cause| {
-                Error::internal(format!("cannot get random bytes from the system: {cause}"))
-            })?;
-        }
-        Ok(random)
-    }
-
-    /// The fake hash of a user name.
-    pub(super) fn password(&self, name: &str) -> Password {
-        let mut salt = gen_salted_password(name, &self.salt, 1);
-        salt.truncate(SALT);
-        Password::new(Some(salt), gen_salted_password(name, &self.hash, 1))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::FakePasswords;
-
-    #[test]
-    fn unknown_users_cannot_be_recognised() {
-        let (one, other) = (FakePasswords::new().unwrap(), FakePasswords::new().unwrap());
-        let first = one.password("eve");
-        assert_eq!(first.salt(), one.password("eve").salt());
-        assert_eq!(first.salt().map(<[u8]>::len), Some(16));
-        assert_ne!(first.salt(), one.password("bob").salt());
-        assert_ne!(first.salt(), other.password("eve").salt());
-        assert_ne!(first.password(), [0; 32]);
     }
 }

@@ -14,7 +14,8 @@ use datafusion::sql::sqlparser::ast::{
     Value, ValueWithSpan, Visitor, VisitorMut,
 };
 
-use super::schema::{EMPTY_TABLES, SCHEMA};
+use super::base::SCHEMA;
+use super::schema::EMPTY_TABLES;
 use crate::ast::{call, cast, for_each_expr, null, visit, visit_mut};
 use crate::server::postgres::dialect::column_name;
 

@@ -5,6 +5,7 @@
 //! simplifying those of empty tables ([`empty_relations`]), and by making correlated scalar subqueries
 //! aggregates ([`scalar_subquery`]).
 
+mod base;
 mod empty_relations;
 mod functions;
 mod information_schema;
@@ -75,7 +76,7 @@ pub(super) fn register(
     };
     let none = || Error::internal("the session has no catalog");
     let catalog = session.catalog(database).ok_or_else(none)?;
-    catalog.register_schema(schema::SCHEMA, Arc::new(schema)).map_err(to_error)?;
+    catalog.register_schema(base::SCHEMA, Arc::new(schema)).map_err(to_error)?;
     let schema = InformationSchema::new(session, catalogs);
     catalog.register_schema(information_schema::SCHEMA, Arc::new(schema)).map_err(to_error)?;
     for function in functions(user, settings) {

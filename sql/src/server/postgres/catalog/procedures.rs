@@ -19,7 +19,7 @@ use datafusion::scalar::ScalarValue;
 use datafusion_postgres::arrow_pg::datatypes::into_pg_type;
 use pgwire::api::Type;
 
-use super::schema::scan;
+use super::base::scan;
 use crate::catalog::table_functions;
 use crate::server::postgres::types::sql_name;
 

@@ -18,8 +18,9 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
     RewriteRegCastToSubquery, SqlStatementRewriteRule, StripCallableQualifier, StripCollate,
 };
 
+use super::base::SCHEMA;
 use super::empty_relations::simplify_empty;
-use super::schema::{INDEXES, SCHEMA, UNSET_ARRAYS};
+use super::schema::{INDEXES, UNSET_ARRAYS};
 use crate::ast::{argument_mut, call, cast, null, take, text, text_of, visit_mut};
 use crate::server::postgres::grammar::query;
 

@@ -17,7 +17,7 @@ use datafusion::functions_aggregate::expr_fn::array_agg;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Subquery};
 
-use super::schema::SCHEMA;
+use super::base::SCHEMA;
 use crate::server::postgres::function::{Function, map_rows};
 
 /// Rewrites such subqueries of a plan to aggregates.

@@ -11,19 +11,16 @@ use arrow::array::{ArrayRef, RecordBatch, StringArray, new_null_array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{SchemaProvider, TableProvider};
-use datafusion::common::TableReference;
 use datafusion::datasource::empty::EmptyTable;
-use datafusion::datasource::{MemTable, TableType, ViewTable, provider_as_source};
+use datafusion::datasource::{MemTable, TableType, ViewTable};
 use datafusion::error::Result;
-use datafusion::logical_expr::{Expr, LogicalPlanBuilder, cast, col, lit};
+use datafusion::logical_expr::{Expr, cast, col, lit};
 use datafusion::scalar::ScalarValue;
 
+use super::base::{SCHEMA, scan};
 use super::weak_catalogs::WeakCatalogs;
 use super::{information_schema, procedures};
 use crate::server::postgres::settings::Settings;
-
-/// The name of the schema.
-pub(super) const SCHEMA: &str = "pg_catalog";
 
 /// The role that owns everything.
 const OWNER: &str = "postgres";
@@ -116,12 +113,6 @@ impl PgCatalogSchema {
         let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect())?;
         MemTable::try_new(schema, vec![vec![batch]])
     }
-}
-
-/// The rows of a table of this schema.
-pub(super) fn scan(name: &str, table: Arc<dyn TableProvider>) -> Result<LogicalPlanBuilder> {
-    let name = TableReference::partial(SCHEMA, name);
-    LogicalPlanBuilder::scan(name, provider_as_source(table), None)
 }
 
 /// The connection's database, without `postgres`, which datafusion-pg-catalog adds.

@@ -11,13 +11,8 @@ use datafusion::common::exec_err;
 use datafusion::error::{DataFusionError, Result};
 
 use super::input::{DAY, Span};
-use super::temporal::{INTERVAL, LocalZone, instants};
+use super::temporal::{INTERVAL, LocalZone, from_span, instants};
 use crate::server::postgres::function::{Call, Function, map_rows};
-
-pub(super) fn from_span(span: Span) -> Option<IntervalMonthDayNano> {
-    let nanos = span.micros.checked_mul(1000)?;
-    Some(IntervalMonthDayNano::new(span.months, span.days, nanos))
-}
 
 pub(super) fn to_span(interval: IntervalMonthDayNano) -> Span {
     let IntervalMonthDayNano { months, days, nanoseconds } = interval;

@@ -15,8 +15,7 @@ use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::ScalarUDF;
 use engine::calendar::{Day, Zone};
 
-use super::input::{self, DAY, HOUR, MINUTE, Unread};
-use super::intervals::from_span;
+use super::input::{self, DAY, HOUR, MINUTE, Span, Unread};
 use crate::server::postgres::function::{Call, Function, Types, cast_checked, map_rows};
 
 pub(super) const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
@@ -138,6 +137,11 @@ pub(super) fn read_date(text: &str) -> Result<i32> {
 /// The microseconds since midnight of a text as a time.
 pub(super) fn read_time(text: &str) -> Result<i64> {
     input::time(text.trim()).ok_or_else(|| unread("time", text))
+}
+
+pub(super) fn from_span(span: Span) -> Option<IntervalMonthDayNano> {
+    let nanos = span.micros.checked_mul(1000)?;
+    Some(IntervalMonthDayNano::new(span.months, span.days, nanos))
 }
 
 pub(super) fn read_interval(text: &str) -> Result<IntervalMonthDayNano> {

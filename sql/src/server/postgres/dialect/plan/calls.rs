@@ -9,7 +9,6 @@ use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction};
 use datafusion::logical_expr::{Expr, cast};
 use datafusion::scalar::ScalarValue;
 
-use super::Rewriter;
 use crate::server::postgres::dialect::arithmetic::{PRECISION, digits, is_numeric};
 use crate::server::postgres::dialect::extract::check_unit;
 use crate::server::postgres::dialect::matching::{text_of, unify};
@@ -20,101 +19,99 @@ use crate::server::postgres::dialect::text::SHORT_TEXT;
 /// Aggregates whose results for whole and exact numbers are exact in PostgreSQL.
 const OF_FLOATS: [&str; 6] = ["stddev", "stddev_pop", "stddev_samp", "var", "var_pop", "var_samp"];
 
-impl Rewriter<'_> {
-    /// A call of a scalar function.
-    pub(super) fn call(
-        &self,
-        mut call: ScalarFunction,
-        type_of: &dyn Fn(&Expr) -> Option<DataType>,
-    ) -> Result<Transformed<Expr>> {
-        let zone = self.zone;
-        let types: Vec<DataType> =
-            call.args.iter().map(|argument| type_of(argument).unwrap_or(DataType::Null)).collect();
-        let of_type = |call, of| Ok(Transformed::yes(cast(Expr::ScalarFunction(call), of)));
-        let mut is_changed = false;
-        match call.func.name() {
-            name @ ("coalesce" | "nullif" | "greatest" | "least") if self.is_checked => {
-                let name = name.to_uppercase();
-                let mut arguments: Vec<&mut Expr> = call.args.iter_mut().collect();
-                is_changed = unify(&name, &mut arguments, type_of, zone)?;
-            }
-            "ceil" | "floor" | "sign" | "signum" if types.first().is_some_and(is_numeric) => {
-                return of_type(call, DataType::Decimal128(PRECISION, 0));
-            }
-            "regexp_like" => is_changed = rewrite_pattern(&mut call.args, boolean)?,
-            "regexp_match" => is_changed = rewrite_pattern(&mut call.args, extracting)?,
-            "regexp_count" | "regexp_instr" => {
-                rewrite_pattern(&mut call.args, extracting)?;
-                return of_type(call, DataType::Int32);
-            }
-            "gcd" | "lcm" if types.iter().all(|of| digits(of) <= 10) => {
-                return of_type(call, DataType::Int32);
-            }
-            // The planner takes constants for `bigint`, whose sums are `numeric`.
-            "numeric_divide" if types.iter().all(DataType::is_integer) => {
-                let (right, left) = (call.args.pop(), call.args.pop());
-                let (left, right) = (left.unwrap_or_default(), right.unwrap_or_default());
-                return Ok(Transformed::yes(left / right));
-            }
-            // The length of an empty array is NULL.
-            "array_length" => {
-                let length = cast(Expr::ScalarFunction(call), DataType::Int32);
-                let zero = Expr::Literal(ScalarValue::Int32(Some(0)), None);
-                return Ok(Transformed::yes(nullif(length, zero)));
-            }
-            // Nothing is replaced.
-            "replace" if call.args.get(1).is_some_and(|from| text_of(from) == Some("")) => {
-                return Ok(Transformed::yes(call.args.swap_remove(0)));
-            }
-            "concat" | "concat_ws" => {
-                for (argument, of) in call.args.iter_mut().zip(&types) {
-                    let is_text = of.is_string() || of.is_integer() || of.is_null();
-                    if !is_text {
-                        is_changed = true;
-                        *argument = SHORT_TEXT.call(vec![std::mem::take(argument)]);
-                    }
-                }
-            }
-            // In the connection's time zone.
-            "date_trunc" => {
-                call.args.first().and_then(text_of).map_or(Ok(()), check_unit)?;
-                if types.get(1) == Some(&DataType::Date32) {
-                    is_changed = true;
-                    let midnight = cast(std::mem::take(&mut call.args[1]), TIMESTAMP);
-                    call.args[1] = cast(midnight, zoned(zone));
-                }
-                if let Some(DataType::Timestamp(unit, Some(own))) = types.get(1)
-                    && &**own != zone
-                {
-                    is_changed = true;
-                    let own = DataType::Timestamp(*unit, Some(zone.into()));
-                    call.args[1] = cast(std::mem::take(&mut call.args[1]), own);
-                }
-            }
-            "regexp_replace" if call.args.len() >= 3 => {
-                is_changed = true;
-                rewrite_pattern(&mut call.args, extracting)?;
-                call.args[2] = match &call.args[2] {
-                    Expr::Literal(value, _) if value.try_as_str().is_some() => {
-                        let text = value.try_as_str().flatten();
-                        Expr::Literal(ScalarValue::Utf8(text.map(replacement)), None)
-                    }
-                    other => REPLACEMENT.call(vec![other.clone()]),
-                };
-            }
-            _ => {}
+/// Rewrites a call of a scalar function; `is_checked` is whether types must match.
+pub(super) fn rewrite_scalar(
+    mut call: ScalarFunction,
+    type_of: &dyn Fn(&Expr) -> Option<DataType>,
+    zone: &str,
+    is_checked: bool,
+) -> Result<Transformed<Expr>> {
+    let types: Vec<DataType> =
+        call.args.iter().map(|argument| type_of(argument).unwrap_or(DataType::Null)).collect();
+    let of_type = |call, of| Ok(Transformed::yes(cast(Expr::ScalarFunction(call), of)));
+    let mut is_changed = false;
+    match call.func.name() {
+        name @ ("coalesce" | "nullif" | "greatest" | "least") if is_checked => {
+            let name = name.to_uppercase();
+            let mut arguments: Vec<&mut Expr> = call.args.iter_mut().collect();
+            is_changed = unify(&name, &mut arguments, type_of, zone)?;
         }
-        let expr = Expr::ScalarFunction(call);
-        Ok(match type_of(&expr) {
-            Some(DataType::UInt64) => Transformed::yes(cast(expr, DataType::Int32)),
-            Some(DataType::List(item)) if *item.data_type() == DataType::UInt64 => {
-                let signed = DataType::new_list(DataType::Int32, true);
-                Transformed::yes(cast(expr, signed))
+        "ceil" | "floor" | "sign" | "signum" if types.first().is_some_and(is_numeric) => {
+            return of_type(call, DataType::Decimal128(PRECISION, 0));
+        }
+        "regexp_like" => is_changed = rewrite_pattern(&mut call.args, boolean)?,
+        "regexp_match" => is_changed = rewrite_pattern(&mut call.args, extracting)?,
+        "regexp_count" | "regexp_instr" => {
+            rewrite_pattern(&mut call.args, extracting)?;
+            return of_type(call, DataType::Int32);
+        }
+        "gcd" | "lcm" if types.iter().all(|of| digits(of) <= 10) => {
+            return of_type(call, DataType::Int32);
+        }
+        // The planner takes constants for `bigint`, whose sums are `numeric`.
+        "numeric_divide" if types.iter().all(DataType::is_integer) => {
+            let (right, left) = (call.args.pop(), call.args.pop());
+            let (left, right) = (left.unwrap_or_default(), right.unwrap_or_default());
+            return Ok(Transformed::yes(left / right));
+        }
+        // The length of an empty array is NULL.
+        "array_length" => {
+            let length = cast(Expr::ScalarFunction(call), DataType::Int32);
+            let zero = Expr::Literal(ScalarValue::Int32(Some(0)), None);
+            return Ok(Transformed::yes(nullif(length, zero)));
+        }
+        // Nothing is replaced.
+        "replace" if call.args.get(1).is_some_and(|from| text_of(from) == Some("")) => {
+            return Ok(Transformed::yes(call.args.swap_remove(0)));
+        }
+        "concat" | "concat_ws" => {
+            for (argument, of) in call.args.iter_mut().zip(&types) {
+                let is_text = of.is_string() || of.is_integer() || of.is_null();
+                if !is_text {
+                    is_changed = true;
+                    *argument = SHORT_TEXT.call(vec![std::mem::take(argument)]);
+                }
             }
-            _ if is_changed => Transformed::yes(expr),
-            _ => Transformed::no(expr),
-        })
+        }
+        // In the connection's time zone.
+        "date_trunc" => {
+            call.args.first().and_then(text_of).map_or(Ok(()), check_unit)?;
+            if types.get(1) == Some(&DataType::Date32) {
+                is_changed = true;
+                let midnight = cast(std::mem::take(&mut call.args[1]), TIMESTAMP);
+                call.args[1] = cast(midnight, zoned(zone));
+            }
+            if let Some(DataType::Timestamp(unit, Some(own))) = types.get(1)
+                && &**own != zone
+            {
+                is_changed = true;
+                let own = DataType::Timestamp(*unit, Some(zone.into()));
+                call.args[1] = cast(std::mem::take(&mut call.args[1]), own);
+            }
+        }
+        "regexp_replace" if call.args.len() >= 3 => {
+            is_changed = true;
+            rewrite_pattern(&mut call.args, extracting)?;
+            call.args[2] = match &call.args[2] {
+                Expr::Literal(value, _) if value.try_as_str().is_some() => {
+                    let text = value.try_as_str().flatten();
+                    Expr::Literal(ScalarValue::Utf8(text.map(replacement)), None)
+                }
+                other => REPLACEMENT.call(vec![other.clone()]),
+            };
+        }
+        _ => {}
     }
+    let expr = Expr::ScalarFunction(call);
+    Ok(match type_of(&expr) {
+        Some(DataType::UInt64) => Transformed::yes(cast(expr, DataType::Int32)),
+        Some(DataType::List(item)) if *item.data_type() == DataType::UInt64 => {
+            let signed = DataType::new_list(DataType::Int32, true);
+            Transformed::yes(cast(expr, signed))
+        }
+        _ if is_changed => Transformed::yes(expr),
+        _ => Transformed::no(expr),
+    })
 }
 
 /// Refuses aggregates that PostgreSQL does not have, or computes in another way.

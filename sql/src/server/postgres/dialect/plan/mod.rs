@@ -24,7 +24,7 @@ use super::literals::{compared, is_typed, narrow};
 use super::matching::{check_comparable, text_of, unify};
 use super::numeric_aggregates::{self, rewrite_call};
 use super::temporal::INTERVAL;
-use calls::check_aggregate;
+use calls::{check_aggregate, rewrite_scalar};
 use casts::convert;
 
 /// Rewrites the expressions of a plan.
@@ -256,7 +256,9 @@ impl Rewriter<'_> {
                 }
                 Transformed::yes(Expr::InList(list))
             }
-            Expr::ScalarFunction(call) => return self.call(call, &type_of),
+            Expr::ScalarFunction(call) => {
+                return rewrite_scalar(call, &type_of, zone, self.is_checked);
+            }
             Expr::Case(mut case) if self.is_checked => {
                 let results = case.when_then_expr.iter_mut().map(|(_, then)| &mut **then);
                 let mut results: Vec<&mut Expr> =

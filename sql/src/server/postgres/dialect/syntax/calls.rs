@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::ast::{
     Ident, ObjectName, TimezoneInfo, Value, ValueWithSpan,
 };
 
-use super::Rewrite;
+use super::rewriter::Rewrite;
 use crate::ast::{argument_mut, call, cast, take, text, text_of};
 
 /// Functions that DataFusion has under another name, or of whose namesakes only the second does the
@@ -63,7 +63,7 @@ impl Rewrite {
                 [Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(_), .. })] => {
                     Some(text("unknown"))
                 }
-                [expr] if super::is_integer(expr) => Some(text("integer")),
+                [expr] if super::rewriter::is_integer(expr) => Some(text("integer")),
                 _ => None,
             },
             _ => None,

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 use engine::Error;
 
 use super::calls::{local_timestamp, typed_name};
-use super::{Rewrite, interval};
+use super::rewriter::{Rewrite, interval};
 use crate::ast::{argument_mut, call, cast, null, number, take, text, text_of};
 use crate::server::postgres::dialect::input;
 use crate::server::postgres::dialect::regex::similar_to;

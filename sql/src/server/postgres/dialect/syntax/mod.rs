@@ -15,21 +15,21 @@
 mod calls;
 mod expressions;
 mod relations;
+mod rewriter;
 mod subqueries;
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Fetch, FunctionArg, FunctionArgExpr, Ident, Interval, LimitClause, Query,
-    Select, SelectItem, SetExpr, SetOperator, SetQuantifier, Statement, TableFactor, UnaryOperator,
-    Value, ValueWithSpan, VisitorMut,
+    DataType, Expr, Fetch, Ident, LimitClause, Query, Select, SelectItem, SetExpr, SetOperator,
+    SetQuantifier, Statement, TableFactor, VisitorMut,
 };
-use engine::{Error, Result};
+use engine::Result;
 
-use super::input::Span;
 use super::names::column_name;
-use crate::ast::{cast, number, take, text, visit_mut};
+use crate::ast::{cast, number, take, visit_mut};
+use rewriter::{Rewrite, is_integer};
 
 /// Rewrites a statement.
 ///
@@ -39,12 +39,6 @@ pub(in crate::server::postgres) fn rewrite(statement: &mut Statement) -> Result<
     let mut rewrite = Rewrite { error: None, names: Vec::new() };
     let _ = visit_mut(statement, &mut rewrite);
     rewrite.error.map_or(Ok(()), Err)
-}
-
-struct Rewrite {
-    error: Option<Error>,
-    /// The names of the columns of the selects around this place, before they are rewritten.
-    names: Vec<Vec<Option<String>>>,
 }
 
 impl VisitorMut for Rewrite {
@@ -117,13 +111,6 @@ impl VisitorMut for Rewrite {
     }
 }
 
-impl Rewrite {
-    fn refuse(&mut self, what: &str, help: &str) {
-        let error = Error::input(format!("{what} is not supported")).with("help", help.to_owned());
-        self.error.get_or_insert(error);
-    }
-}
-
 /// Gives columns that were rewritten the names that they had. Of columns with the same name only one
 /// keeps it: what they are rewritten to may be the same.
 fn keep_names(projection: &mut [SelectItem], names: Vec<Option<String>>) {
@@ -162,37 +149,6 @@ fn type_constants(body: &mut SetExpr) {
         }
         _ => {}
     }
-}
-
-/// Whether this is a constant of the type `integer`.
-fn is_integer(expr: &Expr) -> bool {
-    match expr {
-        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => {
-            digits.parse::<i32>().is_ok()
-        }
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => is_integer(expr),
-        _ => false,
-    }
-}
-
-/// Whether these are constants of the type `integer`.
-fn are_integers(arguments: &[FunctionArg]) -> bool {
-    arguments.iter().all(|argument| {
-        matches!(argument, FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) if is_integer(expr))
-    })
-}
-
-/// An interval in a form that DataFusion reads.
-fn interval(span: Span) -> Expr {
-    let Span { months, days, micros } = span;
-    let text = text(&format!("{months} months {days} days {micros} microseconds"));
-    Expr::Interval(Interval {
-        value: Box::new(text),
-        leading_field: None,
-        leading_precision: None,
-        last_field: None,
-        fractional_seconds_precision: None,
-    })
 }
 
 #[cfg(test)]

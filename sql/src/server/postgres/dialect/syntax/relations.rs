@@ -5,7 +5,7 @@ use datafusion::sql::sqlparser::ast::{
     TableAlias, TableAliasColumnDef, TableFactor, TimezoneInfo, TypedString,
 };
 
-use super::{Rewrite, are_integers, interval};
+use super::rewriter::{Rewrite, are_integers, interval};
 use crate::ast::{argument_mut, call, cast, take, text_of};
 use crate::server::postgres::dialect::input;
 use crate::server::postgres::grammar::query;
