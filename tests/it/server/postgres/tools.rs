@@ -11,7 +11,7 @@ use super::texts::rows;
 use crate::project::Project;
 
 /// Apache Superset 6.1.0: the dialog of a database, a data set and a chart.
-const SUPERSET: [(&str, &[&str]); 10] = [
+const SUPERSET: [(&str, &[&str]); 9] = [
     (
         "SELECT t.oid, typarray\nFROM pg_type t JOIN pg_namespace ns\n    ON typnamespace = ns.oid\n\
          WHERE typname = 'hstore';\n",
@@ -28,7 +28,6 @@ const SUPERSET: [(&str, &[&str]); 10] = [
          n.nspname = 'public' AND c.relkind IN ('v', 'm')",
         &["amau", "gmau", "mau", "smau", "xmau"],
     ),
-    ("SELECT DISTINCT plan AS column_values \nFROM public.visits \n LIMIT 100", &["free", "paid"]),
     (
         "SELECT \"user_id\" AS \"user_id\", \"plan\" AS \"plan\" FROM \"public\".\"visits\" \
          ORDER BY 1, 2\nLIMIT 2",
