@@ -11,14 +11,15 @@ use pgwire::api::results::{FieldFormat, FieldInfo};
 use pgwire::error::PgWireError;
 use pgwire::messages::data::DataRow;
 
-use super::rows;
+use super::text_encoding;
+use super::types::column_type;
 
 /// Replaces columns of arrays by what is sent for them, with the fields for it.
 ///
 /// # Errors
 /// When an element cannot be encoded.
-pub(super) fn encode(
-    batch: RecordBatch,
+pub(super) fn replace(
+    batch: &RecordBatch,
     fields: &Arc<Vec<FieldInfo>>,
     zone: &str,
 ) -> Result<(RecordBatch, Arc<Vec<FieldInfo>>)> {
@@ -28,7 +29,7 @@ pub(super) fn encode(
         _ => false,
     };
     if !schema.fields().iter().any(is_array) {
-        return Ok((batch, Arc::clone(fields)));
+        return Ok((batch.clone(), Arc::clone(fields)));
     }
     let mut sent = Vec::with_capacity(fields.len());
     let mut columns: Vec<(FieldRef, ArrayRef)> = Vec::with_capacity(fields.len());
@@ -57,12 +58,12 @@ pub(super) fn encode(
 fn elements(lists: &ListArray, format: FieldFormat, zone: &str) -> Result<(Type, Vec<DataRow>)> {
     let to_error = |cause: PgWireError| Error::input(cause.to_string());
     let DataType::List(item) = lists.data_type() else { return Err(Error::internal("no list")) };
-    let kind = rows::column_type(item).map_err(to_error)?;
+    let kind = column_type(item).map_err(to_error)?;
     let fields = vec![FieldInfo::new(item.name().clone(), None, None, kind.clone(), format)];
     let schema = Arc::new(Schema::new(vec![Field::clone(item).with_nullable(true)]));
     let batch = RecordBatch::try_new(schema, vec![Arc::clone(lists.values())])?;
     // A row of one value.
-    let rows = rows::encode(&batch, &Arc::new(fields), zone)?;
+    let rows = text_encoding::encode(&batch, &Arc::new(fields), zone)?;
     let rows = rows.collect::<std::result::Result<_, _>>().map_err(to_error)?;
     Ok((kind, rows))
 }
@@ -137,14 +138,14 @@ mod tests {
     use pgwire::api::Type;
     use pgwire::api::results::{FieldFormat, FieldInfo};
 
-    use super::{encode, quoted};
+    use super::{quoted, replace};
 
     fn sent(format: FieldFormat) -> ArrayRef {
         let lists = [Some(vec![Some(7), None]), Some(vec![]), None];
         let lists: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(lists));
         let batch = RecordBatch::try_from_iter([("a", lists)]).unwrap();
         let field = FieldInfo::new("a".to_owned(), None, None, Type::INT4_ARRAY, format);
-        let (sent, fields) = encode(batch, &Arc::new(vec![field]), "UTC").unwrap();
+        let (sent, fields) = replace(&batch, &Arc::new(vec![field]), "UTC").unwrap();
         assert_eq!(fields[0].format(), format);
         Arc::clone(sent.column(0))
     }

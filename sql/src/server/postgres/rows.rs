@@ -3,24 +3,20 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, FieldRef, Schema};
-use datafusion_postgres::arrow_pg::datatypes::{encode_recordbatch, field_into_pg_type};
+use arrow::datatypes::{FieldRef, Schema};
 use engine::Result;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use pgwire::api::Type;
 use pgwire::api::portal::Format;
-use pgwire::api::results::{DataRowEncoder, FieldFormat, FieldInfo, QueryResponse, Response};
+use pgwire::api::results::{DataRowEncoder, FieldInfo, QueryResponse, Response};
 use pgwire::error::{ErrorInfo, PgWireError, PgWireResult};
 use pgwire::messages::data::DataRow;
 use pgwire::types::format::FormatOptions;
 
-use super::text_encoding::encode_text_columns;
-use super::{array_encoding, errors};
+use super::types::column_type;
+use super::{array_encoding, errors, text_encoding};
 use crate::server::RowStream;
-
-/// The key, in a field's metadata, of the type that a text has in PostgreSQL.
-pub(super) const TEXT_TYPE: &str = "headcount.text_type";
 
 /// The columns of a result, in the requested formats.
 pub(super) fn fields(
@@ -36,20 +32,6 @@ pub(super) fn fields(
         Ok(info.with_format_options(Arc::clone(&options)))
     };
     schema.fields().iter().enumerate().map(field).collect()
-}
-
-/// PostgreSQL's type of a column.
-pub(super) fn column_type(field: &FieldRef) -> PgWireResult<Type> {
-    let written = field.metadata().get(TEXT_TYPE).map(String::as_str);
-    match (written, field.data_type()) {
-        (Some("json"), _) => Ok(Type::JSON),
-        (Some("varchar"), _) => Ok(Type::VARCHAR),
-        (Some("name"), _) => Ok(Type::NAME),
-        (_, DataType::Decimal256(..)) => Ok(Type::NUMERIC),
-        // A NULL of no type is a text.
-        (_, DataType::Null) => Ok(Type::TEXT),
-        _ => field_into_pg_type(field),
-    }
 }
 
 /// Checks that the number of formats fits the number of columns or parameters.
@@ -107,11 +89,8 @@ pub(super) fn encode(
     fields: &Arc<Vec<FieldInfo>>,
     zone: &str,
 ) -> Result<impl Iterator<Item = PgWireResult<DataRow>> + use<>> {
-    let is_text =
-        |at: usize| fields.get(at).is_some_and(|field| field.format() == FieldFormat::Text);
-    let batch = encode_text_columns(batch, is_text, zone)?;
-    let (batch, fields) = array_encoding::encode(batch, fields, zone)?;
-    Ok(encode_recordbatch(fields, batch))
+    let (batch, fields) = array_encoding::replace(batch, fields, zone)?;
+    text_encoding::encode(&batch, &fields, zone)
 }
 
 /// The error for a type without an equivalent in PostgreSQL.

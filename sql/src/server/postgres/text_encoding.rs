@@ -11,16 +11,31 @@ use arrow::datatypes::{
     TimestampMicrosecondType,
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion_postgres::arrow_pg::datatypes::encode_recordbatch;
 use engine::{Error, Result};
+use pgwire::api::results::{FieldFormat, FieldInfo};
+use pgwire::error::PgWireResult;
+use pgwire::messages::data::DataRow;
 
 use super::numeric_encoding;
 
-/// Encodes exact numbers, and times, timestamps and floats of the columns that are sent as text, and
-/// converts all timestamps to `zone`. `is_text` returns whether a column is sent as text.
+/// Encodes rows as messages, with timestamps in `zone`; arrays as arrow-pg does.
 ///
 /// # Errors
 /// When a value cannot be encoded.
-pub(super) fn encode_text_columns(
+pub(super) fn encode(
+    rows: &RecordBatch,
+    fields: &Arc<Vec<FieldInfo>>,
+    zone: &str,
+) -> Result<impl Iterator<Item = PgWireResult<DataRow>> + use<>> {
+    let is_text =
+        |at: usize| fields.get(at).is_some_and(|field| field.format() == FieldFormat::Text);
+    Ok(encode_recordbatch(Arc::clone(fields), encode_columns(rows, is_text, zone)?))
+}
+
+/// Encodes exact numbers, and times, timestamps and floats of the columns that are sent as text, and
+/// converts all timestamps to `zone`. `is_text` returns whether a column is sent as text.
+fn encode_columns(
     rows: &RecordBatch,
     is_text: impl Fn(usize) -> bool,
     zone: &str,
@@ -179,7 +194,7 @@ mod tests {
 
     use arrow::array::{ArrayRef, AsArray, Float64Array, RecordBatch, TimestampNanosecondArray};
 
-    use super::encode_text_columns;
+    use super::encode_columns;
 
     #[test]
     fn timestamps_have_no_trailing_zeros_and_the_connections_zone() {
@@ -193,7 +208,7 @@ mod tests {
             rows.into_iter().map(|(name, column)| (name, column, true)),
         )
         .unwrap();
-        let sent = encode_text_columns(&rows, |_| true, "Europe/Berlin").unwrap();
+        let sent = encode_columns(&rows, |_| true, "Europe/Berlin").unwrap();
         let texts = |at: usize| {
             let column = sent.column(at).as_string::<i32>().iter();
             column.map(|text| text.unwrap_or("-").to_owned()).collect::<Vec<_>>()
@@ -201,7 +216,7 @@ mod tests {
         assert_eq!(texts(0), ["2026-02-28 12:00:00.25", "-", "2026-02-28 12:00:00"]);
         assert_eq!(texts(1), ["2026-02-28 13:00:00.25+01", "-", "2026-02-28 13:00:00+01"]);
         assert_eq!(texts(2), ["1.5", "Infinity", "NaN"]);
-        let binary = encode_text_columns(&rows, |_| false, "UTC").unwrap();
+        let binary = encode_columns(&rows, |_| false, "UTC").unwrap();
         assert_eq!(binary.column(0).data_type(), rows.column(0).data_type());
     }
 }

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, IntervalUnit, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
+use datafusion_postgres::arrow_pg::datatypes::field_into_pg_type;
 use pgwire::api::Type;
+use pgwire::error::PgWireResult;
 
 /// Names of types in SQL, and the internal names; of several names for a type the first is shown.
 const NAMES: [(&str, &str); 17] = [
@@ -44,6 +46,23 @@ const NAMED: [Type; 15] = [
     Type::TIMESTAMPTZ,
     Type::VARCHAR,
 ];
+
+/// The key, in a field's metadata, of the type that a text has in PostgreSQL.
+pub(super) const TEXT_TYPE: &str = "headcount.text_type";
+
+/// PostgreSQL's type of a column.
+pub(super) fn column_type(field: &FieldRef) -> PgWireResult<Type> {
+    let written = field.metadata().get(TEXT_TYPE).map(String::as_str);
+    match (written, field.data_type()) {
+        (Some("json"), _) => Ok(Type::JSON),
+        (Some("varchar"), _) => Ok(Type::VARCHAR),
+        (Some("name"), _) => Ok(Type::NAME),
+        (_, DataType::Decimal256(..)) => Ok(Type::NUMERIC),
+        // A NULL of no type is a text.
+        (_, DataType::Null) => Ok(Type::TEXT),
+        _ => field_into_pg_type(field),
+    }
+}
 
 /// PostgreSQL's internal name of a type.
 pub(super) fn internal_name(name: &str) -> &str {

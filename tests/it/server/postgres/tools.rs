@@ -91,6 +91,8 @@ const GRAFANA: [(&str, &[&str]); 12] = [
             "visits",
             "xmau",
             "dictionary.events",
+            "dictionary.metrics",
+            "dictionary.stages",
         ],
     ),
     (

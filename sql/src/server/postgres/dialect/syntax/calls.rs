@@ -58,6 +58,11 @@ impl Rewrite {
                 let rest = Expr::BinaryOp { left, op: BinaryOperator::Modulo, right };
                 Some(Expr::Nested(Box::new(rest)))
             }
+            // What already is a name.
+            "name" => match arguments::<1>(function)? {
+                [inner] if is_name(inner) => Some(take(inner)),
+                _ => None,
+            },
             "percentile_cont" => self.percentile(function),
             "pg_typeof" => match arguments::<1>(function)? {
                 [Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(_), .. })] => {
@@ -110,6 +115,11 @@ impl Rewrite {
         rename(function, "array_agg");
         Some(call("percentile_of", [Expr::Function(function.clone()), fraction]))
     }
+}
+
+/// Whether this is a call of the function that makes a text a name.
+pub(super) fn is_name(expr: &Expr) -> bool {
+    matches!(expr, Expr::Function(function) if function.name.to_string() == "name")
 }
 
 fn rename(function: &mut Function, name: &str) {

@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use engine::Error;
 
-use super::calls::{local_timestamp, typed_name};
+use super::calls::{is_name, local_timestamp, typed_name};
 use super::rewriter::{Rewrite, interval};
 use crate::ast::{argument_mut, call, cast, null, number, take, text, text_of};
 use crate::server::postgres::dialect::input;
@@ -169,11 +169,6 @@ impl Rewrite {
         };
         *expr = replaced;
     }
-}
-
-/// Whether this is a call of the function that makes a text a name.
-fn is_name(expr: &Expr) -> bool {
-    matches!(expr, Expr::Function(function) if function.name.to_string() == "name")
 }
 
 /// The elements of an array literal such as `{a,"b c",NULL}`; `None` if it is none.
