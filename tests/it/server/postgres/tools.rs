@@ -115,7 +115,17 @@ const GRAFANA: [(&str, &[&str]); 12] = [
          THEN quote_ident(table_schema) = (parse_ident('dictionary.events'))[1] \
          AND quote_ident(table_name) = (parse_ident('dictionary.events'))[2] \
          ELSE quote_ident(table_name) = 'dictionary.events' AND $ON_PATH END",
-        &[],
+        &[
+            "event|text",
+            "aliases|ARRAY",
+            "category|text",
+            "description|text",
+            "identifiers|ARRAY",
+            "\"group\"|text",
+            "status|text",
+            "file|text",
+            "line|bigint",
+        ],
     ),
     // $__timeGroupAlias(at, 1d), $__timeFilter(at)
     (
