@@ -13,7 +13,7 @@ use engine::project::Project;
 use engine::store::Store;
 use engine::{Error, Result};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::block_in_place;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 use tokio_util::task::AbortOnDropHandle;
@@ -158,23 +158,35 @@ impl ServerContext {
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let memory = self.add_memory();
+        let (monitor, pool) = (Arc::clone(&self.monitor), Arc::clone(&self.runtime.memory_pool));
+        let (start, started) = oneshot::channel();
+        let work = async move {
+            // Not before it runs: while it waits for a thread, others would be taken for it.
+            let memory = monitor.add(&pool);
+            let _ = start.send(memory.clone());
+            let done = work.await;
+            drop(memory);
+            done
+        };
+        let out_of_memory = async {
+            let Ok(memory) = started.await else { return std::future::pending().await };
+            memory.cancelled().await;
+            memory.error()
+        };
         tokio::select! {
-            done = self.run_blocking(memory.clone(), work) => done,
+            done = self.run_blocking(work) => done,
             () = tokio::time::sleep(self.limits.time) => Err(Error::limit(format!(
                 "the statement took longer than the limit of {} s to be planned",
                 self.limits.time.as_secs_f64()
             ))),
-            () = memory.cancelled() => Err(memory.error()),
+            error = out_of_memory => Err(error),
         }
     }
 
     /// Runs a future on a query thread of its own; dropping this cancels it. Planning computes
-    /// without awaiting and stops at its [next rule](super::cooperative). The monitor knows `memory` as
-    /// long as the work goes on.
+    /// without awaiting and stops at its [next rule](super::cooperative).
     pub(super) async fn run_blocking<T: Send + 'static>(
         &self,
-        memory: StatementMemory,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         let token = CancellationToken::new();
@@ -183,7 +195,7 @@ impl ServerContext {
         let permit = permit.map_err(|cause| Error::internal(cause.to_string()))?;
         let task = AbortOnDropHandle::new(self.query_runtime.spawn(async move {
             // A plan that cannot be cancelled keeps its permit.
-            let _until_the_end = (permit, memory);
+            let _permit = permit;
             block_in_place(|| Handle::current().block_on(scope(token, work)))
         }));
         task.await.unwrap_or_else(|cause| Err(join_error(&cause)))

@@ -122,8 +122,14 @@ impl StatementExecution {
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         let (server, memory) = (Arc::clone(&self.server), self.memory.clone());
+        // The monitor knows the statement as long as the work goes on.
+        let work = async move {
+            let done = work.await;
+            drop(memory);
+            done
+        };
         let done = tokio::select! {
-            done = server.run_blocking(memory, work) => done,
+            done = server.run_blocking(work) => done,
             outcome = self.wait_for_limit() => Err(self.stopped(outcome)),
         };
         done.map_err(|error| self.record_error(error))
