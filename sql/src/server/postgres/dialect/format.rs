@@ -102,9 +102,12 @@ impl Place {
     }
 }
 
+/// The digits at the start, `None` if there are none, and the rest. A number that is too large for any
+/// position or width is the largest one.
 fn number(text: &str) -> (Option<usize>, &str) {
     let end = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
-    (text[..end].parse().ok(), &text[end..])
+    let number = (end > 0).then(|| text[..end].parse().unwrap_or(usize::MAX));
+    (number, &text[end..])
 }
 
 /// Fills the places `%s`, `%I` (an identifier) and `%L` (a literal) of a template.
@@ -183,7 +186,8 @@ mod tests {
         ] {
             assert_eq!(fill(template, values).unwrap(), expected);
         }
-        for template in ["%s %s", "%0$s", "%x", "%", "%*s", "%100000s"] {
+        let too_large = ["%100000s", "%99999999999999999999s", "%99999999999999999999$s"];
+        for template in ["%s %s", "%0$s", "%x", "%", "%*s"].into_iter().chain(too_large) {
             assert!(fill(template, &[a]).is_err(), "{template}");
         }
         assert!(fill("%I", &[None]).is_err());
