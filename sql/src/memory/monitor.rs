@@ -9,11 +9,12 @@
 //! memory that others had used before.
 //!
 //! The allocator keeps freed memory for a second before it returns it to the system, and meanwhile
-//! other statements use it. So after a cancellation the next one follows only if the process grows
-//! further.
+//! other statements use it. So after a cancellation, and again after the cancelled statement has ended, the
+//! next one follows only if the process grows further.
 //!
 //! A cancelled statement stays in the list until its memory pool is dropped, which every task of it
-//! refers to: it is not cancelled again, and what it still allocates is not taken for that of others.
+//! refers to. It is not cancelled again, and while it holds most of the memory, others that hold little in
+//! comparison are not cancelled in its place, unless the process exceeds its limit.
 //!
 //! If a cancelled statement is in a call that cannot be interrupted and allocates without end, the process
 //! ends itself at [more than twice](END_BEYOND) the limit, before it takes the memory of other programs.
@@ -41,6 +42,8 @@ const INTERVAL: Duration = Duration::from_millis(10);
 const LEAST: usize = 32 << 20;
 /// A statement is suspected less until it has run so long.
 const YOUNG: Duration = Duration::from_secs(2);
+/// A statement is small beside one that holds so many times as much.
+const SMALL: f64 = 3.0;
 /// What a statement may cause besides what it needs: code that is read for the first time, caches.
 const SLACK: usize = 64 << 20;
 /// Bytes beyond twice the limit at which the process ends.
@@ -162,7 +165,12 @@ impl MemoryMonitor {
 
     fn sample(&self, history: &mut History) {
         let mut list = self.list();
-        list.retain(|entry| entry.pool.strong_count() > 0);
+        let mut cancelled_has_ended = false;
+        list.retain(|entry| {
+            let is_running = entry.pool.strong_count() > 0;
+            cancelled_has_ended |= !is_running && entry.is_cancelled();
+            is_running
+        });
         if list.is_empty() {
             *history = History { resident: None, mark: Some(usize::MAX) };
             let second = Duration::from_secs(1);
@@ -173,9 +181,11 @@ impl MemoryMonitor {
         let before = history.resident.replace(now as f64).unwrap_or(now as f64);
         divide(&mut list, now as f64 - before);
         let grown = self.grown(now);
-        let is_cancelled = |entry: &Entry| entry.cancellation.token.is_cancelled();
+        if cancelled_has_ended {
+            history.mark = Some(grown);
+        }
         let end = self.limit.saturating_mul(2).saturating_add(END_BEYOND);
-        if grown > end && list.iter().any(is_cancelled) {
+        if grown > end && list.iter().any(Entry::is_cancelled) {
             self.end_process(grown);
         }
         // A statement that may use all of the limit spills there. Beside others it may not, so there
@@ -199,15 +209,17 @@ impl MemoryMonitor {
         std::process::exit(1);
     }
 
-    /// Cancels the statement that holds most, if it or the process holds too much.
+    /// Cancels the statement that holds most of those that run, if it or the process holds too much.
     fn choose(&self, list: &[Entry], grown: usize, threshold: usize) -> Option<String> {
         if self.limit == usize::MAX {
             return None;
         }
-        let running = list.iter().filter(|entry| !entry.cancellation.token.is_cancelled());
+        let running = list.iter().filter(|entry| !entry.is_cancelled());
         let most = running.max_by(|a, b| (a.held() * a.age()).total_cmp(&(b.held() * b.age())))?;
         let held = most.held() as usize;
-        let is_full = grown > threshold;
+        let most_of_all = list.iter().map(Entry::held).fold(0.0, f64::max);
+        let is_small = most.held() < most_of_all / SMALL && grown <= self.limit;
+        let is_full = grown > threshold && !is_small;
         let is_large = held > self.statement_limit.saturating_mul(2).saturating_add(SLACK);
         let (grown, used) = (format_bytes(grown), format_bytes(held));
         let (error, options) = if is_large {
@@ -251,6 +263,10 @@ fn divide(list: &mut [Entry], growth: f64) {
 }
 
 impl Entry {
+    fn is_cancelled(&self) -> bool {
+        self.cancellation.token.is_cancelled()
+    }
+
     fn held(&self) -> f64 {
         self.reported + self.shares
     }
@@ -319,7 +335,7 @@ impl StatementMemory {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::{Arc, Condvar, Mutex};
 
     use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, UnboundedMemoryPool};
 
@@ -375,6 +391,40 @@ mod tests {
         assert!(error.contains("(367 MB)"), "{error}");
         assert!(old.cancellation.token.is_cancelled());
         assert_eq!(monitor.choose(&list, 2000 * MB, 900 * MB), None);
+    }
+
+    #[test]
+    fn a_small_statement_is_not_cancelled_in_place_of_a_large_one_that_has_not_ended() {
+        let all: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
+        let monitor = MemoryMonitor::start(1000 * MB, 2000 * MB).unwrap();
+        let large = monitor.add(&all);
+        let mut list = std::mem::take(&mut *monitor.list());
+        divide(&mut list, (500 * MB) as f64);
+        let small = monitor.add(&all);
+        list.append(&mut monitor.list());
+        divide(&mut list, (300 * MB) as f64);
+        assert!(monitor.choose(&list, 800 * MB, 700 * MB).is_some());
+        assert!(large.cancellation.token.is_cancelled());
+        assert_eq!(monitor.choose(&list, 1000 * MB, 700 * MB), None);
+        assert!(monitor.choose(&list, 1001 * MB, 700 * MB).is_some());
+        assert!(small.cancellation.token.is_cancelled());
+    }
+
+    #[test]
+    fn the_process_must_grow_after_a_cancelled_statement_has_ended() {
+        let all: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
+        let (statements, added) = (Mutex::default(), Condvar::new());
+        let monitor =
+            MemoryMonitor { limit: 0, statement_limit: 0, at_start: 0, statements, added };
+        let _above_the_limit = vec![1_u8; 2 * SLACK];
+        let (large, _other) = (monitor.add(&all), monitor.add(&all));
+        large.cancellation.token.cancel();
+        let mut history = History::default();
+        monitor.sample(&mut history);
+        assert_eq!(history.mark, None);
+        drop(large);
+        monitor.sample(&mut history);
+        assert!(history.mark.is_some());
     }
 
     #[test]
