@@ -44,9 +44,6 @@ const MAX_STEPS: usize = 1 << 30;
 /// The operator that joins texts, as a function.
 const CONCAT: &str = "||";
 
-/// A function of PostgreSQL's protocol, which has it only later.
-const FORMAT: &str = "format";
-
 /// What a call costs at most.
 enum Cost {
     Bytes(f64),
@@ -57,7 +54,7 @@ enum Cost {
 type CostOf = fn(&Arguments) -> Cost;
 
 /// The functions, and what a call costs.
-const FUNCTIONS: [(&str, CostOf); 23] = [
+const FUNCTIONS: [(&str, CostOf); 22] = [
     ("repeat", |call| call.bytes(|row| row.size(0) * row.number(1))),
     ("lpad", |call| call.bytes(|row| 4.0 * row.number(1))),
     ("rpad", |call| call.bytes(|row| 4.0 * row.number(1))),
@@ -71,13 +68,6 @@ const FUNCTIONS: [(&str, CostOf); 23] = [
     ("encode", |call| call.bytes(|row| 2.0 * row.size(0))),
     // A pattern of two characters can stand for 35.
     ("to_char", |call| call.bytes(|row| 18.0 * row.size(1))),
-    // `%1$1000s` stands for 1000 characters, `%1$s` for all of a value.
-    (FORMAT, |call| {
-        call.bytes(|row| {
-            let values = row.total() - row.size(0);
-            row.size(0) * (125.0 + values / 4.0) + values
-        })
-    }),
     ("string_to_array", |call| call.bytes(|row| 17.0 * row.size(0))),
     ("concat", total),
     ("concat_ws", |call| call.bytes(|row| row.total() + row.count() * row.size(0))),
@@ -114,7 +104,7 @@ pub(crate) fn limit_functions(
     let state = session.state_ref();
     let mut state = state.write();
     let checks = Checks { monitor: Arc::clone(monitor) };
-    for (name, _) in FUNCTIONS.iter().filter(|(name, _)| ![CONCAT, FORMAT].contains(name)) {
+    for (name, _) in FUNCTIONS.iter().filter(|(name, _)| *name != CONCAT) {
         if let Some(checked) = checks.of(&state.udf(name)?) {
             state.register_udf(checked)?;
         }

@@ -16,7 +16,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
-use super::types::TEXT_TYPE;
+use crate::server::postgres::values::types::TEXT_TYPE;
 
 /// Functions that return texts of another type than `text`.
 const TEXT_TYPES: [(&str, &str); 10] = [

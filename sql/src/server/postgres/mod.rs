@@ -6,39 +6,27 @@
 //!                              Session: DataFusion session and settings of the connection
 //! ```
 //!
+//! | folder | what it does |
+//! |---|---|
+//! | `protocol` | connections, and the messages that they receive and send |
+//! | `statements` | from the text of a statement and its parameters to a plan |
+//! | [`catalog`] | PostgreSQL's catalog: `pg_catalog` and `information_schema` |
+//! | [`dialect`] | PostgreSQL's syntax, operators and functions |
+//! | `values` | types, and values as text and in binary form |
+//!
 //! Statements are rewritten twice: those that read PostgreSQL's catalog to what this server's has
 //! ([`catalog`]), and all to DataFusion's syntax and functions with PostgreSQL's meaning ([`dialect`]).
 //! Transactions are accepted and have no effect: every statement reads the current version of the store.
 
-mod array_encoding;
-mod binary;
 mod catalog;
-mod connection;
-mod copy;
-mod copy_format;
-mod cursors;
 mod dialect;
 mod errors;
-mod extended_query;
-mod fake_passwords;
-mod frame_validator;
 mod function;
-mod grammar;
-mod numeric_encoding;
-mod parameters;
 mod pg_server;
-mod prepare;
-mod rows;
-mod serve;
+mod protocol;
 mod session;
-mod session_commands;
 mod settings;
-mod socket;
-mod startup;
-mod statement;
-mod table_arguments;
-mod text;
-mod text_encoding;
-mod types;
+mod statements;
+mod values;
 
-pub use serve::serve;
+pub use protocol::serve;

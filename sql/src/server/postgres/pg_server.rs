@@ -13,8 +13,8 @@ use pgwire::messages::startup::SecretKey;
 use tokio_util::sync::CancellationToken;
 
 use super::catalog::{self, Rules};
-use super::fake_passwords::FakePasswords;
 use crate::server::ServerContext;
+use crate::server::postgres::protocol::fake_passwords::FakePasswords;
 
 /// The state that all PostgreSQL connections share.
 pub(super) struct PgServer {

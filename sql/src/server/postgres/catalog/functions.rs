@@ -12,7 +12,7 @@ use pgwire::error::{ErrorInfo, PgWireError};
 use super::procedures::{self, Procedure, procedure};
 use crate::server::postgres::function::{Call, Function, Types, map_rows};
 use crate::server::postgres::settings::{Settings, VERSION};
-use crate::server::postgres::types;
+use crate::server::postgres::values::types;
 
 type ReturnType = fn(&Types<'_>) -> Result<DataType>;
 const BOOLEAN: ReturnType = |_| Ok(DataType::Boolean);

@@ -21,7 +21,7 @@ use pgwire::api::Type;
 
 use super::base::scan;
 use crate::catalog::table_functions;
-use crate::server::postgres::types::sql_name;
+use crate::server::postgres::values::types::sql_name;
 
 /// The name of the table.
 pub(super) const TABLE: &str = "pg_proc";

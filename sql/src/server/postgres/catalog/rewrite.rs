@@ -22,7 +22,7 @@ use super::base::SCHEMA;
 use super::empty_relations::simplify_empty;
 use super::schema::{INDEXES, UNSET_ARRAYS};
 use crate::ast::{argument_mut, call, cast, null, take, text, text_of, visit_mut};
-use crate::server::postgres::grammar::query;
+use crate::server::postgres::statements::grammar::query;
 
 /// Columns of the catalog that hold functions.
 const FUNCTION_COLUMNS: [&str; 4] = ["typinput", "typoutput", "typreceive", "typsend"];

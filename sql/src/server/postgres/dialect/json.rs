@@ -1,33 +1,22 @@
-//! JSON as texts: `->`, `->>`, `#>` and `#>>`, `json_agg` and constructors.
+//! JSON as texts: `->`, `->>`, `#>` and `#>>`, and `json_agg`.
 //!
 //! A member is returned as it is written, so numbers keep their digits. The type `jsonb`, whose
 //! values are written in another form, is not supported.
 
-use std::fmt::Write;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{exec_err, plan_err};
 use datafusion::error::{DataFusionError, Result};
-use datafusion::logical_expr::ScalarUDF;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
-use super::text::{as_texts, written};
+use super::text::written;
 use crate::server::postgres::function::{Call, Function, map_rows};
-
-/// The functions that statements can name.
-pub(super) fn functions() -> Vec<ScalarUDF> {
-    let all = [
-        JSON_ARRAY_LENGTH,
-        JSON_TYPEOF,
-        JSON_EXTRACT,
-        JSON_EXTRACT_TEXT,
-        TO_JSON,
-        BUILD_ARRAY,
-        BUILD_OBJECT,
-    ];
-    all.into_iter().map(ScalarUDF::from).collect()
-}
+use crate::server::postgres::values::text::elements;
 
 /// A text that is JSON.
 pub(super) const JSON: Function = Function {
@@ -37,16 +26,14 @@ pub(super) const JSON: Function = Function {
     compute: |call| {
         let texts = call.texts(0)?;
         for text in texts.iter().flatten() {
-            check(text)?;
+            parse::<IgnoredAny>(text)?;
         }
         Ok(Arc::new(texts))
     },
 };
 
-fn check(text: &str) -> Result<()> {
-    let parsed = serde_json::from_str::<serde::de::IgnoredAny>(text);
-    parsed
-        .map(drop)
+fn parse<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T> {
+    serde_json::from_str(text)
         .map_err(|_| DataFusionError::Execution("invalid input syntax for type json".to_owned()))
 }
 
@@ -76,10 +63,9 @@ fn members(call: &Call<'_>, as_text: bool) -> Result<ArrayRef> {
     let names = call.texts(1)?;
     let found = map_rows(call.rows(), &[&texts, &keys], |row| {
         let text = texts.value(row);
-        check(text)?;
         let found = match &positions {
-            Some(positions) => element(text, positions.as_primitive::<Int64Type>().value(row)),
-            None => member(text, names.value(row)),
+            Some(positions) => element(text, positions.as_primitive::<Int64Type>().value(row))?,
+            None => member(text, names.value(row))?,
         };
         Ok(found.and_then(|found| shown(found, as_text)))
     })?;
@@ -111,43 +97,40 @@ fn path_type(path: &DataType) -> Result<DataType> {
 
 fn path(call: &Call<'_>, as_text: bool) -> Result<ArrayRef> {
     let texts = call.texts(0)?;
-    let paths = call.column(1)?;
+    let paths = match call.column(1)? {
+        lists if lists.data_type().is_list() => lists,
+        _ => Arc::new(call.texts(1)?),
+    };
     let found = map_rows(call.rows(), &[&texts, &paths], |row| {
-        let steps: Vec<String> = match paths.as_list_opt::<i32>() {
+        let steps = match paths.as_list_opt::<i32>() {
             Some(lists) => {
                 let steps = arrow::compute::cast(&lists.value(row), &DataType::Utf8)?;
-                steps
-                    .as_string::<i32>()
-                    .iter()
-                    .map(|step| step.unwrap_or_default().to_owned())
-                    .collect()
+                Some(steps.as_string::<i32>().iter().map(|step| step.map(str::to_owned)).collect())
             }
-            None => {
-                let text = arrow::compute::cast(&paths, &DataType::Utf8)?;
-                let text = text.as_string::<i32>().value(row).to_owned();
-                let inner = text.strip_prefix('{').and_then(|text| text.strip_suffix('}'));
-                let Some(inner) = inner.filter(|inner| !inner.contains('"')) else {
-                    return exec_err!("malformed array literal: \"{text}\"");
-                };
-                inner.split(',').map(str::to_owned).collect()
-            }
+            None => elements(paths.as_string::<i32>().value(row)),
         };
-        check(texts.value(row))?;
-        Ok(follow(texts.value(row), steps.iter().map(String::as_str))
-            .and_then(|found| shown(found, as_text)))
+        let Some(steps) = steps else { return exec_err!("malformed array literal in a path") };
+        let found = follow(texts.value(row), &steps)?;
+        Ok(found.and_then(|found| shown(found, as_text)))
     })?;
     Ok(Arc::new(found.into_iter().map(Option::flatten).collect::<StringArray>()))
 }
 
-fn follow<'a, 'b>(text: &'a str, steps: impl Iterator<Item = &'b str>) -> Option<&'a str> {
-    let mut found = text.trim();
+fn follow<'a>(text: &'a str, steps: &[Option<String>]) -> Result<Option<&'a str>> {
+    let mut found = parse::<&RawValue>(text)?.get();
     for step in steps {
-        found = match found.starts_with('[') {
-            true => element(found, step.parse().ok()?)?,
-            false => member(found, step)?,
+        let Some(step) = step else { return Ok(None) };
+        let next = match (found.starts_with('['), step.parse()) {
+            (true, Ok(position)) => element(found, position)?,
+            (true, Err(_)) => None,
+            (false, _) => member(found, step)?,
         };
+        match next {
+            Some(next) => found = next,
+            None => return Ok(None),
+        }
     }
-    Some(found)
+    Ok(Some(found))
 }
 
 /// A value as JSON, or as the text that it stands for; NULL for `null` as a text.
@@ -160,82 +143,30 @@ fn shown(value: &str, as_text: bool) -> Option<String> {
     }
 }
 
-/// The value of the last member of that name, if the text is an object. The text must be valid.
-fn member<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let mut found = None;
-    for (key, value) in entries(text.trim().strip_prefix('{')?) {
-        if key.and_then(|key| serde_json::from_str::<String>(key).ok()).as_deref() == Some(name) {
-            found = Some(value);
-        }
+/// The value of the last member of that name, if the text is an object.
+fn member<'a>(text: &'a str, name: &str) -> Result<Option<&'a str>> {
+    if !text.trim_start().starts_with('{') {
+        parse::<IgnoredAny>(text)?;
+        return Ok(None);
     }
-    found
+    let members: HashMap<String, &RawValue> = parse(text)?;
+    Ok(members.get(name).map(|value| value.get()))
 }
 
 /// An element of an array; negative positions count from the end.
-fn element(text: &str, position: i64) -> Option<&str> {
-    let mut all = entries(text.trim().strip_prefix('[')?);
-    match usize::try_from(position) {
-        Ok(position) => all.nth(position).map(|(_, value)| value),
-        Err(_) => {
-            let all: Vec<&str> = all.map(|(_, value)| value).collect();
-            let back = usize::try_from(position.unsigned_abs()).ok()?;
-            all.len().checked_sub(back).and_then(|at| all.get(at).copied())
-        }
+fn element(text: &str, position: i64) -> Result<Option<&str>> {
+    if !text.trim_start().starts_with('[') {
+        parse::<IgnoredAny>(text)?;
+        return Ok(None);
     }
-}
-
-/// The entries of an object, with their names, or of an array, after its bracket.
-fn entries(mut rest: &str) -> impl Iterator<Item = (Option<&str>, &str)> {
-    std::iter::from_fn(move || {
-        rest = rest.trim_start().trim_start_matches(',').trim_start();
-        if rest.starts_with([']', '}']) || rest.is_empty() {
-            return None;
-        }
-        let (first, after) = rest.split_at(length(rest));
-        let Some(value) = after.trim_start().strip_prefix(':') else {
-            rest = after;
-            return Some((None, first.trim_end()));
-        };
-        let value = value.trim_start();
-        let (value, after) = value.split_at(length(value));
-        rest = after;
-        Some((Some(first), value.trim_end()))
-    })
-}
-
-/// The length of the value that a text begins with.
-fn length(text: &str) -> usize {
-    let (mut depth, mut is_quoted, mut is_escaped) = (0_usize, false, false);
-    for (at, byte) in text.bytes().enumerate() {
-        if is_quoted {
-            match byte {
-                _ if is_escaped => is_escaped = false,
-                b'\\' => is_escaped = true,
-                b'"' => {
-                    is_quoted = false;
-                    if depth == 0 {
-                        return at + 1;
-                    }
-                }
-                _ => {}
-            }
-            continue;
-        }
-        match byte {
-            b'"' => is_quoted = true,
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' if depth == 0 => return at,
-            b']' | b'}' => {
-                depth -= 1;
-                if depth == 0 {
-                    return at + 1;
-                }
-            }
-            b',' | b':' if depth == 0 => return at,
-            _ => {}
-        }
-    }
-    text.len()
+    let elements: Vec<&RawValue> = parse(text)?;
+    let from_start = usize::try_from(position).ok();
+    let from_end = || {
+        let back = usize::try_from(position.unsigned_abs()).ok()?;
+        elements.len().checked_sub(back)
+    };
+    let value = from_start.or_else(from_end).and_then(|at| elements.get(at));
+    Ok(value.map(|value| value.get()))
 }
 
 /// A list as a JSON array: what `json_agg` makes of the values.
@@ -258,130 +189,6 @@ pub(super) const JSON_OF_LIST: Function = Function {
         Ok(Arc::new(StringArray::from(arrays)))
     },
 };
-
-const JSON_ARRAY_LENGTH: Function = Function {
-    name: "json_array_length",
-    arguments: 1..=1,
-    returns: |_| Ok(DataType::Int32),
-    compute: |call| {
-        let texts = call.texts(0)?;
-        let counts = map_rows(call.rows(), &[&texts], |row| {
-            let text = texts.value(row);
-            check(text)?;
-            match text.trim().strip_prefix('[') {
-                Some(rest) => Ok(i32::try_from(entries(rest).count()).unwrap_or(i32::MAX)),
-                None => exec_err!("cannot get array length of a non-array"),
-            }
-        })?;
-        Ok(Arc::new(arrow::array::Int32Array::from(counts)))
-    },
-};
-
-const JSON_TYPEOF: Function = Function {
-    name: "json_typeof",
-    arguments: 1..=1,
-    returns: |_| Ok(DataType::Utf8),
-    compute: |call| {
-        let texts = call.texts(0)?;
-        let names = map_rows(call.rows(), &[&texts], |row| {
-            check(texts.value(row))?;
-            Ok(match texts.value(row).trim().as_bytes().first() {
-                Some(b'{') => "object",
-                Some(b'[') => "array",
-                Some(b'"') => "string",
-                Some(b't' | b'f') => "boolean",
-                Some(b'n') => "null",
-                _ => "number",
-            })
-        })?;
-        Ok(Arc::new(StringArray::from(names)))
-    },
-};
-
-const JSON_EXTRACT: Function = Function {
-    name: "json_extract_path",
-    arguments: 2..=8,
-    returns: |_| Ok(DataType::Utf8),
-    compute: |call| extract(call, false),
-};
-
-const JSON_EXTRACT_TEXT: Function = Function {
-    name: "json_extract_path_text",
-    arguments: 2..=8,
-    returns: |_| Ok(DataType::Utf8),
-    compute: |call| extract(call, true),
-};
-
-fn extract(call: &Call<'_>, as_text: bool) -> Result<ArrayRef> {
-    let texts = call.texts(0)?;
-    let steps = (1..call.count()).map(|at| call.texts(at)).collect::<Result<Vec<_>>>()?;
-    let nulls: Vec<&dyn Array> =
-        steps.iter().map(|step| step as &dyn Array).chain([&texts as &dyn Array]).collect();
-    let found = map_rows(call.rows(), &nulls, |row| {
-        check(texts.value(row))?;
-        let found = follow(texts.value(row), steps.iter().map(|step| step.value(row)));
-        Ok(found.and_then(|found| shown(found, as_text)))
-    })?;
-    Ok(Arc::new(found.into_iter().map(Option::flatten).collect::<StringArray>()))
-}
-
-const TO_JSON: Function = Function {
-    name: "to_json",
-    arguments: 1..=1,
-    returns: |_| Ok(DataType::Utf8),
-    compute: |call| {
-        let values = values(call, 0)?;
-        Ok(Arc::new(values.into_iter().collect::<StringArray>()))
-    },
-};
-
-const BUILD_ARRAY: Function = Function {
-    name: "json_build_array",
-    arguments: 0..=16,
-    returns: |_| Ok(DataType::Utf8),
-    compute: |call| {
-        let columns = (0..call.count()).map(|at| values(call, at)).collect::<Result<Vec<_>>>()?;
-        let rows = (0..call.rows()).map(|row| {
-            let values: Vec<&str> =
-                columns.iter().map(|column| column[row].as_deref().unwrap_or("null")).collect();
-            Some(format!("[{}]", values.join(", ")))
-        });
-        Ok(Arc::new(rows.collect::<StringArray>()))
-    },
-};
-
-const BUILD_OBJECT: Function = Function {
-    name: "json_build_object",
-    arguments: 0..=32,
-    returns: |types| match types.count() % 2 {
-        0 => Ok(DataType::Utf8),
-        _ => plan_err!("argument list must have even number of elements"),
-    },
-    compute: |call| {
-        let columns = (0..call.count()).map(|at| values(call, at)).collect::<Result<Vec<_>>>()?;
-        let names = (0..call.count()).step_by(2).map(|at| as_texts(call, at));
-        let names = names.collect::<Result<Vec<_>>>()?;
-        let rows = (0..call.rows()).map(|row| {
-            let mut text = String::from("{");
-            for (at, names) in names.iter().enumerate() {
-                if names.is_null(row) {
-                    return exec_err!("argument {} must not be null", 2 * at + 1);
-                }
-                let comma = if at > 0 { ", " } else { "" };
-                let value = columns[2 * at + 1][row].as_deref().unwrap_or("null");
-                let _ = write!(text, "{comma}{} : {value}", quoted(names.value(row)));
-            }
-            text.push('}');
-            Ok(Some(text))
-        });
-        Ok(Arc::new(rows.collect::<Result<StringArray>>()?))
-    },
-};
-
-/// The values of an argument as JSON; `None` for NULL.
-fn values(call: &Call<'_>, at: usize) -> Result<Vec<Option<String>>> {
-    to_json(&call.column(at)?, &as_texts(call, at)?)
-}
 
 /// Values as JSON, given their texts: numbers and booleans as they are, everything else quoted.
 fn to_json(values: &ArrayRef, texts: &StringArray) -> Result<Vec<Option<String>>> {
@@ -419,6 +226,10 @@ mod tests {
     #[test]
     fn members_are_returned_as_they_are_written() {
         let text = r#" {"a" : {"b": [1.50, "x\"y", null]}, "c": "z", "a\u0062": true, "c": 5 } "#;
+        let (member, element) = (
+            |text, name| member(text, name).unwrap(),
+            |text, position| element(text, position).unwrap(),
+        );
         assert_eq!(member(text, "a"), Some(r#"{"b": [1.50, "x\"y", null]}"#));
         assert_eq!(member(text, "ab"), Some("true"));
         assert_eq!(member(text, "c"), Some("5"));
@@ -428,8 +239,11 @@ mod tests {
             (element("[1, 2]", -1), element("[1, 2]", -3), element("[]", 0)),
             (Some("2"), None, None)
         );
-        let found = follow(text, ["a", "b", "1"].into_iter()).unwrap();
+        let steps = ["a", "b", "1"].map(|step| Some(step.to_owned()));
+        let found = follow(text, &steps).unwrap().unwrap();
         assert_eq!(shown(found, true).as_deref(), Some("x\"y"));
+        assert_eq!(follow(text, &[None]).unwrap(), None);
         assert_eq!((shown("null", true), shown("null", false).as_deref()), (None, Some("null")));
+        assert!(follow("{", &[]).is_err());
     }
 }

@@ -13,7 +13,6 @@
 
 mod arithmetic;
 mod extract;
-mod format;
 mod from_text;
 mod input;
 mod intervals;
@@ -89,8 +88,6 @@ fn functions() -> Vec<ScalarUDF> {
     all.extend(extract::functions());
     all.extend(temporal::functions());
     all.extend(text::functions());
-    all.extend(format::functions());
-    all.extend(json::functions());
     all.extend(numeric::functions());
     all.extend([
         datetime::age::create_age_udf(),
@@ -98,7 +95,6 @@ fn functions() -> Vec<ScalarUDF> {
         datetime::justify_hours::create_justify_hours_udf(),
         datetime::justify_interval::create_justify_interval_udf(),
         pg_numeric::aliases::create_sign_udf(),
-        pg_numeric::width_bucket::create_width_bucket_udf(),
     ]);
     all
 }

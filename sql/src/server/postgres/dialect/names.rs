@@ -4,7 +4,7 @@ use datafusion::sql::sqlparser::ast::{
     DataType, Expr, Ident, Query, SelectItem, SetExpr, Statement, TrimWhereField,
 };
 
-use crate::server::postgres::types::internal_name;
+use crate::server::postgres::values::types::internal_name;
 
 /// Named columns around those of a wildcard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

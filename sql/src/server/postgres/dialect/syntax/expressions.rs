@@ -11,7 +11,7 @@ use super::rewriter::{Rewrite, interval};
 use crate::ast::{argument_mut, call, cast, null, number, take, text, text_of};
 use crate::server::postgres::dialect::input;
 use crate::server::postgres::dialect::regex::similar_to;
-use crate::server::postgres::text::elements;
+use crate::server::postgres::values::text::elements;
 
 impl Rewrite {
     pub(super) fn expression(&mut self, expr: &mut Expr) {

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast::{
 use super::rewriter::{Rewrite, are_integers, interval};
 use crate::ast::{argument_mut, call, cast, take, text_of};
 use crate::server::postgres::dialect::input;
-use crate::server::postgres::grammar::query;
+use crate::server::postgres::statements::grammar::query;
 
 const SERIES: &str = "generate_series";
 

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::ast::{call, for_each_expr, take, visit_mut};
-use crate::server::postgres::grammar::query;
+use crate::server::postgres::statements::grammar::query;
 
 /// Replaces them in a value by calls and scalar subqueries.
 pub(super) fn make_values(expr: &mut Expr) {

@@ -19,11 +19,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::task::TaskTracker;
 
 use super::connection::Connection;
-use super::errors;
-use super::pg_server::PgServer;
-use super::session::Session;
 use super::socket::{is_starting, send_fatal, validated};
 use crate::server::incoming::HANDSHAKE_TIMEOUT;
+use crate::server::postgres::errors;
+use crate::server::postgres::pg_server::PgServer;
+use crate::server::postgres::session::Session;
 use crate::server::{ServerContext, Tls};
 
 /// Most connections that are not authenticated yet.

@@ -15,11 +15,12 @@ use pgwire::messages::data::DataRow;
 use pgwire::types::format::FormatOptions;
 
 use super::types::column_type;
-use super::{array_encoding, errors, text_encoding};
+use super::{array_encoding, text_encoding};
 use crate::server::RowStream;
+use crate::server::postgres::errors;
 
 /// The columns of a result, in the requested formats.
-pub(super) fn fields(
+pub(in crate::server::postgres) fn fields(
     schema: &Schema,
     format: &Format,
     options: FormatOptions,
@@ -35,7 +36,11 @@ pub(super) fn fields(
 }
 
 /// Checks that the number of formats fits the number of columns or parameters.
-pub(super) fn check(format: &Format, count: usize, what: &str) -> PgWireResult<()> {
+pub(in crate::server::postgres) fn check(
+    format: &Format,
+    count: usize,
+    what: &str,
+) -> PgWireResult<()> {
     match format {
         Format::Individual(codes) if codes.len() != count => Err(errors::error(
             "08P01",
@@ -49,7 +54,7 @@ pub(super) fn check(format: &Format, count: usize, what: &str) -> PgWireResult<(
 ///
 /// # Errors
 /// When the column types differ from the described ones.
-pub(super) fn response(
+pub(in crate::server::postgres) fn response(
     rows: RowStream,
     fields: Vec<FieldInfo>,
     zone: String,
@@ -84,7 +89,7 @@ pub(super) fn response(
 ///
 /// # Errors
 /// When a value cannot be encoded.
-pub(super) fn encode(
+pub(in crate::server::postgres) fn encode(
     batch: &RecordBatch,
     fields: &Arc<Vec<FieldInfo>>,
     zone: &str,
@@ -102,12 +107,16 @@ fn unsupported_type(error: PgWireError) -> PgWireError {
 }
 
 /// The column of a setting's result.
-pub(super) fn setting_field(name: &str, format: &Format) -> Vec<FieldInfo> {
+pub(in crate::server::postgres) fn setting_field(name: &str, format: &Format) -> Vec<FieldInfo> {
     vec![FieldInfo::new(name.to_owned(), None, None, Type::TEXT, format.format_for(0))]
 }
 
 /// The result of SHOW.
-pub(super) fn setting(name: &str, value: &str, format: &Format) -> PgWireResult<Response> {
+pub(in crate::server::postgres) fn setting(
+    name: &str,
+    value: &str,
+    format: &Format,
+) -> PgWireResult<Response> {
     check(format, 1, "result")?;
     let fields = Arc::new(setting_field(name, format));
     let mut encoder = DataRowEncoder::new(Arc::clone(&fields));

@@ -48,7 +48,7 @@ const NAMED: [Type; 15] = [
 ];
 
 /// The key, in a field's metadata, of the type that a text has in PostgreSQL.
-pub(super) const TEXT_TYPE: &str = "headcount.text_type";
+pub(in crate::server::postgres) const TEXT_TYPE: &str = "headcount.text_type";
 
 /// PostgreSQL's type of a column.
 pub(super) fn column_type(field: &FieldRef) -> PgWireResult<Type> {
@@ -65,18 +65,18 @@ pub(super) fn column_type(field: &FieldRef) -> PgWireResult<Type> {
 }
 
 /// PostgreSQL's internal name of a type.
-pub(super) fn internal_name(name: &str) -> &str {
+pub(in crate::server::postgres) fn internal_name(name: &str) -> &str {
     NAMES.iter().find(|(known, _)| *known == name).map_or(name, |(_, internal)| internal)
 }
 
 /// The type of a name.
-pub(super) fn by_name(name: &str) -> Option<Type> {
+pub(in crate::server::postgres) fn by_name(name: &str) -> Option<Type> {
     let internal = internal_name(name);
     NAMED.into_iter().find(|kind| kind.name() == internal)
 }
 
 /// The name that SQL has for a type.
-pub(super) fn sql_name(kind: &Type) -> String {
+pub(in crate::server::postgres) fn sql_name(kind: &Type) -> String {
     let (name, array) = match kind.name().strip_prefix('_') {
         Some(element) => (element, "[]"),
         None => (kind.name(), ""),
@@ -86,7 +86,7 @@ pub(super) fn sql_name(kind: &Type) -> String {
 }
 
 /// The Arrow type for values of a PostgreSQL type; `None` if it is not supported.
-pub(super) fn arrow_type(kind: &Type) -> Option<DataType> {
+pub(in crate::server::postgres) fn arrow_type(kind: &Type) -> Option<DataType> {
     let list = |item: &Type| {
         Some(DataType::List(Arc::new(Field::new_list_field(arrow_type(item)?, true))))
     };

@@ -10,10 +10,10 @@ use pgwire::error::PgWireResult;
 use pgwire::messages::PgWireBackendMessage as Out;
 use pgwire::messages::copy::{CopyData, CopyDone, CopyOutResponse};
 
-use super::copy_format::CopyFormat;
-use super::errors;
-use super::session::Session;
 use super::socket::Socket;
+use crate::server::postgres::errors;
+use crate::server::postgres::session::Session;
+use crate::server::postgres::values::copy_format::CopyFormat;
 
 /// The signature of the binary format, its flags, and the length of its header extension.
 const BINARY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -24,7 +24,7 @@ const BINARY_TRAILER: i16 = -1;
 ///
 /// # Errors
 /// Those of the query and of the connection.
-pub(super) async fn send(
+pub(in crate::server::postgres) async fn send(
     socket: &mut Socket,
     session: &Session,
     mut rows: QueryResponse,

@@ -11,16 +11,16 @@ use datafusion::sql::sqlparser::ast::{
 };
 use pgwire::error::PgWireResult;
 
-use super::copy_format::{self, CopyFormat};
-use super::dialect::ColumnNames;
-use super::errors;
 use super::parameters::Parameter;
+use crate::server::postgres::dialect::ColumnNames;
+use crate::server::postgres::errors;
+use crate::server::postgres::values::copy_format::{self, CopyFormat};
 
 /// Prefixes of settings that belong to the DataFusion session.
 const DATAFUSION_PREFIXES: [&str; 2] = ["datafusion.", "headcount."];
 
 /// A statement that can be run.
-pub(super) enum Prepared {
+pub(in crate::server::postgres) enum Prepared {
     /// A planned query.
     Query(Box<Query>),
     /// A command for the connection.
@@ -28,26 +28,26 @@ pub(super) enum Prepared {
 }
 
 /// A plan with what clients can ask about it.
-pub(super) struct Query {
+pub(in crate::server::postgres) struct Query {
     /// The text, for the log.
-    pub(super) text: String,
-    pub(super) plan: LogicalPlan,
-    pub(super) parameters: Vec<Parameter>,
+    pub(in crate::server::postgres) text: String,
+    pub(in crate::server::postgres) plan: LogicalPlan,
+    pub(in crate::server::postgres) parameters: Vec<Parameter>,
     /// The statement, if it has to be planned again with the values of its parameters.
     pub(super) to_bind: Option<Box<Statement>>,
     /// Whether a client knows the columns, so that parameters must not change them.
-    pub(super) is_described: AtomicBool,
+    pub(in crate::server::postgres) is_described: AtomicBool,
     /// How COPY writes the rows.
-    pub(super) copy: Option<CopyFormat>,
+    pub(in crate::server::postgres) copy: Option<CopyFormat>,
     /// The command tag.
-    pub(super) tag: &'static str,
+    pub(in crate::server::postgres) tag: &'static str,
     /// The names of columns without an alias.
-    pub(super) names: ColumnNames,
+    pub(in crate::server::postgres) names: ColumnNames,
 }
 
 impl Query {
     /// A schema with the names that clients see.
-    pub(super) fn named(&self, schema: &Schema) -> Schema {
+    pub(in crate::server::postgres) fn named(&self, schema: &Schema) -> Schema {
         let mut fields: Vec<FieldRef> = schema.fields().to_vec();
         self.names.apply(&mut fields, |field, name| {
             *field = Arc::new(Field::clone(field).with_name(name));
@@ -58,7 +58,7 @@ impl Query {
 
 /// A command that the connection handles itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum SessionCommand {
+pub(in crate::server::postgres) enum SessionCommand {
     /// `None` resets to the default.
     Set(String, Option<String>),
     /// As `Set`, until the end of the transaction.
@@ -93,7 +93,9 @@ pub(super) enum SessionCommand {
 ///
 /// # Errors
 /// When it is not supported or would write.
-pub(super) fn session_command(statement: &Statement) -> PgWireResult<Option<SessionCommand>> {
+pub(in crate::server::postgres) fn session_command(
+    statement: &Statement,
+) -> PgWireResult<Option<SessionCommand>> {
     Ok(Some(match statement {
         Statement::StartTransaction { .. } => SessionCommand::Begin,
         Statement::Commit { .. } => SessionCommand::Commit,
@@ -207,7 +209,7 @@ fn set_command(set: &Set) -> PgWireResult<Option<SessionCommand>> {
     }))
 }
 
-pub(super) fn is_datafusion_setting(name: &str) -> bool {
+pub(in crate::server::postgres) fn is_datafusion_setting(name: &str) -> bool {
     DATAFUSION_PREFIXES.iter().any(|beginning| name.starts_with(beginning))
 }
 
@@ -230,7 +232,7 @@ fn value(values: &[Expr]) -> Option<String> {
 }
 
 /// The command tag of a planned statement.
-pub(super) fn tag(statement: &Statement) -> &'static str {
+pub(in crate::server::postgres) fn tag(statement: &Statement) -> &'static str {
     match statement {
         Statement::Explain { .. } | Statement::ExplainTable { .. } => "EXPLAIN",
         Statement::Set(_) => "SET",

@@ -14,7 +14,7 @@ const EPOCH_MICROS: i64 = 86_400_000_000 * EPOCH_DAYS as i64;
 const MAX_DIGITS: u32 = 38;
 
 /// The value; `None` if the bytes are not one.
-pub(super) fn value(kind: &Type, bytes: &Bytes) -> Option<ScalarValue> {
+pub(in crate::server::postgres) fn value(kind: &Type, bytes: &Bytes) -> Option<ScalarValue> {
     let mut bytes = bytes.clone();
     let value = read(kind, &mut bytes)?;
     bytes.is_empty().then_some(value)

@@ -31,7 +31,7 @@ pub(super) struct FrameValidator<S> {
 
 impl<S> FrameValidator<S> {
     /// Wraps a socket of which `buffer` has been read already.
-    pub(super) fn new(socket: S, buffer: BytesMut) -> Self {
+    pub(in crate::server::postgres) fn new(socket: S, buffer: BytesMut) -> Self {
         Self {
             socket,
             buffer,

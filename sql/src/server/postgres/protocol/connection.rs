@@ -20,20 +20,23 @@ use pgwire::messages::response::{EmptyQueryResponse, ReadyForQuery, TransactionS
 use pgwire::messages::startup::Startup;
 use pgwire::messages::{PgWireBackendMessage as Out, PgWireFrontendMessage as In};
 
-use super::copy_format::CopyFormat;
+use super::copy;
 use super::cursors::Cursors;
-use super::prepare::{prepare_in, statements};
-use super::session::Session;
 use super::socket::Socket;
 use super::startup::{ServerParameters, handshake};
-use super::statement::{Query, SessionCommand, session_command};
-use super::{copy, errors, parameters, rows};
 use crate::default_schema::CATALOG;
 use crate::server::StatementExecution;
+use crate::server::postgres::errors;
+use crate::server::postgres::session::Session;
+use crate::server::postgres::statements::parameters;
+use crate::server::postgres::statements::prepare::{prepare_in, statements};
+use crate::server::postgres::statements::statement::{Query, SessionCommand, session_command};
+use crate::server::postgres::values::copy_format::CopyFormat;
+use crate::server::postgres::values::rows;
 
 /// The protocol state of one connection.
 pub(super) struct Connection {
-    pub(super) session: Arc<Session>,
+    pub(in crate::server::postgres) session: Arc<Session>,
     pub(super) cursors: Cursors,
     handshake: SASLAuthStartupHandler<ServerParameters>,
     password_messages: usize,
@@ -42,7 +45,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(session: Arc<Session>, secure: bool) -> Self {
+    pub(in crate::server::postgres) fn new(session: Arc<Session>, secure: bool) -> Self {
         let handshake = handshake(&session, secure);
         Self {
             session,
@@ -240,7 +243,7 @@ impl Connection {
         send_execution_response(socket, Tag::new(response.command_tag())).await
     }
 
-    pub(super) fn fields(
+    pub(in crate::server::postgres) fn fields(
         &self,
         query: &Query,
         plan: &LogicalPlan,
@@ -252,7 +255,7 @@ impl Connection {
         rows::fields(&schema, format, self.session.settings().format())
     }
 
-    pub(super) async fn run(
+    pub(in crate::server::postgres) async fn run(
         &self,
         execution: StatementExecution,
         query: &Query,

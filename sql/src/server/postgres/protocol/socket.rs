@@ -12,8 +12,8 @@ use tokio::time::timeout;
 use tokio_util::codec::{Framed, FramedParts};
 
 use super::frame_validator::FrameValidator;
-use super::statement::Prepared;
 use crate::server::incoming::HANDSHAKE_TIMEOUT;
+use crate::server::postgres::statements::statement::Prepared;
 
 type Codec = PgWireMessageServerCodec<Arc<Prepared>>;
 

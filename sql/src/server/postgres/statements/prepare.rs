@@ -18,14 +18,15 @@ use engine::{Error, Kind, Result};
 use pgwire::api::portal::Portal;
 use pgwire::error::PgWireResult;
 
-use super::copy_format::{self, CopyFormat};
-use super::dialect::{self, ColumnNames};
 use super::grammar::Grammar;
-use super::pg_server::PgServer;
-use super::session::Session;
 use super::statement::{Prepared, Query, session_command, tag};
-use super::{catalog, errors, parameters, table_arguments};
+use super::{parameters, table_arguments};
 use crate::failure::statement_error;
+use crate::server::postgres::dialect::{self, ColumnNames};
+use crate::server::postgres::pg_server::PgServer;
+use crate::server::postgres::session::Session;
+use crate::server::postgres::values::copy_format::{self, CopyFormat};
+use crate::server::postgres::{catalog, errors};
 use crate::server::read_only::read_only;
 use crate::server::{StatementExecution, syntax};
 use crate::session;
@@ -35,11 +36,11 @@ const OBJECT_ID_TYPES: [&str; 6] =
     ["regclass", "regtype", "regproc", "regprocedure", "regnamespace", "regrole"];
 
 /// A parsed statement.
-pub(super) struct ParsedStatement {
+pub(in crate::server::postgres) struct ParsedStatement {
     /// As it is planned.
-    pub(super) statement: Statement,
+    pub(in crate::server::postgres) statement: Statement,
     /// As the client wrote it, for the log.
-    pub(super) text: String,
+    pub(in crate::server::postgres) text: String,
     names: ColumnNames,
 }
 
@@ -54,7 +55,10 @@ impl From<Statement> for ParsedStatement {
 ///
 /// # Errors
 /// When it is not SQL.
-pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec<ParsedStatement>> {
+pub(in crate::server::postgres) async fn statements(
+    session: &Session,
+    sql: &str,
+) -> PgWireResult<Vec<ParsedStatement>> {
     let context = session.context().map_err(errors::from_error)?.clone();
     let (pg_server, sql) = (session.pg_server_arc(), sql.to_owned());
     let server = &session.pg_server().server;
@@ -84,7 +88,7 @@ pub(super) async fn statements(session: &Session, sql: &str) -> PgWireResult<Vec
 ///
 /// # Errors
 /// When it cannot be planned, or writes.
-pub(super) async fn prepare(
+pub(in crate::server::postgres) async fn prepare(
     session: &Session,
     statement: ParsedStatement,
 ) -> PgWireResult<Prepared> {
@@ -104,7 +108,7 @@ pub(super) async fn prepare(
 ///
 /// # Errors
 /// As [`prepare`].
-pub(super) async fn prepare_in(
+pub(in crate::server::postgres) async fn prepare_in(
     session: &Session,
     execution: &mut StatementExecution,
     statement: ParsedStatement,
@@ -151,7 +155,7 @@ async fn query(
 ///
 /// # Errors
 /// When a value is invalid or the query cannot be planned with it.
-pub(super) async fn bind(
+pub(in crate::server::postgres) async fn bind(
     session: &Session,
     query: &Query,
     portal: &Portal<Arc<Prepared>>,

@@ -16,7 +16,7 @@ const GROUP: usize = 4;
 ///
 /// # Errors
 /// When they are not exact numbers.
-pub(super) fn encode(column: &ArrayRef, is_text: bool) -> Result<ArrayRef> {
+pub(in crate::server::postgres) fn encode(column: &ArrayRef, is_text: bool) -> Result<ArrayRef> {
     let (scale, is_quotient) = match *column.data_type() {
         DataType::Decimal256(_, scale) => (scale, true),
         DataType::Decimal128(_, scale) => (scale, false),

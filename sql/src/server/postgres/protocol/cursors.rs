@@ -15,11 +15,13 @@ use pgwire::messages::PgWireBackendMessage as Out;
 use pgwire::messages::data::RowDescription;
 use pgwire::messages::response::TransactionStatus;
 
-use super::prepare::{ParsedStatement, prepare_in};
-use super::session::Session;
 use super::socket::Socket;
-use super::{errors, parameters, rows};
 use crate::server::RowStream;
+use crate::server::postgres::errors;
+use crate::server::postgres::session::Session;
+use crate::server::postgres::statements::parameters;
+use crate::server::postgres::statements::prepare::{ParsedStatement, prepare_in};
+use crate::server::postgres::values::rows;
 
 /// Most open cursors of a connection; each holds a running statement.
 const MAX_CURSORS: usize = 16;
@@ -36,7 +38,7 @@ struct Cursor {
 
 /// The cursors of a connection.
 #[derive(Default)]
-pub(super) struct Cursors {
+pub(in crate::server::postgres) struct Cursors {
     open: BTreeMap<String, Cursor>,
 }
 
@@ -46,7 +48,7 @@ impl Cursors {
     /// # Errors
     /// When the name is in use, there are too many cursors, or one without HOLD is declared outside
     /// of a transaction.
-    pub(super) async fn declare(
+    pub(in crate::server::postgres) async fn declare(
         &mut self,
         session: &Session,
         status: TransactionStatus,
@@ -79,7 +81,7 @@ impl Cursors {
     ///
     /// # Errors
     /// Those of the statement, and when the cursor does not exist.
-    pub(super) async fn fetch(
+    pub(in crate::server::postgres) async fn fetch(
         &mut self,
         socket: &mut Socket,
         session: &Session,
@@ -125,7 +127,7 @@ impl Cursors {
     ///
     /// # Errors
     /// When the cursor does not exist.
-    pub(super) fn fields(
+    pub(in crate::server::postgres) fn fields(
         &self,
         session: &Session,
         name: &str,

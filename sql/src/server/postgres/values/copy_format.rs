@@ -10,8 +10,8 @@ use datafusion::sql::sqlparser::ast::{
 use pgwire::api::portal::Format;
 use pgwire::error::PgWireResult;
 
-use super::errors;
-use super::grammar::query;
+use crate::server::postgres::errors;
+use crate::server::postgres::statements::grammar::query;
 
 /// The form of the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ enum Layout {
 
 /// How a COPY statement writes its rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct CopyFormat {
+pub(in crate::server::postgres) struct CopyFormat {
     layout: Layout,
     header: bool,
     delimiter: u8,
@@ -34,7 +34,7 @@ pub(super) struct CopyFormat {
 
 impl CopyFormat {
     /// The format of the values.
-    pub(super) fn values(&self) -> Format {
+    pub(in crate::server::postgres) fn values(&self) -> Format {
         match self.layout {
             Layout::Binary => Format::UnifiedBinary,
             Layout::Text | Layout::Csv => Format::UnifiedText,
@@ -141,17 +141,21 @@ impl CopyFormat {
     }
 
     /// Whether the rows are in the binary format.
-    pub(super) fn is_binary(&self) -> bool {
+    pub(in crate::server::postgres) fn is_binary(&self) -> bool {
         self.layout == Layout::Binary
     }
 
     /// Whether the first line has the names of the columns.
-    pub(super) fn has_header(&self) -> bool {
+    pub(in crate::server::postgres) fn has_header(&self) -> bool {
         self.header
     }
 
     /// A line with the column names.
-    pub(super) fn header<'a>(&self, names: impl Iterator<Item = &'a str>, line: &mut BytesMut) {
+    pub(in crate::server::postgres) fn header<'a>(
+        &self,
+        names: impl Iterator<Item = &'a str>,
+        line: &mut BytesMut,
+    ) {
         for (at, name) in names.enumerate() {
             self.field(at, Some(name.as_bytes()), line);
         }
@@ -159,7 +163,12 @@ impl CopyFormat {
     }
 
     /// A row, from the values of a DataRow message: each with its length, -1 for NULL.
-    pub(super) fn row(&self, count: i16, mut values: BytesMut, line: &mut BytesMut) {
+    pub(in crate::server::postgres) fn row(
+        &self,
+        count: i16,
+        mut values: BytesMut,
+        line: &mut BytesMut,
+    ) {
         if self.layout == Layout::Binary {
             line.put_i16(count);
             line.extend_from_slice(&values);
@@ -230,7 +239,7 @@ impl CopyFormat {
 }
 
 /// Whether this is a COPY statement that only reads.
-pub(super) fn only_reads(statement: &Statement) -> bool {
+pub(in crate::server::postgres) fn only_reads(statement: &Statement) -> bool {
     matches!(statement, Statement::Copy { to: true, target: CopyTarget::Stdout, .. })
 }
 
@@ -238,7 +247,9 @@ pub(super) fn only_reads(statement: &Statement) -> bool {
 ///
 /// # Errors
 /// When an option is not supported.
-pub(super) fn take_query(statement: Statement) -> PgWireResult<(Statement, Option<CopyFormat>)> {
+pub(in crate::server::postgres) fn take_query(
+    statement: Statement,
+) -> PgWireResult<(Statement, Option<CopyFormat>)> {
     let Statement::Copy { source, options, legacy_options, .. } = statement else {
         return Ok((statement, None));
     };

@@ -23,7 +23,7 @@ use super::numeric_encoding;
 ///
 /// # Errors
 /// When a value cannot be encoded.
-pub(super) fn encode(
+pub(in crate::server::postgres) fn encode(
     rows: &RecordBatch,
     fields: &Arc<Vec<FieldInfo>>,
     zone: &str,

@@ -18,7 +18,7 @@ use super::types::column_type;
 ///
 /// # Errors
 /// When an element cannot be encoded.
-pub(super) fn replace(
+pub(in crate::server::postgres) fn replace(
     batch: &RecordBatch,
     fields: &Arc<Vec<FieldInfo>>,
     zone: &str,

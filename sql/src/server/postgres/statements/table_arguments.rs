@@ -31,7 +31,10 @@ const BY: &str = "by";
 
 /// Replaces the arguments of table functions that have parameters by NULL, or by all dimensions, and
 /// returns them.
-pub(super) fn take(statement: &mut Statement, dimensions: &[String]) -> Vec<Expr> {
+pub(in crate::server::postgres) fn take(
+    statement: &mut Statement,
+    dimensions: &[String],
+) -> Vec<Expr> {
     let dimension = |name: &String| Expr::value(Value::SingleQuotedString(name.clone()));
     let mut taken = Vec::new();
     for_each_argument(statement, &mut |name, argument| {
@@ -59,7 +62,7 @@ pub(super) fn take(statement: &mut Statement, dimensions: &[String]) -> Vec<Expr
 ///
 /// # Errors
 /// When an argument is not an expression that stands on its own.
-pub(super) fn select(arguments: Vec<Expr>) -> Result<Statement> {
+pub(in crate::server::postgres) fn select(arguments: Vec<Expr>) -> Result<Statement> {
     let items: Vec<String> =
         arguments.iter().enumerate().map(|(at, value)| format!("{value} AS a{at}")).collect();
     let parsed = query(&format!("SELECT {}", items.join(", "))).map(Statement::Query);
@@ -70,7 +73,10 @@ pub(super) fn select(arguments: Vec<Expr>) -> Result<Statement> {
 ///
 /// # Errors
 /// When a value is an array with too many elements.
-pub(super) fn bind(statement: &mut Statement, values: &[ScalarValue]) -> Result<()> {
+pub(in crate::server::postgres) fn bind(
+    statement: &mut Statement,
+    values: &[ScalarValue],
+) -> Result<()> {
     let literals = values.iter().map(literal).collect::<Result<Vec<_>>>()?;
     for_each_argument(statement, &mut |_, argument| {
         for_each_expr_mut(argument, |expression| {

@@ -9,13 +9,13 @@ const SALT: usize = 16;
 
 /// Derives a fixed fake password hash for every unknown user, so that the handshake does not reveal
 /// which users exist.
-pub(super) struct FakePasswords {
+pub(in crate::server::postgres) struct FakePasswords {
     salt: [u8; SALT],
     hash: [u8; SALT],
 }
 
 impl FakePasswords {
-    pub(super) fn new() -> Result<Self> {
+    pub(in crate::server::postgres) fn new() -> Result<Self> {
         let mut random = Self { salt: [0; SALT], hash: [0; SALT] };
         for bytes in [&mut random.salt, &mut random.hash] {
             getrandom::fill(bytes).map_err(|cause| {

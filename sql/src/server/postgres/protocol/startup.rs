@@ -14,9 +14,9 @@ use pgwire::api::{ClientInfo, PidSecretKeyGenerator};
 use pgwire::error::PgWireResult;
 use pgwire::messages::startup::SecretKey;
 
-use super::session::Session;
-use super::settings::VERSION;
 use crate::server::access::ITERATIONS;
+use crate::server::postgres::session::Session;
+use crate::server::postgres::settings::VERSION;
 
 /// Settings that are reported to clients, with the names of the protocol.
 const REPORTED_SETTINGS: [(&str, &str); 7] = [

@@ -102,7 +102,7 @@ impl Dialect for Grammar {
 ///
 /// # Errors
 /// When it is not one.
-pub(super) fn query(sql: &str) -> Result<Box<Query>, ParserError> {
+pub(in crate::server::postgres) fn query(sql: &str) -> Result<Box<Query>, ParserError> {
     Parser::new(&Grammar).try_with_sql(sql)?.parse_query()
 }
 

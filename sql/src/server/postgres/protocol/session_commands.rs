@@ -14,8 +14,9 @@ use pgwire::messages::startup::ParameterStatus;
 use super::connection::Connection;
 use super::socket::Socket;
 use super::startup::ServerParameters;
-use super::statement::{SessionCommand, is_datafusion_setting};
-use super::{errors, rows};
+use crate::server::postgres::errors;
+use crate::server::postgres::statements::statement::{SessionCommand, is_datafusion_setting};
+use crate::server::postgres::values::rows;
 
 impl Connection {
     /// Runs a session command.

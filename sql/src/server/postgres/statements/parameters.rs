@@ -19,17 +19,18 @@ use pgwire::api::Type;
 use pgwire::api::portal::Portal;
 use pgwire::error::PgWireResult;
 
-use super::rows::check;
-use super::types::arrow_type;
-use super::{binary, errors, text};
 use crate::failure::statement_error;
+use crate::server::postgres::errors;
+use crate::server::postgres::values::rows::check;
+use crate::server::postgres::values::types::arrow_type;
+use crate::server::postgres::values::{binary, text};
 
 /// Most parameters of a statement; the protocol counts them in 16 bits.
 const MAX_PARAMETERS: usize = 65_535;
 
 /// The type of one parameter, as far as it is known.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Parameter {
+pub(in crate::server::postgres) struct Parameter {
     /// In the plan; `None` if it is unknown.
     data_type: Option<DataType>,
     /// On the wire, if it is not derived from `data_type`.
@@ -91,7 +92,7 @@ pub(super) fn of_plan(plan: &LogicalPlan) -> Result<Vec<Parameter>> {
 }
 
 /// Adds parameters that were found elsewhere in the statement.
-pub(super) fn add(parameters: &mut Vec<Parameter>, more: Vec<Parameter>) {
+pub(in crate::server::postgres) fn add(parameters: &mut Vec<Parameter>, more: Vec<Parameter>) {
     if parameters.len() < more.len() {
         parameters.resize(more.len(), Parameter::default());
     }
@@ -152,7 +153,10 @@ fn alias(field: &Field) -> Option<Type> {
 ///
 /// # Errors
 /// When the types cannot be coerced.
-pub(super) fn coerced_schema(plan: &LogicalPlan, types: &[Type]) -> Result<DFSchemaRef> {
+pub(in crate::server::postgres) fn coerced_schema(
+    plan: &LogicalPlan,
+    types: &[Type],
+) -> Result<DFSchemaRef> {
     let mut plan = plan.clone();
     if !types.is_empty() {
         let nulls = types.iter().map(null).collect::<Option<Vec<_>>>();
@@ -166,7 +170,7 @@ pub(super) fn coerced_schema(plan: &LogicalPlan, types: &[Type]) -> Result<DFSch
 }
 
 /// The number of the parameter `$1`, `$2` ...
-pub(super) fn number(name: &str) -> Option<usize> {
+pub(in crate::server::postgres) fn number(name: &str) -> Option<usize> {
     name.strip_prefix('$')?.parse().ok().filter(|at| (1..=MAX_PARAMETERS).contains(at))
 }
 
@@ -174,7 +178,7 @@ pub(super) fn number(name: &str) -> Option<usize> {
 ///
 /// # Errors
 /// When the number of values is wrong, or one is not of its type.
-pub(super) fn values<S: Clone>(
+pub(in crate::server::postgres) fn values<S: Clone>(
     portal: &Portal<S>,
     parameters: &[Parameter],
     zone: &str,
@@ -214,7 +218,10 @@ pub(super) fn values<S: Clone>(
 ///
 /// # Errors
 /// When a value does not fit.
-pub(super) fn replace(plan: LogicalPlan, values: Vec<ScalarValue>) -> PgWireResult<LogicalPlan> {
+pub(in crate::server::postgres) fn replace(
+    plan: LogicalPlan,
+    values: Vec<ScalarValue>,
+) -> PgWireResult<LogicalPlan> {
     if values.is_empty() {
         return Ok(plan);
     }
@@ -226,7 +233,10 @@ pub(super) fn replace(plan: LogicalPlan, values: Vec<ScalarValue>) -> PgWireResu
 ///
 /// # Errors
 /// When a type is not supported for parameters.
-pub(super) fn types(parameters: &[Parameter], given: &[Option<Type>]) -> PgWireResult<Vec<Type>> {
+pub(in crate::server::postgres) fn types(
+    parameters: &[Parameter],
+    given: &[Option<Type>],
+) -> PgWireResult<Vec<Type>> {
     let one = |(at, parameter): (usize, &Parameter)| {
         let named = given.get(at).cloned().flatten().filter(|kind| *kind != Type::UNKNOWN);
         let kind = named.map_or_else(|| parameter.wire_type(), Ok)?;

@@ -7,11 +7,15 @@ use pgwire::api::Type;
 use pgwire::types::FromSqlText;
 use pgwire::types::format::FormatOptions;
 
-use super::dialect::constant;
 use super::types::arrow_type;
+use crate::server::postgres::dialect::constant;
 
 /// The value; `None` if the text is not one. Timestamps without an offset are in `zone`.
-pub(super) fn value(kind: &Type, bytes: &Bytes, zone: &str) -> Option<ScalarValue> {
+pub(in crate::server::postgres) fn value(
+    kind: &Type,
+    bytes: &Bytes,
+    zone: &str,
+) -> Option<ScalarValue> {
     read(std::str::from_utf8(bytes).ok()?, &arrow_type(kind)?, zone)
 }
 
@@ -27,7 +31,7 @@ fn read(text: &str, data_type: &DataType, zone: &str) -> Option<ScalarValue> {
 }
 
 /// The elements of an array such as `{a, "b c", NULL}`; `None` if it is not one.
-pub(super) fn elements(text: &str) -> Option<Vec<Option<String>>> {
+pub(in crate::server::postgres) fn elements(text: &str) -> Option<Vec<Option<String>>> {
     // Spaces around elements do not count, except in quotes.
     let (mut plain, mut quoted, mut escaped) = (String::new(), false, false);
     for letter in text.trim().chars() {

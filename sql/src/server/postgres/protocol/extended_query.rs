@@ -22,16 +22,22 @@ use pgwire::messages::extendedquery::{
 use pgwire::messages::response::EmptyQueryResponse;
 
 use super::connection::Connection;
-use super::prepare::{bind, prepare, statements};
+use super::copy;
 use super::socket::Socket;
-use super::statement::{Prepared, SessionCommand};
-use super::{copy, errors, parameters};
+use crate::server::postgres::errors;
+use crate::server::postgres::statements::parameters;
+use crate::server::postgres::statements::prepare::{bind, prepare, statements};
+use crate::server::postgres::statements::statement::{Prepared, SessionCommand};
 
 /// Most prepared statements, and most portals, of a connection.
 const MAX_PREPARED: usize = 1000;
 
 impl Connection {
-    pub(super) async fn parse(&mut self, socket: &mut Socket, parse: Parse) -> PgWireResult<()> {
+    pub(in crate::server::postgres) async fn parse(
+        &mut self,
+        socket: &mut Socket,
+        parse: Parse,
+    ) -> PgWireResult<()> {
         let name = parse.name.clone().unwrap_or_else(|| DEFAULT_NAME.to_owned());
         if self.prepared_names.len() >= MAX_PREPARED && !self.prepared_names.contains(&name) {
             let message =
@@ -64,7 +70,11 @@ impl Connection {
         Ok(socket.feed(Out::ParseComplete(ParseComplete::new())).await?)
     }
 
-    pub(super) async fn bind(&mut self, socket: &mut Socket, bind: &Bind) -> PgWireResult<()> {
+    pub(in crate::server::postgres) async fn bind(
+        &mut self,
+        socket: &mut Socket,
+        bind: &Bind,
+    ) -> PgWireResult<()> {
         let name = bind.statement_name.as_deref().unwrap_or(DEFAULT_NAME);
         let portal = bind.portal_name.as_deref().unwrap_or(DEFAULT_NAME);
         if self.portal_names.len() >= MAX_PREPARED && !self.portal_names.contains(portal) {
@@ -83,7 +93,7 @@ impl Connection {
         Ok(socket.feed(Out::BindComplete(BindComplete::new())).await?)
     }
 
-    pub(super) async fn describe(
+    pub(in crate::server::postgres) async fn describe(
         &mut self,
         socket: &mut Socket,
         describe: &Describe,
