@@ -26,6 +26,7 @@ mod numeric;
 mod numeric_aggregates;
 mod operators;
 mod plan;
+mod quotes;
 mod regex;
 mod syntax;
 mod template;
@@ -88,6 +89,7 @@ fn functions() -> Vec<ScalarUDF> {
     all.extend(extract::functions());
     all.extend(temporal::functions());
     all.extend(text::functions());
+    all.extend(quotes::functions());
     all.extend(numeric::functions());
     all.extend([
         datetime::age::create_age_udf(),

@@ -16,33 +16,9 @@ use crate::server::postgres::function::{Function, map_rows};
 use crate::server::postgres::values::rows;
 use crate::server::postgres::values::types::sql_name;
 
-/// PostgreSQL's keywords that cannot be names without quotes, in all places.
-const KEYWORDS: &str = "all analyse analyze and any array as asc asymmetric authorization between \
-    bigint binary bit boolean both case cast char character check coalesce collate collation column \
-    concurrently constraint create cross current_catalog current_date current_role current_schema \
-    current_time current_timestamp current_user dec decimal default deferrable desc distinct do else \
-    end except exists extract false fetch float for foreign freeze from full grant greatest group \
-    grouping having ilike in initially inner inout int integer intersect interval into is isnull join \
-    lateral leading least left like limit localtime localtimestamp national natural nchar none \
-    normalize not notnull null nullif numeric offset on only or order out outer overlaps overlay \
-    placing position precision primary real references returning right row select session_user setof \
-    similar smallint some substring symmetric table tablesample then time timestamp to trailing treat \
-    trim true union unique user using values varchar variadic verbose when where window with \
-    xmlattributes xmlconcat xmlelement xmlexists xmlforest xmlnamespaces xmlparse xmlpi xmlroot \
-    xmlserialize xmltable";
-
 /// The functions that statements can name.
 pub(super) fn functions() -> Vec<ScalarUDF> {
-    let all = [
-        VARCHAR,
-        NAME,
-        PG_TYPEOF,
-        QUOTE_IDENT,
-        LIKE_ESCAPE,
-        UUID_IN,
-        PG_SIZE_PRETTY,
-        CURRENT_SCHEMAS,
-    ];
+    let all = [VARCHAR, NAME, PG_TYPEOF, LIKE_ESCAPE, UUID_IN, PG_SIZE_PRETTY, CURRENT_SCHEMAS];
     all.into_iter().map(ScalarUDF::from).collect()
 }
 
@@ -75,17 +51,16 @@ pub(super) const SHORT_TEXT: Function = Function {
     name: "short_text",
     arguments: 1..=1,
     returns: |_| Ok(DataType::Utf8),
-    compute: |call| {
-        let values = call.column(0)?;
-        let Some(flags) = values.as_boolean_opt() else {
-            return Ok(Arc::new(written(&values, call.zone())?));
-        };
-        let texts = flags.iter().map(|flag| flag.map(|flag| if flag { "t" } else { "f" }));
-        Ok(Arc::new(texts.collect::<StringArray>()))
-    },
+    compute: |call| Ok(Arc::new(short_texts(&call.column(0)?, call.zone())?)),
 };
 
-/// Values in the text format of the protocol, but `true` and `false`: what a cast to text makes of them.
+/// Values in the text format of the protocol, booleans too.
+pub(super) fn short_texts(values: &ArrayRef, zone: &str) -> Result<StringArray> {
+    let Some(flags) = values.as_boolean_opt() else { return written(values, zone) };
+    Ok(flags.iter().map(|flag| flag.map(|flag| if flag { "t" } else { "f" })).collect())
+}
+
+/// As [`short_texts`], but `true` and `false`: what a cast to text makes of values.
 pub(super) fn written(values: &ArrayRef, zone: &str) -> Result<StringArray> {
     if matches!(values.data_type(), DataType::Utf8 | DataType::Boolean | DataType::Null) {
         return Ok(arrow::compute::cast(values, &DataType::Utf8)?.as_string::<i32>().clone());
@@ -245,29 +220,6 @@ const CURRENT_SCHEMAS: Function = Function {
     },
 };
 
-/// A name as it is written in SQL.
-const QUOTE_IDENT: Function = Function {
-    name: "quote_ident",
-    arguments: 1..=1,
-    returns: |_| Ok(DataType::Utf8),
-    compute: |call| {
-        let names = call.texts(0)?;
-        Ok(Arc::new(names.iter().map(|name| name.map(identifier)).collect::<StringArray>()))
-    },
-};
-
-/// A name, in quotes if it needs them.
-fn identifier(name: &str) -> String {
-    let is_plain = |letter: char| letter.is_ascii_lowercase() || letter == '_';
-    let is_bare = name.starts_with(is_plain)
-        && name.chars().all(|letter| is_plain(letter) || letter.is_ascii_digit())
-        && !KEYWORDS.split_whitespace().any(|keyword| keyword == name);
-    match is_bare {
-        true => name.to_owned(),
-        false => format!("\"{}\"", name.replace('"', "\"\"")),
-    }
-}
-
 /// `like_escape(pattern, escape)`, the pattern of `LIKE pattern ESCAPE escape`.
 const LIKE_ESCAPE: Function = Function {
     name: "like_escape",
@@ -310,29 +262,13 @@ fn with_backslashes(pattern: &str, escape: &str) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{bytes, identifier, with_backslashes};
+    use super::{bytes, with_backslashes};
 
     #[test]
     fn bytes_are_read_as_postgresql_reads_them() {
         assert_eq!(bytes("\\x4142").unwrap(), b"AB");
         assert_eq!(bytes("a\\\\b").unwrap(), b"a\\b");
         assert!(bytes("\\x4").is_err() && bytes("\\101").is_err());
-    }
-
-    #[test]
-    fn names_are_quoted_where_sql_needs_it() {
-        for name in ["abc", "_a1", "name"] {
-            assert_eq!(identifier(name), name);
-        }
-        for (name, quoted) in [
-            ("", "\"\""),
-            ("A", "\"A\""),
-            ("group", "\"group\""),
-            ("1a", "\"1a\""),
-            ("a\"b", "\"a\"\"b\""),
-        ] {
-            assert_eq!(identifier(name), quoted);
-        }
     }
 
     #[test]
