@@ -11,6 +11,7 @@
 //! * [`limit_batches`](batches::limit_batches): cuts or refuses batches with values so long that an
 //!   operator could allocate too much for one batch.
 
+mod activity;
 mod batches;
 mod functions;
 mod monitor;

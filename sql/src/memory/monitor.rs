@@ -1,27 +1,25 @@
 //! Cancels statements when the process uses more memory than its limit.
 //!
 //! Every few milliseconds a thread reads the resident memory of the process. What it has grown by
-//! beyond what the statements' operators reported in the meantime is divided among the running
-//! statements by their age, up to two seconds. A statement *holds* what it reports plus its shares.
-//! One that runs alone is so measured exactly; beside others a statement that allocates for long
-//! collects the largest sum, while short ones collect little. Two that run equally long cannot be
-//! told apart. What a statement holds counts less while it is young, because it has not filled the
-//! memory that others had used before.
+//! beyond what the statements' operators reported in the meantime is divided among the statements by
+//! the number of threads on which they are [computing](super::activity). A statement *holds* what it
+//! reports plus its shares. One that runs alone is so measured exactly; beside others a statement that
+//! allocates for long collects the largest sum, while short ones, and those that wait, collect little.
 //!
 //! The allocator keeps freed memory for a second before it returns it to the system, and meanwhile
-//! other statements use it. So after a cancellation, and again after the cancelled statement has ended, the
-//! next one follows only if the process grows further.
+//! other statements use it. So after a cancelled statement has ended, the next one is cancelled only if the
+//! process grows further.
 //!
 //! A cancelled statement stays in the list until its memory pool is dropped, which every task of it
-//! refers to. It is not cancelled again, and while it holds most of the memory, others that hold little in
-//! comparison are not cancelled in its place, unless the process exceeds its limit.
+//! refers to. Until then the process may grow because of it, so the next one is cancelled only if the process
+//! exceeds its limit.
 //!
 //! If a cancelled statement is in a call that cannot be interrupted and allocates without end, the process
 //! ends itself at [more than twice](END_BEYOND) the limit, before it takes the memory of other programs.
 
 use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use datafusion::execution::TaskContext;
 use datafusion::execution::memory_pool::MemoryPool;
@@ -32,6 +30,7 @@ use engine::{Error, Kind, Result};
 use memory_stats::memory_stats;
 use tokio_util::sync::CancellationToken;
 
+use super::activity::{Activity, count_tasks};
 use super::batches::limit_batches;
 use super::pool::CappedMemoryPool;
 use crate::failure::format_bytes;
@@ -40,10 +39,6 @@ use crate::failure::format_bytes;
 const INTERVAL: Duration = Duration::from_millis(10);
 /// A statement that holds less is not cancelled: it would free little.
 const LEAST: usize = 32 << 20;
-/// A statement is suspected less until it has run so long.
-const YOUNG: Duration = Duration::from_secs(2);
-/// A statement is small beside one that holds so many times as much.
-const SMALL: f64 = 3.0;
 /// What a statement may cause besides what it needs: code that is read for the first time, caches.
 const SLACK: usize = 64 << 20;
 /// Bytes beyond twice the limit at which the process ends.
@@ -71,7 +66,7 @@ struct Entry {
     reported: f64,
     /// Its shares of the other growth.
     shares: f64,
-    started: Instant,
+    activity: Activity,
 }
 
 #[derive(Debug, Default)]
@@ -108,6 +103,7 @@ impl MemoryMonitor {
     /// # Errors
     /// When the system gives no thread.
     pub(crate) fn start(limit: usize, statement_limit: usize) -> Result<Arc<Self>> {
+        count_tasks();
         let (statements, added) = (Mutex::default(), Condvar::new());
         let monitor = Self { limit, statement_limit, at_start: resident(), statements, added };
         let monitor = Arc::new(monitor);
@@ -131,16 +127,16 @@ impl MemoryMonitor {
         let is_own = self.statement_limit < self.limit;
         let most = if is_own { self.statement_limit } else { usize::MAX };
         let pool = Arc::new(CappedMemoryPool::new(Arc::clone(all), most));
-        let cancellation = Arc::<Cancellation>::default();
+        let (cancellation, activity) = (Arc::<Cancellation>::default(), Activity::default());
         self.list().push(Entry {
             pool: Arc::downgrade(&pool),
             cancellation: Arc::clone(&cancellation),
             reported: 0.0,
             shares: 0.0,
-            started: Instant::now(),
+            activity: activity.clone(),
         });
         self.added.notify_one();
-        StatementMemory { pool, limit: self.statement_limit, cancellation }
+        StatementMemory { pool, limit: self.statement_limit, cancellation, activity }
     }
 
     /// The limit of one statement in bytes.
@@ -215,11 +211,10 @@ impl MemoryMonitor {
             return None;
         }
         let running = list.iter().filter(|entry| !entry.is_cancelled());
-        let most = running.max_by(|a, b| (a.held() * a.age()).total_cmp(&(b.held() * b.age())))?;
+        let most = running.max_by(|a, b| a.held().total_cmp(&b.held()))?;
         let held = most.held() as usize;
-        let most_of_all = list.iter().map(Entry::held).fold(0.0, f64::max);
-        let is_small = most.held() < most_of_all / SMALL && grown <= self.limit;
-        let is_full = grown > threshold && !is_small;
+        let is_freed_soon = list.iter().any(Entry::is_cancelled) && grown <= self.limit;
+        let is_full = grown > threshold && !is_freed_soon;
         let is_large = held > self.statement_limit.saturating_mul(2).saturating_add(SLACK);
         let (grown, used) = (format_bytes(grown), format_bytes(held));
         let (error, options) = if is_large {
@@ -249,16 +244,20 @@ impl MemoryMonitor {
     }
 }
 
-/// Divides what the process has grown by.
+/// Divides what the process has grown by; equally if no statement is computing at the moment.
 fn divide(list: &mut [Entry], growth: f64) {
     let mut others = growth;
     for entry in &mut *list {
         let reported = entry.pool.upgrade().map_or(0, |pool| pool.reserved()) as f64;
         others -= reported - std::mem::replace(&mut entry.reported, reported);
     }
-    let ages: f64 = list.iter().map(Entry::age).sum();
-    for entry in list {
-        entry.shares = (entry.shares + others * entry.age() / ages).max(0.0);
+    let mut threads: Vec<f64> = list.iter().map(|entry| entry.activity.threads() as f64).collect();
+    if threads.iter().all(|own| *own == 0.0) {
+        threads.fill(1.0);
+    }
+    let all: f64 = threads.iter().sum();
+    for (entry, own) in list.iter_mut().zip(threads) {
+        entry.shares = (entry.shares + others * own / all).max(0.0);
     }
 }
 
@@ -269,11 +268,6 @@ impl Entry {
 
     fn held(&self) -> f64 {
         self.reported + self.shares
-    }
-
-    /// Seconds since it began, at most two.
-    fn age(&self) -> f64 {
-        self.started.elapsed().clamp(YOUNG / 10, YOUNG).as_secs_f64()
     }
 }
 
@@ -288,9 +282,15 @@ pub(crate) struct StatementMemory {
     pool: Arc<CappedMemoryPool>,
     limit: usize,
     cancellation: Arc<Cancellation>,
+    activity: Activity,
 }
 
 impl StatementMemory {
+    /// A future that computes for the statement.
+    pub(crate) fn count<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        self.activity.clone().count(future)
+    }
+
     /// The pool for its operators.
     pub(crate) fn pool(&self) -> Arc<dyn MemoryPool> {
         Arc::clone(&self.pool) as _
@@ -387,27 +387,35 @@ mod tests {
         let error = monitor.choose(&list, 970 * MB, 900 * MB).unwrap();
         assert!(error.contains("this one held most of it (471.9 MB)"), "{error}");
         assert!(reporting.error().to_string().contains("--memory-limit"), "{}", reporting.error());
-        let error = monitor.choose(&list, 970 * MB, 900 * MB).unwrap();
+        let error = monitor.choose(&list, 1001 * MB, 900 * MB).unwrap();
         assert!(error.contains("(367 MB)"), "{error}");
         assert!(old.cancellation.token.is_cancelled());
         assert_eq!(monitor.choose(&list, 2000 * MB, 900 * MB), None);
     }
 
     #[test]
-    fn a_small_statement_is_not_cancelled_in_place_of_a_large_one_that_has_not_ended() {
+    fn statements_that_wait_are_not_taken_for_those_that_compute() {
         let all: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
         let monitor = MemoryMonitor::start(1000 * MB, 2000 * MB).unwrap();
-        let large = monitor.add(&all);
+        let [two, one, _none] = std::array::from_fn(|_| monitor.add(&all));
+        let _threads = [two.activity.begin(), two.activity.begin(), one.activity.begin()];
         let mut list = std::mem::take(&mut *monitor.list());
-        divide(&mut list, (500 * MB) as f64);
-        let small = monitor.add(&all);
-        list.append(&mut monitor.list());
         divide(&mut list, (300 * MB) as f64);
-        assert!(monitor.choose(&list, 800 * MB, 700 * MB).is_some());
-        assert!(large.cancellation.token.is_cancelled());
+        let held: Vec<f64> = list.iter().map(|entry| entry.held() / MB as f64).collect();
+        assert_eq!(held, [200.0, 100.0, 0.0]);
+    }
+
+    #[test]
+    fn until_a_cancelled_statement_has_ended_only_the_limit_counts() {
+        let all: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
+        let monitor = MemoryMonitor::start(1000 * MB, 2000 * MB).unwrap();
+        let (large, other) = (monitor.add(&all), monitor.add(&all));
+        let mut list = std::mem::take(&mut *monitor.list());
+        divide(&mut list, (800 * MB) as f64);
+        large.cancellation.token.cancel();
         assert_eq!(monitor.choose(&list, 1000 * MB, 700 * MB), None);
         assert!(monitor.choose(&list, 1001 * MB, 700 * MB).is_some());
-        assert!(small.cancellation.token.is_cancelled());
+        assert!(other.cancellation.token.is_cancelled());
     }
 
     #[test]

@@ -164,7 +164,7 @@ impl ServerContext {
             // Not before it runs: while it waits for a thread, others would be taken for it.
             let memory = monitor.add(&pool);
             let _ = start.send(memory.clone());
-            let done = work.await;
+            let done = memory.count(work).await;
             drop(memory);
             done
         };

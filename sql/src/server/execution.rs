@@ -122,6 +122,7 @@ impl StatementExecution {
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         let (server, memory) = (Arc::clone(&self.server), self.memory.clone());
+        let work = memory.count(work);
         // The monitor knows the statement as long as the work goes on.
         let work = async move {
             let done = work.await;
@@ -166,7 +167,7 @@ impl StatementExecution {
         let max_rows = self.server.limits.rows;
         let memory = self.server.memory_limit();
         let pump = pump(stream, sender.clone(), Arc::clone(&self.rows), memory, max_rows);
-        let pump = AbortOnDropHandle::new(self.server.query_runtime.spawn(pump));
+        let pump = AbortOnDropHandle::new(self.server.query_runtime.spawn(self.memory.count(pump)));
         let mut statement = self;
         // A task of its own, so that the limits also apply while the client does not read.
         let watchdog = AbortOnDropHandle::new(tokio::spawn(async move {

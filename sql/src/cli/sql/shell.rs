@@ -220,7 +220,7 @@ impl Shell {
             tokio::select! {
                 () = interrupted(self.catches_interrupts) => Err(Error::input("cancelled")),
                 error = out_of_memory(memory.as_ref()) => Err(error),
-                done = self.answer(sql, memory.as_ref(), result_out) => done,
+                done = counted(memory.as_ref(), self.answer(sql, memory.as_ref(), result_out)) => done,
             }
         });
         let done = match done {
@@ -468,6 +468,14 @@ async fn out_of_memory(memory: Option<&StatementMemory>) -> Error {
     let Some(memory) = memory else { return std::future::pending().await };
     memory.cancelled().await;
     memory.error()
+}
+
+/// Work for a statement whose memory may be monitored.
+async fn counted<F: Future>(memory: Option<&StatementMemory>, work: F) -> F::Output {
+    match memory {
+        Some(memory) => memory.count(work).await,
+        None => work.await,
+    }
 }
 
 /// The next batch of a result.
