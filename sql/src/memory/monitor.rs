@@ -80,8 +80,8 @@ struct Cancellation {
 struct History {
     /// The last resident size, unless no statement was running.
     resident: Option<f64>,
-    /// What the process had grown by at the last cancellation, or when no statement was running; or
-    /// less, if it has shrunk since. `None` if there is room.
+    /// What the process had grown by at the last cancellation, when a cancelled statement ended, or when
+    /// no statement was running; or less, if it has shrunk since. `None` if there is room.
     mark: Option<usize>,
 }
 
