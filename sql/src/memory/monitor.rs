@@ -161,12 +161,7 @@ impl MemoryMonitor {
 
     fn sample(&self, history: &mut History) {
         let mut list = self.list();
-        let mut cancelled_has_ended = false;
-        list.retain(|entry| {
-            let is_running = entry.pool.strong_count() > 0;
-            cancelled_has_ended |= !is_running && entry.is_cancelled();
-            is_running
-        });
+        let cancelled_has_ended = remove_ended(&mut list);
         if list.is_empty() {
             *history = History { resident: None, mark: Some(usize::MAX) };
             let second = Duration::from_secs(1);
@@ -242,6 +237,17 @@ impl MemoryMonitor {
         most.cancellation.token.cancel();
         Some(error)
     }
+}
+
+/// Removes the statements that have ended; returns whether a cancelled one is among them.
+fn remove_ended(list: &mut Vec<Entry>) -> bool {
+    let mut is_one_cancelled = false;
+    list.retain(|entry| {
+        let is_running = entry.pool.strong_count() > 0;
+        is_one_cancelled |= !is_running && entry.is_cancelled();
+        is_running
+    });
+    is_one_cancelled
 }
 
 /// Divides what the process has grown by; equally if no statement is computing at the moment.
@@ -335,11 +341,11 @@ impl StatementMemory {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Arc, Condvar, Mutex};
+    use std::sync::Arc;
 
     use datafusion::execution::memory_pool::{MemoryConsumer, MemoryPool, UnboundedMemoryPool};
 
-    use super::{END_BEYOND, History, MemoryMonitor, SLACK, divide};
+    use super::{END_BEYOND, History, MemoryMonitor, SLACK, divide, remove_ended};
 
     const MB: usize = 1 << 20;
 
@@ -419,20 +425,17 @@ mod tests {
     }
 
     #[test]
-    fn the_process_must_grow_after_a_cancelled_statement_has_ended() {
+    fn the_end_of_a_cancelled_statement_is_noticed_once() {
         let all: Arc<dyn MemoryPool> = Arc::new(UnboundedMemoryPool::default());
-        let (statements, added) = (Mutex::default(), Condvar::new());
-        let monitor =
-            MemoryMonitor { limit: 0, statement_limit: 0, at_start: 0, statements, added };
-        let _above_the_limit = vec![1_u8; 2 * SLACK];
-        let (large, _other) = (monitor.add(&all), monitor.add(&all));
-        large.cancellation.token.cancel();
-        let mut history = History::default();
-        monitor.sample(&mut history);
-        assert_eq!(history.mark, None);
-        drop(large);
-        monitor.sample(&mut history);
-        assert!(history.mark.is_some());
+        let monitor = MemoryMonitor::start(1000 * MB, 2000 * MB).unwrap();
+        let [cancelled, ended, _running] = std::array::from_fn(|_| monitor.add(&all));
+        let mut list = std::mem::take(&mut *monitor.list());
+        cancelled.cancellation.token.cancel();
+        drop(ended);
+        assert_eq!((remove_ended(&mut list), list.len()), (false, 2));
+        drop(cancelled);
+        assert_eq!((remove_ended(&mut list), list.len()), (true, 1));
+        assert!(!remove_ended(&mut list));
     }
 
     #[test]
